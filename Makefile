@@ -1,0 +1,53 @@
+# One entry for everything. `make demo` and `make test` prepare the machine themselves.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_SPOOL := demo
+
+.PHONY: help setup system demo test soak lint format bench voices install-service clean
+
+help: ## show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(VENV)/.installed ## prepare: system packages, .venv, the project
+
+system: ## install the system packages that are missing (ffmpeg, venv)
+	@scripts/install-system.sh "$(PYTHON)"
+
+$(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-system.sh
+	@scripts/install-system.sh "$(PYTHON)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable '.[espeak,dev]'
+	touch $@
+
+demo: setup ## make two videos, one Russian and one English
+	@scripts/demo.sh "$(DEMO_SPOOL)"
+
+test: setup ## the whole test suite
+	$(BIN)/python -m pytest
+
+soak: setup ## the tests that take long
+	$(BIN)/python -m pytest -m soak --override-ini addopts= tests
+
+lint: setup ## format check, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure this machine
+	$(BIN)/python benchmarks/end_to_end.py
+
+voices: ## install RHVoice's natural voices (Debian non-free; root)
+	@scripts/install-voices.sh
+
+install-service: setup ## install and start the systemd unit (root)
+	@scripts/install-service.sh
+
+clean: ## remove what `make setup` and `make demo` made
+	rm -rf $(VENV) $(DEMO_SPOOL) *.egg-info

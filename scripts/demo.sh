@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Drops two jobs into a spool, runs the daemon until they are done, and says where the videos are.
+# Usage: demo.sh SPOOL
+set -euo pipefail
+spool=$1
+lipdrop="$(dirname "$0")/../.venv/bin/lipdrop"
+
+rm -rf "$spool"
+"$lipdrop" submit --spool "$spool" "$(dirname "$0")"/demo/*.json
+"$lipdrop" run --spool "$spool" --once
+echo
+echo "Watch them:"
+for video in "$spool"/outbox/*.mp4; do
+    echo "  $(realpath "$video")"
+done
+echo "Beside each lies its timing JSON."

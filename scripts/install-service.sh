@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs lipdrop under /opt/lipdrop with its own user, spool and configuration, and starts its systemd unit.
+# Run as root. A second run updates the program and leaves configuration and spool alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+home=/opt/lipdrop spool=/var/lib/lipdrop config=/etc/lipdrop
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "this needs root: sudo make install-service" >&2
+    exit 1
+fi
+
+echo "program:       $home"
+install -d "$home"
+cp -a daemon pipeline scripts systemd config.yaml setup.cfg pyproject.toml requirements.txt Makefile README.md LICENSE "$home"
+make --no-print-directory -C "$home" setup
+
+echo "user:          lipdrop"
+id lipdrop >/dev/null 2>&1 || useradd --system --home-dir "$spool" --shell /usr/sbin/nologin lipdrop
+
+echo "spool:         $spool (members of the group lipdrop may drop jobs)"
+install -d -o lipdrop -g lipdrop -m 0750 "$spool"
+install -d -o lipdrop -g lipdrop -m 2770 "$spool/inbox"
+
+echo "configuration: $config/config.yaml"
+install -d "$config" "$config/avatars"
+[ -e "$config/config.yaml" ] || install -m 0644 config.yaml "$config/config.yaml"
+
+echo "unit:          /etc/systemd/system/lipdrop.service"
+install -m 0644 systemd/lipdrop.service /etc/systemd/system/lipdrop.service
+if [ ! -d /run/systemd/system ]; then
+    echo "systemd is not running here: the unit is installed but not started"
+    exit 0
+fi
+systemctl daemon-reload
+systemctl enable --quiet lipdrop.service
+systemctl restart lipdrop.service
+systemctl --no-pager --lines=3 status lipdrop.service

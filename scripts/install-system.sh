@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs the system packages that lipdrop needs and this machine lacks. Says what to do when it may not.
+# Usage: install-system.sh PYTHON
+set -euo pipefail
+python=${1:-python3}
+
+missing=()
+command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg)
+command -v "$python" >/dev/null || missing+=(python3)
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if command -v apt-get >/dev/null; then
+    install="apt-get update -q && apt-get install -y -q --no-install-recommends ${missing[*]}"
+elif command -v dnf >/dev/null; then
+    install="dnf install -y ${missing[*]/python3-venv/}"
+elif command -v pacman >/dev/null; then
+    install="pacman -S --noconfirm --needed ${missing[*]/python3-venv/}"
+else
+    echo "lipdrop needs: ${missing[*]}. Install these and run make again." >&2
+    exit 1
+fi
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "lipdrop needs: ${missing[*]}. Run this line, then make again:" >&2
+    echo "  sudo sh -c '$install'" >&2
+    exit 1
+fi
+echo "installing: ${missing[*]}"
+DEBIAN_FRONTEND=noninteractive sh -c "$install" >/dev/null
