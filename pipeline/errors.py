@@ -1,0 +1,93 @@
+"""The errors lipdrop raises, and the report of one that crosses a process boundary or reaches a user.
+
+An error is raised where the fact is known and caught in two places only: the worker loop
+(`pipeline.executors.worker`) and the daemon's supervision loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class LipdropError(Exception):
+    """Base of every error that lipdrop raises on purpose.
+
+    `code` is a stable word for programs, `field` the job or config key at fault (or None),
+    `hint` what the reader can do about it.
+    """
+
+    def __init__(self, code: str, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.field = field
+        self.hint = hint
+
+
+class ConfigError(LipdropError):
+    """The configuration cannot be used: the program ends with exit code 78."""
+
+
+class JobError(LipdropError):
+    """The job itself is at fault: it ends failed and is never retried."""
+
+
+class StageError(LipdropError):
+    """A stage could not do its work for a reason outside the job; the item may be tried again."""
+
+
+class BootError(LipdropError):
+    """A worker could not get ready."""
+
+
+class WorkerDied(LipdropError):
+    """A worker process ended while it held an item."""
+
+    def __init__(self, worker: str, exitcode: int | None) -> None:
+        super().__init__(
+            "worker_died",
+            f"worker {worker} ended with exit code {exitcode}",
+            hint="see the log for what happened; the job can be dropped again",
+        )
+        self.worker = worker
+        self.exitcode = exitcode
+
+
+@dataclass(frozen=True)
+class ErrorReport:
+    """An error as data: what a worker sends to the daemon and what the timing JSON tells the user."""
+
+    code: str
+    message: str
+    field: str | None = None
+    hint: str | None = None
+    stage: str | None = None
+    attempt: int = 1
+    retryable: bool = False
+    """Whether the same item may succeed when it is run again."""
+    fatal: type[LipdropError] | None = None
+    """Set when no job can succeed: the program ends with this error."""
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException, *, stage: str | None = None, traceback: str = "") -> ErrorReport:
+        """Describe `error`; anything that is not a `LipdropError` is reported as `internal`."""
+        if not isinstance(error, LipdropError):
+            return cls(
+                code="internal",
+                message=f"{type(error).__name__}: {error}",
+                hint="this is a defect of lipdrop: the log holds the traceback",
+                stage=stage,
+                retryable=True,
+                traceback=traceback,
+            )
+        return cls(
+            code=error.code,
+            message=error.message,
+            field=error.field,
+            hint=error.hint,
+            stage=stage,
+            retryable=isinstance(error, (StageError, WorkerDied)),
+            fatal=type(error) if isinstance(error, ConfigError) else None,
+            traceback=traceback,
+        )

@@ -1,0 +1,75 @@
+"""Workers as threads of this process: for tests and for stepping through a stage with a debugger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from pipeline.executors.base import WorkerSpec
+from pipeline.executors.waker import Waker
+from pipeline.executors.worker import Link, work
+from pipeline.messages import Died, Event, Task
+
+
+class ThreadExecutor:
+    """Runs the same worker loop over the same kind of pipe, without processes, pinning or isolation."""
+
+    def __init__(self) -> None:
+        self._connections: dict[str, Connection] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._waker = Waker()
+
+    def start(self, spec: WorkerSpec) -> None:
+        """Start a worker thread."""
+        ours, theirs = Pipe()
+        thread = threading.Thread(target=_thread_main, args=(theirs, spec), name=spec.name, daemon=True)
+        self._connections[spec.name], self._threads[spec.name] = ours, thread
+        thread.start()
+
+    def send(self, worker: str, task: Task) -> None:
+        """Hand a task over."""
+        self._connections[worker].send(task)
+
+    def wait(self, timeout_seconds: float) -> Sequence[Event]:
+        """Collect what the workers sent and which of them ended."""
+        names: dict[Any, str] = {connection: name for name, connection in self._connections.items()}
+        ready = wait([self._waker.fileno(), *names], timeout_seconds)
+        self._waker.clear()
+        return [event for source in ready if source in names for event in self._collect(names[source])]
+
+    def _collect(self, name: str) -> list[Event]:
+        try:
+            return [self._connections[name].recv()]
+        except (EOFError, OSError):
+            del self._connections[name]
+            return [Died(name, None)]
+
+    def wake(self) -> None:
+        """Make `wait` return."""
+        self._waker.wake()
+
+    def kill(self, worker: str) -> None:
+        """A thread cannot be killed: it is let go, and its results are no longer heard."""
+        logging.getLogger(__name__).warning("worker %s is a thread and cannot be killed", worker)
+        self._connections[worker].close()
+
+    def close(self) -> None:
+        """End the workers; each finishes the item it holds."""
+        for connection in self._connections.values():
+            connection.close()
+        for thread in self._threads.values():
+            thread.join()
+        self._connections.clear()
+
+
+def _thread_main(connection: Connection, spec: WorkerSpec) -> None:
+    try:
+        work(Link(connection), spec)
+    except OSError:
+        logging.getLogger(__name__).debug("worker %s was let go", spec.name)
+    finally:
+        connection.close()

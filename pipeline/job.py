@@ -1,0 +1,244 @@
+"""The job: what a user asks for, read from bytes that nobody vouches for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline import text as speech_text
+from pipeline.config import Config, Fps
+from pipeline.errors import JobError
+from pipeline.nearest import nearest_hint
+
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+JOB_MAX_BYTES = 64 * 1024
+METADATA_MAX_BYTES = 4 * 1024
+JSON_MAX_DEPTH = 16
+NUMBER_MAX_DIGITS = 30
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
+FRAME_SIDE_MIN = 64
+
+
+class Job(BaseModel):
+    """A valid job. Keys that the file leaves out are filled from the configuration when it is used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    text: StrictStr | None = None
+    audio: StrictStr | None = None
+    language: Annotated[StrictStr, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")] | None = None
+    voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
+    speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
+    mode: Literal["auto", "sequential", "parallel"] = "auto"
+    num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
+    model: Literal["gan", "nogan", "both"] | None = None
+    avatar: StrictStr | None = None
+    size: StrictStr | None = None
+    fps: Fps | None = None
+    captions: StrictBool = False
+    priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    metadata: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Job:
+        if self.text is None and self.audio is None:
+            raise PydanticCustomError("missing", "a job needs text or audio", {"field": "text"})
+        if self.text is not None and self.audio is not None:
+            raise PydanticCustomError("conflict", "a job has either text or audio, not both", {"field": "audio"})
+        return self
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """`size` as width and height in pixels."""
+        if self.size is None:
+            return None
+        width, height = self.size.split("x")
+        return int(width), int(height)
+
+
+def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
+    """Read and check a job file's bytes against the configuration and the names of the avatars there are.
+
+    Raises JobError, whose code says which rule was broken.
+    """
+    raw = parse_json_object(data)
+    try:
+        job = Job.model_validate(raw)
+    except ValidationError as error:
+        raise _job_error(error) from None
+    _check_text(job, config)
+    _check_size(job, config)
+    _check_avatar(job, avatars)
+    _check_metadata(job)
+    return job
+
+
+def parse_json_object(data: bytes) -> dict[str, Any]:
+    """Read bytes as one JSON object, stricter than `json.loads`. Raises JobError."""
+    if len(data) > JOB_MAX_BYTES:
+        raise JobError("too_large", f"the job file is over {JOB_MAX_BYTES} bytes")
+    content = _decode(data)
+    _check_depth(content)
+    try:
+        raw = json.loads(
+            content,
+            object_pairs_hook=_unique,
+            parse_constant=_bad_number,
+            parse_int=_integer,
+            parse_float=_decimal,
+        )
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise JobError("not_json", f"the job file is not JSON: {error.msg} at {where}") from None
+    if not isinstance(raw, dict):
+        raise JobError("not_object", "the job file must hold a JSON object", hint='like {"text": "Hello"}')
+    _check_characters(raw)
+    return raw
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JobError("encoding", f"not UTF-8 at byte {error.start}", hint="save as UTF-8") from None
+
+
+def _check_depth(content: str) -> None:
+    """Refuse deep nesting before the recursive parser meets it."""
+    depth = 0
+    for bracket in re.findall(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', content, re.DOTALL):
+        depth += (bracket in "[{") - (bracket in "]}")
+        if depth > JSON_MAX_DEPTH:
+            raise JobError("too_deep", f"the job file nests deeper than {JSON_MAX_DEPTH} levels")
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise JobError("duplicate_key", f"the key {key!r} stands twice", field=_printable(key))
+        found[key] = value
+    return found
+
+
+def _bad_number(literal: str) -> NoReturn:
+    raise JobError("number", f"{literal[:NUMBER_MAX_DIGITS]} is not a number that a job may hold")
+
+
+def _integer(literal: str) -> int:
+    if len(literal) > NUMBER_MAX_DIGITS:
+        _bad_number(literal)
+    return int(literal)
+
+
+def _decimal(literal: str) -> float:
+    value = float(literal)
+    if value in (float("inf"), float("-inf")):
+        _bad_number(literal)
+    return value
+
+
+def _check_characters(value: Any, field: str | None = None) -> None:
+    """Refuse lone surrogates and control characters anywhere in the job."""
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise JobError("encoding", "half of a surrogate pair", field=field, hint="save as UTF-8")
+        if CONTROL_CHARACTERS.search(value):
+            raise JobError("control_char", "a control character", field=field, hint="remove it")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_characters(key, field)
+            _check_characters(inner, field or _printable(key))
+    elif isinstance(value, list):
+        for inner in value:
+            _check_characters(inner, field)
+
+
+def _printable(key: str) -> str:
+    return key.encode("ascii", "backslashreplace").decode()[:100]
+
+
+PYDANTIC_CODES = {
+    "missing": "missing",
+    "conflict": "conflict",
+    "literal_error": "range",
+    "greater_than_equal": "range",
+    "less_than_equal": "range",
+    "string_pattern_mismatch": "range",
+    "string_too_short": "range",
+    "string_too_long": "range",
+    "finite_number": "number",
+}
+"""Pydantic's error types that are not about the type of a value."""
+
+
+def _job_error(error: ValidationError) -> JobError:
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or first.get("ctx", {}).get("field")
+    if first["type"] == "extra_forbidden":
+        key = _printable(str(first["loc"][-1]))
+        return JobError(
+            "unknown_field", f"unknown key {key!r}", field=key, hint=nearest_hint(key, list(Job.model_fields))
+        )
+    code = PYDANTIC_CODES.get(first["type"], "type")
+    if code == "range" and first["type"] == "literal_error" and not _same_type(first):
+        code = "type"
+    message = f"{field}: {first['msg']}" if first["loc"] else first["msg"]
+    return JobError(code, message, field=field)
+
+
+def _same_type(problem: Any) -> bool:
+    """Whether a value outside a fixed choice at least has the choices' type."""
+    value = problem["input"]
+    return (
+        isinstance(value, int) and not isinstance(value, bool) if problem["loc"][0] == "fps" else isinstance(value, str)
+    )
+
+
+def _check_text(job: Job, config: Config) -> None:
+    if job.text is None:
+        return
+    limit = config.limits.text_characters
+    if len(job.text) > limit:
+        raise JobError("too_long", f"the text has {len(job.text)} characters, the limit is {limit}", field="text")
+    if not speech_text.speakable(job.text):
+        raise JobError("no_speech", "the text has nothing to say", field="text", hint="letters or digits are needed")
+
+
+def _check_size(job: Job, config: Config) -> None:
+    if job.size is None:
+        return
+    match = SIZE.match(job.size)
+    if match is None:
+        raise JobError("range", f"size {job.size[:20]!r} is not WIDTHxHEIGHT", field="size", hint='like "720x720"')
+    width, height = int(match[1]), int(match[2])
+    if width % 2 or height % 2:
+        raise JobError("range", "width and height must be even", field="size")
+    if min(width, height) < FRAME_SIDE_MIN or width * height > config.limits.frame_pixels:
+        raise JobError(
+            "range",
+            f"size {job.size} is out of bounds",
+            field="size",
+            hint=f"sides from {FRAME_SIDE_MIN}, at most {config.limits.frame_pixels} pixels in all",
+        )
+
+
+def _check_avatar(job: Job, avatars: Collection[str]) -> None:
+    if job.avatar is not None and job.avatar not in avatars:
+        raise JobError(
+            "avatar",
+            f"there is no avatar {job.avatar[:100]!r}",
+            field="avatar",
+            hint="avatars: " + ", ".join(sorted(avatars)),
+        )
+
+
+def _check_metadata(job: Job) -> None:
+    if len(json.dumps(job.metadata, ensure_ascii=False).encode()) > METADATA_MAX_BYTES:
+        raise JobError("too_large", f"metadata is over {METADATA_MAX_BYTES} bytes", field="metadata")

@@ -1,0 +1,309 @@
+"""The scheduler: holds the backlog, chooses the worker for each item, replaces workers that die.
+
+It lives in the daemon's process and never blocks but in `Executor.wait`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pipeline.config import Config
+from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
+from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.flow import ROLES, JobFlow, budget_seconds
+from pipeline.messages import Chunk, Died, Event, Failed, Finished, Item, Ready, Task, Yielded
+
+BACKOFF_FIRST_SECONDS = 1.0
+BACKOFF_LAST_SECONDS = 30.0
+BOOT_FAILURES_MAX = 5
+"""After so many failed starts in a row a worker is given up."""
+
+log = logging.getLogger(__name__)
+
+
+class WorkerState(Enum):
+    """Where a worker stands."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    WAITING = "waiting to start again"
+    DOWN = "down"
+
+
+@dataclass
+class _Entry:
+    """An item in the backlog or with a worker."""
+
+    flow: JobFlow
+    item: Item
+    order: tuple[int, int]
+    """Number of the job, then index of the chunk."""
+    attempt: int = 1
+
+
+@dataclass
+class _Worker:
+    spec: WorkerSpec
+    state: WorkerState = WorkerState.WAITING
+    deadline: float = 0.0
+    """Starting: ready by then; busy: done by then; waiting: started again then. Monotonic seconds."""
+    failures: int = 0
+    """Starts in a row that led to no finished item."""
+    entry: _Entry | None = None
+    task: int = 0
+    overdue: bool = False
+    pid: int | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job whose video is ready."""
+
+    flow: JobFlow
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job that ended badly."""
+
+    flow: JobFlow
+    attempts: int
+    error: ErrorReport
+
+
+Outcome = Done | Lost
+
+
+@dataclass
+class _JobState:
+    flow: JobFlow
+    number: int
+    attempts: int = 1
+    loss: Lost | None = None
+    """Set when the job is lost; it ends once no worker holds an item of it any more."""
+
+
+@dataclass
+class Scheduler:
+    """Runs the flows of many jobs on the workers of one executor."""
+
+    executor: Executor
+    config: Config
+    specs: Sequence[WorkerSpec]
+    _workers: dict[str, _Worker] = field(init=False)
+    _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
+    _backlog: list[_Entry] = field(init=False, default_factory=list)
+    _outcomes: list[Outcome] = field(init=False, default_factory=list)
+    _numbers: Iterator[int] = field(init=False, default_factory=itertools.count)
+    _tasks: Iterator[int] = field(init=False, default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self._workers = {spec.name: _Worker(spec) for spec in self.specs}
+
+    def add(self, flow: JobFlow) -> None:
+        """Take a job in."""
+        self._jobs[flow.name] = state = _JobState(flow, next(self._numbers))
+        self._enqueue(state, flow.begin())
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        """The jobs in flight and the step each is at."""
+        return {name: self._step_of(state.flow) for name, state in self._jobs.items()}
+
+    @property
+    def workers(self) -> dict[str, WorkerState]:
+        """The state of every worker."""
+        return {name: worker.state for name, worker in self._workers.items()}
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """The process of every worker; None while there is none."""
+        return {name: worker.pid for name, worker in self._workers.items()}
+
+    def step(self, timeout_seconds: float) -> list[Outcome]:
+        """Start what can start, wait for something to happen, and return the jobs that ended.
+
+        Raises ConfigError when a worker finds its configuration unusable, BootError when the last
+        worker of a role is given up.
+        """
+        now = time.monotonic()
+        self._start_workers(now)
+        self._dispatch(now)
+        for event in self.executor.wait(self._patience(now, timeout_seconds)):
+            self._handle(event)
+        self._kill_overdue(time.monotonic())
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def close(self) -> None:
+        """End all workers."""
+        self.executor.close()
+
+    # Workers
+
+    def _start_workers(self, now: float) -> None:
+        for worker in self._workers.values():
+            if worker.state is WorkerState.WAITING and worker.deadline <= now:
+                worker.state, worker.overdue = WorkerState.STARTING, False
+                worker.deadline = now + self.config.limits.boot_seconds
+                self.executor.start(worker.spec)
+
+    def _patience(self, now: float, timeout_seconds: float) -> float:
+        """The time until the next deadline, at most `timeout_seconds`."""
+        timed = (WorkerState.STARTING, WorkerState.BUSY, WorkerState.WAITING)
+        deadlines = [w.deadline for w in self._workers.values() if w.state in timed and not w.overdue]
+        return max(0.0, min([timeout_seconds, *(deadline - now for deadline in deadlines)]))
+
+    def _kill_overdue(self, now: float) -> None:
+        for name, worker in self._workers.items():
+            running = worker.state in (WorkerState.STARTING, WorkerState.BUSY)
+            if running and worker.deadline <= now and not worker.overdue:
+                log.error("worker %s is over its time and is killed", name)
+                worker.overdue = True
+                self.executor.kill(name)
+
+    # Events
+
+    def _handle(self, event: Event) -> None:
+        worker = self._workers[event.worker]
+        match event:
+            case Ready():
+                worker.state, worker.pid = WorkerState.IDLE, event.pid
+                log.info("worker %s is ready on %s", event.worker, event.device)
+            case Yielded() if worker.entry and worker.task == event.task:
+                self._advance(worker.entry.flow, event)
+            case Finished():
+                worker.failures = 0
+                self._release(worker)
+            case Failed(task=None):
+                self._boot_failed(worker, event.error)
+            case Failed():
+                self._release(worker, event.error)
+            case Died():
+                self._died(worker, event)
+
+    def _advance(self, flow: JobFlow, event: Yielded) -> None:
+        state = self._jobs.get(flow.name)
+        if state is None or state.loss is not None:
+            return
+        self._enqueue(state, state.flow.accept(event.result))
+        if state.flow.video is not None:
+            self._end(state, Done(state.flow, state.attempts))
+
+    def _release(self, worker: _Worker, error: ErrorReport | None = None) -> None:
+        """Free a worker; with an error, its item is tried again or its job is lost."""
+        entry, worker.entry = worker.entry, None
+        worker.state = WorkerState.IDLE
+        state = self._jobs.get(entry.flow.name) if entry else None
+        if entry is None or state is None:
+            return
+        if error is not None and state.loss is None:
+            self._retry_or_lose(state, entry, error)
+        if state.loss is not None and not self._held(state.flow):
+            self._end(state, state.loss)
+
+    def _held(self, flow: JobFlow) -> list[Item]:
+        """The items of a job that workers are busy with."""
+        return [w.entry.item for w in self._workers.values() if w.entry is not None and w.entry.flow is flow]
+
+    def _boot_failed(self, worker: _Worker, error: ErrorReport) -> None:
+        log.error("worker %s could not start: %s\n%s", worker.spec.name, error.message, error.traceback)
+        if error.fatal is not None:
+            raise ConfigError(error.code, error.message, field=error.field, hint=error.hint)
+
+    def _died(self, worker: _Worker, event: Died) -> None:
+        log.error("worker %s ended with exit code %s", event.worker, event.exitcode)
+        error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
+        if worker.overdue:
+            error = StageError("timeout", f"worker {event.worker} was over its time and was killed")
+        self._release(worker, ErrorReport.of(error, stage=worker.spec.role))
+        self._schedule_restart(worker)
+
+    def _schedule_restart(self, worker: _Worker) -> None:
+        """Replace a worker at once; one that keeps dying, after ever longer pauses, then no more."""
+        worker.failures += 1
+        worker.state, worker.pid = WorkerState.WAITING, None
+        pause = 0.0 if worker.failures == 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
+        worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
+        if worker.failures > BOOT_FAILURES_MAX:
+            worker.state = WorkerState.DOWN
+            log.error("worker %s is given up after %d failed starts", worker.spec.name, worker.failures)
+            if not self._serving(worker.spec.role):
+                raise BootError("no_worker", f"no {worker.spec.role} worker can be started")
+
+    def _serving(self, role: str, model: str | None = None) -> list[_Worker]:
+        """The workers of a role (and model) that work or will work again."""
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.spec.role == role
+            and worker.state is not WorkerState.DOWN
+            and (model is None or worker.spec.model == model)
+        ]
+
+    # Jobs
+
+    def _enqueue(self, state: _JobState, items: Sequence[Item]) -> None:
+        for item in items:
+            index = item.index if isinstance(item, Chunk) else 0
+            self._backlog.append(_Entry(state.flow, item, (state.number, index)))
+
+    def _retry_or_lose(self, state: _JobState, entry: _Entry, error: ErrorReport) -> None:
+        log.warning("job %s: %s: %s", entry.flow.name, error.stage, error.message)
+        if not error.retryable or entry.attempt >= self.config.limits.attempts:
+            state.loss = Lost(state.flow, entry.attempt, error)
+            self._backlog = [waiting for waiting in self._backlog if waiting.flow is not state.flow]
+            return
+        entry.attempt += 1
+        state.attempts = max(state.attempts, entry.attempt)
+        self._backlog.append(entry)
+
+    def _end(self, state: _JobState, outcome: Outcome) -> None:
+        del self._jobs[state.flow.name]
+        self._outcomes.append(outcome)
+
+    def _step_of(self, flow: JobFlow) -> str:
+        held = self._held(flow)
+        return ROLES[type(held[0])] if held else "queued"
+
+    # Choice
+
+    def _dispatch(self, now: float) -> None:
+        """Give every idle worker the item that is due first among those it may take."""
+        for entry in sorted(self._backlog, key=self._urgency):
+            worker = self._choose(entry)
+            if worker is not None:
+                self._backlog.remove(entry)
+                self._assign(worker, entry, now)
+
+    def _urgency(self, entry: _Entry) -> tuple[int, tuple[int, int]]:
+        """Higher priority first, then older jobs, then earlier chunks."""
+        return (-entry.flow.job.priority, entry.order)
+
+    def _choose(self, entry: _Entry) -> _Worker | None:
+        """An idle worker for the item: one that has its model loaded, else any that may load it."""
+        role = ROLES[type(entry.item)]
+        idle = [worker for worker in self._serving(role) if worker.state is WorkerState.IDLE]
+        if not isinstance(entry.item, Chunk):
+            return idle[0] if idle else None
+        if self._lipsync_running(entry.flow) >= (entry.flow.job.num_workers or len(self._workers)):
+            return None
+        fitting = [worker for worker in idle if worker.spec.model == entry.item.model]
+        if not fitting and entry.item.mixed and self._serving(role, entry.item.model):
+            return None  # in a job that uses both models each worker keeps to its own
+        return next(iter(fitting or idle), None)
+
+    def _lipsync_running(self, flow: JobFlow) -> int:
+        return sum(isinstance(item, Chunk) for item in self._held(flow))
+
+    def _assign(self, worker: _Worker, entry: _Entry, now: float) -> None:
+        worker.state, worker.entry, worker.task = WorkerState.BUSY, entry, next(self._tasks)
+        worker.deadline = now + budget_seconds(entry.item, self.config)
+        self.executor.send(worker.spec.name, Task(worker.task, entry.item, entry.attempt))

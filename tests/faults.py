@@ -1,0 +1,198 @@
+"""Cheap stages for testing the wiring, and stages with a named fault each. They run in real worker processes.
+
+A fault that is to strike once leaves a mark in the item's folder before it strikes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import ConfigError, JobError, StageError
+from pipeline.executors.base import WorkerSpec
+from pipeline.messages import Chunk, MergeItem, Segment, Span, Speech, SplitItem, Timeline, TtsItem, Video
+
+CHUNKS = 4
+CHUNK_FRAMES = 25
+FPS = 25
+SPAN = Span(0.0, 1.0)
+
+
+class CheapStage:
+    """Base: nothing to set up."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.spec = spec
+
+    def setup(self, device: str) -> None:
+        pass
+
+
+class CheapTts(CheapStage):
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        yield Speech(item.job, item.folder, item.folder / "speech.wav", "cheap:voice", span=SPAN)
+
+
+class CheapSplit(CheapStage):
+    def process(self, item: SplitItem) -> Iterator[Chunk]:
+        folder = item.speech.folder
+        frames = CHUNKS * CHUNK_FRAMES
+        timeline = Timeline(frames * 640, frames, FPS, "parallel", folder / "p", folder / "t", folder / "m", SPAN, SPAN)
+        for index in range(CHUNKS):
+            yield Chunk(
+                job=item.job,
+                folder=folder,
+                index=index,
+                count=CHUNKS,
+                start_frame=index * CHUNK_FRAMES,
+                stop_frame=(index + 1) * CHUNK_FRAMES,
+                model="gan",
+                mixed=False,
+                fade_from=None,
+                avatar=item.avatar,
+                size=item.size,
+                phonemes=None,
+                timeline=timeline,
+            )
+
+
+class CheapLipSync(CheapStage):
+    """Leaves one line in the chunk's log each time it runs."""
+
+    def process(self, item: Chunk) -> Iterator[Segment]:
+        note(item, f"{os.getpid()} {self.spec.name}")
+        self.work(item)
+        start = time.monotonic()
+        yield Segment(
+            job=item.job,
+            index=item.index,
+            path=item.folder / f"chunk-{item.index}",
+            start_frame=item.start_frame,
+            stop_frame=item.stop_frame,
+            width=64,
+            height=64,
+            model=item.model,
+            engine="cheap",
+            device=self.spec.device,
+            worker=self.spec.name,
+            span=Span(start, time.monotonic()),
+            inference_seconds=0.0,
+            encode_seconds=0.0,
+            timeline=item.timeline,
+        )
+
+    def work(self, item: Chunk) -> None:
+        pass
+
+
+class SlowLipSync(CheapLipSync):
+    """Takes long enough to be killed while busy."""
+
+    def work(self, item: Chunk) -> None:
+        time.sleep(0.4)
+
+
+class CheapMerge(CheapStage):
+    def process(self, item: MergeItem) -> Iterator[Video]:
+        assert [segment.index for segment in item.segments] == list(range(CHUNKS))
+        path = item.folder / "video.mp4"
+        path.write_bytes(b"video")
+        yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, 5, "", SPAN)
+
+
+class KilledInSetup(CheapStage):
+    def setup(self, device: str) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class BadConfigInSetup(CheapStage):
+    def setup(self, device: str) -> None:
+        raise ConfigError("checkpoint_missing", "no checkpoint", field="models.gan.checkpoint", hint="put it there")
+
+
+class KilledOnce(CheapLipSync):
+    """Dies by SIGKILL the first time it meets chunk 2."""
+
+    def work(self, item: Chunk) -> None:
+        if item.index == 2 and first_time(item):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KilledAlways(CheapLipSync):
+    def work(self, item: Chunk) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KilledMidSend(CheapLipSync):
+    """Sends half a message and dies."""
+
+    def work(self, item: Chunk) -> None:
+        if item.index == 1 and first_time(item):
+            for descriptor in Path("/proc/self/fd").iterdir():
+                if str(descriptor.readlink()).startswith("socket:") and int(descriptor.name) > 2:
+                    os.write(int(descriptor.name), b"\x00\x00\xff\xffhalf")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class HangsOnce(CheapLipSync):
+    def work(self, item: Chunk) -> None:
+        if item.index == 1 and first_time(item):
+            time.sleep(3600)
+
+
+class BadJobTts(CheapStage):
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        raise JobError("voice", "no such voice", field="voice", hint="voices: a, b")
+        yield
+
+
+class FailsTwiceTts(CheapTts):
+    """A service that answers at the third try."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        tries = item.folder / "tries"
+        count = int(tries.read_text()) if tries.exists() else 0
+        tries.write_text(str(count + 1))
+        if count < 2:
+            raise StageError("tts_unreachable", "connection refused")
+        yield from super().process(item)
+
+
+class CrashingTts(CheapStage):
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        raise ZeroDivisionError("a defect")
+        yield
+
+
+def note(item: Chunk, line: str) -> None:
+    """Append a line to the log of a chunk."""
+    with (item.folder / f"log-{item.index}").open("a") as file:
+        file.write(line + "\n")
+
+
+def first_time(item: Chunk) -> bool:
+    """Whether this is the first call for this chunk, in whichever process."""
+    try:
+        (item.folder / f"mark-{item.index}").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def runs(folder: Path, index: int) -> list[str]:
+    """The lines of a chunk's log: one for each time that it was run."""
+    return (folder / f"log-{index}").read_text().splitlines()
+
+
+class FailsInOneChunk(CheapLipSync):
+    """Chunk 0 fails at once while chunk 1 takes a while and then writes into the job's folder."""
+
+    def work(self, item: Chunk) -> None:
+        if item.index == 0:
+            time.sleep(0.2)  # until chunk 1 runs
+            raise JobError("no_face", "no face")
+        time.sleep(1.0)
+        (item.folder / "late").touch(exist_ok=False)

@@ -1,0 +1,238 @@
+"""The wiring, with cheap stages: in threads where nothing dies, in real processes where something does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import scheduler as scheduler_module
+from pipeline.config import Config, LimitsSettings
+from pipeline.errors import BootError, ConfigError
+from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.executors.processes import ProcessExecutor
+from pipeline.executors.threads import ThreadExecutor
+from pipeline.flow import JobFlow
+from pipeline.job import Job
+from pipeline.scheduler import Done, Lost, Outcome, Scheduler, WorkerState
+from tests.faults import CHUNKS, runs
+
+DEADLINE_SECONDS = 30
+Start = Callable[..., Scheduler]
+
+
+@pytest.fixture(params=[ThreadExecutor, ProcessExecutor], ids=["threads", "processes"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    made: Executor = request.param()
+    return made
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a scheduler on cheap stages, some of them replaced by faulty ones."""
+    started: list[Scheduler] = []
+
+    def make(executor: Executor, config: Config | None = None, **stages: str) -> Scheduler:
+        config = config or Config()
+        roles = {"tts": "CheapTts", "split": "CheapSplit", "lipsync": "CheapLipSync", "merge": "CheapMerge"} | stages
+        names = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"], "merge": ["merge-0"]}
+        specs = [
+            WorkerSpec(name, role, f"tests.faults:{roles[role]}", config, model=name.partition("-")[0])
+            for role in names
+            for name in names[role]
+        ]
+        started.append(Scheduler(executor, config, specs))
+        return started[-1]
+
+    yield make
+    for scheduler in started:
+        scheduler.close()
+
+
+def flow(tmp_path: Path, name: str = "job", **keys: object) -> JobFlow:
+    folder = tmp_path / name
+    folder.mkdir()
+    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, tmp_path, Config())
+
+
+def outcomes(scheduler: Scheduler, count: int = 1, each: Callable[[], None] = lambda: None) -> list[Outcome]:
+    """Run until so many jobs have ended."""
+    ended: list[Outcome] = []
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while len(ended) < count:
+        assert time.monotonic() < deadline, (scheduler.jobs, scheduler.workers)
+        ended += scheduler.step(0.2)
+        each()
+    return ended
+
+
+def until(scheduler: Scheduler, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, (scheduler.jobs, scheduler.workers)
+        assert not scheduler.step(0.1)
+
+
+def all_idle(scheduler: Scheduler) -> bool:
+    return all(state is WorkerState.IDLE for state in scheduler.workers.values())
+
+
+def test_a_job_runs_through_all_stages(executor: Executor, start: Start, tmp_path: Path) -> None:
+    scheduler = start(executor)
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, Done)
+    assert sorted(done.flow.segments) == list(range(CHUNKS))
+    assert done.flow.video is not None
+    assert all(len(runs(tmp_path / "job", index)) == 1 for index in range(CHUNKS))
+    assert scheduler.jobs == {}
+
+
+def test_chunks_of_one_job_use_both_workers(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    scheduler.add(flow(tmp_path))
+    outcomes(scheduler)
+    workers = {runs(tmp_path / "job", index)[0].split()[1] for index in range(CHUNKS)}
+    assert workers == {"gan-0", "nogan-1"}
+
+
+def test_num_workers_caps_the_workers(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    scheduler.add(flow(tmp_path, num_workers=1))
+    busiest = 0
+
+    def count() -> None:
+        nonlocal busiest
+        states = scheduler.workers
+        busiest = max(busiest, sum(states[name] is WorkerState.BUSY for name in ("gan-0", "nogan-1")))
+
+    [done] = outcomes(scheduler, each=count)
+    assert isinstance(done, Done)
+    assert busiest == 1
+
+
+def test_the_higher_priority_goes_first(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    until(scheduler, lambda: all_idle(scheduler))
+    for name, priority in (("low", -1), ("middle", 0), ("high", 5)):
+        scheduler.add(flow(tmp_path, name, priority=priority))
+    ended = outcomes(scheduler, 3)
+    assert [outcome.flow.name for outcome in ended] == ["high", "middle", "low"]
+
+
+def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
+    """While one job is in lip-sync, the next ones have been through the stages before it."""
+    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    flows = [flow(tmp_path, f"job-{number}") for number in range(3)]
+    for each in flows:
+        scheduler.add(each)
+    [first, *_] = outcomes(scheduler)
+    assert first.flow is flows[0]
+    assert all(len(each.chunks) == CHUNKS for each in flows[1:])
+    outcomes(scheduler, 2)
+
+
+def test_a_bad_job_is_lost_at_once_and_the_next_one_runs(executor: Executor, start: Start, tmp_path: Path) -> None:
+    scheduler = start(executor, tts="BadJobTts")
+    scheduler.add(flow(tmp_path, "bad"))
+    [lost] = outcomes(scheduler)
+    assert isinstance(lost, Lost)
+    assert (lost.error.code, lost.error.field, lost.error.hint) == ("voice", "voice", "voices: a, b")
+    assert (lost.error.stage, lost.attempts) == ("tts", 1)
+    assert scheduler.workers["tts-0"] is WorkerState.IDLE
+
+
+def test_a_lost_job_ends_when_no_worker_touches_its_folder_any_more(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), lipsync="FailsInOneChunk")
+    until(scheduler, lambda: all_idle(scheduler))
+    scheduler.add(flow(tmp_path))
+    [lost] = outcomes(scheduler)
+    assert isinstance(lost, Lost)
+    assert lost.error.code == "no_face"
+    assert (tmp_path / "job" / "late").exists()
+    assert not (tmp_path / "job" / "log-2").exists()
+
+
+def test_a_failing_service_is_tried_again(executor: Executor, start: Start, tmp_path: Path) -> None:
+    scheduler = start(executor, tts="FailsTwiceTts")
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, Done)
+    assert done.attempts == 3
+
+
+def test_a_defect_loses_its_job_with_a_traceback(executor: Executor, start: Start, tmp_path: Path) -> None:
+    scheduler = start(executor, tts="CrashingTts")
+    scheduler.add(flow(tmp_path))
+    [lost] = outcomes(scheduler)
+    assert isinstance(lost, Lost)
+    assert (lost.error.code, lost.attempts) == ("internal", 3)
+    assert "ZeroDivisionError: a defect" in lost.error.traceback
+
+
+@pytest.mark.parametrize("fault", ["KilledOnce", "KilledMidSend"])
+def test_a_worker_that_dies_costs_one_retry_of_its_item(fault: str, start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), lipsync=fault)
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, Done)
+    assert done.attempts == 2
+    assert sorted(len(runs(tmp_path / "job", index)) for index in range(CHUNKS)) == [1, 1, 1, 2]
+
+
+def test_a_job_that_kills_its_workers_is_lost_after_three_attempts(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), lipsync="KilledAlways")
+    scheduler.add(flow(tmp_path))
+    [lost] = outcomes(scheduler)
+    assert isinstance(lost, Lost)
+    assert (lost.error.code, lost.attempts) == ("worker_died", 3)
+
+
+@pytest.mark.parametrize("victim", ["tts-0", "split-0", "gan-0", "nogan-1", "merge-0"])
+def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(victim: str, start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor())
+    until(scheduler, lambda: all_idle(scheduler))
+    pid = scheduler.pids[victim]
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    until(scheduler, lambda: scheduler.workers[victim] is not WorkerState.IDLE)
+    assert time.monotonic() - killed < 1
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, Done)
+    assert done.attempts == 1
+
+
+def test_a_hung_worker_is_killed_at_its_deadline(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "budget_seconds", lambda item, config: 2.0)
+    scheduler = start(ProcessExecutor(), lipsync="HangsOnce")
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, Done)
+    assert done.attempts == 2
+    assert len(runs(tmp_path / "job", 1)) == 2
+
+
+def test_a_worker_that_finds_its_configuration_bad_ends_everything(executor: Executor, start: Start) -> None:
+    scheduler = start(executor, lipsync="BadConfigInSetup")
+    with pytest.raises(ConfigError, match="no checkpoint") as caught:
+        until(scheduler, lambda: False)
+    assert caught.value.field == "models.gan.checkpoint"
+
+
+def test_workers_that_cannot_start_are_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "BACKOFF_FIRST_SECONDS", 0.01)
+    scheduler = start(ProcessExecutor(), merge="KilledInSetup")
+    with pytest.raises(BootError, match="merge"):
+        until(scheduler, lambda: False)
+
+
+def test_a_worker_that_does_not_get_ready_in_time_is_killed(start: Start) -> None:
+    config = Config(limits=LimitsSettings(boot_seconds=0.01))
+    scheduler = start(ProcessExecutor(), config)
+    until(scheduler, lambda: WorkerState.WAITING in scheduler.workers.values())
