@@ -1,0 +1,146 @@
+"""Voices: the backends there are, and which of them speaks a job.
+
+A voice's full name is `backend:voice`. Backends are started when they are first needed; one whose engine is not on
+this machine is simply not there, unless the configuration asks for it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import ConfigError, JobError
+from pipeline.voices.base import Backend
+from pipeline.voices.settings import BackendName, VoiceSettings
+
+BEST_FIRST: tuple[BackendName, ...] = ("http", "command", "rhvoice", "hibari", "piper", "espeak")
+"""A service or program that the user configured comes first, then what sounds most natural."""
+HINT_NAMES_MAX = 20
+
+
+class Voices:
+    """The voices that are at hand under some settings.
+
+    Raises ConfigError when the settings name a backend or a default voice that is not there. `base` is where the
+    settings' relative paths start.
+    """
+
+    def __init__(self, settings: VoiceSettings, base: Path = Path()) -> None:
+        self._settings = settings
+        self._base = base
+        self._backends: dict[BackendName, Backend | None] = {}
+        if settings.backend != "auto":
+            self._backends[settings.backend] = _started(settings.backend, settings, base)
+        for language, voice in settings.voices.items():
+            if voice is not None:
+                self._configured(language, voice)
+
+    def available(self, language: str) -> list[str]:
+        """Full names of the voices for a language, best first."""
+        return [f"{backend.name}:{voice}" for backend, voice in self._speaking(language)]
+
+    def choose(self, language: str, voice: str | None) -> tuple[Backend, str]:
+        """The backend that speaks a job, and its own name for the voice.
+
+        `voice` is a full name, a bare name that only one backend knows, or None for the default.
+        Raises JobError `language` when nobody speaks it, `voice` when there is no such voice.
+        """
+        default = self._settings.default_voice(language)
+        if voice is None and default is not None:
+            return self._configured(language, default)
+        found = next(self._speaking(language), None)
+        if found is None:
+            raise self._nobody(language)
+        return found if voice is None else self._named(language, voice)
+
+    def _named(self, language: str, voice: str) -> tuple[Backend, str]:
+        speaking = list(self._speaking(language))
+        matches = [(backend, name) for backend, name in speaking if voice in (name, f"{backend.name}:{name}")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names = [f"{backend.name}:{name}" for backend, name in matches]
+            raise JobError("voice", f"several voices are called {voice!r}", field="voice", hint=_listed(names))
+        raise JobError(
+            "voice",
+            f"there is no voice {voice[:100]!r} for language {language!r}",
+            field="voice",
+            hint=_listed([f"{backend.name}:{name}" for backend, name in speaking]),
+        )
+
+    def _configured(self, language: str, voice: str) -> tuple[Backend, str]:
+        """A default voice from the configuration: not finding it is the configuration's fault."""
+        try:
+            return self._named(language, voice)
+        except JobError as error:
+            raise ConfigError("tts_voice", error.message, field=f"tts.voices.{language}", hint=error.hint) from None
+
+    def _speaking(self, language: str) -> Iterator[tuple[Backend, str]]:
+        """Every voice for a language, best first; a language with a region falls back to the language alone."""
+        tags = dict.fromkeys([language, language.partition("-")[0]])
+        for tag in tags:
+            found = [(backend, voice) for backend in self._present() for voice in backend.voices(tag)]
+            if found:
+                return iter(found)
+        return iter(())
+
+    def _present(self) -> Iterator[Backend]:
+        names = BEST_FIRST if self._settings.backend == "auto" else (self._settings.backend,)
+        for name in names:
+            backend = self._backend(name)
+            if backend is not None:
+                yield backend
+
+    def _backend(self, name: BackendName) -> Backend | None:
+        """The backend, started once; None when its engine is not on this machine."""
+        if name not in self._backends:
+            try:
+                self._backends[name] = _started(name, self._settings, self._base)
+            except ConfigError:
+                self._backends[name] = None
+        return self._backends[name]
+
+    def _nobody(self, language: str) -> JobError:
+        hint = "see `lipdrop voices`"
+        if self._settings.backend != "auto":
+            hint = f"only {self._settings.backend} may speak here: see tts.backend in the configuration"
+        return JobError("language", f"no voice here speaks {language!r}", field="language", hint=hint)
+
+
+def _started(name: BackendName, settings: VoiceSettings, base: Path) -> Backend:
+    """Start a backend. Raises ConfigError when its engine is not on this machine.
+
+    Each is imported here, so that nothing is loaded that nobody speaks with.
+    """
+    match name:
+        case "http":
+            from pipeline.voices.http import Http
+
+            return Http(settings.http)
+        case "command":
+            from pipeline.voices.command import Command
+
+            return Command(settings.command, base)
+        case "rhvoice":
+            from pipeline.voices.rhvoice import Rhvoice
+
+            return Rhvoice()
+        case "hibari":
+            from pipeline.voices.hibari import Hibari
+
+            return Hibari()
+        case "piper":
+            from pipeline.voices.piper import Piper
+
+            return Piper(settings.piper, base)
+        case "espeak":
+            from pipeline.voices.espeak import Espeak
+
+            return Espeak()
+
+
+def _listed(names: list[str]) -> str:
+    """Voice names for a hint, shortened when there are many."""
+    shown = ", ".join(names[:HINT_NAMES_MAX])
+    rest = len(names) - HINT_NAMES_MAX
+    return f"voices: {shown} and {rest} more" if rest > 0 else f"voices: {shown}"

@@ -1,0 +1,63 @@
+"""Audio bytes from a service or a program to samples. The bytes are not trusted, whoever sent them."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ConfigError, StageError
+from pipeline.media.ffmpeg import last_line
+
+FORMATS = "wav,mp3,ogg,flac,aac,mov,matroska,aiff,w64,caf"
+"""Demuxers that read nothing but the bytes they are given: no playlists, no concat scripts."""
+CODECS = "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f64le,pcm_u8,pcm_alaw,pcm_mulaw," + (
+    "mp3,mp3float,opus,libopus,vorbis,flac,aac,alac"
+)
+RATE_HZ = 24_000
+"""What every answer is converted to; no voice at hand has anything to say above 12 kHz."""
+SECONDS_MAX = 600
+"""Longest sentence that is read."""
+TIMEOUT_SECONDS = 60.0
+
+
+def decoded(audio: bytes, *, tempo: float = 1.0) -> tuple[NDArray[np.float32], int]:
+    """Mono samples (-1 to 1) and their rate in Hz, spoken `tempo` times as fast (0.5 to 2.0, pitch kept).
+
+    The kind of audio is told by its content. Raises StageError `tts_bad_audio`.
+    """
+    pcm = _run([*_arguments(tempo)], audio)
+    if not pcm:
+        raise _bad("it holds no samples")
+    return np.frombuffer(pcm, "<f4"), RATE_HZ
+
+
+def _arguments(tempo: float) -> list[str]:
+    faster = ["-af", f"atempo={tempo:.4f}"] if tempo != 1.0 else []
+    return [
+        *("ffmpeg", "-v", "error", "-xerror", "-threads", "1"),
+        *("-protocol_whitelist", "pipe", "-format_whitelist", FORMATS, "-codec_whitelist", CODECS),
+        *("-t", str(SECONDS_MAX), "-i", "pipe:0", "-map", "0:a:0", *faster, "-ac", "1", "-ar", str(RATE_HZ)),
+        *("-fs", str(4 * RATE_HZ * SECONDS_MAX), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"),
+    ]
+
+
+def _run(argv: list[str], audio: bytes) -> bytes:
+    try:
+        done = subprocess.run(argv, input=audio, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
+    except FileNotFoundError:
+        raise ConfigError("no_ffmpeg", "ffmpeg is not installed", hint="apt-get install ffmpeg") from None
+    except subprocess.TimeoutExpired:
+        raise _bad(f"decoding took over {TIMEOUT_SECONDS:.0f} s") from None
+    if done.returncode != 0:
+        raise _bad(last_line(done.stderr))
+    return done.stdout
+
+
+def _bad(reason: str) -> StageError:
+    return StageError(
+        "tts_bad_audio",
+        f"what came as speech cannot be decoded: {reason}",
+        hint="the service or program must answer with a whole WAV or MP3 file",
+    )

