@@ -1,0 +1,5 @@
+"""Wav2Lip (Prajwal et al. 2020) with a checkpoint of one's own: `Wav2LipEngine`."""
+
+from pipeline.engines.wav2lip.engine import Wav2LipEngine
+
+__all__ = ["Wav2LipEngine"]

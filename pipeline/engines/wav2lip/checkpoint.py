@@ -1,0 +1,130 @@
+"""Reading Wav2Lip checkpoints in every form they are published in.
+
+The form is told by the content, never by the name: a zip archive with `constants.pkl` is TorchScript, everything else
+is a pickle (zipped or not), of a state dict or of an object that holds one as `state_dict`. Pickles are read without
+running any code of theirs. TorchScript is code: of such a file nothing but the weights is taken.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.engines.wav2lip.network import Wav2Lip
+from pipeline.errors import ConfigError
+
+PARALLEL_PREFIX = "module."
+"""Before every key of a network that was trained with `nn.DataParallel`."""
+
+NAMED_AT_MOST = 3
+"""How many of the keys that do not fit are named in an error."""
+
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+"""What torch raises for files that are no checkpoints, depending on the bytes it stumbles over."""
+
+
+def load_network(path: Path, config_key: str) -> Wav2Lip:
+    """The network with a checkpoint's weights, on the CPU, for inference. Raises ConfigError as `load_state_dict`."""
+    state = load_state_dict(path, config_key)
+    with torch.device("meta"):
+        network = Wav2Lip()
+    network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def load_state_dict(path: Path, config_key: str) -> dict[str, torch.Tensor]:
+    """The weights in a checkpoint, under the network's own names, on the CPU, floating point ones in float32.
+
+    `config_key` is the key that named `path`. Raises ConfigError `checkpoint_missing` when there is no such file, and
+    `checkpoint_invalid` when it cannot be read, is not Wav2Lip's, or holds numbers that are not finite.
+    """
+    try:
+        if not path.is_file():
+            raise _error("checkpoint_missing", f"there is no checkpoint {path}", config_key)
+        state = _weights(_torchscript(path) if _is_torchscript(path) else _pickle(path))
+    except UNREADABLE as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise _error("checkpoint_invalid", f"{path} cannot be read as a checkpoint: {reason}", config_key) from error
+    for problem in _problems(state):
+        raise _error("checkpoint_invalid", f"{path} is no Wav2Lip checkpoint: {problem}", config_key)
+    return state
+
+
+def _error(code: str, message: str, config_key: str) -> ConfigError:
+    hint = f"set {config_key} to a Wav2Lip checkpoint (.pth or TorchScript), or its engine to builtin"
+    return ConfigError(code, message, field=config_key, hint=hint)
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _torchscript(path: Path) -> Mapping[str, Any]:
+    with warnings.catch_warnings():
+        # torch.jit is deprecated, yet nothing else reads its archives.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module = torch.jit.load(path, map_location="cpu")
+    state: Mapping[str, Any] = module.state_dict()
+    return state
+
+
+def _pickle(path: Path) -> Mapping[str, Any]:
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, Mapping):
+        raise TypeError(f"it holds a {type(loaded).__name__} instead of a state dict")
+    return loaded
+
+
+def _weights(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    """The tensors under the network's own names."""
+    named = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    return {
+        key.removeprefix(PARALLEL_PREFIX): value.detach().float() if value.is_floating_point() else value.detach()
+        for key, value in named.items()
+    }
+
+
+def _problems(state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Why these are not the network's weights; empty when they are."""
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in Wav2Lip().state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    kinds = {
+        "missing keys": [key for key in expected if key not in found],
+        "unexpected keys": [key for key in found if key not in expected],
+        "wrong shapes": [
+            f"{key} is {list(found[key])} instead of {list(shape)}"
+            for key, shape in expected.items()
+            if found.get(key, shape) != shape
+        ],
+        "numbers that are not finite": [key for key, value in state.items() if not value.isfinite().all()],
+    }
+    return [f"{kind}: {_first(keys)}" for kind, keys in kinds.items() if keys]
+
+
+def _first(keys: list[str]) -> str:
+    more = len(keys) - NAMED_AT_MOST
+    return ", ".join(keys[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

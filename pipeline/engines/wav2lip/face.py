@@ -1,0 +1,89 @@
+"""The way of a face: out of the picture into the network, and what the network says back into the picture.
+
+The official procedure (Prajwal et al. 2020, `inference.py`) resizes the face's box to 96 x 96, hides its lower half,
+and pastes the answer over the whole box. The answer is blurred, being 96 pixels wide, and its box is seen. So by
+default only the lower face is taken from it, and its edges fade into the picture.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from pipeline.engines.wav2lip.network import FACE_PIXELS
+from pipeline.media.canvas import PixelBox
+
+SEAM = (0.46, 0.62)
+"""Where the picture fades into the network's face, in heights of the box: beside the nose, above the lips."""
+
+JAW_POWER, JAW_FADE = 2.5, 0.16
+"""Below, the outline is a jaw's: half a superellipse of this power that touches the box at both sides and the chin.
+The fade along it is this part of its radius, and lies within it."""
+
+
+class Face:
+    """One picture's face. `box` is the even-sided region that `laid_in` gives."""
+
+    def __init__(
+        self, picture: NDArray[np.uint8], box: PixelBox, blend: Literal["feather", "paste"], device: torch.device
+    ) -> None:
+        """`picture` is RGB [height, width, 3] with even sides; `box` lies within it and is not empty."""
+        self.box = _even(box)
+        self.image = _network_image(picture, box).to(device)
+        """What the network sees, [1, 6, 96, 96]."""
+        left, top = box[0] - self.box[0], box[1] - self.box[1]
+        self._rows, self._columns = slice(top, top + box[3] - box[1]), slice(left, left + box[2] - box[0])
+        own = np.ascontiguousarray(_cut(picture, self.box).transpose(2, 0, 1), np.float32)
+        self._own = torch.from_numpy(own).to(device)
+        mask = _feather(box[3] - box[1], box[2] - box[0]) if blend == "feather" else np.ones((1, 1), np.float32)
+        self._mask = torch.from_numpy(mask).to(device)
+
+    def laid_in(self, faces: torch.Tensor) -> torch.Tensor:
+        """The picture's region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255."""
+        region = self._own.repeat(len(faces), 1, 1, 1)
+        inside = region[:, :, self._rows, self._columns]
+        # Cut off to whole numbers before they are resized, as the official procedure does.
+        rgb = (faces.flip(1) * 255).floor()
+        resized = functional.interpolate(rgb, inside.shape[2:], mode="bilinear", align_corners=False)
+        inside.lerp_(resized, self._mask)
+        return region.permute(0, 2, 3, 1)
+
+
+def _even(box: PixelBox) -> PixelBox:
+    """The least box around `box` whose sides are even."""
+    x1, y1, x2, y2 = box
+    return x1 - x1 % 2, y1 - y1 % 2, x2 + x2 % 2, y2 + y2 % 2
+
+
+def _cut(picture: NDArray[np.uint8], box: PixelBox) -> NDArray[np.uint8]:
+    x1, y1, x2, y2 = box
+    return picture[y1:y2, x1:x2]
+
+
+def _network_image(picture: NDArray[np.uint8], box: PixelBox) -> torch.Tensor:
+    """[1, 6, 96, 96] of 0..1, BGR: the face with its lower half hidden, then the whole face."""
+    bgr = np.ascontiguousarray(_cut(picture, box)[:, :, ::-1])
+    whole = cv2.resize(bgr, (FACE_PIXELS, FACE_PIXELS)).transpose(2, 0, 1).astype(np.float32) / 255
+    hidden = whole.copy()
+    hidden[:, FACE_PIXELS // 2 :] = 0
+    return torch.from_numpy(np.concatenate((hidden, whole))[None])
+
+
+def _feather(height: int, width: int) -> NDArray[np.float32]:
+    """How much of the network's face is seen, [height, width] of 0..1; nothing in the outermost pixels."""
+    down, across = np.linspace(0, 1, height)[:, None], np.linspace(-1, 1, width)
+    below = np.clip(2 * down - 1, 0, 1)
+    radius = (np.abs(across) ** JAW_POWER + below**JAW_POWER) ** (1 / JAW_POWER)
+    mask = _smooth((down - SEAM[0]) / (SEAM[1] - SEAM[0])) * _smooth((1 - radius) / JAW_FADE)
+    return mask.astype(np.float32)
+
+
+def _smooth(ramp: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From 0 to 1 without a kink at either end."""
+    x = np.clip(ramp, 0, 1)
+    return x * x * (3 - 2 * x)

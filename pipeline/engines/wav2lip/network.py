@@ -1,0 +1,125 @@
+"""Wav2Lip's generator: a face with its lower half hidden and 0.2 s of mel spectrogram in, the whole face out.
+
+The network of Prajwal et al., "A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild"
+(ACM Multimedia 2020). Names and shapes are those of the published checkpoints: 36,298,035 parameters.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+FACE_PIXELS = 96
+"""Side of the square faces that go in and come out."""
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch normalisation, ReLU; a residual one adds its input before the ReLU."""
+
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, *, residual: bool = False) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))
+        self._residual = residual
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, in, h, w] to [B, out, h', w']."""
+        out: torch.Tensor = self.conv_block(x)
+        return torch.relu_(out.add_(x) if self._residual else out)
+
+    def fold(self) -> None:
+        """Take the batch normalisation into the convolution: the same function with one pass less over memory."""
+        convolution, norm = cast(tuple[nn.Conv2d, nn.BatchNorm2d], tuple(self.conv_block))
+        transposed = isinstance(convolution, nn.ConvTranspose2d)
+        self.conv_block = nn.Sequential(fuse_conv_bn_eval(convolution, norm, transpose=transposed))
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int | tuple[int, int] = 1, padding: int = 1) -> ConvBlock:
+    return ConvBlock(nn.Conv2d(inputs, outputs, kernel, stride, padding))
+
+
+def _residuals(channels: int, count: int) -> list[ConvBlock]:
+    return [ConvBlock(nn.Conv2d(channels, channels, 3, 1, 1), residual=True) for _ in range(count)]
+
+
+def _doubled(inputs: int, outputs: int) -> list[ConvBlock]:
+    """Twice the height and width."""
+    up = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+    return [ConvBlock(up), *_residuals(outputs, 2)]
+
+
+def _face_encoder() -> nn.ModuleList:
+    halved = [(16, 32, 2), (32, 64, 3), (64, 128, 2), (128, 256, 2), (256, 512, 1)]
+    return nn.ModuleList(
+        [
+            nn.Sequential(_conv(6, 16, kernel=7, padding=3)),
+            *(nn.Sequential(_conv(i, o, stride=2), *_residuals(o, count)) for i, o, count in halved),
+            nn.Sequential(_conv(512, 512, padding=0), _conv(512, 512, kernel=1, padding=0)),
+        ]
+    )
+
+
+def _audio_encoder() -> nn.Sequential:
+    return nn.Sequential(
+        *(_conv(1, 32), *_residuals(32, 2)),
+        *(_conv(32, 64, stride=(3, 1)), *_residuals(64, 2)),
+        *(_conv(64, 128, stride=3), *_residuals(128, 2)),
+        *(_conv(128, 256, stride=(3, 2)), *_residuals(256, 1)),
+        *(_conv(256, 512, padding=0), _conv(512, 512, kernel=1, padding=0)),
+    )
+
+
+def _face_decoder() -> nn.ModuleList:
+    from_one_pixel = ConvBlock(nn.ConvTranspose2d(1024, 512, 3))
+    doubled = [(1024, 512), (768, 384), (512, 256), (320, 128), (160, 64)]
+    return nn.ModuleList(
+        [
+            nn.Sequential(_conv(512, 512, kernel=1, padding=0)),
+            nn.Sequential(from_one_pixel, *_residuals(512, 1)),
+            *(nn.Sequential(*_doubled(inputs, outputs)) for inputs, outputs in doubled),
+        ]
+    )
+
+
+class Wav2Lip(nn.Module):
+    """The generator: `forward` in one go, or `encode_faces` once for a face that stays and `speak` for each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.face_encoder_blocks = _face_encoder()
+        self.audio_encoder = _audio_encoder()
+        self.face_decoder_blocks = _face_decoder()
+        self.output_block = nn.Sequential(_conv(80, 32), nn.Conv2d(32, 3, 1), nn.Sigmoid())
+
+    def forward(self, mel: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Faces [B, 3, 96, 96] (BGR, 0..1) from mel windows [B, 1, 80, 16] and images [B, 6, 96, 96].
+
+        The image's channels are the face with its lower half zeroed, then the whole face (BGR, 0..1).
+        """
+        return self.speak(mel, self.encode_faces(image))
+
+    def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Images [B, 6, 96, 96] to the features of each encoder block, the finest first."""
+        features: list[torch.Tensor] = []
+        for block in self.face_encoder_blocks:
+            features.append(block(features[-1] if features else image))
+        return features
+
+    def speak(self, mel: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and the features of B faces, or of one for all."""
+        x = self.audio_encoder(mel)
+        for block, skipped in zip(self.face_decoder_blocks, reversed(features), strict=True):
+            x = torch.cat((block(x), skipped.expand(mel.shape[0], -1, -1, -1)), dim=1)
+        return cast(torch.Tensor, self.output_block(x))
+
+
+def folded(network: Wav2Lip) -> Wav2Lip:
+    """A copy for inference, its batch normalisations folded into the convolutions (differs by rounding only)."""
+    copied = copy.deepcopy(network).eval()
+    for block in [module for module in copied.modules() if isinstance(module, ConvBlock)]:
+        block.fold()
+    return copied.requires_grad_(False)

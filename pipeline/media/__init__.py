@@ -1,0 +1,1 @@
+"""Media: PCM, encoding, muxing, all through ffmpeg."""

@@ -1,0 +1,101 @@
+"""Frames as the encoder takes them: I420, BT.709, limited range.
+
+A talking still picture changes in one region only. Everything else is converted once; of each frame only the region.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+PixelBox = tuple[int, int, int, int]
+"""x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
+
+Weights = tuple[float, float, float]
+Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+RED, BLUE = 0.2126, 0.0722
+"""BT.709's share of red and of blue in the luminance."""
+
+FRACTION = 2**-14
+"""The weights are multiples of this. Thus every product and sum below is exact in single precision (24 bits), and a
+pixel has the same value whatever the device, the order of additions or its neighbours."""
+
+
+def _weights(red: float, green: float, blue: float) -> Weights:
+    return round(red / FRACTION) * FRACTION, round(green / FRACTION) * FRACTION, round(blue / FRACTION) * FRACTION
+
+
+GREEN = 1 - RED - BLUE
+LUMA = _weights(219 / 255 * RED, 219 / 255 * GREEN, 219 / 255 * BLUE)
+CHROMA_BLUE = _weights(-112 / 255 * RED / (1 - BLUE), -112 / 255 * GREEN / (1 - BLUE), 112 / 255)
+CHROMA_RED = _weights(112 / 255, -112 / 255 * GREEN / (1 - RED), -112 / 255 * BLUE / (1 - RED))
+
+
+class Canvas:
+    """A picture that frames are made of by painting one region anew."""
+
+    def __init__(self, picture: NDArray[np.uint8], device: torch.device) -> None:
+        """`picture` is RGB [height, width, 3], both even; regions are converted on `device`."""
+        self._height, self._width = picture.shape[:2]
+        self._device = device
+        self._background = i420(torch.from_numpy(picture)[None])
+
+    def compose(self, region: torch.Tensor, box: PixelBox) -> torch.Tensor:
+        """Frames with `region` laid in at `box`: uint8 [n, height * 3 / 2, width], on the CPU.
+
+        `region` is RGB [n, h, w, 3] of 0..255, uint8 or floating point (rounded to nearest); the box's sides are even.
+        """
+        frames = self._background.repeat(len(region), 1, 1)
+        # A single frame's planes stay in the CPU's cache; a GPU wants few and large steps.
+        at_once = 1 if self._device.type == "cpu" else max(len(region), 1)
+        for some, parts in zip(torch.split(frames, at_once), torch.split(region, at_once), strict=True):
+            painted = _planes(parts.to(self._device))
+            for plane, part, step in zip(_views(some, self._height, self._width), painted, (1, 2, 2), strict=True):
+                x1, y1, x2, y2 = (side // step for side in box)
+                plane[:, y1:y2, x1:x2] = part
+        return frames
+
+
+def i420(rgb: torch.Tensor) -> torch.Tensor:
+    """Convert RGB frames [n, height, width, 3] of 0..255 to uint8 I420 [n, height * 3 / 2, width]; even sides."""
+    count, height, width = rgb.shape[:3]
+    planes = [plane.reshape(count, -1) for plane in _planes(rgb)]
+    return torch.cat(planes, dim=1).view(count, height * 3 // 2, width)
+
+
+def _views(frames: torch.Tensor, height: int, width: int) -> Planes:
+    """The planes Y, U and V of I420 frames, sharing their memory."""
+    area, half = height * width, (len(frames), height // 2, width // 2)
+    luma, blue, red = torch.split(frames.flatten(1), [area, area // 4, area // 4], dim=1)
+    return luma.view(-1, height, width), blue.view(half), red.view(half)
+
+
+def _planes(rgb: torch.Tensor) -> Planes:
+    """Y [n, h, w], U and V [n, h / 2, w / 2] of RGB [n, h, w, 3]."""
+    colours = _each(rgb)
+    fours = (_fours(colours[0]), _fours(colours[1]), _fours(colours[2]))
+    blue, red = (tuple(weight / 4 for weight in weights) for weights in (CHROMA_BLUE, CHROMA_RED))
+    return _mixed(colours, LUMA, 16), _mixed(fours, blue, 128), _mixed(fours, red, 128)
+
+
+def _each(rgb: torch.Tensor) -> Planes:
+    """The three colours, as whole numbers in single precision."""
+    red, green, blue = (colour.float() for colour in rgb.unbind(-1))
+    if rgb.is_floating_point():
+        return red.round().clamp(0, 255), green.round().clamp(0, 255), blue.round().clamp(0, 255)
+    return red, green, blue
+
+
+def _fours(colour: torch.Tensor) -> torch.Tensor:
+    """The sum of each 2 x 2 pixels."""
+    rows = colour[:, ::2] + colour[:, 1::2]
+    return rows[..., ::2] + rows[..., 1::2]
+
+
+def _mixed(colours: Planes, weights: tuple[float, ...], offset: int) -> torch.Tensor:
+    """The weighted sum, rounded to nearest: what is positive is rounded by adding a half and cutting off."""
+    mixed = colours[0] * weights[0]
+    mixed.add_(colours[1], alpha=weights[1]).add_(colours[2], alpha=weights[2])
+    return mixed.add_(offset + 0.5).to(torch.uint8)

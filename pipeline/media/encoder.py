@@ -1,0 +1,116 @@
+"""Encoding frames to a video-only H.264 segment while they are still being rendered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import VideoSettings
+from pipeline.errors import StageError
+from pipeline.media import ffmpeg
+
+TIMESCALE_HZ = 90_000
+"""Ticks a second of every segment's clock; 24, 25, 30 and 50 frames a second all divide it."""
+
+GOP_SECONDS = 2
+WAIT_SECONDS = 120
+
+
+class SegmentEncoder:
+    """An ffmpeg process that is fed frames by a thread of its own, so that rendering and encoding overlap.
+
+    Use as a context manager: the file appears under its name when the block ends well, and not at all otherwise.
+    Segments made with equal settings can be joined without re-encoding: closed GOPs, no B-frames, one clock.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> None:
+        self._path = path
+        self._unfinished = path.with_suffix(".part")
+        self._process = ffmpeg.start(_output(self._unfinished, size, fps, settings, threads))
+        self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+        self._pending: Future[None] | None = None
+        self._started = time.monotonic()
+        self.seconds = 0.0
+        """How long the encoder ran; set at the end."""
+
+    def __enter__(self) -> SegmentEncoder:
+        return self
+
+    def write(self, frames: NDArray[np.uint8]) -> None:
+        """Take a batch of I420 frames, shape [n, height * 3 / 2, width]; at most one batch waits its turn."""
+        previous, self._pending = self._pending, self._feeder.submit(self._feed, frames)
+        if previous is not None:
+            previous.result()
+
+    def write_all(self, batches: Iterable[NDArray[np.uint8]]) -> None:
+        """Take batch after batch."""
+        for batch in batches:
+            self.write(batch)
+
+    def _feed(self, frames: NDArray[np.uint8]) -> None:
+        pipe: IO[bytes] | None = self._process.stdin
+        assert pipe is not None
+        try:
+            pipe.write(np.ascontiguousarray(frames).data)
+        except BrokenPipeError:
+            raise StageError("encoder", f"ffmpeg: {self._complaint()}") from None
+
+    def _complaint(self) -> str:
+        errors = self._process.stderr
+        return ffmpeg.last_line(errors.read() if errors else b"")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._abandon()
+
+    def _finish(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+        _, errors = self._process.communicate(timeout=WAIT_SECONDS)
+        if self._process.returncode != 0:
+            raise StageError("encoder", f"ffmpeg: {ffmpeg.last_line(errors)}")
+        self._unfinished.rename(self._path)
+        self.seconds = time.monotonic() - self._started
+
+    def _abandon(self) -> None:
+        """Leave neither process nor unfinished file behind, whatever happened."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._feeder.shutdown(wait=True, cancel_futures=True)
+        self._process.wait()
+        self._unfinished.unlink(missing_ok=True)
+
+
+def _output(path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> ffmpeg.Stream:
+    raw = ffmpeg.frames_from_stdin(size, fps)
+    gop = fps * GOP_SECONDS
+    return ffmpeg.target(
+        path,
+        raw,
+        f="mp4",
+        vcodec="libx264",
+        preset=settings.preset,
+        crf=settings.crf,
+        bf=0,
+        g=gop,
+        keyint_min=gop,
+        sc_threshold=0,
+        flags="+cgop",
+        threads=threads,
+        video_track_timescale=TIMESCALE_HZ,
+        color_primaries="bt709",
+        color_trc="bt709",
+        colorspace="bt709",
+        color_range="tv",
+    )

@@ -1,0 +1,113 @@
+"""Running ffmpeg and ffprobe: argument lists only, local files only, never a shell, never without an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from pipeline.errors import ConfigError, JobError, StageError
+
+INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf"
+"""Demuxers for files that users bring. Playlists and concat scripts, which open other files, are not among them."""
+
+OUR_FORMATS = "mov,wav,concat,h264"
+"""Demuxers for files that lipdrop wrote itself."""
+
+PICTURE_FORMATS = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe"
+
+MESSAGE_CHARACTERS_MAX = 300
+
+Stream = Any
+"""A node of ffmpeg-python's graph; the library has no types."""
+
+
+def source(path: Path, formats: str, **options: Any) -> Stream:
+    """A local file as input; it can open nothing else, neither over the network nor on disk."""
+    return ffmpeg.input(_url(path), protocol_whitelist="file", format_whitelist=formats, **options)
+
+
+def frames_from_stdin(size: tuple[int, int], fps: int) -> Stream:
+    """Raw I420 frames of `size` (width, height) on the standard input."""
+    return ffmpeg.input("pipe:0", f="rawvideo", pix_fmt="yuv420p", s=f"{size[0]}x{size[1]}", framerate=fps)
+
+
+def target(path: Path, *streams: Stream, **options: Any) -> Stream:
+    """A local file as output of some streams."""
+    return ffmpeg.output(*streams, _url(path), **options)
+
+
+def run(output: Stream, *, timeout_seconds: float) -> None:
+    """Run ffmpeg until the output is written. Raises StageError when it fails or is too slow."""
+    _run(_argv(output), timeout_seconds)
+
+
+def decode(*outputs: Stream, field: str, timeout_seconds: float) -> None:
+    """Run ffmpeg on a file that a user brought: what fails is the file's fault. Raises JobError."""
+    try:
+        _run(_argv(ffmpeg.merge_outputs(*outputs), "-xerror"), timeout_seconds)
+    except StageError as error:
+        raise unreadable(field, error.message) from error
+
+
+def unreadable(field: str, reason: str) -> JobError:
+    """The error of a media file that cannot be read."""
+    return JobError(
+        "media", f"the file cannot be read: {reason}", field=field, hint="is it a whole, common media file?"
+    )
+
+
+def start(output: Stream) -> subprocess.Popen[bytes]:
+    """Start an ffmpeg that reads from its standard input."""
+    return _start(_argv(output), stdin=subprocess.PIPE)
+
+
+def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seconds: float = 60) -> dict[str, Any]:
+    """What ffprobe knows of a file: `format` and `streams`. Raises StageError."""
+    argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", formats]
+    argv += ["-show_format", "-show_streams", "-of", "json", *(["-count_packets"] if count_packets else [])]
+    found: dict[str, Any] = json.loads(_run([*argv, _url(path)], timeout_seconds))
+    return found
+
+
+def last_line(errors: bytes) -> str:
+    """The last line that a program printed to its standard error, shortened."""
+    lines = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+    return lines[-1][-MESSAGE_CHARACTERS_MAX:]
+
+
+def _url(path: Path) -> str:
+    """A path that ffmpeg cannot take for an option, a protocol or a pattern."""
+    return f"file:{path.absolute()}"
+
+
+def _argv(output: Stream, *flags: str) -> list[str]:
+    argv: list[str] = ffmpeg.compile(output, overwrite_output=True)
+    return [argv[0], "-v", "error", *flags, *argv[1:]]
+
+
+def _run(argv: Sequence[str], timeout_seconds: float) -> bytes:
+    with _start(argv, stdin=subprocess.DEVNULL) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise StageError("media_timeout", f"{argv[0]} took over {timeout_seconds:.0f} s") from None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode != 0:
+        raise StageError("media_failed", f"{argv[0]}: {last_line(errors)}")
+    return output
+
+
+def _start(argv: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
+    except FileNotFoundError:
+        raise ConfigError("no_ffmpeg", f"{argv[0]} is not installed", hint="apt-get install ffmpeg") from None

@@ -1,0 +1,58 @@
+"""Joining video segments and the audio track into one MP4, and proving that it is as planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StageError
+from pipeline.media import ffmpeg
+
+AUDIO_BIT_RATE = 128_000
+MUX_TIMEOUT_BASE_SECONDS = 60
+AUDIO_TOLERANCE_SECONDS = 0.001
+"""How far the audio's length in the container may be from the plan: the container counts in whole samples."""
+
+
+def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) -> None:
+    """Join segments without re-encoding, encode the whole track once, and put the index first.
+
+    Encoding audio per chunk would add the encoder's priming at every joint. Raises StageError.
+    """
+    script = target.with_suffix(".concat")
+    script.write_text("".join(f"file 'file:{path.absolute()}'\n" for path in segments), "utf-8")
+    joined = ffmpeg.source(script, ffmpeg.OUR_FORMATS, f="concat", safe=0)
+    sound = ffmpeg.source(track, ffmpeg.OUR_FORMATS)
+    output = ffmpeg.target(
+        target,
+        joined["v"],
+        sound["a"],
+        f="mp4",
+        vcodec="copy",
+        acodec="aac",
+        audio_bitrate=AUDIO_BIT_RATE,
+        map_metadata=-1,
+        movflags="+faststart",
+    )
+    ffmpeg.run(output, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)
+    script.unlink()
+
+
+def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds: float) -> None:
+    """Check a finished MP4 against its plan: both streams, frame count, size, lengths. Raises StageError."""
+    streams = {s["codec_type"]: s for s in ffmpeg.probe(video, ffmpeg.OUR_FORMATS, count_packets=True)["streams"]}
+    if set(streams) != {"video", "audio"}:
+        raise StageError("merge_check", f"the video has streams {sorted(streams)}, not audio and video")
+    found, planned = _measured(streams), (frames, *size)
+    if found != planned:
+        raise StageError("merge_check", f"the video has frames, width, height {found}, not {planned}")
+    for kind, length in (("video", frames / fps), ("audio", seconds)):
+        duration = float(streams[kind]["duration"])
+        if abs(duration - length) > AUDIO_TOLERANCE_SECONDS:
+            raise StageError("merge_check", f"the {kind} lasts {duration:.4f} s, not {length:.4f} s")
+
+
+def _measured(streams: dict[str, Any]) -> tuple[int, int, int]:
+    video = streams["video"]
+    return int(video["nb_read_packets"]), int(video["width"]), int(video["height"])

@@ -1,0 +1,51 @@
+"""Audio as 16-bit PCM in WAV files."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.media import ffmpeg
+
+CONVERT_TIMEOUT_SECONDS = 600
+
+
+def convert(recording: Path, targets: dict[Path, int], *, limit_seconds: float) -> None:
+    """Decode a recording once and write it as mono WAV at each target's rate in Hz.
+
+    At most `limit_seconds` are decoded. Raises JobError when the recording cannot be read.
+    """
+    sound = ffmpeg.source(recording, ffmpeg.INPUT_FORMATS, t=limit_seconds)["a:0"].filter_multi_output("asplit")
+    outputs = [
+        ffmpeg.target(path, sound.stream(number), f="wav", acodec="pcm_s16le", ac=1, ar=rate_hz)
+        for number, (path, rate_hz) in enumerate(targets.items())
+    ]
+    ffmpeg.decode(*outputs, field="audio", timeout_seconds=CONVERT_TIMEOUT_SECONDS)
+
+
+def read_wav(path: Path) -> NDArray[np.int16]:
+    """The samples of a mono 16-bit WAV file, shape [n]."""
+    with wave.open(str(path), "rb") as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:
+    """Write a mono 16-bit WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(samples.tobytes())
+
+
+def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """The samples as -1 to 1."""
+    return np.asarray(samples / np.float32(32_768), np.float32)
+
+
+def fitted(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
+    """The samples cut, or padded with silence, to exactly `length`."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples))))

@@ -1,0 +1,97 @@
+"""Frames in I420."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipeline.media.canvas import Canvas, PixelBox, i420
+
+CPU = torch.device("cpu")
+
+
+def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def bt709(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The standard's equations for one frame, in double precision, before rounding."""
+    height, width = rgb.shape[:2]
+
+    def converted(r: NDArray[np.float64], g: NDArray[np.float64], b: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        luma = 0.2126 * r + 0.7152 * g + 0.0722 * b
+        return [16 + 219 * luma, 128 + 224 * (b - luma) / 1.8556, 128 + 224 * (r - luma) / 1.5748]
+
+    full = rgb.astype(np.float64).transpose(2, 0, 1) / 255
+    mean = full.reshape(3, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
+    return np.concatenate([converted(*full)[0].ravel(), *(plane.ravel() for plane in converted(*mean)[1:])])
+
+
+@pytest.mark.parametrize(
+    ("colour", "expected"),
+    [
+        ((0, 0, 0), (16, 128, 128)),
+        ((255, 255, 255), (235, 128, 128)),
+        ((128, 128, 128), (126, 128, 128)),
+        ((255, 0, 0), (63, 102, 240)),
+        ((0, 255, 0), (173, 42, 26)),
+        ((0, 0, 255), (32, 240, 118)),
+    ],
+)
+def test_known_colours(colour: tuple[int, int, int], expected: tuple[int, int, int]) -> None:
+    frame = i420(torch.tensor(colour, dtype=torch.uint8).expand(1, 4, 8, 3))[0]
+    assert frame.shape == (6, 8)
+    assert [frame[:4].unique().item(), frame[4].unique().item(), frame[5].unique().item()] == list(expected)
+
+
+def test_it_is_bt709_rounded_to_nearest() -> None:
+    rgb = noise(64, 96, 3)
+    frame = i420(torch.from_numpy(rgb)[None])[0].numpy().ravel()
+    assert np.abs(frame - bt709(rgb)).max() < 0.53
+
+
+boxes = st.tuples(st.integers(0, 10), st.integers(0, 12), st.integers(1, 11), st.integers(1, 13)).filter(
+    lambda box: box[0] + box[2] <= 11 and box[1] + box[3] <= 13
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(halves=boxes, frames=st.integers(1, 3), kind=st.sampled_from([torch.uint8, torch.float32, torch.float16]))
+def test_composing_is_converting_the_composed_frame(
+    halves: tuple[int, int, int, int], frames: int, kind: torch.dtype
+) -> None:
+    """Height 26 and width 22: a chroma plane ends in the middle of a row."""
+    x1, y1, x2, y2 = 2 * halves[0], 2 * halves[1], 2 * (halves[0] + halves[2]), 2 * (halves[1] + halves[3])
+    picture, region = noise(26, 22, 3), torch.from_numpy(noise(frames, y2 - y1, x2 - x1, 3, seed=1))
+    composed = torch.from_numpy(picture).repeat(frames, 1, 1, 1)
+    composed[:, y1:y2, x1:x2] = region
+    made = Canvas(picture, CPU).compose(region.to(kind), (x1, y1, x2, y2))
+    assert (made.shape, made.dtype) == ((frames, 39, 22), torch.uint8)
+    assert torch.equal(made, i420(composed))
+
+
+def test_fractions_are_rounded_and_kept_in_range() -> None:
+    canvas, box = Canvas(noise(16, 16, 3), CPU), (4, 4, 12, 12)
+    region = torch.rand(2, 8, 8, 3) * 300 - 20
+    whole = region.round().clamp(0, 255).to(torch.uint8)
+    assert torch.equal(canvas.compose(region, box), canvas.compose(whole, box))
+
+
+def test_the_layout_of_the_region_does_not_matter() -> None:
+    canvas, box = Canvas(noise(16, 16, 3), CPU), (4, 2, 12, 14)
+    region = torch.from_numpy(noise(2, 12, 8, 3))
+    planar = region.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+    assert torch.equal(canvas.compose(region, box), canvas.compose(planar, box))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 16, 16), (14, 14, 16, 16)])
+def test_one_composition_leaves_no_trace_in_the_next(box: PixelBox) -> None:
+    picture = noise(16, 16, 3)
+    canvas = Canvas(picture, CPU)
+    canvas.compose(torch.zeros(1, box[3] - box[1], box[2] - box[0], 3), box)
+    own = torch.from_numpy(picture)[None, :2, :2]
+    assert torch.equal(canvas.compose(own, (0, 0, 2, 2)), i420(torch.from_numpy(picture)[None]))

@@ -1,0 +1,428 @@
+"""Wav2Lip: the network against the official one's numbers, checkpoints of every kind, and the frames it renders."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import pickle
+import random
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pipeline.avatars import Box, FittedAvatar
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.wav2lip import Wav2LipEngine
+from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
+from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels
+from pipeline.engines.wav2lip.face import SEAM, Face
+from pipeline.engines.wav2lip.network import Wav2Lip, folded
+from pipeline.errors import ConfigError, JobError
+from pipeline.media.canvas import Canvas, PixelBox, i420
+from tests.seeded_weights import WAV2LIP_DATA
+
+CPU = torch.device("cpu")
+KEY = "models.gan.checkpoint"
+FACE_BOX: PixelBox = (31, 21, 124, 145)
+"""Odd on purpose: the region around it must be widened."""
+
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def network(checkpoint: Path) -> Wav2Lip:
+    return load_network(checkpoint, KEY)
+
+
+@pytest.fixture(scope="module")
+def engine(checkpoint: Path) -> Wav2LipEngine:
+    return Wav2LipEngine(checkpoint, CPU, config_key=KEY)
+
+
+@pytest.fixture(scope="module")
+def forward() -> dict[str, torch.Tensor]:
+    with np.load(WAV2LIP_DATA / "wav2lip_forward.npz") as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in ("mel", "image", "output")}
+
+
+def picture() -> NDArray[np.uint8]:
+    """160 x 176, smooth, with some grain."""
+    rng = np.random.default_rng(0)
+    coarse = cv2.resize(rng.integers(30, 220, (10, 11, 3), dtype=np.uint8), (176, 160), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(coarse + rng.normal(0, 4, coarse.shape), 0, 255), np.uint8)
+
+
+def avatar(box: Box | None = FACE_BOX, blend: Literal["feather", "paste"] = "feather") -> FittedAvatar:
+    return FittedAvatar(picture(), box, None, blend)
+
+
+def speech(frames: int) -> SpeechFeatures:
+    mel = np.load(WAV2LIP_DATA / "mel_spectrogram.npz")["mel"]
+    return SpeechFeatures(mel, frames, 25)
+
+
+# The network
+
+
+def test_it_has_the_official_parameters(weights: Weights) -> None:
+    network = Wav2Lip()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 36_298_035
+    assert {key: value.shape for key, value in network.state_dict().items()} == {
+        key: value.shape for key, value in weights.items()
+    }
+
+
+@pytest.mark.parametrize("prepare", [lambda network: network, folded], ids=["plain", "folded"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["planar", "channels_last"])
+def test_it_computes_the_official_output(
+    prepare: Callable[[Wav2Lip], Wav2Lip], layout: torch.memory_format, network: Wav2Lip, forward: dict[str, Any]
+) -> None:
+    made = prepare(network)(forward["mel"], forward["image"].contiguous(memory_format=layout))
+    assert (made - forward["output"]).abs().max() < 1e-4
+
+
+def test_one_face_serves_a_whole_batch(network: Wav2Lip, forward: dict[str, Any]) -> None:
+    one = forward["image"][:1]
+    at_once = network(forward["mel"], one.expand(4, -1, -1, -1))
+    assert (network.speak(forward["mel"], network.encode_faces(one)) - at_once).abs().max() < 1e-5
+
+
+def test_folding_leaves_no_normalisation_and_the_original_whole(network: Wav2Lip) -> None:
+    copied = folded(network)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in copied.modules())
+    assert len(network.state_dict()) == len(Wav2Lip().state_dict())
+
+
+# Checkpoints
+
+
+def _parallel(network: Wav2Lip, path: Path) -> None:
+    state = {f"module.{key}": value for key, value in network.state_dict().items()}
+    torch.save({"state_dict": state, "optimizer": {"state": {}}, "global_step": 3}, path)
+
+
+def _before_2020(network: Wav2Lip, path: Path) -> None:
+    torch.save({"state_dict": network.state_dict()}, path, _use_new_zipfile_serialization=False)
+
+
+def _bare(network: Wav2Lip, path: Path) -> None:
+    torch.save(network.state_dict(), path)
+
+
+def _torchscript(network: Wav2Lip, path: Path) -> None:
+    traced = torch.jit.trace(network, (torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)), check_trace=False)
+    traced.save(str(path))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(_parallel, "a.pt"), (_before_2020, "a.zip"), (_bare, "a"), (_torchscript, "a.pth")],
+    ids=["parallel", "before-2020", "bare", "TorchScript"],
+)
+def test_every_published_form_is_read_whatever_its_name(
+    write: Callable[[Wav2Lip, Path], None], name: str, network: Wav2Lip, forward: dict[str, Any], scratch: Path
+) -> None:
+    write(network, scratch / name)
+    loaded = load_network(scratch / name, KEY)
+    state = loaded.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+    assert torch.equal(loaded(forward["mel"], forward["image"]), network(forward["mel"], forward["image"]))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[Path]:
+    """A folder for large files, which pytest would keep."""
+    yield tmp_path
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+
+def hollow(weights: Weights) -> Weights:
+    """Tensors of the right shapes, each one number stretched, so that their file is small."""
+    return {key: value.flatten()[0].clone().expand(value.shape) for key, value in weights.items()}
+
+
+def test_half_precision_is_widened(weights: Weights, tmp_path: Path) -> None:
+    state = hollow({key: value.half() if value.is_floating_point() else value for key, value in weights.items()})
+    torch.save(state, tmp_path / "half.pth")
+    loaded = load_state_dict(tmp_path / "half.pth", KEY)
+    assert {value.dtype for value in loaded.values()} == {torch.float32, torch.int64}
+
+
+def test_a_missing_file_is_told_with_path_and_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_network(tmp_path / "gan.pt", "models.nogan.checkpoint")
+    error = caught.value
+    assert (error.code, error.field) == ("checkpoint_missing", "models.nogan.checkpoint")
+    assert str(tmp_path / "gan.pt") in error.message
+    assert "models.nogan.checkpoint" in (error.hint or "")
+
+
+def _saved(thing: object, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(thing, buffer, **options)
+    return buffer.getvalue()
+
+
+def _zipped(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, b"nothing")
+    return buffer.getvalue()
+
+
+SMALL = {"weight": torch.zeros(1000)}
+BROKEN = {
+    "empty": b"",
+    "text": b"no weights",
+    "html": b"<!DOCTYPE html><html>sign in to download</html>",
+    "truncated zip": _saved(SMALL)[:2000],
+    "truncated pickle": _saved(SMALL, _use_new_zipfile_serialization=False)[:2000],
+    "another zip": _zipped("word/document.xml"),
+    "an empty TorchScript": _zipped("x/constants.pkl"),
+    "a list": _saved([torch.zeros(3)]),
+    "a tensor": _saved(torch.zeros(3)),
+    "numbers": _saved({"state_dict": {"weight": 3}}),
+    "another network": _saved(SMALL),
+    **{f"noise {seed}": random.Random(seed).randbytes(3000) for seed in range(20)},
+    **{f"noise in a pickle {seed}": b"\x80\x02" + random.Random(seed).randbytes(3000) for seed in range(20)},
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "gan.pth").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_state_dict(tmp_path / "gan.pth", KEY)
+    assert (caught.value.code, caught.value.field) == ("checkpoint_invalid", KEY)
+    assert str(tmp_path / "gan.pth") in caught.value.message
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_state_dict(tmp_path, KEY)
+    assert caught.value.code == "checkpoint_missing"
+
+
+def test_a_truncated_checkpoint_is_refused(checkpoint: Path, scratch: Path) -> None:
+    with checkpoint.open("rb") as file:
+        (scratch / "cut.pth").write_bytes(file.read(checkpoint.stat().st_size // 2))
+    with pytest.raises(ConfigError) as caught:
+        load_state_dict(scratch / "cut.pth", KEY)
+    assert caught.value.code == "checkpoint_invalid"
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def _pickled(thing: object) -> bytes:
+    return pickle.dumps(thing, protocol=2)
+
+
+@pytest.mark.parametrize("dump", [_saved, _pickled], ids=["torch", "pickle"])
+def test_a_pickle_runs_nothing(dump: Callable[[object], bytes], tmp_path: Path) -> None:
+    content = dump({"state_dict": Bomb(tmp_path / "exploded")})
+    pickle.loads(content) if dump is _pickled else torch.load(io.BytesIO(content), weights_only=False)
+    assert (tmp_path / "exploded").exists(), "the bomb must work"
+    (tmp_path / "exploded").unlink()
+    (tmp_path / "bomb.pth").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_state_dict(tmp_path / "bomb.pth", KEY)
+    assert caught.value.code == "checkpoint_invalid"
+    assert not (tmp_path / "exploded").exists()
+
+
+BIAS = "output_block.1.bias"
+
+
+def _without(state: Weights) -> None:
+    del state[BIAS]
+
+
+def _with_more(state: Weights) -> None:
+    state["netD.weight"] = torch.zeros(1)
+
+
+def _misshapen(state: Weights) -> None:
+    state[BIAS] = torch.zeros(4)
+
+
+def _not_finite(state: Weights) -> None:
+    state[BIAS] = torch.tensor([0, torch.nan, 0])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_without, f"missing keys: {BIAS}"),
+        (_with_more, "unexpected keys: netD.weight"),
+        (_misshapen, f"wrong shapes: {BIAS} is [4] instead of [3]"),
+        (_not_finite, f"numbers that are not finite: {BIAS}"),
+    ],
+)
+def test_a_wrong_state_dict_is_told_by_its_keys(
+    spoil: Callable[[Weights], None], told: str, weights: Weights, tmp_path: Path
+) -> None:
+    state = hollow(weights)
+    spoil(state)
+    torch.save(state, tmp_path / "gan.pth")
+    with pytest.raises(ConfigError) as caught:
+        load_state_dict(tmp_path / "gan.pth", KEY)
+    assert caught.value.message.endswith(told)
+
+
+def test_only_the_first_wrong_keys_are_named(tmp_path: Path) -> None:
+    torch.save({f"x{number}": torch.zeros(1) for number in range(9)}, tmp_path / "gan.pth")
+    with pytest.raises(ConfigError, match=r"weight, .*, .* and \d+ more$"):
+        load_state_dict(tmp_path / "gan.pth", KEY)
+
+
+# Frames
+
+
+def official_frames(network: Wav2Lip, count: int) -> NDArray[np.uint8]:
+    """The official loop in its own words: BGR frames [n, height, width, 3]."""
+    frame = picture()[:, :, ::-1]
+    mel = speech(count).mel
+    x1, y1, x2, y2 = FACE_BOX
+    mel_chunks = [mel[:, int(i * 80.0 / 25) : int(i * 80.0 / 25) + 16] for i in range(count)]
+    face = cv2.resize(np.ascontiguousarray(frame[y1:y2, x1:x2]), (96, 96))
+    img_batch = np.asarray([face] * count)
+    img_masked = img_batch.copy()
+    img_masked[:, 96 // 2 :] = 0
+    img_batch = np.concatenate((img_masked, img_batch), axis=3) / 255.0
+    images = torch.FloatTensor(np.transpose(img_batch, (0, 3, 1, 2)))
+    pred = network(torch.FloatTensor(np.asarray(mel_chunks))[:, None], images)
+    out = np.repeat(frame[None], count, axis=0)
+    for index, p in enumerate(pred.numpy().transpose(0, 2, 3, 1) * 255.0):
+        out[index, y1:y2, x1:x2] = cv2.resize(p.astype(np.uint8), (x2 - x1, y2 - y1))
+    return out
+
+
+def test_pasted_frames_are_the_official_ones(engine: Wav2LipEngine, network: Wav2Lip) -> None:
+    made = torch.cat(list(engine.renderer(avatar(blend="paste"), speech(10)).render(0, 10)))
+    official = official_frames(network, 10)[:, :, :, ::-1].copy()
+    assert (made.int() - i420(torch.from_numpy(official)).int()).abs().max() <= 1
+    assert len({frame.numpy().tobytes() for frame in made}) == 10
+
+
+def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngine) -> None:
+    made = torch.cat(list(engine.renderer(avatar(), speech(4)).render(0, 4)))[:, :160]
+    own = i420(torch.from_numpy(picture())[None])[0, :160]
+    x1, y1, x2, y2 = FACE_BOX
+    changed = (made != own).any(dim=0)
+    assert not changed[: y1 + int(SEAM[0] * (y2 - y1))].any(), "the eyes are the picture's own"
+    inner = torch.zeros_like(changed)
+    inner[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1] = True
+    assert not changed[~inner].any(), "the box's border is the picture's own"
+    mouth = changed[y1 + int(0.7 * (y2 - y1)) : y1 + int(0.85 * (y2 - y1)), x1 + 30 : x2 - 30]
+    assert mouth.float().mean() > 0.9, "the mouth is the network's"
+
+
+@pytest.mark.parametrize("blend", ["feather", "paste"])
+@pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
+def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
+    face = Face(picture(), box, blend, CPU)
+    assert all(side % 2 == 0 for side in face.box)
+    region = face.laid_in(torch.zeros(2, 3, 96, 96)).numpy()
+    assert region.shape == (2, face.box[3] - face.box[1], face.box[2] - face.box[0], 3)
+    own = picture()[face.box[1] : face.box[3], face.box[0] : face.box[2]].astype(np.float32)
+    left, top = box[0] - face.box[0], box[1] - face.box[1]
+    inside = np.zeros(own.shape, bool)
+    inside[top : top + box[3] - box[1], left : left + box[2] - box[0]] = True
+    assert np.array_equal(region[0][~inside], own[~inside])
+    assert (region[0][inside] == 0).all() if blend == "paste" else (region[0] <= own).all()
+
+
+def test_the_colours_are_not_swapped() -> None:
+    face = Face(picture(), FACE_BOX, "paste", CPU)
+    blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
+    assert face.laid_in(blue)[0, 60, 60].tolist() == [0, 0, 255]
+    assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
+    assert (face.image[:, :3, 48:] == 0).all()
+    assert face.image[0, 3].mean() == pytest.approx(_in_box()[:, :, 2].mean() / 255, abs=0.01)
+
+
+def _in_box() -> NDArray[np.uint8]:
+    x1, y1, x2, y2 = FACE_BOX
+    return picture()[y1:y2, x1:x2]
+
+
+@pytest.mark.parametrize(
+    "box", [None, (50, 50, 50, 90), (90, 20, 30, 90), (-40, 0, 5, 60), (float("nan"), 0, 60, 60)], ids=str
+)
+def test_without_a_face_the_job_is_refused(box: Box | None, engine: Wav2LipEngine) -> None:
+    with pytest.raises(JobError) as caught:
+        engine.renderer(avatar(box), speech(1))
+    assert (caught.value.code, caught.value.field) == ("no_face", "avatar")
+    assert "face_box" in (caught.value.hint or "")
+
+
+def test_a_box_is_cut_to_the_picture() -> None:
+    assert face_pixels(avatar((-3.2, 10.9, 500.0, 90.5))) == (0, 10, 176, 90)
+
+
+# Chunks
+
+
+def frames_of(renderer: Wav2LipRenderer, edges: list[int]) -> torch.Tensor:
+    return torch.cat([batch for start, stop in itertools.pairwise(edges) for batch in renderer.render(start, stop)])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_frames_are_the_same_however_the_job_is_cut(threads: int, engine: Wav2LipEngine) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        whole = frames_of(engine.renderer(avatar(), speech(17)), [0, 17])
+        assert len(whole) == 17
+        assert torch.equal(frames_of(engine.renderer(avatar(), speech(17)), [0, 5, 15, 17]), whole)
+    finally:
+        torch.set_num_threads(before)
+
+
+class Meddler:
+    """A network in which every frame depends on its place in the batch and on those before it."""
+
+    def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
+        return []
+
+    def speak(self, mel: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
+        place = torch.arange(len(mel)) / 40
+        mixed = (torch.sigmoid(mel.mean(dim=(1, 2, 3))).cumsum(0) / 16 + place).clamp(0, 1)
+        return mixed[:, None, None, None].expand(-1, 3, 96, 96)
+
+
+@pytest.mark.parametrize("edges", [[0, 5, 40], [0, 10, 15, 35, 40], list(range(41))])
+def test_frames_do_not_depend_on_the_kernels_either(edges: list[int]) -> None:
+    face, canvas = Face(picture(), FACE_BOX, "feather", CPU), Canvas(picture(), CPU)
+    renderer = Wav2LipRenderer(Meddler(), face, canvas, speech(40), 8)  # type: ignore[arg-type]
+    whole = frames_of(renderer, [0, 40])
+    assert len({frame.numpy().tobytes() for frame in whole}) > 30
+    assert torch.equal(frames_of(renderer, edges), whole)
+
+
+def test_frames_past_the_end_of_the_mel_are_silent_and_whole(engine: Wav2LipEngine) -> None:
+    mel = np.full((80, 8), -4, np.float32)
+    [batch] = engine.renderer(avatar(), SpeechFeatures(mel, 6, 25)).render(0, 6)
+    assert (batch == batch[0]).all()
+
+
+def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
+    assert list(engine.renderer(avatar(), speech(10)).render(5, 5)) == []
+    assert list(engine.renderer(avatar(), speech(10)).render(0, 0)) == []
