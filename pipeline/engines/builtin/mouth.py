@@ -1,0 +1,192 @@
+"""From a job's speech to its mouth track: the network, the phonemes where they are known, and the pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.builtin.alignment import aligned
+from pipeline.engines.builtin.network import (
+    CONTEXT_COLUMNS,
+    MouthNetwork,
+    column_loudness,
+    normalised,
+    padded,
+    reference_level,
+)
+from pipeline.engines.builtin.track import Mouth
+from pipeline.engines.builtin.visemes import frame_times, phoneme_track
+from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
+
+WEIGHTS = Path(__file__).with_name("mouth.safetensors")
+BLOCK_COLUMNS = 4096
+"""Columns that the network hears at a time: 51 s and some 10 MB, however long the job is."""
+
+NETWORK_SHARE = 0.35
+"""How much the network has to say about the jaw when the phonemes are known: the rest is theirs."""
+SMOOTH_SECONDS = 0.014
+"""Width (sigma) of the smoothing of everything but closures and tucks; slower frame rates need more of it."""
+CLOSED = 0.5
+"""A network closure above this is meant, and reaches the screen in full."""
+LOUD_GAIN, LOUD_RANGE = 0.25, (0.8, 1.2)
+"""The jaw opens this much further per mel unit (12.5 dB) above the usual loudness, within the range."""
+LOUDNESS_SMOOTH_SECONDS = 0.08
+
+SILENT_LEVEL = -3.2
+"""A recording whose loudest half second is below this (about -65 dBFS) holds no speech."""
+GATE_BELOW = 3.2
+"""Mel units under the loudest half second, 40 dB, below which nothing is speech."""
+GATE_NOISE_MARGIN, GATE_NOISE_LIMIT = 0.5, 2.0
+"""Where there is noise, silence is up to this much over it, but not nearer to the speech than the limit."""
+GATE_HYSTERESIS = 0.25
+GATE_SECONDS = 0.18
+"""A silence shorter than this may be a stop consonant."""
+GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
+"""How long the mouth takes to close after a sound, and before the next one to open."""
+
+Floats = NDArray[np.float32]
+
+
+class MouthModel:
+    """Makes mouth tracks. Equal speech gives equal tracks."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Load the shipped weights."""
+        self._device = device
+        self._network = MouthNetwork().eval()
+        self._network.load_state_dict(load_file(WEIGHTS))
+        self._network.to(device)
+
+    def track(self, speech: SpeechFeatures) -> Floats:
+        """The mouth in every frame of the job, shape [frames, 6] in the order of `Mouth`."""
+        mel = torch.from_numpy(np.nan_to_num(speech.mel, nan=SILENCE)).clamp(SILENCE, -SILENCE)
+        if speech.frames == 0 or mel.shape[1] == 0 or float(reference_level(mel)) < SILENT_LEVEL:
+            return at_rest(speech.frames)
+        loudness = (column_loudness(mel) - reference_level(mel)).numpy()
+        heard = self._heard(mel)
+        track = sampled(heard, speech.frames, speech.fps)
+        if speech.phonemes:
+            phonemes = aligned(speech.phonemes, heard)
+            track = guided(track, phoneme_track(phonemes, speech.frames, speech.fps))
+        track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
+        gated = _gated(track, _sampled(_gate(loudness)[:, None], speech.frames, speech.fps))
+        return np.clip(gated, *_LIMITS).astype(np.float32)
+
+    @torch.inference_mode()
+    def _heard(self, mel: torch.Tensor) -> Floats:
+        """What the network says of every column, shape [columns, 6]."""
+        features = padded(normalised(mel[None], reference_level(mel)[None]))
+        return torch.cat([self._network(block.to(self._device))[0].T.cpu() for block in _blocks(features)]).numpy()
+
+
+_LIMITS = (np.array([0, -1, 0, 0, 0, 0], np.float32), np.ones(len(Mouth), np.float32))
+
+
+def _blocks(features: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Blocks of padded features that overlap by the network's context, so that no output sees an edge."""
+    for start in range(0, features.shape[2] - CONTEXT_COLUMNS, BLOCK_COLUMNS):
+        yield features[:, :, start : start + BLOCK_COLUMNS + CONTEXT_COLUMNS]
+
+
+def at_rest(frames: int) -> Floats:
+    """The track of a mouth that is closed and still."""
+    track = np.zeros((frames, len(Mouth)), np.float32)
+    track[:, Mouth.CLOSURE] = 1.0
+    return track
+
+
+def sampled(columns: Floats, frames: int, fps: int) -> Floats:
+    """The network's columns [columns, 6] at the frames' centres [frames, 6], every closure and tuck in full."""
+    sigma = max(SMOOTH_SECONDS, 0.4 / fps)
+    track = _sampled(_smoothed(columns, sigma), frames, fps)
+    for part in (Mouth.CLOSURE, Mouth.LOWER_TUCK):
+        track[:, part] = _sampled(columns[:, part, None], frames, fps)[:, 0]
+        _complete(track[:, part], columns[:, part], fps)
+    return track
+
+
+def _sampled(columns: Floats, frames: int, fps: int) -> Floats:
+    """Values per mel column, shape [columns, n], at the frames' centres; the last one holds beyond the end."""
+    position = np.clip(frame_times(frames, fps) * COLUMNS_PER_SECOND, 0, len(columns) - 1)
+    low = position.astype(np.intp)
+    high = np.minimum(low + 1, len(columns) - 1)
+    part = (position - low)[:, None].astype(np.float32)
+    return columns[low] * (1 - part) + columns[high] * part
+
+
+def _smoothed(columns: Floats, sigma_seconds: float) -> Floats:
+    """The columns [columns, n] under a Gaussian window."""
+    radius = int(np.ceil(3 * sigma_seconds * COLUMNS_PER_SECOND))
+    offsets = np.arange(-radius, radius + 1) / (sigma_seconds * COLUMNS_PER_SECOND)
+    window = np.exp(-0.5 * offsets**2).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(columns, ((radius, radius), (0, 0)), "edge"), len(window), 0
+    )
+    return np.asarray(windows @ (window / window.sum()), np.float32)
+
+
+def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and one past the last index of every stretch of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+def _complete(frames: Floats, columns: Floats, fps: int) -> None:
+    """Set the frames inside each stretch where the columns mean it to one, and at least the nearest frame."""
+    for start, stop in runs(columns > CLOSED):
+        first = int(np.ceil(start * fps / COLUMNS_PER_SECOND - 0.5))
+        last = int(np.floor((stop - 1) * fps / COLUMNS_PER_SECOND - 0.5))
+        if last < first:
+            first = last = int((start + stop - 1) / 2 * fps / COLUMNS_PER_SECOND)
+        frames[max(first, 0) : last + 1] = 1.0
+
+
+def guided(heard: Floats, told: Floats) -> Floats:
+    """The network's track and the phonemes' as one: they know what is said, it hears how."""
+    track = told.copy()
+    free = told[:, Mouth.CLOSURE] < CLOSED
+    track[free, Mouth.JAW_OPEN] += NETWORK_SHARE * (heard - told)[free, Mouth.JAW_OPEN]
+    return track
+
+
+def _effort(loudness: Floats, frames: int, fps: int) -> Floats:
+    """How far the jaw opens compared to the usual, from the loudness of the columns, shape [frames]."""
+    smooth = _smoothed(loudness[:, None], LOUDNESS_SMOOTH_SECONDS)
+    usual = float(np.median(smooth[smooth > -1.6])) if (smooth > -1.6).any() else 0.0
+    return np.asarray(np.clip(1 + LOUD_GAIN * (_sampled(smooth, frames, fps)[:, 0] - usual), *LOUD_RANGE), np.float32)
+
+
+def silences(loudness: Floats) -> list[tuple[int, int]]:
+    """Stretches of columns in which nobody speaks, from loudness relative to the loudest half second."""
+    noise = float(np.quantile(loudness, 0.05)) + GATE_NOISE_MARGIN
+    threshold = min(max(-GATE_BELOW, noise), -GATE_NOISE_LIMIT)
+    sound = np.zeros(len(loudness), bool)
+    # Sound begins above the higher threshold and lasts while it is above the lower one.
+    for start, stop in runs(loudness > threshold):
+        sound[start:stop] = loudness[start:stop].max() > threshold + GATE_HYSTERESIS
+    shortest = GATE_SECONDS * COLUMNS_PER_SECOND
+    return [(start, stop) for start, stop in runs(~sound) if stop - start >= shortest or stop == len(sound)]
+
+
+def _gate(loudness: Floats) -> Floats:
+    """1 while there is sound, 0 in silences, with soft edges that lie within the silence, shape [columns]."""
+    gate = np.ones(len(loudness), np.float32)
+    for start, stop in silences(loudness):
+        columns = np.arange(start, stop)
+        since = (columns - start) / (GATE_CLOSE_SECONDS * COLUMNS_PER_SECOND) if start else np.ones(stop)
+        until = (stop - 1 - columns) / (GATE_OPEN_SECONDS * COLUMNS_PER_SECOND)
+        left = np.clip(np.maximum(1 - since, 0 if stop == len(gate) else 1 - until), 0, 1)
+        gate[start:stop] = 0.5 - 0.5 * np.cos(np.pi * left)
+    return gate
+
+
+def _gated(track: Floats, gate: Floats) -> Floats:
+    """The track, at rest where the gate [frames, 1] is shut."""
+    rest = at_rest(len(track))
+    return np.asarray(rest + gate * (track - rest), np.float32)

@@ -1,0 +1,89 @@
+"""The network that hears the mouth: mel spectrogram in, six mouth parameters per column out."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pipeline.engines.builtin.track import Mouth
+
+BANDS = 80
+CHANNELS = 128
+KERNEL = 5
+DILATIONS = (1, 2, 4, 1, 2, 4, 1, 2)
+CONTEXT_COLUMNS = 2 + (KERNEL - 1) * sum(DILATIONS)
+"""Columns that an output depends on, beside its own: 70, or 0.9 s."""
+AHEAD_COLUMNS = 18
+"""How many of these lie after it: 0.22 s, enough to hear that a silence was a closure."""
+
+LOUDNESS_COLUMNS = 40
+"""The loudest half second of a recording is its reference level: no click is that long."""
+RANGE_BELOW, RANGE_ABOVE = 4.0, 1.0
+"""Mel values, 12.5 dB each, that the network sees below and above the reference level."""
+_POWER_PER_UNIT = 1.25
+"""A mel value v is the power 10 ** (1.25 v)."""
+
+
+def column_loudness(mel: torch.Tensor) -> torch.Tensor:
+    """Loudness of each column in mel units, for mel of shape [..., 80, columns]; -4 is silence."""
+    return torch.log10(torch.pow(10.0, _POWER_PER_UNIT * mel).mean(-2)) / _POWER_PER_UNIT
+
+
+def reference_level(mel: torch.Tensor) -> torch.Tensor:
+    """Loudness of the loudest half second in mel units, for mel of shape [..., 80, columns]."""
+    power = torch.pow(10.0, _POWER_PER_UNIT * mel).mean(-2)
+    padded = nn.functional.pad(power, (0, max(0, LOUDNESS_COLUMNS - power.shape[-1])))
+    windows = nn.functional.avg_pool1d(padded.reshape(-1, 1, padded.shape[-1]), LOUDNESS_COLUMNS, 1)
+    return torch.log10(windows.amax(-1).reshape(power.shape[:-1]).clamp_min(1e-12)) / _POWER_PER_UNIT
+
+
+def normalised(mel: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """Mel values relative to the reference level `level` (of the mel's leading shape), about -2 to 1."""
+    relative = (mel - level[..., None, None]).clamp(-RANGE_BELOW, RANGE_ABOVE)
+    return (relative + 0.5 * RANGE_BELOW) / (0.5 * RANGE_BELOW)
+
+
+def padded(features: torch.Tensor) -> torch.Tensor:
+    """The features with as much silence at both ends as the network looks back and ahead."""
+    silence = (CONTEXT_COLUMNS - AHEAD_COLUMNS, AHEAD_COLUMNS)
+    return nn.functional.pad(features, silence, value=-1.0)
+
+
+class _Block(nn.Module):
+    """A residual depthwise-separable convolution without padding."""
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.margin = dilation * (KERNEL - 1) // 2
+        self.depthwise = nn.Conv1d(CHANNELS, CHANNELS, KERNEL, dilation=dilation, groups=CHANNELS, bias=False)
+        self.norm = nn.BatchNorm1d(CHANNELS)
+        self.expand = nn.Conv1d(CHANNELS, CHANNELS, 1)
+        self.activation = nn.SiLU()
+        self.project = nn.Conv1d(CHANNELS, CHANNELS, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        change: torch.Tensor = self.project(self.activation(self.expand(self.norm(self.depthwise(x)))))
+        return x[..., self.margin : x.shape[-1] - self.margin] + change
+
+
+class MouthNetwork(nn.Module):
+    """Convolutions without padding: what it says of a column depends on nothing but its context."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.Conv1d(BANDS, CHANNELS, 3), nn.SiLU())
+        self.blocks = nn.Sequential(*(_Block(dilation) for dilation in DILATIONS))
+        self.leave = nn.Sequential(nn.BatchNorm1d(CHANNELS), nn.SiLU(), nn.Conv1d(CHANNELS, len(Mouth), 1))
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Shape [batch, 80, columns + CONTEXT_COLUMNS] to [batch, 6, columns]."""
+        result: torch.Tensor = self.leave(self.blocks(self.enter(features)))
+        return result
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Mouth parameters [batch, 6, columns] of padded, normalised mel [batch, 80, columns + CONTEXT_COLUMNS]."""
+        logits = self.logits(features)
+        mouth = torch.sigmoid(logits)
+        # The width is the one parameter with a sign.
+        mouth[:, Mouth.LIP_WIDTH] = torch.tanh(logits[:, Mouth.LIP_WIDTH])
+        return mouth

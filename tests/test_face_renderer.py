@@ -1,0 +1,222 @@
+"""The face renderer, on the avatar that comes with the project."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
+from pipeline.engines.builtin.face import FaceRenderer
+from pipeline.engines.builtin.mouth_motion import FaceFrame
+from pipeline.engines.builtin.track import Mouth
+
+CPU = torch.device("cpu")
+NEUTRAL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+SIDE = 720
+
+
+def row(**amounts: float) -> torch.Tensor:
+    """One track row, free lips unless told."""
+    values = torch.zeros(1, len(Mouth))
+    for name, amount in amounts.items():
+        values[0, Mouth[name.upper()]] = amount
+    return values
+
+
+def mixed_track(rows: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(7)
+    track = torch.rand(rows, len(Mouth), generator=generator)
+    track[:, Mouth.LIP_WIDTH] = track[:, Mouth.LIP_WIDTH] * 2 - 1
+    track[::2, Mouth.CLOSURE] = 0
+    return track
+
+
+@pytest.fixture(scope="module")
+def landmarks() -> FaceLandmarks:
+    found = FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json")
+    return found.transformed(SIDE / 1080, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def picture() -> NDArray[np.uint8]:
+    stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
+    assert stored is not None
+    fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(fitted, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def renderer(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> FaceRenderer:
+    return FaceRenderer(picture, landmarks, CPU)
+
+
+def region(picture: NDArray[np.uint8], renderer: FaceRenderer) -> torch.Tensor:
+    x1, y1, x2, y2 = renderer.box
+    return torch.from_numpy(picture[y1:y2, x1:x2].copy())
+
+
+def dark_pixels(frame: torch.Tensor) -> int:
+    """Pixels as dark as the inside of a mouth, about the lips only."""
+    return int((lips_of(frame).max(-1).values < 90).sum())
+
+
+def lips_of(frame: torch.Tensor) -> torch.Tensor:
+    """The part of the presenter's region of interest that holds neither nostrils nor hair nor neck."""
+    height, width = frame.shape[:2]
+    return frame[round(0.08 * height) : round(0.38 * height), width // 4 : -width // 4]
+
+
+def lip_width(frame: torch.Tensor) -> int:
+    """Columns from the first to the last that is clearly redder than skin."""
+    colours = lips_of(frame).float()
+    red = (colours[..., 0] / (colours[..., 1] + 1) > 1.45).sum(0) >= 2
+    columns = torch.nonzero(red)
+    return int(columns.max() - columns.min())
+
+
+def test_the_box_is_even_and_inside(renderer: FaceRenderer) -> None:
+    x1, y1, x2, y2 = renderer.box
+    assert all(edge % 2 == 0 for edge in renderer.box)
+    assert 0 <= x1 < x2 <= SIDE
+    assert 0 <= y1 < y2 <= SIDE
+
+
+def test_a_neutral_row_gives_the_picture_bit_for_bit(renderer: FaceRenderer, picture: NDArray[np.uint8]) -> None:
+    assert torch.equal(renderer.render(torch.tensor([NEUTRAL]))[0], region(picture, renderer))
+
+
+def test_the_border_of_the_box_never_changes(renderer: FaceRenderer, picture: NDArray[np.uint8]) -> None:
+    expected = region(picture, renderer)
+    frames = renderer.render(mixed_track(16))
+    assert not torch.equal(frames[0], expected)
+    for frame in frames:
+        for side in (0, -1):
+            assert torch.equal(frame[side], expected[side])
+            assert torch.equal(frame[:, side], expected[:, side])
+
+
+def test_the_border_holds_where_the_picture_cuts_the_face_off(
+    picture: NDArray[np.uint8], landmarks: FaceLandmarks
+) -> None:
+    bottom = int(landmarks.jaw[10, 1]) + 6
+    cut = FaceRenderer(picture[:bottom], landmarks, CPU)
+    frame = cut.render(row(jaw_open=1))[0]
+    assert cut.box[3] <= bottom
+    assert torch.equal(frame[-1], region(picture, cut)[-1])
+
+
+def test_eyes_and_nose_stay_out_of_it(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
+    assert renderer.box[1] > landmarks.left_eye[:, 1].max()
+    base = landmarks.nose[1] - np.array(renderer.box[:2])
+    frames = renderer.render(mixed_track(16))
+    still = frames[:, : int(base[1] - 4), int(base[0]) - 10 : int(base[0]) + 10].float()
+    assert float((still - still[:1]).abs().max()) <= 12
+
+
+@pytest.mark.parametrize("size", [1, 3, 16])
+def test_a_frame_is_the_same_in_any_batch(renderer: FaceRenderer, size: int) -> None:
+    track = mixed_track(48)
+    whole = renderer.render(track)
+    parts = torch.cat([renderer.render(part) for part in track.split(size)])
+    assert torch.equal(whole, parts)
+
+
+def test_a_frame_is_the_same_with_any_number_of_threads(renderer: FaceRenderer) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = renderer.render(mixed_track(8))
+        torch.set_num_threads(2)
+        assert torch.equal(renderer.render(mixed_track(8)), alone)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_mouth_opens_with_the_jaw(renderer: FaceRenderer) -> None:
+    openings = [dark_pixels(renderer.render(row(jaw_open=jaw))[0]) for jaw in (0, 0.25, 0.5, 0.75, 1)]
+    assert openings == sorted(set(openings))
+    assert openings[-1] > 300
+
+
+def test_the_chin_goes_down_with_the_jaw(renderer: FaceRenderer, picture: NDArray[np.uint8]) -> None:
+    middle = (renderer.box[2] - renderer.box[0]) // 2
+
+    def chin_row(jaw: float) -> int:
+        light = renderer.render(row(jaw_open=jaw))[0, :, middle].float().sum(-1)
+        lower = round(0.48 * len(light))
+        return lower + int((light[lower + 3 :] - light[lower:-3]).argmin())
+
+    rows = [chin_row(jaw) for jaw in (0, 0.5, 1)]
+    assert rows[0] + 5 < rows[1]
+    assert rows[1] + 5 < rows[2]
+
+
+def test_closed_lips_show_nothing_whatever_the_jaw_does(renderer: FaceRenderer) -> None:
+    at_rest = dark_pixels(renderer.render(torch.tensor([NEUTRAL]))[0])
+    closed = renderer.render(row(jaw_open=1, closure=1, upper_raise=1, lip_width=1, tongue=1))[0]
+    assert dark_pixels(closed) <= at_rest
+
+
+def test_puckered_lips_are_narrower_than_spread_ones(renderer: FaceRenderer) -> None:
+    puckered, spread = (lip_width(renderer.render(row(lip_width=width, closure=1))[0]) for width in (-1, 1))
+    assert puckered < 0.85 * spread
+
+
+def test_teeth_show_under_a_raised_lip(renderer: FaceRenderer) -> None:
+    def pale(frame: torch.Tensor) -> int:
+        colours = lips_of(frame).float()
+        return int(((colours.min(-1).values > 120) & (colours.max(-1).values - colours.min(-1).values < 55)).sum())
+
+    covered, bare = (pale(renderer.render(row(jaw_open=0.1, upper_raise=raised))[0]) for raised in (0, 1))
+    assert bare > covered + 40
+
+
+@pytest.mark.parametrize("amount", [-5.0, 5.0, 1e30, float("nan"), float("inf"), -float("inf")])
+def test_amounts_out_of_range_are_clamped(renderer: FaceRenderer, amount: float) -> None:
+    wild = torch.full((1, len(Mouth)), amount)
+    bounded = torch.nan_to_num(wild).clamp(0, 1)
+    bounded[:, Mouth.LIP_WIDTH] = torch.nan_to_num(wild[:, Mouth.LIP_WIDTH]).clamp(-1, 1)
+    frames = renderer.render(wild)
+    assert frames.dtype == torch.uint8
+    assert torch.equal(frames, renderer.render(bounded))
+
+
+def test_no_rows_give_no_frames(renderer: FaceRenderer) -> None:
+    x1, y1, x2, y2 = renderer.box
+    assert renderer.render(torch.empty(0, len(Mouth))).shape == (0, y2 - y1, x2 - x1, 3)
+
+
+def test_lips_apart_in_the_picture_are_brought_together(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+    """Given a picture whose mouth is open, when the lips meet, then nothing dark is left between them."""
+    closed = FaceRenderer(picture, landmarks, CPU)
+    x1, y1, x2, y2 = closed.box
+    parted = picture.copy()
+    parted[y1:y2, x1:x2] = closed.render(row(jaw_open=0.6))[0].numpy()
+    frame = FaceFrame.between(landmarks.lips_inner[0], landmarks.lips_inner[10])
+    lower = landmarks.lips_inner.copy()
+    lower[11:, 1] += 0.2 * frame.width_pixels * (1 - (2 * frame.to_face(lower[11:])[:, 0]) ** 2)
+    apart = FaceRenderer(parted, replace(landmarks, lips_inner=lower), CPU)
+    before = dark_pixels(region(parted, apart))
+    assert dark_pixels(apart.render(torch.tensor([NEUTRAL]))[0]) < 0.35 * before
+
+
+def test_a_turned_face_moves_as_an_upright_one(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+    """Given a picture turned by a quarter, when the mouth opens, then it opens along the face."""
+    turned = np.ascontiguousarray(np.rot90(picture, -1))
+    names = ("lips_outer", "lips_inner", "jaw", "nose", "left_eye", "right_eye")
+    points = {
+        name: np.stack([SIDE - 1 - getattr(landmarks, name)[:, 1], getattr(landmarks, name)[:, 0]], 1) for name in names
+    }
+    upright = FaceRenderer(picture, landmarks, CPU)
+    sideways = FaceRenderer(turned, FaceLandmarks(**points), CPU)
+    whole = [source.copy() for source in (picture, turned)]
+    for source, renderer in zip(whole, (upright, sideways), strict=True):
+        x1, y1, x2, y2 = renderer.box
+        source[y1:y2, x1:x2] = renderer.render(row(jaw_open=0.8, lip_width=-0.3))[0].numpy()
+    difference = np.abs(np.rot90(whole[1], 1).astype(int) - whole[0])
+    assert np.quantile(difference, 0.999) <= 12

@@ -1,0 +1,221 @@
+"""The mouth model against speech whose phonemes are known: voices and sentences that its training never heard."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.builtin import mouth
+from pipeline.engines.builtin.alignment import aligned, opening
+from pipeline.engines.builtin.mouth import MouthModel
+from pipeline.engines.builtin.track import Mouth
+from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
+from pipeline.mel import COLUMNS_PER_SECOND, mel_spectrogram
+from pipeline.voices.base import Phoneme
+from training.dataset import Clip, held_out_clip
+from training.measures import Scores, flicker, measured, still
+
+VOICES = [("ru", "ru+f3"), ("en", "en-us+m4"), ("en", "heart")]
+FRAME_RATES = [24, 25, 30, 50]
+SAMPLE_RATE_HZ = 16000
+
+
+@lru_cache
+def model() -> MouthModel:
+    return MouthModel(torch.device("cpu"))
+
+
+@lru_cache
+def spoken(language: str, voice: str) -> Clip:
+    return held_out_clip(language, voice)
+
+
+def features(clip: Clip, fps: int = 25, told: bool = False) -> SpeechFeatures:
+    frames = clip.mel.shape[1] * fps // COLUMNS_PER_SECOND
+    return SpeechFeatures(clip.mel, frames, fps, clip.phonemes if told else ())
+
+
+@lru_cache
+def scores(language: str, voice: str, told: bool) -> Scores:
+    clip = spoken(language, voice)
+    return measured(model().track(features(clip, told=told)), clip.phonemes, 25)
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["audio", "phonemes"])
+@pytest.mark.parametrize(("language", "voice"), VOICES)
+class TestUnseenVoices:
+    def test_lips_meet_in_m_b_p(self, language: str, voice: str, told: bool) -> None:
+        assert scores(language, voice, told).closures >= (0.99 if told else 0.95)
+
+    def test_lips_do_not_meet_in_open_vowels(self, language: str, voice: str, told: bool) -> None:
+        assert scores(language, voice, told).false_closures < 0.02
+
+    def test_opening_follows_the_phonemes(self, language: str, voice: str, told: bool) -> None:
+        assert scores(language, voice, told).correlation >= (0.95 if told else 0.8)
+
+    def test_opening_is_on_time(self, language: str, voice: str, told: bool) -> None:
+        assert abs(scores(language, voice, told).lag_frames) < 0.5
+
+    def test_rounded_vowels_are_narrower_than_spread_ones(self, language: str, voice: str, told: bool) -> None:
+        measures = scores(language, voice, told)
+        assert measures.rounded < -0.25
+        assert measures.spread > 0.15
+
+    def test_open_vowels_open_and_sibilants_do_not(self, language: str, voice: str, told: bool) -> None:
+        measures = scores(language, voice, told)
+        assert measures.open_vowels > 0.35
+        assert measures.sibilants < 0.25
+
+    def test_mouth_rests_in_pauses(self, language: str, voice: str, told: bool) -> None:
+        assert scores(language, voice, told).still_pauses >= 0.98
+
+    def test_nothing_flickers(self, language: str, voice: str, told: bool) -> None:
+        measures = scores(language, voice, told)
+        assert measures.flicker < measures.true_flicker + 0.02
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["audio", "phonemes"])
+def test_equal_speech_gives_equal_tracks(told: bool) -> None:
+    speech = features(spoken("ru", "ru+f3"), told=told)
+    assert np.array_equal(model().track(speech), model().track(speech))
+
+
+def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    speech = features(spoken("ru", "ru+f3"))
+    whole = model().track(speech)
+    monkeypatch.setattr(mouth, "BLOCK_COLUMNS", 97)
+    assert np.abs(model().track(speech) - whole).max() < 1e-4
+
+
+@pytest.mark.parametrize("fps", FRAME_RATES)
+def test_frame_rates_tell_the_same_story(fps: int) -> None:
+    clip = spoken("en", "en-us+m4")
+    measures = measured(model().track(features(clip, fps)), clip.phonemes, fps)
+    assert measures.closures >= 0.95
+    assert measures.correlation >= 0.8
+    assert abs(measures.lag_frames) < fps / 50
+
+
+@pytest.mark.parametrize("gain", [0.03, 4.0])
+def test_level_does_not_matter(gain: float) -> None:
+    clip = spoken("en", "heart")
+    # A gain moves the mel by a constant, as far as its range reaches.
+    quiet = Clip(clip.name, np.clip(clip.mel + np.float32(np.log10(gain) * 1.6), -4, 4), clip.mouth, clip.phonemes)
+    difference = model().track(features(quiet)) - model().track(features(clip))
+    assert np.abs(difference).mean() < 0.03
+
+
+def _noise(level: float) -> NDArray[np.float32]:
+    return (level * np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE_HZ)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(np.zeros(2 * SAMPLE_RATE_HZ, np.float32), id="silence"),
+        pytest.param(np.full(2 * SAMPLE_RATE_HZ, 0.7, np.float32), id="direct current"),
+        pytest.param(_noise(1e-4), id="hiss"),
+    ],
+)
+def test_no_speech_is_a_closed_mouth(samples: NDArray[np.float32]) -> None:
+    track = model().track(SpeechFeatures(mel_spectrogram(samples), 50, 25))
+    inside = track[3:-3]
+    assert (inside[:, Mouth.CLOSURE] == 1).all()
+    assert (inside[:, Mouth.JAW_OPEN] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "mel",
+    [
+        pytest.param(np.full((80, 160), 4.0, np.float32), id="clipped"),
+        pytest.param(np.full((80, 160), np.nan, np.float32), id="not a number"),
+        pytest.param(np.full((80, 160), np.inf, np.float32), id="infinite"),
+        pytest.param(np.zeros((80, 1), np.float32), id="one column"),
+        pytest.param(np.zeros((80, 0), np.float32), id="no column"),
+    ],
+)
+@pytest.mark.parametrize("phonemes", [(), (Phoneme("ˈa", 0.2, 0.5), Phoneme("b", 0.5, 0.5))])
+def test_any_sound_gives_a_proper_track(mel: NDArray[np.float32], phonemes: tuple[Phoneme, ...]) -> None:
+    track = model().track(SpeechFeatures(mel, 53, 25, phonemes))
+    assert track.shape == (53, len(Mouth))
+    assert track.dtype == np.float32
+    assert np.isfinite(track).all()
+    assert (np.abs(track) <= 1).all()
+    assert (np.delete(track, Mouth.LIP_WIDTH, axis=1) >= 0).all()
+
+
+def test_a_job_without_frames_has_an_empty_track() -> None:
+    assert model().track(SpeechFeatures(np.zeros((80, 80), np.float32), 0, 25)).shape == (0, len(Mouth))
+
+
+@pytest.mark.parametrize("fps", FRAME_RATES)
+@pytest.mark.parametrize("length", [0.003, 0.02, 0.06])
+def test_the_shortest_b_still_closes_the_lips(fps: int, length: float) -> None:
+    for start in np.linspace(1.0, 1.1, 23):
+        phonemes = [Phoneme("ˈa", 0.5, start), Phoneme("b", start, start + length), Phoneme("ˈa", start + length, 2.0)]
+        closed = phoneme_track(phonemes, 2 * fps, fps)[:, Mouth.CLOSURE] >= 0.99
+        assert closed[int(start * fps) : int((start + length) * fps) + 1].any(), start
+
+
+def test_lips_stay_together_from_a_pause_into_a_p_and_from_m_to_p() -> None:
+    phonemes = [Phoneme("a", 0.0, 0.2), Phoneme("p", 0.8, 0.9), Phoneme("ˈa", 0.9, 1.1),
+                Phoneme("m", 1.1, 1.2), Phoneme("p", 1.2, 1.3), Phoneme("a", 1.3, 1.5)]  # fmt: skip
+    closure = phoneme_track(phonemes, 150, 100)[:, Mouth.CLOSURE]
+    assert (closure[40:83] > 0.99).all()
+    assert (closure[110:122] > 0.99).all()
+
+
+@pytest.mark.parametrize("late_seconds", [-0.1, -0.05, 0.03, 0.05, 0.1])
+def test_phonemes_that_are_all_late_are_set_right(late_seconds: float) -> None:
+    clip = spoken("en", "en-us+m4")
+    late = tuple(Phoneme(p.symbol, p.start_seconds + late_seconds, p.end_seconds + late_seconds) for p in clip.phonemes)
+    speech = features(clip)
+    track = model().track(SpeechFeatures(speech.mel, speech.frames, speech.fps, late))
+    assert abs(measured(track, clip.phonemes, 25).lag_frames) < 0.6
+
+
+def test_phonemes_of_another_text_are_not_shifted() -> None:
+    clip, other = spoken("en", "en-us+m4"), spoken("ru", "ru+f3")
+    heard = clip.mouth[: other.mouth.shape[0]]
+    assert aligned(other.phonemes, heard) is other.phonemes
+
+
+def test_stress_opens_wider() -> None:
+    stressed, plain = (phoneme_track([Phoneme(s, 0.2, 0.4)], 25, 25)[:, Mouth.JAW_OPEN].max() for s in ("ˈa", "a"))
+    assert stressed > 1.2 * plain
+
+
+@pytest.mark.parametrize("symbol", [*VOWELS, *CONSONANTS, "tʃʲ", "ˈaɪ", "ɔ̃", "əl", "ˈɑːɹ", "kʷ", "Ж", "字"])
+def test_every_letter_has_a_mouth(symbol: str) -> None:
+    assert visemes(symbol)
+    assert sum(share for _, share in visemes(symbol)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("symbol", ["", "ˈ", "_", "ː", "|", "."])
+def test_marks_alone_have_none(symbol: str) -> None:
+    assert visemes(symbol) == ()
+
+
+def test_labiodentals_tuck_and_dentals_raise_the_tongue() -> None:
+    track = phoneme_track([Phoneme("ˈa", 0.2, 0.4), Phoneme("v", 0.4, 0.5), Phoneme("ˈa", 0.5, 0.7)], 50, 50)
+    assert track[22, Mouth.LOWER_TUCK] > 0.9
+    assert track[22, Mouth.CLOSURE] == 0
+    track = phoneme_track([Phoneme("ˈa", 0.2, 0.4), Phoneme("l", 0.4, 0.5), Phoneme("ˈa", 0.5, 0.7)], 50, 50)
+    assert track[22, Mouth.TONGUE] > track[15, Mouth.TONGUE] + 0.2
+
+
+def test_the_measures_see_bad_tracks() -> None:
+    """Gold is measured against itself elsewhere: here a late, a trembling and a restless mouth must show."""
+    clip = spoken("ru", "ru+f3")
+    truth = phoneme_track(clip.phonemes, features(clip).frames, 25)
+    assert measured(np.roll(truth, 2, axis=0), clip.phonemes, 25).lag_frames == pytest.approx(2, abs=0.2)
+    trembling = opening(truth) + 0.1 * (np.arange(len(truth)) % 2).astype(np.float32)
+    assert flicker(trembling, 25) > 0.1
+    restless = truth.copy()
+    restless[:, Mouth.CLOSURE] = 0.5
+    assert not still(restless, clip.phonemes, 25).any()

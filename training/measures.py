@@ -1,0 +1,164 @@
+"""How good a mouth track is, measured against the phonemes that were really spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.engines.builtin.alignment import opening
+from pipeline.engines.builtin.track import Mouth
+from pipeline.engines.builtin.visemes import VOWELS, frame_times, phoneme_track, visemes
+from pipeline.voices.base import Phoneme
+
+CLOSED = 0.9
+"""A closure at least this high shows lips that meet."""
+PAUSE_SECONDS = 0.2
+PAUSE_EDGES_SECONDS = (0.09, 0.08)
+"""What a mouth may take at the beginning of a pause to close, and at its end to open."""
+STILL = 0.03
+"""An opening, and a change of it from frame to frame, below this cannot be seen."""
+FAST_HZ = 8.0
+"""Mouths do not move faster; what does is flicker."""
+SHIFT_FRAMES = 3
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The measures of one or more tracks."""
+
+    closures: float
+    """Part of all m, b, p during which the lips meet in some frame."""
+    rounded: float
+    """Mean lip width in rounded vowels."""
+    spread: float
+    """Mean lip width in spread vowels."""
+    correlation: float
+    """Of the opening, jaw_open * (1 - closure), with the phonemes' own."""
+    lag_frames: float
+    """By how much the opening is late, to a fraction of a frame."""
+    still_pauses: float
+    """Part of the frames in pauses over 200 ms, without their edges, with a closed and still mouth."""
+    false_closures: float
+    """Part of the frames in the middle of open vowels with the lips more than half closed."""
+    open_vowels: float
+    """Mean opening in the middle of stressed open vowels."""
+    sibilants: float
+    """Mean opening in s, z, sh, zh."""
+    flicker: float
+    """Part of the opening's movement energy above 8 Hz."""
+    true_flicker: float
+    """The same of the phonemes' own opening: closures are sharp."""
+
+
+def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
+    """The scores of a track for speech of these phonemes."""
+    truth = phoneme_track(phonemes, len(track), fps)
+    wide, open_by = track[:, Mouth.LIP_WIDTH], opening(track)
+    middle = middles(phonemes, len(track), fps)
+    open_frames = middle(_is_open) & (truth[:, Mouth.CLOSURE] < 0.1)
+    return Scores(
+        closures=float(np.mean(met(track, phonemes, fps))),
+        rounded=float(wide[middle(_is_rounded)].mean()),
+        spread=float(wide[middle(_is_spread)].mean()),
+        correlation=correlation(open_by, opening(truth)),
+        lag_frames=lag(open_by, opening(truth)),
+        still_pauses=float(np.mean(still(track, phonemes, fps))),
+        false_closures=float(np.mean(track[open_frames, Mouth.CLOSURE] > 0.5)),
+        open_vowels=float(open_by[middle(lambda symbol: "ˈ" in symbol and _is_open(symbol))].mean()),
+        sibilants=float(open_by[middle(_is_sibilant)].mean()),
+        flicker=flicker(open_by, fps),
+        true_flicker=flicker(opening(truth), fps),
+    )
+
+
+def average(scores: Sequence[Scores]) -> Scores:
+    """The mean of each measure."""
+    return Scores(**{part.name: float(np.mean([getattr(s, part.name) for s in scores])) for part in fields(Scores)})
+
+
+def met(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> list[bool]:
+    """For each m, b, p whether the lips meet in a frame that shows some of it."""
+    closed = track[:, Mouth.CLOSURE] >= CLOSED
+    bilabials = [p for p in phonemes if any(viseme.closure == 1.0 for viseme, _ in visemes(p.symbol))]
+    return [bool(closed[int(p.start_seconds * fps) : int(np.ceil(p.end_seconds * fps))].any()) for p in bilabials]
+
+
+def still(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> NDArray[np.bool_]:
+    """For each frame inside a pause whether the mouth is closed and does not move."""
+    times = frame_times(len(track), fps)
+    inside = np.zeros(len(track), bool)
+    for before, after in pairwise(phonemes):
+        if after.start_seconds - before.end_seconds >= PAUSE_SECONDS:
+            first, last = before.end_seconds + PAUSE_EDGES_SECONDS[0], after.start_seconds - PAUSE_EDGES_SECONDS[1]
+            inside |= (times >= first) & (times <= last)
+    open_by = opening(track)
+    moved = np.abs(np.diff(open_by, prepend=open_by[:1]))
+    calm = (track[:, Mouth.CLOSURE] >= CLOSED) & (open_by < STILL) & (moved < STILL)
+    return np.asarray(calm[inside])
+
+
+def middles(phonemes: Sequence[Phoneme], frames: int, fps: int) -> Callable[[Callable[[str], bool]], NDArray[np.bool_]]:
+    """A function that marks the frames in the middle 60 % of all phonemes of a kind."""
+    times = frame_times(frames, fps)
+    starts = np.array([p.start_seconds for p in phonemes])
+    ends = np.array([p.end_seconds for p in phonemes])
+    at = np.maximum(np.searchsorted(starts, times, side="right") - 1, 0)
+    part = (times - starts[at]) / np.maximum(ends[at] - starts[at], 1e-6)
+    central = (part > 0.2) & (part < 0.8)
+
+    def marked(kind: Callable[[str], bool]) -> NDArray[np.bool_]:
+        return np.asarray(central & np.array([kind(p.symbol) for p in phonemes])[at])
+
+    return marked
+
+
+def correlation(a: Floats, b: Floats) -> float:
+    """Pearson's."""
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def lag(late: Floats, reference: Floats) -> float:
+    """By how many frames `late` follows the reference: the peak of their correlation."""
+    n = len(late)
+    shifts = range(-SHIFT_FRAMES, SHIFT_FRAMES + 1)
+    fit = [correlation(late[max(0, s) : n + min(0, s)], reference[max(0, -s) : n + min(0, -s)]) for s in shifts]
+    best = int(np.clip(np.argmax(fit), 1, len(fit) - 2))
+    left, top, right = fit[best - 1 : best + 2]
+    return best - SHIFT_FRAMES + 0.5 * (left - right) / (left - 2 * top + right)
+
+
+def flicker(signal: Floats, fps: int) -> float:
+    """Part of the signal's energy, apart from its mean, above 8 Hz."""
+    energy = np.square(np.abs(np.fft.rfft(signal - signal.mean())))
+    return float(energy[np.fft.rfftfreq(len(signal), 1 / fps) > FAST_HZ].sum() / energy.sum())
+
+
+def _vowel(symbol: str) -> tuple[float, float, bool] | None:
+    """Height, backness and rounding of a simple vowel; None for diphthongs and consonants."""
+    letters = [letter for letter in symbol if letter not in "ˈˌːʲ"]
+    return VOWELS.get(letters[0]) if len(letters) == 1 else None
+
+
+def _is_open(symbol: str) -> bool:
+    vowel = _vowel(symbol)
+    return vowel is not None and vowel[0] >= 0.65
+
+
+def _is_rounded(symbol: str) -> bool:
+    vowel = _vowel(symbol)
+    return vowel is not None and vowel[2] and vowel[0] <= 0.45
+
+
+def _is_spread(symbol: str) -> bool:
+    vowel = _vowel(symbol)
+    return vowel is not None and not vowel[2] and vowel[0] <= 0.45 and vowel[1] <= 0.25
+
+
+def _is_sibilant(symbol: str) -> bool:
+    return symbol[:1] in tuple("szʃʒʂʐɕʑ")

@@ -1,0 +1,114 @@
+"""Train the mouth network: `python -m training.train`, about half an hour on one core."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import nn
+
+from pipeline.engines.builtin.network import MouthNetwork, normalised, padded, reference_level
+from pipeline.engines.builtin.track import Mouth
+from training.dataset import NATURAL_SHARE, Clip, augment, training_clips
+
+WEIGHTS = Path(__file__).parent.parent / "pipeline" / "engines" / "builtin" / "mouth.safetensors"
+CROP_COLUMNS = 400
+BATCH = 32
+LEARNING_RATE = 3e-3
+BIT_LIKE = (Mouth.CLOSURE, Mouth.LOWER_TUCK, Mouth.TONGUE)
+"""Parameters that are there or not: learnt by cross-entropy. The others are amounts: by squared error."""
+WEIGHT = {Mouth.JAW_OPEN: 12.0, Mouth.LIP_WIDTH: 3.0, Mouth.UPPER_RAISE: 3.0}
+CLOSED_WEIGHT = 3.0
+"""Closures are short and rare, and the eye forgives none that is missing."""
+
+
+def crops(clips: Sequence[Clip], random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch of stretches: mel [batch, 80, columns] and the mouth [batch, 6, columns]."""
+    mels, mouths = [], []
+    for index in random.choice(len(clips), BATCH, p=_lengths(clips)):
+        chosen = clips[index]
+        start = int(random.integers(max(1, chosen.mel.shape[1] - CROP_COLUMNS + 1)))
+        stop = start + CROP_COLUMNS
+        mel, mouth = chosen.mel[:, start:stop], chosen.mouth[start:stop]
+        missing = CROP_COLUMNS - len(mouth)
+        mels.append(np.pad(mel, ((0, 0), (0, missing)), constant_values=-4.0))
+        closed = np.zeros((missing, len(Mouth)), np.float32)
+        closed[:, Mouth.CLOSURE] = 1.0
+        mouths.append(np.concatenate([mouth, closed]).T)
+    return torch.from_numpy(np.stack(mels)), torch.from_numpy(np.stack(mouths))
+
+
+def _lengths(clips: Sequence[Clip]) -> NDArray[np.float64]:
+    lengths = np.array([clip.mel.shape[1] for clip in clips], np.float64)
+    return np.asarray(lengths / lengths.sum())
+
+
+def loss(logits: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
+    """How wrong the network's outputs [batch, 6, columns] are."""
+    total = torch.zeros(())
+    speaking = mouth[:, Mouth.JAW_OPEN] > 0.04
+    for part in BIT_LIKE:
+        wrong = nn.functional.binary_cross_entropy_with_logits(logits[:, part], mouth[:, part], reduction="none")
+        if part is Mouth.CLOSURE:
+            wrong = wrong * (1 + CLOSED_WEIGHT * speaking * mouth[:, part])
+        total = total + wrong.mean()
+    for part, weight in WEIGHT.items():
+        said = torch.tanh(logits[:, part]) if part is Mouth.LIP_WIDTH else torch.sigmoid(logits[:, part])
+        total = total + weight * (said - mouth[:, part]).square().mean()
+        # Wrong movements are what flickers.
+        total = total + 4 * weight * (said - mouth[:, part]).diff(dim=-1).square().mean()
+    return total
+
+
+def train(clips: Sequence[Clip], steps: int, seed: int) -> MouthNetwork:
+    """A network trained for `steps` batches of the clips."""
+    torch.manual_seed(seed)
+    random, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    network = MouthNetwork().train()
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.15)
+    began, mean = time.monotonic(), 0.0
+    for step in range(1, steps + 1):
+        mel, mouth = crops(clips, random)
+        mel = augment(mel, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network.logits(padded(normalised(mel, reference_level(mel))))
+        wrong = loss(logits.float(), mouth)
+        optimizer.zero_grad()
+        wrong.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        mean += 0.02 * (float(wrong.detach()) - mean) if step > 1 else float(wrong.detach())
+        if step % 100 == 0:
+            print(f"step {step}: loss {mean:.4f}, {time.monotonic() - began:.0f} s", flush=True)
+    return network.eval()
+
+
+def main() -> None:
+    """Make the speech, train, save the weights."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=6.0, help="speech to make")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--natural", type=float, default=NATURAL_SHARE, help="part of English that hibari speaks")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    began = time.monotonic()
+    clips = list(training_clips(options.seed, options.hours, options.natural))
+    print(f"{len(clips)} clips made in {time.monotonic() - began:.0f} s", flush=True)
+    network = train(clips, options.steps, options.seed)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, options.out)
+    print(f"{options.out}: {options.out.stat().st_size} bytes, trained in {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
