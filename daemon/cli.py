@@ -1,0 +1,233 @@
+"""The command line. Data goes to standard output, progress and logs to standard error."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon import logs, submission
+from daemon.spool import ERROR, JOB_SUFFIX, Spool, SpoolOwned
+from daemon.status import live_view, overview
+from daemon.submission import Draft
+from pipeline.avatars import Avatars
+from pipeline.config import Config, load_config
+from pipeline.errors import BootError, ConfigError, JobError, LipdropError
+from pipeline.job import parse_job
+
+EXIT_JOB_FAILED = 1
+EXIT_BAD_JOB = 65
+EXIT_NO_DAEMON = 69
+EXIT_BOOT = 70
+EXIT_OWNED = 75
+EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130
+
+EXIT_CODES: dict[type[LipdropError], int] = {
+    JobError: EXIT_BAD_JOB,
+    SpoolOwned: EXIT_OWNED,
+    ConfigError: EXIT_CONFIG,
+    BootError: EXIT_BOOT,
+}
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Place:
+    """The configuration and the spool that a command works on."""
+
+    config: Config
+    spool: Spool
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--config` and `--spool`, and hand it the `Place` they mean."""
+
+    @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML).")
+    @click.option("--spool", "root", type=click.Path(path_type=Path), help="Spool folder; overrides the configuration.")
+    @functools.wraps(command)
+    def wrapper(config_file: Path | None, root: Path | None, **options: Any) -> None:
+        config = load_config(config_file, spool=root)
+        command(Place(config, Spool(config.path(config.spool))), **options)
+
+    return wrapper
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lipdrop")
+def cli() -> None:
+    """Drop a text job into a folder, get a talking, lip-synced avatar video back.
+
+    Exit codes: 0 well, 1 a job failed, 2 usage, 65 bad job, 69 no daemon, 70 no worker can be started,
+    75 another daemon owns this spool, 78 bad config, 130 interrupted.
+    """
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Work until the inbox is empty and nothing is in flight, then exit.")
+@click.option("--log-json", is_flag=True, help="Write the log as JSON lines.")
+@placed
+def run(place: Place, once: bool, log_json: bool) -> None:
+    """Run the daemon in the foreground.
+
+    The first SIGTERM or Ctrl-C finishes the jobs in flight, the second stops at once; a job that was stopped is
+    taken up again by the next start.
+    """
+    # Imported here: the other commands must start fast, and these load torch.
+    from daemon.supervisor import Supervisor
+    from pipeline.executors import make_executor
+    from pipeline.workers import worker_specs
+
+    logs.set_up(as_json=log_json)
+    os.umask(0o027)
+    place.spool.create()
+    supervisor = Supervisor(place.config, place.spool, make_executor(place.config), worker_specs(place.config))
+    sys.exit(supervisor.run(once=once))
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--wait", is_flag=True, help="Wait until the jobs have ended; exit with 1 if one failed.")
+@click.option("--dry-run", is_flag=True, help="Check only, drop nothing.")
+@placed
+def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> None:
+    """Check jobs and drop them into the inbox.
+
+    FILES: .json is one job, .jsonl and .csv one job a line, .txt its text, - a JSON job on standard input.
+    Nothing is dropped unless all are good. Works while the daemon is down.
+    """
+    jobs = list(_checked_drafts(place, files))
+    place.spool.create()
+    if wait and not dry_run and not place.spool.has_owner():
+        click.echo(f"no daemon works on {place.spool.root}; start one with: lipdrop run", err=True)
+        sys.exit(EXIT_NO_DAEMON)
+    before = {job.name: _endings(place.spool, job.name) for job in jobs}
+    for job in jobs:
+        if not dry_run:
+            submission.drop(job, place.spool)
+        if not wait:
+            click.echo(job.name)
+    if wait and not dry_run:
+        sys.exit(_wait(place.spool, before))
+
+
+def _checked_drafts(place: Place, files: tuple[str, ...]) -> Iterator[Draft]:
+    avatars = Avatars(place.config).names()
+    for file in files:
+        try:
+            data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"cannot read {file}: {error.strerror}") from error
+        try:
+            for draft in submission.drafts(file, data):
+                parse_job(draft.data, place.config, avatars)
+                yield draft
+        except JobError as error:
+            message = f"{file}: {error.message}"
+            raise JobError(error.code, message, field=error.field, hint=error.hint) from error
+
+
+Identity = tuple[int, int] | None
+"""Inode and modification time of a file; None where there is none."""
+
+
+def _endings(spool: Spool, name: str) -> tuple[Identity, Identity]:
+    """What tells one ending of a job from another: the identities of its timing JSON and of its error."""
+    return _identity(spool.outbox / f"{name}{JOB_SUFFIX}"), _identity(spool.failed / name / ERROR)
+
+
+def _identity(file: Path) -> Identity:
+    try:
+        info = file.stat()
+    except FileNotFoundError:
+        return None
+    return info.st_ino, info.st_mtime_ns
+
+
+def _wait(spool: Spool, before: dict[str, tuple[Identity, Identity]]) -> int:
+    """Print each job's video as it is done, or its error; the exit code tells whether all ended well."""
+    waiting, code = set(before), 0
+    while waiting:
+        for name in sorted(waiting):
+            timing, error = _endings(spool, name)
+            if (timing, error) == before[name] or (spool.work / name).exists():
+                continue
+            waiting.discard(name)
+            code = max(code, _tell_ending(spool, name, failed=error != before[name][1]))
+        if waiting and not spool.has_owner():
+            click.echo("the daemon has stopped; the jobs stay queued", err=True)
+            return EXIT_NO_DAEMON
+        time.sleep(POLL_SECONDS)
+    return code
+
+
+def _tell_ending(spool: Spool, name: str, *, failed: bool) -> int:
+    if not failed:
+        click.echo(spool.outbox / f"{name}.mp4")
+        return 0
+    error = json.loads((spool.failed / name / ERROR).read_bytes())
+    click.echo(f"{name}: failed: {error['code']}: {error['message']}{_hint(error['hint'])}", err=True)
+    return EXIT_JOB_FAILED
+
+
+@cli.command()
+@click.option("--language", help="Only this language; default: the configured one.")
+@placed
+def voices(place: Place, language: str | None) -> None:
+    """List the voices that are at hand, best first, as a job may name them."""
+    from pipeline.voices import Voices
+
+    for voice in Voices(place.config.tts, place.config.base).available(language or place.config.language):
+        click.echo(voice)
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Keep showing until Ctrl-C.")
+@placed
+def status(place: Place, name: str | None, as_json: bool, watch: bool) -> None:
+    """Show what the daemon does, or where the job NAME is."""
+    if watch:
+        live_view(place.spool)
+    elif name is not None:
+        _job_status(place.spool, name, as_json)
+    elif as_json:
+        click.echo(json.dumps(overview(place.spool).as_dict()))
+    else:
+        overview(place.spool).show()
+
+
+def _job_status(spool: Spool, name: str, as_json: bool) -> None:
+    found = overview(spool).of_job(spool, name)
+    if found is None:
+        raise click.UsageError(f"there is no job {name}")
+    click.echo(json.dumps(found) if as_json else f"{name}: {found['state']}")
+
+
+def _hint(hint: str | None) -> str:
+    return f" ({hint})" if hint else ""
+
+
+def main() -> None:
+    """Run a command; every expected error ends in one line and its exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except LipdropError as error:
+        where = f" [{error.field}]" if error.field and error.field not in error.message else ""
+        click.echo(f"lipdrop: {error.code}: {error.message}{where}{_hint(error.hint)}", err=True)
+        sys.exit(EXIT_CODES.get(type(error), EXIT_BOOT))

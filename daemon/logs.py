@@ -1,0 +1,50 @@
+"""The log: one line a record on standard error, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+
+class LineFormatter(logging.Formatter):
+    """One record, one line for a person; a traceback's lines are indented below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record."""
+        fields = _fields(record)
+        line = f"{fields['time']} {fields['level']:<7} {fields['worker']:<8} {fields['message']}"
+        return line.replace("\n", "\n    ")
+
+
+class JsonFormatter(logging.Formatter):
+    """One record, one JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record."""
+        return json.dumps(_fields(record), ensure_ascii=False)
+
+
+def set_up(*, as_json: bool) -> None:
+    """Log to standard error from now on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    process = record.processName or ""
+    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    message = record.getMessage()
+    if record.exc_info:
+        message += "\n" + logging.Formatter().formatException(record.exc_info)
+    return {
+        "time": time.replace("+00:00", "Z"),
+        "level": record.levelname,
+        "worker": "daemon" if process == "MainProcess" else process,
+        "logger": record.name,
+        "message": message,
+    }

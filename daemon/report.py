@@ -1,0 +1,153 @@
+"""The timing JSON: what a user, a script or an auditor learns about a job."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.errors import ErrorReport
+from pipeline.flow import JobFlow
+from pipeline.messages import PCM_RATE_HZ, Segment, Span, Timeline
+
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Submission:
+    """When a job arrived: by the clock on the wall for people, by the monotonic clock for measuring."""
+
+    submitted_at: float
+    """Seconds since the epoch."""
+    seen_seconds: float
+    """Monotonic."""
+
+
+def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[str, Any]:
+    """The timing JSON of a job that succeeded."""
+    assert flow.speech is not None and flow.video is not None
+    segments = [flow.segments[index] for index in sorted(flow.segments)]
+    timeline = segments[0].timeline
+    return {
+        **_head(flow.name, "done", submission, attempts),
+        "mode": timeline.mode,
+        "engine": segments[0].engine,
+        "audio": {
+            "seconds": _rounded(timeline.seconds),
+            "samples": timeline.samples,
+            "sample_rate": PCM_RATE_HZ,
+            "voice": flow.speech.voice,
+            "cached": False,
+        },
+        "video": _video(flow),
+        "timing": _timing(flow, segments, timeline, submission),
+        "chunks": [_chunk(segment, flow) for segment in segments],
+        "sentences": [_rounded_all(asdict(sentence)) for sentence in flow.speech.sentences],
+        "metadata": flow.job.metadata,
+    }
+
+
+def failed_report(
+    name: str, error: ErrorReport, submission: Submission, attempts: int, metadata: dict[str, Any]
+) -> dict[str, Any]:
+    """The timing JSON of a job that ended badly."""
+    shown = ("code", "message", "field", "stage", "attempt", "hint")
+    described = asdict(replace(error, attempt=attempts, fatal=None))
+    return {
+        **_head(name, "failed", submission, attempts),
+        "error": {key: described[key] for key in shown},
+        "timing": {"total_seconds": _rounded(time.monotonic() - submission.seen_seconds)},
+        "metadata": metadata,
+    }
+
+
+def repeated_report(earlier: dict[str, Any], submission: Submission) -> dict[str, Any]:
+    """The timing JSON of a job whose outputs were there already."""
+    seconds = _rounded(time.monotonic() - submission.seen_seconds)
+    return {
+        **earlier,
+        "cached": True,
+        "submitted_at": _timestamp(submission.submitted_at),
+        "finished_at": _timestamp(time.time()),
+        "timing": {**dict.fromkeys(earlier["timing"], 0), "total_seconds": seconds},
+    }
+
+
+def _head(name: str, status: str, submission: Submission, attempts: int) -> dict[str, Any]:
+    return {
+        "job": name,
+        "status": status,
+        "cached": False,
+        "attempts": attempts,
+        "submitted_at": _timestamp(submission.submitted_at),
+        "finished_at": _timestamp(time.time()),
+    }
+
+
+def _video(flow: JobFlow) -> dict[str, Any]:
+    assert flow.video is not None
+    described = asdict(flow.video)
+    return {
+        "file": f"{flow.name}.mp4",
+        **{key: described[key] for key in ("frames", "fps", "width", "height", "bytes", "sha256")},
+    }
+
+
+def _timing(
+    flow: JobFlow, segments: list[Segment], timeline: Timeline, submission: Submission
+) -> dict[str, float | int]:
+    assert flow.speech is not None and flow.video is not None
+    first_span = flow.speech.span or timeline.convert
+    total = time.monotonic() - submission.seen_seconds
+    lipsync = Span(min(s.span.start_seconds for s in segments), max(s.span.end_seconds for s in segments))
+    chunk_sum = sum(segment.span.seconds for segment in segments)
+    queued = first_span.start_seconds - submission.seen_seconds
+    return _rounded_all(
+        {
+            "total_seconds": total,
+            "queued_seconds": queued,
+            "tts_seconds": flow.speech.span.seconds if flow.speech.span else 0,
+            "convert_seconds": timeline.convert.seconds,
+            "split_seconds": timeline.split.seconds,
+            "lipsync_seconds": lipsync.seconds,
+            "merge_seconds": flow.video.span.seconds,
+            "first_segment_seconds": min(s.span.end_seconds for s in segments) - submission.seen_seconds,
+            "chunk_seconds_sum": chunk_sum,
+            "parallelism": chunk_sum / lipsync.seconds,
+            "real_time_factor": (total - queued) / timeline.seconds,
+        }
+    )
+
+
+def _chunk(segment: Segment, flow: JobFlow) -> dict[str, Any]:
+    queued = segment.span.start_seconds - segment.timeline.split.end_seconds
+    return _rounded_all(
+        {
+            "index": segment.index,
+            "start_seconds": segment.start_frame / segment.timeline.fps,
+            "end_seconds": segment.stop_frame / segment.timeline.fps,
+            "frames": segment.stop_frame - segment.start_frame,
+            "model": segment.model,
+            "engine": segment.engine,
+            "device": segment.device,
+            "worker": segment.worker,
+            "queued_seconds": queued,
+            "inference_seconds": segment.inference_seconds,
+            "encode_seconds": segment.encode_seconds,
+            "total_seconds": segment.span.seconds,
+        }
+    )
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, DECIMALS)
+
+
+def _rounded_all(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: _rounded(value) if isinstance(value, float) else value for key, value in values.items()}
+
+
+def _timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

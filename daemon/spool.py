@@ -1,0 +1,280 @@
+"""The spool: the folders on disk that hold every job's state, and every rename between them.
+
+A job is a file that moves: `inbox/NAME.json` -> `work/NAME/` -> `done/NAME.json` or `failed/NAME/`. A rename is
+atomic, so after a crash at any point each job is in exactly one place. A job is published by its
+`work/NAME/timing.json`: from the moment that file is there, `publish` can be run any number of times and
+ends in the same state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import LipdropError
+from pipeline.job import JOB_MAX_BYTES, JOB_NAME
+
+JOB_SUFFIX = ".json"
+CAPTION_SUFFIXES = (".srt", ".vtt")
+CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
+
+OWNER_PATIENCE_SECONDS = 1.0
+"""A command that only asks whether there is an owner holds the lock for an instant; a daemon waits that out."""
+
+
+class SpoolOwned(LipdropError):
+    """Another daemon works on this spool."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A job file seen in the inbox."""
+
+    name: str
+    path: Path
+    bytes: int
+    changed_at: float
+    """Modification time, seconds since the epoch."""
+
+
+class Spool:
+    """One spool directory. All folders lie on one filesystem, so that renames work between them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.inbox = self.root / "inbox"
+        self.outbox = self.root / "outbox"
+        self.work = self.root / "work"
+        self.done = self.root / "done"
+        self.failed = self.root / "failed"
+        self.run = self.root / "run"
+        self.status = self.run / "status.json"
+
+    def create(self) -> None:
+        """Make the folders that are missing."""
+        for folder in (self.inbox, self.outbox, self.work, self.done, self.failed, self.run):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the spool for the length of a block. The kernel gives the lock up when the owner dies.
+
+        Raises SpoolOwned when another daemon has it.
+        """
+        with (self.run / "lock").open("a") as file:
+            deadline = time.monotonic() + OWNER_PATIENCE_SECONDS
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    raise SpoolOwned("owned", f"another daemon works on {self.root}")
+                time.sleep(OWNER_PATIENCE_SECONDS / 20)
+            yield
+
+    def has_owner(self) -> bool:
+        """Whether a daemon works on this spool right now."""
+        try:
+            with (self.run / "lock").open("a") as file:
+                return not _locked(file)
+        except FileNotFoundError:
+            return False
+
+    def tell(self, status: dict[str, Any]) -> None:
+        """Replace the daemon's status file; it says how things stand now and need not survive a power cut."""
+        unfinished = self.status.with_suffix(".part")
+        unfinished.write_text(json.dumps(status), "utf-8")
+        unfinished.rename(self.status)
+
+    # Intake
+
+    def scan(self) -> tuple[list[Dropped], list[str]]:
+        """The job files in the inbox, oldest first, and the names of entries that are no job files."""
+        jobs, strangers = [], []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.inbox) as entries:
+            for entry in entries:
+                if not entry.name.endswith(JOB_SUFFIX) or entry.name.startswith("."):
+                    continue
+                dropped = _dropped(entry)
+                if dropped is None:
+                    strangers.append(entry.name)
+                else:
+                    jobs.append(dropped)
+        return sorted(jobs, key=lambda job: (job.changed_at, job.name)), strangers
+
+    def claim(self, name: str) -> bool:
+        """Take a job out of the inbox; False when it is gone meanwhile. What it says from now on is what runs."""
+        folder = self.folder(name)
+        folder.mkdir(mode=0o750)
+        try:
+            (self.inbox / f"{name}{JOB_SUFFIX}").rename(folder / CLAIMED)
+        except FileNotFoundError:
+            folder.rmdir()
+            return False
+        self._snapshot(folder)
+        return True
+
+    def _snapshot(self, folder: Path) -> None:
+        """Copy the claimed file: its writer may still hold it open."""
+        claimed = folder / CLAIMED
+        changed_at = claimed.stat().st_mtime
+        write_file(folder / JOB, read_file(claimed))
+        os.utime(folder / JOB, (changed_at, changed_at))
+        claimed.unlink()
+
+    def folder(self, name: str) -> Path:
+        """The work folder of a job."""
+        return self.work / name
+
+    def submitted_at(self, name: str) -> float:
+        """When the job in flight was written, seconds since the epoch."""
+        return (self.folder(name) / JOB).stat().st_mtime
+
+    def job_bytes(self, name: str) -> bytes:
+        """The job file of a job in flight."""
+        return (self.folder(name) / JOB).read_bytes()
+
+    def is_repeat(self, name: str) -> dict[str, Any] | None:
+        """The timing JSON of an earlier run, when the claimed job is the same and its outputs are still there."""
+        try:
+            same = (self.done / f"{name}{JOB_SUFFIX}").read_bytes() == self.job_bytes(name)
+            timing: dict[str, Any] = json.loads((self.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
+            video = (self.outbox / f"{name}.mp4").stat()
+        except (FileNotFoundError, ValueError):
+            return None
+        if not same or timing.get("status") != "done" or timing["video"]["bytes"] != video.st_size:
+            return None
+        return timing
+
+    def was_done(self, name: str) -> bool:
+        """Whether a job of this name has been done before."""
+        return (self.done / f"{name}{JOB_SUFFIX}").exists()
+
+    # Publishing
+
+    def publish(self, name: str, timing: dict[str, Any]) -> None:
+        """Make a job's outputs visible, its timing JSON last, and clear its work folder."""
+        write_file(self.folder(name) / TIMING, _json_bytes(timing))
+        self._finish_publishing(name, timing)
+
+    def _finish_publishing(self, name: str, timing: dict[str, Any]) -> None:
+        """Every step may have been done already by a daemon that then died."""
+        folder, visible = self.folder(name), self.outbox / f"{name}{JOB_SUFFIX}"
+        if timing["status"] == "done":
+            self._publish_outputs(name)
+            _move(folder / JOB, self.done / f"{name}{JOB_SUFFIX}")
+        else:
+            self.keep_failed(name, timing)
+        _move(folder / TIMING, visible)
+        shutil.rmtree(folder)
+
+    def _publish_outputs(self, name: str) -> None:
+        """Put video and captions into the outbox. An earlier run's JSON goes first: it must not describe this video."""
+        folder = self.folder(name)
+        if (folder / "video.mp4").exists():
+            (self.outbox / f"{name}{JOB_SUFFIX}").unlink(missing_ok=True)
+            _sync(folder / "video.mp4")
+            _move(folder / "video.mp4", self.outbox / f"{name}.mp4")
+        for suffix in CAPTION_SUFFIXES:
+            _move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")
+
+    def keep_failed(self, name: str, timing: dict[str, Any]) -> None:
+        """Keep the job file and the error of a job that ended badly."""
+        kept = self.failed / name
+        kept.mkdir(mode=0o750, exist_ok=True)
+        write_file(kept / ERROR, _json_bytes(timing["error"]))
+        _move(self.folder(name) / JOB, kept / JOB)
+
+    def discard(self, name: str) -> None:
+        """Clear a job's work folder."""
+        shutil.rmtree(self.folder(name))
+
+    def reset(self, name: str) -> None:
+        """Remove the stage files of an earlier attempt; the job file stays."""
+        for entry in self.folder(name).iterdir():
+            if entry.name != JOB:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def recover(self) -> list[str]:
+        """Bring what an earlier daemon left in `work/` to order; return the names of the jobs to run again."""
+        return [folder.name for folder in sorted(self.work.iterdir()) if self._recovered(folder)]
+
+    def _recovered(self, folder: Path) -> bool:
+        if (folder / TIMING).exists():
+            self._finish_publishing(folder.name, json.loads((folder / TIMING).read_bytes()))
+            return False
+        if (folder / CLAIMED).exists():
+            self._snapshot(folder)
+        if not (folder / JOB).exists():
+            shutil.rmtree(folder)
+            return False
+        self.reset(folder.name)
+        return True
+
+
+def _locked(file: IO[str]) -> bool:
+    """Try to lock a file until it is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
+    """The entry as a job file; None for anything that is not a plain file with a legal name."""
+    name = entry.name.removesuffix(JOB_SUFFIX)
+    try:
+        info = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(info.st_mode) or JOB_NAME.match(name) is None:
+        return None
+    return Dropped(name, Path(entry.path), info.st_size, info.st_mtime)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a job file that a stranger wrote: never through a link, never blocking, never more than is legal."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(JOB_MAX_BYTES + 1)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
+    with unfinished.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    _sync(path.parent)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename, durably; nothing to do when the source was moved before."""
+    with contextlib.suppress(FileNotFoundError):
+        source.rename(target)
+        _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a filesystem that cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _json_bytes(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

@@ -1,0 +1,53 @@
+"""Watching the inbox. Events only wake a scan: the folder's listing is the truth."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+
+class Watcher(FileSystemEventHandler):
+    """Calls `wake` when something changes in a folder. Lost events cost a delay, never a job."""
+
+    def __init__(self, folder: Path, wake: Callable[[], None]) -> None:
+        self._folder = folder
+        self._wake = wake
+        self._observer: BaseObserver | None = None
+        self._inode: int | None = None
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Wake the scan, except for mere reading."""
+        if event.event_type not in ("opened", "closed_no_write"):
+            self._wake()
+
+    def refresh(self) -> None:
+        """Watch the folder that is there now: a deleted and re-created one silently loses its watch."""
+        inode = _inode(self._folder)
+        if inode == self._inode:
+            return
+        self.close()
+        if inode is not None:
+            self._observer = Observer()
+            with contextlib.suppress(OSError):  # no inotify watches left: the periodic scan still finds every job
+                self._observer.schedule(self, str(self._folder))
+                self._observer.start()
+            self._inode = inode
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._observer is not None and self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()
+        self._observer, self._inode = None, None
+
+
+def _inode(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,78 @@
+"""Cutting a job into chunks: how many, and at which frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from pydub import AudioSegment
+from pydub.silence import detect_silence
+
+from pipeline.config import SplitSettings
+from pipeline.messages import PCM_RATE_HZ
+
+FRAME_STEP = 5
+"""Cuts lie on multiples of 5 frames (200 ms at 25 fps): there mel columns and video frames are in phase."""
+
+PAUSE_SEARCH_SECONDS = 1.5
+"""How far a cut may be moved to fall into a pause."""
+
+PAUSE_MIN_MS = 120
+PAUSE_STEP_MS = 10
+PAUSE_BELOW_SPEECH_DB = 20
+"""A pause is at least this much quieter than the job's speech as a whole."""
+
+
+PARALLEL_MIN_SECONDS = 2.0
+"""Shorter audio is not worth two workers even when a job asks for them."""
+
+
+def plan(mode: str, seconds: float, workers: int, settings: SplitSettings) -> tuple[str, int]:
+    """The mode that `auto` becomes, sequential or parallel, and the number of chunks."""
+    if mode == "auto":
+        mode = "sequential" if seconds < settings.sequential_below_seconds else "parallel"
+    if mode == "sequential":
+        return mode, 1
+    least = min(2, workers) if seconds >= PARALLEL_MIN_SECONDS else 1
+    return mode, max(least, chunk_count(seconds, workers, settings))
+
+
+def chunk_count(seconds: float, workers: int, settings: SplitSettings) -> int:
+    """Chunks for audio of this length: enough to keep the workers busy, long enough to be worth their while."""
+    if seconds < settings.sequential_below_seconds:
+        return 1
+    if seconds < 2 * settings.chunk_seconds:
+        return min(2, workers)
+    return max(2, min(int(seconds / settings.chunk_seconds), 2 * workers))
+
+
+def chunk_edges(
+    pcm: NDArray[np.int16], frames: int, fps: int, count: int, settings: SplitSettings
+) -> list[tuple[int, int]]:
+    """The frame ranges [start, stop) of `count` chunks of about equal length that cover all `frames`.
+
+    Fewer come back when the audio is too short for so many.
+    """
+    cuts = [_cut(pcm, round(frames * k / count), fps, settings) for k in range(1, count)]
+    edges = sorted({0, *(cut for cut in cuts if 0 < cut < frames), frames})
+    return list(pairwise(edges))
+
+
+def _cut(pcm: NDArray[np.int16], wanted: int, fps: int, settings: SplitSettings) -> int:
+    """The frame to cut at: a multiple of `FRAME_STEP`, in the nearest pause where there is one."""
+    target = wanted / fps
+    if settings.prefer_pauses:
+        middles = [(start + stop) / 2 for start, stop in _pauses_near(pcm, target)]
+        target = min(middles, key=lambda middle: abs(middle - target), default=target)
+    return round(target * fps / FRAME_STEP) * FRAME_STEP
+
+
+def _pauses_near(pcm: NDArray[np.int16], seconds: float) -> Sequence[tuple[float, float]]:
+    """The pauses within `PAUSE_SEARCH_SECONDS` of a point in time, as start and end in seconds."""
+    start_ms = max(0, round(1000 * (seconds - PAUSE_SEARCH_SECONDS)))
+    stop_ms = round(1000 * (seconds + PAUSE_SEARCH_SECONDS))
+    speech = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
+    found = detect_silence(speech[start_ms:stop_ms], PAUSE_MIN_MS, speech.dBFS - PAUSE_BELOW_SPEECH_DB, PAUSE_STEP_MS)
+    return [((start_ms + start) / 1000, (start_ms + stop) / 1000) for start, stop in found]

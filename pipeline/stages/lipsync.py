@@ -1,0 +1,126 @@
+"""Lip-sync: one chunk of speech in, one video segment out."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.engines import load_engine
+from pipeline.engines.base import Engine, Renderer, SpeechFeatures
+from pipeline.executors.base import WorkerSpec
+from pipeline.media.encoder import SegmentEncoder
+from pipeline.mel import COLUMNS_PER_SECOND, MEL_BANDS
+from pipeline.messages import Chunk, Segment, Span, Timeline
+from pipeline.voices.base import Phoneme
+
+FADE_FRAMES = 5
+"""How long a chunk cross-fades from the model of the chunk before it."""
+
+WARM_UP_FRAMES = 8
+
+
+class LipSyncStage:
+    """Renders chunks with the worker's own model; another one is loaded when a chunk asks for it."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._spec = spec
+        self._config = spec.config
+        self._avatars = Avatars(self._config)
+        self._engines: dict[str, Engine] = {}
+
+    def setup(self, device: str) -> None:
+        """Load the worker's model and run it once on the default avatar."""
+        self._device = torch.device(device)
+        torch.set_num_threads(self._spec.threads)
+        assert self._spec.model is not None
+        engine = self._engine(self._spec.model)
+        fps = self._config.video.fps
+        silence = np.full((MEL_BANDS, COLUMNS_PER_SECOND), -4, np.float32)
+        avatar = self._avatars.load(self._config.avatars.default).fitted(None)
+        list(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
+
+    def process(self, chunk: Chunk) -> Iterator[Segment]:
+        """Render and encode a chunk."""
+        start = time.monotonic()
+        avatar = self._avatars.load(chunk.avatar).fitted(chunk.size)
+        height, width = avatar.picture.shape[:2]
+        frames = _Timed(self._frames(chunk, avatar))
+        path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
+        fps, settings = chunk.timeline.fps, self._config.video
+        with SegmentEncoder(path, (width, height), fps, settings, threads=len(os.sched_getaffinity(0))) as encoder:
+            encoder.write_all(batch.numpy() for batch in frames)
+        yield Segment(
+            job=chunk.job,
+            index=chunk.index,
+            path=path,
+            start_frame=chunk.start_frame,
+            stop_frame=chunk.stop_frame,
+            width=width,
+            height=height,
+            model=chunk.model,
+            engine=self._engine(chunk.model).name,
+            device=self._spec.device,
+            worker=self._spec.name,
+            span=Span(start, time.monotonic()),
+            inference_seconds=frames.seconds,
+            encode_seconds=encoder.seconds,
+            timeline=chunk.timeline,
+        )
+
+    def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
+        """The chunk's frames; the first ones fade over from the model before where that is another one."""
+        speech = _features(chunk.timeline, chunk.phonemes)
+        renderer = self._engine(chunk.model).renderer(avatar, speech)
+        start = chunk.start_frame
+        if chunk.fade_from is not None and self._differ(chunk.fade_from, chunk.model):
+            start = min(start + FADE_FRAMES, chunk.stop_frame)
+            before = self._engine(chunk.fade_from).renderer(avatar, speech)
+            yield cross_fade(before, renderer, chunk.start_frame, start)
+        yield from renderer.render(start, chunk.stop_frame)
+
+    def _differ(self, one: str, other: str) -> bool:
+        return self._config.model_settings(one) != self._config.model_settings(other)
+
+    def _engine(self, model: str) -> Engine:
+        if model not in self._engines:
+            self._engines[model] = load_engine(model, self._config, self._device)
+        return self._engines[model]
+
+
+def cross_fade(before: Renderer, after: Renderer, start: int, stop: int) -> torch.Tensor:
+    """Frames [start, stop) blended from one renderer to the other, evenly: uint8 I420 [stop - start, ...]."""
+    old = torch.cat(list(before.render(start, stop))).float()
+    new = torch.cat(list(after.render(start, stop))).float()
+    weights = torch.arange(1, stop - start + 1) / (stop - start + 1)
+    return torch.lerp(old, new, weights[:, None, None]).round().to(torch.uint8)
+
+
+def _features(timeline: Timeline, phonemes: Path | None) -> SpeechFeatures:
+    events = json.loads(phonemes.read_text("utf-8")) if phonemes is not None else []
+    mel = np.load(timeline.mel, mmap_mode="r")
+    return SpeechFeatures(mel, timeline.frames, timeline.fps, tuple(Phoneme(*event) for event in events))
+
+
+class _Timed:
+    """Passes batches on and adds up the time that making them took."""
+
+    def __init__(self, batches: Iterator[torch.Tensor]) -> None:
+        self._batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> _Timed:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        start = time.monotonic()
+        try:
+            return next(self._batches)
+        finally:
+            self.seconds += time.monotonic() - start

@@ -1,0 +1,105 @@
+"""Convert and split: the speech becomes the job's exact timeline, and the timeline becomes chunks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.chunks import chunk_edges, plan
+from pipeline.errors import JobError
+from pipeline.executors.base import WorkerSpec
+from pipeline.media import pcm
+from pipeline.mel import mel_spectrogram
+from pipeline.messages import PCM_RATE_HZ, Chunk, Span, SplitItem, Timeline
+
+TRACK_RATE_HZ = 48_000
+"""What the viewer hears keeps the recording's bandwidth; the models hear 16 kHz. 48 kHz is a multiple of both
+16 kHz and every frame rate, so the two have exactly the same length."""
+
+
+class SplitStage:
+    """Fixes a job's length to the sample and cuts it at pauses."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._config = spec.config
+
+    def setup(self, device: str) -> None:
+        """Load what the mel spectrogram needs."""
+        mel_spectrogram(np.zeros(PCM_RATE_HZ, np.float32))
+
+    def process(self, item: SplitItem) -> Iterator[Chunk]:
+        """Yield the job's chunks in order."""
+        start = time.monotonic()
+        folder = item.speech.folder
+        samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
+        converted = time.monotonic()
+        workers, settings = len(self._config.workers), self._config.split
+        mode, count = plan(item.mode, len(samples) / PCM_RATE_HZ, workers, settings)
+        frames = max(1, round(len(samples) * item.fps / PCM_RATE_HZ))
+        samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
+        _fix_length(folder / "track.wav", track, TRACK_RATE_HZ, frames, item.fps)
+        np.save(folder / "mel.npy", mel_spectrogram(pcm.as_float(samples)))
+        edges = chunk_edges(samples, frames, item.fps, count, settings)
+        timeline = Timeline(
+            samples=len(samples),
+            frames=frames,
+            fps=item.fps,
+            mode=mode,
+            pcm=folder / "pcm.wav",
+            track=folder / "track.wav",
+            mel=folder / "mel.npy",
+            convert=Span(start, converted),
+            split=Span(converted, time.monotonic()),
+        )
+        yield from _chunks(item, timeline, edges)
+
+
+def _converted(recording: Path, folder: Path, limit_seconds: float) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The recording at the models' and at the track's rate."""
+    rates = {folder / "pcm.wav": PCM_RATE_HZ, folder / "track.wav": TRACK_RATE_HZ}
+    pcm.convert(recording, rates, limit_seconds=limit_seconds + 1)
+    samples, track = (pcm.read_wav(path) for path in rates)
+    if len(samples) == 0:
+        raise JobError("media", "the recording holds no audio", field="audio")
+    if len(samples) > limit_seconds * PCM_RATE_HZ:
+        raise JobError("too_long", f"the recording is longer than {limit_seconds} s", field="audio")
+    return samples, track
+
+
+def _fix_length(path: Path, samples: NDArray[np.int16], rate_hz: int, frames: int, fps: int) -> NDArray[np.int16]:
+    """Cut or pad to exactly `frames` video frames and write the file anew."""
+    samples = pcm.fitted(samples, round(frames * rate_hz / fps))
+    pcm.write_wav(path, samples, rate_hz)
+    return samples
+
+
+def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]]) -> Iterator[Chunk]:
+    models = _models(item.model, timeline.mode, len(edges))
+    fades = [None, *(before if before != after else None for before, after in pairwise(models))]
+    for index, ((start, stop), model, fade) in enumerate(zip(edges, models, fades, strict=True)):
+        yield Chunk(
+            job=item.job,
+            folder=item.speech.folder,
+            index=index,
+            count=len(edges),
+            start_frame=start,
+            stop_frame=stop,
+            model=model,
+            mixed=len(set(models)) > 1,
+            fade_from=fade,
+            avatar=item.avatar,
+            size=item.size,
+            phonemes=item.speech.phonemes,
+            timeline=timeline,
+        )
+
+
+def _models(model: str | None, mode: str, count: int) -> list[str]:
+    """The model of each chunk: `both` alternates."""
+    chosen = model or ("gan" if mode == "sequential" else "both")
+    return [("gan", "nogan")[index % 2] for index in range(count)] if chosen == "both" else [chosen] * count

@@ -1,0 +1,114 @@
+"""TTS: text in, speech out, sentence by sentence, so that every sentence's time is known."""
+
+from __future__ import annotations
+
+import json
+import time
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import text
+from pipeline.errors import JobError
+from pipeline.executors.base import WorkerSpec
+from pipeline.messages import Sentence, Span, Speech, TtsItem
+from pipeline.voices import Voices
+from pipeline.voices.base import Backend, Phoneme, Utterance
+
+INT16_MAX = 32_767
+
+
+class TtsStage:
+    """Speaks a job's text with the best voice there is, or the one that the job names."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._config = spec.config
+        self._settings = spec.config.tts
+        self._limit_seconds = spec.config.limits.audio_seconds
+
+    def setup(self, device: str) -> None:
+        """Find the voices, and start the default language's, so that the first job does not wait for it."""
+        self._voices = Voices(self._settings, self._config.base)
+        self._voices.available(self._config.language)
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        """Speak the text into one WAV file at the voice's own rate."""
+        start = time.monotonic()
+        backend, voice = self._voices.choose(item.language, item.voice)
+        recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
+        with recording:
+            for sentence in text.sentences(item.text, item.language):
+                spoken = text.spoken(sentence, item.language)
+                recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed))
+        yield Speech(
+            job=item.job,
+            folder=item.folder,
+            audio=recording.path,
+            voice=_full_name(backend, voice),
+            sentences=tuple(recording.sentences),
+            phonemes=_write_phonemes(item.folder / "phonemes.json", recording.phonemes),
+            span=Span(start, time.monotonic()),
+        )
+
+
+def _full_name(backend: Backend, voice: str) -> str:
+    return f"{backend.name}:{voice}"
+
+
+def _write_phonemes(path: Path, phonemes: list[Phoneme]) -> Path | None:
+    if not phonemes:
+        return None
+    path.write_text(json.dumps([[p.symbol, p.start_seconds, p.end_seconds] for p in phonemes]), "utf-8")
+    return path
+
+
+@dataclass
+class _Recording:
+    """A WAV file that grows by one utterance after the other, with a pause between them."""
+
+    path: Path
+    pause_seconds: float
+    limit_seconds: float
+    sentences: list[Sentence] = field(default_factory=list)
+    phonemes: list[Phoneme] = field(default_factory=list)
+    _file: wave.Wave_write | None = None
+    _rate_hz: int = 0
+    _samples: int = 0
+
+    def __enter__(self) -> _Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, sentence: str, utterance: Utterance) -> None:
+        """Append a spoken sentence. Raises JobError when the whole becomes longer than the limit."""
+        if self._file is None:
+            self._file = self._open(utterance.sample_rate_hz)
+        else:
+            self._write(np.zeros(round(self.pause_seconds * self._rate_hz), np.float32))
+        start = self._samples / self._rate_hz
+        self._write(utterance.samples)
+        self.sentences.append(Sentence(sentence, start, self._samples / self._rate_hz))
+        self.phonemes += [Phoneme(p.symbol, p.start_seconds + start, p.end_seconds + start) for p in utterance.phonemes]
+
+    def _open(self, rate_hz: int) -> wave.Wave_write:
+        """Open the file at the voice's rate, which the first utterance tells."""
+        self._rate_hz = rate_hz
+        file = wave.open(str(self.path), "wb")  # noqa: SIM115 - closed by __exit__
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        return file
+
+    def _write(self, samples: NDArray[np.float32]) -> None:
+        assert self._file is not None
+        self._samples += len(samples)
+        if self._samples > self.limit_seconds * self._rate_hz:
+            raise JobError("too_long", f"the speech is longer than {self.limit_seconds} s", field="text")
+        self._file.writeframes(np.round(np.clip(samples, -1, 1) * INT16_MAX).astype(np.int16).tobytes())

@@ -1,0 +1,53 @@
+"""Looking into finished videos, and making recordings, for tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def streams(video: Path) -> dict[str, dict[str, Any]]:
+    """The streams of a file by kind, packets counted."""
+    argv = ["ffprobe", "-v", "error", "-count_packets", "-show_streams", "-of", "json", str(video)]
+    found = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)["streams"]
+    return {stream["codec_type"]: stream for stream in found}
+
+
+def frames(video: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """All frames, decoded to grey: [n, height, width]."""
+    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = subprocess.run(argv, check=True, capture_output=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0])
+
+
+def audio(video: Path, rate_hz: int = 16_000) -> NDArray[np.int16]:
+    """The sound as a player plays it, mono."""
+    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:a", "-ac", "1", "-ar", str(rate_hz)]
+    raw = subprocess.run([*argv, "-f", "s16le", "-"], check=True, capture_output=True).stdout
+    return np.frombuffer(raw, np.int16)
+
+
+def speech_like(seconds: float, rate_hz: int = 16_000, seed: int = 0) -> NDArray[np.int16]:
+    """A voice-like hum of exactly `round(seconds * rate)` samples, with a pause about every two seconds."""
+    count = round(seconds * rate_hz)
+    time = np.arange(count) / rate_hz
+    rng = np.random.default_rng(seed)
+    hum = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 12))
+    syllables = np.clip(np.sin(2 * np.pi * 3.5 * time), 0, None) * (np.sin(2 * np.pi * 0.5 * time) > -0.8)
+    samples = 6000 * hum * syllables + rng.standard_normal(count) * 20
+    return np.clip(samples, -30_000, 30_000).astype(np.int16)
+
+
+def write_recording(path: Path, samples: NDArray[np.int16], rate_hz: int = 16_000) -> None:
+    """Write a mono WAV."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(samples.tobytes())

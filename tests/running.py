@@ -1,0 +1,150 @@
+"""A real daemon for tests: started by its command line, watched from outside like a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import yaml
+
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent
+BOOT_SECONDS = 90
+JOB_SECONDS = 90
+
+
+def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        _argv(*arguments),
+        cwd=cwd,
+        env=_environment(),
+        input=stdin.decode("utf-8", "surrogateescape"),
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def _argv(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "daemon", *map(str, arguments)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+
+
+def until(found: Callable[[], T | None], what: str, seconds: float = JOB_SECONDS) -> T:
+    """Wait until something is found."""
+    deadline = time.monotonic() + seconds
+    while (value := found()) is None:
+        assert time.monotonic() < deadline, f"no {what} after {seconds} s"
+        time.sleep(0.05)
+    return value
+
+
+class RunningDaemon:
+    """A daemon on a spool of its own."""
+
+    def __init__(self, spool: Path, **settings: Any) -> None:
+        self.spool = spool
+        self.settings = settings
+        self.process: subprocess.Popen[bytes] | None = None
+        spool.mkdir(exist_ok=True)
+        (spool / "config.yaml").write_text(yaml.safe_dump({"spool": ".", **settings}))
+
+    def start(self, *arguments: str) -> RunningDaemon:
+        """Start it; its log goes to `log` in the spool."""
+        with (self.spool / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                _argv("run", *arguments), cwd=self.spool, env=_environment(), stderr=log, stdin=subprocess.DEVNULL
+            )
+        return self
+
+    def ready(self) -> RunningDaemon:
+        """Wait until all workers are ready."""
+        until(lambda: self.status().get("state") == "ready" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
+        return self
+
+    def status(self) -> dict[str, Any]:
+        """The daemon's status file; empty while there is none."""
+        try:
+            status: dict[str, Any] = json.loads((self.spool / "run" / "status.json").read_bytes())
+        except FileNotFoundError:
+            return {}
+        return status
+
+    def log(self) -> str:
+        """What it has logged."""
+        return (self.spool / "log").read_text("utf-8", "replace")
+
+    def drop(self, name: str, **job: Any) -> None:
+        """Write a job into the inbox."""
+        (self.spool / "inbox").mkdir(exist_ok=True)
+        (self.spool / "inbox" / f"{name}.json").write_text(json.dumps(job), "utf-8")
+
+    def ending(self, name: str, seconds: float = JOB_SECONDS) -> dict[str, Any]:
+        """Wait for a job's timing JSON."""
+        path = self.spool / "outbox" / f"{name}.json"
+        timing: dict[str, Any] = json.loads(until(lambda: _bytes(path), f"{path}: {self.log()[-3000:]}", seconds))
+        return timing
+
+    def endings(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Wait for several jobs."""
+        return [self.ending(name) for name in names]
+
+    def video(self, name: str) -> Path:
+        """A job's video."""
+        return self.spool / "outbox" / f"{name}.mp4"
+
+    def worker_pid(self, name: str) -> int:
+        """The process of a worker that is running."""
+        pid: int = until(lambda: self.status()["workers"][name]["pid"], f"process of {name}")
+        return pid
+
+    def family(self) -> list[psutil.Process]:
+        """The daemon and all processes below it."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def memory_bytes(self) -> int:
+        """Proportional memory of the daemon and all processes below it."""
+        return sum(_pss_bytes(process) for process in self.family())
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def __enter__(self) -> RunningDaemon:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _pss_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0

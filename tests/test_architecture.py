@@ -1,0 +1,66 @@
+"""Rules of the code base that are easier to keep than to find again."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted([*ROOT.glob("daemon/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
+
+FORBIDDEN = {
+    "daemon/": {"torch", "torchaudio"},
+    "pipeline/": {"daemon"},
+    "pipeline/errors.py": {"pipeline", "torch"},
+    "pipeline/messages.py": {"torch", "pipeline.stages", "pipeline.executors", "pipeline.engines"},
+    "pipeline/stages/": {"multiprocessing", "queue", "signal"},
+    "pipeline/engines/": {"multiprocessing", "queue", "signal", "pipeline.stages", "pipeline.executors"},
+    "pipeline/voices/": {"multiprocessing", "queue", "torch", "pipeline.stages", "pipeline.executors"},
+    "pipeline/media/": {"pipeline.stages", "pipeline.executors", "pipeline.voices"},
+    "pipeline/executors/worker.py": {"torch"},
+}
+"""What a module must not import, by the beginning of its path."""
+
+
+def imports(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(module: Path) -> None:
+    place = str(module.relative_to(ROOT))
+    found = set(imports(module))
+    for beginning, forbidden in FORBIDDEN.items():
+        if place.startswith(beginning):
+            wrong = {name for name in found for bad in forbidden if name == bad or name.startswith(bad + ".")}
+            assert not wrong, f"{place} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("command", ["submit", "status"])
+def test_commands_that_must_be_fast_load_no_torch(command: str) -> None:
+    code = (
+        "import sys, daemon.cli\n"
+        f"daemon.cli.cli.main(['{command}', '--help'], standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_function_is_longer_than_fifty_lines(module: Path) -> None:
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 50, f"{node.name} in {module.name}"

@@ -1,0 +1,91 @@
+"""How a job is cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipeline.chunks import FRAME_STEP, chunk_count, chunk_edges, plan
+from pipeline.config import SplitSettings
+from pipeline.messages import PCM_RATE_HZ
+
+SETTINGS = SplitSettings()
+
+
+def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int16]:
+    """A loud tone with silences."""
+    samples: NDArray[np.int16] = (8000 * np.sin(np.arange(round(seconds * PCM_RATE_HZ)) * 0.2)).astype(np.int16)
+    for start, stop in pauses:
+        samples[round(start * PCM_RATE_HZ) : round(stop * PCM_RATE_HZ)] = 0
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("seconds", "workers", "count"),
+    [
+        (0.3, 2, 1),
+        (9.99, 2, 1),
+        (10, 2, 2),
+        (29.9, 2, 2),
+        (29.9, 1, 1),
+        (30, 2, 2),
+        (30, 1, 2),
+        (44.9, 2, 2),
+        (45, 2, 3),
+        (60, 2, 4),
+        (600, 2, 4),
+        (600, 4, 8),
+    ],
+)
+def test_the_number_of_chunks(seconds: float, workers: int, count: int) -> None:
+    assert chunk_count(seconds, workers, SETTINGS) == count
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds", "planned"),
+    [
+        ("auto", 9.99, ("sequential", 1)),
+        ("auto", 10.0, ("parallel", 2)),
+        ("sequential", 600.0, ("sequential", 1)),
+        ("parallel", 6.0, ("parallel", 2)),
+        ("parallel", 1.0, ("parallel", 1)),
+    ],
+)
+def test_the_mode_decides_whether_a_job_is_cut(mode: str, seconds: float, planned: tuple[str, int]) -> None:
+    assert plan(mode, seconds, 2, SETTINGS) == planned
+
+
+@pytest.mark.parametrize("pause", [(8.9, 9.3), (10.6, 11.3)])
+def test_a_cut_moves_into_the_nearest_pause(pause: tuple[float, float]) -> None:
+    edges = chunk_edges(speech(20, [pause]), 500, 25, 2, SETTINGS)
+    assert pause[0] <= edges[0][1] / 25 <= pause[1]
+
+
+def test_a_pause_too_far_away_is_not_used() -> None:
+    assert chunk_edges(speech(20, [(7, 8)]), 500, 25, 2, SETTINGS) == [(0, 250), (250, 500)]
+
+
+def test_pauses_can_be_ignored() -> None:
+    settings = SplitSettings(prefer_pauses=False)
+    assert chunk_edges(speech(20, [(8.9, 9.3)]), 500, 25, 2, settings) == [(0, 250), (250, 500)]
+
+
+def test_silence_has_nothing_to_cut_at_but_is_cut() -> None:
+    edges = chunk_edges(np.zeros(20 * PCM_RATE_HZ, np.int16), 500, 25, 2, SETTINGS)
+    assert len(edges) == 2
+
+
+@given(st.floats(0.04, 90), st.sampled_from([24, 25, 30, 50]), st.integers(1, 8))
+def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: int, count: int) -> None:
+    frames = max(1, round(seconds * fps))
+    edges = chunk_edges(speech(seconds, []), frames, fps, count, SplitSettings(prefer_pauses=False))
+    assert edges[0][0] == 0
+    assert edges[-1][1] == frames
+    assert all(before[1] == after[0] for before, after in pairwise(edges))
+    assert all(start < stop and start % FRAME_STEP == 0 for start, stop in edges)
+    assert len(edges) <= count

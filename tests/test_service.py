@@ -1,0 +1,54 @@
+"""The systemd unit, and what the daemon tells systemd."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from daemon import notify
+
+UNIT = Path(__file__).parent.parent / "systemd" / "lipdrop.service"
+EXPOSURE_MAX = 4.0
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """The program's path is swapped for one that exists: only then does systemd look at the rest."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text("utf-8").replace("/opt/lipdrop/.venv/bin/lipdrop", "/bin/true"), "utf-8")
+    checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    complaints = [line for line in checked.stderr.splitlines() if UNIT.name in line]
+    assert not complaints
+    assert checked.returncode == 0, checked.stderr
+
+
+@needs_systemd
+def test_the_unit_is_hardened() -> None:
+    argv = ["systemd-analyze", "security", "--offline=true", str(UNIT)]
+    shown = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", shown)
+    assert exposure is not None, shown
+    assert float(exposure[1]) <= EXPOSURE_MAX
+
+
+def test_systemd_is_told_of_readiness_and_fed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        notify.ready()
+        notify.alive("2 in flight")
+        assert listener.recv(100) == b"READY=1"
+        assert listener.recv(100) == b"WATCHDOG=1\nSTATUS=2 in flight"
+
+
+def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify.ready()
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
+    notify.ready()

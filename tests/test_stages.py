@@ -1,0 +1,228 @@
+"""The stages as plain objects: no processes, no queues."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.avatars import FittedAvatar
+from pipeline.config import Config, ModelSettings, ModelsSettings
+from pipeline.engines.base import Engine, SpeechFeatures
+from pipeline.errors import JobError, StageError
+from pipeline.executors.base import WorkerSpec
+from pipeline.media import muxing
+from pipeline.messages import Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
+from pipeline.stages import lipsync
+from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
+from pipeline.stages.merge import MergeStage
+from pipeline.stages.split import SplitStage
+from pipeline.stages.tts import TtsStage
+from tests.media import frames, speech_like, write_recording
+
+SIZE = (128, 128)
+
+
+def spec(config: Config | None = None, model: str = "gan") -> WorkerSpec:
+    return WorkerSpec(f"{model}-0", "test", "", config or Config(), model=model)
+
+
+def split(tmp_path: Path, seconds: float, **changes: object) -> list[Chunk]:
+    write_recording(tmp_path / "in.wav", speech_like(seconds))
+    item = SplitItem("job", Speech("job", tmp_path, tmp_path / "in.wav"), 25, "auto", None, "presenter", SIZE)
+    stage = SplitStage(spec())
+    stage.setup("cpu")
+    return list(stage.process(replace(item, **changes)))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def stage() -> LipSyncStage:
+    made = LipSyncStage(spec())
+    made.setup("cpu")
+    return made
+
+
+def digests(stage: LipSyncStage, chunks: list[Chunk]) -> list[str]:
+    """A hash of every frame, before encoding."""
+    found = []
+    for chunk in chunks:
+        avatar = stage._avatars.load(chunk.avatar).fitted(chunk.size)
+        for batch in stage._frames(chunk, avatar):
+            found += [hashlib.sha256(frame.numpy().tobytes()).hexdigest() for frame in batch]
+    return found
+
+
+def cut(chunk: Chunk, edges: list[int]) -> list[Chunk]:
+    """The same job in other chunks."""
+    pairs = list(itertools.pairwise(edges))
+    return [
+        replace(chunk, index=index, count=len(pairs), start_frame=start, stop_frame=stop)
+        for index, (start, stop) in enumerate(pairs)
+    ]
+
+
+# TTS
+
+
+def test_every_sentence_has_its_time(tmp_path: Path) -> None:
+    stage = TtsStage(spec())
+    stage.setup("cpu")
+    [speech] = stage.process(TtsItem("job", tmp_path, "Раз. Два! Три?", "ru", None, 1.0))
+    assert [sentence.text for sentence in speech.sentences] == ["Раз.", "Два!", "Три?"]
+    gaps = [b.start_seconds - a.end_seconds for a, b in zip(speech.sentences[:-1], speech.sentences[1:], strict=True)]
+    assert gaps == pytest.approx([Config().tts.pause_seconds] * 2, abs=1e-3)
+    assert speech.sentences[0].start_seconds == 0
+
+
+def test_speech_over_the_limit_is_refused(tmp_path: Path) -> None:
+    config = Config.model_validate({"limits": {"audio_seconds": 1}})
+    stage = TtsStage(spec(config))
+    stage.setup("cpu")
+    with pytest.raises(JobError) as caught:
+        list(stage.process(TtsItem("job", tmp_path, "Раз два три. " * 20, "ru", None, 1.0)))
+    assert caught.value.code == "too_long"
+
+
+# Split
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0.3, 1), (9.99, 1), (10, 2), (31.37, 2), (95, 4)])
+def test_the_timeline_is_exact(seconds: float, count: int, tmp_path: Path) -> None:
+    chunks = split(tmp_path, seconds)
+    timeline = chunks[0].timeline
+    assert len(chunks) == count
+    assert timeline.frames == round(round(seconds * 16_000) * 25 / 16_000)
+    assert timeline.samples == timeline.frames * 640
+    assert timeline.pcm.stat().st_size - 44 == timeline.samples * 2
+    assert timeline.track.stat().st_size - 44 == timeline.samples * 6
+    assert (chunks[0].start_frame, chunks[-1].stop_frame) == (0, timeline.frames)
+
+
+def test_both_models_alternate_and_fade(tmp_path: Path) -> None:
+    chunks = split(tmp_path, 61)
+    assert [chunk.model for chunk in chunks] == ["gan", "nogan", "gan", "nogan"]
+    assert [chunk.fade_from for chunk in chunks] == [None, "gan", "nogan", "gan"]
+    assert all(chunk.mixed for chunk in chunks)
+
+
+@pytest.mark.parametrize("model", ["gan", "nogan"])
+def test_one_model_never_fades(model: str, tmp_path: Path) -> None:
+    chunks = split(tmp_path, 31, model=model)
+    assert {(chunk.model, chunk.fade_from, chunk.mixed) for chunk in chunks} == {(model, None, False)}
+
+
+def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:
+    write_recording(tmp_path / "in.wav", speech_like(3))
+    stage = SplitStage(spec(Config.model_validate({"limits": {"audio_seconds": 2}})))
+    item = SplitItem("job", Speech("job", tmp_path, tmp_path / "in.wav"), 25, "auto", None, "presenter", None)
+    with pytest.raises(JobError) as caught:
+        list(stage.process(item))
+    assert (caught.value.code, caught.value.field) == ("too_long", "audio")
+
+
+def test_a_recording_without_sound_is_refused(tmp_path: Path) -> None:
+    write_recording(tmp_path / "in.wav", np.zeros(0, np.int16))
+    item = SplitItem("job", Speech("job", tmp_path, tmp_path / "in.wav"), 25, "auto", None, "presenter", None)
+    with pytest.raises(JobError) as caught:
+        list(SplitStage(spec()).process(item))
+    assert caught.value.code == "media"
+
+
+# Lip-sync
+
+
+@pytest.mark.parametrize("edges", [[0, 100, 210], [0, 55, 100, 165, 210], [0, 5, 205, 210]])
+def test_frames_are_the_same_however_the_job_is_cut(edges: list[int], stage: LipSyncStage, tmp_path: Path) -> None:
+    [whole] = split(tmp_path, 8.4)
+    assert whole.stop_frame == 210
+    expected = digests(stage, [whole])
+    assert len(set(expected)) > 50
+    assert digests(stage, cut(whole, edges)) == expected
+
+
+def test_wav2lip_frames_are_the_same_however_the_job_is_cut(tmp_path: Path, checkpoint: Path) -> None:
+    model = ModelSettings(engine="wav2lip", checkpoint=str(checkpoint))
+    stage = LipSyncStage(spec(Config(models=ModelsSettings(gan=model))))
+    stage.setup("cpu")
+    [whole] = split(tmp_path, 1.6)
+    expected = digests(stage, [whole])
+    for edges in ([0, 20, 40], [0, 5, 15, 30, 40]):
+        assert digests(stage, cut(whole, edges)) == expected
+
+
+class Flat:
+    """A renderer of plain frames."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def render(self, start_frame: int, stop_frame: int) -> list[torch.Tensor]:
+        return [torch.full((stop_frame - start_frame, 6, 4), self.value, dtype=torch.uint8)]
+
+
+def test_a_cross_fade_goes_evenly_from_one_to_the_other() -> None:
+    faded = cross_fade(Flat(0), Flat(120), 0, FADE_FRAMES)  # type: ignore[arg-type]
+    assert faded[:, 0, 0].tolist() == [20, 40, 60, 80, 100]
+
+
+def test_chunks_fade_where_the_models_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FlatEngine:
+        name = "flat"
+
+        def __init__(self, value: int) -> None:
+            self.value = value
+
+        def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Flat:
+            return Flat(self.value)
+
+    def load(model: str, *_: object) -> Engine:
+        return FlatEngine({"gan": 0, "nogan": 120}[model])  # type: ignore[return-value]
+
+    monkeypatch.setattr(lipsync, "load_engine", load)
+    stage = LipSyncStage(spec())
+    stage.setup("cpu")
+    monkeypatch.setattr(stage, "_differ", lambda one, other: True)
+    chunk = split(tmp_path, 12)[1]
+    avatar = stage._avatars.load("presenter").fitted(SIZE)
+    values = [int(frame[0, 0]) for batch in stage._frames(chunk, avatar) for frame in batch]
+    assert values[:7] == [20, 40, 60, 80, 100, 120, 120]
+    assert len(values) == chunk.stop_frame - chunk.start_frame
+
+
+# Merge
+
+
+@pytest.fixture
+def merge_item(tmp_path: Path, stage: LipSyncStage) -> MergeItem:
+    chunks = split(tmp_path, 10.4)
+    segments: list[Segment] = [segment for chunk in chunks for segment in stage.process(chunk)]
+    return MergeItem("job", tmp_path, tuple(segments), chunks[0].timeline)
+
+
+def test_joining_adds_and_loses_no_frame(merge_item: MergeItem) -> None:
+    [video] = MergeStage(spec()).process(merge_item)
+    joined = frames(video.path, SIZE)
+    parts = np.concatenate([frames(segment.path, SIZE) for segment in merge_item.segments])
+    assert len(joined) == video.frames == 260
+    assert np.array_equal(joined, parts)
+
+
+def test_a_video_that_is_not_as_planned_is_never_handed_on(merge_item: MergeItem) -> None:
+    short = replace(merge_item, segments=merge_item.segments[:1])
+    with pytest.raises(StageError) as caught:
+        list(MergeStage(spec()).process(short))
+    assert caught.value.code == "merge_check"
+
+
+@pytest.mark.parametrize("wrong", [{"frames": 259}, {"size": (64, 64)}, {"seconds": 10.398}])
+def test_the_check_sees_each_deviation(wrong: dict[str, object], merge_item: MergeItem) -> None:
+    [video] = MergeStage(spec()).process(merge_item)
+    plan = {"frames": 260, "fps": 25, "size": SIZE, "seconds": 10.4}
+    muxing.verify(video.path, **plan)  # type: ignore[arg-type]
+    with pytest.raises(StageError):
+        muxing.verify(video.path, **(plan | wrong))  # type: ignore[arg-type]
