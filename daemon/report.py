@@ -53,7 +53,7 @@ def failed_report(
 ) -> dict[str, Any]:
     """The timing JSON of a job that ended badly."""
     shown = ("code", "message", "field", "stage", "attempt", "hint")
-    described = asdict(replace(error, attempt=attempts, fatal=None))
+    described = asdict(replace(error, attempt=attempts))
     return {
         **_head(name, "failed", submission, attempts),
         "error": {key: described[key] for key in shown},

@@ -65,8 +65,8 @@ class ErrorReport:
     attempt: int = 1
     retryable: bool = False
     """Whether the same item may succeed when it is run again."""
-    fatal: type[LipdropError] | None = None
-    """Set when no job can succeed: the program ends with this error."""
+    fatal: bool = False
+    """Whether the configuration is at fault, so that no job can succeed: the program ends."""
     traceback: str = ""
 
     @classmethod
@@ -88,6 +88,6 @@ class ErrorReport:
             hint=error.hint,
             stage=stage,
             retryable=isinstance(error, (StageError, WorkerDied)),
-            fatal=type(error) if isinstance(error, ConfigError) else None,
+            fatal=isinstance(error, ConfigError),
             traceback=traceback,
         )

@@ -215,7 +215,7 @@ class Scheduler:
 
     def _boot_failed(self, worker: _Worker, error: ErrorReport) -> None:
         log.error("worker %s could not start: %s\n%s", worker.spec.name, error.message, error.traceback)
-        if error.fatal is not None:
+        if error.fatal:
             raise ConfigError(error.code, error.message, field=error.field, hint=error.hint)
 
     def _died(self, worker: _Worker, event: Died) -> None:

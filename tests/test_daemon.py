@@ -265,6 +265,13 @@ def test_a_checkpoint_that_is_none_ends_with_78(own_daemon: RunningDaemon) -> No
     assert "models.gan.checkpoint" in ended.stderr
 
 
+def test_an_unknown_default_avatar_ends_with_78(own_daemon: RunningDaemon) -> None:
+    spool = RunningDaemon(own_daemon.spool, avatars={"default": "nobody"}).spool
+    ended = lipdrop("run", "--once", cwd=spool)
+    assert ended.returncode == 78
+    assert "nobody" in ended.stderr
+
+
 # Death and restart
 
 

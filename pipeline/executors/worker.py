@@ -15,12 +15,13 @@ import signal
 import threading
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
-from pipeline.errors import ErrorReport
+from pipeline.errors import ErrorReport, JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.messages import Failed, Finished, Item, Ready, Result, Task, Yielded
 
@@ -109,7 +110,10 @@ def work(link: Link, spec: WorkerSpec) -> None:
     try:
         stage = _make_stage(spec)
     except Exception as error:
-        link.send(Failed(spec.name, None, _report(error, spec)))
+        report = _report(error, spec)
+        if isinstance(error, JobError):  # before any job: a default in the configuration is at fault
+            report = replace(report, fatal=True)
+        link.send(Failed(spec.name, None, report))
         return
     link.send(Ready(spec.name, spec.device, os.getpid()))
     while (task := link.receive()) is not None:
