@@ -27,6 +27,7 @@ from pipeline.engines.builtin.mouth_motion import (
     movement,
     ramp,
 )
+from pipeline.errors import JobError
 
 FRAMES_AT_ONCE = 8
 """Frames whose pixels fit the processor's cache together."""
@@ -45,7 +46,7 @@ OPEN_ENOUGH = 0.06
 """From this opening on, in mouth widths, the darkening is full."""
 
 MOUTH_MARGIN = 0.07
-"""Room around the lips' edges, in mouth widths: more than two nodes."""
+"""Room around the lips' edges, in mouth widths: more than from node to node."""
 
 Box = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
@@ -58,9 +59,12 @@ class FaceRenderer:
     """Moves the mouth of one still face."""
 
     def __init__(self, picture: NDArray[np.uint8], landmarks: FaceLandmarks, device: torch.device) -> None:
-        """`picture`: RGB [height, width, 3], at the size of the frames."""
+        """`picture`: RGB [height, width, 3], at the size of the frames. Raises JobError when it cuts the mouth off."""
         shape = FaceShape.measure(landmarks)
         rows, columns = picture.shape[:2]
+        lips = landmarks.lips_outer
+        if (lips < 2).any() or (lips > (columns - 3, rows - 3)).any():
+            raise JobError("no_face", "the mouth is not inside the frame", field="size", hint="another frame size")
         self.box = _pixel_box(_moving_region(shape), shape.frame, (0, 0, columns, rows))
         mouth = _pixel_box(_mouth_region(shape), shape.frame, self.box)
         left, top = self.box[:2]
@@ -87,7 +91,7 @@ class FaceRenderer:
         shift = [torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True)]
         frame = self._sample(self._skin, (shift[0], shift[1]))
         frame[..., self._mouth_rows, self._mouth_columns] = self._render_lips(pose)
-        return (frame + 0.5).clamp(0, 255).to(torch.uint8)
+        return frame.add_(0.5).to(torch.uint8)
 
     def _render_lips(self, pose: Pose) -> torch.Tensor:
         """The lips and what lies between them, float [n, 3, height, width]."""
@@ -101,7 +105,7 @@ class FaceRenderer:
         shade = (1 + inside * (1 / EDGE_SHADE)).clamp(0, 1)
         skin = skin * (1 - EDGE_DARKENING * parted * shade * shade)[:, None]
         opening = (inside * (pixels / FEATHER_PIXELS)).clamp(0, 1)[:, None]
-        return skin + (self._interior.render(pose, below, inside) - skin) * opening
+        return (skin + (self._interior.render(pose, below, inside) - skin) * opening).clamp(0, 255)
 
     def _sample(self, patch: _Patch, shift: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         """The picture at a patch's displaced points, float [n, 3, height, width], 0..255."""
@@ -144,7 +148,7 @@ class _Patch:
         (a, b), (c, d) = (self._frame.axes * self._frame.width_pixels).tolist()
         x = (shift[0] * a + shift[1] * c) * (self._window * self._to_grid[0])
         y = (shift[0] * b + shift[1] * d) * (self._window * self._to_grid[1])
-        return (self.enlarged(x, y) + self._base).permute(0, 2, 3, 1)
+        return self.enlarged(x, y).add_(self._base).permute(0, 2, 3, 1)
 
     def enlarged(self, *fields: torch.Tensor) -> torch.Tensor:
         """Fields [n, h, w] at the nodes to [n, fields, height, width] at the pixels."""

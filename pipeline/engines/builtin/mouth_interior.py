@@ -23,14 +23,14 @@ UPPER_SHOWING = 0.045
 """How far the upper teeth reach below the resting lip line."""
 OVERBITE = 0.02
 """How far they cover the lower ones when the teeth are together."""
-TONGUE_LOW = 0.12
+TONGUE_LOW = 0.145
 """How far the resting tongue rises above the lower teeth's edges."""
 TONGUE_UP = 0.03
 """How far the raised tip reaches behind the upper teeth."""
 TONGUE_HALF_WIDTH = 0.36
-PUCKER_DEPTH = 0.045
+PUCKER_DEPTH = 0.055
 """Puckered lips stand before the teeth and hide this much more of them."""
-PUCKER_SHADE = 0.3
+PUCKER_SHADE = 0.36
 LIP_SHADOW = 0.09
 """Height of the shadow under the upper lip."""
 CORNER_SHADOW = 0.05

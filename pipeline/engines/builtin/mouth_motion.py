@@ -8,6 +8,7 @@ The maps are inverse ones (for a point of the frame: where it lies in the pictur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +49,8 @@ NECK_RANGE = 0.85
 """Below the chin the movement fades over this many mouth widths."""
 MEETING_GAP = 0.03
 """Lips nearer than this in the picture count as meeting: landmarks are no better."""
+OPEN_FRINGE = 0.05
+"""Of an opening in the picture, what may still be teeth or shadow beyond the landmarks on either side."""
 
 CHEEK_DEPTH = 0.92
 """Lips that get narrower pull on the skin down to this part of the way to the chin."""
@@ -72,7 +75,7 @@ class FaceFrame:
     def between(cls, left: Floats, right: Floats) -> FaceFrame:
         """The frame of a mouth with these corners."""
         width = float(np.hypot(*(right - left)))
-        return cls((left + right) / 2, (right - left) / np.float32(width), width)
+        return cls(_floats((left + right) / 2), _floats((right - left) / width), width)
 
     @property
     def axes(self) -> Floats:
@@ -81,11 +84,11 @@ class FaceFrame:
 
     def to_face(self, points: Points) -> Floats:
         """Pixels [..., 2] to face coordinates [..., 2]."""
-        return np.asarray((points - self.centre) @ self.axes.T / self.width_pixels, np.float32)
+        return _floats((points - self.centre) @ self.axes.T / self.width_pixels)
 
     def to_pixels(self, points: Floats) -> Points:
         """Face coordinates [..., 2] to pixels [..., 2]."""
-        return np.asarray(points @ self.axes * self.width_pixels + self.centre, np.float32)
+        return _floats(points @ self.axes * self.width_pixels + self.centre)
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,14 @@ class FaceShape:
         upper, lower = _fitted_line(lips[:11]), _fitted_line(np.concatenate([lips[10:], lips[:1]]))
         gap = float(lips[15, 1] - lips[5, 1])
         if gap < MEETING_GAP:
-            upper = lower = (upper + lower) / np.float32(2)
+            upper = lower = _floats((upper + lower) / 2)
+        fringe = _floats(OPEN_FRINGE * (lower - upper))
         jaw = frame.to_face(landmarks.jaw)
         middle = float(lips[5, 1] + lips[15, 1]) / 2
         return cls(
             frame,
-            tuple(upper.tolist()),
-            tuple(lower.tolist()),
+            tuple((upper - fringe).tolist()),
+            tuple((lower + fringe).tolist()),
             upper_lip=float(np.clip(lips[5, 1] - outer[5, 1], 0.06, 0.3)),
             lower_lip=float(np.clip(outer[15, 1] - lips[15, 1], 0.08, 0.35)),
             middle=middle,
@@ -137,6 +141,10 @@ class FaceShape:
             cheek=_cheek(jaw - (0, middle)),
             gap=gap if gap >= MEETING_GAP else 0.0,
         )
+
+
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.asarray(values, np.float32)
 
 
 def _cheek(jaw: Floats) -> float:
@@ -151,7 +159,7 @@ def _fitted_line(points: Floats) -> Floats:
     """Coefficients of a smooth curve from corner to corner: (1 - s^2) times a polynomial in s = 2 x."""
     s = 2 * points[:, 0]
     terms = (1 - s**2)[:, None] * s[:, None] ** np.arange(LINE_TERMS)
-    return np.asarray(np.linalg.lstsq(terms, points[:, 1], rcond=None)[0], np.float32)
+    return _floats(np.linalg.lstsq(terms, points[:, 1], rcond=None)[0])
 
 
 def lip_line(coefficients: tuple[float, ...], s: torch.Tensor) -> torch.Tensor:
@@ -186,7 +194,7 @@ class Pose:
     roll: torch.Tensor
     """How much of the lower lip is hidden."""
     roundness: torch.Tensor
-    """0: an opening like a lens, 1: like an ellipse."""
+    """0: an opening like a lens, 1: nearly like an ellipse."""
     jaw: torch.Tensor
     """Drop of the lower teeth."""
     tongue: torch.Tensor
@@ -214,7 +222,7 @@ class Pose:
             lift=lift * free,
             lower=(opens + (tucked - opens) * tuck) * free,
             roll=TUCK_ROLL * shape.lower_lip * tuck * free,
-            roundness=(0.5 + 0.5 * pucker) * jaw.clamp(max=0.4) / 0.4,
+            roundness=0.5 * jaw.clamp(max=0.4) / 0.4 + 0.6 * pucker,
             jaw=JAW_DROP * jaw,
             tongue=tongue,
             pucker=pucker,
