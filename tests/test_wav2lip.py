@@ -128,13 +128,13 @@ def _torchscript(network: Wav2Lip, path: Path) -> None:
     ids=["parallel", "before-2020", "bare", "TorchScript"],
 )
 def test_every_published_form_is_read_whatever_its_name(
-    write: Callable[[Wav2Lip, Path], None], name: str, network: Wav2Lip, forward: dict[str, Any], scratch: Path
+    write: Callable[[Wav2Lip, Path], None], name: str, network: Wav2Lip, weights: Weights, scratch: Path
 ) -> None:
+    """The same weights give the same output; what that is, `test_it_computes_the_official_output` checks."""
     write(network, scratch / name)
-    loaded = load_network(scratch / name, KEY)
-    state = loaded.state_dict()
-    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
-    assert torch.equal(loaded(forward["mel"], forward["image"]), network(forward["mel"], forward["image"]))
+    state = load_network(scratch / name, KEY).state_dict()
+    assert list(state) == list(weights)
+    assert all(torch.equal(state[key], value) for key, value in weights.items())
 
 
 @pytest.fixture
@@ -389,9 +389,9 @@ def test_frames_are_the_same_however_the_job_is_cut(threads: int, engine: Wav2Li
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        whole = frames_of(engine.renderer(avatar(), speech(17)), [0, 17])
-        assert len(whole) == 17
-        assert torch.equal(frames_of(engine.renderer(avatar(), speech(17)), [0, 5, 15, 17]), whole)
+        whole = frames_of(engine.renderer(avatar(), speech(15)), [0, 15])
+        assert len(whole) == 15
+        assert torch.equal(frames_of(engine.renderer(avatar(), speech(15)), [0, 5, 15]), whole)
     finally:
         torch.set_num_threads(before)
 

