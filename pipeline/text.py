@@ -16,8 +16,10 @@ from pipeline.languages.base import Language, Match, in_words
 
 SENTENCE_CHARACTERS_MAX = 300
 """Longer sentences are cut at a comma or a space: neural voices need memory that grows with the square of this."""
-OTHER_DIGITS_MAX = 12
+OTHER_DIGITS_MAX = 9
 """Where only num2words knows the language, longer numbers are read digit by digit."""
+FAULTY_NUMBERS = frozenset({"am"})
+"""Languages whose numbers num2words 0.5.14 fails at, or never comes to an end with."""
 
 _ABBREVIATION_CHARACTERS_MAX = 12
 _END = re.compile(r"""[.!?…؟۔।]+["'»”’“)\]}]*(?=\s|$)|[。！？]+[」』”）]*""")
@@ -195,6 +197,9 @@ _DATE = re.compile(r"(?<![\d.])(\d{1,2})([./])(\d{1,2})\2(\d{4})(?!\d)(?:\s?(?:�
 _ISO_DATE = re.compile(r"(?<![\d-])(\d{4})-(\d{2})-(\d{2})(?![\d-])")
 _RANGE = re.compile(r"(?<![\w.,-])(\d+(?:[.,]\d+)?)\s?[-–—]\s?(?=\d+(?:[.,]\d+)?(?![\w-]|[.,]\d))")
 _PHONE = re.compile(r"(?<!\w)\+(\d[\d ()-]{7,20}\d)")
+_HYPHENATED = re.compile(r"(?<![\w-])\d+(?:-\d+){2,}(?![\w-])")
+_BARE_DECIMAL = re.compile(r"(?<![\w.,])\.(?=\d)")
+_GROUPED_EVERYWHERE = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:[.,]000)+|(?:['’]\d{3})+)(?![\d.,]*\d)")
 _DOTTED_NUMBER = re.compile(r"\d+(?:\.\d+){2,}")
 _NUMBER = re.compile(r"(?<![\w.,])(-?)(\d+(?:[.,]\d+)?)|(\d+)")
 _FRACTION = re.compile(r"(?<![\d/])([1-3]/[234])(?![\d/])")
@@ -204,14 +209,15 @@ _COMPARISON = re.compile(r"(?:(?<=\s)|(?<=\d))([<>])(?=\s|\d)")
 
 def _in_words(text: str, language: Language) -> str:
     """Everything that is not a word, in words: from the specific to the general."""
+    text = _PHONE.sub(lambda match: f"{language.plus} {language.telephone(re.findall('[0-9]+', match[1]))}", text)
     text = _ungrouped(text, language)
     text = _ISO_DATE.sub(lambda match: _date(match, match[3], match[2], match[1], language), text)
     text = _DATE.sub(lambda match: _any_date(match, language), text)
     for pattern, say in language.rules:
         text = pattern.sub(say, text)
     text = _TIME.sub(lambda match: language.time(int(match[1]), int(match[2])), text)
-    text = _PHONE.sub(lambda match: language.telephone(re.findall(r"\d+", match[1])), text)
-    text = _DOTTED_NUMBER.sub(lambda match: f" {language.dot} ".join(map(language.number, match[0].split("."))), text)
+    text = _HYPHENATED.sub(lambda match: language.telephone(match[0].split("-")), text)
+    text = _DOTTED_NUMBER.sub(lambda match: _version(match[0], language), text)
     text = _FRACTION.sub(lambda match: language.fractions.get(match[1], match[1]), text)
     text = _WORD_AND_NUMBER.sub(" ", text)
     text = _RANGE.sub(lambda match: f"{language.number(match[1])} {language.range_word} ", text)
@@ -221,8 +227,14 @@ def _in_words(text: str, language: Language) -> str:
     return _symbols(language).sub(lambda match: f" {language.symbols[match[0]]} ", re.sub(r"[<>]", " ", text))
 
 
+def _version(number: str, language: Language) -> str:
+    """`1.2.3`."""
+    return " " + f" {language.dot} ".join(language.number(part) for part in number.split(".")) + " "
+
+
 def _ungrouped(text: str, language: Language) -> str:
-    """Numbers without the separators of their thousands."""
+    """Numbers without the separators of their thousands, and with a digit before the decimal point."""
+    text = _GROUPED_EVERYWHERE.sub(lambda match: re.sub(r"\D", "", match[0]), _BARE_DECIMAL.sub("0.", text))
     separator = re.escape(language.thousands)
     grouped = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:{separator}\d{{3}})+(?![\d])")
     return grouped.sub(lambda match: match[0].replace(language.thousands, ""), text)
@@ -274,7 +286,7 @@ def _signed(minus: str, said: str, language: Language) -> str:
 @cache
 def _amount_patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Currency before the number; unit or currency after it, with a full stop that does not end the sentence."""
-    stop = r"(?:\.(?=\s*[,;:)»]|\s+[a-zа-яёәіңғүұқөһ]))?"
+    stop = r"(?:\.(?=\s*[,;:)»]|\s+[a-zа-яёәіңғүұқөһ\d]))?"
     scale = rf"(?:\s?(?P<scale>{_alternatives(language.magnitudes)})(?!\w){stop})?"
     signs = _alternatives(sign for sign in language.currencies if not sign.isalpha())
     units = _alternatives([*language.units, *language.currencies])
@@ -298,7 +310,7 @@ def _numbers_in_words(text: str, language: str) -> str:
     """Numbers in words where num2words knows the language; the engine reads the rest."""
     from num2words import CONVERTER_CLASSES
 
-    if language not in CONVERTER_CLASSES:
+    if language not in CONVERTER_CLASSES or language in FAULTY_NUMBERS:
         return text
 
     def said(match: Match) -> str:
@@ -322,6 +334,7 @@ def _punctuation_only(text: str, *, strict: bool) -> str:
     """
     kept = "".join(character if _survives(character, strict) else " " for character in text)
     tidy = re.sub(r"\s+([.,!?;:…)»])", r"\1", " ".join(kept.split()))
+    tidy = re.sub(r"([(«“])\s+", r"\1", tidy)
     return _DOTS.sub("…", _REPEATED.sub(r"\1", tidy)).lstrip(_LEADING)
 
 

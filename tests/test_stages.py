@@ -23,6 +23,8 @@ from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
 from pipeline.stages.tts import TtsStage
+from pipeline.voices import Voices
+from pipeline.voices.base import Utterance
 from tests.media import frames, speech_like, write_recording
 
 SIZE = (128, 128)
@@ -86,6 +88,27 @@ def test_speech_over_the_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError) as caught:
         list(stage.process(TtsItem("job", tmp_path, "Раз два три. " * 20, "ru", None, 1.0)))
     assert caught.value.code == "too_long"
+
+
+class Mute:
+    """A backend that finds nothing it can say."""
+
+    name = "mute"
+
+    def voices(self, language: str) -> list[str]:
+        return ["mute"]
+
+    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+        return Utterance(np.zeros(0, np.float32), 16_000)
+
+
+def test_a_text_of_which_nothing_is_spoken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Voices, "choose", lambda *_: (Mute(), "mute"))
+    stage = TtsStage(spec())
+    stage.setup("cpu")
+    with pytest.raises(JobError) as caught:
+        list(stage.process(TtsItem("job", tmp_path, "Ы. Э.", "ru", None, 1.0)))
+    assert (caught.value.code, caught.value.field) == ("no_speech", "text")
 
 
 # Split

@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from num2words import CONVERTER_CLASSES
 
 from pipeline.text import SENTENCE_CHARACTERS_MAX, sentences, speakable, spoken
 
@@ -117,6 +118,11 @@ def test_sentences(language: str, text: str, expected: list[str]) -> None:
         ("ru", "№ 5 & #тег", "номер пять и хэштег тег"),
         ("ru", "a.b@mail.ru", "a точка b собака mail точка ru"),
         ("ru", "https://www.example.com/path/?x=1!", "example точка com слэш path!"),
+        ("ru", "1 500 руб. 50 коп. за 1 шт", "тысяча пятьсот рублей пятьдесят копеек за одна штука"),
+        ("ru", "В 1941–1945 гг. была", "В тысяча девятьсот сорок первом — тысяча девятьсот сорок пятом годах была"),
+        ("ru", "100%-ный (5)", "стопроцентный (пять)"),
+        ("ru", "8-800-555-35-35", "восемь, восемьсот, пятьсот пятьдесят пять, тридцать пять, тридцать пять"),
+        ("ru", "$1,000 и 1.000.000", "тысяча долларов и один миллион"),
         ("ru", "10–15 км", "десять — пятнадцать километров"),
         ("ru", "1 000 000 человек", "один миллион человек"),
         ("ru", "007", "ноль ноль семь"),
@@ -128,6 +134,8 @@ def test_sentences(language: str, text: str, expected: list[str]) -> None:
         ("en", "In 1999, 1,234 people", "In nineteen ninety-nine, one thousand two hundred and thirty-four people"),
         ("en", "Dr. Who, e.g. at 5 p.m. now", "Doctor Who, for example at five p m now"),
         ("en", "AT&T, 2+2=4, 5 < 10", "AT and T, two plus two equals four, five less than ten"),
+        ("en", "v2.0.1, .5", "v two dot zero dot one, zero point five"),
+        ("en", "on Jan 5, +1 (555) 01", "on January fifth, plus one, five five five, zero one"),
         ("en", "10-15 km", "ten to fifteen kilometers"),
         ("en", "5G and COVID-19", "five G and COVID nineteen"),
         ("en", "x.org/a-b", "x dot org slash a b"),
@@ -159,6 +167,13 @@ def test_markup_is_read_as_text(language: str, markup: str) -> None:
 def test_long_numbers_are_read_digit_by_digit() -> None:
     assert spoken("1234567890123456", "en").split()[:4] == ["one", "two", "three,", "four"]
     assert len(spoken("9" * 300, "ru").replace(",", "").split()) == 300
+
+
+@pytest.mark.timeout(60)
+def test_numbers_of_every_language_that_num2words_knows() -> None:
+    numbers = "0 7 11 20 21 99 100 110 999 1000 1001 2026 99999 100000 123456 1000000 123456789 999999999 1234567890123"
+    for language in CONVERTER_CLASSES:
+        assert speakable(spoken(numbers, language)), language
 
 
 def test_a_text_without_an_end_is_cut_between_words() -> None:

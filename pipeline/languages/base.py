@@ -73,14 +73,14 @@ class Language:
         return self.decimal(whole, fraction) if fraction else self.cardinal(int(whole), feminine=feminine)
 
     def digits(self, number: str) -> str:
-        """Digit by digit, in groups of three."""
+        """Digit by digit, in groups of three; up to four digits are one group."""
         digits = [self.cardinal(int(digit)) for digit in number if digit.isdigit()]
-        return ", ".join(" ".join(digits[i : i + 3]) for i in range(0, len(digits), 3))
+        size = 3 if len(digits) > 4 else 4
+        return ", ".join(" ".join(digits[i : i + size]) for i in range(0, len(digits), size))
 
     def telephone(self, groups: Sequence[str]) -> str:
-        """The groups of a telephone number, which began with a plus."""
-        said = [self.digits(group) if self.telephone_digits else self.number(group) for group in groups]
-        return f"{self.plus} " + ", ".join(said)
+        """The groups of a telephone number."""
+        return ", ".join(self.digits(group) if self.telephone_digits else self.number(group) for group in groups)
 
     def cardinal(self, value: int, *, feminine: bool = False) -> str:
         """One, two, three ..."""

@@ -60,7 +60,16 @@ class English(Language):
         return f"{MONTHS[month - 1]} {_ordinal(day)}, {_year(year)}"
 
 
+def _month(match: Match) -> str:
+    """`Jan 5`, `5 Sept.`"""
+    return next(month for month in MONTHS if month.startswith(match[1][:3]))
+
+
+_SHORT = "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
+
 RULES = (
+    rule(rf"\b({_SHORT})\b\.?(?= \d)", _month), rule(rf"(?<=\d )({_SHORT})\b\.?", _month),
+    rule(r"\b911\b", "nine one one"),
     rule(rf"\b({_M}) (\d{{1,2}})(?:st|nd|rd|th)?(?:,? (\d{{4}}))?\b", _month_day),
     rule(rf"\b(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({_M})(?:,? (\d{{4}}))?\b", _day_month),
     rule(r"\b(\d{1,2})(?::([0-5]\d))? ?([AaPp])\.?[Mm]\b\.?(?=\s*$|\s+[a-z(]|[,;:!?)])", _half_day),
@@ -69,7 +78,7 @@ RULES = (
     rule(r"\b(\d{1,15})(?:st|nd|rd|th)\b", lambda match: _ordinal(int(match[1]))),
     rule(r"\b([Ii]n|[Ss]ince|[Bb]y|[Ff]rom|[Uu]ntil|[Dd]uring|[Bb]efore|[Aa]fter|year|of|" + _M + r") "
          r"(1[1-9]\d{2}|20\d{2})\b(?!\s?[%$€£°]|[.,]\d)"
-         r"(?=\s*$|\s*[,.;:!?)]|\s+(?:the|and|to|was|were|he|she|it|we|they|I)\b)",
+         r"(?=\s*$|\s*[,.;:!?)]|\s+(?:the|and|to|was|were|he|she|it|we|they|I|is|are|has|had|will)\b)",
          lambda match: f"{match[1]} {_year(int(match[2]))}"),
     rule(r"\bC#", "C sharp"), rule(r"(?<!\w)#(?=[^\W\d])", "hashtag "),
     rule(r"\bMr\.", "Mister"), rule(r"\bMrs\.", "Missus"), rule(r"\bMs\.", "Miz"), rule(r"\bDr\.", "Doctor"),

@@ -39,9 +39,11 @@ def _with_ending(match: Match) -> str:
 
 def _compound(match: Match) -> str:
     """`5-летний`."""
-    value = int(match[1])
-    beginning = COMPOUND_BEGINNINGS.get(value) or in_words(value, "ru", case="g").replace(" ", "")
-    return beginning + match[2]
+    return _beginning(int(match[1])) + match[2]
+
+
+def _beginning(value: int) -> str:
+    return COMPOUND_BEGINNINGS.get(value) or in_words(value, "ru", case="g").replace(" ", "")
 
 
 def _year(match: Match) -> str:
@@ -61,6 +63,13 @@ def _gender(match: Match) -> str:
     if word[-1] in ("ая" if number[-1] == "1" else "ыи"):
         return f"{in_words(int(number), 'ru', gender='f')} "
     return f"{in_words(int(number), 'ru', gender='n')} " if number[-1] == "1" and word[-1] == "о" else match[0]
+
+
+def _years(match: Match) -> str:
+    """`в 1941–1945 гг.`"""
+    case = "p" if match[1] else "n"
+    word = ("годах" if match[1] else "годы") if match[4] == "гг." else match[4]
+    return f"{match[1] or ''}{_ordinal(int(match[2]), case, 'm')} — {_ordinal(int(match[3]), case, 'm')} {word}"
 
 
 def _century(match: Match) -> str:
@@ -123,21 +132,23 @@ RULES = (
     rule(r"((?<!\w)(?:[Вв]о?|[Оо]|[Кк]|[Сс]|[Дд]о|[Оо]т|[Пп]осле|[Оо]коло) )?\b(1\d{3}|20\d{2}) (год[ауе]?|годом)\b",
          _year),
     rule(r"((?<!\w)(?:[Вв]о?|[Оо]|[Кк]|[Сс]|[Дд]о|[Оо]т|[Пп]осле|[Оо]коло) )?\b(1\d{3}|20\d{2})\s?(г\.)", _year),
+    rule(r"((?<!\w)[Вв] )?\b(1\d{3}|20\d{2})\s?[-–—]\s?(1\d{3}|20\d{2}) (гг\.|годы|годах)", _years),
     rule(r"\b([IVXLC]+) (век[а-я]{0,2}|в\.)(?!\w)", _century),
     rule(r"\b(\d{1,15})-(" + "|".join(sorted(ENDINGS, key=len, reverse=True)) + r")\b", _with_ending),
     rule(r"\b(\d{1,15})-(?:ти|ти|и)\b", lambda match: in_words(int(match[1]), "ru", case="g")),
-    rule(r"\b(\d{1,6})-([а-яё]{4,})\b", _compound),
-    rule(r"\bт\.\s?е\.", "то есть"), rule(r"\bт\.\s?д\.", "так далее"), rule(r"\bт\.\s?п\.", "тому подобное"),
-    rule(r"\bт\.\s?к\.", "так как"), rule(r"\bт\.\s?н\.", "так называемый"), rule(r"\bн\.\s?э\.", "нашей эры"),
+    rule(r"\b(\d{1,6})-([а-яё]{4,})\b", _compound), rule(r"№{2,}", "номера "),
+    rule(r"\b(\d{1,6})\s?%-?(н[а-яё]+)\b", lambda match: f"{_beginning(int(match[1]))}процент{match[2]}"),
+    rule(r"\b[Тт]\.\s?е\.", "то есть"), rule(r"\b[Тт]\.\s?д\.", "так далее"), rule(r"\b[Тт]\.\s?п\.", "тому подобное"),
+    rule(r"\b[Тт]\.\s?к\.", "так как"), rule(r"\b[Тт]\.\s?н\.", "так называемый"), rule(r"\bн\.\s?э\.", "нашей эры"),
     rule(r"\bи\.\s?о\.", "исполняющий обязанности"), rule(r"\bи др\.", "и другие"), rule(r"\bи пр\.", "и прочее"),
     rule(r"(?<![\d ])\s?\b([Сс])м\.", r" \1мотри"), rule(r"(?<!\d) ([Сс])м\.", r" \1мотри"),
-    rule(r"\bнапр\.", "например"), rule(r"\bок\. (?=\d)", "около "), rule(r"\bул\.", "улица"),
+    rule(r"\b[Нн]апр\.", "например"), rule(r"\bок\. (?=\d)", "около "), rule(r"\b[Уу]л\.", "улица"),
     rule(r"\b(?:просп\.|пр-т)(?!\w)", "проспект"), rule(r"\bпер\. " + _UP, "переулок "),
     rule(r"\bпл\. " + _UP, "площадь "), rule(r"(?<!\d )(?<!\d)\bг\. ?" + _UP, "город "), rule(r"\bобл\.", "область"),
     rule(r"\bр-н\b", "район"), rule(r"\bд\. ?(?=\d)", "дом "), rule(r"\bкв\. ?(?=\d)", "квартира "),
     rule(r"\bстр\. ?(?=\d)", "страница "), rule(r"\bрис\. ?(?=\d)", "рисунок "), rule(r"\bгл\. ?(?=\d)", "глава "),
-    rule(r"\bп\. ?(?=\d)", "пункт "), rule(r"\bст\. ?(?=\d)", "статья "), rule(r"\bтел\.", "телефон"),
-    rule(r"\bим\. ?" + _UP, "имени "), rule(r"\bпроф\.", "профессор"), rule(r"\bакад\.", "академик"),
+    rule(r"\bп\. ?(?=\d)", "пункт "), rule(r"\bст\. ?(?=\d)", "статья "), rule(r"\b[Тт]ел\.", "телефон"),
+    rule(r"\bим\. ?" + _UP, "имени "), rule(r"\b[Пп]роф\.", "профессор"), rule(r"\b[Аа]кад\.", "академик"),
     rule(r"(?<![\d.,])(\d{0,14}[12]) (?=([а-яё]{3,}))", _gender), rule(r"\bC#", "C шарп"),
     rule(r"(?<!\w)#(?=[^\W\d])", "хэштег "), rule(r"\bг-н\b", "господин"),
     rule(r"\bг-жа\b", "госпожа"), rule(r"\bгг\.", "годы"),
@@ -151,7 +162,8 @@ def _prefixed(prefix: str, forms: tuple[str, str, str]) -> Noun:
     return Noun(prefix + one, prefix + few, prefix + many)
 
 
-_RUBLE = (Noun("рубль", "рубля", "рублей"), Noun("копейка", "копейки", "копеек", feminine=True))
+_KOPECK = Noun("копейка", "копейки", "копеек", feminine=True)
+_RUBLE = (Noun("рубль", "рубля", "рублей"), _KOPECK)
 _DOLLAR = (Noun("доллар", "доллара", "долларов"), Noun("цент", "цента", "центов"))
 _EURO = (Noun("евро", "евро", "евро"), Noun("цент", "цента", "центов"))
 _TENGE = (Noun("тенге", "тенге", "тенге"), Noun("тиын", "тиына", "тиынов"))
@@ -182,7 +194,8 @@ RUSSIAN = Russian(
         "мл": Noun("миллилитр", "миллилитра", "миллилитров"), "га": Noun("гектар", "гектара", "гектаров"),
         "ч": Noun("час", "часа", "часов"), "мин": Noun("минута", "минуты", "минут", feminine=True),
         "сек": Noun("секунда", "секунды", "секунд", feminine=True), "шт": Noun("штука", "штуки", "штук", feminine=True),
-        "чел": Noun("человек", "человека", "человек"), "Вт": Noun(*_WATT), "кВт": _prefixed("кило", _WATT),
+        "чел": Noun("человек", "человека", "человек"), "коп": _KOPECK,
+        "Вт": Noun(*_WATT), "кВт": _prefixed("кило", _WATT),
         "Гц": Noun(*_HERTZ), "кГц": _prefixed("кило", _HERTZ), "МГц": _prefixed("мега", _HERTZ),
         "ГГц": _prefixed("гига", _HERTZ), "КБ": _prefixed("кило", _BYTE), "МБ": _prefixed("мега", _BYTE),
         "ГБ": _prefixed("гига", _BYTE), "ТБ": _prefixed("тера", _BYTE), "Мб": _prefixed("мега", _BYTE),

@@ -44,6 +44,8 @@ class TtsStage:
             for sentence in text.sentences(item.text, item.language):
                 spoken = text.spoken(sentence, item.language)
                 recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed))
+        if not recording.sentences:
+            raise JobError("no_speech", f"{_full_name(backend, voice)} finds nothing to say in the text", field="text")
         yield Speech(
             job=item.job,
             folder=item.folder,
@@ -87,7 +89,9 @@ class _Recording:
             self._file.close()
 
     def add(self, sentence: str, utterance: Utterance) -> None:
-        """Append a spoken sentence. Raises JobError when the whole becomes longer than the limit."""
+        """Append a spoken sentence, if any sound came of it. Raises JobError when the whole becomes too long."""
+        if len(utterance.samples) == 0:
+            return
         if self._file is None:
             self._file = self._open(utterance.sample_rate_hz)
         else:
