@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import ErrorReport
 from pipeline.flow import JobFlow
-from pipeline.messages import PCM_RATE_HZ, Segment, Span, Timeline
+from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
 
 DECIMALS = 4
 
@@ -43,7 +43,7 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[st
         "video": _video(flow),
         "timing": _timing(flow, segments, timeline, submission),
         "chunks": [_chunk(segment, flow) for segment in segments],
-        "sentences": [_rounded_all(asdict(sentence)) for sentence in flow.speech.sentences],
+        "sentences": [_sentence(sentence, timeline) for sentence in flow.speech.sentences],
         "metadata": flow.job.metadata,
     }
 
@@ -138,6 +138,12 @@ def _chunk(segment: Segment, flow: JobFlow) -> dict[str, Any]:
             "total_seconds": segment.span.seconds,
         }
     )
+
+
+def _sentence(sentence: Sentence, timeline: Timeline) -> dict[str, Any]:
+    """The last sentence may end within the half frame that the timeline cuts off."""
+    ends = min(sentence.end_seconds, timeline.seconds)
+    return _rounded_all({**asdict(sentence), "end_seconds": ends})
 
 
 def _rounded(seconds: float) -> float:

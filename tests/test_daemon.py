@@ -56,6 +56,7 @@ def test_a_text_becomes_a_video_and_a_timing_json(language: str, daemon: Running
     assert [sentence["text"] for sentence in timing["sentences"]] == text.replace("! ", "!|").replace(". ", ".|").split(
         "|"
     )
+    assert all(s["start_seconds"] < s["end_seconds"] <= timing["audio"]["seconds"] for s in timing["sentences"])
     assert_video_is_as_told(daemon, timing)
     assert "00:00:00,000 -->" in (daemon.spool / "outbox" / f"text-{language}.srt").read_text("utf-8")
     assert (daemon.spool / "outbox" / f"text-{language}.vtt").read_text("utf-8").startswith("WEBVTT")
