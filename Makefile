@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 
-.PHONY: help setup system demo test soak lint format bench voices install-service clean
+.PHONY: help setup system demo test lint format bench voices install-service clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,9 +28,6 @@ demo: setup ## make two videos, one Russian and one English
 test: setup ## the whole test suite
 	$(BIN)/python -m pytest
 
-soak: setup ## the tests that take long
-	$(BIN)/python -m pytest -m soak --override-ini addopts= tests
-
 lint: setup ## format check, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -46,7 +43,7 @@ bench: setup ## measure this machine
 voices: ## install RHVoice's natural voices (Debian non-free; root)
 	@scripts/install-voices.sh
 
-install-service: setup ## install and start the systemd unit (root)
+install-service: ## install and start the systemd unit (root)
 	@scripts/install-service.sh
 
 clean: ## remove what `make setup` and `make demo` made

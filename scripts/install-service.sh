@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs lipdrop under /opt/lipdrop with its own user, spool and configuration, and starts its systemd unit.
 # Run as root. A second run updates the program and leaves configuration and spool alone.
+# The service runs with the system's Python: one below a home folder is out of its reach. PYTHON=... names another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 home=/opt/lipdrop spool=/var/lib/lipdrop config=/etc/lipdrop
@@ -13,7 +14,7 @@ fi
 echo "program:       $home"
 install -d "$home"
 cp -a daemon pipeline scripts systemd config.yaml setup.cfg pyproject.toml requirements.txt Makefile README.md LICENSE "$home"
-make --no-print-directory -C "$home" setup
+make --no-print-directory -C "$home" setup PYTHON="${PYTHON:-/usr/bin/python3}"
 
 echo "user:          lipdrop"
 id lipdrop >/dev/null 2>&1 || useradd --system --home-dir "$spool" --shell /usr/sbin/nologin lipdrop
