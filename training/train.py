@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
+from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.builtin.network import MouthNetwork, normalised, padded, reference_level
 from pipeline.engines.builtin.track import Mouth
 from training.dataset import NATURAL_SHARE, Clip, augment, training_clips
+from training.report import rows, table
 
 WEIGHTS = Path(__file__).parent.parent / "pipeline" / "engines" / "builtin" / "mouth.safetensors"
 CROP_COLUMNS = 400
@@ -81,7 +83,7 @@ def train(clips: Sequence[Clip], steps: int, seed: int) -> MouthNetwork:
             logits = network.logits(padded(normalised(mel, reference_level(mel))))
         wrong = loss(logits.float(), mouth)
         optimizer.zero_grad()
-        wrong.backward()  # type: ignore[no-untyped-call]
+        wrong.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -92,10 +94,10 @@ def train(clips: Sequence[Clip], steps: int, seed: int) -> MouthNetwork:
 
 
 def main() -> None:
-    """Make the speech, train, save the weights."""
+    """Make the speech, train, save the weights, print the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=6.0, help="speech to make")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--hours", type=float, default=4.0, help="speech to make")
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--natural", type=float, default=NATURAL_SHARE, help="part of English that hibari speaks")
     parser.add_argument("--threads", type=int, default=1)
@@ -107,7 +109,9 @@ def main() -> None:
     print(f"{len(clips)} clips made in {time.monotonic() - began:.0f} s", flush=True)
     network = train(clips, options.steps, options.seed)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, options.out)
-    print(f"{options.out}: {options.out.stat().st_size} bytes, trained in {time.monotonic() - began:.0f} s")
+    options.out.chmod(0o644)
+    print(f"{options.out}: {options.out.stat().st_size} bytes, trained in {time.monotonic() - began:.0f} s", flush=True)
+    print(table(list(rows(MouthModel(torch.device("cpu"), options.out), fps=25))))
 
 
 if __name__ == "__main__":

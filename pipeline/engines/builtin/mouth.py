@@ -32,7 +32,7 @@ NETWORK_SHARE = 0.35
 """How much the network has to say about the jaw when the phonemes are known: the rest is theirs."""
 SMOOTH_SECONDS = 0.014
 """Width (sigma) of the smoothing of everything but closures and tucks; slower frame rates need more of it."""
-CLOSED = 0.5
+CLOSED = 0.45
 """A network closure above this is meant, and reaches the screen in full."""
 LOUD_GAIN, LOUD_RANGE = 0.25, (0.8, 1.2)
 """The jaw opens this much further per mel unit (12.5 dB) above the usual loudness, within the range."""
@@ -56,11 +56,11 @@ Floats = NDArray[np.float32]
 class MouthModel:
     """Makes mouth tracks. Equal speech gives equal tracks."""
 
-    def __init__(self, device: torch.device) -> None:
-        """Load the shipped weights."""
+    def __init__(self, device: torch.device, weights: Path = WEIGHTS) -> None:
+        """Load the weights."""
         self._device = device
         self._network = MouthNetwork().eval()
-        self._network.load_state_dict(load_file(WEIGHTS))
+        self._network.load_state_dict(load_file(weights))
         self._network.to(device)
 
     def track(self, speech: SpeechFeatures) -> Floats:
