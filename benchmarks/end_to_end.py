@@ -66,13 +66,18 @@ def daemon(spool: Path) -> Iterator[tuple[float, Memory]]:
     threading.Thread(target=memory.watch, daemon=True).start()
     try:
         status = spool / "run" / "status.json"
-        while not status.exists() or json.loads(status.read_bytes())["state"] != "ready":
+        while not status.exists() or not all_idle(json.loads(status.read_bytes())):
             time.sleep(POLL_SECONDS)
         yield time.monotonic() - start, memory
     finally:
         memory.stop()
         process.terminate()
         process.wait(60)
+
+
+def all_idle(status: dict[str, Any]) -> bool:
+    """Whether every worker is ready."""
+    return all(worker["state"] == "idle" for worker in status["workers"].values())
 
 
 def run_job(spool: Path, name: str, **job: Any) -> tuple[float, dict[str, Any]]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from pipeline.flow import JobFlow
 from pipeline.messages import Sentence
 
 
-def write(flow: JobFlow) -> None:
-    """Write `captions.srt` and `captions.vtt` into the job's work folder."""
-    assert flow.speech is not None
-    sentences = flow.speech.sentences
-    (flow.folder / "captions.srt").write_text(srt(sentences), "utf-8")
-    (flow.folder / "captions.vtt").write_text(webvtt(sentences), "utf-8")
+def files(name: str) -> list[str]:
+    """The names that a job's captions have in the outbox."""
+    return [f"{name}.srt", f"{name}.vtt"]
+
+
+def write(folder: Path, timing: dict[str, Any]) -> None:
+    """Write `captions.srt` and `captions.vtt` into a job's work folder, from the sentences of its timing JSON."""
+    sentences = [Sentence(**sentence) for sentence in timing["sentences"]]
+    (folder / "captions.srt").write_text(srt(sentences), "utf-8")
+    (folder / "captions.vtt").write_text(webvtt(sentences), "utf-8")
 
 
 def srt(sentences: Sequence[Sentence]) -> str:

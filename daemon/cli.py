@@ -27,6 +27,7 @@ EXIT_JOB_FAILED = 1
 EXIT_BAD_JOB = 65
 EXIT_NO_DAEMON = 69
 EXIT_BOOT = 70
+EXIT_IO = 74
 EXIT_OWNED = 75
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
@@ -37,6 +38,7 @@ EXIT_CODES: dict[type[LipdropError], int] = {
     ConfigError: EXIT_CONFIG,
     BootError: EXIT_BOOT,
 }
+"""The exit code of each expected error. An OSError ends with EXIT_IO (EX_IOERR)."""
 
 POLL_SECONDS = 0.2
 
@@ -68,7 +70,7 @@ def cli() -> None:
     """Drop a text job into a folder, get a talking, lip-synced avatar video back.
 
     Exit codes: 0 well, 1 a job failed, 2 usage, 65 bad job, 69 no daemon, 70 no worker can be started,
-    75 another daemon owns this spool, 78 bad config, 130 interrupted.
+    74 the system refused a read or a write, 75 another daemon owns this spool, 78 bad config, 130 interrupted.
     """
 
 
@@ -106,6 +108,7 @@ def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> N
     Nothing is dropped unless all are good. Works while the daemon is down.
     """
     jobs = list(_checked_drafts(place, files))
+    submission.check_names(jobs, place.spool)
     place.spool.create()
     if wait and not dry_run and not place.spool.has_owner():
         click.echo(f"no daemon works on {place.spool.root}; start one with: lipdrop run", err=True)
@@ -127,13 +130,12 @@ def _checked_drafts(place: Place, files: tuple[str, ...]) -> Iterator[Draft]:
             data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         except OSError as error:
             raise click.UsageError(f"cannot read {file}: {error.strerror}") from error
-        try:
+        with submission.located(file):
             for draft in submission.drafts(file, data):
-                parse_job(draft.data, place.config, avatars)
+                audio = parse_job(draft.data, place.config, avatars).audio
+                if audio is not None:
+                    submission.check_recording(audio, place.spool.inbox)
                 yield draft
-        except JobError as error:
-            message = f"{file}: {error.message}"
-            raise JobError(error.code, message, field=error.field, hint=error.hint) from error
 
 
 Identity = tuple[int, int] | None
@@ -158,11 +160,10 @@ def _wait(spool: Spool, before: dict[str, tuple[Identity, Identity]]) -> int:
     waiting, code = set(before), 0
     while waiting:
         for name in sorted(waiting):
-            timing, error = _endings(spool, name)
-            if (timing, error) == before[name] or (spool.work / name).exists():
+            if _is_under_way(spool, name) or _endings(spool, name) == before[name]:
                 continue
             waiting.discard(name)
-            code = max(code, _tell_ending(spool, name, failed=error != before[name][1]))
+            code = max(code, _tell_ending(spool, name))
         if waiting and not spool.has_owner():
             click.echo("the daemon has stopped; the jobs stay queued", err=True)
             return EXIT_NO_DAEMON
@@ -170,8 +171,22 @@ def _wait(spool: Spool, before: dict[str, tuple[Identity, Identity]]) -> int:
     return code
 
 
-def _tell_ending(spool: Spool, name: str, *, failed: bool) -> int:
-    if not failed:
+def _is_under_way(spool: Spool, name: str) -> bool:
+    """Whether a job has not ended: endings that are there may be those of an earlier job of its name.
+
+    Looked for in the order in which a job moves, so that one that moves meanwhile is not missed.
+    """
+    return (spool.inbox / f"{name}{JOB_SUFFIX}").exists() or (spool.work / name).exists()
+
+
+def _has_failed(spool: Spool, name: str) -> bool:
+    """Which of the two endings is the last one; a job that fails writes its error after its timing JSON."""
+    timing, error = _endings(spool, name)
+    return error is not None and (timing is None or error[1] >= timing[1])
+
+
+def _tell_ending(spool: Spool, name: str) -> int:
+    if not _has_failed(spool, name):
         click.echo(spool.outbox / f"{name}.mp4")
         return 0
     error = json.loads((spool.failed / name / ERROR).read_bytes())
@@ -231,3 +246,7 @@ def main() -> None:
         where = f" [{error.field}]" if error.field and error.field not in error.message else ""
         click.echo(f"lipdrop: {error.code}: {error.message}{where}{_hint(error.hint)}", err=True)
         sys.exit(EXIT_CODES.get(type(error), EXIT_BOOT))
+    except OSError as error:
+        where = f": {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else ""
+        click.echo(f"lipdrop: io: {' '.join((error.strerror or str(error)).split())}{where}", err=True)
+        sys.exit(EXIT_IO)

@@ -46,8 +46,8 @@ class Intake:
 
     @property
     def waiting(self) -> int:
-        """Files in the inbox at the last look."""
-        return len(self._seen)
+        """Job files in the inbox at the last look, without those that may not be read."""
+        return sum(seen.state is not FileState.UNREADABLE for seen in self._seen.values())
 
     def look(self) -> None:
         """List the inbox and read what is new or changed."""

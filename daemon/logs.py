@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Any
+
+UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that end a line for some reader or steer a terminal: all controls but tab and newline."""
 
 
 class LineFormatter(logging.Formatter):
@@ -15,7 +19,7 @@ class LineFormatter(logging.Formatter):
         """Render a record."""
         fields = _fields(record)
         line = f"{fields['time']} {fields['level']:<7} {fields['worker']:<8} {fields['message']}"
-        return line.replace("\n", "\n    ")
+        return _escaped(line).replace("\n", "\n    ")
 
 
 class JsonFormatter(logging.Formatter):
@@ -23,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
-        return json.dumps(_fields(record), ensure_ascii=False)
+        return _escaped(json.dumps(_fields(record), ensure_ascii=False))
 
 
 def set_up(*, as_json: bool) -> None:
@@ -33,6 +37,12 @@ def set_up(*, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
+    logging.getLogger("watchdog").setLevel(logging.ERROR)  # it warns of its own orderly end
+
+
+def _escaped(text: str) -> str:
+    """Replace unsafe characters, in a form that is also JSON's own."""
+    return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from daemon import captions
 from pipeline.errors import ErrorReport
 from pipeline.flow import JobFlow
 from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
@@ -41,6 +42,7 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[st
             "cached": False,
         },
         "video": _video(flow),
+        "captions": captions.files(flow.name) if flow.job.captions else [],
         "timing": _timing(flow, segments, timeline, submission),
         "chunks": [_chunk(segment, flow) for segment in segments],
         "sentences": [_sentence(sentence, timeline) for sentence in flow.speech.sentences],

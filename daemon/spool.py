@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
 import shutil
 import stat
@@ -21,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import LipdropError
+from pipeline.errors import JobError, LipdropError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
 JOB_SUFFIX = ".json"
 CAPTION_SUFFIXES = (".srt", ".vtt")
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
+RECORDING = "recording"
+
+log = logging.getLogger(__name__)
 
 OWNER_PATIENCE_SECONDS = 1.0
 """A command that only asks whether there is an owner holds the lock for an instant; a daemon waits that out."""
@@ -82,8 +86,8 @@ class Spool:
     def has_owner(self) -> bool:
         """Whether a daemon works on this spool right now."""
         try:
-            with (self.run / "lock").open("a") as file:
-                return not _locked(file)
+            with (self.run / "lock").open() as file:
+                return not _locked(file, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
 
@@ -111,23 +115,55 @@ class Spool:
 
     def claim(self, name: str) -> bool:
         """Take a job out of the inbox; False when it is gone meanwhile. What it says from now on is what runs."""
+        self.create()
         folder = self.folder(name)
         folder.mkdir(mode=0o750)
         try:
             (self.inbox / f"{name}{JOB_SUFFIX}").rename(folder / CLAIMED)
-        except FileNotFoundError:
+        except OSError as error:
             folder.rmdir()
+            if not isinstance(error, FileNotFoundError):
+                log.warning("inbox: %s%s cannot be claimed: %s", name, JOB_SUFFIX, error.strerror)
             return False
-        self._snapshot(folder)
+        return self._snapshot(folder)
+
+    def _snapshot(self, folder: Path) -> bool:
+        """Copy the claimed file: its writer may still hold it open. What cannot be read is put aside."""
+        claimed = folder / CLAIMED
+        try:
+            changed_at = claimed.lstat().st_mtime
+            write_file(folder / JOB, read_file(claimed))
+            os.utime(folder / JOB, (changed_at, changed_at))
+            claimed.unlink()
+        except OSError as error:
+            log.warning("job %s: cannot be read and is put aside: %s", folder.name, error.strerror)
+            self._put_aside(folder)
+            return False
         return True
 
-    def _snapshot(self, folder: Path) -> None:
-        """Copy the claimed file: its writer may still hold it open."""
-        claimed = folder / CLAIMED
-        changed_at = claimed.stat().st_mtime
-        write_file(folder / JOB, read_file(claimed))
-        os.utime(folder / JOB, (changed_at, changed_at))
-        claimed.unlink()
+    def _put_aside(self, folder: Path) -> None:
+        """Move what was claimed to `failed/`, under a name that is free there."""
+        kept = self.failed / f"{folder.name}.{time.time_ns()}"
+        (folder / JOB).unlink(missing_ok=True)
+        folder.rename(kept)
+
+    def take_recording(self, name: str, audio: str) -> Path:
+        """Bring a recording from the inbox into the job's folder, where nobody can change or remove it.
+
+        Raises JobError unless it is a plain file directly inside the inbox.
+        """
+        taken = self.folder(name) / RECORDING
+        try:
+            if not taken.exists():
+                _take_file(self.inbox / audio if Path(audio).name == audio else None, taken)
+        except OSError as error:
+            raise JobError(
+                "audio",
+                f"audio must name a file inside the inbox: {error.strerror}",
+                field="audio",
+                hint=f"copy it to {self.inbox}",
+            ) from None
+        return taken
 
     def folder(self, name: str) -> Path:
         """The work folder of a job."""
@@ -146,12 +182,10 @@ class Spool:
         try:
             same = (self.done / f"{name}{JOB_SUFFIX}").read_bytes() == self.job_bytes(name)
             timing: dict[str, Any] = json.loads((self.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
-            video = (self.outbox / f"{name}.mp4").stat()
-        except (FileNotFoundError, ValueError):
+            whole = timing["video"]["bytes"] == (self.outbox / f"{name}.mp4").stat().st_size
+            return timing if same and whole and timing["status"] == "done" else None
+        except (OSError, ValueError, LookupError, TypeError):  # gone, or not what lipdrop wrote there
             return None
-        if not same or timing.get("status") != "done" or timing["video"]["bytes"] != video.st_size:
-            return None
-        return timing
 
     def was_done(self, name: str) -> bool:
         """Whether a job of this name has been done before."""
@@ -161,6 +195,7 @@ class Spool:
 
     def publish(self, name: str, timing: dict[str, Any]) -> None:
         """Make a job's outputs visible, its timing JSON last, and clear its work folder."""
+        self.create()
         write_file(self.folder(name) / TIMING, _json_bytes(timing))
         self._finish_publishing(name, timing)
 
@@ -168,14 +203,14 @@ class Spool:
         """Every step may have been done already by a daemon that then died."""
         folder, visible = self.folder(name), self.outbox / f"{name}{JOB_SUFFIX}"
         if timing["status"] == "done":
-            self._publish_outputs(name)
+            self._publish_outputs(name, timing)
             _move(folder / JOB, self.done / f"{name}{JOB_SUFFIX}")
         else:
             self.keep_failed(name, timing)
         _move(folder / TIMING, visible)
         shutil.rmtree(folder)
 
-    def _publish_outputs(self, name: str) -> None:
+    def _publish_outputs(self, name: str, timing: dict[str, Any]) -> None:
         """Put video and captions into the outbox. An earlier run's JSON goes first: it must not describe this video."""
         folder = self.folder(name)
         if (folder / "video.mp4").exists():
@@ -183,7 +218,10 @@ class Spool:
             _sync(folder / "video.mp4")
             _move(folder / "video.mp4", self.outbox / f"{name}.mp4")
         for suffix in CAPTION_SUFFIXES:
-            _move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")
+            if f"{name}{suffix}" in timing.get("captions", []):
+                _move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")
+            else:
+                (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
 
     def keep_failed(self, name: str, timing: dict[str, Any]) -> None:
         """Keep the job file and the error of a job that ended badly."""
@@ -197,21 +235,22 @@ class Spool:
         shutil.rmtree(self.folder(name))
 
     def reset(self, name: str) -> None:
-        """Remove the stage files of an earlier attempt; the job file stays."""
+        """Remove the stage files of an earlier attempt; the job file and its recording stay."""
         for entry in self.folder(name).iterdir():
-            if entry.name != JOB:
+            if entry.name not in (JOB, RECORDING):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def recover(self) -> list[str]:
         """Bring what an earlier daemon left in `work/` to order; return the names of the jobs to run again."""
-        return [folder.name for folder in sorted(self.work.iterdir()) if self._recovered(folder)]
+        folders = [entry for entry in sorted(self.work.iterdir()) if entry.is_dir() and JOB_NAME.match(entry.name)]
+        return [folder.name for folder in folders if self._recovered(folder)]
 
     def _recovered(self, folder: Path) -> bool:
         if (folder / TIMING).exists():
             self._finish_publishing(folder.name, json.loads((folder / TIMING).read_bytes()))
             return False
-        if (folder / CLAIMED).exists():
-            self._snapshot(folder)
+        if os.path.lexists(folder / CLAIMED) and not self._snapshot(folder):
+            return False
         if not (folder / JOB).exists():
             shutil.rmtree(folder)
             return False
@@ -219,10 +258,10 @@ class Spool:
         return True
 
 
-def _locked(file: IO[str]) -> bool:
+def _locked(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
     """Try to lock a file until it is closed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -258,9 +297,21 @@ def write_file(path: Path, data: bytes) -> None:
     _sync(path.parent)
 
 
+def _take_file(source: Path | None, target: Path) -> None:
+    """Link a stranger's plain file, or copy it where linking is not allowed. Never through a link of theirs."""
+    if source is None or not stat.S_ISREG(source.lstat().st_mode):
+        raise FileNotFoundError(errno.ENOENT, "no plain file there")
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except PermissionError:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as reader, target.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+
+
 def _move(source: Path, target: Path) -> None:
     """Rename, durably; nothing to do when the source was moved before."""
-    with contextlib.suppress(FileNotFoundError):
+    if source.exists():
         source.rename(target)
         _sync(target.parent)
 

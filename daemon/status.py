@@ -60,10 +60,20 @@ class Overview:
         if (spool.inbox / f"{name}{JOB_SUFFIX}").exists():
             return {"job": name, "state": "waiting"}
         try:
-            timing: dict[str, Any] = json.loads((spool.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
+            return _ended(name, (spool.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
         except FileNotFoundError:
             return {"job": name, "state": "queued"} if (spool.work / name).exists() else None
-        return {**timing, "state": timing["status"]}
+
+
+def _ended(name: str, data: bytes) -> dict[str, Any]:
+    """A job's timing JSON with its state; anyone may have written over it in the outbox."""
+    try:
+        timing = json.loads(data)
+    except (ValueError, RecursionError):
+        timing = None
+    if not isinstance(timing, dict) or not isinstance(timing.get("status"), str):
+        return {"job": name, "state": "unreadable"}
+    return {**timing, "state": timing["status"]}
 
 
 def overview(spool: Spool) -> Overview:

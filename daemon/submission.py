@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.spool import JOB_SUFFIX, Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_NAME
+from pipeline.job import JOB_NAME, parse_json_object
+
+T = TypeVar("T")
 
 CSV_STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "size"})
 NAME_KEY = "name"
@@ -40,9 +44,9 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
     stem = _legal_name(path.stem, data) if file != "-" else _legal_name("", data)
     match path.suffix.lower():
         case ".jsonl":
-            yield from _batch(stem, (json_line(line) for line in _text(data).splitlines() if line.strip()))
+            yield from _batch(stem, _lines(_text(data)), _json_job)
         case ".csv":
-            yield from _batch(stem, (_csv_job(row) for row in csv.DictReader(io.StringIO(_text(data)))))
+            yield from _batch(stem, _csv_rows(_text(data)), _csv_job)
         case ".txt":
             yield Draft(stem, _json_bytes({"text": _text(data).strip()}))
         case _:
@@ -52,45 +56,108 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
 def drop(draft: Draft, spool: Spool) -> None:
     """Put a job into the inbox, whole from its first moment there. Raises JobError when its name is taken."""
     unfinished = spool.inbox / f".{draft.name}.{os.getpid()}.part"
-    unfinished.write_bytes(draft.data)
     try:
+        unfinished.write_bytes(draft.data)
         os.link(unfinished, spool.inbox / f"{draft.name}{JOB_SUFFIX}")
     except FileExistsError:
-        raise JobError("conflict", f"a job {draft.name} is waiting in the inbox already") from None
+        raise _name_taken(draft.name) from None
     finally:
-        unfinished.unlink()
+        unfinished.unlink(missing_ok=True)
 
 
-def json_line(line: str) -> dict[str, Any]:
-    """One line of a .jsonl file. Raises JobError."""
+def check_names(jobs: Collection[Draft], spool: Spool) -> None:
+    """Refuse names that could not all be dropped. Raises JobError."""
+    seen: set[str] = set()
+    for job in jobs:
+        if job.name in seen:
+            raise JobError("conflict", f"two of the jobs are named {job.name}", field=NAME_KEY, hint="rename one")
+        seen.add(job.name)
+        if os.path.lexists(spool.inbox / f"{job.name}{JOB_SUFFIX}"):
+            raise _name_taken(job.name)
+
+
+def _name_taken(name: str) -> JobError:
+    return JobError("conflict", f"a job {name} is waiting in the inbox already")
+
+
+def check_recording(audio: str, inbox: Path) -> None:
+    """Refuse a recording that is not a plain file directly inside the inbox. Raises JobError."""
+    if not _is_recording(audio, inbox):
+        raise JobError(
+            "audio", "audio must name a file inside the inbox", field="audio", hint=f"copy the file itself to {inbox}"
+        )
+
+
+def _is_recording(audio: str, inbox: Path) -> bool:
+    """Never through a link: it could show any file of the daemon's user."""
+    if audio in ("", ".", "..") or "/" in audio or "\0" in audio:
+        return False
     try:
-        job = json.loads(line)
-    except ValueError as error:
-        raise JobError("not_json", f"not JSON: {error}") from None
-    if not isinstance(job, dict):
-        raise JobError("not_object", "each line must hold a JSON object")
-    return job
+        return stat.S_ISREG((inbox / audio).lstat().st_mode)
+    except OSError:
+        return False
 
 
-def _batch(stem: str, jobs: Iterator[dict[str, Any]]) -> Iterator[Draft]:
-    for number, job in enumerate(jobs, start=1):
-        name = job.pop(NAME_KEY, None) or f"{stem[:90]}-{number:04d}"
-        if not isinstance(name, str) or JOB_NAME.match(name) is None:
-            raise JobError("name", f"line {number}: {name!r} is no legal job name", field=NAME_KEY)
-        yield Draft(name, _json_bytes(job))
+@contextlib.contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put in front of a JobError's message where its job stands."""
+    try:
+        yield
+    except JobError as error:
+        raise JobError(error.code, f"{where}: {error.message}", field=error.field, hint=error.hint) from error
 
 
-def _csv_job(row: dict[str, str | None]) -> dict[str, Any]:
-    """A CSV row as a job: empty cells are left out, numbers and booleans are read as JSON."""
-    filled = {key: value for key, value in row.items() if value}
+def _lines(text: str) -> Iterator[str]:
+    r"""The lines that hold anything. Only \n ends one: JSON strings may hold U+2028 and its like as they are."""
+    return (line for line in text.split("\n") if line.strip())
+
+
+def _json_job(line: str) -> dict[str, Any]:
+    return parse_json_object(line.encode())
+
+
+def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]]) -> Iterator[Draft]:
+    for number, source in enumerate(sources, start=1):
+        with located(f"job {number}"):
+            yield _batch_draft(f"{stem[:90]}-{number:04d}", read(source))
+
+
+def _batch_draft(default_name: str, job: dict[str, Any]) -> Draft:
+    name = job.pop(NAME_KEY, None) or default_name
+    if not isinstance(name, str) or JOB_NAME.match(name) is None:
+        raise JobError("name", f"{name!r} is no legal job name", field=NAME_KEY)
+    return Draft(name, _json_bytes(job))
+
+
+def _csv_rows(text: str) -> Iterator[dict[str, str]]:
+    """The rows below the header, without their empty cells. Raises JobError."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = next(rows, [])
+        if len(set(header)) < len(header):
+            raise JobError("duplicate_key", "two columns of the CSV file have the same name")
+        for row in filter(None, rows):
+            if len(row) > len(header):
+                raise JobError("not_csv", f"the row that ends at line {rows.line_num} has more cells than the header")
+            yield {key: value for key, value in zip(header, row, strict=False) if value}
+    except csv.Error as error:
+        raise JobError("not_csv", f"not CSV at line {rows.line_num}: {error}") from None
+
+
+def _csv_job(filled: dict[str, str]) -> dict[str, Any]:
+    """A CSV row as a job: numbers, booleans and metadata are read as JSON."""
     return {key: value if key in CSV_STRING_KEYS else _literal(value) for key, value in filled.items()}
 
 
 def _literal(value: str) -> Any:
+    """A cell as JSON, by the rules of a job file; as it stands when it is none."""
     try:
-        return json.loads(value)
-    except ValueError:
+        wrapped = parse_json_object(f'{{"cell": {value}}}'.encode())
+    except JobError as error:
+        if error.code != "not_json":
+            raise
         return value
+    return wrapped["cell"] if len(wrapped) == 1 else value
 
 
 def _legal_name(stem: str, data: bytes) -> str:

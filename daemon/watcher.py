@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +20,19 @@ class Watcher(FileSystemEventHandler):
         self._wake = wake
         self._observer: BaseObserver | None = None
         self._inode: int | None = None
+        self._changed = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Wake the scan, except for mere reading."""
         if event.event_type not in ("opened", "closed_no_write"):
+            self._changed.set()
             self._wake()
+
+    def changed(self) -> bool:
+        """Whether something has changed since this was last asked."""
+        changed = self._changed.is_set()
+        self._changed.clear()
+        return changed
 
     def refresh(self) -> None:
         """Watch the folder that is there now: a deleted and re-created one silently loses its watch."""

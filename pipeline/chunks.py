@@ -14,7 +14,7 @@ from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
 
 FRAME_STEP = 5
-"""Cuts lie on multiples of 5 frames (200 ms at 25 fps): there mel columns and video frames are in phase."""
+"""Cuts lie on multiples of 5 frames: there mel columns and video frames are in phase (at 25 and 50 fps)."""
 
 PAUSE_SEARCH_SECONDS = 1.5
 """How far a cut may be moved to fall into a pause."""

@@ -183,15 +183,15 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
 
 
 def _check_checkpoints(config: Config) -> None:
-    for worker in config.workers:
-        settings = config.model_settings(worker.model)
+    for model in ModelsSettings.model_fields:
+        settings = config.model_settings(model)
         if settings.checkpoint is None:
             continue
-        path, key = config.path(settings.checkpoint), f"models.{worker.model}.checkpoint"
+        path, key = config.path(settings.checkpoint), f"models.{model}.checkpoint"
         if not path.is_file():
             raise ConfigError(
                 "checkpoint_missing",
                 f"no checkpoint at {path}",
                 field=key,
-                hint=f"put the file there, or change {key}, or set models.{worker.model}.engine: builtin",
+                hint=f"put the file there, or change {key}, or set models.{model}.engine: builtin",
             )

@@ -89,5 +89,5 @@ class ErrorReport:
             stage=stage,
             retryable=isinstance(error, (StageError, WorkerDied)),
             fatal=isinstance(error, ConfigError),
-            traceback=traceback,
+            traceback="" if isinstance(error, JobError) else traceback,
         )

@@ -21,7 +21,8 @@ class JobFlow:
     job: Job
     folder: Path
     """The job's work folder."""
-    inbox: Path
+    recording: Path | None
+    """The job's own recording, when it brings one instead of a text."""
     config: Config
     speech: Speech | None = None
     chunks: dict[int, Chunk] = field(default_factory=dict)
@@ -30,8 +31,8 @@ class JobFlow:
 
     def begin(self) -> list[Item]:
         """The first item."""
-        if self.job.audio is not None:
-            return self.accept(Speech(self.name, self.folder, self.inbox / self.job.audio))
+        if self.recording is not None:
+            return self.accept(Speech(self.name, self.folder, self.recording))
         assert self.job.text is not None
         language = self.job.language or self.config.language
         return [TtsItem(self.name, self.folder, self.job.text, language, self.job.voice, self.job.speed)]
@@ -82,7 +83,7 @@ def budget_seconds(item: Item, config: Config) -> float:
         case TtsItem():
             return 120 + 0.2 * len(item.text)
         case SplitItem():
-            return 120 + 0.2 * config.limits.audio_seconds
+            return 720 + 0.2 * config.limits.audio_seconds
         case Chunk():
             return 120 + 40 * (item.stop_frame - item.start_frame) / item.timeline.fps
         case MergeItem():

@@ -103,6 +103,8 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
 
 
 def _decode(data: bytes) -> str:
+    if b"\0" in data:
+        raise JobError("encoding", f"not UTF-8: a zero at byte {data.index(0)}", hint="save as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

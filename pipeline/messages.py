@@ -191,7 +191,6 @@ class Task:
 
     id: int
     item: Item
-    attempt: int = 1
 
 
 @dataclass(frozen=True)

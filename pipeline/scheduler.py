@@ -54,7 +54,7 @@ class _Worker:
     deadline: float = 0.0
     """Starting: ready by then; busy: done by then; waiting: started again then. Monotonic seconds."""
     failures: int = 0
-    """Starts in a row that led to no finished item."""
+    """Starts in a row after which it did not get ready."""
     entry: _Entry | None = None
     task: int = 0
     overdue: bool = False
@@ -122,6 +122,11 @@ class Scheduler:
         """The state of every worker."""
         return {name: worker.state for name, worker in self._workers.items()}
 
+    def serves_every_role(self) -> bool:
+        """Whether each role has a worker that is ready for work."""
+        up = {w.spec.role for w in self._workers.values() if w.state in (WorkerState.IDLE, WorkerState.BUSY)}
+        return up == {spec.role for spec in self.specs}
+
     @property
     def pids(self) -> dict[str, int | None]:
         """The process of every worker; None while there is none."""
@@ -153,7 +158,14 @@ class Scheduler:
             if worker.state is WorkerState.WAITING and worker.deadline <= now:
                 worker.state, worker.overdue = WorkerState.STARTING, False
                 worker.deadline = now + self.config.limits.boot_seconds
-                self.executor.start(worker.spec)
+                self._start(worker)
+
+    def _start(self, worker: _Worker) -> None:
+        try:
+            self.executor.start(worker.spec)
+        except OSError as error:  # no memory or no process to be had: later there may be
+            log.error("worker %s cannot be started: %s", worker.spec.name, error)
+            self._schedule_restart(worker)
 
     def _patience(self, now: float, timeout_seconds: float) -> float:
         """The time until the next deadline, at most `timeout_seconds`."""
@@ -175,16 +187,16 @@ class Scheduler:
         worker = self._workers[event.worker]
         match event:
             case Ready():
-                worker.state, worker.pid = WorkerState.IDLE, event.pid
+                worker.state, worker.pid, worker.failures = WorkerState.IDLE, event.pid, 0
                 log.info("worker %s is ready on %s", event.worker, event.device)
             case Yielded() if worker.entry and worker.task == event.task:
                 self._advance(worker.entry.flow, event)
             case Finished():
-                worker.failures = 0
                 self._release(worker)
             case Failed(task=None):
                 self._boot_failed(worker, event.error)
             case Failed():
+                self._end_if_fatal(event.error)
                 self._release(worker, event.error)
             case Died():
                 self._died(worker, event)
@@ -215,6 +227,9 @@ class Scheduler:
 
     def _boot_failed(self, worker: _Worker, error: ErrorReport) -> None:
         log.error("worker %s could not start: %s\n%s", worker.spec.name, error.message, error.traceback)
+        self._end_if_fatal(error)
+
+    def _end_if_fatal(self, error: ErrorReport) -> None:
         if error.fatal:
             raise ConfigError(error.code, error.message, field=error.field, hint=error.hint)
 
@@ -306,4 +321,4 @@ class Scheduler:
     def _assign(self, worker: _Worker, entry: _Entry, now: float) -> None:
         worker.state, worker.entry, worker.task = WorkerState.BUSY, entry, next(self._tasks)
         worker.deadline = now + budget_seconds(entry.item, self.config)
-        self.executor.send(worker.spec.name, Task(worker.task, entry.item, entry.attempt))
+        self.executor.send(worker.spec.name, Task(worker.task, entry.item))

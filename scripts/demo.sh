@@ -5,7 +5,7 @@ set -euo pipefail
 spool=$1
 lipdrop="$(dirname "$0")/../.venv/bin/lipdrop"
 
-rm -rf "$spool"
+rm -f "$spool"/inbox/*.json
 "$lipdrop" submit --spool "$spool" "$(dirname "$0")"/demo/*.json
 "$lipdrop" run --spool "$spool" --once
 echo

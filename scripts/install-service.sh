@@ -13,7 +13,8 @@ fi
 
 echo "program:       $home"
 install -d "$home"
-cp -a daemon pipeline scripts systemd config.yaml setup.cfg pyproject.toml requirements.txt Makefile README.md LICENSE "$home"
+rm -rf "$home"/daemon "$home"/pipeline
+cp -r --no-preserve=ownership daemon pipeline scripts systemd config.yaml setup.cfg pyproject.toml requirements.txt Makefile README.md LICENSE "$home"
 make --no-print-directory -C "$home" setup PYTHON="${PYTHON:-/usr/bin/python3}"
 
 echo "user:          lipdrop"

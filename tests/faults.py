@@ -140,13 +140,21 @@ class KilledMidSend(CheapLipSync):
 class HangsOnce(CheapLipSync):
     def work(self, item: Chunk) -> None:
         if item.index == 1 and first_time(item):
-            time.sleep(3600)
+            time.sleep(20)
 
 
-class BadJobTts(CheapStage):
+class BadJobTts(CheapTts):
     def process(self, item: TtsItem) -> Iterator[Speech]:
-        raise JobError("voice", "no such voice", field="voice", hint="voices: a, b")
-        yield
+        if item.text == "bad":
+            raise JobError("voice", "no such voice", field="voice", hint="voices: a, b")
+        yield from super().process(item)
+
+
+class KilledByText(CheapTts):
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        if item.text == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield from super().process(item)
 
 
 class FailsTwiceTts(CheapTts):

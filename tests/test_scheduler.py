@@ -56,7 +56,7 @@ def start() -> Iterator[Start]:
 def flow(tmp_path: Path, name: str = "job", **keys: object) -> JobFlow:
     folder = tmp_path / name
     folder.mkdir()
-    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, tmp_path, Config())
+    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, None, Config())
 
 
 def outcomes(scheduler: Scheduler, count: int = 1, each: Callable[[], None] = lambda: None) -> list[Outcome]:
@@ -138,8 +138,11 @@ def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
 
 def test_a_bad_job_is_lost_at_once_and_the_next_one_runs(executor: Executor, start: Start, tmp_path: Path) -> None:
     scheduler = start(executor, tts="BadJobTts")
-    scheduler.add(flow(tmp_path, "bad"))
-    [lost] = outcomes(scheduler)
+    scheduler.add(flow(tmp_path, "bad", text="bad"))
+    scheduler.add(flow(tmp_path, "good"))
+    ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 2)}
+    assert isinstance(ended["good"], Done)
+    lost = ended["bad"]
     assert isinstance(lost, Lost)
     assert (lost.error.code, lost.error.field, lost.error.hint) == ("voice", "voice", "voices: a, b")
     assert (lost.error.stage, lost.attempts) == ("tts", 1)
@@ -232,7 +235,25 @@ def test_workers_that_cannot_start_are_given_up(start: Start, monkeypatch: pytes
         until(scheduler, lambda: False)
 
 
-def test_a_worker_that_does_not_get_ready_in_time_is_killed(start: Start) -> None:
+def test_a_worker_that_does_not_get_ready_in_time_is_killed(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(limits=LimitsSettings(boot_seconds=0.01))
     scheduler = start(ProcessExecutor(), config)
-    until(scheduler, lambda: WorkerState.WAITING in scheduler.workers.values())
+    until(scheduler, lambda: "ended with exit code -9" in caplog.text)
+    assert "is over its time" in caplog.text
+
+
+def test_jobs_that_kill_their_worker_do_not_use_up_its_restarts(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ProcessExecutor(), tts="KilledByText")
+    for name, text in (("one", "kill"), ("two", "kill"), ("three", "live")):
+        scheduler.add(flow(tmp_path, name, text=text))
+    ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 3)}
+    assert [type(ended[name]) for name in ("one", "two", "three")] == [Lost, Lost, Done]
+
+
+def test_a_hung_worker_in_a_thread_is_let_go(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler_module, "budget_seconds", lambda item, config: 0.5)
+    scheduler = start(ThreadExecutor(), lipsync="HangsOnce")
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, Done)
+    assert done.attempts == 2

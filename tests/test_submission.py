@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from daemon import cli
 from daemon.captions import srt, webvtt
-from daemon.spool import Spool
+from daemon.spool import Spool, write_file
 from daemon.submission import Draft, drafts, drop
 from pipeline.errors import JobError
 from pipeline.messages import Sentence
+from tests.running import lipdrop
 
 
 def read(file: str, content: str) -> dict[str, dict[str, object]]:
@@ -55,12 +60,166 @@ def test_a_name_of_which_nothing_legal_is_left_becomes_a_hash() -> None:
         ("a.jsonl", '{"text": "a"}\nnonsense\n', "not_json"),
         ("a.jsonl", "[1]\n", "not_object"),
         ("a.jsonl", '{"text": "a", "name": "../a"}\n', "name"),
+        ("a.jsonl", '{"metadata": ' + "[" * 100_000 + "\n", "too_large"),
+        ("a.jsonl", '{"metadata": ' + "[" * 10_000 + "]" * 10_000 + "}\n", "too_deep"),
+        ("a.jsonl", '{"text": "\\ud800"}\n', "encoding"),
+        ("a.jsonl", '{"text": "a", "text": "b"}\n', "duplicate_key"),
+        ("a.jsonl", '{"text": "a", "speed": NaN}\n', "number"),
+        ("a.csv", "text,speed\na,1,2\n", "not_csv"),
+        ("a.csv", "text\n" + "a" * 200_000 + "\n", "not_csv"),
+        ("a.csv", "text,text\na,b\n", "duplicate_key"),
+        ("a.csv", "text,metadata\na," + "[" * 10_000 + "\n", "too_deep"),
+        ("a.csv", 'text,metadata\na,"""\\ud800"""\n', "encoding"),
+        ("a.csv", 'text,metadata\na,"{""a"": 1, ""a"": 2}"\n', "duplicate_key"),
+        ("a.csv", "text,speed\na,NaN\n", "number"),
     ],
 )
 def test_a_bad_batch_is_refused(file: str, content: str, code: str) -> None:
     with pytest.raises(JobError) as caught:
         read(file, content)
     assert caught.value.code == code
+
+
+def test_only_a_newline_ends_a_line_of_jsonl() -> None:
+    content = '{"text": "a\u2028b\u0085c"}\r\n{"text": "d"}'
+    assert read("a.jsonl", content) == {"a-0001": {"text": "a\u2028b\u0085c"}, "a-0002": {"text": "d"}}
+
+
+def test_a_csv_cell_stays_one_cell() -> None:
+    assert read("a.csv", 'text,metadata\na,"1, ""priority"": 9"\n') == {
+        "a-0001": {"text": "a", "metadata": '1, "priority": 9'}
+    }
+
+
+def test_an_error_in_a_batch_tells_which_job() -> None:
+    with pytest.raises(JobError, match="job 2: "):
+        read("a.jsonl", '{"text": "a"}\n\n{"text": "b"')
+
+
+# The command
+
+
+def submitted(folder: Path, *files: str) -> tuple[int, str, list[str]]:
+    """Exit code, standard error and what lies in the inbox after `submit`."""
+    ended = lipdrop("submit", *files, "--spool", folder, cwd=folder)
+    inbox = folder / "inbox"
+    return ended.returncode, ended.stderr, sorted(entry.name for entry in inbox.glob("*"))
+
+
+def assert_one_line(error: str, beginning: str) -> None:
+    assert error.startswith(beginning)
+    assert error.count("\n") == 1
+    assert error.endswith("\n")
+
+
+def test_a_name_that_comes_twice_drops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "name": "b"}\n{"text": "b"}\n')
+    (tmp_path / "b.txt").write_text("b")
+    code, error, inbox = submitted(tmp_path, "a.jsonl", "b.txt")
+    assert (code, inbox) == (65, [])
+    assert_one_line(error, "lipdrop: conflict: ")
+
+
+def test_a_name_that_is_waiting_drops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "b.json").write_bytes(b"1")
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+    code, error, inbox = submitted(tmp_path, "a.txt", "b.txt")
+    assert (code, inbox) == (65, ["b.json"])
+    assert_one_line(error, "lipdrop: conflict: ")
+
+
+def test_a_hostile_batch_ends_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\na,b\n")
+    code, error, inbox = submitted(tmp_path, "a.csv")
+    assert (code, inbox) == (65, [])
+    assert_one_line(error, "lipdrop: not_csv: ")
+
+
+@pytest.mark.parametrize("audio", ["none.wav", "link.wav", "folder", "../a.json", ".", "x" * 300])
+def test_a_recording_that_cannot_be_used_is_refused(audio: str, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    (inbox / "folder").mkdir(parents=True)
+    (inbox / "real.wav").write_bytes(b"1")
+    (inbox / "link.wav").symlink_to("real.wav")
+    (tmp_path / "a.json").write_text(json.dumps({"audio": audio}))
+    code, error, found = submitted(tmp_path, "a.json")
+    assert (code, found) == (65, ["folder", "link.wav", "real.wav"])
+    assert_one_line(error, "lipdrop: audio: ")
+
+
+def test_a_recording_in_the_inbox_is_good(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "real.wav").write_bytes(b"1")
+    (tmp_path / "a.json").write_text('{"audio": "real.wav"}')
+    assert submitted(tmp_path, "a.json") == (0, "", ["a.json", "real.wav"])
+
+
+def test_what_the_system_refuses_ends_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "inbox").write_text("no folder")
+    (tmp_path / "a.txt").write_text("a")
+    ended = lipdrop("submit", "a.txt", "--spool", tmp_path, cwd=tmp_path)
+    assert ended.returncode == 74
+    assert_one_line(ended.stderr, "lipdrop: io: ")
+
+
+# Waiting under a name that an earlier job has
+
+
+def ends(spool: Spool, name: str, *, failed: bool) -> None:
+    """What a daemon leaves of a job that ended."""
+    write_file(spool.outbox / f"{name}.json", b"{}")
+    if failed:
+        (spool.failed / name).mkdir(exist_ok=True)
+        error = {"code": "media", "message": "bad", "hint": None}
+        write_file(spool.failed / name / "error.json", json.dumps(error).encode())
+
+
+def waited(spool: Spool, daemon: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of waiting for the job "a" while something plays the daemon."""
+    monkeypatch.setattr(cli, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(spool, "has_owner", lambda: True)
+    before = {"a": cli._endings(spool, "a")}
+    thread = threading.Thread(target=daemon)
+    thread.start()
+    try:
+        return cli._wait(spool, before)
+    finally:
+        thread.join()
+
+
+@pytest.mark.parametrize("newcomer_fails", [False, True])
+def test_waiting_is_for_the_newcomer(newcomer_fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The earlier job ends the other way, so that the exit code shows whose ending was told."""
+    spool = Spool(tmp_path)
+    spool.create()
+    (spool.work / "a").mkdir()
+    drop(Draft("a", b"{}"), spool)
+
+    def daemon() -> None:
+        ends(spool, "a", failed=not newcomer_fails)
+        (spool.work / "a").rmdir()
+        time.sleep(0.2)
+        (spool.work / "a").mkdir()
+        (spool.inbox / "a.json").unlink()
+        time.sleep(0.1)
+        ends(spool, "a", failed=newcomer_fails)
+        (spool.work / "a").rmdir()
+
+    assert waited(spool, daemon, monkeypatch) == int(newcomer_fails)
+
+
+# Status
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"\xff", b"", b"{}", b'{"status": []}', b"[" * 100_000])
+def test_status_of_a_job_whose_timing_was_written_over(content: bytes, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.create()
+    (spool.outbox / "a.json").write_bytes(content)
+    ended = lipdrop("status", "a", "--spool", tmp_path, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a: unreadable\n", "")
 
 
 def test_a_drop_never_replaces_a_waiting_job(tmp_path: Path) -> None:
@@ -72,6 +231,8 @@ def test_a_drop_never_replaces_a_waiting_job(tmp_path: Path) -> None:
     assert [entry.name for entry in spool.inbox.iterdir()] == ["a.json"]
     assert (spool.inbox / "a.json").read_bytes() == b"1"
 
+
+# Captions
 
 SENTENCES = [Sentence("Hello.", 0.0, 1.2345), Sentence("a < b & c", 3661.5, 3662.0)]
 

@@ -21,7 +21,7 @@ class WorkerSpec:
     role: str
     """Which items it takes: tts, split, lipsync or merge."""
     stage: str
-    """Import path of the stage, `module:class`; called with (spec, config)."""
+    """Import path of the stage, `module:class`; called with the spec."""
     config: Config
     device: str = "cpu"
     """cpu or cuda:N."""

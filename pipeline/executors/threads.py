@@ -21,6 +21,7 @@ class ThreadExecutor:
     def __init__(self) -> None:
         self._connections: dict[str, Connection] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._let_go: list[Event] = []
         self._waker = Waker()
 
     def start(self, spec: WorkerSpec) -> None:
@@ -39,7 +40,8 @@ class ThreadExecutor:
         names: dict[Any, str] = {connection: name for name, connection in self._connections.items()}
         ready = wait([self._waker.fileno(), *names], timeout_seconds)
         self._waker.clear()
-        return [event for source in ready if source in names for event in self._collect(names[source])]
+        events, self._let_go = self._let_go, []
+        return events + [event for source in ready if source in names for event in self._collect(names[source])]
 
     def _collect(self, name: str) -> list[Event]:
         try:
@@ -55,7 +57,10 @@ class ThreadExecutor:
     def kill(self, worker: str) -> None:
         """A thread cannot be killed: it is let go, and its results are no longer heard."""
         logging.getLogger(__name__).warning("worker %s is a thread and cannot be killed", worker)
-        self._connections[worker].close()
+        self._connections.pop(worker).close()
+        self._threads.pop(worker)
+        self._let_go.append(Died(worker, None))
+        self._waker.wake()
 
     def close(self) -> None:
         """End the workers; each finishes the item it holds."""

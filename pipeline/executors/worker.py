@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage(Protocol):
-    """What a worker runs. Made with (spec, config); knows nothing of processes or queues."""
+    """What a worker runs. Made with its spec; knows nothing of processes or queues."""
 
     def setup(self, device: str) -> None:
         """Load and warm up. Called once, before the first item."""
@@ -90,11 +90,18 @@ def prepare_process(spec: WorkerSpec) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(spec.threads)
-    kind, _, ordinal = spec.device.partition(":")
-    os.environ["CUDA_VISIBLE_DEVICES"] = ordinal if kind == "cuda" else ""
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec.device, os.environ.get("CUDA_VISIBLE_DEVICES"))
     if spec.cpus:
         os.sched_setaffinity(0, spec.cpus)
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+
+
+def visible_gpu(device: str, inherited: str | None) -> str:
+    """What `CUDA_VISIBLE_DEVICES` must be for a worker on `device`, counted among the GPUs the daemon may use."""
+    kind, _, ordinal = device.partition(":")
+    if kind != "cuda":
+        return ""
+    return inherited.split(",")[int(ordinal)] if inherited else ordinal
 
 
 def _end_with_parent() -> None:

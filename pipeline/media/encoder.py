@@ -33,7 +33,7 @@ class SegmentEncoder:
 
     def __init__(self, path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> None:
         self._path = path
-        self._unfinished = path.with_suffix(".part")
+        self._unfinished = path.with_suffix(f".{os.getpid()}.part")
         self._process = ffmpeg.start(_output(self._unfinished, size, fps, settings, threads))
         self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
         self._pending: Future[None] | None = None

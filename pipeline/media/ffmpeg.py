@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -17,12 +18,15 @@ from pipeline.errors import ConfigError, JobError, StageError
 INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf"
 """Demuxers for files that users bring. Playlists and concat scripts, which open other files, are not among them."""
 
-OUR_FORMATS = "mov,wav,concat,h264"
+OUR_FORMATS = "mov,wav,concat"
 """Demuxers for files that lipdrop wrote itself."""
 
 PICTURE_FORMATS = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe"
 
 MESSAGE_CHARACTERS_MAX = 300
+
+END_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+"""A killed worker takes its ffmpeg along, which would else write to the files of the next attempt."""
 
 Stream = Any
 """A node of ffmpeg-python's graph; the library has no types."""
@@ -53,6 +57,8 @@ def decode(*outputs: Stream, field: str, timeout_seconds: float) -> None:
     try:
         _run(_argv(ffmpeg.merge_outputs(*outputs), "-xerror"), timeout_seconds)
     except StageError as error:
+        if error.code != "media_failed" or "No space left" in error.message:
+            raise
         raise unreadable(field, error.message) from error
 
 
@@ -102,12 +108,13 @@ def _run(argv: Sequence[str], timeout_seconds: float) -> bytes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     if process.returncode != 0:
-        raise StageError("media_failed", f"{argv[0]}: {last_line(errors)}")
+        code = "media_failed" if process.returncode > 0 else "media_killed"
+        raise StageError(code, f"{argv[0]}: {last_line(errors)}")
     return output
 
 
 def _start(argv: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
-    except FileNotFoundError:
-        raise ConfigError("no_ffmpeg", f"{argv[0]} is not installed", hint="apt-get install ffmpeg") from None
+    if shutil.which(argv[0]) is None:
+        raise ConfigError("no_ffmpeg", f"{argv[0]} is not installed", hint="apt-get install ffmpeg")
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*END_WITH_WORKER, *argv], stdin=stdin, stdout=pipe, stderr=pipe, process_group=0)
