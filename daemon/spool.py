@@ -128,18 +128,36 @@ class Spool:
         return self._snapshot(folder)
 
     def _snapshot(self, folder: Path) -> bool:
-        """Copy the claimed file: its writer may still hold it open. What cannot be read is put aside."""
+        """Copy the claimed file: its writer may still hold it open.
+
+        False when that is not possible: what cannot be read is put aside, and where nothing can be written, as on a
+        full disk, the file goes back to the inbox.
+        """
         claimed = folder / CLAIMED
         try:
-            changed_at = claimed.lstat().st_mtime
-            write_file(folder / JOB, read_file(claimed))
-            os.utime(folder / JOB, (changed_at, changed_at))
-            claimed.unlink()
+            data, changed_at = read_file(claimed), claimed.lstat().st_mtime
         except OSError as error:
             log.warning("job %s: cannot be read and is put aside: %s", folder.name, error.strerror)
             self._put_aside(folder)
             return False
+        try:
+            write_file(folder / JOB, data)
+        except OSError as error:
+            log.warning("job %s: cannot be taken in yet: %s", folder.name, error.strerror)
+            self._put_back(folder)
+            return False
+        os.utime(folder / JOB, (changed_at, changed_at))
+        claimed.unlink()
         return True
+
+    def _put_back(self, folder: Path) -> None:
+        """Undo a claim; where a newcomer has taken the place in the inbox, the claimed file is put aside."""
+        place = self.inbox / f"{folder.name}{JOB_SUFFIX}"
+        if os.path.lexists(place):
+            self._put_aside(folder)
+        else:
+            (folder / CLAIMED).rename(place)
+            shutil.rmtree(folder)
 
     def _put_aside(self, folder: Path) -> None:
         """Move what was claimed to `failed/`, under a name that is free there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -287,6 +288,20 @@ def test_what_replaces_a_job_file_before_the_claim_is_put_aside(spool: Spool) ->
     assert len(list(spool.failed.iterdir())) == 2
     put(spool, "folder.json")
     assert spool.claim("folder")
+
+
+def test_a_full_disk_leaves_the_job_in_the_inbox(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        path.write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(spool, "a.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module, "write_file", full)
+        assert not spool.claim("a")
+    assert list(spool.work.iterdir()) == []
+    assert spool.claim("a")
+    assert spool.job_bytes("a") == JOB
 
 
 def test_folders_that_were_removed_cost_nothing(spool: Spool) -> None:
