@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import mouth
-from pipeline.engines.builtin.alignment import aligned, opening
 from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
 from pipeline.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.voices.base import Phoneme
 from training.dataset import Clip, held_out_clip
-from training.measures import Scores, average, flicker, measured, still
+from training.measures import Scores, average, flicker, measured, opening, still
 
 VOICES: dict[str, list[tuple[str, str, float]]] = {
     "ru": [("ru", "ru+f3", 0.9), ("ru", "ru+m4", 0.9), ("ru", "ru+Annie", 0.9)],
@@ -61,10 +60,10 @@ class TestUnseenVoices:
         assert scores(voices, told).false_closures < 0.02
 
     def test_opening_follows_the_phonemes(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).correlation >= (0.95 if told else 0.8)
+        assert scores(voices, told).correlation >= (0.97 if told else 0.8)
 
     def test_opening_is_on_time(self, voices: str, told: bool) -> None:
-        assert abs(scores(voices, told).lag_frames) < 0.5
+        assert abs(scores(voices, told).lag_frames) < (0.1 if told else 0.5)
 
     def test_rounded_vowels_are_narrower_than_spread_ones(self, voices: str, told: bool) -> None:
         measures = scores(voices, told)
@@ -175,19 +174,11 @@ def test_lips_stay_together_from_a_pause_into_a_p_and_from_m_to_p() -> None:
     assert (closure[110:122] > 0.99).all()
 
 
-@pytest.mark.parametrize("late_seconds", [-0.1, -0.05, 0.03, 0.05, 0.1])
-def test_phonemes_that_are_all_late_are_set_right(late_seconds: float) -> None:
-    clip = spoken("en", "en-us+m4")
-    late = tuple(Phoneme(p.symbol, p.start_seconds + late_seconds, p.end_seconds + late_seconds) for p in clip.phonemes)
-    speech = features(clip)
-    track = model().track(SpeechFeatures(speech.mel, speech.frames, speech.fps, late))
-    assert abs(measured(track, clip.phonemes, 25).lag_frames) < 0.6
-
-
-def test_phonemes_of_another_text_are_not_shifted() -> None:
-    clip, other = spoken("en", "en-us+m4"), spoken("ru", "ru+f3")
-    heard = clip.mouth[: other.mouth.shape[0]]
-    assert aligned(other.phonemes, heard) is other.phonemes
+def test_the_network_hears_hibaris_sounds_when_its_phonemes_say() -> None:
+    for voice in VOICES["neural"]:
+        clip = spoken(*voice)
+        lag_frames = measured(model().track(features(clip)), clip.phonemes, 25).lag_frames
+        assert abs(lag_frames) / 25 < 0.03
 
 
 def test_stress_opens_wider() -> None:

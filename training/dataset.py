@@ -46,14 +46,6 @@ NATURAL_SHARE = 0.6
 HELD_OUT_LETTERS = 450
 """At least 20 seconds of speech."""
 
-NATURAL_LATE_SECONDS = 0.075
-"""How much later than its sounds hibari's phonemes are, at any speed: its durations count from three of its steps
-before. Vowels begin 45 to 60 ms and end 60 to 90 ms before their phonemes say; a network that was trained with espeak
-alone, whose times are right, finds the best fit at 75 ms."""
-
-CORRECTIONS = {"ru": {"y": "ɨ", 'u"': "ʉ"}}
-"""Symbols that espeak prints in its own notation although IPA was asked for, by language."""
-
 Floats = NDArray[np.float32]
 
 
@@ -95,24 +87,8 @@ def variants() -> list[str]:
 
 
 def say(text: str, language: str, voice: str, speed: float) -> Utterance:
-    """The sentence, with phonemes in proper IPA. `voice` is espeak's, or `heart` for hibari."""
-    natural = voice == "heart"
-    spoken = backend("hibari" if natural else "espeak").speak(text, language, voice, speed)
-    correct, late = CORRECTIONS.get(language, {}), NATURAL_LATE_SECONDS if natural else 0.0
-    phonemes = tuple(
-        Phoneme(
-            "".join(correct.get(part, part) for part in _parts(p.symbol)), p.start_seconds - late, p.end_seconds - late
-        )
-        for p in spoken.phonemes
-    )
-    return Utterance(spoken.samples, spoken.sample_rate_hz, phonemes)
-
-
-def _parts(symbol: str) -> Iterator[str]:
-    """The letters of a symbol, a quote mark staying with the letter before it."""
-    for at, letter in enumerate(symbol):
-        if letter != '"':
-            yield symbol[at : at + 2] if symbol[at + 1 : at + 2] == '"' else letter
+    """The sentence with its phonemes. `voice` is espeak's, or `heart` for hibari."""
+    return backend("hibari" if voice == "heart" else "espeak").speak(text, language, voice, speed)
 
 
 def resampled(samples: Floats, rate_hz: float) -> Floats:

@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.builtin.alignment import opening
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import VOWELS, frame_times, phoneme_track, visemes
 from pipeline.voices.base import Phoneme
@@ -75,6 +74,11 @@ def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
         flicker=flicker(open_by, fps),
         true_flicker=flicker(opening(truth), fps),
     )
+
+
+def opening(mouth: Floats) -> Floats:
+    """How far the lips are apart, shape [times], in a mouth of shape [times, 6]."""
+    return np.asarray(mouth[:, Mouth.JAW_OPEN] * (1 - mouth[:, Mouth.CLOSURE]), np.float32)
 
 
 def average(scores: Sequence[Scores]) -> Scores:

@@ -51,6 +51,9 @@ _NASALS_AND_LIQUIDS = frozenset("mɱnɳɲŋɴlɫɭʎrɾɹɻʀʁjwʋɥ")
 _VOWELS = frozenset("iyɨʉɯuɪʏʊeøɘɵɤoəɚɛœɜɝɞʌɔæɐaɶɑɒᵻ")
 _ATTACHED = frozenset("ʲʷːˑʰ")
 _STRESS_MARKS = "ˈˌ"
+_CORRECTIONS = {"ru": {"y": "ɨ", 'u"': "ʉ"}}
+"""Letters that a language's voices print in the engine's own notation although IPA was asked for. A Russian ы that
+says y would be drawn with puckered lips."""
 
 
 class _Event(ctypes.Structure):
@@ -108,6 +111,7 @@ class Espeak:
     def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
         """Speak one sentence, with the exact time of every phoneme."""
         samples, marks = self._engine.synthesize(text, voice, round(WORDS_PER_MINUTE * speed))
+        marks = _in_ipa(marks, voice)
         phonemes = _phonemes(marks, samples, self._engine.rate_hz, speed)
         return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes)
 
@@ -245,6 +249,14 @@ def _variants(library: ctypes.CDLL) -> list[str]:
     library.espeak_Info(ctypes.byref(data))
     folder = Path(os.fsdecode(data.value or b"")) / "voices" / "!v"
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _in_ipa(marks: list[_Mark], voice: str) -> list[_Mark]:
+    """The marks with proper IPA letters; stress and length marks on them stay."""
+    corrections = _CORRECTIONS.get(voice.partition("+")[0].partition("-")[0], {})
+    for wrong, right in corrections.items():
+        marks = [mark._replace(symbol=mark.symbol.replace(wrong, right)) for mark in marks]
+    return marks
 
 
 def _phonemes(marks: list[_Mark], samples: NDArray[np.int16], rate_hz: int, speed: float) -> tuple[Phoneme, ...]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.builtin.alignment import aligned
 from pipeline.engines.builtin.network import (
     CONTEXT_COLUMNS,
     MouthNetwork,
@@ -69,11 +68,9 @@ class MouthModel:
         if speech.frames == 0 or mel.shape[1] == 0 or float(reference_level(mel)) < SILENT_LEVEL:
             return at_rest(speech.frames)
         loudness = (column_loudness(mel) - reference_level(mel)).numpy()
-        heard = self._heard(mel)
-        track = sampled(heard, speech.frames, speech.fps)
+        track = sampled(self._heard(mel), speech.frames, speech.fps)
         if speech.phonemes:
-            phonemes = aligned(speech.phonemes, heard)
-            track = guided(track, phoneme_track(phonemes, speech.frames, speech.fps))
+            track = guided(track, phoneme_track(speech.phonemes, speech.frames, speech.fps))
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
         gated = _gated(track, _sampled(_gate(loudness)[:, None], speech.frames, speech.fps))
         return np.clip(gated, *_LIMITS).astype(np.float32)
