@@ -23,6 +23,8 @@ NUMBER_MAX_DIGITS = 30
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
+FRAME_SIDE_MAX = 4096
+"""Each side has a limit of its own: a long thin frame has few pixels, and still costs a huge scaled picture."""
 
 
 class Job(BaseModel):
@@ -214,21 +216,25 @@ def _check_text(job: Job, config: Config) -> None:
 
 
 def _check_size(job: Job, config: Config) -> None:
-    if job.size is None:
-        return
-    match = SIZE.match(job.size)
+    problem = None if job.size is None else frame_size_problem(job.size, config.limits.frame_pixels)
+    if problem is not None:
+        message, hint = problem
+        raise JobError("range", message, field="size", hint=hint)
+
+
+def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
+    """Why `size` cannot be a video's size, and what to do about it; None when it can. Avatars have sizes too."""
+    match = SIZE.match(size)
     if match is None:
-        raise JobError("range", f"size {job.size[:20]!r} is not WIDTHxHEIGHT", field="size", hint='like "720x720"')
+        return f"size {size[:20]!r} is not WIDTHxHEIGHT", 'like "720x720"'
     width, height = int(match[1]), int(match[2])
     if width % 2 or height % 2:
-        raise JobError("range", "width and height must be even", field="size")
-    if min(width, height) < FRAME_SIDE_MIN or width * height > config.limits.frame_pixels:
-        raise JobError(
-            "range",
-            f"size {job.size} is out of bounds",
-            field="size",
-            hint=f"sides from {FRAME_SIDE_MIN}, at most {config.limits.frame_pixels} pixels in all",
-        )
+        return f"size {size}: width and height must be even", 'like "720x720"'
+    sides_fit = min(width, height) >= FRAME_SIDE_MIN and max(width, height) <= FRAME_SIDE_MAX
+    if not sides_fit or width * height > pixels_max:
+        bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in all"
+        return f"size {size} is out of bounds", bounds
+    return None
 
 
 def _check_avatar(job: Job, avatars: Collection[str]) -> None:

@@ -21,8 +21,6 @@ INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf"
 OUR_FORMATS = "mov,wav,concat"
 """Demuxers for files that lipdrop wrote itself."""
 
-PICTURE_FORMATS = "image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe"
-
 MESSAGE_CHARACTERS_MAX = 300
 
 END_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
