@@ -134,7 +134,7 @@ def _checked_drafts(place: Place, files: tuple[str, ...]) -> Iterator[Draft]:
             for draft in submission.drafts(file, data):
                 audio = parse_job(draft.data, place.config, avatars).audio
                 if audio is not None:
-                    submission.check_recording(audio, place.spool.inbox)
+                    place.spool.find_recording(audio)
                 yield draft
 
 

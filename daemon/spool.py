@@ -171,17 +171,30 @@ class Spool:
         Raises JobError unless it is a plain file directly inside the inbox.
         """
         taken = self.folder(name) / RECORDING
-        try:
-            if not taken.exists():
-                _take_file(self.inbox / audio if Path(audio).name == audio else None, taken)
-        except OSError as error:
-            raise JobError(
-                "audio",
-                f"audio must name a file inside the inbox: {error.strerror}",
-                field="audio",
-                hint=f"copy it to {self.inbox}",
-            ) from None
+        if not taken.exists():
+            source = self.find_recording(audio)
+            try:
+                _link_or_copy(source, taken)
+            except OSError as error:
+                raise self._no_recording(error.strerror) from None
         return taken
+
+    def find_recording(self, audio: str) -> Path:
+        """The recording that a job names. Raises JobError unless it is a plain file directly inside the inbox.
+
+        A link is refused: it could show any file of the daemon's user.
+        """
+        path = self.inbox / audio
+        try:
+            if Path(audio).name == audio and stat.S_ISREG(path.lstat().st_mode):
+                return path
+        except OSError as error:
+            raise self._no_recording(error.strerror) from None
+        raise self._no_recording("no plain file there")
+
+    def _no_recording(self, reason: str | None) -> JobError:
+        message = f"audio must name a file inside the inbox: {reason}"
+        return JobError("audio", message, field="audio", hint=f"copy the file itself to {self.inbox}")
 
     def folder(self, name: str) -> Path:
         """The work folder of a job."""
@@ -315,10 +328,8 @@ def write_file(path: Path, data: bytes) -> None:
     _sync(path.parent)
 
 
-def _take_file(source: Path | None, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     """Link a stranger's plain file, or copy it where linking is not allowed. Never through a link of theirs."""
-    if source is None or not stat.S_ISREG(source.lstat().st_mode):
-        raise FileNotFoundError(errno.ENOENT, "no plain file there")
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:

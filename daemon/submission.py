@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,24 +77,6 @@ def check_names(jobs: Collection[Draft], spool: Spool) -> None:
 
 def _name_taken(name: str) -> JobError:
     return JobError("conflict", f"a job {name} is waiting in the inbox already")
-
-
-def check_recording(audio: str, inbox: Path) -> None:
-    """Refuse a recording that is not a plain file directly inside the inbox. Raises JobError."""
-    if not _is_recording(audio, inbox):
-        raise JobError(
-            "audio", "audio must name a file inside the inbox", field="audio", hint=f"copy the file itself to {inbox}"
-        )
-
-
-def _is_recording(audio: str, inbox: Path) -> bool:
-    """Never through a link: it could show any file of the daemon's user."""
-    if audio in ("", ".", "..") or "/" in audio or "\0" in audio:
-        return False
-    try:
-        return stat.S_ISREG((inbox / audio).lstat().st_mode)
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager
