@@ -55,24 +55,24 @@ def chunk_edges(
 
     Fewer come back when the audio is too short for so many.
     """
-    cuts = [_cut(pcm, round(frames * k / count), fps, settings) for k in range(1, count)]
+    speech = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
+    cuts = [_cut(speech, round(frames * k / count), fps, settings) for k in range(1, count)]
     edges = sorted({0, *(cut for cut in cuts if 0 < cut < frames), frames})
     return list(pairwise(edges))
 
 
-def _cut(pcm: NDArray[np.int16], wanted: int, fps: int, settings: SplitSettings) -> int:
+def _cut(speech: AudioSegment, wanted: int, fps: int, settings: SplitSettings) -> int:
     """The frame to cut at: a multiple of `FRAME_STEP`, in the nearest pause where there is one."""
     target = wanted / fps
     if settings.prefer_pauses:
-        middles = [(start + stop) / 2 for start, stop in _pauses_near(pcm, target)]
+        middles = [(start + stop) / 2 for start, stop in _pauses_near(speech, target)]
         target = min(middles, key=lambda middle: abs(middle - target), default=target)
     return round(target * fps / FRAME_STEP) * FRAME_STEP
 
 
-def _pauses_near(pcm: NDArray[np.int16], seconds: float) -> Sequence[tuple[float, float]]:
+def _pauses_near(speech: AudioSegment, seconds: float) -> Sequence[tuple[float, float]]:
     """The pauses within `PAUSE_SEARCH_SECONDS` of a point in time, as start and end in seconds."""
     start_ms = max(0, round(1000 * (seconds - PAUSE_SEARCH_SECONDS)))
     stop_ms = round(1000 * (seconds + PAUSE_SEARCH_SECONDS))
-    speech = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
     found = detect_silence(speech[start_ms:stop_ms], PAUSE_MIN_MS, speech.dBFS - PAUSE_BELOW_SPEECH_DB, PAUSE_STEP_MS)
     return [((start_ms + start) / 1000, (start_ms + stop) / 1000) for start, stop in found]
