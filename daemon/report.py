@@ -42,6 +42,7 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[st
             "cached": False,
         },
         "video": _video(flow),
+        "avatar": {"name": flow.avatar, "frames_without_face": [list(span) for span in timeline.unseen]},
         "captions": captions.files(flow.name) if flow.job.captions else [],
         "timing": _timing(flow, segments, timeline, submission),
         "chunks": [_chunk(segment, flow) for segment in segments],

@@ -29,6 +29,7 @@ class AvatarsSettings(Section):
 
     folder: str = "avatars"
     default: str = "presenter"
+    cache_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
 
 
 class ModelSettings(Section):
@@ -83,6 +84,7 @@ class LimitsSettings(Section):
     audio_seconds: Annotated[int, Field(ge=1, le=7200)] = 1800
     frame_pixels: Annotated[int, Field(ge=64 * 64)] = 1920 * 1920
     picture_pixels: Annotated[int, Field(ge=64 * 64)] = 50_000_000
+    avatar_seconds: Annotated[int, Field(ge=1, le=600)] = 120
     jobs_in_flight: Annotated[int, Field(ge=1)] = 8
     attempts: Annotated[int, Field(ge=1)] = 3
     boot_seconds: Annotated[float, Field(gt=0, strict=False)] = 120.0

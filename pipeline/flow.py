@@ -29,6 +29,11 @@ class JobFlow:
     segments: dict[int, Segment] = field(default_factory=dict)
     video: Video | None = None
 
+    @property
+    def avatar(self) -> str:
+        """The name of the one that speaks."""
+        return self.job.avatar or self.config.avatars.default
+
     def begin(self) -> list[Item]:
         """The first item."""
         if self.recording is not None:
@@ -62,7 +67,7 @@ class JobFlow:
                 fps=job.fps or config.video.fps,
                 mode=job.mode,
                 model=job.model,
-                avatar=job.avatar or config.avatars.default,
+                avatar=self.avatar,
                 size=job.frame_size,
             )
         ]
@@ -83,7 +88,8 @@ def budget_seconds(item: Item, config: Config) -> float:
         case TtsItem():
             return 120 + 0.2 * len(item.text)
         case SplitItem():
-            return 720 + 0.2 * config.limits.audio_seconds
+            # A new avatar's video is followed frame by frame here.
+            return 720 + 0.2 * config.limits.audio_seconds + 10 * config.limits.avatar_seconds
         case Chunk():
             return 120 + 40 * (item.stop_frame - item.start_frame) / item.timeline.fps
         case MergeItem():

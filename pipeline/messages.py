@@ -91,6 +91,8 @@ class Timeline:
     """Of the PCM at `PCM_RATE_HZ`, padded or cut to whole frames."""
     frames: int
     fps: int
+    unseen: tuple[tuple[int, int], ...]
+    """Stretches [start, stop) of frames of the avatar's video in which its face is not seen."""
     mode: str
     """sequential or parallel: what auto became."""
     pcm: Path

@@ -40,7 +40,9 @@ class CheapSplit(CheapStage):
     def process(self, item: SplitItem) -> Iterator[Chunk]:
         folder = item.speech.folder
         frames = CHUNKS * CHUNK_FRAMES
-        timeline = Timeline(frames * 640, frames, FPS, "parallel", folder / "p", folder / "t", folder / "m", SPAN, SPAN)
+        timeline = Timeline(
+            frames * 640, frames, FPS, (), "parallel", folder / "p", folder / "t", folder / "m", SPAN, SPAN
+        )
         for index in range(CHUNKS):
             yield Chunk(
                 job=item.job,

@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.avatars import BUILT_IN_FOLDER, CONTOUR_POINTS, Avatar, Avatars, AvatarSettings, FaceLandmarks
+from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, AvatarSettings, FaceLandmarks, FittedAvatar
+from pipeline.avatars.faces import NoFace
+from pipeline.avatars.landmarks import CONTOURS
+from pipeline.avatars.scenes import Still
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
 from pipeline.errors import JobError
 from pipeline.job import parse_job
@@ -39,6 +42,20 @@ def avatars_in(folder: Path, **limits: int) -> Avatars:
 
 def load(anna: Path) -> Avatar:
     return avatars_in(anna.parent.parent).load("anna")
+
+
+def no_face() -> NoFace:
+    return NoFace("no_face", "no face was found", "look at the picture")
+
+
+def pixels(fitted: FittedAvatar) -> NDArray[np.uint8]:
+    assert isinstance(fitted.scene, Still)
+    return fitted.scene.picture
+
+
+def picture_of(avatar: Avatar) -> NDArray[np.uint8]:
+    assert isinstance(avatar.source, np.ndarray)
+    return avatar.source
 
 
 def refused(anna: Path) -> JobError:
@@ -114,7 +131,7 @@ def test_an_avatar_size_out_of_bounds_is_refused(anna: Path, size: str) -> None:
 def test_an_avatar_size_obeys_the_configured_limit(anna: Path) -> None:
     write_good_picture(anna)
     (anna / "avatar.yaml").write_text("size: 720x720")
-    assert load(anna).fitted(None).picture.shape == (720, 720, 3)
+    assert pixels(load(anna).fitted(None)).shape == (720, 720, 3)
     with pytest.raises(JobError, match="size 720x720"):
         avatars_in(anna.parent.parent, frame_pixels=640 * 640).load("anna")
 
@@ -129,21 +146,20 @@ def test_landmarks_and_face_box_follow_the_picture(picture: tuple[int, int], siz
     columns, rows = picture
     scale = max(size[0] / columns, size[1] / rows)
     x, y = columns / 2 + 0.2 * size[0] / scale, rows / 2 - 0.2 * size[1] / scale
-    landmarks = FaceLandmarks(**dict.fromkeys(CONTOUR_POINTS, np.array([[x, y]], np.float32)))
+    landmarks = FaceLandmarks(**dict.fromkeys(CONTOURS, np.array([[x, y]], np.float32)))
     settings = AvatarSettings(face_box=(x, y, columns, rows), pads=(0, 0, 0, 0))
-    fitted = Avatar(gradient(columns, rows), settings, landmarks).fitted(size)
-    assert fitted.picture.shape == (size[1], size[0], 3)
-    assert fitted.landmarks is not None
-    found_x, found_y = fitted.landmarks.jaw[0]
+    fitted = Avatar(gradient(columns, rows), settings, no_face, landmarks).fitted(size)
+    assert pixels(fitted).shape == (size[1], size[0], 3)
+    found_x, found_y = fitted.require_landmarks().jaw[0, 0]
     assert (found_x, found_y) == pytest.approx((0.7 * size[0], 0.3 * size[1]), abs=max(1, 0.6 * scale))
-    assert fitted.face_box == pytest.approx((found_x, found_y, *size), abs=0.01)
-    shown = fitted.picture[int(found_y), int(found_x)].astype(float) / 255
+    assert fitted.require_face_boxes()[0] == pytest.approx((found_x, found_y, *size), abs=0.01)
+    shown = pixels(fitted)[int(found_y), int(found_x)].astype(float) / 255
     assert shown[:2] == pytest.approx((x / columns, y / rows), abs=0.01)
 
 
 @pytest.mark.parametrize("size", [(300, 100), (100, 300), (500, 500)])
 def test_the_picture_covers_the_frame_and_is_cut_evenly(size: tuple[int, int]) -> None:
-    picture = Avatar(gradient(500, 500), AvatarSettings(), None).fitted(size).picture.astype(int)
+    picture = pixels(Avatar(gradient(500, 500), AvatarSettings(), no_face).fitted(size)).astype(int)
     left, right = picture[:, 0, 0].mean(), picture[:, -1, 0].mean()
     top, bottom = picture[0, :, 1].mean(), picture[-1, :, 1].mean()
     assert left + right == pytest.approx(255, abs=2)
@@ -156,7 +172,7 @@ def test_the_picture_covers_the_frame_and_is_cut_evenly(size: tuple[int, int]) -
 def test_fitting_equals_scaling_first() -> None:
     """As before it was cut first: the same pixels, but for rounding."""
     source = gradient(600, 400)
-    fitted = Avatar(source, AvatarSettings(), None).fitted((200, 200)).picture
+    fitted = pixels(Avatar(source, AvatarSettings(), no_face).fitted((200, 200)))
     scaled = cv2.resize(source, (300, 200), interpolation=cv2.INTER_AREA)[:, 50:250]
     assert np.abs(fitted.astype(int) - scaled.astype(int)).max() <= 1
 
@@ -166,9 +182,11 @@ def test_a_wide_frame_costs_little_memory() -> None:
     code = (
         "import resource, numpy as np\n"
         "from pipeline.avatars import Avatar, AvatarSettings\n"
-        "avatar = Avatar(np.zeros((1080, 1080, 3), np.uint8), AvatarSettings(), None)\n"
+        "from pipeline.avatars.faces import NoFace\n"
+        "none = NoFace('no_face', '', '')\n"
+        "avatar = Avatar(np.zeros((1080, 1080, 3), np.uint8), AvatarSettings(), lambda: none)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "assert avatar.fitted((57600, 64)).picture.shape == (64, 57600, 3)\n"
+        "assert avatar.fitted((57600, 64)).scene.picture.shape == (64, 57600, 3)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -186,7 +204,7 @@ def test_a_picture_too_thin_for_a_frame_is_refused(anna: Path, sides: tuple[int,
 @pytest.mark.parametrize("sides", [(5000, 2), (2, 5000), (1, 1)])
 def test_a_thin_picture_still_fits_a_given_size(anna: Path, sides: tuple[int, int]) -> None:
     write_picture(anna / "picture.png", gradient(*sides))
-    assert load(anna).fitted((640, 360)).picture.shape == (360, 640, 3)
+    assert pixels(load(anna).fitted((640, 360))).shape == (360, 640, 3)
 
 
 # Pictures
@@ -195,7 +213,7 @@ def test_a_thin_picture_still_fits_a_given_size(anna: Path, sides: tuple[int, in
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".bmp"])
 def test_every_format_is_read(anna: Path, ending: str) -> None:
     write_picture(anna / f"picture{ending}", gradient(120, 80))
-    picture = load(anna).picture
+    picture = picture_of(load(anna))
     assert picture.shape == (80, 120, 3)
     assert np.abs(picture.astype(int) - gradient(120, 80)).mean() < 4
 
@@ -213,7 +231,7 @@ def test_every_format_is_read(anna: Path, ending: str) -> None:
 )
 def test_every_depth_is_read(anna: Path, picture: NDArray[Any]) -> None:
     write_picture(anna / "picture.png", picture)
-    found = load(anna).fitted(None).picture
+    found = pixels(load(anna).fitted(None))
     assert found.shape == (80, 100, 3)
     assert found.dtype == np.uint8
     assert np.abs(found.astype(int) - 128).max() <= 1
@@ -222,7 +240,7 @@ def test_every_depth_is_read(anna: Path, picture: NDArray[Any]) -> None:
 def test_a_turned_photo_stands_upright(anna: Path) -> None:
     upright = gradient(120, 80)
     (anna / "photo.jpg").write_bytes(jpeg_turned(np.ascontiguousarray(np.rot90(upright)), 6))
-    picture = load(anna).picture
+    picture = picture_of(load(anna))
     assert picture.shape == (80, 120, 3)
     assert np.abs(picture.astype(int) - upright).mean() < 4
 
@@ -260,7 +278,7 @@ def test_pictures_over_the_limit_are_refused(anna: Path, sides: tuple[int, int])
 
 def test_the_configured_limit_of_pixels_counts(anna: Path) -> None:
     (anna / "picture.png").write_bytes(png(100, 101, depth=8))
-    assert avatars_in(anna.parent.parent, picture_pixels=10_100).load("anna").picture.shape == (101, 100, 3)
+    assert picture_of(avatars_in(anna.parent.parent, picture_pixels=10_100).load("anna")).shape == (101, 100, 3)
     with pytest.raises(JobError) as caught:
         avatars_in(anna.parent.parent, picture_pixels=10_099).load("anna")
     assert caught.value.code == "too_many_pixels"
@@ -319,10 +337,10 @@ def test_a_link_to_a_picture_is_read_anew_when_its_target_changes(anna: Path) ->
     write_picture(target, gradient(100, 80))
     (anna / "picture.png").symlink_to(target)
     avatars = avatars_in(anna.parent.parent)
-    assert avatars.load("anna").picture.shape == (80, 100, 3)
+    assert picture_of(avatars.load("anna")).shape == (80, 100, 3)
     write_picture(target, gradient(120, 80))
     os.utime(target, ns=(1, 1))
-    assert avatars.load("anna").picture.shape == (80, 120, 3)
+    assert picture_of(avatars.load("anna")).shape == (80, 120, 3)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
@@ -400,9 +418,9 @@ def test_a_text_file_that_is_no_plain_file_is_refused(anna: Path, name: str, mak
 
 def test_the_presenters_landmarks_are_as_documented() -> None:
     landmarks = FaceLandmarks.load(PRESENTER / "landmarks.json")
-    for name, count in CONTOUR_POINTS.items():
-        assert getattr(landmarks, name).shape == (count, 2)
-    assert set(vars(landmarks)) == set(CONTOUR_POINTS)
+    for name, indices in CONTOURS.items():
+        assert getattr(landmarks, name).shape == (len(indices), 2)
+    assert set(vars(landmarks)) == set(CONTOURS)
 
 
 # avatar.yaml
@@ -470,7 +488,7 @@ def test_hidden_files_in_an_avatar_are_passed_over(anna: Path) -> None:
     (anna / "._picture.png").write_bytes(b"\0\5\x16\7")
     (anna / ".DS_Store").write_bytes(b"a")
     (anna / "dangling").symlink_to("gone")
-    assert load(anna).picture.shape == (100, 100, 3)
+    assert picture_of(load(anna)).shape == (100, 100, 3)
 
 
 @pytest.mark.parametrize("what", ["missing", "file", "dangling"])
@@ -481,7 +499,7 @@ def test_without_a_folder_of_avatars_the_built_in_ones_remain(tmp_path: Path, wh
         (tmp_path / "avatars").symlink_to("gone")
     avatars = avatars_in(tmp_path)
     assert avatars.names() == ["presenter"]
-    assert avatars.load("presenter").landmarks is not None
+    assert avatars.load("presenter").own_landmarks is not None
     with pytest.raises(JobError) as caught:
         avatars.load("anna")
     assert (caught.value.code, caught.value.field, caught.value.hint) == ("avatar", "avatar", "avatars: presenter")
@@ -517,7 +535,7 @@ def test_another_folder_can_be_configured(anna: Path) -> None:
     shutil.copytree(PRESENTER, anna.parent.parent / "faces" / "carl")
     config = Config(base=anna.parent.parent, avatars=AvatarsSettings(folder="faces"))
     assert Avatars(config).names() == ["carl", "presenter"]
-    assert Avatars(config).load("carl").fitted(None).picture.shape == (720, 720, 3)
+    assert pixels(Avatars(config).load("carl").fitted(None)).shape == (720, 720, 3)
 
 
 @pytest.mark.parametrize("name", ["nobody", "a\0b", "x" * 5000])

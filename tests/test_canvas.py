@@ -9,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.media.canvas import Canvas, PixelBox, i420
+from pipeline.media.canvas import StillCanvas, i420
 
 CPU = torch.device("cpu")
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def at(x: int, y: int, frames: int = 1) -> NDArray[np.intp]:
+    """Corners of as many regions."""
+    return np.tile(np.array([x, y], np.intp), (frames, 1))
 
 
 def bt709(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -69,29 +74,37 @@ def test_composing_is_converting_the_composed_frame(
     picture, region = noise(26, 22, 3), torch.from_numpy(noise(frames, y2 - y1, x2 - x1, 3, seed=1))
     composed = torch.from_numpy(picture).repeat(frames, 1, 1, 1)
     composed[:, y1:y2, x1:x2] = region
-    made = Canvas(picture, CPU).compose(region.to(kind), (x1, y1, x2, y2))
+    made = StillCanvas(picture, CPU).compose(region.to(kind), at(x1, y1, frames), 0)
     assert (made.shape, made.dtype) == ((frames, 39, 22), torch.uint8)
     assert torch.equal(made, i420(composed))
 
 
 def test_fractions_are_rounded_and_kept_in_range() -> None:
-    canvas, box = Canvas(noise(16, 16, 3), CPU), (4, 4, 12, 12)
+    canvas, corners = StillCanvas(noise(16, 16, 3), CPU), at(4, 4, 2)
     region = torch.rand(2, 8, 8, 3) * 300 - 20
     whole = region.round().clamp(0, 255).to(torch.uint8)
-    assert torch.equal(canvas.compose(region, box), canvas.compose(whole, box))
+    assert torch.equal(canvas.compose(region, corners, 0), canvas.compose(whole, corners, 0))
 
 
 def test_the_layout_of_the_region_does_not_matter() -> None:
-    canvas, box = Canvas(noise(16, 16, 3), CPU), (4, 2, 12, 14)
+    canvas, corners = StillCanvas(noise(16, 16, 3), CPU), at(4, 2, 2)
     region = torch.from_numpy(noise(2, 12, 8, 3))
     planar = region.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
-    assert torch.equal(canvas.compose(region, box), canvas.compose(planar, box))
+    assert torch.equal(canvas.compose(region, corners, 0), canvas.compose(planar, corners, 0))
 
 
-@pytest.mark.parametrize("box", [(0, 0, 16, 16), (14, 14, 16, 16)])
-def test_one_composition_leaves_no_trace_in_the_next(box: PixelBox) -> None:
+@pytest.mark.parametrize(("corner", "side"), [(0, 16), (14, 2)])
+def test_one_composition_leaves_no_trace_in_the_next(corner: int, side: int) -> None:
     picture = noise(16, 16, 3)
-    canvas = Canvas(picture, CPU)
-    canvas.compose(torch.zeros(1, box[3] - box[1], box[2] - box[0], 3), box)
+    canvas = StillCanvas(picture, CPU)
+    canvas.compose(torch.zeros(1, side, side, 3), at(corner, corner), 0)
     own = torch.from_numpy(picture)[None, :2, :2]
-    assert torch.equal(canvas.compose(own, (0, 0, 2, 2)), i420(torch.from_numpy(picture)[None]))
+    assert torch.equal(canvas.compose(own, at(0, 0), 1), i420(torch.from_numpy(picture)[None]))
+
+
+def test_regions_may_lie_elsewhere_in_each_frame() -> None:
+    picture, regions = noise(16, 16, 3), torch.from_numpy(noise(2, 4, 4, 3, seed=1))
+    frames = StillCanvas(picture, CPU).compose(regions, np.array([[0, 2], [12, 8]]), 0)
+    composed = torch.from_numpy(picture).repeat(2, 1, 1, 1)
+    composed[0, 2:6, 0:4], composed[1, 8:12, 12:16] = regions
+    assert torch.equal(frames, i420(composed))

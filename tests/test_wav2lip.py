@@ -17,15 +17,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import Box, FittedAvatar
+from pipeline.avatars import AvatarSettings, FittedAvatar
+from pipeline.avatars.faces import NoFace
+from pipeline.avatars.scenes import Still
+from pipeline.avatars.settings import Box
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
-from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels
+from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
 from pipeline.engines.wav2lip.face import SEAM, Face
 from pipeline.engines.wav2lip.network import Wav2Lip, folded
 from pipeline.errors import ConfigError, JobError
-from pipeline.media.canvas import Canvas, PixelBox, i420
+from pipeline.media.canvas import PixelBox, i420
 from tests.seeded_weights import WAV2LIP_DATA
 
 CPU = torch.device("cpu")
@@ -60,7 +63,9 @@ def picture() -> NDArray[np.uint8]:
 
 
 def avatar(box: Box | None = FACE_BOX, blend: Literal["feather", "paste"] = "feather") -> FittedAvatar:
-    return FittedAvatar(picture(), box, None, blend)
+    nothing = NoFace("no_face", "no face was found", "set face_box in avatar.yaml")
+    boxes = nothing if box is None else np.array([box], np.float32)
+    return FittedAvatar(Still(picture()), nothing, boxes, AvatarSettings(blend=blend))
 
 
 def speech(frames: int) -> SpeechFeatures:
@@ -338,21 +343,32 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
 def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
     face = Face(picture(), box, blend, CPU)
-    assert all(side % 2 == 0 for side in face.box)
     region = face.laid_in(torch.zeros(2, 3, 96, 96)).numpy()
-    assert region.shape == (2, face.box[3] - face.box[1], face.box[2] - face.box[0], 3)
-    own = picture()[face.box[1] : face.box[3], face.box[0] : face.box[2]].astype(np.float32)
-    left, top = box[0] - face.box[0], box[1] - face.box[1]
+    own = picture().astype(np.float32)
+    assert region.shape == (2, *own.shape)
     inside = np.zeros(own.shape, bool)
-    inside[top : top + box[3] - box[1], left : left + box[2] - box[0]] = True
+    inside[box[1] : box[3], box[0] : box[2]] = True
     assert np.array_equal(region[0][~inside], own[~inside])
     assert (region[0][inside] == 0).all() if blend == "paste" else (region[0] <= own).all()
+
+
+@pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
+def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
+    boxes = np.array([box, (100, 80, 121, 99)])
+    size, corners = regions_about(boxes, (176, 160))
+    ends = corners + np.array(size)
+    assert (ends % 2 == 0).all()
+    assert (corners % 2 == 0).all()
+    assert (corners >= 0).all()
+    assert (ends <= (176, 160)).all()
+    assert (corners <= boxes[:, :2]).all()
+    assert (ends >= boxes[:, 2:]).all()
 
 
 def test_the_colours_are_not_swapped() -> None:
     face = Face(picture(), FACE_BOX, "paste", CPU)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
-    assert face.laid_in(blue)[0, 60, 60].tolist() == [0, 0, 255]
+    assert face.laid_in(blue)[0, 81, 91].tolist() == [0, 0, 255]
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
     assert (face.image[:, :3, 48:] == 0).all()
     assert face.image[0, 3].mean() == pytest.approx(_in_box()[:, :, 2].mean() / 255, abs=0.01)
@@ -374,7 +390,7 @@ def test_without_a_face_the_job_is_refused(box: Box | None, engine: Wav2LipEngin
 
 
 def test_a_box_is_cut_to_the_picture() -> None:
-    assert face_pixels(avatar((-3.2, 10.9, 500.0, 90.5))) == (0, 10, 176, 90)
+    assert face_pixels(avatar((-3.2, 10.9, 500.0, 90.5))).tolist() == [[0, 10, 176, 90]]
 
 
 # Chunks
@@ -396,6 +412,13 @@ def test_frames_are_the_same_however_the_job_is_cut(threads: int, engine: Wav2Li
         torch.set_num_threads(before)
 
 
+def engine_of(network: object) -> Wav2LipEngine:
+    """An engine with another network."""
+    engine = Wav2LipEngine.__new__(Wav2LipEngine)
+    engine.network, engine.device, engine.batch_frames = network, CPU, 8  # type: ignore[assignment]
+    return engine
+
+
 class Meddler:
     """A network in which every frame depends on its place in the batch and on those before it."""
 
@@ -410,8 +433,7 @@ class Meddler:
 
 @pytest.mark.parametrize("edges", [[0, 5, 40], [0, 10, 15, 35, 40], list(range(41))])
 def test_frames_do_not_depend_on_the_kernels_either(edges: list[int]) -> None:
-    face, canvas = Face(picture(), FACE_BOX, "feather", CPU), Canvas(picture(), CPU)
-    renderer = Wav2LipRenderer(Meddler(), face, canvas, speech(40), 8)  # type: ignore[arg-type]
+    renderer = Wav2LipRenderer(engine_of(Meddler()), avatar(), speech(40))
     whole = frames_of(renderer, [0, 40])
     assert len({frame.numpy().tobytes() for frame in whole}) > 30
     assert torch.equal(frames_of(renderer, edges), whole)

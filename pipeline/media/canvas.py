@@ -5,6 +5,9 @@ A talking still picture changes in one region only. Everything else is converted
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,29 +36,45 @@ CHROMA_BLUE = _weights(-112 / 255 * RED / (1 - BLUE), -112 / 255 * GREEN / (1 - 
 CHROMA_RED = _weights(112 / 255, -112 / 255 * GREEN / (1 - RED), -112 / 255 * BLUE / (1 - RED))
 
 
-class Canvas:
+class Canvas(Protocol):
+    """What an engine's regions are laid into."""
+
+    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+        """The job's frames from `start_frame` on, with a region laid into each: uint8 [n, height * 3 / 2, width].
+
+        `regions` is RGB [n, h, w, 3] of 0..255, uint8 or floating point (rounded to nearest), with even sides;
+        `corners` [n, 2] are x, y of their left upper corners, even. The frames are on the CPU.
+        """
+        ...
+
+
+class StillCanvas:
     """A picture that frames are made of by painting one region anew."""
 
     def __init__(self, picture: NDArray[np.uint8], device: torch.device) -> None:
         """`picture` is RGB [height, width, 3], both even; regions are converted on `device`."""
-        self._height, self._width = picture.shape[:2]
         self._device = device
         self._background = i420(torch.from_numpy(picture)[None])
 
-    def compose(self, region: torch.Tensor, box: PixelBox) -> torch.Tensor:
-        """Frames with `region` laid in at `box`: uint8 [n, height * 3 / 2, width], on the CPU.
-
-        `region` is RGB [n, h, w, 3] of 0..255, uint8 or floating point (rounded to nearest); the box's sides are even.
-        """
-        frames = self._background.repeat(len(region), 1, 1)
-        # A single frame's planes stay in the CPU's cache; a GPU wants few and large steps.
-        at_once = 1 if self._device.type == "cpu" else max(len(region), 1)
-        for some, parts in zip(torch.split(frames, at_once), torch.split(region, at_once), strict=True):
-            painted = _planes(parts.to(self._device))
-            for plane, part, step in zip(_views(some, self._height, self._width), painted, (1, 2, 2), strict=True):
-                x1, y1, x2, y2 = (side // step for side in box)
-                plane[:, y1:y2, x1:x2] = part
+    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+        """See `Canvas`."""
+        frames = self._background.repeat(len(regions), 1, 1)
+        paint(frames, regions, corners, self._device)
         return frames
+
+
+def paint(
+    frames: Iterable[torch.Tensor], regions: torch.Tensor, corners: NDArray[np.intp], device: torch.device
+) -> None:
+    """Lay a region into each of some I420 frames on the CPU, which are changed; the regions as `Canvas` takes them."""
+    # A single frame's planes stay in the CPU's cache; a GPU wants few and large steps.
+    at_once = 1 if device.type == "cpu" else max(len(regions), 1)
+    painted = (tuple(plane.cpu() for plane in _planes(some.to(device))) for some in torch.split(regions, at_once))
+    each = (planes for some in painted for planes in zip(*some, strict=True))
+    for frame, (x, y), planes in zip(frames, corners.tolist(), each, strict=True):
+        for plane, part, step in zip(_views(frame), planes, (1, 2, 2), strict=True):
+            rows, columns = part.shape
+            plane[y // step : y // step + rows, x // step : x // step + columns] = part
 
 
 def i420(rgb: torch.Tensor) -> torch.Tensor:
@@ -65,11 +84,14 @@ def i420(rgb: torch.Tensor) -> torch.Tensor:
     return torch.cat(planes, dim=1).view(count, height * 3 // 2, width)
 
 
-def _views(frames: torch.Tensor, height: int, width: int) -> Planes:
-    """The planes Y, U and V of I420 frames, sharing their memory."""
-    area, half = height * width, (len(frames), height // 2, width // 2)
-    luma, blue, red = torch.split(frames.flatten(1), [area, area // 4, area // 4], dim=1)
-    return luma.view(-1, height, width), blue.view(half), red.view(half)
+def _views(frame: torch.Tensor) -> Planes:
+    """The planes Y, U and V of an I420 frame [height * 3 / 2, width], sharing its memory."""
+    rows, width = frame.shape
+    height = rows * 2 // 3
+    half = (height // 2, width // 2)
+    area = height * width
+    luma, blue, red = torch.split(frame.flatten(), [area, area // 4, area // 4])
+    return luma.view(height, width), blue.view(half), red.view(half)
 
 
 def _planes(rgb: torch.Tensor) -> Planes:

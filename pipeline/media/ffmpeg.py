@@ -7,11 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, JobError, StageError
 
@@ -58,6 +61,27 @@ def decode(*outputs: Stream, field: str, timeout_seconds: float) -> None:
         if error.code != "media_failed" or "No space left" in error.message:
             raise
         raise unreadable(field, error.message) from error
+
+
+def read_frames(
+    stream: Stream, pixel_format: str, frame_bytes: int, field: str, timeout_seconds: float
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video that a user brought, one by one, as bytes uint8 [frame_bytes]. Raises JobError."""
+    output = ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format)
+    with _start(_argv(output, "-xerror"), stdin=subprocess.DEVNULL) as process:
+        timer = threading.Timer(timeout_seconds, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            while len(data := process.stdout.read(frame_bytes)) == frame_bytes:
+                yield np.frombuffer(data, np.uint8)
+            complaint = process.stderr.read()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if data or complaint:
+        raise unreadable(field, last_line(complaint))
 
 
 def unreadable(field: str, reason: str) -> JobError:

@@ -50,7 +50,7 @@ class LipSyncStage:
         """Render and encode a chunk."""
         start = time.monotonic()
         avatar = self._avatars.load(chunk.avatar).fitted(chunk.size)
-        height, width = avatar.picture.shape[:2]
+        width, height = avatar.scene.size
         frames = _Timed(self._frames(chunk, avatar))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, settings = chunk.timeline.fps, self._config.video

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.avatars import Avatars
 from pipeline.chunks import chunk_edges, plan
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
@@ -27,6 +28,7 @@ class SplitStage:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
+        self._avatars = Avatars(spec.config)
 
     def setup(self, device: str) -> None:
         """Load what the mel spectrogram needs."""
@@ -36,6 +38,9 @@ class SplitStage:
         """Yield the job's chunks in order."""
         start = time.monotonic()
         folder = item.speech.folder
+        avatar = self._avatars.load(item.avatar)
+        # Here it is prepared once; the lip-sync workers would all want to do it at the same moment.
+        avatar.fitted(item.size)
         samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
         converted = time.monotonic()
         workers, settings = len(self._config.workers), self._config.split
@@ -48,6 +53,7 @@ class SplitStage:
         timeline = Timeline(
             samples=len(samples),
             frames=frames,
+            unseen=tuple(avatar.unseen),
             fps=item.fps,
             mode=mode,
             pcm=folder / "pcm.wav",

@@ -97,7 +97,7 @@ def _model(voice: str) -> tuple[Any, Any]:
 
 
 def _session_with_durations(weights: Path) -> Any:
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = THREADS

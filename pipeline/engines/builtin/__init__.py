@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from pipeline.avatars import FittedAvatar
+from pipeline.avatars.scenes import Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.errors import JobError
+from pipeline.engines.canvases import make_canvas
 from pipeline.media.canvas import Canvas
 
 BATCH_FRAMES = 8
@@ -27,16 +29,11 @@ class BuiltinEngine:
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> BuiltinRenderer:
         """Prepare one job. Raises JobError when the avatar's landmarks are not known."""
-        if avatar.landmarks is None:
-            raise JobError(
-                "no_face",
-                "the built-in engine needs the avatar's face landmarks",
-                field="avatar",
-                hint="put landmarks.json beside the picture, as the avatar `presenter` has it",
-            )
+        landmarks = avatar.require_landmarks()
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        face = FaceRenderer(avatar.picture, avatar.landmarks, self._device)
-        return BuiltinRenderer(track, face, Canvas(avatar.picture, self._device))
+        assert isinstance(avatar.scene, Still)
+        face = FaceRenderer(avatar.scene.picture, landmarks[0], self._device)
+        return BuiltinRenderer(track, face, make_canvas(avatar, speech.fps, self._device))
 
 
 class BuiltinRenderer:
@@ -49,5 +46,7 @@ class BuiltinRenderer:
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
-        for batch in torch.split(self._track[start_frame:stop_frame], BATCH_FRAMES):
-            yield self._canvas.compose(self._face.render(batch), self._face.box)
+        for start in range(start_frame, stop_frame, BATCH_FRAMES):
+            track = self._track[start : min(start + BATCH_FRAMES, stop_frame)]
+            corners = np.tile(np.array(self._face.box[:2], np.intp), (len(track), 1))
+            yield self._canvas.compose(self._face.render(track), corners, start)

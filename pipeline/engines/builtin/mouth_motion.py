@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import FaceLandmarks, Points
+from pipeline.avatars.landmarks import FaceLandmarks, Points
 from pipeline.engines.builtin.track import Mouth
 
 # Amounts in mouth widths, at full deflection of their parameter.

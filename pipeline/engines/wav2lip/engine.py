@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
 from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.canvases import make_canvas
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
 from pipeline.engines.wav2lip.network import Wav2Lip, folded
 from pipeline.errors import JobError
-from pipeline.media.canvas import Canvas, PixelBox
 from pipeline.mel import windows
 
 BATCH_FRAMES = 8
@@ -33,15 +36,13 @@ class Wav2LipEngine:
     ) -> None:
         """Load the checkpoint that `config_key` names. Raises ConfigError when it cannot be used."""
         network = folded(load_network(checkpoint, config_key))
-        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._device = device
-        self._batch_frames = batch_frames
+        self.network: Wav2Lip = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = device
+        self.batch_frames = batch_frames
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
         """Prepare one job. Raises JobError when it is not known where the avatar's face is."""
-        face = Face(avatar.picture, face_pixels(avatar), avatar.blend, self._device)
-        canvas = Canvas(avatar.picture, self._device)
-        return Wav2LipRenderer(self._network, face, canvas, speech, self._batch_frames)
+        return Wav2LipRenderer(self, avatar, speech)
 
 
 class Wav2LipRenderer:
@@ -51,15 +52,18 @@ class Wav2LipRenderer:
     same place. So its pixels cannot depend on how the job is cut, whatever the kernels do with a batch's shape.
     """
 
-    def __init__(self, network: Wav2Lip, face: Face, canvas: Canvas, speech: SpeechFeatures, batch_frames: int) -> None:
-        self._network = network
-        self._face = face
-        self._canvas = canvas
+    def __init__(self, engine: Wav2LipEngine, avatar: FittedAvatar, speech: SpeechFeatures) -> None:
+        self._network = engine.network
+        self._device = engine.device
+        self._batch_frames = engine.batch_frames
+        self._scene = avatar.scene
+        self._blend = avatar.settings.blend
         self._speech = speech
-        self._batch_frames = batch_frames
-        with torch.inference_mode():
-            # The picture does not move: its face is looked at once.
-            self._features = network.encode_faces(face.image.contiguous(memory_format=torch.channels_last))
+        self._canvas = make_canvas(avatar, speech.fps, engine.device)
+        self._boxes = face_pixels(avatar)
+        self._size, self._corners = regions_about(self._boxes, avatar.scene.size)
+        # A picture that does not move is looked at once.
+        self._looked_at = lru_cache(maxsize=1)(self._look_at)
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
@@ -72,20 +76,48 @@ class Wav2LipRenderer:
     def _batch(self, first: int, wanted: slice) -> torch.Tensor:
         """The wanted frames of the grid's batch that begins with frame `first`."""
         mel = windows(self._speech.mel, first, first + self._batch_frames, self._speech.fps)
-        faces = self._network.speak(torch.from_numpy(mel)[:, None].to(self._face.image.device), self._features)
-        return self._canvas.compose(self._face.laid_in(faces[wanted]), self._face.box)
+        indices = self._scene.shown(first, first + self._batch_frames, self._speech.fps)
+        still = bool((indices == indices[0]).all())
+        faces, features = self._looked_at(tuple(indices[:1] if still else indices))
+        mouths = self._network.speak(torch.from_numpy(mel)[:, None].to(self._device), features)[wanted]
+        regions = (
+            faces[0].laid_in(mouths)
+            if still
+            else torch.cat([face.laid_in(mouth[None]) for face, mouth in zip(faces[wanted], mouths, strict=True)])
+        )
+        return self._canvas.compose(regions, self._corners[indices[wanted]], first + (wanted.start or 0))
+
+    def _look_at(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
+        """The faces in some of the scene's frames, and what the network makes of them."""
+        at = np.array(indices, np.intp)
+        regions = self._scene.regions(at, self._corners[at], self._size)
+        boxes = self._boxes[at] - np.tile(self._corners[at], 2)
+        faces = [
+            Face(region, tuple(box), self._blend, self._device)
+            for region, box in zip(regions, boxes.tolist(), strict=True)
+        ]
+        images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
+        return faces, self._network.encode_faces(images)
 
 
-def face_pixels(avatar: FittedAvatar) -> PixelBox:
-    """The avatar's face box in whole pixels, within the picture. Raises JobError when there is none to speak of."""
-    if avatar.face_box is None:
-        raise _no_face("it is not known where the avatar's face is")
-    height, width = avatar.picture.shape[:2]
-    x1, y1, x2, y2 = avatar.face_box
+def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
+    """The face boxes in whole pixels, within the frames: [frames of the scene, 4].
+
+    Raises JobError when there is none to speak of.
+    """
+    width, height = avatar.scene.size
+    boxes = np.clip(avatar.require_face_boxes(), 0, (width, height) * 2)
     # Written so that it is false for what is not a number, too.
-    if not (min(x2, width) - max(x1, 0) >= FACE_SIDE_MIN and min(y2, height) - max(y1, 0) >= FACE_SIDE_MIN):
-        raise _no_face(f"the avatar's face box {avatar.face_box} is smaller than {FACE_SIDE_MIN} pixels")
-    return int(max(x1, 0)), int(max(y1, 0)), int(min(x2, width)), int(min(y2, height))
+    if not (boxes[:, 2:] - boxes[:, :2] >= FACE_SIDE_MIN).all():
+        raise _no_face(f"the avatar's face box is smaller than {FACE_SIDE_MIN} pixels, or outside the frame")
+    return boxes.astype(np.intp)
+
+
+def regions_about(boxes: NDArray[np.intp], frame: tuple[int, int]) -> tuple[tuple[int, int], NDArray[np.intp]]:
+    """The least even size (width, height) that holds each of the boxes [n, 4], and where such regions begin [n, 2]."""
+    start = boxes[:, :2] // 2 * 2
+    width, height = (-(-(boxes[:, 2:] - start).max(0) // 2) * 2).tolist()
+    return (width, height), np.clip(start, 0, (frame[0] - width, frame[1] - height))
 
 
 def _no_face(message: str) -> JobError:

@@ -7,6 +7,7 @@ default only the lower face is taken from it, and its edges fade into the pictur
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import cv2
@@ -26,25 +27,25 @@ JAW_POWER, JAW_FADE = 2.5, 0.16
 The fade along it is this part of its radius, and lies within it."""
 
 
-class Face:
-    """One picture's face. `box` is the even-sided region that `laid_in` gives."""
+Region = NDArray[np.uint8]
+"""RGB [h, w, 3]: a part of a frame with even sides."""
 
-    def __init__(
-        self, picture: NDArray[np.uint8], box: PixelBox, blend: Literal["feather", "paste"], device: torch.device
-    ) -> None:
-        """`picture` is RGB [height, width, 3] with even sides; `box` lies within it and is not empty."""
-        self.box = _even(box)
-        self.image = _network_image(picture, box).to(device)
+
+class Face:
+    """One face in a region of a frame."""
+
+    def __init__(self, region: Region, box: PixelBox, blend: Literal["feather", "paste"], device: torch.device) -> None:
+        """`box` lies within the region and is not empty."""
+        x1, y1, x2, y2 = box
+        self.image = _network_image(region[y1:y2, x1:x2]).to(device)
         """What the network sees, [1, 6, 96, 96]."""
-        left, top = box[0] - self.box[0], box[1] - self.box[1]
-        self._rows, self._columns = slice(top, top + box[3] - box[1]), slice(left, left + box[2] - box[0])
-        own = np.ascontiguousarray(_cut(picture, self.box).transpose(2, 0, 1), np.float32)
+        self._rows, self._columns = slice(y1, y2), slice(x1, x2)
+        own = np.ascontiguousarray(region.transpose(2, 0, 1), np.float32)
         self._own = torch.from_numpy(own).to(device)
-        mask = _feather(box[3] - box[1], box[2] - box[0]) if blend == "feather" else np.ones((1, 1), np.float32)
-        self._mask = torch.from_numpy(mask).to(device)
+        self._mask = torch.from_numpy(_mask(y2 - y1, x2 - x1, blend)).to(device)
 
     def laid_in(self, faces: torch.Tensor) -> torch.Tensor:
-        """The picture's region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255."""
+        """The region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255."""
         region = self._own.repeat(len(faces), 1, 1, 1)
         inside = region[:, :, self._rows, self._columns]
         # Cut off to whole numbers before they are resized, as the official procedure does.
@@ -54,24 +55,19 @@ class Face:
         return region.permute(0, 2, 3, 1)
 
 
-def _even(box: PixelBox) -> PixelBox:
-    """The least box around `box` whose sides are even."""
-    x1, y1, x2, y2 = box
-    return x1 - x1 % 2, y1 - y1 % 2, x2 + x2 % 2, y2 + y2 % 2
-
-
-def _cut(picture: NDArray[np.uint8], box: PixelBox) -> NDArray[np.uint8]:
-    x1, y1, x2, y2 = box
-    return picture[y1:y2, x1:x2]
-
-
-def _network_image(picture: NDArray[np.uint8], box: PixelBox) -> torch.Tensor:
+def _network_image(face: Region) -> torch.Tensor:
     """[1, 6, 96, 96] of 0..1, BGR: the face with its lower half hidden, then the whole face."""
-    bgr = np.ascontiguousarray(_cut(picture, box)[:, :, ::-1])
+    bgr = np.ascontiguousarray(face[:, :, ::-1])
     whole = cv2.resize(bgr, (FACE_PIXELS, FACE_PIXELS)).transpose(2, 0, 1).astype(np.float32) / 255
     hidden = whole.copy()
     hidden[:, FACE_PIXELS // 2 :] = 0
     return torch.from_numpy(np.concatenate((hidden, whole))[None])
+
+
+@lru_cache(maxsize=64)
+def _mask(height: int, width: int, blend: Literal["feather", "paste"]) -> NDArray[np.float32]:
+    """How much of the network's face is seen, [height, width] of 0..1."""
+    return _feather(height, width) if blend == "feather" else np.ones((1, 1), np.float32)
 
 
 def _feather(height: int, width: int) -> NDArray[np.float32]:

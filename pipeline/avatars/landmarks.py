@@ -1,0 +1,97 @@
+"""The contours of a face that its mouth is drawn and moved by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.avatars.folder import read_text, refuse
+
+Points = NDArray[np.float32]
+"""Shape [..., n, 2]: x, y in pixels of the picture."""
+
+CONTOURS: dict[str, tuple[int, ...]] = {
+    "lips_outer": (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146),
+    "lips_inner": (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95),
+    "jaw": (
+        *(234, 93, 132, 58, 172, 136, 150, 149, 176, 148),
+        *(152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454),
+    ),
+    "nose": (129, 2, 358),
+    "left_eye": (33, 160, 159, 158, 133, 153, 145, 144),
+    "right_eye": (263, 387, 386, 385, 362, 380, 374, 373),
+}
+"""Which points of the 468-point face mesh each contour is; `FaceLandmarks` describes them."""
+
+HINT = "docs/avatars.md lists the contours and their points"
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """The contours of a face; with a leading axis, those of one face in many pictures.
+
+    "Left" is the picture's left.
+    """
+
+    lips_outer: Points
+    """[20, 2]: left corner, over the upper lip (1..9, 5 its middle), right corner (10), under the lower lip (15)."""
+    lips_inner: Points
+    """[20, 2]: the same order along the line where the lips meet; index 5 and 15 coincide when the mouth is closed."""
+    jaw: Points
+    """[21, 2]: from beside the left ear, along the jaw, chin at index 10, to beside the right ear."""
+    nose: Points
+    """[3, 2]: left nostril wing, base of the nose (subnasale), right nostril wing."""
+    left_eye: Points
+    """[8, 2]: outer corner, upper lid (1..3), inner corner (4), lower lid (5..7)."""
+    right_eye: Points
+    """[8, 2]: outer corner, upper lid (1..3), inner corner (4), lower lid (5..7)."""
+
+    @classmethod
+    def of_mesh(cls, points: NDArray[np.float32]) -> FaceLandmarks:
+        """Read the contours off face meshes [..., 468, 2 or 3]."""
+        return cls(**{name: points[..., indices, :2] for name, indices in CONTOURS.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> FaceLandmarks:
+        """Read a landmarks JSON: an object of contour name to a list of [x, y]. Raises JobError."""
+        try:
+            raw = json.loads(read_text(path))
+        except (ValueError, RecursionError) as error:
+            refuse(path, f"not JSON: {error}", HINT)
+        if not isinstance(raw, dict):
+            refuse(path, "not an object of contours", HINT)
+        return cls(**{name: _contour(path, raw, name) for name in CONTOURS})
+
+    def transformed(self, scale: float | tuple[float, float], left: float, top: float) -> FaceLandmarks:
+        """The landmarks after the picture was scaled (evenly, or in x and y), then cropped by `left` and `top`."""
+        factor, offset = np.asarray(scale, np.float32), np.array([left, top], np.float32)
+        return self._each(lambda points: points * factor - offset)
+
+    def __getitem__(self, index: Any) -> FaceLandmarks:
+        """Those of some of the pictures."""
+        return self._each(lambda points: points[index])
+
+    def _each(self, change: Any) -> FaceLandmarks:
+        return FaceLandmarks(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
+
+
+def _contour(path: Path, raw: dict[str, Any], name: str) -> Points:
+    """One contour out of a landmarks JSON, checked."""
+    if name not in raw:
+        refuse(path, f"the contour {name!r} is missing", HINT)
+    try:
+        with np.errstate(over="ignore"):
+            points = np.asarray(raw[name], np.float32)
+    except (ValueError, TypeError, OverflowError):
+        refuse(path, f"{name} is not a list of [x, y]", HINT)
+    wanted = (len(CONTOURS[name]), 2)
+    if points.shape != wanted:
+        refuse(path, f"{name} has the shape {list(points.shape)} instead of {list(wanted)}", HINT)
+    if not np.isfinite(points).all():
+        refuse(path, f"{name} has a point that is not a number", HINT)
+    return points

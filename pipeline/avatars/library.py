@@ -1,0 +1,86 @@
+"""The avatars of a configuration, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.avatars import faces
+from pipeline.avatars.avatar import Avatar
+from pipeline.avatars.cache import Cache
+from pipeline.avatars.faces import Faces, NoFace
+from pipeline.avatars.folder import changed, digest, entries, is_clip, media_file, read_picture, refuse
+from pipeline.avatars.landmarks import FaceLandmarks
+from pipeline.avatars.settings import AvatarSettings, Box
+from pipeline.avatars.video import Video
+from pipeline.config import Config
+from pipeline.errors import JobError
+
+BUILT_IN_FOLDER = Path(__file__).parents[1] / "assets"
+"""Avatars that come with lipdrop."""
+
+CACHE_FOLDER = "cache"
+"""Where in the spool it is kept what was found out about avatars."""
+
+
+class Avatars:
+    """The avatars of a configuration: folders in its avatar folder, and those that come with lipdrop."""
+
+    def __init__(self, config: Config) -> None:
+        self._folders = (config.path(config.avatars.folder), BUILT_IN_FOLDER)
+        self._limits = config.limits
+        self._cache = Cache(config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
+        self._read = lru_cache(maxsize=4)(self._read_folder)
+
+    def names(self) -> list[str]:
+        """The names that a job may use, right now. A folder that is missing or cannot be read has none."""
+        found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
+        return sorted(name for name in found if not name.startswith((".", "_")))
+
+    def load(self, name: str) -> Avatar:
+        """Read an avatar; a second time only when its folder has changed. Raises JobError."""
+        # os.path.isdir, since Path.is_dir raises on a folder that may not be looked into.
+        folder = next((parent / name for parent in self._folders if os.path.isdir(parent / name)), None)  # noqa: PTH112
+        if folder is None:
+            hint = "avatars: " + ", ".join(self.names())
+            raise JobError("avatar", f"there is no avatar {name[:100]!r}", field="avatar", hint=hint)
+        return self._read(folder, tuple(sorted((entry.name, changed(entry)) for entry in entries(folder))))
+
+    def _read_folder(self, folder: Path, stamp: object) -> Avatar:
+        file = media_file(folder)
+        settings = AvatarSettings.load(folder / "avatar.yaml", self._limits.frame_pixels)
+        own = folder / "landmarks.json"
+        landmarks = FaceLandmarks.load(own) if os.path.lexists(own) else None
+        if not is_clip(file):
+            return self._still(file, settings, landmarks)
+        if landmarks is not None:
+            refuse(own, "a video's landmarks are found by themselves", "remove the file")
+        return self._video(file, settings)
+
+    def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
+        picture = read_picture(file, self._limits.picture_pixels)
+        find = self._kept(file, settings.face_box, lambda: faces.find_in_picture(picture, settings.face_box))
+        return Avatar(picture, settings, find, landmarks)
+
+    def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
+        limits = self._limits
+        content = digest(file)
+        video = Video.open(
+            file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
+        )
+        return Avatar(video, settings, self._kept(file, settings.face_box, lambda: video.find_faces(settings.face_box)))
+
+    def _kept(
+        self, file: Path, face_box: Box | None, find: Callable[[], Faces | NoFace]
+    ) -> Callable[[], Faces | NoFace]:
+        """The same search, made once for equal files."""
+
+        def kept() -> Faces | NoFace:
+            asked = repr((faces.VERSION, face_box, self._limits.avatar_seconds))
+            name = f"{digest(file)}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
+            return faces.load(self._cache.file(name, lambda path: find().save(path)))
+
+        return kept

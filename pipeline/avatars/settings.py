@@ -1,0 +1,79 @@
+"""An avatar's own `avatar.yaml`."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pipeline.avatars.folder import read_text, refuse
+from pipeline.job import frame_size_problem
+from pipeline.nearest import nearest_hint
+
+Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
+
+HINT = "docs/avatars.md has the keys and their values"
+
+
+class AvatarSettings(BaseModel):
+    """An avatar's own `avatar.yaml`; every key is optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    face_box: Box | None = None
+    """x1, y1, x2, y2 of the face in the picture's pixels; None: found by itself."""
+    pads: tuple[Pad, Pad, Pad, Pad] = (0, 10, 0, 0)
+    """Pixels added to the box: top, bottom, left, right."""
+    size: str | None = None
+    """WIDTHxHEIGHT of its videos; bounded like a job's."""
+    blend: Literal["feather", "paste"] = "feather"
+    """How Wav2Lip's face is laid into the picture: with a soft border, or plainly."""
+    idle_motion: bool = True
+    """Whether a still picture blinks, sways and breathes."""
+    no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"
+    """What is shown where a video's face is not seen: its last frame with a face; the frame, the mouth drawn where
+    the face should be; the frame as it is; nothing, the job fails."""
+
+    @field_validator("face_box")
+    @classmethod
+    def _is_a_box(cls, box: Box | None) -> Box | None:
+        if box is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
+            raise ValueError("x1, y1, x2, y2 must be numbers with x1 below x2 and y1 below y2")
+        return box
+
+    @classmethod
+    def load(cls, file: Path, frame_pixels: int) -> AvatarSettings:
+        """Read the file if there is one; `frame_pixels` bounds its size. Raises JobError."""
+        if not os.path.lexists(file):
+            return cls()
+        try:
+            raw = yaml.safe_load(read_text(file))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            refuse(file, f"not YAML: {error}", HINT)
+        if raw is not None and not isinstance(raw, dict):
+            refuse(file, f"it must hold keys and values, not a {type(raw).__name__}", "like size: 720x720")
+        settings = _validated(file, raw or {})
+        problem = None if settings.size is None else frame_size_problem(settings.size, frame_pixels)
+        if problem is not None:
+            refuse(file, *problem)
+        return settings
+
+
+def _validated(file: Path, raw: dict[Any, Any]) -> AvatarSettings:
+    known = list(AvatarSettings.model_fields)
+    unknown = next((str(key) for key in raw if key not in known), None)
+    if unknown is not None:
+        refuse(file, f"unknown key {unknown[:100]!r}", nearest_hint(unknown[:100], known))
+    try:
+        return AvatarSettings.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        refuse(file, f"{key}: {first['msg']}", HINT)

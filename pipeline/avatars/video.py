@@ -1,0 +1,94 @@
+"""An avatar's video: checked, followed face by face, and kept as plain frames at each size that jobs ask for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.avatars.cache import Cache
+from pipeline.avatars.faces import Faces, NoFace, find_in_clip
+from pipeline.avatars.folder import too_many_pixels
+from pipeline.avatars.scenes import Clip, Indices
+from pipeline.avatars.settings import AvatarSettings, Box
+from pipeline.errors import JobError
+from pipeline.media import clips
+from pipeline.media.ffmpeg import unreadable
+
+LOOKED_AT_SIDE_MAX = 1280
+"""Faces are looked for in frames whose longer side is at most this."""
+
+SLACK_SECONDS = 1.0
+"""What a header may tell too little."""
+
+Cut = tuple[int, int, int, int]
+"""left, top, columns, rows: a part of a picture."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video file, its header checked."""
+
+    file: Path
+    digest: str
+    """Of its bytes."""
+    cache: Cache
+    sides: tuple[int, int]
+    """Columns and rows, upright."""
+    rate: Fraction
+    """Frames a second."""
+    seconds_max: int
+
+    @classmethod
+    def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> Video:
+        """Read the header. Raises JobError when it is no video, or one that is too large or too long."""
+        found = clips.probe(file, "avatar")
+        if found.width * found.height > pixels_max:
+            raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in all")
+        if found.seconds is not None and found.seconds > seconds_max + SLACK_SECONDS:
+            message = f"{file.name} is {found.seconds:.0f} s long, the limit is {seconds_max} s"
+            raise JobError("too_long", message, field="avatar", hint="a few seconds are enough: they are repeated")
+        return cls(file, digest, cache, (found.width, found.height), found.rate, seconds_max)
+
+    def find_faces(self, face_box: Box | None) -> Faces | NoFace:
+        """Follow the face through all frames. Raises JobError when they cannot be decoded."""
+        scale = min(1.0, LOOKED_AT_SIDE_MAX / max(self.sides))
+        size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
+        factor = (self.sides[0] / size[0], self.sides[1] / size[1])
+        box = None if face_box is None else tuple(side / part for side, part in zip(face_box, factor * 2, strict=True))
+        pictures = clips.rgb_frames(self.file, size, self.rate, seconds=self.seconds_max)
+        found = find_in_clip(pictures, box)  # type: ignore[arg-type]
+        return found.scaled(factor) if isinstance(found, Faces) else found
+
+    def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
+        """The frames, cut and scaled to `size`. Raises JobError."""
+        shape = hashlib.sha256(repr((cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
+        path = self.cache.file(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
+        frames = path.stat().st_size // (size[0] * size[1] * 3 // 2)
+        seen = faces.seen if isinstance(faces, Faces) else np.ones(frames, bool)
+        order = _held(seen) if settings.no_face == "hold" else np.arange(frames)
+        drawn = seen if settings.no_face == "passthrough" else np.ones(frames, bool)
+        return Clip(path, size, frames, self.rate, order, drawn)
+
+    def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
+        """The frames, one after the other."""
+        written = 0
+        with target.open("wb") as file:
+            for frame in self._frames(cut, size):
+                written += file.write(frame.data)
+        if not written:
+            raise unreadable("avatar", f"{self.file.name} holds no frame")
+
+    def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+        return clips.i420_frames(self.file, cut, size, self.rate, seconds=self.seconds_max)
+
+
+def _held(seen: NDArray[np.bool_]) -> Indices:
+    """For each frame the last one before it with a face; before the first of them, that one."""
+    last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
+    return np.where(last < 0, int(seen.argmax()), last).astype(np.intp)

@@ -1,0 +1,36 @@
+"""From an avatar's scene to the canvas that its frames are painted on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.avatars.avatar import FittedAvatar
+from pipeline.avatars.scenes import Clip, Still
+from pipeline.media.canvas import Canvas, StillCanvas, paint
+
+
+def make_canvas(avatar: FittedAvatar, fps: int, device: torch.device) -> Canvas:
+    """The canvas of one job at `fps`; regions are converted on `device`."""
+    if isinstance(avatar.scene, Clip):
+        return ClipCanvas(avatar.scene, fps, device)
+    assert isinstance(avatar.scene, Still)
+    return StillCanvas(avatar.scene.picture, device)
+
+
+class ClipCanvas:
+    """A video that frames are made of by painting one region anew."""
+
+    def __init__(self, clip: Clip, fps: int, device: torch.device) -> None:
+        self._clip = clip
+        self._fps = fps
+        self._device = device
+
+    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+        """See `Canvas`."""
+        indices = self._clip.shown(start_frame, start_frame + len(regions), self._fps)
+        frames = torch.from_numpy(np.stack([self._clip.read(int(index)) for index in indices]))
+        wanted = np.flatnonzero(self._clip.drawn[indices]).tolist()
+        paint([frames[n] for n in wanted], regions[wanted], corners[wanted], self._device)
+        return frames

@@ -1,0 +1,178 @@
+"""Where faces are in a picture, and the 468 points of a face's surface: MediaPipe's BlazeFace and face mesh.
+
+Bazarevsky et al. 2019 (full-range model), Kartynnik et al. 2019. The models are Apache-2.0 and were converted by
+`training/face_models.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+FOLDER = Path(__file__).parent
+SIDE = 192
+"""Both models see squares of so many pixels."""
+STRIDE = 4
+"""The detector has one anchor in each 4 x 4 pixels."""
+FACE_SCORE = 0.5
+OVERLAP_MAX = 0.3
+"""Detections that share more than this part of their union are one face."""
+CROP = 1.5
+"""The mesh sees this many times the box of the face."""
+PASSES = 2
+"""The mesh is better in a crop that was taken about the points of a first one."""
+MESH_POINTS = 468
+LEFT_EYE_OUTER, RIGHT_EYE_OUTER = 33, 263
+"""Mesh points on the picture's left and right."""
+
+Picture = NDArray[np.uint8]
+"""[height, width, 3], RGB."""
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One face that was seen, in the picture's pixels."""
+
+    box: Floats
+    """[4]: x1, y1, x2, y2."""
+    eyes: Floats
+    """[2, 2]: the middle of the eye on the picture's left, and on its right."""
+    score: float
+    """0..1."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The surface of one face."""
+
+    points: Floats
+    """[468, 3]: x, y in the picture's pixels, z in the same unit, towards the viewer negative."""
+    presence: float
+    """0..1: how sure it is that there is a face."""
+
+
+class FaceFinder:
+    """Both models, loaded when first needed, on one thread each."""
+
+    def detect(self, picture: Picture) -> list[Detection]:
+        """All faces of a picture, the largest first."""
+        square, scale = _letterboxed(picture)
+        values, logits = self._run(self._detector, square / np.float32(127.5) - 1)
+        scores = 1 / (1 + np.exp(-logits.reshape(-1).astype(np.float64)))
+        cells = np.flatnonzero(scores >= FACE_SCORE)
+        per_row = SIDE // STRIDE
+        anchors = (np.stack([cells % per_row, cells // per_row], 1) + 0.5) * STRIDE
+        numbers = values[0, cells].reshape(-1, 8, 2) / scale
+        found = [
+            _detection(number, anchor / scale, float(score))
+            for number, anchor, score in zip(numbers, anchors, scores[cells], strict=True)
+        ]
+        return _distinct(found)
+
+    def mesh(self, picture: Picture, face: Detection) -> Mesh:
+        """The surface of a face that was detected."""
+        return self._refined(picture, _crop(face.box, face.eyes), PASSES)
+
+    def follow(self, picture: Picture, before: Mesh) -> Mesh:
+        """The surface of a face in the picture after the one in which it was `before`."""
+        return self._refined(picture, _crop_about(before.points), 1)
+
+    def _refined(self, picture: Picture, crop: Floats, passes: int) -> Mesh:
+        for _ in range(passes):
+            mesh = self._mesh_in(picture, crop)
+            crop = _crop_about(mesh.points)
+        return mesh
+
+    def _mesh_in(self, picture: Picture, crop: Floats) -> Mesh:
+        """The mesh in a crop: an affine map [2, 3] from the model's square to the picture."""
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        square = cv2.warpAffine(picture, crop, (SIDE, SIDE), flags=flags)
+        values, logit = self._run(self._surface, square / np.float32(255))
+        points = values.reshape(MESH_POINTS, 3)
+        scale = float(np.hypot(crop[0, 0], crop[1, 0]))
+        flat = points[:, :2] @ crop[:, :2].T + crop[:, 2]
+        presence = 1 / (1 + np.exp(-float(logit.reshape(-1)[0])))
+        return Mesh(np.column_stack([flat, points[:, 2] * scale]).astype(np.float32), presence)
+
+    @staticmethod
+    def _run(session: onnxruntime.InferenceSession, square: NDArray[Any]) -> list[Floats]:
+        outputs: list[Floats] = session.run(None, {session.get_inputs()[0].name: square[None].astype(np.float32)})
+        return outputs
+
+    @cached_property
+    def _detector(self) -> onnxruntime.InferenceSession:
+        return _session("detector.onnx")
+
+    @cached_property
+    def _surface(self) -> onnxruntime.InferenceSession:
+        return _session("mesh.onnx")
+
+
+def _session(file: str) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(FOLDER / file), options, providers=["CPUExecutionProvider"])
+
+
+def _letterboxed(picture: Picture) -> tuple[Picture, float]:
+    """The picture in the upper left corner of the model's square, and how much smaller it is there."""
+    rows, columns = picture.shape[:2]
+    scale = SIDE / max(rows, columns)
+    size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
+    square = np.zeros((SIDE, SIDE, 3), np.uint8)
+    square[: size[1], : size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return square, scale
+
+
+def _detection(numbers: NDArray[np.float64], anchor: NDArray[np.float64], score: float) -> Detection:
+    """`numbers` [8, 2]: middle (from the anchor), size, then six points (from the anchor), two of them the eyes."""
+    middle, size = numbers[0] + anchor, numbers[1]
+    box = np.concatenate([middle - size / 2, middle + size / 2]).astype(np.float32)
+    return Detection(box, (numbers[2:4] + anchor).astype(np.float32), score)
+
+
+def _distinct(found: list[Detection]) -> list[Detection]:
+    """The surest detection of each face, the largest first."""
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda one: -one.score):
+        if all(_overlap(detection.box, other.box) <= OVERLAP_MAX for other in kept):
+            kept.append(detection)
+    return sorted(kept, key=lambda one: -_area(one.box))
+
+
+def _overlap(one: Floats, other: Floats) -> float:
+    """Intersection over union."""
+    shared = _area(np.concatenate([np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])]))
+    return shared / (_area(one) + _area(other) - shared)
+
+
+def _area(box: Floats) -> float:
+    return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0))
+
+
+def _crop_about(points: Floats) -> Floats:
+    box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
+    return _crop(box, points[[LEFT_EYE_OUTER, RIGHT_EYE_OUTER], :2])
+
+
+def _crop(box: Floats, eyes: Floats) -> Floats:
+    """The affine map [2, 3] from the model's square to a square about the box, upright by the line of the eyes."""
+    across = eyes[1] - eyes[0]
+    right = across / max(float(np.hypot(*across)), 1e-6)
+    side = CROP * float(max(box[2] - box[0], box[3] - box[1]))
+    axes = np.array([[right[0], -right[1]], [right[1], right[0]]]) * side / SIDE
+    middle = (box[:2] + box[2:]) / 2
+    return np.column_stack([axes, middle - axes @ np.full(2, SIDE / 2)]).astype(np.float32)
