@@ -101,7 +101,7 @@ class FaceFinder:
         points = values.reshape(MESH_POINTS, 3)
         scale = float(np.hypot(crop[0, 0], crop[1, 0]))
         flat = points[:, :2] @ crop[:, :2].T + crop[:, 2]
-        presence = 1 / (1 + np.exp(-float(logit.reshape(-1)[0])))
+        presence = float(1 / (1 + np.exp(-float(logit.reshape(-1)[0]))))
         return Mesh(np.column_stack([flat, points[:, 2] * scale]).astype(np.float32), presence)
 
     @staticmethod
