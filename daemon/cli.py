@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from daemon import avatars as avatar_commands
 from daemon import logs, submission
 from daemon.spool import ERROR, JOB_SUFFIX, Spool, SpoolOwned
 from daemon.status import live_view, overview
@@ -124,7 +125,7 @@ def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> N
 
 
 def _checked_drafts(place: Place, files: tuple[str, ...]) -> Iterator[Draft]:
-    avatars = Avatars(place.config).names()
+    names = Avatars(place.config).names()
     for file in files:
         try:
             data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
@@ -132,7 +133,7 @@ def _checked_drafts(place: Place, files: tuple[str, ...]) -> Iterator[Draft]:
             raise click.UsageError(f"cannot read {file}: {error.strerror}") from error
         with submission.located(file):
             for draft in submission.drafts(file, data):
-                audio = parse_job(draft.data, place.config, avatars).audio
+                audio = parse_job(draft.data, place.config, names).audio
                 if audio is not None:
                     place.spool.find_recording(audio)
                 yield draft
@@ -203,6 +204,48 @@ def voices(place: Place, language: str | None) -> None:
 
     for voice in Voices(place.config.tts, place.config.base).available(language or place.config.language):
         click.echo(voice)
+
+
+@cli.group()
+def avatars() -> None:
+    """List, check and add avatars: pictures and videos of one face."""
+
+
+@avatars.command("list")
+@placed
+def list_avatars(place: Place) -> None:
+    """List the avatars that a job may name."""
+    for name in Avatars(place.config).names():
+        try:
+            told = avatar_commands.described(place.config, name)
+        except JobError as error:
+            told = f"unusable: {error.message}"
+        click.echo(f"{name}\t{told}")
+
+
+@avatars.command()
+@click.argument("names", nargs=-1)
+@placed
+def check(place: Place, names: tuple[str, ...]) -> None:
+    """Look for the face of the avatars NAMES, or of all, as a job would; exit with 65 if one cannot speak."""
+    code = 0
+    for name in names or Avatars(place.config).names():
+        try:
+            click.echo(f"{name}\t{avatar_commands.check(place.config, name)}")
+        except JobError as error:
+            click.echo(f"{name}: {error.code}: {error.message}{_hint(error.hint)}", err=True)
+            code = EXIT_BAD_JOB
+    sys.exit(code)
+
+
+@avatars.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="The avatar's name; default: the file's.")
+@placed
+def add(place: Place, file: Path, name: str | None) -> None:
+    """Add the picture or video FILE to the avatars, if its face can speak."""
+    name = name or file.stem
+    click.echo(f"{name}\t{avatar_commands.add(place.config, file, name)}")
 
 
 @cli.command()

@@ -29,10 +29,11 @@ CACHE_FOLDER = "cache"
 class Avatars:
     """The avatars of a configuration: folders in its avatar folder, and those that come with lipdrop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, cache: Path | None = None) -> None:
+        """`cache`: where to keep what is found, if not in the spool."""
         self._folders = (config.path(config.avatars.folder), BUILT_IN_FOLDER)
         self._limits = config.limits
-        self._cache = Cache(config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
+        self._cache = Cache(cache or config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
         self._read = lru_cache(maxsize=4)(self._read_folder)
 
     def names(self) -> list[str]:

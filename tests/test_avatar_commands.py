@@ -1,0 +1,69 @@
+"""The `avatars` commands, as a user runs them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.avatars import Avatars
+from pipeline.config import load_config
+
+PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a configuration."""
+    (tmp_path / "config.yaml").write_text("avatars: {folder: mine}\n")
+    return tmp_path
+
+
+def avatars(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "daemon", "avatars", *arguments, "--config", str(place / "config.yaml")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
+    added = avatars(place, "add", str(PORTRAIT), "--name", "eileen")
+    assert (added.returncode, added.stderr) == (0, "")
+    assert added.stdout == "eileen\tpicture of 512x512, frames of 512x512, mouth 48 pixels wide\n"
+    assert [path.name for path in (place / "mine").rglob("*")] == ["eileen", "eileen.png"]
+    listed = avatars(place, "list").stdout.splitlines()
+    assert listed[0] == "eileen\tpicture of 512x512"
+    assert "presenter\tpicture of 1080x1080" in listed
+    assert avatars(place, "check", "eileen").stdout == added.stdout
+    assert Avatars(load_config(place / "config.yaml")).load("eileen").fitted(None).require_landmarks()
+    assert not (place / "cache").exists() or not list((place / "cache").glob("*.part"))
+
+
+def test_what_cannot_speak_is_not_added(place: Path) -> None:
+    flat = place / "flat.png"
+    cv2.imwrite(str(flat), np.full((300, 300, 3), 127, np.uint8))
+    refused = avatars(place, "add", str(flat))
+    assert refused.returncode == 65
+    assert refused.stderr.startswith("lipdrop: no_face: no face was found")
+    assert list((place / "mine").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["presenter", "../x", ".hidden", "a b"])
+def test_a_name_must_be_free_and_plain(place: Path, name: str) -> None:
+    refused = avatars(place, "add", str(PORTRAIT), "--name", name)
+    assert refused.returncode == 65
+    assert not (place / "mine" / name).exists()
+
+
+def test_a_check_tells_of_each_bad_avatar(place: Path) -> None:
+    for name, content in (("broken", b"no picture"), ("empty", b"")):
+        (place / "mine" / name).mkdir(parents=True)
+        (place / "mine" / name / "a.png").write_bytes(content)
+    shutil.copytree(Path(__file__).parents[1] / "pipeline" / "assets" / "presenter", place / "mine" / "copy")
+    checked = avatars(place, "check")
+    assert checked.returncode == 65
+    assert [line.split(":")[:2] for line in checked.stderr.splitlines()] == [["broken", " media"], ["empty", " media"]]
+    assert "copy\tpicture of 1080x1080, frames of 720x720" in checked.stdout
