@@ -63,8 +63,8 @@ def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
     open_frames = middle(_is_open) & (truth[:, Mouth.CLOSURE] < 0.1)
     return Scores(
         closures=float(np.mean(met(track, phonemes, fps))),
-        rounded=float(wide[middle(_is_rounded)].mean()),
-        spread=float(wide[middle(_is_spread)].mean()),
+        rounded=float(wide[middle(is_rounded)].mean()),
+        spread=float(wide[middle(is_spread)].mean()),
         correlation=correlation(open_by, opening(truth)),
         lag_frames=lag(open_by, opening(truth)),
         still_pauses=float(np.mean(still(track, phonemes, fps))),
@@ -95,16 +95,21 @@ def met(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> list[bool]:
 
 def still(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> NDArray[np.bool_]:
     """For each frame inside a pause whether the mouth is closed and does not move."""
-    times = frame_times(len(track), fps)
-    inside = np.zeros(len(track), bool)
+    open_by = opening(track)
+    moved = np.abs(np.diff(open_by, prepend=open_by[:1]))
+    calm = (track[:, Mouth.CLOSURE] >= CLOSED) & (open_by < STILL) & (moved < STILL)
+    return np.asarray(calm[pauses(phonemes, len(track), fps)])
+
+
+def pauses(phonemes: Sequence[Phoneme], frames: int, fps: int) -> NDArray[np.bool_]:
+    """For each frame whether it is inside a pause, the pause's edges left out."""
+    times = frame_times(frames, fps)
+    inside = np.zeros(frames, bool)
     for before, after in pairwise(phonemes):
         if after.start_seconds - before.end_seconds >= PAUSE_SECONDS:
             first, last = before.end_seconds + PAUSE_EDGES_SECONDS[0], after.start_seconds - PAUSE_EDGES_SECONDS[1]
             inside |= (times >= first) & (times <= last)
-    open_by = opening(track)
-    moved = np.abs(np.diff(open_by, prepend=open_by[:1]))
-    calm = (track[:, Mouth.CLOSURE] >= CLOSED) & (open_by < STILL) & (moved < STILL)
-    return np.asarray(calm[inside])
+    return inside
 
 
 def middles(phonemes: Sequence[Phoneme], frames: int, fps: int) -> Callable[[Callable[[str], bool]], NDArray[np.bool_]]:
@@ -154,12 +159,14 @@ def _is_open(symbol: str) -> bool:
     return vowel is not None and vowel[0] >= 0.65
 
 
-def _is_rounded(symbol: str) -> bool:
+def is_rounded(symbol: str) -> bool:
+    """Whether a phoneme is a vowel with clearly rounded lips."""
     vowel = _vowel(symbol)
     return vowel is not None and vowel[2] and vowel[0] <= 0.45
 
 
-def _is_spread(symbol: str) -> bool:
+def is_spread(symbol: str) -> bool:
+    """Whether a phoneme is a vowel with clearly spread lips."""
     vowel = _vowel(symbol)
     return vowel is not None and not vowel[2] and vowel[0] <= 0.45 and vowel[1] <= 0.25
 

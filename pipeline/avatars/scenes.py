@@ -103,13 +103,15 @@ class Clip:
         return np.stack(cut)
 
     def _cut(self, index: int, corner: NDArray[np.intp], size: tuple[int, int]) -> NDArray[np.uint8]:
-        frame, (width, height), (x, y) = self.read(index), size, corner
-        luma, blue, red = planes(frame)
-        colour = [
-            plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2].repeat(2, 0).repeat(2, 1)
-            for plane in (blue, red)
-        ]
-        return _rgb(luma[y : y + height, x : x + width], *colour)
+        (width, height), (x, y) = size, corner
+        luma, *colours = planes(self.read(index))
+        halves = (plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in colours)
+        return _rgb(luma[y : y + height, x : x + width], *halves)
+
+
+def rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A whole I420 frame [height * 3 / 2, width] as RGB [height, width, 3]."""
+    return _rgb(*planes(frame))
 
 
 def planes(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
@@ -123,8 +125,8 @@ def planes(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint
 
 
 def _rgb(luma: NDArray[np.uint8], blue: NDArray[np.uint8], red: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """BT.709, limited range, to RGB [h, w, 3]."""
+    """Y [h, w], U and V [h / 2, w / 2], BT.709 in limited range, to RGB [h, w, 3]."""
     y = (luma.astype(np.float32) - 16) * np.float32(255 / 219)
-    u, v = (plane.astype(np.float32) - 128 for plane in (blue, red))
-    rgb = np.stack([y + 1.79274 * v, y - 0.21325 * u - 0.53291 * v, y + 2.11240 * u], -1)
-    return np.asarray(np.clip(np.rint(rgb), 0, 255), np.uint8)
+    u, v = (plane.repeat(2, 0).repeat(2, 1).astype(np.float32) - 128 for plane in (blue, red))
+    colours = np.stack([y + 1.79274 * v, y - 0.21325 * u - 0.53291 * v, y + 2.11240 * u], -1)
+    return np.asarray(np.clip(np.rint(colours), 0, 255), np.uint8)
