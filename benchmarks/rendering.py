@@ -1,0 +1,72 @@
+"""Measure how fast the built-in engine renders, before encoding: `python -m benchmarks.rendering`.
+
+As many processes as there are cores, one thread and one core each, as the lip-sync workers are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pipeline.avatars import Avatars
+from pipeline.config import Config
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.builtin import BuiltinEngine
+from pipeline.mel import COLUMNS_PER_SECOND
+from training.dataset import held_out_clip
+
+FPS = 25
+WARM_UP_FRAMES = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process renders."""
+
+    avatar: str
+    idle_motion: bool
+    size: tuple[int, int]
+    core: int
+
+
+def frames_per_second(task: Task) -> float:
+    """Render some 30 s of speech on one core."""
+    os.sched_setaffinity(0, {task.core})
+    torch.set_num_threads(1)
+    clip = held_out_clip("en", "heart")
+    frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
+    avatar = Avatars(Config()).load(task.avatar)
+    settings = avatar.settings.model_copy(update={"idle_motion": task.idle_motion})
+    fitted = replace(avatar, settings=settings).fitted(task.size)
+    engine = BuiltinEngine(torch.device("cpu"))
+    renderer = engine.renderer(fitted, SpeechFeatures(clip.mel, frames, FPS, clip.phonemes))
+    list(renderer.render(0, WARM_UP_FRAMES))
+    start = time.perf_counter()
+    count = sum(len(batch) for batch in renderer.render(0, frames))
+    return count / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side", type=int, default=720)
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    print(f"| avatar | idle motion | frames a second on {len(cores)} cores at {options.side}x{options.side} |")
+    print("| --- | --- | ---: |")
+    with multiprocessing.get_context("spawn").Pool(len(cores)) as pool:
+        for avatar in Avatars(Config()).names():
+            for idle_motion in (False, True):
+                tasks = [Task(avatar, idle_motion, (options.side, options.side), core) for core in cores]
+                rates = pool.map(frames_per_second, tasks, chunksize=1)
+                print(f"| {avatar} | {'on' if idle_motion else 'off'} | {np.sum(rates):.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
