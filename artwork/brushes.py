@@ -18,7 +18,7 @@ Shape = NDArray[np.float64]
 MULTIPLY = skia.BlendMode.kMultiply
 SCREEN = skia.BlendMode.kScreen
 SOFT_LIGHT = skia.BlendMode.kSoftLight
-_NORMAL = skia.BlendMode.kSrcOver
+NORMAL = skia.BlendMode.kSrcOver
 
 _STEPS = 14
 """Points between two knots of a spline."""
@@ -131,7 +131,7 @@ def fill(
     shape: Shape,
     colour: int | skia.Shader,
     blur: float = 0.0,
-    mode: skia.BlendMode = _NORMAL,
+    mode: skia.BlendMode = NORMAL,
 ) -> None:
     """Fill a shape; `blur` is the softness of its edge in pixels (one sigma)."""
     canvas.drawPath(_path(shape), _paint(colour, blur, mode))
@@ -139,7 +139,7 @@ def fill(
 
 def stroke(canvas: skia.Canvas, line: Shape, width: float, colour: int | skia.Shader, blur: float = 0.0) -> None:
     """Draw along an open line."""
-    paint = _paint(colour, blur, _NORMAL)
+    paint = _paint(colour, blur, NORMAL)
     paint.setStyle(skia.Paint.kStroke_Style)
     paint.setStrokeWidth(width)
     paint.setStrokeCap(skia.Paint.kRound_Cap)
