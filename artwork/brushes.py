@@ -98,11 +98,10 @@ def mixed(colour: str, other: str, share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in pairs)
 
 
-def linear(start: tuple[float, float], end: tuple[float, float], *colours: str) -> skia.Shader:
-    """A gradient along a line, its colours at equal distances."""
-    return skia.GradientShader.MakeLinear(
-        [skia.Point(*start), skia.Point(*end)], [ink(colour) for colour in colours], None
-    )
+def linear(start: tuple[float, float], end: tuple[float, float], *colours: str | int) -> skia.Shader:
+    """A gradient along a line, its colours ("#RRGGBB", or made by `ink`) at equal distances."""
+    inks = [ink(colour) if isinstance(colour, str) else colour for colour in colours]
+    return skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], inks, None)
 
 
 def radial(centre: tuple[float, float], radius: float, colours: Sequence[int], stops: Sequence[float]) -> skia.Shader:

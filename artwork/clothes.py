@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import skia
 
 from artwork.brushes import Shape, clipped, ellipse, fill, ink, linear, mixed, moved, ribbon_at, spline, stroke
 from artwork.geometry import RIGHT, SIDES, Knots, at_side
-from artwork.touches import Touch, lay
+from artwork.touches import Touches, lay
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Jacket:
     """The seam between collar and lapel, from the outside."""
     roll: Knots
     """The soft fold along which the lapel turns over."""
-    folds: Sequence[Touch]
+    folds: Touches
     """Of sleeves and chest."""
 
     def shoulder_line(self) -> Shape:
@@ -71,7 +70,7 @@ def _draw_half(canvas: skia.Canvas, side: int, jacket: Jacket) -> None:
 def _draw_lapel(canvas: skia.Canvas, side: int, jacket: Jacket) -> None:
     """Collar and lapel, with the notch between them."""
     cloth = jacket.cloth
-    inner = spline(at_side(side, [*jacket.opening[::-1], jacket.collar[0]]))
+    inner = spline(at_side(side, [*jacket.opening[:0:-1], jacket.collar[0]]))
     edges = [spline(at_side(side, edge)) for edge in (jacket.collar, jacket.lapel)]
     lapel = np.vstack([*edges, inner])
     fill(canvas, moved(lapel, 6 * side, 6), ink(cloth.deep, 0.75), blur=7)

@@ -42,6 +42,8 @@ class Eyes:
     fibres: tuple[str, str]
     """Light and dark ones of the iris."""
     lash: str
+    lashes: int
+    """How many stand out from the upper lid."""
     lash_length: float
     """Of the longest lashes, in pixels."""
     lid_line: tuple[float, ...]
@@ -76,7 +78,7 @@ def draw_eyes(canvas: skia.Canvas, face: Geometry, eyes: Eyes, skin: Skin, dice:
             _draw_eyeball(canvas, side, contour, eyes, dice)
             fill(canvas, ribbon(upper, (8, 15, 17, 15, 6)), ink("#4A2A22", 0.50), 4.5, MULTIPLY)
         _draw_lids(canvas, upper, lower, eyes, skin)
-        _draw_lashes(canvas, side, upper, lower, eyes, dice)
+        _draw_lashes(canvas, side, upper, eyes, dice)
 
 
 def _draw_eyeball(canvas: skia.Canvas, side: int, contour: Shape, eyes: Eyes, dice: np.random.Generator) -> None:
@@ -103,18 +105,27 @@ def _draw_iris(canvas: skia.Canvas, centre: tuple[float, float], eyes: Eyes, dic
             ends = [(x + r * np.cos(angle), y + r * np.sin(angle)) for r in (radius * 0.42, radius * 0.88)]
             light, dark = eyes.fibres
             stroke(canvas, np.array(ends), 0.7, ink(light if dice.uniform() < 0.6 else dark, 0.20), 0.4)
-        fill(canvas, ellipse(x + radius * 0.15, y + radius * 0.5, radius * 0.62, radius * 0.34), ink(outer, 0.8), 4, SCREEN)
+        fill(
+            canvas,
+            ellipse(x + radius * 0.15, y + radius * 0.5, radius * 0.62, radius * 0.34),
+            ink(outer, 0.8),
+            4,
+            SCREEN,
+        )
         fill(canvas, ellipse(x, y - radius, radius * 1.15, radius * 0.7), ink("#160B08", 0.55), 5)
     fill(canvas, ellipse(x, y, radius * 0.42, radius * 0.42), ink("#0D0706"), blur=1.0)
     glint = radius * 0.2
     fill(canvas, ellipse(x - radius * 0.33, y - radius * 0.32, glint, glint * 1.1, -20), ink("#FFFFFF", 0.94), blur=0.7)
-    fill(canvas, ellipse(x + radius * 0.36, y + radius * 0.38, glint * 0.6, glint * 0.45), ink("#FFFFFF", 0.35), blur=1.2)
+    fill(
+        canvas, ellipse(x + radius * 0.36, y + radius * 0.38, glint * 0.6, glint * 0.45), ink("#FFFFFF", 0.35), blur=1.2
+    )
 
 
 def _draw_lids(canvas: skia.Canvas, upper: Shape, lower: Shape, eyes: Eyes, skin: Skin) -> None:
     """The lower lid's wet rim and its fold, the upper lid's light and its crease."""
     fill(canvas, ribbon(moved(lower, 0, 1.0), (1, 2.0, 2.4, 2.0, 1)), ink(mixed(skin.light, "#E8A898", 0.4), 0.9), 0.8)
     fill(canvas, ribbon(moved(lower, 0, 2.8), (0.5, 1.4, 1.8, 2.2, 1.5)), ink(skin.deep, 0.38), 1.4)
+    fill(canvas, ribbon(moved(lower, 0, 2.2), (0.2, 0.4, 0.8, 1.4, 1.6)), ink(eyes.lash, 0.30), 0.9)
     rise = np.interp(np.linspace(0, 1, 60), np.linspace(0, 1, len(eyes.crease)), eyes.crease)
     crease = upper - rise[:, None] * [0, 1]
     fill(canvas, ribbon((upper + crease)[8:50] / 2, (1, 5, 6, 4, 1)), ink(skin.light, 0.40), 2.5)
@@ -122,19 +133,17 @@ def _draw_lids(canvas: skia.Canvas, upper: Shape, lower: Shape, eyes: Eyes, skin
     fill(canvas, ribbon(crease, (0.4, 2.2, 2.4, 2.0, 0.4)), ink(skin.deep, eyes.crease_alpha), 1.2)
 
 
-def _draw_lashes(
-    canvas: skia.Canvas, side: int, upper: Shape, lower: Shape, eyes: Eyes, dice: np.random.Generator
-) -> None:
-    """The upper lid's edge, dark with lashes, those that stand out from it, and a hint of the lower ones."""
-    edge = np.vstack([[moved(upper[0], side * eyes.lash_length * 0.7, -eyes.lash_length * 0.35)], upper])
-    fill(canvas, ribbon(edge, eyes.lid_line), ink(eyes.lash, 0.92), 0.8)
-    for place in np.linspace(0.0, 0.6, 22) + dice.normal(0, 0.012, 22):
+def _draw_lashes(canvas: skia.Canvas, side: int, upper: Shape, eyes: Eyes, dice: np.random.Generator) -> None:
+    """The upper lid's edge, dark with lashes, and those that stand out from it."""
+    tail = moved(upper[0], side * eyes.lash_length * 0.7, -eyes.lash_length * 0.35)
+    fill(canvas, ribbon(np.vstack([tail[None], upper]), eyes.lid_line), ink(eyes.lash, 0.92), 0.8)
+    for place in np.linspace(0.0, 0.6, eyes.lashes) + dice.normal(0, 0.012, eyes.lashes):
         root = upper[int(np.clip(place, 0, 1) * 59)]
-        reach = eyes.lash_length * float(dice.uniform(0.6, 1.0))
-        along = reach * np.array([side * np.interp(place, [0, 0.3, 0.6], [1.0, 0.5, 0.1]), -np.interp(place, [0, 0.3, 0.6], [0.5, 0.75, 0.6])])
+        outwards = side * np.interp(place, [0, 0.3, 0.6], [1.0, 0.5, 0.1])
+        upwards = np.interp(place, [0, 0.3, 0.6], [0.5, 0.75, 0.6])
+        along = eyes.lash_length * float(dice.uniform(0.6, 1.0)) * np.array([outwards, -upwards])
         knots = np.array([root, root + along * [0.65, 0.35], root + along])
         fill(canvas, ribbon_at(knots, (2.0, 1.2, 0.2)), ink(eyes.lash, 0.6), 0.5)
-    fill(canvas, ribbon(moved(lower, 0, 2.2), (0.2, 0.4, 0.8, 1.4, 1.6)), ink(eyes.lash, 0.30), 0.9)
 
 
 def draw_brows(canvas: skia.Canvas, brows: Brows, dice: np.random.Generator) -> None:
@@ -146,14 +155,12 @@ def draw_brows(canvas: skia.Canvas, brows: Brows, dice: np.random.Generator) -> 
             _draw_brow_hair(canvas, side, spine, brows, dice)
 
 
-def _draw_brow_hair(
-    canvas: skia.Canvas, side: int, spine: Shape, brows: Brows, dice: np.random.Generator
-) -> None:
+def _draw_brow_hair(canvas: skia.Canvas, side: int, spine: Shape, brows: Brows, dice: np.random.Generator) -> None:
     place = float(dice.uniform(0.0, 0.97))
     thick = float(np.interp(place, np.linspace(0, 1, len(brows.widths)), brows.widths))
     root = moved(spine[int(place * 59)], 0, thick * dice.uniform(-0.42, 0.46))
     degrees = np.interp(place, np.linspace(0, 1, len(brows.lean)), brows.lean) + dice.normal(0, 7)
-    length = thick * np.interp(place, [0, 0.3, 1], [0.7, 0.95, 1.6])
+    length = thick * np.interp(place, [0, 0.3, 1], [0.6, 0.8, 1.5])
     along = length * np.array([side * np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
     knots = np.array([root, moved(root + along * 0.55, 0, -0.6), root + along])
     colour = mixed(brows.colours[1], brows.colours[2], float(dice.uniform(0, 1)))

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import skia
 
-from artwork.brushes import Shape, clipped, ellipse, fill, ink, linear, moved, resampled, ribbon, ribbon_at, soft_layer, spline, stroke
+from artwork.brushes import (
+    Shape,
+    clipped,
+    ellipse,
+    fill,
+    ink,
+    linear,
+    moved,
+    resampled,
+    ribbon,
+    ribbon_at,
+    soft_layer,
+    spline,
+    stroke,
+)
 from artwork.eyes import Brows, Eyes, draw_brows, draw_eyes
 from artwork.geometry import LEFT, SIDES, Geometry
 from artwork.skin import Skin, draw_head
-from artwork.touches import Touch, lay
+from artwork.touches import Touches, lay
 
 
 @dataclass(frozen=True)
@@ -37,9 +50,9 @@ class Features:
     eyes: Eyes
     brows: Brows
     lips: Lips
-    modelling: Sequence[Touch]
+    modelling: Touches
     """Light and shade of forehead, sockets, cheeks, nose and chin."""
-    hair_shadow: Sequence[Touch]
+    hair_shadow: Touches
     """What the hair throws on the face."""
 
 
@@ -104,5 +117,5 @@ def _draw_philtrum(canvas: skia.Canvas, face: Geometry, lips: Lips, skin: Skin) 
     fill(canvas, ribbon_at([(x, top), (x, bow - 11)], (8, 10)), ink(skin.shade, 0.22), 4)
     for side in SIDES:
         edge = [(x + side * 8, top + 1), (x + side * 12, bow - 8)]
-        fill(canvas, ribbon_at(edge, (3, 5)), ink(skin.glow, 0.40), 3)
+        fill(canvas, ribbon_at(edge, (3, 5)), ink(skin.glow, 0.15 + 0.25 * lips.gloss), 3)
     stroke(canvas, moved(spline(face.lips_outer[2:9]), 0, -3.5), 3, ink(skin.glow, 0.45 * lips.gloss), 2.2)

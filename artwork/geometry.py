@@ -47,7 +47,7 @@ class Geometry:
 
     @classmethod
     def mirrored(
-        cls, jaw: Knots, skull: Knots, eye: Knots, nose: Knots, upper_lip: Knots, lip_line: Knots, lower_lip: Knots
+        cls, *, jaw: Knots, skull: Knots, eye: Knots, nose: Knots, upper_lip: Knots, lip_line: Knots, lower_lip: Knots
     ) -> Geometry:
         """A face of like halves; only the lips are given whole, as (x from the middle line, y).
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import skia
 
 from artwork.brushes import MULTIPLY, Shape, clipped, fill, ink, linear, mixed, moved, ribbon_at, spline
 from artwork.geometry import LEFT, RIGHT, Geometry, Knots, at_side
 from artwork.skin import Skin
-from artwork.touches import Touch, lay
+from artwork.touches import Touches, lay
 
 
 def neck_outline(half_neck: Knots) -> Shape:
@@ -18,7 +16,7 @@ def neck_outline(half_neck: Knots) -> Shape:
     return np.vstack([spline(at_side(LEFT, half_neck)), spline(at_side(RIGHT, half_neck))[::-1]])
 
 
-def draw_neck(canvas: skia.Canvas, face: Geometry, half_neck: Knots, skin: Skin, modelling: Sequence[Touch]) -> None:
+def draw_neck(canvas: skia.Canvas, face: Geometry, half_neck: Knots, skin: Skin, modelling: Touches) -> None:
     """Neck and chest; a chin that moves down only covers its own shadow."""
     outline = neck_outline(half_neck)
     light, dark = mixed(skin.base, skin.turned, 0.3), mixed(skin.turned, skin.shade, 0.15)

@@ -34,4 +34,4 @@ def draw_head(canvas: skia.Canvas, face: Geometry, skin: Skin) -> None:
     left, right = face.half_jaw(LEFT), face.half_jaw(RIGHT)
     fill(canvas, ribbon(moved(right, 2, 6), (30, 60, 90, 110)), ink(skin.shade, 0.40), 24)
     fill(canvas, ribbon(moved(left, -2, 8), (90, 70, 50, 30)), ink(skin.shade, 0.30), 18)
-    fill(canvas, ribbon(moved(right[14:56], -3, -2), (1, 6, 7, 6, 1)), ink(skin.bounce, 0.42), 4)
+    fill(canvas, ribbon(moved(right[14:56], -3, -2), (1, 6, 7, 6, 1)), ink(skin.bounce, 0.36), 4)

@@ -53,6 +53,12 @@ class HairSheet:
         """One strand, [GUIDE_POINTS, 2]."""
         return np.asarray(self.strands(np.full((1, GUIDE_POINTS), across))[0])
 
+    def outline(self, first: float, last: float) -> Shape:
+        """What the strands between two places of the sheet cover, without the first of their roots."""
+        across = np.linspace(first, last, 40)[:, None] * np.ones(GUIDE_POINTS)
+        lines = self.strands(across)[:, 2:]
+        return np.vstack([lines[0], lines[1:, -1], lines[-1, ::-1], lines[::-1, 0]])
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -81,7 +87,7 @@ class Lock:
         along = np.linspace(0, 1, GUIDE_POINTS)[None, :]
         gathered = np.interp(along / self.length, [0, 0.6, 0.85, 0.94, 1], [1.0, 1.0, 1.05, 0.8, 0.04])
         if self.start:
-            gathered *= np.interp(along, [self.start, self.start + 0.25], [0.04, 1.0])
+            gathered *= np.interp(along, [self.start, self.start + 0.15], [0.15, 1.0])
         lines = self.sheet.strands(self.centre + 0.5 * self.width * within[:, None] * gathered)
         swing = np.interp(along, [0, 0.32, 0.6, 1], [0, 0, 1, 1.3])
         lines[..., 0] += self.wave * swing * np.sin(2 * np.pi * self.waves * along + self.phase)

@@ -6,27 +6,13 @@ the left lies on the right only, where distances may be negative: so a touch on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import skia
 
-from artwork.brushes import NORMAL, ellipse, fill, ink, ribbon_at, spline
+from artwork.brushes import NORMAL, Shape, ellipse, fill, ink, ribbon_at, spline
 from artwork.geometry import MIDDLE, SIDES, Knots, at_side
-
-
-class Touch(Protocol):
-    """Something soft that is laid over what is there."""
-
-    def draw(self, canvas: skia.Canvas) -> None:
-        """Lay it on both sides."""
-
-
-def lay(canvas: skia.Canvas, touches: Iterable[Touch]) -> None:
-    """Draw touches, one over the other."""
-    for touch in touches:
-        touch.draw(canvas)
 
 
 @dataclass(frozen=True)
@@ -34,17 +20,15 @@ class Stroke:
     """A soft stroke through knots, whose width runs through `widths`."""
 
     knots: Knots
-    widths: tuple[float, ...]
+    widths: Sequence[float]
     colour: str
     alpha: tuple[float, float]
     blur: float
     mode: skia.BlendMode = NORMAL
 
-    def draw(self, canvas: skia.Canvas) -> None:
-        """Lay it on both sides."""
-        for side, alpha in zip(SIDES, self.alpha, strict=True):
-            if alpha:
-                fill(canvas, ribbon_at(at_side(side, self.knots), self.widths), ink(self.colour, alpha), self.blur, self.mode)
+    def shape(self, side: int) -> Shape:
+        """Its outline on one side."""
+        return ribbon_at(at_side(side, self.knots), self.widths)
 
 
 @dataclass(frozen=True)
@@ -59,12 +43,9 @@ class Spot:
     degrees: float = 0.0
     mode: skia.BlendMode = NORMAL
 
-    def draw(self, canvas: skia.Canvas) -> None:
-        """Lay it on both sides."""
-        for side, alpha in zip(SIDES, self.alpha, strict=True):
-            if alpha:
-                shape = ellipse(MIDDLE + side * self.centre[0], self.centre[1], *self.radii, side * self.degrees)
-                fill(canvas, shape, ink(self.colour, alpha), self.blur, self.mode)
+    def shape(self, side: int) -> Shape:
+        """Its outline on one side."""
+        return ellipse(MIDDLE + side * self.centre[0], self.centre[1], *self.radii, side * self.degrees)
 
 
 @dataclass(frozen=True)
@@ -77,8 +58,17 @@ class Patch:
     blur: float
     mode: skia.BlendMode = NORMAL
 
-    def draw(self, canvas: skia.Canvas) -> None:
-        """Lay it on both sides."""
-        for side, alpha in zip(SIDES, self.alpha, strict=True):
+    def shape(self, side: int) -> Shape:
+        """Its outline on one side."""
+        return spline(at_side(side, self.knots), closed=True)
+
+
+Touches = Sequence[Stroke | Spot | Patch]
+
+
+def lay(canvas: skia.Canvas, touches: Touches) -> None:
+    """Draw touches, one over the other."""
+    for touch in touches:
+        for side, alpha in zip(SIDES, touch.alpha, strict=True):
             if alpha:
-                fill(canvas, spline(at_side(side, self.knots), closed=True), ink(self.colour, alpha), self.blur, self.mode)
+                fill(canvas, touch.shape(side), ink(touch.colour, alpha), touch.blur, touch.mode)

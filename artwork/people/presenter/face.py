@@ -7,7 +7,7 @@ from artwork.eyes import Brows, Eyes
 from artwork.face import Features, Lips
 from artwork.geometry import Geometry
 from artwork.skin import Skin
-from artwork.touches import Patch, Spot, Stroke
+from artwork.touches import Patch, Spot, Stroke, Touches
 
 FACE = Geometry.mirrored(
     jaw=[
@@ -40,11 +40,11 @@ SKIN = Skin(
 )  # fmt: skip
 BLUSH = "#E5705F"
 
-FOREHEAD = [
+FOREHEAD: Touches = [
     Spot((-20, 322), (84, 50), SKIN.glow, (0, 0.55), 30),
     Spot((0, 380), (26, 16), SKIN.glow, (0, 0.25), 12),
 ]
-CHEEKS = [
+CHEEKS: Touches = [
     Spot((108, 548), (52, 34), BLUSH, (0.27, 0.27), 26, -22),
     Stroke([(168, 552), (140, 596), (104, 636)], (10, 34, 10), SKIN.shade, (0.20, 0.20), 17),
     Stroke([(46, 566), (62, 584), (80, 606)], (3, 10, 4), SKIN.shade, (0.15, 0.21), 6),
@@ -52,20 +52,20 @@ CHEEKS = [
     Spot((86, 548), (20, 16), SKIN.glow, (0.30, 0), 12),
     Spot((100, 520), (34, 15), SKIN.glow, (0, 0.34), 14, -20),
 ]
-CHIN = [
+CHIN: Touches = [
     Spot((0, 656), (36, 6), SKIN.shade, (0, 0.45), 7),
     Spot((-8, 688), (30, 15), SKIN.glow, (0, 0.50), 12),
     Stroke([(-100, 690), (-50, 722), (0, 730), (50, 722), (100, 690)], (6, 18, 20, 18, 6), SKIN.shade, (0, 0.36), 9),
     Spot((74, 616), (9, 12), SKIN.shade, (0.22, 0.22), 7),
 ]
-NOSE = [
+NOSE: Touches = [
     Patch([(11, 424), (16, 480), (22, 530), (40, 556), (36, 520), (26, 462)], SKIN.shade, (0, 0.40), 8),
     Patch([(16, 424), (19, 480), (26, 530), (38, 552), (30, 515), (24, 460)], SKIN.shade, (0.20, 0), 8),
     Stroke([(42, 410), (25, 428), (18, 456), (17, 490)], (6, 20, 15, 3), SKIN.shade, (0.26, 0.34), 8),
     Stroke([(-1, 425), (-3, 470), (-4, 530)], (3, 8, 10), SKIN.glow, (0, 0.72), 6),
     Spot((-4, 540), (13, 10), "#FFF6EC", (0, 0.75), 6),
 ]
-SOCKETS = [
+SOCKETS: Touches = [
     Spot((80, 426), (50, 15), "#B0644B", (0.30, 0.36), 11, -4),
     Spot((106, 430), (30, 12), "#8E4A3A", (0.20, 0.20), 9, 20),
     Spot((86, 409), (34, 5), SKIN.glow, (0.45, 0.30), 6, 4),
@@ -73,7 +73,7 @@ SOCKETS = [
     Spot((76, 494), (34, 7), SKIN.glow, (0.26, 0.26), 10, 6),
     Spot((31.5, 451), (9, 12), SKIN.shade, (0.34, 0.34), 6),
 ]
-HAIR_SHADOW = [
+HAIR_SHADOW: Touches = [
     Stroke(
         [(-33, 236), (14, 250), (66, 282), (116, 338), (147, 404), (158, 474), (162, 556)],
         (10, 20, 26, 26, 18), "#9A5038", (0.42, 0), 11, MULTIPLY,
@@ -92,6 +92,7 @@ FEATURES = Features(
         iris=("#3A2114", "#5E3B20", "#7E5430", "#3A2418"),
         fibres=("#D0A060", "#2F1C10"),
         lash="#2A1712",
+        lashes=22,
         lash_length=9.0,
         lid_line=(0.3, 3.6, 5.2, 4.6, 4.0, 3.0, 1.8, 0.6),
         crease=(5, 9, 11, 10, 8, 3),
@@ -117,7 +118,7 @@ FEATURES = Features(
 )
 
 HALF_NECK = [(98, 600), (94, 700), (90, 765), (96, 812), (122, 842), (180, 868), (250, 900), (250, 1090)]
-NECK_MODELLING = [
+NECK_MODELLING: Touches = [
     Stroke([(86, 760), (62, 830), (30, 886), (14, 902)], (2, 12, 12, 6), SKIN.shade, (0.22, 0.30), 6),
     Stroke([(77, 758), (53, 828), (21, 884), (5, 900)], (2, 10, 8, 3), SKIN.glow, (0.18, 0.18), 6),
     Stroke([(16, 921), (60, 911), (120, 901), (190, 903)], (4, 9, 10, 4), SKIN.shade, (0.22, 0.30), 6),

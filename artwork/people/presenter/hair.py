@@ -145,7 +145,7 @@ def _draw_fringe(canvas: skia.Canvas, dice: np.random.Generator) -> None:
     sheet = HairSheet.through(FRINGE_GUIDES)
     for centre in (0.86, 0.60, 0.30, 0.10, 0.74, 0.46, 0.20):
         lock = Lock(
-            sheet, centre, width=0.36, length=float(dice.uniform(0.9, 1.0)), light=_light(LEFT),
+            sheet, centre, width=0.36, length=float(dice.uniform(0.9, 1.0)), light=_light(LEFT) / 2,
             crown=0.20 + 0.05 * centre, wave=-3.0, waves=WAVES, phase=1.2,
         )  # fmt: skip
         draw_lock(canvas, lock, HAIR, dice)
@@ -195,7 +195,9 @@ def _draw_parting(canvas: skia.Canvas, left: HairSheet, right: HairSheet, dice: 
             line = sheet.strand(float(dice.uniform(0.06, 1.0)))
             start, end = int(dice.uniform(0, 3)), int(dice.uniform(8, 17))
             colour = mixed(HAIR.dark, HAIR.warm, float(dice.uniform(0.1, 1.0)))
-            draw_hair(canvas, line[start:end], float(dice.uniform(1.2, 2.6)), ink(colour, float(dice.uniform(0.35, 0.7))))
+            draw_hair(
+                canvas, line[start:end], float(dice.uniform(1.2, 2.6)), ink(colour, float(dice.uniform(0.35, 0.7)))
+            )
 
 
 def _draw_flyaways(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Generator) -> None:
