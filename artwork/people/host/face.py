@@ -108,7 +108,7 @@ FEATURES = Features(
         lashes=0,
         lash_length=3.0,
         lid_line=(0.3, 2.6, 3.6, 3.4, 3.0, 2.2, 1.4, 0.5),
-        crease=(2, 5, 6.5, 6, 4.5, 2),
+        crease=(4, 9.5, 11.5, 10.5, 8, 3),
         crease_alpha=0.55,
     ),
     brows=Brows(

@@ -95,7 +95,7 @@ FEATURES = Features(
         lashes=22,
         lash_length=9.0,
         lid_line=(0.3, 3.6, 5.2, 4.6, 4.0, 3.0, 1.8, 0.6),
-        crease=(5, 9, 11, 10, 8, 3),
+        crease=(6, 11.5, 13.5, 12.5, 10, 4),
         crease_alpha=0.5,
     ),
     brows=Brows(
