@@ -114,8 +114,6 @@ class Strands:
     colours: tuple[str, str]
     """Every strand's colour lies between these."""
     alpha: float
-    width: float = 2.4
-    """Of the thickest."""
 
 
 def draw_hair(canvas: skia.Canvas, line: Shape, width: float, colour: int, blur: float = 0.4) -> None:
@@ -172,7 +170,7 @@ def draw_strands(canvas: skia.Canvas, lock: Lock, strands: Strands, dice: np.ran
     for line in lock.strands(within):
         start, end = np.sort(dice.uniform(strands.start, strands.end, 2))
         piece = line[max(0, int(start * GUIDE_POINTS)) : int(end * GUIDE_POINTS) + 1]
-        width = float(dice.uniform(0.8, strands.width))
+        width = float(dice.uniform(0.8, 2.4))
         colour = mixed(*strands.colours, float(dice.uniform(0, 1)))
         alpha = strands.alpha * float(dice.uniform(0.5, 1.0))
         if len(piece) >= 5:

@@ -31,12 +31,12 @@ JACKET = Jacket(
 
 WHITE, PALE, GREY = "#FDFDFE", "#E9EEF5", "#B4BFD0"
 FOLD = "#7C8AA2"
-OPENING = [(108, 806), (86, 862), (58, 920), (22, 966), (-3, 986)]
+OPENING = [(108, 805), (86, 850), (58, 896), (22, 933), (-3, 949)]
 """The shirt's edge, from the neck to the first button that is closed."""
 COLLAR = (
-    [(121, 758), (112, 776), (98, 822), (68, 880), (36, 926)],
-    [(36, 926), (62, 956), (92, 994)],
-    [(92, 994), (140, 944), (168, 874), (154, 806), (136, 770), (121, 758)],
+    [(121, 758), (112, 776), (98, 818), (68, 864), (36, 901)],
+    [(36, 901), (62, 925), (92, 955)],
+    [(92, 955), (140, 915), (168, 859), (154, 805), (136, 770), (121, 758)],
 )
 """A leaf's edges: from the neck along the opening, to the tip, and back below the jacket."""
 
@@ -47,7 +47,7 @@ def draw_shirt(canvas: skia.Canvas) -> None:
         _draw_front(canvas, side)
     for side in SIDES:
         _draw_collar(canvas, side)
-    for y in (1014, 1066):
+    for y in (972, 1036):
         fill(canvas, ellipse(MIDDLE + 1, y + 1.5, 6, 6), ink(FOLD, 0.6), 2)
         fill(canvas, ellipse(MIDDLE, y, 5, 5), linear((0, y - 5), (0, y + 5), WHITE, "#C6CEDA"), 0.5)
 
@@ -63,7 +63,7 @@ def _draw_front(canvas: skia.Canvas, side: int) -> None:
             ([(60, 984), (34, 1020), (30, 1100)], 7),
         ):
             fill(canvas, ribbon_at(at_side(side, knots), (2, width, width)), ink(FOLD, 0.34), blur=6)
-        placket = at_side(side, [(13, 979), (13, 1100)])
+        placket = at_side(side, [(13, 946), (13, 1100)])
         stroke(canvas, placket, 1.6, ink(FOLD, 0.45), 0.8)
 
 
@@ -73,8 +73,8 @@ def _draw_collar(canvas: skia.Canvas, side: int) -> None:
     fill(canvas, moved(leaf, 3, 10), ink("#2A3448", 0.45), blur=9)
     fill(canvas, leaf, linear((400, 774), (660, 994), WHITE, WHITE, PALE, GREY), blur=0.6)
     with clipped(canvas, leaf):
-        bend = at_side(side, [(140, 784), (138, 844), (120, 904), (108, 974)])
+        bend = at_side(side, [(140, 784), (138, 835), (120, 883), (108, 939)])
         fill(canvas, ribbon_at(bend, (4, 26, 18, 4)), ink(FOLD, 0.28), 9)
         stroke(canvas, leaf, 4, ink("#FFFFFF", 0.85), 1.6)
-        seam = at_side(side, [(46, 922), (70, 950), (93, 980), (140, 928)])
+        seam = at_side(side, [(46, 898), (70, 920), (93, 944), (140, 902)])
         stroke(canvas, seam, 1.2, ink(FOLD, 0.35), 0.6)
