@@ -59,7 +59,11 @@ def main() -> None:
     """Read the arguments, draw."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(PEOPLE)}")
-    for name in arguments.parse_args().names or PEOPLE:
+    names = arguments.parse_args().names or list(PEOPLE)
+    unknown = [name for name in names if name not in PEOPLE]
+    if unknown:
+        arguments.error(f"nobody is called {unknown[0]}")
+    for name in names:
         write(name)
 
 
