@@ -18,7 +18,7 @@ Shape = NDArray[np.float64]
 MULTIPLY = skia.BlendMode.kMultiply
 SCREEN = skia.BlendMode.kScreen
 SOFT_LIGHT = skia.BlendMode.kSoftLight
-_NORMAL = skia.BlendMode.kSrcOver
+NORMAL = skia.BlendMode.kSrcOver
 
 _STEPS = 14
 """Points between two knots of a spline."""
@@ -98,11 +98,10 @@ def mixed(colour: str, other: str, share: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in pairs)
 
 
-def linear(start: tuple[float, float], end: tuple[float, float], *colours: str) -> skia.Shader:
-    """A gradient along a line, its colours at equal distances."""
-    return skia.GradientShader.MakeLinear(
-        [skia.Point(*start), skia.Point(*end)], [ink(colour) for colour in colours], None
-    )
+def linear(start: tuple[float, float], end: tuple[float, float], *colours: str | int) -> skia.Shader:
+    """A gradient along a line, its colours ("#RRGGBB", or made by `ink`) at equal distances."""
+    inks = [ink(colour) if isinstance(colour, str) else colour for colour in colours]
+    return skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], inks, None)
 
 
 def radial(centre: tuple[float, float], radius: float, colours: Sequence[int], stops: Sequence[float]) -> skia.Shader:
@@ -131,7 +130,7 @@ def fill(
     shape: Shape,
     colour: int | skia.Shader,
     blur: float = 0.0,
-    mode: skia.BlendMode = _NORMAL,
+    mode: skia.BlendMode = NORMAL,
 ) -> None:
     """Fill a shape; `blur` is the softness of its edge in pixels (one sigma)."""
     canvas.drawPath(_path(shape), _paint(colour, blur, mode))
@@ -139,7 +138,7 @@ def fill(
 
 def stroke(canvas: skia.Canvas, line: Shape, width: float, colour: int | skia.Shader, blur: float = 0.0) -> None:
     """Draw along an open line."""
-    paint = _paint(colour, blur, _NORMAL)
+    paint = _paint(colour, blur, NORMAL)
     paint.setStyle(skia.Paint.kStroke_Style)
     paint.setStrokeWidth(width)
     paint.setStrokeCap(skia.Paint.kRound_Cap)

@@ -1,4 +1,4 @@
-"""Draw every mouth shape of an avatar: python artwork/contact_sheet.py pipeline/assets/presenter sheet.png
+"""Draw every mouth shape of an avatar: python -m artwork.contact_sheet pipeline/assets/presenter sheet.png
 
 Look at it after each change to the renderer: nothing else tells whether a mouth looks right.
 """

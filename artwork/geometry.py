@@ -1,4 +1,4 @@
-"""Where everything of the presenter's face lies: the one source of both her picture and her landmarks."""
+"""Where everything of a face lies: the one source of both its picture and its landmarks."""
 
 from __future__ import annotations
 
@@ -6,82 +6,64 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from brushes import Shape, spline
+
+from artwork.brushes import Shape, resampled, spline
 
 SIDE = 1080
-"""Width and height of the picture; all geometry is in its pixels."""
+"""Width and height of a picture; all geometry is in its pixels."""
 MIDDLE = 540.0
-"""x of the face's middle line."""
+"""x of a face's middle line."""
 
 LEFT, RIGHT = -1, 1
 """The picture's left and right; multiplied with a distance from the middle line."""
+SIDES = (LEFT, RIGHT)
 
-HALF_JAW = [
-    (172, 455), (172.5, 488), (170, 521), (164.5, 553), (155, 584), (142.5, 613),
-    (126, 641), (105, 667.5), (79, 693), (46, 714.5), (0, 723),
-]  # fmt: skip
-"""From beside the ear to the chin, as (distance from the middle line, y); so are all that are named HALF."""
-HALF_SKULL = [(170, 400), (160, 330), (132, 262), (80, 205), (0, 178)]
-"""From the temple to the crown; under the hair."""
-UPPER_LIP = [
-    (-65, 605.6), (-53.5, 606), (-40, 604.2), (-27.5, 601), (-14.5, 598.6), (0, 602.2),
-    (14.5, 598.4), (27.5, 600.6), (40, 603.6), (53.5, 605.2), (65, 604.6),
-]  # fmt: skip
-"""Its upper edge from corner to corner, as (x from the middle line, y)."""
-LOWER_LIP = [
-    (54, 620.6), (41, 631.6), (27.5, 639.4), (14, 643.8), (0, 645),
-    (-14, 644), (-27.5, 639.6), (-41, 632), (-54, 621.2),
-]  # fmt: skip
-"""Its lower edge, from right to left, without the corners."""
-LIP_LINE = [
-    (-62, 607.2), (-50.5, 612.8), (-38, 616.8), (-25, 619), (-12, 620.2), (0, 621.8),
-    (12, 620.1), (25, 618.7), (38, 616.2), (50.5, 612), (62, 606.2),
-]  # fmt: skip
-"""Where the lips meet, from corner to corner."""
-HALF_EYE = [
-    (123, 446), (108, 433.5), (82, 426.8), (57, 435.6),
-    (37.5, 457.5), (57, 463), (80.5, 465.2), (107, 459),
-]  # fmt: skip
-"""Outer corner, upper lid, inner corner, lower lid."""
-HALF_NOSE = [(36, 557), (0, 568)]
-"""Nostril wing and base."""
-PUPIL = (80.0, 445.6)
-"""Distance from the middle line, y."""
-IRIS_RADIUS = 19.6
-HALF_SHOULDERS = [(130, 838), (160, 850), (240, 880), (335, 908), (412, 944), (460, 1000), (486, 1100)]
-"""From the neck over the shoulder to the sleeve."""
+Knots = Sequence[tuple[float, float]]
+"""Points as (distance from the middle line, y). Of what has two like sides, one side is given."""
 
 
-def at_side(side: int, half: Sequence[tuple[float, float]]) -> Shape:
+def at_side(side: int, half: Knots) -> Shape:
     """Points given by their distance from the middle line, on one side of it."""
     return np.array([(MIDDLE + side * distance, y) for distance, y in half])
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The contours that the face is drawn by and that become its landmarks."""
+    """The contours that a face is drawn by and that become its landmarks."""
 
     jaw: Shape
+    """[21, 2]: from beside the left ear along the jaw to beside the right ear."""
     skull: Shape
+    """[n, 2]: from the right temple over the crown to the left one; under the hair."""
     lips_outer: Shape
+    """[20, 2]: left corner, over the upper lip, right corner, under the lower lip."""
     lips_inner: Shape
+    """[20, 2]: the line where the lips meet, there and back."""
     nose: Shape
+    """[3, 2]: left wing, base, right wing."""
     left_eye: Shape
+    """[8, 2]: outer corner, upper lid, inner corner, lower lid."""
     right_eye: Shape
 
     @classmethod
-    def of_presenter(cls) -> Geometry:
-        """The contours from the constants above."""
-        middle = np.array([MIDDLE, 0.0])
-        lip_line = np.array(LIP_LINE) + middle
+    def mirrored(
+        cls, *, jaw: Knots, skull: Knots, eye: Knots, nose: Knots, upper_lip: Knots, lip_line: Knots, lower_lip: Knots
+    ) -> Geometry:
+        """A face of like halves; only the lips are given whole, as (x from the middle line, y).
+
+        `jaw`: from the ear to the chin; `skull`: from the temple to the crown; `eye`: the whole contour;
+        `nose`: wing and base; `upper_lip`, `lip_line`: 11 points from left to right; `lower_lip`: the 9 between
+        the corners from right to left.
+        """
+        line = at_side(RIGHT, lip_line)
         return cls(
-            jaw=np.vstack([at_side(LEFT, HALF_JAW), at_side(RIGHT, HALF_JAW[-2::-1])]),
-            skull=np.vstack([at_side(RIGHT, HALF_SKULL), at_side(LEFT, HALF_SKULL[-2::-1])]),
-            lips_outer=np.array(UPPER_LIP + LOWER_LIP) + middle,
-            lips_inner=np.vstack([lip_line, lip_line[-2:0:-1]]),
-            nose=np.vstack([at_side(LEFT, HALF_NOSE), at_side(RIGHT, HALF_NOSE[:1])]),
-            left_eye=at_side(LEFT, HALF_EYE),
-            right_eye=at_side(RIGHT, HALF_EYE),
+            jaw=np.vstack([at_side(LEFT, jaw), at_side(RIGHT, jaw[-2::-1])]),
+            skull=np.vstack([at_side(RIGHT, skull), at_side(LEFT, skull[-2::-1])]),
+            lips_outer=at_side(RIGHT, [*upper_lip, *lower_lip]),
+            lips_inner=np.vstack([line, line[-2:0:-1]]),
+            nose=np.vstack([at_side(LEFT, nose), at_side(RIGHT, nose[:1])]),
+            left_eye=at_side(LEFT, eye),
+            right_eye=at_side(RIGHT, eye),
         )
 
     @property
@@ -104,6 +86,14 @@ class Geometry:
     def lip_line(self) -> Shape:
         """The curve along which the lips meet."""
         return spline(self.lips_inner[:11])
+
+    def eye(self, side: int) -> Shape:
+        """The contour of one eye."""
+        return self.left_eye if side == LEFT else self.right_eye
+
+    def half_jaw(self, side: int) -> Shape:
+        """From the left ear to the chin, or from the chin to the right ear: 60 points."""
+        return resampled(spline(self.jaw[:11] if side == LEFT else self.jaw[10:]), 60)
 
     def landmarks(self) -> dict[str, list[list[float]]]:
         """What `landmarks.json` holds."""

@@ -416,10 +416,11 @@ def test_a_text_file_that_is_no_plain_file_is_refused(anna: Path, name: str, mak
     assert refused(anna).code == "avatar"
 
 
-def test_the_presenters_landmarks_are_as_documented() -> None:
-    landmarks = FaceLandmarks.load(PRESENTER / "landmarks.json")
-    for name, indices in CONTOURS.items():
-        assert getattr(landmarks, name).shape == (len(indices), 2)
+@pytest.mark.parametrize("name", ["presenter", "host"])
+def test_the_landmarks_of_the_built_in_avatars_are_as_documented(name: str) -> None:
+    landmarks = FaceLandmarks.load(BUILT_IN_FOLDER / name / "landmarks.json")
+    for contour, indices in CONTOURS.items():
+        assert getattr(landmarks, contour).shape == (len(indices), 2)
     assert set(vars(landmarks)) == set(CONTOURS)
 
 
@@ -480,7 +481,7 @@ def test_hidden_entries_and_plain_files_are_no_avatars(anna: Path) -> None:
     for name in (".DS_Store", "readme.txt", "picture.png"):
         (anna.parent / name).write_text("a")
     (anna.parent / "dangling").symlink_to("gone")
-    assert avatars_in(anna.parent.parent).names() == ["anna", "presenter"]
+    assert avatars_in(anna.parent.parent).names() == ["anna", "host", "presenter"]
 
 
 def test_hidden_files_in_an_avatar_are_passed_over(anna: Path) -> None:
@@ -498,11 +499,15 @@ def test_without_a_folder_of_avatars_the_built_in_ones_remain(tmp_path: Path, wh
     elif what == "dangling":
         (tmp_path / "avatars").symlink_to("gone")
     avatars = avatars_in(tmp_path)
-    assert avatars.names() == ["presenter"]
+    assert avatars.names() == ["host", "presenter"]
     assert avatars.load("presenter").own_landmarks is not None
     with pytest.raises(JobError) as caught:
         avatars.load("anna")
-    assert (caught.value.code, caught.value.field, caught.value.hint) == ("avatar", "avatar", "avatars: presenter")
+    assert (caught.value.code, caught.value.field, caught.value.hint) == (
+        "avatar",
+        "avatar",
+        "avatars: host, presenter",
+    )
 
 
 def raise_permission_error(*_: object) -> None:
@@ -534,7 +539,7 @@ def test_a_folder_of_avatars_without_rights(anna: Path, mode: int) -> None:
 def test_another_folder_can_be_configured(anna: Path) -> None:
     shutil.copytree(PRESENTER, anna.parent.parent / "faces" / "carl")
     config = Config(base=anna.parent.parent, avatars=AvatarsSettings(folder="faces"))
-    assert Avatars(config).names() == ["carl", "presenter"]
+    assert Avatars(config).names() == ["carl", "host", "presenter"]
     assert pixels(Avatars(config).load("carl").fitted(None)).shape == (720, 720, 3)
 
 

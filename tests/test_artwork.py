@@ -1,0 +1,89 @@
+"""The avatars that come with lipdrop: their files are whole, and what the code in `artwork/` draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, FaceLandmarks
+from pipeline.avatars.landmarks import CONTOURS
+from pipeline.config import Config
+
+NAMES = ["host", "presenter"]
+PICTURE_BYTES_MAX = 1_500_000
+
+
+def load(name: str, folder: Path) -> Avatar:
+    return Avatars(Config(base=folder)).load(name)
+
+
+def picture(avatar: Avatar) -> NDArray[np.uint8]:
+    assert isinstance(avatar.source, np.ndarray)
+    return avatar.source
+
+
+def landmarks(avatar: Avatar) -> FaceLandmarks:
+    assert avatar.own_landmarks is not None
+    return avatar.own_landmarks
+
+
+def test_both_come_with_lipdrop(tmp_path: Path) -> None:
+    assert Avatars(Config(base=tmp_path)).names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_landmarks_lie_in_the_face_box(name: str, tmp_path: Path) -> None:
+    avatar = load(name, tmp_path)
+    assert picture(avatar).shape == (1080, 1080, 3)
+    assert avatar.settings.face_box is not None
+    x1, y1, x2, y2 = avatar.settings.face_box
+    for contour in CONTOURS:
+        points = getattr(landmarks(avatar), contour)
+        assert (points >= (x1, y1)).all()
+        assert (points <= (x2, y2)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lips_meet_in_one_line_and_are_redder_than_the_chin(name: str, tmp_path: Path) -> None:
+    avatar = load(name, tmp_path)
+    inner = landmarks(avatar).lips_inner
+    assert np.array_equal(inner[1:10], inner[:10:-1])
+    lip = (inner[15] + landmarks(avatar).lips_outer[15]) / 2
+    chin = landmarks(avatar).jaw[10] - (0, 25)
+    lip_redness, chin_redness = (redness(avatar, point) for point in (lip, chin))
+    assert lip_redness > chin_redness + 0.05
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("eye", ["left_eye", "right_eye"])
+def test_the_lids_are_drawn_where_the_landmarks_say(name: str, eye: str, tmp_path: Path) -> None:
+    """Given a line down through the eye's middle, then the darkest edge above the pupil is the upper lid."""
+    avatar = load(name, tmp_path)
+    contour = getattr(landmarks(avatar), eye)
+    across, upper, lower = int(contour[1, 0]), contour[1, 1], contour[7, 1]
+    light = picture(avatar)[round(upper) - 8 : round(lower), across].astype(int).sum(1)
+    darkest = round(upper) - 8 + int(light.argmin())
+    assert abs(darkest - upper) <= 3
+
+
+def redness(avatar: Avatar, point: np.ndarray) -> float:
+    red, green, _ = picture(avatar)[round(point[1]), round(point[0])].astype(float)
+    return float(red / green)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_stays_small_enough_for_the_repository(name: str) -> None:
+    assert (BUILT_IN_FOLDER / name / "picture.png").stat().st_size < PICTURE_BYTES_MAX
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_landmarks_are_those_of_the_drawing(name: str) -> None:
+    pytest.importorskip("skia", reason="the extra `artwork` is not installed")
+    from artwork.draw import landmarks_json
+    from artwork.people import PEOPLE
+
+    assert (BUILT_IN_FOLDER / name / "landmarks.json").read_text("utf-8") == landmarks_json(PEOPLE[name])
+    assert sorted(PEOPLE) == NAMES
