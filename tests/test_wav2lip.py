@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
 import pickle
 import random
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,11 +24,12 @@ from pipeline.avatars.faces import NoFace
 from pipeline.avatars.scenes import Still
 from pipeline.avatars.settings import Box
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.wav2lip import Wav2LipEngine
+from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
 from pipeline.engines.wav2lip.face import SEAM, Face
 from pipeline.engines.wav2lip.network import Wav2Lip, folded
+from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest
 from pipeline.errors import ConfigError, JobError
 from pipeline.media.canvas import PixelBox, i420
 from tests.seeded_weights import WAV2LIP_DATA
@@ -46,7 +49,7 @@ def network(checkpoint: Path) -> Wav2Lip:
 
 @pytest.fixture(scope="module")
 def engine(checkpoint: Path) -> Wav2LipEngine:
-    return Wav2LipEngine(checkpoint, CPU, config_key=KEY)
+    return Wav2LipEngine(checkpoint, CPU, config_key=KEY, exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +346,7 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
 def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
     face = Face(picture(), box, blend, CPU)
-    region = face.laid_in(torch.zeros(2, 3, 96, 96)).numpy()
+    region = face.laid_in(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
     own = picture().astype(np.float32)
     assert region.shape == (2, *own.shape)
     inside = np.zeros(own.shape, bool)
@@ -368,7 +371,7 @@ def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
 def test_the_colours_are_not_swapped() -> None:
     face = Face(picture(), FACE_BOX, "paste", CPU)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
-    assert face.laid_in(blue)[0, 81, 91].tolist() == [0, 0, 255]
+    assert face.laid_in(blue, torch.ones(1))[0, 81, 91].tolist() == [0, 0, 255]
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
     assert (face.image[:, :3, 48:] == 0).all()
     assert face.image[0, 3].mean() == pytest.approx(_in_box()[:, :, 2].mean() / 255, abs=0.01)
@@ -415,7 +418,7 @@ def test_frames_are_the_same_however_the_job_is_cut(threads: int, engine: Wav2Li
 def engine_of(network: object) -> Wav2LipEngine:
     """An engine with another network."""
     engine = Wav2LipEngine.__new__(Wav2LipEngine)
-    engine.network, engine.device, engine.batch_frames = network, CPU, 8  # type: ignore[assignment]
+    engine.network, engine.device, engine.batch_frames, engine.gated = network, CPU, 8, False
     return engine
 
 
@@ -448,3 +451,44 @@ def test_frames_past_the_end_of_the_mel_are_silent_and_whole(engine: Wav2LipEngi
 def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
     assert list(engine.renderer(avatar(), speech(10)).render(5, 5)) == []
     assert list(engine.renderer(avatar(), speech(10)).render(0, 0)) == []
+
+
+# Precision
+
+
+def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
+    plain = folded(network)
+    reduced = copy.deepcopy(plain).to(torch.bfloat16)
+    assert agreement(reduced, plain, CPU) > PSNR_MIN_DB
+    assert reduced(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)).dtype == torch.float32
+
+
+def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "lower_precision", lambda _: torch.bfloat16)
+    plain = folded(network)
+    assert fastest(plain, CPU).dtype == torch.bfloat16
+    with torch.no_grad():
+        next(iter(plain.output_block[1].parameters())).mul_(300)  # the last layer: its rounding is seen
+    assert fastest(plain, CPU) is plain
+
+
+# Pauses
+
+
+@pytest.mark.parametrize(
+    ("setting", "gated", "still"),
+    [("auto", True, True), ("auto", False, False), ("on", False, True), ("off", True, False)],
+)
+def test_in_pauses_the_avatars_own_mouth_is_seen(
+    setting: Literal["auto", "on", "off"], gated: bool, still: bool, engine: Wav2LipEngine
+) -> None:
+    """Given half a second of speech, then silence."""
+    mel = np.full((80, 160), -4, np.float32)
+    mel[:, :40] = speech(25).mel[:, :40].clip(0, 1)
+    chosen = copy.copy(engine)
+    chosen.gated = gated
+    fitted = replace(avatar(), settings=AvatarSettings(silence_gate=setting))
+    frames = torch.cat(list(chosen.renderer(fitted, SpeechFeatures(mel, 50, 25)).render(0, 50)))
+    own = i420(torch.from_numpy(picture())[None])[0]
+    assert (frames[5] != own).any()
+    assert bool((frames[30:] == own).all()) == still

@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.base import frame_times
 from pipeline.engines.builtin.track import Mouth
-from pipeline.engines.builtin.visemes import VOWELS, frame_times, phoneme_track, visemes
+from pipeline.engines.builtin.visemes import VOWELS, phoneme_track, visemes
 from pipeline.voices.base import Phoneme
 
 CLOSED = 0.9

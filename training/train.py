@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.engines.builtin.network import MouthNetwork, normalised, padded, reference_level
+from pipeline.engines.builtin.network import MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
+from pipeline.engines.loudness import reference_level
 from training.dataset import NATURAL_SHARE, Clip, augment, training_clips
 from training.report import rows, table
 

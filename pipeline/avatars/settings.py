@@ -35,6 +35,8 @@ class AvatarSettings(BaseModel):
     """WIDTHxHEIGHT of its videos; bounded like a job's."""
     blend: Literal["feather", "paste"] = "feather"
     """How Wav2Lip's face is laid into the picture: with a soft border, or plainly."""
+    silence_gate: Literal["auto", "on", "off"] = "auto"
+    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: the model `gan`'s does, which else moves."""
     idle_motion: bool = True
     """Whether a still picture blinks, sways and breathes."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"

@@ -16,4 +16,5 @@ def load_engine(model: str, config: Config, device: torch.device) -> Engine:
     if settings.engine == "builtin":
         return BuiltinEngine(device)
     assert settings.checkpoint is not None
-    return Wav2LipEngine(config.path(settings.checkpoint), device, config_key=f"models.{model}.checkpoint")
+    checkpoint = config.path(settings.checkpoint)
+    return Wav2LipEngine(checkpoint, device, config_key=f"models.{model}.checkpoint", gated=model == "gan")

@@ -30,6 +30,11 @@ class SpeechFeatures:
     """Of the whole job, in time order; empty when the voice gives none."""
 
 
+def frame_times(frames: int, fps: float) -> NDArray[np.float64]:
+    """Centres of the frames in seconds, shape [frames]: frame k is on screen from k / fps to (k + 1) / fps."""
+    return np.asarray((np.arange(frames) + 0.5) / fps, np.float64)
+
+
 class Renderer(Protocol):
     """Renders any frames of one job; a frame's pixels depend on its global index alone, never on the chunk."""
 

@@ -11,16 +11,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.builtin.network import (
-    CONTEXT_COLUMNS,
-    MouthNetwork,
-    column_loudness,
-    normalised,
-    padded,
-    reference_level,
-)
+from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
-from pipeline.engines.builtin.visemes import frame_times, phoneme_track
+from pipeline.engines.builtin.visemes import phoneme_track
+from pipeline.engines.loudness import SILENT_LEVEL, at_frames, column_loudness, reference_level, runs, speech_gate
 from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
 
 WEIGHTS = Path(__file__).with_name("mouth.safetensors")
@@ -36,18 +30,6 @@ CLOSED = 0.45
 LOUD_GAIN, LOUD_RANGE = 0.25, (0.8, 1.2)
 """The jaw opens this much further per mel unit (12.5 dB) above the usual loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
-
-SILENT_LEVEL = -3.2
-"""A recording whose loudest half second is below this (about -65 dBFS) holds no speech."""
-GATE_BELOW = 3.2
-"""Mel units under the loudest half second, 40 dB, below which nothing is speech."""
-GATE_NOISE_MARGIN, GATE_NOISE_LIMIT = 0.5, 2.0
-"""Where there is noise, silence is up to this much over it, but not nearer to the speech than the limit."""
-GATE_HYSTERESIS = 0.25
-GATE_SECONDS = 0.18
-"""A silence shorter than this may be a stop consonant."""
-GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
-"""How long the mouth takes to close after a sound, and before the next one to open."""
 
 Floats = NDArray[np.float32]
 
@@ -72,7 +54,7 @@ class MouthModel:
         if speech.phonemes:
             track = guided(track, phoneme_track(speech.phonemes, speech.frames, speech.fps))
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
-        gated = _gated(track, _sampled(_gate(loudness)[:, None], speech.frames, speech.fps))
+        gated = _gated(track, speech_gate(loudness, speech.frames, speech.fps)[:, None])
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
     @torch.inference_mode()
@@ -101,20 +83,11 @@ def at_rest(frames: int) -> Floats:
 def sampled(columns: Floats, frames: int, fps: int) -> Floats:
     """The network's columns [columns, 6] at the frames' centres [frames, 6], every closure and tuck in full."""
     sigma = max(SMOOTH_SECONDS, 0.4 / fps)
-    track = _sampled(_smoothed(columns, sigma), frames, fps)
+    track = at_frames(_smoothed(columns, sigma), frames, fps)
     for part in (Mouth.CLOSURE, Mouth.LOWER_TUCK):
-        track[:, part] = _sampled(columns[:, part, None], frames, fps)[:, 0]
+        track[:, part] = at_frames(columns[:, part, None], frames, fps)[:, 0]
         _complete(track[:, part], columns[:, part], fps)
     return track
-
-
-def _sampled(columns: Floats, frames: int, fps: int) -> Floats:
-    """Values per mel column, shape [columns, n], at the frames' centres; the last one holds beyond the end."""
-    position = np.clip(frame_times(frames, fps) * COLUMNS_PER_SECOND, 0, len(columns) - 1)
-    low = position.astype(np.intp)
-    high = np.minimum(low + 1, len(columns) - 1)
-    part = (position - low)[:, None].astype(np.float32)
-    return columns[low] * (1 - part) + columns[high] * part
 
 
 def _smoothed(columns: Floats, sigma_seconds: float) -> Floats:
@@ -126,12 +99,6 @@ def _smoothed(columns: Floats, sigma_seconds: float) -> Floats:
         np.pad(columns, ((radius, radius), (0, 0)), "edge"), len(window), 0
     )
     return np.asarray(windows @ (window / window.sum()), np.float32)
-
-
-def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and one past the last index of every stretch of true flags."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def _complete(frames: Floats, columns: Floats, fps: int) -> None:
@@ -156,31 +123,7 @@ def _effort(loudness: Floats, frames: int, fps: int) -> Floats:
     """How far the jaw opens compared to the usual, from the loudness of the columns, shape [frames]."""
     smooth = _smoothed(loudness[:, None], LOUDNESS_SMOOTH_SECONDS)
     usual = float(np.median(smooth[smooth > -1.6])) if (smooth > -1.6).any() else 0.0
-    return np.asarray(np.clip(1 + LOUD_GAIN * (_sampled(smooth, frames, fps)[:, 0] - usual), *LOUD_RANGE), np.float32)
-
-
-def silences(loudness: Floats) -> list[tuple[int, int]]:
-    """Stretches of columns in which nobody speaks, from loudness relative to the loudest half second."""
-    noise = float(np.quantile(loudness, 0.05)) + GATE_NOISE_MARGIN
-    threshold = min(max(-GATE_BELOW, noise), -GATE_NOISE_LIMIT)
-    sound = np.zeros(len(loudness), bool)
-    # Sound begins above the higher threshold and lasts while it is above the lower one.
-    for start, stop in runs(loudness > threshold):
-        sound[start:stop] = loudness[start:stop].max() > threshold + GATE_HYSTERESIS
-    shortest = GATE_SECONDS * COLUMNS_PER_SECOND
-    return [(start, stop) for start, stop in runs(~sound) if stop - start >= shortest or stop == len(sound)]
-
-
-def _gate(loudness: Floats) -> Floats:
-    """1 while there is sound, 0 in silences, with soft edges that lie within the silence, shape [columns]."""
-    gate = np.ones(len(loudness), np.float32)
-    for start, stop in silences(loudness):
-        columns = np.arange(start, stop)
-        since = (columns - start) / (GATE_CLOSE_SECONDS * COLUMNS_PER_SECOND) if start else np.ones(stop)
-        until = (stop - 1 - columns) / (GATE_OPEN_SECONDS * COLUMNS_PER_SECOND)
-        left = np.clip(np.maximum(1 - since, 0 if stop == len(gate) else 1 - until), 0, 1)
-        gate[start:stop] = 0.5 - 0.5 * np.cos(np.pi * left)
-    return gate
+    return np.asarray(np.clip(1 + LOUD_GAIN * (at_frames(smooth, frames, fps)[:, 0] - usual), *LOUD_RANGE), np.float32)
 
 
 def _gated(track: Floats, gate: Floats) -> Floats:

@@ -16,25 +16,8 @@ CONTEXT_COLUMNS = 2 + (KERNEL - 1) * sum(DILATIONS)
 AHEAD_COLUMNS = 18
 """How many of these lie after it: 0.22 s, enough to hear that a silence was a closure."""
 
-LOUDNESS_COLUMNS = 40
-"""The loudest half second of a recording is its reference level: no click is that long."""
 RANGE_BELOW, RANGE_ABOVE = 4.0, 1.0
 """Mel values, 12.5 dB each, that the network sees below and above the reference level."""
-_POWER_PER_UNIT = 1.25
-"""A mel value v is the power 10 ** (1.25 v)."""
-
-
-def column_loudness(mel: torch.Tensor) -> torch.Tensor:
-    """Loudness of each column in mel units, for mel of shape [..., 80, columns]; -4 is silence."""
-    return torch.log10(torch.pow(10.0, _POWER_PER_UNIT * mel).mean(-2)) / _POWER_PER_UNIT
-
-
-def reference_level(mel: torch.Tensor) -> torch.Tensor:
-    """Loudness of the loudest half second in mel units, for mel of shape [..., 80, columns]."""
-    power = torch.pow(10.0, _POWER_PER_UNIT * mel).mean(-2)
-    padded = nn.functional.pad(power, (0, max(0, LOUDNESS_COLUMNS - power.shape[-1])))
-    windows = nn.functional.avg_pool1d(padded.reshape(-1, 1, padded.shape[-1]), LOUDNESS_COLUMNS, 1)
-    return torch.log10(windows.amax(-1).reshape(power.shape[:-1]).clamp_min(1e-12)) / _POWER_PER_UNIT
 
 
 def normalised(mel: torch.Tensor, level: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.base import frame_times
 from pipeline.engines.builtin.track import Mouth
 from pipeline.voices.base import Phoneme
 
@@ -262,11 +263,6 @@ def mouth_at(phonemes: Sequence[Phoneme], times: NDArray[np.float64]) -> Floats:
     track[:, Mouth.CLOSURE] = _held(segments, led, step, "closure")
     track[:, Mouth.LOWER_TUCK] = _held(segments, led, step, "tuck")
     return track
-
-
-def frame_times(frames: int, fps: float) -> NDArray[np.float64]:
-    """Centres of the frames in seconds, shape [frames]: frame k is on screen from k / fps to (k + 1) / fps."""
-    return np.asarray((np.arange(frames) + 0.5) / fps, np.float64)
 
 
 def phoneme_track(phonemes: Sequence[Phoneme], frames: int, fps: int) -> Floats:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from pipeline.avatars import FittedAvatar
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
+from pipeline.engines.loudness import SILENT_LEVEL, column_loudness, reference_level, speech_gate
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
-from pipeline.engines.wav2lip.network import Wav2Lip, folded
+from pipeline.engines.wav2lip.network import folded
+from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError
-from pipeline.mel import windows
+from pipeline.mel import SILENCE, windows
 
 BATCH_FRAMES = 8
 """Measured to be the fastest on a CPU among 4 to 16."""
@@ -32,13 +34,19 @@ class Wav2LipEngine:
     name = "wav2lip"
 
     def __init__(
-        self, checkpoint: Path, device: torch.device, *, config_key: str, batch_frames: int = BATCH_FRAMES
+        self, checkpoint: Path, device: torch.device, *, config_key: str, gated: bool = False, exact: bool = False
     ) -> None:
-        """Load the checkpoint that `config_key` names. Raises ConfigError when it cannot be used."""
+        """Load the checkpoint that `config_key` names. Raises ConfigError when it cannot be used.
+
+        `gated`: whether in pauses the avatar's own mouth is shown, unless the avatar says otherwise; `exact`: compute
+        in single precision whatever the device could do faster.
+        """
         network = folded(load_network(checkpoint, config_key))
-        self.network: Wav2Lip = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network if exact else fastest(network, device)
         self.device = device
-        self.batch_frames = batch_frames
+        self.batch_frames = BATCH_FRAMES
+        self.gated = gated
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
         """Prepare one job. Raises JobError when it is not known where the avatar's face is."""
@@ -61,6 +69,9 @@ class Wav2LipRenderer:
         self._speech = speech
         self._canvas = make_canvas(avatar, speech.fps, engine.device)
         self._boxes = face_pixels(avatar)
+        gate = avatar.settings.silence_gate
+        gated = engine.gated if gate == "auto" else gate == "on"
+        self._opacity = torch.from_numpy(_gate(speech) if gated else np.ones(speech.frames, np.float32))
         self._size, self._corners = regions_about(self._boxes, avatar.scene.size)
         # A picture that does not move is looked at once.
         self._looked_at = lru_cache(maxsize=1)(self._look_at)
@@ -80,12 +91,19 @@ class Wav2LipRenderer:
         still = bool((indices == indices[0]).all())
         faces, features = self._looked_at(tuple(indices[:1] if still else indices))
         mouths = self._network.speak(torch.from_numpy(mel)[:, None].to(self._device), features)[wanted]
+        start = first + (wanted.start or 0)
+        opacity = self._opacity[start : start + len(mouths)].to(self._device)
         regions = (
-            faces[0].laid_in(mouths)
+            faces[0].laid_in(mouths, opacity)
             if still
-            else torch.cat([face.laid_in(mouth[None]) for face, mouth in zip(faces[wanted], mouths, strict=True)])
+            else torch.cat(
+                [
+                    face.laid_in(*one)
+                    for face, *one in zip(faces[wanted], mouths.split(1), opacity.split(1), strict=True)
+                ]
+            )
         )
-        return self._canvas.compose(regions, self._corners[indices[wanted]], first + (wanted.start or 0))
+        return self._canvas.compose(regions, self._corners[indices[wanted]], start)
 
     def _look_at(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
         """The faces in some of the scene's frames, and what the network makes of them."""
@@ -98,6 +116,15 @@ class Wav2LipRenderer:
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
         return faces, self._network.encode_faces(images)
+
+
+def _gate(speech: SpeechFeatures) -> NDArray[np.float32]:
+    """How much of the network's mouth is seen, [frames]: in pauses the avatar's own is, which is closed."""
+    mel = torch.from_numpy(np.nan_to_num(speech.mel, nan=SILENCE)).clamp(SILENCE, -SILENCE)
+    level = reference_level(mel)
+    if mel.shape[1] == 0 or float(level) < SILENT_LEVEL:
+        return np.zeros(speech.frames, np.float32)
+    return speech_gate((column_loudness(mel) - level).numpy(), speech.frames, speech.fps)
 
 
 def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:

@@ -44,14 +44,17 @@ class Face:
         self._own = torch.from_numpy(own).to(device)
         self._mask = torch.from_numpy(_mask(y2 - y1, x2 - x1, blend)).to(device)
 
-    def laid_in(self, faces: torch.Tensor) -> torch.Tensor:
-        """The region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255."""
+    def laid_in(self, faces: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
+        """The region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255.
+
+        `opacity` [n] is how much of each is seen, 0..1.
+        """
         region = self._own.repeat(len(faces), 1, 1, 1)
         inside = region[:, :, self._rows, self._columns]
         # Cut off to whole numbers before they are resized, as the official procedure does.
         rgb = (faces.flip(1) * 255).floor()
         resized = functional.interpolate(rgb, inside.shape[2:], mode="bilinear", align_corners=False)
-        inside.lerp_(resized, self._mask)
+        inside.lerp_(resized, self._mask * opacity[:, None, None, None])
         return region.permute(0, 2, 3, 1)
 
 

@@ -95,6 +95,11 @@ class Wav2Lip(nn.Module):
         self.face_decoder_blocks = _face_decoder()
         self.output_block = nn.Sequential(_conv(80, 32), nn.Conv2d(32, 3, 1), nn.Sigmoid())
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in; it takes and gives single precision."""
+        return next(self.parameters()).dtype
+
     def forward(self, mel: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Faces [B, 3, 96, 96] (BGR, 0..1) from mel windows [B, 1, 80, 16] and images [B, 6, 96, 96].
 
@@ -106,15 +111,15 @@ class Wav2Lip(nn.Module):
         """Images [B, 6, 96, 96] to the features of each encoder block, the finest first."""
         features: list[torch.Tensor] = []
         for block in self.face_encoder_blocks:
-            features.append(block(features[-1] if features else image))
+            features.append(block(features[-1] if features else image.to(self.dtype)))
         return features
 
     def speak(self, mel: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and the features of B faces, or of one for all."""
-        x = self.audio_encoder(mel)
+        x = self.audio_encoder(mel.to(self.dtype))
         for block, skipped in zip(self.face_decoder_blocks, reversed(features), strict=True):
             x = torch.cat((block(x), skipped.expand(mel.shape[0], -1, -1, -1)), dim=1)
-        return cast(torch.Tensor, self.output_block(x))
+        return cast(torch.Tensor, self.output_block(x)).float()
 
 
 def folded(network: Wav2Lip) -> Wav2Lip:

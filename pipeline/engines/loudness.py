@@ -1,0 +1,82 @@
+"""How loud speech is, and where it pauses."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from pipeline.engines.base import frame_times
+from pipeline.mel import COLUMNS_PER_SECOND
+
+LOUDNESS_COLUMNS = 40
+"""The loudest half second of a recording is its reference level: no click is that long."""
+SILENT_LEVEL = -3.2
+"""A recording whose loudest half second is below this (about -65 dBFS) holds no speech."""
+GATE_BELOW = 3.2
+"""Mel units under the loudest half second, 40 dB, below which nothing is speech."""
+GATE_NOISE_MARGIN, GATE_NOISE_LIMIT = 0.5, 2.0
+"""Where there is noise, silence is up to this much over it, but not nearer to the speech than the limit."""
+GATE_HYSTERESIS = 0.25
+GATE_SECONDS = 0.18
+"""A silence shorter than this may be a stop consonant."""
+GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
+"""How long the mouth takes to close after a sound, and before the next one to open."""
+
+POWER_PER_UNIT = 1.25
+"""A mel value v is the power 10 ** (1.25 v)."""
+
+Floats = NDArray[np.float32]
+
+
+def column_loudness(mel: torch.Tensor) -> torch.Tensor:
+    """Loudness of each column in mel units, for mel of shape [..., 80, columns]; -4 is silence."""
+    return torch.log10(torch.pow(10.0, POWER_PER_UNIT * mel).mean(-2)) / POWER_PER_UNIT
+
+
+def reference_level(mel: torch.Tensor) -> torch.Tensor:
+    """Loudness of the loudest half second in mel units, for mel of shape [..., 80, columns]."""
+    power = torch.pow(10.0, POWER_PER_UNIT * mel).mean(-2)
+    padded = functional.pad(power, (0, max(0, LOUDNESS_COLUMNS - power.shape[-1])))
+    windows = functional.avg_pool1d(padded.reshape(-1, 1, padded.shape[-1]), LOUDNESS_COLUMNS, 1)
+    return torch.log10(windows.amax(-1).reshape(power.shape[:-1]).clamp_min(1e-12)) / POWER_PER_UNIT
+
+
+def silences(loudness: Floats) -> list[tuple[int, int]]:
+    """Stretches of columns in which nobody speaks, from loudness relative to the loudest half second."""
+    noise = float(np.quantile(loudness, 0.05)) + GATE_NOISE_MARGIN
+    threshold = min(max(-GATE_BELOW, noise), -GATE_NOISE_LIMIT)
+    sound = np.zeros(len(loudness), bool)
+    # Sound begins above the higher threshold and lasts while it is above the lower one.
+    for start, stop in runs(loudness > threshold):
+        sound[start:stop] = loudness[start:stop].max() > threshold + GATE_HYSTERESIS
+    shortest = GATE_SECONDS * COLUMNS_PER_SECOND
+    return [(start, stop) for start, stop in runs(~sound) if stop - start >= shortest or stop == len(sound)]
+
+
+def speech_gate(loudness: Floats, frames: int, fps: int) -> Floats:
+    """1 while there is sound, 0 in silences, with soft edges that lie within the silence, shape [frames]."""
+    gate = np.ones(len(loudness), np.float32)
+    for start, stop in silences(loudness):
+        columns = np.arange(start, stop)
+        since = (columns - start) / (GATE_CLOSE_SECONDS * COLUMNS_PER_SECOND) if start else np.ones(stop)
+        until = (stop - 1 - columns) / (GATE_OPEN_SECONDS * COLUMNS_PER_SECOND)
+        left = np.clip(np.maximum(1 - since, 0 if stop == len(gate) else 1 - until), 0, 1)
+        gate[start:stop] = 0.5 - 0.5 * np.cos(np.pi * left)
+    return at_frames(gate[:, None], frames, fps)[:, 0]
+
+
+def at_frames(columns: Floats, frames: int, fps: int) -> Floats:
+    """Values per mel column, shape [columns, n], at the frames' centres; the last one holds beyond the end."""
+    position = np.clip(frame_times(frames, fps) * COLUMNS_PER_SECOND, 0, len(columns) - 1)
+    low = position.astype(np.intp)
+    high = np.minimum(low + 1, len(columns) - 1)
+    part = (position - low)[:, None].astype(np.float32)
+    return columns[low] * (1 - part) + columns[high] * part
+
+
+def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and one past the last index of every stretch of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
