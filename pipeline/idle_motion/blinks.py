@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 
 import numpy as np
@@ -33,22 +34,21 @@ class Blinks:
         self._dice = np.random.default_rng(seed)
         self._fps = fps
         self._loudness = loudness
-        self._starts = [-GAP_SECONDS[0]]
-        self._add(FIRST_SECONDS)
+        self._starts = [-math.inf]
+        self._plan(0.0, FIRST_SECONDS)
 
     def closure(self, seconds: float) -> float:
         """How far the lids are down at a time of 0 or later: 0 open, 1 shut."""
         while self._starts[-1] <= seconds:
-            self._add(GAP_SECONDS)
+            self._plan(self._starts[-1], GAP_SECONDS)
         since = seconds - self._starts[bisect_right(self._starts, seconds) - 1]
         closed = since / CLOSING_SECONDS
         opened = (since - CLOSING_SECONDS - SHUT_SECONDS) / OPENING_SECONDS
         return ease(closed) - ease(opened)
 
-    def _add(self, gap_seconds: tuple[float, float]) -> None:
-        """Plan the next blink, which may be a double one."""
-        last = self._starts[-1] if gap_seconds == GAP_SECONDS else 0.0
-        earliest, latest = last + gap_seconds[0], last + gap_seconds[1]
+    def _plan(self, last: float, gap: tuple[float, float]) -> None:
+        """Plan the next blink, which may be a double one, after that at `last`."""
+        earliest, latest = last + gap[0], last + gap[1]
         start = self._quietest(float(self._dice.uniform(earliest, latest)), earliest, latest)
         self._starts.append(start)
         if self._dice.random() < DOUBLE_SHARE:
@@ -56,13 +56,13 @@ class Blinks:
 
     def _quietest(self, start: float, earliest: float, latest: float) -> float:
         """The quietest moment near `start`; among equals the nearest one."""
-        loudness = self._loudness
-        if loudness is None:
+        if self._loudness is None:
             return start
-        steps = sorted(range(-STEPS, STEPS + 1), key=abs)
-        starts = [start + step * STEP_SECONDS for step in steps]
-        frames = len(loudness) - 1
-        return min(
-            (other for other in starts if earliest <= other <= latest),
-            key=lambda other: loudness[min(round(other * self._fps), frames)],
-        )
+        moments = (start + step * STEP_SECONDS for step in sorted(range(-STEPS, STEPS + 1), key=abs))
+        return min((moment for moment in moments if earliest <= moment <= latest), key=self._loudness_at)
+
+    def _loudness_at(self, seconds: float) -> float:
+        """Nothing after the job's end, as before its beginning."""
+        assert self._loudness is not None
+        frame = round(seconds * self._fps)
+        return float(self._loudness[frame]) if frame < len(self._loudness) else 0.0

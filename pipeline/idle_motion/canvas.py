@@ -38,7 +38,7 @@ class LivingCanvas:
         """`picture`: RGB [height, width, 3], both even; `emphasis`: loudness of each frame of the job, 0 to 1."""
         height, width = picture.shape[:2]
         seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
-        loudness = None if emphasis is None else np.clip(np.nan_to_num(emphasis), 0, 1).astype(np.float32)
+        loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
         self._fps = fps
         self._canvas = Canvas(picture, device)
         still = i420(torch.from_numpy(picture)[None])[0].numpy()

@@ -45,9 +45,7 @@ CHEEK = 0.4
 LID_LINE = 0.035
 """Half the thickness of the dark line along the edge."""
 FULLY_DRAWN = 0.05
-"""Where an edge has moved by less, the picture shines through: as a blink begins, and at the corners ..."""
-BESIDE = (0.5, 0.6)
-"""... but for the lashes there, which turn like the others. Beyond them nothing changes."""
+"""Until an edge has moved so far, the picture shines through."""
 SIDE, ABOVE, BELOW = 0.62, 0.62, 0.72
 """Room around the middle of the eye that a blink may change."""
 
@@ -97,11 +95,17 @@ class EyeShape:
     lower: Floats
 
     @classmethod
-    def measure(cls, contour: Points, *, left: bool) -> EyeShape | None:
-        """An eye [8, 2] in the order of `FaceLandmarks`; None when it has no lids that can be moved."""
+    def measure(cls, contour: Points, size: tuple[int, int], *, left: bool) -> EyeShape | None:
+        """An eye [8, 2] in the order of `FaceLandmarks`, in a picture of a width and height.
+
+        None when it has no lids that can be moved.
+        """
+        # Written so that it is true for what is not a number, too.
+        if not ((contour >= 0).all() and (contour < size).all()):
+            return None
         start, end = (contour[0], contour[4]) if left else (contour[4], contour[0])
         width = float(np.hypot(*(end - start)))
-        if not (np.isfinite(contour).all() and width >= EYE_PIXELS_MIN):
+        if width < EYE_PIXELS_MIN:
             return None
         frame = EyeFrame((start + end) / 2, (end - start) / width, width)
         points = frame.to_eye(contour)
@@ -125,7 +129,7 @@ class Eyelids:
     def __init__(self, picture: NDArray[np.uint8], shape: EyeShape) -> None:
         """`picture`: RGB [height, width, 3], both even."""
         self.box = shape.box(picture.shape[1], picture.shape[0])
-        self._picture = picture.astype(np.float32)
+        self._picture = picture
         self._frame = shape.frame
         self._pixel = 1 / shape.frame.width_pixels
         x1, y1, x2, y2 = self.box
@@ -134,7 +138,6 @@ class Eyelids:
         self._x, self._y = points[..., 0], points[..., 1]
         self._upper = _edge(shape.upper, self._x)
         self._opening = np.maximum(_edge(shape.lower, self._x) - self._upper, 0)
-        self._beside = 1 - ramp(np.abs(self._x), *BESIDE)
         self._lashes = LASHES + self._pixel
         self._skin, self._line = self._colours(shape)
         window = _window(self._x / SIDE, np.where(self._y < 0, self._y / ABOVE, self._y / BELOW))
@@ -163,14 +166,15 @@ class Eyelids:
         drawn = _mixed(self._under(still, closure), self._lid(still, edge, closure), self._covers(below))
         drawn = self._with_lashes(drawn, below, closure)
         moved = np.clip((edge - self._upper) / FULLY_DRAWN, 0, 1)
-        return _mixed(still, drawn, np.maximum(moved, closure * self._beside))
+        # At the corners the edge does not move, but the lashes turn there, too.
+        return _mixed(still, drawn, np.maximum(moved, closure))
 
     def _under(self, still: Floats, closure: float) -> Floats:
         """What the upper lid comes down over: the eyeball, and the lower lid that rises."""
         lower = self._upper + self._opening
         rise = closure * LOWER_LID_RISE * self._opening
         skin = self._y - lower + rise
-        spare = closure * np.minimum(LANDMARK_ERROR + self._pixel, self._opening)
+        spare = closure * (LANDMARK_ERROR + self._pixel) * np.clip(3 - 3 * (2 * self._x) ** 2, 0, 1)
         lid = self._sample(self._x, self._y + (rise + spare) * (1 - ramp(skin, 0, CHEEK)))
         return _mixed(still, lid, self._covers(skin))
 
@@ -225,13 +229,15 @@ class Eyelids:
         """The picture at eye coordinates [h, w], [h, w, 3]."""
         columns, rows = np.moveaxis(self._frame.to_pixels(x, y), -1, 0).copy()
         sampled = cv2.remap(self._picture, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        return _floats(np.clip(sampled, 0, 255))
+        return _floats(sampled)
 
 
 def eyelids(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> list[Eyelids]:
     """The lids of both eyes; none when one of them cannot be shut, as nobody should wink."""
-    shapes = [EyeShape.measure(landmarks.left_eye, left=True), EyeShape.measure(landmarks.right_eye, left=False)]
-    return [Eyelids(picture, shape) for shape in shapes if shape] if all(shapes) else []
+    size = picture.shape[1], picture.shape[0]
+    left = EyeShape.measure(landmarks.left_eye, size, left=True)
+    right = EyeShape.measure(landmarks.right_eye, size, left=False)
+    return [Eyelids(picture, left), Eyelids(picture, right)] if left and right else []
 
 
 def _floats(values: NDArray[Any]) -> Floats:

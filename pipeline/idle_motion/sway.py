@@ -90,7 +90,7 @@ class Sway:
             [(2 * math.pi * dice.uniform(*band), 2 * math.pi * dice.random(), share) for band, share in SINES]
             for _ in AMPLITUDES
         ]
-        self._stress = _stress(loudness, fps)
+        self._stress = None if loudness is None else _stress(loudness, fps)
 
     def pose(self, frame: int) -> Floats:
         """The amount of each `Movement`, [6]; none in frame 0."""
@@ -101,7 +101,7 @@ class Sway:
             # Plainly one by one: a vectorised sine may differ in its last bit from place to place.
             swing = sum(share * math.sin(rate * seconds + phase) for rate, phase, share in sines)
             pose[movement] = amplitude * settled * swing
-        if len(self._stress):
+        if self._stress is not None:
             nod = STRESS_NOD * settled * float(self._stress[min(frame, len(self._stress) - 1)])
             pose[[Movement.DOWN, Movement.NOD]] += np.float32(nod / 2)
         pose[Movement.BREATH] = BREATH_RISE * _breath(seconds)
@@ -120,12 +120,15 @@ class HeadFrame:
     """From the eyes to the chin."""
 
     @classmethod
-    def measure(cls, landmarks: FaceLandmarks) -> HeadFrame | None:
-        """The frame of a face; None when it is too small or makes no sense."""
+    def measure(cls, landmarks: FaceLandmarks, size: tuple[int, int]) -> HeadFrame | None:
+        """The frame of a face in a picture of a width and height; None when it is too small, or not inside."""
         eyes = (landmarks.left_eye.mean(0) + landmarks.right_eye.mean(0)) / 2
+        # Written so that it is true for what is not a number, too.
+        if not ((eyes > 0).all() and (eyes < size).all() and np.isfinite(landmarks.jaw[10]).all()):
+            return None
         down = landmarks.jaw[10] - eyes
         height = float(np.hypot(*down))
-        return cls(eyes, down / height, height) if height >= FACE_PIXELS_MIN and math.isfinite(height) else None
+        return cls(eyes, down / height, height) if FACE_PIXELS_MIN <= height <= 2 * max(size) else None
 
     @property
     def axes(self) -> Floats:
@@ -171,11 +174,8 @@ class Warp:
 
 def warp_of(landmarks: FaceLandmarks, width: int, height: int) -> Warp | None:
     """The warp for a face in a picture of this size; None when there is none to be moved."""
-    head = HeadFrame.measure(landmarks)
-    if head is None:
-        return None
-    eye_x, eye_y = head.eyes
-    return Warp(head, width, height) if 0 < eye_x < width and 0 < eye_y < height else None
+    head = HeadFrame.measure(landmarks, (width, height))
+    return Warp(head, width, height) if head else None
 
 
 @dataclass(frozen=True)
@@ -238,10 +238,8 @@ def _border(points: Floats, size: tuple[int, int], fade: float) -> Floats:
     return np.asarray(across * down, np.float32)
 
 
-def _stress(loudness: Floats | None, fps: int) -> Floats:
-    """How much louder each frame is than its surroundings, smoothed, [frames]; nothing when it is not known."""
-    if loudness is None or len(loudness) == 0:
-        return np.zeros(0, np.float32)
+def _stress(loudness: Floats, fps: int) -> Floats:
+    """How much louder each frame is than its surroundings, smoothed, [frames]."""
     near, around = (
         cv2.GaussianBlur(loudness[None], (0, 0), seconds * fps, borderType=cv2.BORDER_REPLICATE)[0]
         for seconds in (STRESS_SECONDS, CONTEXT_SECONDS)
