@@ -195,7 +195,7 @@ class Eyelids:
         lashes = np.clip(self._sample(self._x, self._upper - height) / self._skin, 0, 1)
         strength = self._covers(height + LID_LINE) * (1 - ramp(height, 0.6 * self._lashes, self._lashes))
         strength *= min(abs(slant) / SHORTEST, 1)
-        thick = LID_LINE * np.clip(1 - (2 * self._x) ** 4, 0, 1)
+        thick = (LID_LINE + self._pixel / 2) * np.clip(1 - (2 * self._x) ** 4, 0, 1)
         line = np.clip((thick - np.abs(below)) / self._pixel + 0.5, 0, 1) * np.clip(thick / self._pixel, 0, 1)
         line *= LINE_STRENGTH * min(3 * closure, 1)
         return _mixed(skin * _mixed(np.ones_like(skin), lashes, strength), self._line, line)
