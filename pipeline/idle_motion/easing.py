@@ -1,0 +1,20 @@
+"""The one curve by which everything here begins and ends."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+def ramp(values: Floats, start: float | Floats, stop: float | Floats) -> Floats:
+    """A smooth step from 0 at `start` to 1 at `stop`."""
+    t = np.clip((values - start) / (stop - start), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def ease(t: float) -> float:
+    """The same for one number: from 0 at 0 to 1 at 1."""
+    t = min(max(t, 0.0), 1.0)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,67 @@
+"""The planes of an I420 frame, and planes that can be sampled between their pixels without getting blurred."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.media.canvas import PixelBox
+
+Plane = NDArray[np.uint8]
+"""[h, w]."""
+Planes = tuple[Plane, Plane, Plane]
+"""Y, U and V; the latter two of half the size."""
+
+BETWEEN = np.array([[-1, 4, -11, 40, 40, -11, 4, -1]], np.float32) / 64
+"""HEVC's filter for half a pixel (ITU-T H.265, 8.5.3.3.3): the value in the middle of eight pixels."""
+REACH = 4
+"""So many pixels around a changed one change between the pixels."""
+
+
+def planes_of(frame: NDArray[np.uint8]) -> Planes:
+    """The planes of one I420 frame [height * 3 / 2, width], sharing its memory."""
+    rows, width = frame.shape
+    height = rows * 2 // 3
+    luma, blue, red = np.split(frame.reshape(-1), (height * width, height * width * 5 // 4))
+    half = height // 2, width // 2
+    return luma.reshape(height, width), blue.reshape(half), red.reshape(half)
+
+
+class FinePlane:
+    """A plane with a point between each two pixels; the pixels themselves stay what they are.
+
+    Between these points linear interpolation keeps the texture of hair and skin, which it would blur between pixels,
+    now more and now less: a moving picture would shimmer.
+    """
+
+    def __init__(self, plane: Plane) -> None:
+        self._fine = _doubled(plane)
+
+    def refine(self, plane: Plane, box: PixelBox) -> None:
+        """Take over what has changed in the plane inside `box`."""
+        x1, y1, x2, y2 = _grown(box, REACH, plane)
+        left, top, right, bottom = _grown((x1, y1, x2, y2), REACH, plane)
+        fine = _doubled(plane[top:bottom, left:right])
+        inner = fine[2 * (y1 - top) : 2 * (y2 - top), 2 * (x1 - left) : 2 * (x2 - left)]
+        self._fine[2 * y1 : 2 * y2, 2 * x1 : 2 * x2] = inner
+
+    def sample(self, points: NDArray[np.float32], out: Plane) -> None:
+        """Fill `out` [h, w] with the values at `points` [2, h, w], x and y in half pixels."""
+        cv2.remap(self._fine, points[0], points[1], cv2.INTER_LINEAR, out, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _grown(box: PixelBox, by: int, plane: Plane) -> PixelBox:
+    height, width = plane.shape
+    x1, y1, x2, y2 = box
+    return max(x1 - by, 0), max(y1 - by, 0), min(x2 + by, width), min(y2 + by, height)
+
+
+def _doubled(plane: Plane) -> Plane:
+    """[h, w] to [2 h, 2 w]: a point after each pixel, in both directions."""
+    height, width = plane.shape
+    across = cv2.filter2D(plane, -1, BETWEEN, anchor=(3, 0), borderType=cv2.BORDER_REPLICATE)
+    fine = np.empty((height, 2, 2 * width), np.uint8)
+    fine[:, 0] = cv2.merge([plane, across]).reshape(height, -1)
+    fine[:, 1] = cv2.filter2D(fine[:, 0], -1, BETWEEN.T, anchor=(0, 3), borderType=cv2.BORDER_REPLICATE)
+    return fine.reshape(2 * height, 2 * width)

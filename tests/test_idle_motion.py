@@ -1,0 +1,402 @@
+"""Idle motion, on the avatar that comes with the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
+from pipeline.idle_motion import LivingCanvas
+from pipeline.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
+from pipeline.idle_motion.eyelids import LEVELS, eyelids
+from pipeline.idle_motion.planes import FinePlane, planes_of
+from pipeline.idle_motion.sway import Movement, Sway, warp_of
+from pipeline.media.canvas import Canvas, PixelBox, i420
+
+CPU = torch.device("cpu")
+SIDE = 360
+FPS = 25
+MOUTH: PixelBox = (152, 196, 208, 220)
+"""About the presenter's mouth."""
+
+Picture = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def presenter(side: int) -> tuple[Picture, FaceLandmarks]:
+    stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
+    assert stored is not None
+    fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (side, side), interpolation=cv2.INTER_AREA)
+    landmarks = FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json")
+    return np.asarray(fitted, np.uint8), landmarks.transformed(side / stored.shape[0], 0, 0)
+
+
+@pytest.fixture(scope="module")
+def picture() -> Picture:
+    return presenter(SIDE)[0]
+
+
+@pytest.fixture(scope="module")
+def landmarks() -> FaceLandmarks:
+    return presenter(SIDE)[1]
+
+
+@pytest.fixture
+def living(picture: Picture, landmarks: FaceLandmarks) -> LivingCanvas:
+    return LivingCanvas(picture, landmarks, FPS, CPU)
+
+
+def cut(picture: Picture, box: PixelBox, frames: int = 1) -> torch.Tensor:
+    x1, y1, x2, y2 = box
+    return torch.from_numpy(picture[y1:y2, x1:x2].copy()).repeat(frames, 1, 1, 1)
+
+
+def shown(canvas: LivingCanvas, picture: Picture, first: int, frames: int = 1) -> torch.Tensor:
+    """Frames in which the engine has left the mouth as it is."""
+    return canvas.compose(cut(picture, MOUTH, frames), MOUTH, first)
+
+
+def rgb(frame: torch.Tensor) -> Picture:
+    return np.asarray(cv2.cvtColor(frame.numpy(), cv2.COLOR_YUV2RGB_I420), np.uint8)
+
+
+def eye_white(frame: Picture, eye: NDArray[np.float32]) -> int:
+    """Pixels within an eye's landmarks that are pale and grey, as neither skin nor lashes are."""
+    inside = np.zeros(frame.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.rint(eye).astype(np.int32)], 1)
+    colours = frame[inside > 0].astype(int)
+    return int(((colours.min(1) > 180) & (colours.max(1) - colours.min(1) < 45)).sum())
+
+
+def first_blink(picture: Picture) -> int:
+    """The first frame of the first blink that has its eyes shut."""
+    blinks = LivingCanvas(picture, presenter(SIDE)[1], FPS, CPU)._blinks
+    return next(frame for frame in range(10 * FPS) if blinks.closure(frame / FPS) == 1)
+
+
+# Frames.
+
+
+def test_frame_0_is_the_picture(living: LivingCanvas, picture: Picture) -> None:
+    assert torch.equal(shown(living, picture, 0), i420(torch.from_numpy(picture)[None]))
+
+
+def test_a_frame_is_the_same_in_any_batch_and_after_any_other(picture: Picture, landmarks: FaceLandmarks) -> None:
+    """The first blink lies inside; mouths that differ, and boxes that differ, leave no trace."""
+    start = first_blink(picture) - 6
+    region = torch.randint(0, 256, (16, 24, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    whole = LivingCanvas(picture, landmarks, FPS, CPU).compose(region, MOUTH, start)
+    other = LivingCanvas(picture, landmarks, FPS, CPU)
+    for index in torch.randperm(16, generator=torch.Generator().manual_seed(2)).tolist():
+        other.compose(region[:1, :, :20], (4, 4, 24, 28), 3 * index)
+        assert torch.equal(other.compose(region[index : index + 1], MOUTH, start + index)[0], whole[index])
+
+
+def test_a_frame_is_the_same_with_any_number_of_threads(picture: Picture, landmarks: FaceLandmarks) -> None:
+    start, threads = first_blink(picture) - 3, cv2.getNumThreads()
+    frames = []
+    try:
+        for count in (1, 2):
+            cv2.setNumThreads(count)
+            frames.append(shown(LivingCanvas(picture, landmarks, FPS, CPU), picture, start, 6))
+    finally:
+        cv2.setNumThreads(threads)
+    assert torch.equal(*frames)
+
+
+@pytest.mark.parametrize("fps", [24, 30, 50])
+def test_time_counts_not_frames(fps: int, living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks) -> None:
+    other = LivingCanvas(picture, landmarks, fps, CPU)
+    for seconds in (1, 2, 7):
+        assert torch.equal(shown(other, picture, seconds * fps), shown(living, picture, seconds * FPS))
+
+
+def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks) -> None:
+    """Given a green disc for a mouth, then it is where the head has been moved to, and so is all else."""
+    disc = cut(picture, MOUTH).numpy()
+    cv2.circle(disc[0], (28, 12), 9, (0, 255, 0), -1)
+    warp = warp_of(landmarks, SIDE, SIDE)
+    assert warp is not None
+    assert warp.box == (0, 0, SIDE, SIDE)
+    painted = Canvas(picture, CPU).compose(torch.from_numpy(disc), MOUTH)[0].numpy()
+
+    def distance(frame: int) -> float:
+        """Half pixels that the middle of the mouth is moved by."""
+        return float(np.hypot(*(warp.maps(living._sway.pose(frame))[0][:, 208, 180] - (360, 416))))
+
+    for first in (50, 150, 250):
+        frame = max(range(first, first + 100), key=distance)
+        assert 0.8 < distance(frame) < 6
+        moved = planes_of(living.compose(torch.from_numpy(disc), MOUTH, frame)[0].numpy())
+        luma, chroma = warp.maps(living._sway.pose(frame))
+        for plane, still, (x, y), step in zip(
+            moved, planes_of(painted), (luma, chroma, chroma), (1, 2, 2), strict=True
+        ):
+            expected = cv2.remap(still, x / 2, y / 2, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(int)
+            x1, y1, x2, y2 = (side // step for side in MOUTH)
+            error, change = (np.abs(expected - other)[y1:y2, x1:x2].mean() for other in (plane, still))
+            assert error < 0.4 * change
+            assert np.abs(expected - plane).mean() < 0.4
+
+
+def test_an_engine_that_repaints_the_eyes_does_not_keep_them_open(
+    living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks
+) -> None:
+    box, frame = (120, 120, 240, 240), first_blink(picture)
+    repainted = living.compose(cut(picture, box), box, frame)
+    assert torch.equal(repainted, shown(living, picture, frame))
+
+
+def test_different_pictures_blink_and_sway_differently(picture: Picture, landmarks: FaceLandmarks) -> None:
+    changed = picture.copy()
+    changed[0, 0] ^= 1
+    one, other = (LivingCanvas(some, landmarks, FPS, CPU) for some in (picture, changed))
+    assert not np.allclose(one._sway.pose(100), other._sway.pose(100), rtol=0.05)
+    times = np.arange(0, 60, 0.02)
+    assert [one._blinks.closure(t) for t in times] != [other._blinks.closure(t) for t in times]
+
+
+# Blinks.
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+def test_every_blink_has_a_frame_with_the_eyes_shut(fps: int) -> None:
+    for seed in range(20):
+        closures = np.array([Blinks(seed, fps, None).closure(frame / fps) for frame in range(12 * fps)])
+        begins = np.flatnonzero((closures[:-1] == 0) & (closures[1:] > 0))
+        assert len(begins) >= 2
+        for begin in begins[:-1]:
+            assert 1.0 in closures[begin : begin + round(0.2 * fps)]
+
+
+def test_blinks_come_irregularly_every_two_to_six_seconds() -> None:
+    blinks = Blinks(3, FPS, None)
+    blinks.closure(3600)
+    starts = np.array(blinks._starts[1:])
+    gaps = np.diff(starts)
+    double = np.isclose(gaps, DOUBLE_SECONDS)
+    assert 1 <= starts[0] <= 2.5
+    assert ((gaps >= 2) & (gaps <= 6))[~double].all()
+    assert 0.04 < double.mean() < 0.2
+    assert 3.5 < gaps[~double].mean() < 4.5
+    assert gaps[~double].std() > 0.8
+
+
+def test_blinks_do_not_depend_on_the_order_they_are_asked_for() -> None:
+    forwards, backwards = Blinks(5, FPS, None), Blinks(5, FPS, None)
+    times = [frame / FPS for frame in range(2000)]
+    expected = [forwards.closure(t) for t in times]
+    assert [backwards.closure(t) for t in reversed(times)] == expected[::-1]
+
+
+def test_blinks_come_in_pauses() -> None:
+    """Given speech with a pause of 0.3 s in each second, then hardly any blink begins outside the pauses."""
+    loudness = np.where(np.arange(120 * FPS) % FPS < 0.3 * FPS, 0, 0.8).astype(np.float32)
+    blinks = Blinks(1, FPS, loudness)
+    blinks.closure(110)
+    starts = [start for start in blinks._starts[1:] if start < 110]
+    quiet = np.mean([loudness[round(start * FPS)] == 0 for start in starts])
+    assert quiet > 0.8
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (0, -1.5), (0, 1.5), (1.5, 0), (-1.5, 0)])
+@pytest.mark.parametrize("degrees", [0, 25, 180])
+def test_shut_eyes_show_no_white(degrees: int, offset: tuple[float, float]) -> None:
+    """Also where the landmarks are off, and where the head is tilted."""
+    upright, points = presenter(720)
+    turn = cv2.getRotationMatrix2D((360, 300), degrees, 1).astype(np.float32)
+    picture = np.asarray(cv2.warpAffine(upright, turn, (720, 720), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    turned = FaceLandmarks(
+        **{field.name: getattr(points, field.name) @ turn[:, :2].T + turn[:, 2] for field in fields(points)}
+    )
+    eyes = turned.left_eye, turned.right_eye
+    aside = np.array(offset, np.float32)
+    shifted = replace(turned, left_eye=eyes[0] + aside, right_eye=eyes[1] + aside)
+    shut = i420(torch.from_numpy(picture)[None])[0]
+    for lids in eyelids(picture, shifted):
+        lids.paint(planes_of(shut.numpy()), LEVELS)
+    for eye in eyes:
+        assert eye_white(picture, eye) > 200
+        assert eye_white(rgb(shut), eye) < 0.03 * eye_white(picture, eye)
+
+
+def test_an_eye_closes_step_by_step_and_nothing_else_changes(picture: Picture, landmarks: FaceLandmarks) -> None:
+    open_eyes = i420(torch.from_numpy(picture)[None])[0]
+    whites = []
+    for level in (0, 4, 8, 12, LEVELS):
+        frame = open_eyes.clone()
+        for lids in eyelids(picture, landmarks):
+            lids.paint(planes_of(frame.numpy()), level)
+        whites.append(eye_white(rgb(frame), landmarks.left_eye))
+        luma, still = planes_of(frame.numpy())[0].astype(int), planes_of(open_eyes.numpy())[0].astype(int)
+        rows, columns = np.nonzero(np.abs(luma - still) > 2)
+        if level:
+            eyes = np.concatenate([landmarks.left_eye, landmarks.right_eye])
+            assert (eyes[:, 0].min() - 5 <= columns).all() and (columns <= eyes[:, 0].max() + 5).all()
+            assert (eyes[:, 1].min() - 10 <= rows).all() and (rows <= eyes[:, 1].max() + 10).all()
+    assert whites == sorted(whites, reverse=True)
+    assert whites[0] > 50
+    assert whites[-1] < 0.05 * whites[0]
+
+
+def test_eyes_open_again_to_the_bit(picture: Picture, landmarks: FaceLandmarks) -> None:
+    """Without sway, which a face too small for it has not: frames before and after a blink are the picture."""
+    small = replace(landmarks, jaw=landmarks.jaw * 0 + (landmarks.left_eye[4] + landmarks.right_eye[4]) / 2)
+    canvas, frame = LivingCanvas(picture, small, FPS, CPU), first_blink(picture)
+    still = i420(torch.from_numpy(picture)[None])[0]
+    blinking = [not torch.equal(one, still) for one in shown(canvas, picture, frame - 10, 25)]
+    assert blinking[:6] == [False] * 6
+    assert blinking[10]
+    assert blinking[-5:] == [False] * 5
+    assert 5 <= sum(blinking) <= 8
+
+
+def test_eyes_that_are_shut_or_too_small_do_not_blink(picture: Picture, landmarks: FaceLandmarks) -> None:
+    shut = landmarks.left_eye.copy()
+    shut[1:4, 1] = shut[5:8, 1][::-1] - 1
+    assert len(eyelids(picture, landmarks)) == 2
+    assert eyelids(picture, replace(landmarks, left_eye=shut)) == []
+    assert eyelids(picture, replace(landmarks, right_eye=landmarks.right_eye * 0.2)) == []
+    assert eyelids(picture, replace(landmarks, right_eye=landmarks.right_eye + 300)) == []
+
+
+# Sway.
+
+
+def test_the_sway_is_slow_small_and_centred() -> None:
+    fps = 50
+    poses = np.array([Sway(11, fps, None).pose(frame) for frame in range(120 * fps)])
+    assert not poses[0].any()
+    assert np.degrees(np.abs(poses[:, Movement.ROLL])).max() < 0.6
+    for movement in (Movement.SIDEWAYS, Movement.DOWN, Movement.TURN, Movement.NOD):
+        assert 0.002 < np.abs(poses[:, movement]).max() < 0.01
+        assert abs(poses[:, movement].mean()) < 0.0015
+    speeds = np.abs(np.diff(poses, axis=0)).max(0) * fps
+    assert speeds.max() < 0.015
+
+
+def test_a_stressed_stretch_nods_a_little() -> None:
+    loudness = np.full(200, 0.2, np.float32)
+    loudness[100:108] = 1
+    calm, stressed = (Sway(2, FPS, some) for some in (None, loudness))
+    nods = np.array([stressed.pose(frame) - calm.pose(frame) for frame in range(200)])
+    assert 98 <= nods[:, Movement.NOD].argmax() <= 109
+    assert 0.001 < nods[:, Movement.NOD].max() < 0.006
+    assert not nods[:, [Movement.SIDEWAYS, Movement.ROLL, Movement.BREATH]].any()
+
+
+def small_face() -> tuple[Picture, FaceLandmarks]:
+    """The presenter, small, in the lower left of a noisy room."""
+    room = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    picture, landmarks = presenter(240)
+    room[240:, 40:280] = picture
+    return room, landmarks.transformed(1, -40, -240)
+
+
+def test_nothing_moves_far_from_the_head_and_shoulders() -> None:
+    room, landmarks = small_face()
+    canvas = LivingCanvas(room, landmarks, FPS, CPU)
+    box = (130, 370, 190, 400)
+    still = Canvas(room, CPU).compose(cut(room, box), box)[0, :480].int()
+    for frame in (30, 90, 150):
+        changed = (canvas.compose(cut(room, box), box, frame)[0, :480].int() - still).abs() > 0
+        assert changed[300:400, 100:220].float().mean() > 0.3
+        assert not changed[:, 400:].any()
+        assert not changed[:200].any()
+
+
+def test_the_borders_hold_and_show_nothing_from_outside(living: LivingCanvas, picture: Picture) -> None:
+    still = i420(torch.from_numpy(picture)[None])[0, :SIDE].int()
+    for frame in (50, 110, 170):
+        change = (shown(living, picture, frame)[0, :SIDE].int() - still).abs()
+        assert change.max() > 20
+        for border in (change[0], change[-1], change[:, 0], change[:, -1]):
+            assert border.max() <= 3
+
+
+def test_a_moved_picture_stays_sharp() -> None:
+    """Half a pixel aside, noise keeps nearly all its contrast; linear interpolation alone would halve its variance."""
+    plane = np.random.default_rng(0).integers(40, 216, (64, 64), dtype=np.uint8)
+    smooth = np.asarray(cv2.GaussianBlur(plane, (0, 0), 0.8), np.uint8)
+    columns, rows = np.meshgrid(np.arange(64, dtype=np.float32), np.arange(64, dtype=np.float32))
+    fine, moved = FinePlane(smooth), np.empty((64, 64), np.uint8)
+    for offset, least in ((0.0, 1.0), (0.25, 0.9), (0.5, 0.95)):
+        fine.sample(np.stack([2 * (columns + offset), 2 * rows]).astype(np.float32), moved)
+        assert moved[8:-8, 8:-8].std() >= least * smooth[8:-8, 8:-8].std()
+
+
+def test_refining_a_part_is_refining_the_whole() -> None:
+    dice = np.random.default_rng(1)
+    plane = dice.integers(0, 256, (40, 56), dtype=np.uint8)
+    fine = FinePlane(plane)
+    for box in ((0, 0, 10, 8), (20, 12, 30, 30), (50, 34, 56, 40)):
+        x1, y1, x2, y2 = box
+        plane[y1:y2, x1:x2] = dice.integers(0, 256, (y2 - y1, x2 - x1), dtype=np.uint8)
+        fine.refine(plane, box)
+        assert np.array_equal(fine._fine, FinePlane(plane)._fine)
+
+
+# Pictures of every kind.
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (64, 300), (640, 96), (1440, 1080)])
+def test_any_size(width: int, height: int) -> None:
+    face, landmarks = presenter(min(width, height))
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: face.shape[0], : face.shape[1]] = face
+    canvas, box = LivingCanvas(picture, landmarks, FPS, CPU), (0, 0, 16, 10)
+    frames = canvas.compose(cut(picture, box, 2), box, 200)
+    assert frames.shape == (2, height * 3 // 2, width)
+    assert not torch.equal(frames[0], i420(torch.from_numpy(picture)[None])[0])
+
+
+@pytest.mark.parametrize("where", [(-150, 0), (150, 0), (0, -110), (0, 170), (120, 160)])
+def test_a_face_at_the_border(where: tuple[int, int]) -> None:
+    picture, landmarks = presenter(SIDE)
+    shift = np.array([[1, 0, where[0]], [0, 1, where[1]]], np.float32)
+    moved = np.asarray(cv2.warpAffine(picture, shift, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    canvas = LivingCanvas(moved, landmarks.transformed(1, -where[0], -where[1]), FPS, CPU)
+    frames = shown(canvas, moved, first_blink(moved) - 4, 8).int()
+    assert (frames - i420(torch.from_numpy(moved)[None]).int()).abs().max() > 10
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf"), -1e30, 1e30, -50.0])
+def test_senseless_landmarks_leave_the_picture_still(value: float, picture: Picture, landmarks: FaceLandmarks) -> None:
+    senseless = replace(
+        landmarks, **{field.name: np.full_like(getattr(landmarks, field.name), value) for field in fields(landmarks)}
+    )
+    canvas = LivingCanvas(picture, senseless, FPS, CPU)
+    still = i420(torch.from_numpy(picture)[None])
+    assert torch.equal(shown(canvas, picture, 30, 50), still.repeat(50, 1, 1))
+
+
+@pytest.mark.parametrize("loudness", [[], [float("nan")] * 40, [float("inf"), -5.0] * 20, [0.5]])
+def test_any_loudness(loudness: list[float], picture: Picture, landmarks: FaceLandmarks) -> None:
+    canvas = LivingCanvas(picture, landmarks, FPS, CPU, np.array(loudness, np.float32))
+    assert shown(canvas, picture, 38, 4).shape == (4, SIDE * 3 // 2, SIDE)
+    assert np.isfinite(canvas._sway.pose(39)).all()
+
+
+def test_a_face_outside_the_picture_moves_nothing(landmarks: FaceLandmarks) -> None:
+    assert warp_of(landmarks, SIDE, SIDE) is not None
+    assert warp_of(landmarks.transformed(1, 1000, 0), SIDE, SIDE) is None
+
+
+def test_a_blink_is_over_in_a_third_of_a_second() -> None:
+    blinks = Blinks(0, FPS, None)
+    start = blinks._starts[1]
+    closures = [blinks.closure(start + offset) for offset in (0, CLOSING_SECONDS / 2, CLOSING_SECONDS, 0.2, 0.3)]
+    assert closures == [0, pytest.approx(0.5), pytest.approx(1), pytest.approx(0.68, abs=0.1), 0]
