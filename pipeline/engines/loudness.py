@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from pipeline.engines.base import frame_times
-from pipeline.mel import COLUMNS_PER_SECOND
+from pipeline.engines.base import SpeechFeatures, frame_times
+from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
 
 LOUDNESS_COLUMNS = 40
 """The loudest half second of a recording is its reference level: no click is that long."""
@@ -43,6 +43,33 @@ def reference_level(mel: torch.Tensor) -> torch.Tensor:
     return torch.log10(windows.amax(-1).reshape(power.shape[:-1]).clamp_min(1e-12)) / POWER_PER_UNIT
 
 
+def bounded(mel: NDArray[np.float32]) -> torch.Tensor:
+    """A mel spectrogram without what is no number or out of range."""
+    return torch.from_numpy(np.nan_to_num(mel, nan=SILENCE)).clamp(SILENCE, -SILENCE)
+
+
+def relative_loudness(mel: torch.Tensor) -> Floats | None:
+    """Loudness of each column [columns], the loudest half second being 0, in mel units; None where nobody speaks."""
+    if mel.shape[1] == 0 or float(level := reference_level(mel)) < SILENT_LEVEL:
+        return None
+    return np.asarray((column_loudness(mel) - level).numpy(), np.float32)
+
+
+def emphasis(speech: SpeechFeatures) -> Floats:
+    """How loud each frame is, from 0 (a pause) to 1 (the loudest half second), shape [frames]."""
+    loudness = relative_loudness(bounded(speech.mel))
+    if loudness is None:
+        return np.zeros(speech.frames, np.float32)
+    return np.clip(at_frames(1 + loudness[:, None] / GATE_BELOW, speech.frames, speech.fps)[:, 0], 0, 1)
+
+
+def speech_gate(speech: SpeechFeatures) -> Floats:
+    """1 while there is sound, 0 in silences, with soft edges that lie within the silence, shape [frames]."""
+    loudness = relative_loudness(bounded(speech.mel))
+    gate = np.zeros(1, np.float32) if loudness is None else _column_gate(loudness)
+    return at_frames(gate[:, None], speech.frames, speech.fps)[:, 0]
+
+
 def silences(loudness: Floats) -> list[tuple[int, int]]:
     """Stretches of columns in which nobody speaks, from loudness relative to the loudest half second."""
     noise = float(np.quantile(loudness, 0.05)) + GATE_NOISE_MARGIN
@@ -55,8 +82,8 @@ def silences(loudness: Floats) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in runs(~sound) if stop - start >= shortest or stop == len(sound)]
 
 
-def speech_gate(loudness: Floats, frames: int, fps: int) -> Floats:
-    """1 while there is sound, 0 in silences, with soft edges that lie within the silence, shape [frames]."""
+def _column_gate(loudness: Floats) -> Floats:
+    """The same for each column."""
     gate = np.ones(len(loudness), np.float32)
     for start, stop in silences(loudness):
         columns = np.arange(start, stop)
@@ -64,7 +91,7 @@ def speech_gate(loudness: Floats, frames: int, fps: int) -> Floats:
         until = (stop - 1 - columns) / (GATE_OPEN_SECONDS * COLUMNS_PER_SECOND)
         left = np.clip(np.maximum(1 - since, 0 if stop == len(gate) else 1 - until), 0, 1)
         gate[start:stop] = 0.5 - 0.5 * np.cos(np.pi * left)
-    return at_frames(gate[:, None], frames, fps)[:, 0]
+    return gate
 
 
 def at_frames(columns: Floats, frames: int, fps: int) -> Floats:

@@ -13,7 +13,7 @@ from pipeline.idle_motion.blinks import Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.idle_motion.planes import FinePlane, Planes, planes_of
 from pipeline.idle_motion.sway import Sway, Warp, warp_of
-from pipeline.media.canvas import Canvas, PixelBox, i420
+from pipeline.media.canvas import PixelBox, StillCanvas, i420
 
 STEPS = (1, 2, 2)
 """Pixels of the picture from point to point in the planes Y, U and V."""
@@ -40,7 +40,7 @@ class LivingCanvas:
         seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
         loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
         self._fps = fps
-        self._canvas = Canvas(picture, device)
+        self._canvas = StillCanvas(picture, device)
         still = i420(torch.from_numpy(picture)[None])[0].numpy()
         self._blinks = Blinks(seed, fps, loudness)
         self._eyelids = eyelids(picture, landmarks)
@@ -48,15 +48,13 @@ class LivingCanvas:
         warp = warp_of(landmarks, width, height)
         self._moving = _Moving(warp, planes_of(still)) if warp else None
 
-    def compose(self, region: torch.Tensor, box: PixelBox, first_frame: int) -> torch.Tensor:
-        """Frames from number `first_frame` on: uint8 [n, height * 3 / 2, width], I420, on the CPU.
-
-        `region`, RGB [n, h, w, 3] of 0..255, is laid into the picture at `box`, whose sides are even, before it moves.
-        """
-        frames = self._canvas.compose(region, box)
-        for number, frame in enumerate(frames.numpy(), first_frame):
+    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+        """See `pipeline.media.canvas.Canvas`; the regions are laid into the picture before it moves."""
+        frames = self._canvas.compose(regions, corners, start_frame)
+        height, width = regions.shape[1:3]
+        for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
             planes = planes_of(frame)
-            painted = [box, *self._blink(planes, number)]
+            painted = [(x, y, x + width, y + height), *self._blink(planes, number)]
             if self._moving is not None:
                 self._moving.move(planes, painted, self._sway.pose(number))
         return frames

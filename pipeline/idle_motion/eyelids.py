@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import FaceLandmarks, Points
+from pipeline.avatars.landmarks import FaceLandmarks, Points
 from pipeline.idle_motion.easing import Floats, ramp
 from pipeline.idle_motion.planes import Planes, planes_of
 from pipeline.media.canvas import PixelBox, i420

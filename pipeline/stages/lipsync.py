@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -39,6 +40,7 @@ class LipSyncStage:
         """Load the worker's model and run it once on the default avatar."""
         self._device = torch.device(device)
         torch.set_num_threads(self._spec.threads)
+        cv2.setNumThreads(self._spec.threads)
         assert self._spec.model is not None
         engine = self._engine(self._spec.model)
         fps = self._config.video.fps

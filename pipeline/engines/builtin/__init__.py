@@ -33,7 +33,7 @@ class BuiltinEngine:
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
         assert isinstance(avatar.scene, Still)
         face = FaceRenderer(avatar.scene.picture, landmarks[0], self._device)
-        return BuiltinRenderer(track, face, make_canvas(avatar, speech.fps, self._device))
+        return BuiltinRenderer(track, face, make_canvas(avatar, speech, self._device))
 
 
 class BuiltinRenderer:

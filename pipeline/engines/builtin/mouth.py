@@ -14,8 +14,8 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
-from pipeline.engines.loudness import SILENT_LEVEL, at_frames, column_loudness, reference_level, runs, speech_gate
-from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
+from pipeline.engines.loudness import at_frames, bounded, reference_level, relative_loudness, runs, speech_gate
+from pipeline.mel import COLUMNS_PER_SECOND
 
 WEIGHTS = Path(__file__).with_name("mouth.safetensors")
 BLOCK_COLUMNS = 4096
@@ -46,15 +46,15 @@ class MouthModel:
 
     def track(self, speech: SpeechFeatures) -> Floats:
         """The mouth in every frame of the job, shape [frames, 6] in the order of `Mouth`."""
-        mel = torch.from_numpy(np.nan_to_num(speech.mel, nan=SILENCE)).clamp(SILENCE, -SILENCE)
-        if speech.frames == 0 or mel.shape[1] == 0 or float(reference_level(mel)) < SILENT_LEVEL:
+        mel = bounded(speech.mel)
+        loudness = relative_loudness(mel)
+        if speech.frames == 0 or loudness is None:
             return at_rest(speech.frames)
-        loudness = (column_loudness(mel) - reference_level(mel)).numpy()
         track = sampled(self._heard(mel), speech.frames, speech.fps)
         if speech.phonemes:
             track = guided(track, phoneme_track(speech.phonemes, speech.frames, speech.fps))
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
-        gated = _gated(track, speech_gate(loudness, speech.frames, speech.fps)[:, None])
+        gated = _gated(track, speech_gate(speech)[:, None])
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
     @torch.inference_mode()

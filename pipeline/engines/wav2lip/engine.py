@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pipeline.avatars import FittedAvatar
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
-from pipeline.engines.loudness import SILENT_LEVEL, column_loudness, reference_level, speech_gate
+from pipeline.engines.loudness import speech_gate
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
 from pipeline.engines.wav2lip.network import folded
 from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError
-from pipeline.mel import SILENCE, windows
+from pipeline.mel import windows
 
 BATCH_FRAMES = 8
 """Measured to be the fastest on a CPU among 4 to 16."""
@@ -67,11 +67,11 @@ class Wav2LipRenderer:
         self._scene = avatar.scene
         self._blend = avatar.settings.blend
         self._speech = speech
-        self._canvas = make_canvas(avatar, speech.fps, engine.device)
+        self._canvas = make_canvas(avatar, speech, engine.device)
         self._boxes = face_pixels(avatar)
         gate = avatar.settings.silence_gate
         gated = engine.gated if gate == "auto" else gate == "on"
-        self._opacity = torch.from_numpy(_gate(speech) if gated else np.ones(speech.frames, np.float32))
+        self._opacity = torch.from_numpy(speech_gate(speech) if gated else np.ones(speech.frames, np.float32))
         self._size, self._corners = regions_about(self._boxes, avatar.scene.size)
         # A picture that does not move is looked at once.
         self._looked_at = lru_cache(maxsize=1)(self._look_at)
@@ -116,15 +116,6 @@ class Wav2LipRenderer:
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
         return faces, self._network.encode_faces(images)
-
-
-def _gate(speech: SpeechFeatures) -> NDArray[np.float32]:
-    """How much of the network's mouth is seen, [frames]: in pauses the avatar's own is, which is closed."""
-    mel = torch.from_numpy(np.nan_to_num(speech.mel, nan=SILENCE)).clamp(SILENCE, -SILENCE)
-    level = reference_level(mel)
-    if mel.shape[1] == 0 or float(level) < SILENT_LEVEL:
-        return np.zeros(speech.frames, np.float32)
-    return speech_gate((column_loudness(mel) - level).numpy(), speech.frames, speech.fps)
 
 
 def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
