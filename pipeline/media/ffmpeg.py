@@ -1,30 +1,48 @@
-"""Running ffmpeg and ffprobe: argument lists only, local files only, never a shell, never without an end."""
+"""Running ffmpeg and ffprobe: local files only, and what users bring only within limits that the kernel keeps."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
 
+from pipeline import programs
 from pipeline.errors import ConfigError, JobError, StageError
+from pipeline.programs import Ended, Limits
 
 INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf"
 """Demuxers for files that users bring. Playlists and concat scripts, which open other files, are not among them."""
+
+AUDIO_CODECS = (
+    "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_u8,pcm_s8,"
+    "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms,mp3,mp3float,mp2,mp2float,aac,aac_latm,alac,flac,opus,"
+    "libopus,vorbis,libvorbis,speex,libspeex,ac3,eac3,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,wmav1,wmav2,wmapro"
+)
+"""Decoders of sound. With only these a film's pictures and an album's cover are never decoded, not even to look at."""
 
 OUR_FORMATS = "mov,wav,concat"
 """Demuxers for files that lipdrop wrote itself."""
 
 MESSAGE_CHARACTERS_MAX = 300
 
-END_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
-"""A killed worker takes its ffmpeg along, which would else write to the files of the next attempt."""
+DECODING_MEMORY_BYTES = 1 << 30
+"""For reading a file that a user brought. Half an hour of MP3 takes 25 MB, and 60 MB more with a picture of 50 MB."""
+
+FAULTS = {
+    signal.SIGXCPU: "it takes too long to read",
+    signal.SIGXFSZ: "it holds more than it may",
+    **dict.fromkeys((signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV), "it breaks ffmpeg"),
+}
+"""Signals that a file brings upon its reader; any other comes from outside."""
+
+STOPPED_BY_SIGNAL = 255
+"""ffmpeg's exit code when it obeys a signal: of ours only the one about CPU time lets it."""
 
 Stream = Any
 """A node of ffmpeg-python's graph; the library has no types."""
@@ -46,14 +64,20 @@ def target(path: Path, *streams: Stream, **options: Any) -> Stream:
 
 
 def run(output: Stream, *, timeout_seconds: float) -> None:
-    """Run ffmpeg until the output is written. Raises StageError when it fails or is too slow."""
-    _run(_argv(output), timeout_seconds)
+    """Run ffmpeg on files of our own until the output is written. Raises StageError when it fails or is too slow."""
+    _run(_argv(output), Limits(timeout_seconds))
 
 
-def decode(*outputs: Stream, field: str, timeout_seconds: float) -> None:
-    """Run ffmpeg on a file that a user brought: what fails is the file's fault. Raises JobError."""
+def decode(
+    *outputs: Stream, field: str, timeout_seconds: float, cpu_seconds: int | None = None, file_bytes: int | None = None
+) -> None:
+    """Run ffmpeg on a file that a user brought: what fails is the file's fault. Raises JobError.
+
+    `cpu_seconds` and `file_bytes` bound the time that reading it may cost and the size of each output.
+    """
+    limits = Limits(timeout_seconds, cpu_seconds=cpu_seconds, file_bytes=file_bytes, memory_bytes=DECODING_MEMORY_BYTES)
     try:
-        _run(_argv(ffmpeg.merge_outputs(*outputs), "-xerror"), timeout_seconds)
+        _run(_argv(ffmpeg.merge_outputs(*outputs), "-xerror"), limits)
     except StageError as error:
         if error.code != "media_failed" or "No space left" in error.message:
             raise
@@ -69,14 +93,16 @@ def unreadable(field: str, reason: str) -> JobError:
 
 def start(output: Stream) -> subprocess.Popen[bytes]:
     """Start an ffmpeg that reads from its standard input."""
-    return _start(_argv(output), stdin=subprocess.PIPE)
+    with _installed():
+        return programs.start(_argv(output), stdin=subprocess.PIPE)
 
 
 def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seconds: float = 60) -> dict[str, Any]:
     """What ffprobe knows of a file: `format` and `streams`. Raises StageError."""
     argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", formats]
     argv += ["-show_format", "-show_streams", "-of", "json", *(["-count_packets"] if count_packets else [])]
-    found: dict[str, Any] = json.loads(_run([*argv, _url(path)], timeout_seconds))
+    limits = Limits(timeout_seconds, memory_bytes=DECODING_MEMORY_BYTES)
+    found: dict[str, Any] = json.loads(_run([*argv, _url(path)], limits))
     return found
 
 
@@ -93,26 +119,34 @@ def _url(path: Path) -> str:
 
 def _argv(output: Stream, *flags: str) -> list[str]:
     argv: list[str] = ffmpeg.compile(output, overwrite_output=True)
-    return [argv[0], "-v", "error", *flags, *argv[1:]]
+    return [argv[0], "-nostdin", "-v", "error", "-filter_complex_threads", "1", *flags, *argv[1:]]
 
 
-def _run(argv: Sequence[str], timeout_seconds: float) -> bytes:
-    with _start(argv, stdin=subprocess.DEVNULL) as process:
-        try:
-            output, errors = process.communicate(timeout=timeout_seconds)
-        except subprocess.TimeoutExpired:
-            raise StageError("media_timeout", f"{argv[0]} took over {timeout_seconds:.0f} s") from None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode != 0:
-        code = "media_failed" if process.returncode > 0 else "media_killed"
-        raise StageError(code, f"{argv[0]}: {last_line(errors)}")
-    return output
+def _run(argv: Sequence[str], limits: Limits) -> bytes:
+    try:
+        with _installed():
+            ended = programs.run(argv, limits)
+    except TimeoutError:
+        raise StageError("media_timeout", f"{argv[0]} took over {limits.wall_seconds:.0f} s") from None
+    except programs.OutputTooLarge:
+        raise StageError("media_failed", f"{argv[0]} has too much to tell of the file") from None
+    if ended.returncode != 0:
+        raise _failed(argv[0], ended)
+    return ended.output
 
 
-def _start(argv: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
-    if shutil.which(argv[0]) is None:
-        raise ConfigError("no_ffmpeg", f"{argv[0]} is not installed", hint="apt-get install ffmpeg")
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*END_WITH_WORKER, *argv], stdin=stdin, stdout=pipe, stderr=pipe, process_group=0)
+def _failed(program: str, ended: Ended) -> StageError:
+    number = signal.SIGXCPU if ended.returncode == STOPPED_BY_SIGNAL else -ended.returncode
+    if number in FAULTS:
+        return StageError("media_failed", FAULTS[signal.Signals(number)])
+    code = "media_failed" if ended.returncode > 0 else "media_killed"
+    return StageError(code, f"{program}: {last_line(ended.complaint)}")
+
+
+@contextlib.contextmanager
+def _installed() -> Iterator[None]:
+    """Say what to do where ffmpeg cannot be started."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ConfigError("no_ffmpeg", f"{error.filename} is not installed", hint="apt-get install ffmpeg") from None
