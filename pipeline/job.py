@@ -141,7 +141,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise JobError("duplicate_key", f"the key {key!r} stands twice", field=_printable(key))
+            raise JobError("duplicate_key", f"the key '{_printable(key)}' stands twice", field=_printable(key))
         found[key] = value
     return found
 
@@ -178,7 +178,8 @@ def _check_characters(value: Any, field: str | None = None) -> None:
 
 
 def _printable(key: str) -> str:
-    return key.encode("ascii", "backslashreplace").decode()[:100]
+    """A stranger's key such that it fits into a line and steers no terminal."""
+    return repr(key)[1:-1][:100]
 
 
 PYDANTIC_CODES = {
@@ -201,7 +202,7 @@ def _job_error(error: ValidationError) -> JobError:
     if first["type"] == "extra_forbidden":
         key = _printable(str(first["loc"][-1]))
         return JobError(
-            "unknown_field", f"unknown key {key!r}", field=key, hint=nearest_hint(key, list(Job.model_fields))
+            "unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(Job.model_fields))
         )
     code = PYDANTIC_CODES.get(first["type"], "type")
     if code == "range" and first["type"] == "literal_error" and not _same_type(first):

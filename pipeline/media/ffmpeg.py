@@ -93,8 +93,7 @@ def unreadable(field: str, reason: str) -> JobError:
 
 def start(output: Stream) -> subprocess.Popen[bytes]:
     """Start an ffmpeg that reads from its standard input."""
-    with _installed():
-        return programs.start(_argv(output), stdin=subprocess.PIPE)
+    return _start(_argv(output), subprocess.PIPE)
 
 
 def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seconds: float = 60) -> dict[str, Any]:
@@ -120,6 +119,11 @@ def _url(path: Path) -> str:
 def _argv(output: Stream, *flags: str) -> list[str]:
     argv: list[str] = ffmpeg.compile(output, overwrite_output=True)
     return [argv[0], "-nostdin", "-v", "error", "-filter_complex_threads", "1", *flags, *argv[1:]]
+
+
+def _start(argv: Sequence[str], stdin: int, limits: Limits | None = None) -> subprocess.Popen[bytes]:
+    with _installed():
+        return programs.start(argv, stdin, limits)
 
 
 def _run(argv: Sequence[str], limits: Limits) -> bytes:
