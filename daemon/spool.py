@@ -31,8 +31,8 @@ RECORDING_SUFFIXES = frozenset(
     {".wav", ".mp3", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".ogg", ".opus", ".flac", ".aac", ".avi", ".aiff", ".wma"}
 )
 """What a recording may be called without being taken for a job that was named wrongly."""
-RECORDING_MAX_BYTES = 4 << 30
-"""Two hours of uncompressed stereo at 48 kHz are 3 GB."""
+RECORDING_MAX_BYTES = 2 << 30
+"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB; where it has to be copied, the daemon waits for it."""
 PLACEHOLDER = ".gitkeep"
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
 RECORDING = "recording"
@@ -353,8 +353,10 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
-        with _opened(source) as reader, target.open("wb") as writer:
+        unfinished = target.with_suffix(".part")
+        with _opened(source) as reader, unfinished.open("wb") as writer:
             shutil.copyfileobj(reader, writer)
+        unfinished.rename(target)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -79,6 +79,7 @@ def code_of(recording: Path, folder: Path) -> str | None:
     except JobError as error:
         assert error.field == "audio"
         assert error.hint
+        assert str(recording.parent) not in error.message
         return error.code
     assert np.isfinite(np.load(folder / "mel.npy")).all()
     return None
@@ -180,6 +181,11 @@ def test_of_endless_complaints_the_last_are_kept() -> None:
     assert (ended.returncode, ended.output) == (0, b"text")
     assert ended.complaint.endswith(b"99999\n100000\n")
     assert len(ended.complaint) <= programs.COMPLAINT_BYTES_MAX
+
+
+def test_what_a_program_complains_steers_no_terminal() -> None:
+    assert ffmpeg.last_line("bad\n\x1b[2J\x9b\u202eтекст \xff\n".encode()) == "?[2J??текст ÿ"
+    assert len(ffmpeg.last_line(b"x" * 10_000)) <= ffmpeg.MESSAGE_CHARACTERS_MAX
 
 
 def test_every_limit_reaches_the_kernel() -> None:

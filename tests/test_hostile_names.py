@@ -244,6 +244,25 @@ def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeyp
         assert caught.value.code == "audio"
 
 
+def test_a_recording_that_may_not_be_linked_is_copied() -> None:
+    """As where its writer is another member of the group: the kernel lets nobody link what he cannot write."""
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder))
+        spool.create()
+        path = put(spool, "speech.wav", b"sound")
+        path.chmod(0o644)
+        put(spool, "a.json")
+        assert spool.claim("a")
+        if os.geteuid() == 0:
+            os.chown(spool.root, NOBODY, -1)
+            for place in (spool.root / "work", spool.folder("a"), spool.inbox):
+                os.chown(place, NOBODY, -1)
+        with unprivileged():
+            taken = spool.take_recording("a", "speech.wav")
+        assert taken.read_bytes() == b"sound"
+        assert [entry.name for entry in taken.parent.iterdir() if entry.suffix == ".part"] == []
+
+
 def test_a_huge_sparse_recording_is_refused_at_once(spool: Spool) -> None:
     with (spool.inbox / "huge.wav").open("wb") as file:
         file.truncate(1 << 40)

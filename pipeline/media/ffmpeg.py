@@ -106,9 +106,9 @@ def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seco
 
 
 def last_line(errors: bytes) -> str:
-    """The last line that a program printed to its standard error, shortened."""
+    """The last line that a program printed to its standard error, shortened, and fit to be shown on a terminal."""
     lines = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-    return lines[-1][-MESSAGE_CHARACTERS_MAX:]
+    return "".join(c if c.isprintable() else "?" for c in lines[-1][-MESSAGE_CHARACTERS_MAX:])
 
 
 def _url(path: Path) -> str:
@@ -135,16 +135,19 @@ def _run(argv: Sequence[str], limits: Limits) -> bytes:
     except programs.OutputTooLarge:
         raise StageError("media_failed", f"{argv[0]} has too much to tell of the file") from None
     if ended.returncode != 0:
-        raise _failed(argv[0], ended)
+        raise _failed(argv, ended)
     return ended.output
 
 
-def _failed(program: str, ended: Ended) -> StageError:
+def _failed(argv: Sequence[str], ended: Ended) -> StageError:
     number = signal.SIGXCPU if ended.returncode == STOPPED_BY_SIGNAL else -ended.returncode
     if number in FAULTS:
         return StageError("media_failed", FAULTS[signal.Signals(number)])
     code = "media_failed" if ended.returncode > 0 else "media_killed"
-    return StageError(code, f"{program}: {last_line(ended.complaint)}")
+    complaint = last_line(ended.complaint)
+    for url in argv:  # where lipdrop keeps its files tells the user nothing
+        complaint = complaint.removeprefix(f"{url}: ")
+    return StageError(code, f"{argv[0]}: {complaint}")
 
 
 @contextlib.contextmanager
