@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from daemon.spool import JOB_SUFFIX, Dropped, Spool, read_file
 from pipeline.errors import JobError
@@ -51,6 +52,7 @@ class Intake:
         self._spool = spool
         self._quiet_seconds = quiet_seconds
         self._seen: dict[str, _Seen] = {}
+        """In the order in which they are to be claimed."""
         self._strangers: dict[str, _Stranger] = {}
 
     @property
@@ -61,15 +63,14 @@ class Intake:
     def look(self) -> None:
         """List the inbox and read what is new or changed."""
         files, strangers = self._spool.scan()
-        self._seen = {file.name: self._examined(file) for file in files}
-        unreadable = [seen.file.path.name for seen in self._seen.values() if seen.state is FileState.UNREADABLE]
+        seen = [self._examined(file) for file in files]
+        self._seen = {found.file.name: found for found in sorted(seen, key=lambda found: -found.priority)}
+        unreadable = [f"{found.file.name}{JOB_SUFFIX}" for found in seen if found.state is FileState.UNREADABLE]
         self._warn([*strangers, *unreadable])
 
     def next(self, in_flight: Collection[str]) -> str | None:
         """The job to claim now: highest priority, then oldest; one whose name is in flight waits."""
-        ready = [seen for name, seen in self._seen.items() if name not in in_flight and self._is_ready(seen)]
-        first = min(ready, key=lambda seen: (-seen.priority, seen.file.changed_at, seen.file.name), default=None)
-        return first.file.name if first else None
+        return next((name for name, seen in self._seen.items() if name not in in_flight and self._is_ready(seen)), None)
 
     def _is_ready(self, seen: _Seen) -> bool:
         """Whole, or unfinished for so long that nobody will finish it."""
@@ -97,7 +98,7 @@ class Intake:
         if file.bytes > JOB_MAX_BYTES:
             return FileState.WHOLE, 0
         try:
-            priority = parse_json_object(read_file(file.path)).get("priority", 0)
+            priority = parse_json_object(read_file(Path(file.path))).get("priority", 0)
         except JobError:
             return FileState.UNFINISHED, 0
         except OSError:

@@ -52,7 +52,7 @@ class Dropped:
     """A job file seen in the inbox."""
 
     name: str
-    path: Path
+    path: str
     bytes: int
     changed_at: float
     """Modification time, seconds since the epoch."""
@@ -324,7 +324,7 @@ def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
         return None
     if not stat.S_ISREG(info.st_mode):
         return None
-    return Dropped(name, Path(entry.path), info.st_size, info.st_mtime)
+    return Dropped(name, entry.path, info.st_size, info.st_mtime)
 
 
 def read_file(path: Path) -> bytes:

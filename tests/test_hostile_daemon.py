@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.job import JOB_MAX_BYTES
 from tests.hostile import BAD_JOBS, BAD_WISHES, GOOD_TEXTS, UNFINISHED_JOBS, put_names, put_recordings
 from tests.running import RunningDaemon, lipdrop, until
 from tests.witness import Witness
@@ -68,14 +69,17 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
 
 
 def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[str, Any]]) -> None:
-    """A job that failed was tried once, and its file and its error lie in `failed`."""
+    """A job that failed was tried once; its file, as far as it was read, and its error lie in `failed`."""
+    dropped = {f"bad-{number:03d}": data for number, (data, _) in enumerate([*BAD_JOBS, *BAD_WISHES])}
     for name, ending in endings.items():
         kept = daemon.spool / "failed" / name
         assert ending["attempts"] == 1, name
         assert kept.exists() == (ending["status"] == "failed"), name
         if kept.exists():
+            assert set(ending["error"]) == {"code", "message", "field", "stage", "attempt", "hint"}
             assert json.loads((kept / "error.json").read_bytes()) == ending["error"]
-            assert (kept / "job.json").exists()
+            job = (kept / "job.json").read_bytes()
+            assert job == dropped.get(name, job)[: JOB_MAX_BYTES + 1]
 
 
 def assert_the_log_is_whole(daemon: RunningDaemon, left_alone: set[str], expected: Expected) -> None:

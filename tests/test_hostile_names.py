@@ -102,7 +102,7 @@ def test_a_name_is_a_job_by_its_rule_alone(name: str) -> None:
         jobs, strangers = spool.scan()
         legal = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
         assert [job.name + ".json" for job in jobs] == ([name] if legal else [])
-        assert {*strangers, *(job.path.name for job in jobs)} <= {name}
+        assert {*strangers, *(Path(job.path).name for job in jobs)} <= {name}
         for job in jobs:
             assert spool.folder(job.name).parent == spool.work
             assert spool.claim(job.name)
