@@ -172,9 +172,9 @@ def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
     os.mkfifo(inbox / "fifo.wav")
     write_recording(inbox / "good.wav", speech_like(1))
     sound = (inbox / "good.wav").read_bytes()
-    film = _made(inbox, "-f lavfi -i sine=d=2 -f lavfi -i testsrc=s=64x64:d=2 -c:a aac -c:v mjpeg", ".mp4")
-    avi = _made(inbox, "-f lavfi -i sine=d=2 -f lavfi -i testsrc=s=64x64:d=2 -c:a pcm_s16le -c:v mjpeg", ".avi")
-    mp3 = _made(inbox, "-f lavfi -i sine=d=2", ".mp3")
+    film = made(inbox, "-f lavfi -i sine=d=2 -f lavfi -i testsrc=s=64x64:d=2 -c:a aac -c:v mjpeg", ".mp4")
+    avi = made(inbox, "-f lavfi -i sine=d=2 -f lavfi -i testsrc=s=64x64:d=2 -c:a pcm_s16le -c:v mjpeg", ".avi")
+    mp3 = made(inbox, "-f lavfi -i sine=d=2", ".mp3")
     bad = {
         "empty.wav": b"",
         "random.mp4": np.random.default_rng(0).bytes(100_000),
@@ -183,7 +183,7 @@ def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
         "huge-picture.mp3": black_png(16_384, 16_384),
         "zip.wav": _zipped(sound),
         "truncated.mp4": film[: len(film) // 2],
-        "mute.mp4": _made(inbox, "-f lavfi -i testsrc=s=64x64:d=1 -c:v mjpeg", ".mp4"),
+        "mute.mp4": made(inbox, "-f lavfi -i testsrc=s=64x64:d=1 -c:v mjpeg", ".mp4"),
         "liar.wav": sound[:4]
         + struct.pack("<I", 0xFFFFFFF0)
         + sound[8:40]
@@ -234,7 +234,7 @@ def black_png(columns: int, rows: int) -> bytes:
     )
 
 
-def _made(folder: Path, arguments: str, ending: str) -> bytes:
+def made(folder: Path, arguments: str, ending: str) -> bytes:
     """The bytes of a file that ffmpeg makes."""
     file = folder / f".made{ending}"
     subprocess.run(["ffmpeg", "-v", "error", *arguments.split(), str(file)], check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,9 @@ FAULTS = {
     **dict.fromkeys((signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV), "it breaks ffmpeg"),
 }
 """Signals that a file brings upon its reader; any other comes from outside."""
+
+ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
+"""Where in its memory ffmpeg found something wrong."""
 
 STOPPED_BY_SIGNAL = 255
 """ffmpeg's exit code when it obeys a signal: of ours only the one about CPU time lets it."""
@@ -144,7 +148,7 @@ def _failed(argv: Sequence[str], ended: Ended) -> StageError:
     if number in FAULTS:
         return StageError("media_failed", FAULTS[signal.Signals(number)])
     code = "media_failed" if ended.returncode > 0 else "media_killed"
-    complaint = last_line(ended.complaint)
+    complaint = ADDRESS.sub("", last_line(ended.complaint))
     for url in argv:  # where lipdrop keeps its files tells the user nothing
         complaint = complaint.removeprefix(f"{url}: ")
     return StageError(code, f"{argv[0]}: {complaint}")

@@ -1,7 +1,8 @@
-"""Hostile input in quantity: minutes of spoilt job files, and ten thousand jobs at once."""
+"""Hostile input in quantity: spoilt job files and recordings, and ten thousand jobs at once."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from daemon.spool import Spool
 from daemon.supervisor import Supervisor
 from pipeline.config import Config
+from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.threads import ThreadExecutor
+from pipeline.media import pcm
 from tests.fuzz import fuzz
-from tests.hostile import BAD_JOBS, BAD_WISHES
+from tests.hostile import BAD_JOBS, BAD_WISHES, made
 
 pytestmark = pytest.mark.soak
 
@@ -33,6 +36,21 @@ STAGES = {
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_half_a_million_spoilt_job_files(seed: int) -> None:
     fuzz(random.Random(seed), 500_000, seeds=[data for data, _ in (*BAD_JOBS, *BAD_WISHES)])
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("ending", [".mp4", ".mp3", ".avi", ".flac", ".ogg", ".mkv", ".wma", ".wav", ".caf", ".aiff"])
+def test_hundreds_of_spoilt_recordings_are_read_or_refused(ending: str, tmp_path: Path) -> None:
+    rng = random.Random(ending)
+    whole = made(tmp_path, "-f lavfi -i sine=d=1", ending)
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(rng.choice([1, 3, 30, 300])):
+            data[rng.randrange(min(len(data), rng.choice([200, 2000, len(data)])))] = rng.choice([0, 127, 255])
+        (tmp_path / "spoilt").write_bytes(data)
+        with contextlib.suppress(JobError):
+            pcm.convert(tmp_path / "spoilt", {tmp_path / "a.wav": 16_000, tmp_path / "b.wav": 48_000}, limit_seconds=9)
+            assert len(pcm.read_wav(tmp_path / "a.wav")) <= 9 * 16_000
 
 
 @pytest.mark.timeout(1800)
