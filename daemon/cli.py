@@ -43,6 +43,9 @@ EXIT_CODES: dict[type[LipdropError], int] = {
 
 POLL_SECONDS = 0.2
 
+SPOOL_UMASK = 0o027
+"""A spool is its owner's and its group's, whatever the shell's own umask: files are made 0640, folders 0750."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -59,6 +62,7 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--spool", "root", type=click.Path(path_type=Path), help="Spool folder; overrides the configuration.")
     @functools.wraps(command)
     def wrapper(config_file: Path | None, root: Path | None, **options: Any) -> None:
+        os.umask(SPOOL_UMASK)
         config = load_config(config_file, spool=root)
         command(Place(config, Spool(config.path(config.spool))), **options)
 
@@ -91,7 +95,6 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     from pipeline.workers import worker_specs
 
     logs.set_up(as_json=log_json)
-    os.umask(0o027)
     place.spool.create()
     supervisor = Supervisor(place.config, place.spool, make_executor(place.config), worker_specs(place.config))
     sys.exit(supervisor.run(once=once))

@@ -7,8 +7,9 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
-from daemon.spool import Dropped, Spool, read_file
+from daemon.spool import JOB_SUFFIX, Dropped, Spool, read_file
 from pipeline.errors import JobError
 from pipeline.job import JOB_MAX_BYTES, parse_json_object
 
@@ -35,6 +36,15 @@ class _Seen:
     priority: int
 
 
+@dataclass
+class _Stranger:
+    """An entry of the inbox that is no job."""
+
+    first_seconds: float
+    """When it was first seen; monotonic."""
+    told: bool = False
+
+
 class Intake:
     """Watches files become whole. A JSON object that parses is whole; anything else is given time to be completed."""
 
@@ -42,7 +52,8 @@ class Intake:
         self._spool = spool
         self._quiet_seconds = quiet_seconds
         self._seen: dict[str, _Seen] = {}
-        self._warned: set[str] = set()
+        """In the order in which they are to be claimed."""
+        self._strangers: dict[str, _Stranger] = {}
 
     @property
     def waiting(self) -> int:
@@ -52,14 +63,14 @@ class Intake:
     def look(self) -> None:
         """List the inbox and read what is new or changed."""
         files, strangers = self._spool.scan()
-        self._warn(strangers)
-        self._seen = {file.name: self._examined(file) for file in files}
+        seen = [self._examined(file) for file in files]
+        self._seen = {found.file.name: found for found in sorted(seen, key=lambda found: -found.priority)}
+        unreadable = [f"{found.file.name}{JOB_SUFFIX}" for found in seen if found.state is FileState.UNREADABLE]
+        self._warn([*strangers, *unreadable])
 
     def next(self, in_flight: Collection[str]) -> str | None:
         """The job to claim now: highest priority, then oldest; one whose name is in flight waits."""
-        ready = [seen for name, seen in self._seen.items() if name not in in_flight and self._is_ready(seen)]
-        first = min(ready, key=lambda seen: (-seen.priority, seen.file.changed_at, seen.file.name), default=None)
-        return first.file.name if first else None
+        return next((name for name, seen in self._seen.items() if name not in in_flight and self._is_ready(seen)), None)
 
     def _is_ready(self, seen: _Seen) -> bool:
         """Whole, or unfinished for so long that nobody will finish it."""
@@ -87,16 +98,18 @@ class Intake:
         if file.bytes > JOB_MAX_BYTES:
             return FileState.WHOLE, 0
         try:
-            priority = parse_json_object(read_file(file.path)).get("priority", 0)
+            priority = parse_json_object(read_file(Path(file.path))).get("priority", 0)
         except JobError:
             return FileState.UNFINISHED, 0
-        except OSError as error:
-            self._warn([f"{file.name} ({error.strerror})"])
+        except OSError:
             return FileState.UNREADABLE, 0
         return FileState.WHOLE, priority if type(priority) is int else 0
 
-    def _warn(self, strangers: Collection[str]) -> None:
-        """Say once of each entry that it is left alone."""
-        for name in set(strangers) - self._warned:
-            log.warning("inbox: %s is left alone: no readable file with a legal job name", ascii(name))
-            self._warned.add(name)
+    def _warn(self, names: Collection[str]) -> None:
+        """Say once of each entry that it is left alone; not of the scratch file of somebody who is just saving."""
+        now = time.monotonic()
+        self._strangers = {name: self._strangers.get(name, _Stranger(now)) for name in names}
+        for name, stranger in self._strangers.items():
+            if not stranger.told and now - stranger.first_seconds >= self._quiet_seconds:
+                log.warning("inbox: %s is left alone: no readable file called NAME%s", ascii(name), JOB_SUFFIX)
+                stranger.told = True

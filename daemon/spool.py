@@ -20,13 +20,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from pipeline.errors import JobError, LipdropError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
 JOB_SUFFIX = ".json"
 CAPTION_SUFFIXES = (".srt", ".vtt")
+RECORDING_SUFFIXES = frozenset(
+    {".wav", ".mp3", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".ogg", ".opus", ".flac", ".aac", ".avi", ".aiff", ".wma"}
+)
+"""What a recording may be called without being taken for a job that was named wrongly."""
+RECORDING_MAX_BYTES = 2 << 30
+"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB; where it has to be copied, the daemon waits for it."""
+PLACEHOLDER = ".gitkeep"
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
 RECORDING = "recording"
 
@@ -45,7 +52,7 @@ class Dropped:
     """A job file seen in the inbox."""
 
     name: str
-    path: Path
+    path: str
     bytes: int
     changed_at: float
     """Modification time, seconds since the epoch."""
@@ -100,17 +107,15 @@ class Spool:
     # Intake
 
     def scan(self) -> tuple[list[Dropped], list[str]]:
-        """The job files in the inbox, oldest first, and the names of entries that are no job files."""
+        """The job files in the inbox, oldest first, and the names of entries that are neither jobs nor recordings."""
         jobs, strangers = [], []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.inbox) as entries:
             for entry in entries:
-                if not entry.name.endswith(JOB_SUFFIX) or entry.name.startswith("."):
-                    continue
                 dropped = _dropped(entry)
-                if dropped is None:
-                    strangers.append(entry.name)
-                else:
+                if dropped is not None:
                     jobs.append(dropped)
+                elif Path(entry.name).suffix.lower() not in RECORDING_SUFFIXES and entry.name != PLACEHOLDER:
+                    strangers.append(entry.name)
         return sorted(jobs, key=lambda job: (job.changed_at, job.name)), strangers
 
     def claim(self, name: str) -> bool:
@@ -166,17 +171,17 @@ class Spool:
         folder.rename(kept)
 
     def take_recording(self, name: str, audio: str) -> Path:
-        """Bring a recording from the inbox into the job's folder, where nobody can change or remove it.
+        """Bring a recording from the inbox into the job's folder, where nobody can remove it.
 
         Raises JobError unless it is a plain file directly inside the inbox.
         """
         taken = self.folder(name) / RECORDING
-        if not taken.exists():
-            source = self.find_recording(audio)
-            try:
-                _link_or_copy(source, taken)
-            except OSError as error:
-                raise self._no_recording(error.strerror) from None
+        try:
+            if not os.path.lexists(taken):
+                _link_or_copy(self.find_recording(audio), taken)
+            self._check_recording(taken)
+        except OSError as error:
+            raise self._no_recording(error.strerror) from None
         return taken
 
     def find_recording(self, audio: str) -> Path:
@@ -185,12 +190,22 @@ class Spool:
         A link is refused: it could show any file of the daemon's user.
         """
         path = self.inbox / audio
+        if Path(audio).name != audio:
+            raise self._no_recording("no plain file there")
         try:
-            if Path(audio).name == audio and stat.S_ISREG(path.lstat().st_mode):
-                return path
+            self._check_recording(path)
         except OSError as error:
             raise self._no_recording(error.strerror) from None
-        raise self._no_recording("no plain file there")
+        return path
+
+    def _check_recording(self, path: Path) -> None:
+        """Refuse all but plain files of a sensible size; asked again of what was taken, as it may have been swapped."""
+        info = path.lstat()
+        if not stat.S_ISREG(info.st_mode):
+            raise self._no_recording("no plain file there")
+        if info.st_size > RECORDING_MAX_BYTES:
+            message = f"the recording is over {RECORDING_MAX_BYTES} bytes"
+            raise JobError("too_large", message, field="audio")
 
     def _no_recording(self, reason: str | None) -> JobError:
         message = f"audio must name a file inside the inbox: {reason}"
@@ -215,7 +230,7 @@ class Spool:
             timing: dict[str, Any] = json.loads((self.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
             whole = timing["video"]["bytes"] == (self.outbox / f"{name}.mp4").stat().st_size
             return timing if same and whole and timing["status"] == "done" else None
-        except (OSError, ValueError, LookupError, TypeError):  # gone, or not what lipdrop wrote there
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):  # gone, or not what lipdrop wrote there
             return None
 
     def was_done(self, name: str) -> bool:
@@ -301,20 +316,25 @@ def _locked(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
 def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
     """The entry as a job file; None for anything that is not a plain file with a legal name."""
     name = entry.name.removesuffix(JOB_SUFFIX)
+    if name == entry.name or JOB_NAME.match(name) is None:
+        return None
     try:
         info = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(info.st_mode) or JOB_NAME.match(name) is None:
+    if not stat.S_ISREG(info.st_mode):
         return None
-    return Dropped(name, Path(entry.path), info.st_size, info.st_mtime)
+    return Dropped(name, entry.path, info.st_size, info.st_mtime)
 
 
 def read_file(path: Path) -> bytes:
     """Read a job file that a stranger wrote: never through a link, never blocking, never more than is legal."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    with _opened(path) as file:
         return file.read(JOB_MAX_BYTES + 1)
+
+
+def _opened(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -333,9 +353,10 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as reader, target.open("wb") as writer:
+        unfinished = target.with_suffix(".part")
+        with _opened(source) as reader, unfinished.open("wb") as writer:
             shutil.copyfileobj(reader, writer)
+        unfinished.rename(target)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -23,8 +23,8 @@ class Watcher(FileSystemEventHandler):
         self._changed = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the scan, except for mere reading."""
-        if event.event_type not in ("opened", "closed_no_write"):
+        """Wake the scan when something may have come; what is read or gone, as by each claim, is no news."""
+        if event.event_type in ("created", "moved", "modified", "closed") and not event.is_directory:
             self._changed.set()
             self._wake()
 

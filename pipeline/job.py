@@ -20,7 +20,10 @@ JOB_MAX_BYTES = 64 * 1024
 METADATA_MAX_BYTES = 4 * 1024
 JSON_MAX_DEPTH = 16
 NUMBER_MAX_DIGITS = 30
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+"""All but tab and the ends of lines. Those above 7F are ESC and its like for an 8-bit terminal."""
+SURROGATES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
+"""Escapes in valid JSON; the group is there for half of a pair."""
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
@@ -83,13 +86,12 @@ def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
 
 def parse_json_object(data: bytes) -> dict[str, Any]:
     """Read bytes as one JSON object, stricter than `json.loads`. Raises JobError."""
+    _check_depth(data[:JOB_MAX_BYTES])
     if len(data) > JOB_MAX_BYTES:
         raise JobError("too_large", f"the job file is over {JOB_MAX_BYTES} bytes")
-    content = _decode(data)
-    _check_depth(content)
     try:
         raw = json.loads(
-            content,
+            _decode(data),
             object_pairs_hook=_unique,
             parse_constant=_bad_number,
             parse_int=_integer,
@@ -100,33 +102,46 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
         raise JobError("not_json", f"the job file is not JSON: {error.msg} at {where}") from None
     if not isinstance(raw, dict):
         raise JobError("not_object", "the job file must hold a JSON object", hint='like {"text": "Hello"}')
+    _check_surrogates(data)
     _check_characters(raw)
     return raw
 
 
 def _decode(data: bytes) -> str:
     if b"\0" in data:
-        raise JobError("encoding", f"not UTF-8: a zero at byte {data.index(0)}", hint="save as UTF-8")
+        raise _bad_encoding(f"not UTF-8: a zero at byte {data.index(0)}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise JobError("encoding", f"not UTF-8 at byte {error.start}", hint="save as UTF-8") from None
+        # The decoder counts from behind the byte-order mark.
+        raise _bad_encoding(f"not UTF-8 at byte {len(data) - len(error.object) + error.start}") from None
 
 
-def _check_depth(content: str) -> None:
-    """Refuse deep nesting before the recursive parser meets it."""
+def _bad_encoding(message: str) -> JobError:
+    return JobError("encoding", message, hint="save as UTF-8")
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse deep nesting before the recursive parser meets it. What matters here is ASCII, in UTF-8 too."""
     depth = 0
-    for bracket in re.findall(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', content, re.DOTALL):
-        depth += (bracket in "[{") - (bracket in "]}")
+    for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', data, re.DOTALL):
+        depth += (bracket in b"[{") - (bracket in b"]}")
         if depth > JSON_MAX_DEPTH:
             raise JobError("too_deep", f"the job file nests deeper than {JSON_MAX_DEPTH} levels")
+
+
+def _check_surrogates(data: bytes) -> None:
+    """Refuse half of a surrogate pair, which is no character. UTF-8 has none: only an escape can make one."""
+    for escape in SURROGATES.finditer(data):
+        if escape[1]:
+            raise _bad_encoding(f"half of a surrogate pair at byte {escape.start()}")
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise JobError("duplicate_key", f"the key {key!r} stands twice", field=_printable(key))
+            raise JobError("duplicate_key", f"the key '{_printable(key)}' stands twice", field=_printable(key))
         found[key] = value
     return found
 
@@ -149,10 +164,8 @@ def _decimal(literal: str) -> float:
 
 
 def _check_characters(value: Any, field: str | None = None) -> None:
-    """Refuse lone surrogates and control characters anywhere in the job."""
+    """Refuse control characters anywhere in the job."""
     if isinstance(value, str):
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise JobError("encoding", "half of a surrogate pair", field=field, hint="save as UTF-8")
         if CONTROL_CHARACTERS.search(value):
             raise JobError("control_char", "a control character", field=field, hint="remove it")
     elif isinstance(value, dict):
@@ -165,7 +178,8 @@ def _check_characters(value: Any, field: str | None = None) -> None:
 
 
 def _printable(key: str) -> str:
-    return key.encode("ascii", "backslashreplace").decode()[:100]
+    """A stranger's key such that it fits into a line and steers no terminal."""
+    return repr(key)[1:-1][:100]
 
 
 PYDANTIC_CODES = {
@@ -188,7 +202,7 @@ def _job_error(error: ValidationError) -> JobError:
     if first["type"] == "extra_forbidden":
         key = _printable(str(first["loc"][-1]))
         return JobError(
-            "unknown_field", f"unknown key {key!r}", field=key, hint=nearest_hint(key, list(Job.model_fields))
+            "unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(Job.model_fields))
         )
     code = PYDANTIC_CODES.get(first["type"], "type")
     if code == "range" and first["type"] == "literal_error" and not _same_type(first):

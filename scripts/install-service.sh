@@ -22,7 +22,7 @@ id lipdrop >/dev/null 2>&1 || useradd --system --home-dir "$spool" --shell /usr/
 
 echo "spool:         $spool (members of the group lipdrop may drop jobs)"
 install -d -o lipdrop -g lipdrop -m 0750 "$spool"
-install -d -o lipdrop -g lipdrop -m 2770 "$spool/inbox"
+install -d -o lipdrop -g lipdrop -m 3770 "$spool/inbox"    # sticky: a member cannot remove another's files
 
 echo "configuration: $config/config.yaml"
 install -d "$config" "$config/avatars"

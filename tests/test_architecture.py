@@ -29,6 +29,22 @@ FORBIDDEN = {
 }
 """What a module must not import, by the beginning of its path."""
 
+RUNS_CODE: dict[str, frozenset[str]] = {
+    "subprocess.Popen": frozenset({"pipeline/programs.py"}),
+    "torch.load": frozenset({"pipeline/engines/wav2lip/checkpoint.py"}),
+    "torch.jit.load": frozenset({"pipeline/engines/wav2lip/checkpoint.py"}),
+    **dict.fromkeys(
+        (
+            *("subprocess.run", "subprocess.call", "subprocess.check_output", "os.system", "os.popen", "os.fork"),
+            *("eval", "exec", "compile", "pickle.load", "pickle.loads", "yaml.load", "marshal.loads"),
+        ),
+        frozenset(),
+    ),
+}
+"""What may run a stranger's code when it is given a stranger's words, and where it may be called."""
+
+UNSAFE_ARGUMENTS = {"shell", "preexec_fn", "allow_pickle"}
+
 
 def imports(module: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(module.read_text("utf-8"))):
@@ -67,3 +83,13 @@ def test_no_function_is_longer_than_fifty_lines(module: Path) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             assert node.end_lineno is not None
             assert node.end_lineno - node.lineno < 50, f"{node.name} in {module.name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_runs_a_strangers_code(module: Path) -> None:
+    place = str(module.relative_to(ROOT))
+    for call in (node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.Call)):
+        name, arguments = ast.unparse(call.func), {word.arg: ast.unparse(word.value) for word in call.keywords}
+        assert place in RUNS_CODE.get(name, frozenset({place})), f"{place} calls {name}"
+        assert not UNSAFE_ARGUMENTS & arguments.keys(), f"{place} calls {name} with {sorted(map(str, arguments))}"
+        assert name != "torch.load" or arguments["weights_only"] == "True"

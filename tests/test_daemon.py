@@ -197,46 +197,7 @@ def test_twenty_jobs_dropped_at_once_in_three_ways(daemon: RunningDaemon) -> Non
     assert daemon.memory_bytes() - before < 60 << 20
 
 
-# Bad input
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "code", "field"),
-    [
-        ("bad-json", b"{nonsense", "not_json", None),
-        ("bad-key", b'{"txt": "hello"}', "unknown_field", "txt"),
-        ("bad-avatar", b'{"text": "hello", "avatar": "nobody"}', "avatar", "avatar"),
-        ("bad-voice", b'{"text": "hello", "voice": "nobody"}', "voice", "voice"),
-        ("bad-language", b'{"text": "hello", "language": "zzz"}', "language", "language"),
-        ("bad-empty", b'{"text": "   "}', "no_speech", "text"),
-        ("bad-long", json.dumps({"text": "a" * 20_001}).encode(), "too_long", "text"),
-        ("bad-audio", b'{"audio": "nothing.wav"}', "audio", "audio"),
-        ("bad-path", b'{"audio": "../config.yaml"}', "audio", "audio"),
-        ("bad-name", json.dumps({"audio": "a" * 300}).encode(), "audio", "audio"),
-        ("bad-media", b'{"audio": "noise.wav"}', "media", "audio"),
-        ("bad-playlist", b'{"audio": "playlist.wav"}', "media", "audio"),
-    ],
-)
-def test_bad_input_costs_its_own_job_only(
-    name: str, content: bytes, code: str, field: str | None, daemon: RunningDaemon
-) -> None:
-    inbox = daemon.spool / "inbox"
-    (inbox / "noise.wav").write_bytes(bytes(range(256)) * 40)
-    (inbox / "playlist.wav").write_text(f"ffconcat version 1.0\nfile '{inbox / 'secret.wav'}'\n")
-    record(daemon, "secret.wav", 0.5)
-    (inbox / f"{name}.json").write_bytes(content)
-    timing = daemon.ending(name)
-    assert timing["status"] == "failed"
-    assert (timing["error"]["code"], timing["error"]["field"]) == (code, field)
-    assert set(timing["error"]) == {"code", "message", "field", "stage", "attempt", "hint"}
-    if code in ("unknown_field", "avatar", "voice", "language", "audio", "media"):
-        assert timing["error"]["hint"]
-    assert "Traceback" not in daemon.log()
-    kept = daemon.spool / "failed" / name
-    assert (kept / "job.json").read_bytes() == content
-    assert json.loads((kept / "error.json").read_bytes())["code"] == code
-    daemon.drop(f"{name}-next", audio="secret.wav", size=SMALL)
-    assert daemon.ending(f"{name}-next")["status"] == "done"
+# Bad surroundings; `test_hostile_daemon.py` has the bad input
 
 
 def test_an_unreachable_tts_service_is_told(own_daemon: RunningDaemon) -> None:

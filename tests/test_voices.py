@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.voices import Voices
+from pipeline.voices import program as program_module
 from pipeline.voices.base import Phoneme, Utterance
 from pipeline.voices.command import Command
 from pipeline.voices.decode import decoded
@@ -33,6 +34,7 @@ from pipeline.voices.hibari import Hibari
 from pipeline.voices.http import Http
 from pipeline.voices.levels import PEAK_DBFS, SPEECH_DBFS, finished, levelled
 from pipeline.voices.piper import Piper
+from pipeline.voices.program import run_program
 from pipeline.voices.rhvoice import Rhvoice
 from pipeline.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
 
@@ -435,6 +437,21 @@ def test_command_timeout_ends_the_whole_group(tmp_path: Path) -> None:
     pytest.fail("the program's child outlived it")
 
 
+@pytest.mark.parametrize("answer", ["cat /dev/zero", "truncate -s 1T {output}"])
+def test_command_that_answers_without_end(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_module, "OUTPUT_MAX_BYTES", 1_000_000)
+    with pytest.raises(StageError) as caught:
+        Command(CommandSettings(argv=tuple(answer.split()))).speak("да", "ru", "default", 1.0)
+    assert caught.value.code == "tts_too_large"
+
+
+def test_command_that_cannot_be_started_now_is_tried_again(program: Path) -> None:
+    """Too long an argument stands for what may pass: no more memory, no more processes."""
+    with pytest.raises(StageError) as caught:
+        run_program([str(program), "x" * 1_000_000], "", timeout_seconds=10, field="tts.command.argv")
+    assert caught.value.code == "tts_failed"
+
+
 def test_command_that_writes_no_audio(tmp_path: Path) -> None:
     with pytest.raises(StageError) as caught:
         Command(CommandSettings(argv=("cat",))).speak("это не звук", "ru", "default", 1.0)
@@ -522,16 +539,20 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Callable[[BaseHTTP
     return send
 
 
-def drip(handler: BaseHTTPRequestHandler) -> None:
+def drip(handler: BaseHTTPRequestHandler, size: int = 10_000) -> None:
     """Answer for ever, a little at a time, so that no single read takes long."""
     handler.send_response(200)
     handler.end_headers()
     try:
         for _ in range(200):
-            handler.wfile.write(b"x" * 10_000)
+            handler.wfile.write(b"x" * size)
             time.sleep(0.05)
     except OSError:
         pass
+
+
+def drop_by_drop(handler: BaseHTTPRequestHandler) -> None:
+    drip(handler, 1)
 
 
 def flood(handler: BaseHTTPRequestHandler) -> None:
@@ -594,6 +615,7 @@ def test_http_tries_again_after_a_server_error(service: Service) -> None:
         (flood, "tts_too_large", 1),
         (hang, "tts_timeout", 1),
         (drip, "tts_timeout", 1),
+        (drop_by_drop, "tts_timeout", 1),
         (break_off, "tts_unreachable", 1),
     ],
 )

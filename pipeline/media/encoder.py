@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import programs
 from pipeline.config import VideoSettings
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg
@@ -86,7 +86,7 @@ class SegmentEncoder:
     def _abandon(self) -> None:
         """Leave neither process nor unfinished file behind, whatever happened."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            programs.kill_group(self._process)
         self._feeder.shutdown(wait=True, cancel_futures=True)
         self._process.wait()
         self._unfinished.unlink(missing_ok=True)

@@ -48,7 +48,7 @@ class SplitStage:
         frames = max(1, round(len(samples) * item.fps / PCM_RATE_HZ))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
         _fix_length(folder / "track.wav", track, TRACK_RATE_HZ, frames, item.fps)
-        np.save(folder / "mel.npy", mel_spectrogram(pcm.as_float(samples)))
+        np.save(folder / "mel.npy", mel_spectrogram(_centred(pcm.as_float(samples))))
         edges = chunk_edges(samples, frames, item.fps, count, settings)
         timeline = Timeline(
             samples=len(samples),
@@ -82,6 +82,11 @@ def _fix_length(path: Path, samples: NDArray[np.int16], rate_hz: int, frames: in
     samples = pcm.fitted(samples, round(frames * rate_hz / fps))
     pcm.write_wav(path, samples, rate_hz)
     return samples
+
+
+def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The samples without a constant offset, which is silent but begins with a click that would open the mouth."""
+    return np.asarray(samples - samples.mean(), np.float32)
 
 
 def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]]) -> Iterator[Chunk]:

@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.errors import ConfigError, StageError
+from pipeline.errors import ConfigError
 from pipeline.voices.base import Utterance
 from pipeline.voices.decode import decoded
 from pipeline.voices.levels import finished
-from pipeline.voices.program import run_program
+from pipeline.voices.program import read_answer, run_program
 from pipeline.voices.settings import CommandSettings
 
 DEFAULT_VOICE = "default"
-OUTPUT_MAX_BYTES = 200_000_000
+FIELD = "tts.command.argv"
 _PLACEHOLDER = re.compile(r"\{(language|voice|speed|text|output)\}")
 
 
@@ -51,9 +51,9 @@ class Command:
                 argv,
                 text if wants_text else "",
                 timeout_seconds=self._settings.timeout_seconds,
-                field="tts.command.argv",
+                field=FIELD,
             )
-            audio = _read(output) if self._has("output") else written
+            audio = read_answer(output, argv[0], FIELD) if self._has("output") else written
         return finished(*decoded(audio, tempo=1.0 if self._has("speed") else speed))
 
     def _has(self, placeholder: str) -> bool:
@@ -70,13 +70,5 @@ def _no_option(text: str) -> str:
     return text if text[:1].isalnum() else f" {text}"
 
 
-def _read(output: Path) -> bytes:
-    if not output.is_file():
-        raise StageError("tts_bad_audio", "the program wrote no file to {output}", hint="see tts.command.argv")
-    if output.stat().st_size > OUTPUT_MAX_BYTES:
-        raise StageError("tts_too_large", f"the program wrote over {OUTPUT_MAX_BYTES} bytes for a sentence")
-    return output.read_bytes()
-
-
 def _missing(reason: str) -> ConfigError:
-    return ConfigError("tts_missing", reason, field="tts.command.argv", hint="set tts.command.argv")
+    return ConfigError("tts_missing", reason, field=FIELD, hint=f"set {FIELD}")

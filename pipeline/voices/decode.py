@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import programs
 from pipeline.errors import ConfigError, StageError
-from pipeline.media.ffmpeg import last_line
+from pipeline.media.ffmpeg import AUDIO_CODECS, DECODING_MEMORY_BYTES, last_line
+from pipeline.programs import Limits
 
 FORMATS = "wav,mp3,ogg,flac,aac,mov,matroska,aiff,w64,caf"
 """Demuxers that read nothing but the bytes they are given: no playlists, no concat scripts."""
-CODECS = "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_f64le,pcm_u8,pcm_alaw,pcm_mulaw," + (
-    "mp3,mp3float,opus,libopus,vorbis,flac,aac,alac"
-)
 RATE_HZ = 24_000
 """What every answer is converted to; no voice at hand has anything to say above 12 kHz."""
 SECONDS_MAX = 600
 """Longest sentence that is read."""
-TIMEOUT_SECONDS = 60.0
+OUTPUT_BYTES_MAX = 4 * RATE_HZ * SECONDS_MAX
+LIMITS = Limits(60, output_bytes=2 * OUTPUT_BYTES_MAX, cpu_seconds=30, memory_bytes=DECODING_MEMORY_BYTES)
 
 
 def decoded(audio: bytes, *, tempo: float = 1.0) -> tuple[NDArray[np.float32], int]:
@@ -37,23 +35,25 @@ def decoded(audio: bytes, *, tempo: float = 1.0) -> tuple[NDArray[np.float32], i
 def _arguments(tempo: float) -> list[str]:
     faster = ["-af", f"atempo={tempo:.4f}"] if tempo != 1.0 else []
     return [
-        *("ffmpeg", "-v", "error", "-threads", "1"),
-        *("-protocol_whitelist", "pipe", "-format_whitelist", FORMATS, "-codec_whitelist", CODECS),
+        *("ffmpeg", "-nostdin", "-v", "error", "-threads", "1"),
+        *("-protocol_whitelist", "pipe", "-format_whitelist", FORMATS, "-codec_whitelist", AUDIO_CODECS),
         *("-t", str(SECONDS_MAX), "-i", "pipe:0", "-map", "0:a:0", *faster, "-ac", "1", "-ar", str(RATE_HZ)),
-        *("-fs", str(4 * RATE_HZ * SECONDS_MAX), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"),
+        *("-fs", str(OUTPUT_BYTES_MAX), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"),
     ]
 
 
 def _run(argv: list[str], audio: bytes) -> bytes:
     try:
-        done = subprocess.run(argv, input=audio, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
+        ended = programs.run(argv, LIMITS, audio)
     except FileNotFoundError:
         raise ConfigError("no_ffmpeg", "ffmpeg is not installed", hint="apt-get install ffmpeg") from None
-    except subprocess.TimeoutExpired:
-        raise _bad(f"decoding took over {TIMEOUT_SECONDS:.0f} s") from None
-    if done.returncode != 0:
-        raise _bad(last_line(done.stderr))
-    return done.stdout
+    except TimeoutError:
+        raise _bad(f"decoding took over {LIMITS.wall_seconds:.0f} s") from None
+    except programs.OutputTooLarge:
+        raise _bad(f"it is longer than {SECONDS_MAX} s") from None
+    if ended.returncode != 0:
+        raise _bad(last_line(ended.complaint))
+    return ended.output
 
 
 def _bad(reason: str) -> StageError:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
 from pipeline.errors import ConfigError, StageError
@@ -51,10 +52,12 @@ class Http:
             ) as answer:
                 self._check(answer)
                 return self._read(answer, deadline=time.monotonic() + seconds)
-        except requests.Timeout:
+        except (requests.Timeout, ReadTimeoutError):
             raise self._too_slow() from None
-        except requests.RequestException as error:
-            raise _error("tts_unreachable", f"{self._host} cannot be reached: {_reason(error)}") from None
+        except requests.RequestException:
+            raise _error("tts_unreachable", f"{self._host} cannot be reached: no connection") from None
+        except HTTPError:
+            raise _error("tts_unreachable", f"{self._host} cannot be reached: its answer broke off") from None
 
     def _check(self, answer: requests.Response) -> None:
         if answer.is_redirect:
@@ -63,9 +66,12 @@ class Http:
             raise _error("tts_http_status", f"{self._host} answered {answer.status_code}")
 
     def _read(self, answer: requests.Response, deadline: float) -> bytes:
-        """The body, given up on as soon as it is too long or too slow."""
+        """The body, given up on as soon as it is too long or too slow.
+
+        `read1` returns what is there: a read that waits for a full block would let a drip outlive the deadline.
+        """
         body = bytearray()
-        for block in answer.iter_content(BLOCK_BYTES):
+        while block := answer.raw.read1(BLOCK_BYTES, decode_content=True):
             body += block
             if len(body) > self._settings.max_bytes:
                 raise _error("tts_too_large", f"{self._host} answered with over {self._settings.max_bytes} bytes")
@@ -99,10 +105,6 @@ def _session(retries: int) -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     return session
-
-
-def _reason(error: requests.RequestException) -> str:
-    return "its answer broke off" if isinstance(error, requests.exceptions.ChunkedEncodingError) else "no connection"
 
 
 def _error(code: str, message: str) -> StageError:

@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.errors import ConfigError, StageError
+from pipeline.errors import ConfigError
 from pipeline.voices.base import Utterance
 from pipeline.voices.decode import decoded
 from pipeline.voices.levels import finished
-from pipeline.voices.program import run_program
+from pipeline.voices.program import read_answer, run_program
 from pipeline.voices.settings import PiperSettings
 
 TIMEOUT_SECONDS = 120.0
@@ -53,9 +53,7 @@ class Piper:
                 timeout_seconds=TIMEOUT_SECONDS,
                 field="tts.piper.command",
             )
-            if not output.is_file():
-                raise StageError("tts_bad_audio", "piper wrote no file", hint="see tts.piper.command")
-            audio = output.read_bytes()
+            audio = read_answer(output, argv[0], "tts.piper.command")
         return finished(*decoded(audio))
 
 

@@ -1,51 +1,54 @@
-"""Running a speech program of the user's own: an argument list, never a shell, never without an end."""
+"""Running a speech program of the user's own, and telling what went wrong with it."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
+from pipeline import programs
 from pipeline.errors import ConfigError, StageError
 from pipeline.media.ffmpeg import last_line
+from pipeline.programs import Limits
+
+OUTPUT_MAX_BYTES = 200_000_000
+"""The largest answer that is read for one sentence."""
 
 
 def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field: str) -> bytes:
     """Run a program with the text on its standard input, and return what it wrote to standard output.
 
-    The program gets a process group of its own, which is killed when the time is over. `field` is the config key
-    that names the program. Raises StageError `tts_timeout` or `tts_failed`, ConfigError `tts_missing`.
+    `field` is the config key that names the program. Raises StageError `tts_timeout`, `tts_too_large` or
+    `tts_failed`, ConfigError `tts_missing`.
     """
-    with _started(argv, field) as process:
-        try:
-            output, complaint = process.communicate(text.encode(), timeout=timeout_seconds)
-        except subprocess.TimeoutExpired:
-            raise StageError(
-                "tts_timeout", f"{argv[0]} took over {timeout_seconds:g} s for a sentence", hint=f"see {field}"
-            ) from None
-        finally:
-            _kill_group(process.pid)
-    if process.returncode != 0:
-        raise StageError(
-            "tts_failed", f"{argv[0]} ended with {process.returncode}: {last_line(complaint)}", hint=f"see {field}"
-        )
-    return output
-
-
-def _started(argv: Sequence[str], field: str) -> subprocess.Popen[bytes]:
-    pipe = subprocess.PIPE
+    hint = f"see {field}"
     try:
-        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
-    except OSError as error:
-        raise ConfigError(
-            "tts_missing", f"{argv[0]} cannot be started: {error.strerror}", field=field, hint=f"see {field}"
-        ) from None
+        ended = programs.run(argv, Limits(timeout_seconds, output_bytes=OUTPUT_MAX_BYTES), text.encode())
+    except TimeoutError:
+        message = f"{argv[0]} took over {timeout_seconds:g} s for a sentence"
+        raise StageError("tts_timeout", message, hint=hint) from None
+    except programs.OutputTooLarge:
+        raise _too_large(argv[0], hint) from None
+    except (FileNotFoundError, PermissionError) as error:
+        message = f"{argv[0]} cannot be started: {error.strerror}"
+        raise ConfigError("tts_missing", message, field=field, hint=hint) from None
+    except OSError as error:  # out of processes or of memory, or too long an argument
+        raise StageError("tts_failed", f"{argv[0]} cannot be started now: {error.strerror}", hint=hint) from None
+    if ended.returncode != 0:
+        message = f"{argv[0]} ended with {ended.returncode}: {last_line(ended.complaint)}"
+        raise StageError("tts_failed", message, hint=hint)
+    return ended.output
 
 
-def _kill_group(group: int) -> None:
-    """End what is left of the program: all of it after a timeout, stray children otherwise."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def read_answer(output: Path, program: str, field: str) -> bytes:
+    """What a program wrote to the file that it was given. Raises StageError `tts_bad_audio` or `tts_too_large`."""
+    if not output.is_file():
+        raise StageError("tts_bad_audio", f"{program} wrote no audio file", hint=f"see {field}")
+    with output.open("rb") as file:
+        audio = file.read(OUTPUT_MAX_BYTES + 1)
+    if len(audio) > OUTPUT_MAX_BYTES:
+        raise _too_large(program, f"see {field}")
+    return audio
+
+
+def _too_large(program: str, hint: str) -> StageError:
+    return StageError("tts_too_large", f"{program} wrote over {OUTPUT_MAX_BYTES} bytes for a sentence", hint=hint)

@@ -1,0 +1,120 @@
+"""All that nobody should let in, dropped at once on a real daemon, among good jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.job import JOB_MAX_BYTES
+from tests.hostile import BAD_JOBS, BAD_WISHES, GOOD_TEXTS, UNFINISHED_JOBS, put_names, put_recordings
+from tests.running import RunningDaemon, lipdrop, until
+from tests.witness import Witness
+
+SMALL = "128x128"
+LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING) +\S+ +\S")
+MEMORY_GROWTH_MAX_BYTES = 120 << 20
+
+Expected = dict[str, str | None]
+"""The code of the error that each job ends with; None where it is done."""
+
+
+def drop_jobs(daemon: RunningDaemon) -> Expected:
+    """Drop bad jobs of all kinds and good ones between them."""
+    inbox, expected = daemon.spool / "inbox", Expected()
+    for number, (data, code) in enumerate([*BAD_JOBS, *BAD_WISHES]):
+        (inbox / f"bad-{number:03d}.json").write_bytes(data)
+        expected[f"bad-{number:03d}"] = code
+    for number, text in enumerate(GOOD_TEXTS):
+        daemon.drop(f"good-{number:03d}", text=text, size=SMALL, captions=True)
+        expected[f"good-{number:03d}"] = None
+    with (inbox / "sparse.json").open("wb") as file:
+        file.truncate(1 << 40)
+    return {**expected, "sparse": "too_large"}
+
+
+def drop_recordings(daemon: RunningDaemon, address: str) -> Expected:
+    expected = {}
+    for audio, code in put_recordings(daemon.spool / "inbox", address).items():
+        daemon.drop(f"audio-{audio}", audio=audio, size=SMALL)
+        expected[f"audio-{audio}"] = code
+    return expected
+
+
+def test_all_of_it_at_once(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path / "spool").start() as daemon:
+        inbox = daemon.ready().spool / "inbox"
+        daemon.drop("before", text="Раз, два.", size=SMALL)
+        daemon.ending("before")
+        memory_bytes = daemon.memory_bytes()
+        with Witness(inbox) as witness:
+            left_alone = put_names(inbox)
+            expected = {**drop_jobs(daemon), **drop_recordings(daemon, witness.address)}
+            endings = {name: daemon.ending(name) for name in expected}
+            assert not any(name.startswith("network:") or name == "fifo.json" for name in witness.seen())
+        daemon.drop("after", text="Три, четыре.", size=SMALL)
+        assert daemon.ending("after")["status"] == "done"
+        assert daemon.memory_bytes() - memory_bytes < MEMORY_GROWTH_MAX_BYTES
+
+        assert {name: ending.get("error", {}).get("code") for name, ending in endings.items()} == expected
+        assert_each_failure_is_kept(daemon, endings)
+        assert_the_log_is_whole(daemon, left_alone, expected)
+        assert {name for name in left_alone if os.path.lexists(inbox / name)} == left_alone
+        assert daemon.stop() == 0
+
+
+def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[str, Any]]) -> None:
+    """A job that failed was tried once; its file, as far as it was read, and its error lie in `failed`."""
+    dropped = {f"bad-{number:03d}": data for number, (data, _) in enumerate([*BAD_JOBS, *BAD_WISHES])}
+    for name, ending in endings.items():
+        kept = daemon.spool / "failed" / name
+        assert ending["attempts"] == 1, name
+        assert kept.exists() == (ending["status"] == "failed"), name
+        if kept.exists():
+            assert set(ending["error"]) == {"code", "message", "field", "stage", "attempt", "hint"}
+            assert json.loads((kept / "error.json").read_bytes()) == ending["error"]
+            job = (kept / "job.json").read_bytes()
+            assert job == dropped.get(name, job)[: JOB_MAX_BYTES + 1]
+
+
+def assert_the_log_is_whole(daemon: RunningDaemon, left_alone: set[str], expected: Expected) -> None:
+    """A line for each record, none forged, no traceback, and each stranger named once."""
+    log = until(lambda: ((log := daemon.log()).count("left alone") >= len(left_alone) and log) or None, "warnings")
+    assert [line for line in log.splitlines() if not LOG_LINE.match(line)] == []
+    assert log.count("left alone") == len(left_alone)
+    assert all(log.count(f"inbox: {name!a} is left alone") == 1 for name in left_alone)
+    for name, code in expected.items():
+        assert log.count(f"job {name}: " + (f"failed: {code}:" if code else "done in")) == 1
+
+
+def test_unfinished_jobs_are_what_they_say() -> None:
+    assert set(UNFINISHED_JOBS) <= set(BAD_JOBS)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_files_are_the_owners_and_the_groups_whatever_the_umask(umask: int, tmp_path: Path) -> None:
+    """A daemon and a `submit` started with any umask: the group reads everything, others nothing."""
+    spool = RunningDaemon(tmp_path / "spool").spool
+    (tmp_path / "hello.txt").write_text("Раз, два.")
+    before = os.umask(umask)
+    try:
+        dropped = lipdrop("submit", tmp_path / "hello.txt", "--spool", spool, cwd=spool)
+        assert dropped.returncode == 0, dropped.stderr
+        os.umask(before)
+        dropped_mode = stat.S_IMODE((spool / "inbox" / "hello.json").stat().st_mode)
+        (spool / "inbox" / "bad.json").write_text("{}")
+        os.umask(umask)
+        assert lipdrop("run", "--once", "--spool", spool, cwd=spool).returncode == 1
+    finally:
+        os.umask(before)
+    assert dropped_mode == 0o640
+    made = [path for name in ("inbox", "outbox", "work", "done", "failed", "run") for path in (spool / name).rglob("*")]
+    assert {"hello.mp4", "hello.json", "error.json", "lock"} <= {path.name for path in made}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()} == {0o640}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_dir()} == {0o750}
+    assert all(stat.S_IMODE((spool / name).stat().st_mode) == 0o750 for name in ("inbox", "outbox", "failed", "done"))

@@ -1,0 +1,295 @@
+"""What may lie in the inbox: files that are no jobs, jobs that change under the daemon's hands, and lying names."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from daemon import spool as spool_module
+from daemon.intake import Intake
+from daemon.spool import PLACEHOLDER, RECORDING, Spool
+from pipeline.errors import JobError
+from pipeline.job import JOB_MAX_BYTES, JOB_NAME
+from tests.hostile import RAW_NAME, UNFINISHED_JOBS, put_names
+
+JOB = b'{"text": "hello"}'
+QUIET_SECONDS = 0.05
+DEADLINE_SECONDS = 20
+NOBODY = 65534
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    made = Spool(tmp_path)
+    made.create()
+    return made
+
+
+def put(spool: Spool, name: str, data: bytes = JOB) -> Path:
+    path = spool.inbox / name
+    path.write_bytes(data)
+    return path
+
+
+def next_job(intake: Intake) -> str | None:
+    intake.look()
+    return intake.next(())
+
+
+def awaited_job(intake: Intake) -> str:
+    """The next job, once the intake lets it in."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (name := next_job(intake)) is None:
+        assert time.monotonic() < deadline
+    return name
+
+
+# Names
+
+
+def test_what_is_no_job_is_left_alone_and_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    names = put_names(spool.inbox)
+    put(spool, PLACEHOLDER)
+    put(spool, "recording.wav")
+    put(spool, "good.json")
+    intake = Intake(spool, QUIET_SECONDS)
+    with caplog.at_level(logging.WARNING):
+        assert next_job(intake) == "good"
+        assert caplog.messages == []  # whoever is just saving a file gets time to rename it
+        time.sleep(QUIET_SECONDS)
+        for _ in range(3):
+            assert next_job(intake) == "good"
+    told = [message.split(" is left alone")[0] for message in caplog.messages]
+    assert sorted(told) == sorted(f"inbox: {name!a}" for name in names)
+    assert all(message.isascii() and message.isprintable() for message in caplog.messages)
+    assert {entry.name for entry in spool.inbox.iterdir()} == names | {PLACEHOLDER, "recording.wav", "good.json"}
+
+
+def test_what_is_gone_is_forgotten(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever puts ever new names into the inbox fills no memory."""
+    intake = Intake(spool, quiet_seconds=0)
+    for number in range(5):
+        path = put(spool, f"{number}.txt")
+        intake.look()
+        path.unlink()
+    intake.look()
+    assert len(caplog.messages) == 5
+    assert intake._strangers == {}
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=60))
+@example("a.json")
+@example("a" * 100 + ".json")
+@example(RAW_NAME.decode("utf-8", "surrogateescape"))
+@example("a\n.json")
+def test_a_name_is_a_job_by_its_rule_alone(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder))
+        spool.create()
+        with contextlib.suppress(OSError):  # the filesystem may refuse it: too long, or "." and ".."
+            (spool.inbox / name).write_bytes(JOB)
+        jobs, strangers = spool.scan()
+        legal = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
+        assert [job.name + ".json" for job in jobs] == ([name] if legal else [])
+        assert {*strangers, *(Path(job.path).name for job in jobs)} <= {name}
+        for job in jobs:
+            assert spool.folder(job.name).parent == spool.work
+            assert spool.claim(job.name)
+
+
+# Files that are not whole, too large, or not readable
+
+
+@pytest.mark.parametrize("data", [data for data, _ in UNFINISHED_JOBS])
+def test_an_unfinished_job_is_given_time_and_then_taken(data: bytes, spool: Spool) -> None:
+    put(spool, "a.json", data)
+    patient = Intake(spool, quiet_seconds=3600)
+    assert next_job(patient) is None
+    assert patient.unsettled()
+    assert awaited_job(Intake(spool, QUIET_SECONDS)) == "a"
+
+
+def test_an_object_that_is_completed_later_is_taken_then(spool: Spool) -> None:
+    intake = Intake(spool, quiet_seconds=3600)
+    path = put(spool, "a.json", JOB[:8])
+    assert next_job(intake) is None
+    with path.open("ab") as writer:
+        writer.write(JOB[8:])
+    assert next_job(intake) == "a"
+
+
+def test_a_huge_sparse_file_is_never_read(spool: Spool) -> None:
+    with (spool.inbox / "huge.json").open("wb") as file:
+        file.truncate(1 << 40)
+    assert next_job(Intake(spool, quiet_seconds=3600)) == "huge"
+    assert spool.claim("huge")
+    assert len(spool.job_bytes("huge")) == JOB_MAX_BYTES + 1
+
+
+def test_a_file_that_may_not_be_read_is_tried_again_later(caplog: pytest.LogCaptureFixture) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder))
+        spool.create()
+        path = put(spool, "a.json")
+        path.chmod(0)
+        for place in (spool.root, spool.inbox, path):
+            os.chown(place, NOBODY if os.geteuid() == 0 else -1, -1)
+        intake = Intake(spool, quiet_seconds=0)
+        with unprivileged():
+            assert next_job(intake) is None
+            assert next_job(intake) is None
+            assert intake.waiting == 0
+            path.chmod(0o640)
+            assert next_job(intake) == "a"
+    assert len(caplog.messages) == 1
+
+
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root may read everything; be nobody for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+# Files that change between scan and claim, and after
+
+
+def test_a_claim_takes_the_bytes_that_are_there(spool: Spool) -> None:
+    path = put(spool, "a.json")
+    with path.open("ab") as writer:
+        assert spool.claim("a")
+        writer.write(b"appended after the claim")
+    assert spool.job_bytes("a") == JOB
+    assert spool.scan() == ([], [])
+
+
+def test_a_file_that_is_replaced_before_the_claim_is_the_job(spool: Spool) -> None:
+    intake = Intake(spool, QUIET_SECONDS)
+    put(spool, "a.json")
+    assert next_job(intake) == "a"
+    put(spool, ".new", b'{"text": "another"}').rename(spool.inbox / "a.json")
+    assert spool.claim("a")
+    assert spool.job_bytes("a") == b'{"text": "another"}'
+
+
+def test_a_file_that_is_gone_meanwhile_is_passed_over_silently(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    assert not spool.claim("a")
+    assert list(spool.work.iterdir()) == []
+    assert caplog.messages == []
+
+
+def test_what_replaces_a_job_file_before_the_claim_is_put_aside(spool: Spool) -> None:
+    (spool.inbox / "folder.json").mkdir()
+    (spool.inbox / "link.json").symlink_to("/etc/passwd")
+    os.mkfifo(spool.inbox / "fifo.json")
+    for name in ("folder", "link", "fifo"):
+        assert not spool.claim(name) or spool.job_bytes(name) == b""
+    assert not any(b"root:" in path.read_bytes() for path in spool.work.rglob("*.json"))
+    put(spool, "folder.json")
+    assert spool.claim("folder")
+
+
+# Recordings
+
+
+@pytest.mark.parametrize(
+    "audio",
+    ["none.wav", "../x.wav", "/etc/passwd", "", ".", "..", "a" * 300, "link.wav", "fifo.wav", "folder", "concat:a|b"],
+)
+def test_a_recording_is_a_plain_file_inside_the_inbox(audio: str, spool: Spool) -> None:
+    (spool.root / "x.wav").write_bytes(b"outside")
+    (spool.inbox / "link.wav").symlink_to(spool.root / "x.wav")
+    (spool.inbox / "folder").mkdir()
+    os.mkfifo(spool.inbox / "fifo.wav")
+    put(spool, "a.json")
+    assert spool.claim("a")
+    with pytest.raises(JobError) as caught:
+        spool.take_recording("a", audio)
+    assert (caught.value.code, caught.value.field) == ("audio", "audio")
+
+
+def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The swap falls between the look at the recording and its taking, the worst moment there is."""
+    take = spool_module._link_or_copy
+
+    def swapped(source: Path, target: Path) -> None:
+        source.unlink()
+        source.symlink_to("/etc/passwd")
+        take(source, target)
+
+    put(spool, "speech.wav", b"sound")
+    put(spool, "a.json")
+    assert spool.claim("a")
+    monkeypatch.setattr(spool_module, "_link_or_copy", swapped)
+    for _ in range(2):  # a second attempt finds what the first one has left
+        with pytest.raises(JobError) as caught:
+            spool.take_recording("a", "speech.wav")
+        assert caught.value.code == "audio"
+
+
+def test_a_recording_that_may_not_be_linked_is_copied() -> None:
+    """As where its writer is another member of the group: the kernel lets nobody link what he cannot write."""
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder))
+        spool.create()
+        path = put(spool, "speech.wav", b"sound")
+        path.chmod(0o644)
+        put(spool, "a.json")
+        assert spool.claim("a")
+        if os.geteuid() == 0:
+            os.chown(spool.root, NOBODY, -1)
+            for place in (spool.root / "work", spool.folder("a"), spool.inbox):
+                os.chown(place, NOBODY, -1)
+        with unprivileged():
+            taken = spool.take_recording("a", "speech.wav")
+        assert taken.read_bytes() == b"sound"
+        assert [entry.name for entry in taken.parent.iterdir() if entry.suffix == ".part"] == []
+
+
+def test_a_huge_sparse_recording_is_refused_at_once(spool: Spool) -> None:
+    with (spool.inbox / "huge.wav").open("wb") as file:
+        file.truncate(1 << 40)
+    put(spool, "a.json")
+    assert spool.claim("a")
+    with pytest.raises(JobError) as caught:
+        spool.take_recording("a", "huge.wav")
+    assert (caught.value.code, caught.value.field) == ("too_large", "audio")
+    assert not (spool.folder("a") / RECORDING).exists()
+
+
+# Many
+
+
+def test_hundreds_of_jobs_are_each_taken_once_in_little_memory(spool: Spool) -> None:
+    names = [f"job-{number:04d}" for number in range(500)]
+    random.Random(0).shuffle(names)
+    for written in names:
+        put(spool, f"{written}.json")
+    intake = Intake(spool, QUIET_SECONDS)
+    tracemalloc.start()
+    taken = []
+    while name := intake.next(()) or next_job(intake):
+        intake.take(name)
+        assert spool.claim(name)
+        taken.append(name)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sorted(taken) == sorted(names)
+    assert peak_bytes < 10_000_000

@@ -1,0 +1,61 @@
+"""Watching what a program reaches for: the files of a folder that are opened, and connections to an address."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from pathlib import Path
+
+from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+PATIENCE_SECONDS = 20
+SENTINEL = "sentinel"
+
+
+class Witness(FileSystemEventHandler):
+    """Use as a context manager. It is told by the kernel, in order, so that `seen` misses nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: queue.Queue[str] = queue.Queue()
+        self._observer = Observer()
+        self._observer.schedule(self, str(folder), event_filter=[FileOpenedEvent])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        self._opened.put(Path(str(event.src_path)).name)
+
+    def __enter__(self) -> Witness:
+        self._observer.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._observer.stop()
+        self._observer.join()
+
+    def _answer(self) -> None:
+        """Hang up on whoever calls; the call itself is what counts."""
+        while True:
+            try:
+                connection, (_, port) = self._listener.accept()
+            except OSError:
+                return
+            connection.close()
+            self._opened.put(f"network:{port}")
+
+    def seen(self) -> set[str]:
+        """The names of the files that were opened, and "network:PORT" of callers, since this was last asked."""
+        (self._folder / SENTINEL).write_bytes(b"")
+        with socket.create_connection(self._listener.getsockname()) as ours:
+            last = {SENTINEL, f"network:{ours.getsockname()[1]}"}  # what was to be seen came before these
+        found: set[str] = set()
+        while not last <= found:
+            found.add(self._opened.get(timeout=PATIENCE_SECONDS))
+        return found - last
