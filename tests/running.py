@@ -72,13 +72,13 @@ class RunningDaemon:
 
     def ready(self) -> RunningDaemon:
         """Wait until all workers are ready."""
-        until(lambda: self.status().get("state") == "ready" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
+        until(lambda: self.status().get("state") == "ok" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
         return self
 
     def status(self) -> dict[str, Any]:
-        """The daemon's status file; empty while there is none."""
+        """The daemon's health file; empty while there is none."""
         try:
-            status: dict[str, Any] = json.loads((self.spool / "run" / "status.json").read_bytes())
+            status: dict[str, Any] = json.loads((self.spool / "run" / "health.json").read_bytes())
         except FileNotFoundError:
             return {}
         return status

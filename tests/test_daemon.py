@@ -401,7 +401,7 @@ def test_submit_works_while_the_daemon_is_down_but_cannot_wait(tmp_path: Path) -
 
 def test_status_tells_how_things_stand(daemon: RunningDaemon, tmp_path: Path) -> None:
     told = json.loads(lipdrop("status", "--json", cwd=daemon.spool).stdout)
-    assert told["daemon"] == "ready"
+    assert told["daemon"] == "ok"
     assert set(told["workers"]) == {"tts-0", "split-0", "gan-0", "nogan-1", "merge-0"}
     record(daemon, "asked.wav", 0.5)
     daemon.drop("asked", audio="asked.wav", size=SMALL)
