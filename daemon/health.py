@@ -13,7 +13,7 @@ STARTING, OK, DEGRADED, PAUSED, DRAINING, STOPPED = "starting", "ok", "degraded"
 WELL = frozenset({STARTING, OK, DEGRADED, DRAINING})
 """States in which jobs are, or will be, worked on."""
 
-STALE_SECONDS = 15.0
+STALE_SECONDS = 10.0
 """The loop tells every two seconds. One that has not for so long hangs."""
 
 

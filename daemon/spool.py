@@ -30,6 +30,9 @@ CAPTION_SUFFIXES = (".srt", ".vtt")
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
 RECORDING = "recording"
 
+HEALTH_BYTES = 4096
+"""The least size of the health file: a block of most disks."""
+
 log = logging.getLogger(__name__)
 
 OWNER_PATIENCE_SECONDS = 1.0
@@ -94,10 +97,20 @@ class Spool:
             return False
 
     def tell(self, health: dict[str, Any]) -> None:
-        """Replace the daemon's health file; it says how things stand now and need not survive a power cut."""
-        unfinished = self.health.with_suffix(".part")
-        unfinished.write_text(json.dumps(health), "utf-8")
-        unfinished.rename(self.health)
+        """Replace the daemon's health file; it says how things stand now and need not survive a power cut.
+
+        Two files take turns and keep their blocks, so that a full disk can be told of too.
+        """
+        spare, last = self.run / "health.spare", self.run / "health.last"
+        with spare.open("r+b" if spare.exists() else "wb") as file:
+            file.write(json.dumps(health).encode().ljust(HEALTH_BYTES))
+            file.truncate()
+        last.unlink(missing_ok=True)
+        if self.health.exists():
+            os.link(self.health, last)
+        spare.rename(self.health)
+        if last.exists():
+            last.rename(spare)
 
     def told(self) -> dict[str, Any] | None:
         """The daemon's health file; None where there is none."""

@@ -171,7 +171,7 @@ class Scheduler:
         for worker in self._workers.values():
             if worker.entry is not None:
                 worker.entry.flow.journal.release(worker.entry.item)
-            worker.state, worker.pid = WorkerState.DOWN, None
+            worker.state, worker.pid, worker.entry = WorkerState.DOWN, None, None
         self.executor.close()
 
     # Workers

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psutil
 import yaml
@@ -55,22 +55,30 @@ def until(found: Callable[[], T | None], what: str, seconds: float = JOB_SECONDS
 class RunningDaemon:
     """A daemon on a spool of its own."""
 
+    program: tuple[str, ...] = ("daemon", "run")
+    """Module and arguments."""
+
     def __init__(self, spool: Path, **settings: Any) -> None:
         self.spool = spool
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
         spool.mkdir(exist_ok=True)
         (spool / "config.yaml").write_text(yaml.safe_dump({"spool": ".", **settings}))
 
-    def start(self, *arguments: str) -> RunningDaemon:
+    def start(self, *arguments: str) -> Self:
         """Start it; its log goes to `log` in the spool."""
         with (self.spool / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                _argv("run", *arguments), cwd=self.spool, env=_environment(), stderr=log, stdin=subprocess.DEVNULL
+                [sys.executable, "-m", *self.program, *arguments],
+                cwd=self.spool,
+                env=_environment() | self.environment,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         return self
 
-    def ready(self) -> RunningDaemon:
+    def ready(self) -> Self:
         """Wait until all workers are ready."""
         until(lambda: self.status().get("state") == "ok" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
         return self
@@ -121,19 +129,37 @@ class RunningDaemon:
         """Proportional memory of the daemon and all processes below it."""
         return sum(_pss_bytes(process) for process in self.family())
 
+    def restarted(self, *arguments: str) -> Self:
+        """Kill it as a crash does, wait until its workers are gone too, and start it again."""
+        family = self.family()
+        self.stop(signal.SIGKILL)
+        assert not psutil.wait_procs(family, timeout=2)[1]
+        return self.start(*arguments)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(60)
 
-    def __enter__(self) -> RunningDaemon:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+
+
+class CheapDaemon(RunningDaemon):
+    """The same daemon with real processes and cheap stages."""
+
+    program = ("tests.cheap_daemon",)
+
+    def ran(self) -> list[str]:
+        """What its stages have run: `JOB STAGE [INDEX]`."""
+        path = self.spool / "ran"
+        return path.read_text().splitlines() if path.exists() else []
 
 
 def _bytes(path: Path) -> bytes | None:
