@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Any
 
 from daemon.spool import Spool
 from daemon.supervisor import Supervisor
+from daemon.watcher import Watcher
 from pipeline.config import Config, LimitsSettings
 from pipeline.executors.threads import ThreadExecutor
 from tests.cheap_daemon import cheap_specs
@@ -29,11 +31,13 @@ OLD, NEW, BAD = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true}', b'
 
 
 def main(folder: Path) -> None:
-    spool = prepared(folder / "steps")
+    Watcher.refresh = lambda self: None  # type: ignore[method-assign] # it takes its time to end
+    prepare(folder / "before")
+    spool = copied(folder / "steps")
     assert in_child(spool, None) == 1  # all steps, none of them cut: the bad job fails
     steps = (spool.root / "steps").read_text().splitlines()
     for number, step in enumerate(steps):
-        spool = prepared(folder / f"crash-{number:03d}")
+        spool = copied(folder / f"crash-{number:03d}")
         crashed = in_child(spool, number)
         seen = outbox(spool)
         ended = in_child(spool, None)
@@ -41,9 +45,8 @@ def main(folder: Path) -> None:
         print(json.dumps(shown), flush=True)  # noqa: T201
 
 
-def prepared(root: Path) -> Spool:
-    """A spool with the outputs of an earlier job "a"; in its inbox another "a" and one that is bad."""
-    root.mkdir()
+def prepare(root: Path) -> None:
+    """Make a spool with the outputs of an earlier job "a"; in its inbox another "a" and one that is bad."""
     spool = Spool(root)
     spool.create()
     (spool.inbox / "a.json").write_bytes(OLD)
@@ -51,7 +54,11 @@ def prepared(root: Path) -> Spool:
     (root / "steps").unlink()
     (spool.inbox / "a.json").write_bytes(NEW)
     (spool.inbox / "bad.json").write_bytes(BAD)
-    return spool
+
+
+def copied(root: Path) -> Spool:
+    shutil.copytree(root.with_name("before"), root)
+    return Spool(root)
 
 
 def in_child(spool: Spool, crash_at: int | None) -> int:
