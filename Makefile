@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 
-.PHONY: help setup system demo test lint format bench voices install-service clean
+.PHONY: help setup system demo test soak lint format bench voices install-service clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,9 @@ demo: setup ## make two videos, one Russian and one English
 
 test: setup ## the whole test suite
 	$(BIN)/python -m pytest
+
+soak: setup ## the tests that take minutes: thousands of jobs, random kills
+	$(BIN)/python -m pytest -m soak tests/soak
 
 lint: setup ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -100,6 +100,13 @@ class RunningDaemon:
         (self.spool / "inbox").mkdir(exist_ok=True)
         (self.spool / "inbox" / f"{name}.json").write_text(json.dumps(job), "utf-8")
 
+    def drop_many(self, count: int, **job: Any) -> list[str]:
+        """Write many jobs into the inbox; their names."""
+        names = [f"many-{number:05d}" for number in range(count)]
+        for name in names:
+            self.drop(name, **job)
+        return names
+
     def ending(self, name: str, seconds: float = JOB_SECONDS) -> dict[str, Any]:
         """Wait for a job's timing JSON."""
         path = self.spool / "outbox" / f"{name}.json"
@@ -128,6 +135,14 @@ class RunningDaemon:
     def memory_bytes(self) -> int:
         """Proportional memory of the daemon and all processes below it."""
         return sum(_pss_bytes(process) for process in self.family())
+
+    def resources(self) -> dict[str, int]:
+        """What the daemon and all processes below it hold."""
+        return {
+            "descriptors": sum(process.num_fds() for process in self.family()),
+            "shared": len(list(Path("/dev/shm").iterdir())),
+            "memory": self.memory_bytes(),
+        }
 
     def restarted(self, *arguments: str) -> Self:
         """Kill it as a crash does, wait until its workers are gone too, and start it again."""

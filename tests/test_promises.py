@@ -35,13 +35,6 @@ def statuses(daemon: CheapDaemon, names: list[str]) -> Counter[str]:
     return Counter(ending["status"] for ending in daemon.endings(names))
 
 
-def drop_many(daemon: CheapDaemon, count: int) -> list[str]:
-    names = [f"many-{number:05d}" for number in range(count)]
-    for name in names:
-        daemon.drop(name, text="1 hello")
-    return names
-
-
 def work_is_clear(daemon: CheapDaemon) -> bool:
     return not any((daemon.spool / "work").iterdir())
 
@@ -113,14 +106,14 @@ def test_a_job_is_acted_on_however_it_is_written(blind: bool, daemon: CheapDaemo
 
 
 def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(daemon: CheapDaemon) -> None:
-    before = [f"before-{number}" for number in range(50)]
-    for name in before:
-        daemon.drop(name, text="1 hello")
+    names = daemon.drop_many(50, text="1 before")
     daemon.start().ready()
-    assert statuses(daemon, before) == {"done": 50}
+    assert statuses(daemon, names) == {"done": 50}
+    for name in names:
+        (daemon.spool / "outbox" / f"{name}.json").unlink()
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGSTOP)
-    names = drop_many(daemon, 100)
+    names = daemon.drop_many(100, text="1 hello")
     daemon.process.send_signal(signal.SIGCONT)
     assert statuses(daemon, names) == {"done": 100}
     assert work_is_clear(daemon)
@@ -359,26 +352,16 @@ def test_a_long_job_does_not_starve_short_ones(daemon: CheapDaemon) -> None:
 
 def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     daemon.start().ready()
-    [warm] = drop_many(daemon, 1)
-    daemon.ending(warm)
-    before = resources(daemon)
-    names = [f"more-{number}" for number in range(100)]
-    for name in names:
-        daemon.drop(name, text="1 hello")
+    daemon.drop("warm", text="1 hello")
+    daemon.ending("warm")
+    before = daemon.resources()
+    names = daemon.drop_many(100, text="1 hello")
     assert statuses(daemon, names) == {"done": 100}
     until(lambda: work_is_clear(daemon) or None, "clear work folder")
-    after = resources(daemon)
+    after = daemon.resources()
     assert after["descriptors"] <= before["descriptors"]
     assert after["shared"] <= before["shared"]
     assert after["memory"] - before["memory"] < 16 << 20
-
-
-def resources(daemon: CheapDaemon) -> dict[str, int]:
-    return {
-        "descriptors": sum(process.num_fds() for process in daemon.family()),
-        "shared": len(list(Path("/dev/shm").iterdir())),
-        "memory": daemon.memory_bytes(),
-    }
 
 
 # 16, 17, 18: telling
