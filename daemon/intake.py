@@ -52,9 +52,8 @@ class Intake:
     def look(self) -> None:
         """List the inbox and read what is new or changed."""
         files, strangers = self._spool.scan()
+        self._warn(strangers)
         self._seen = {file.name: self._examined(file) for file in files}
-        unreadable = [name for name, seen in self._seen.items() if seen.state is FileState.UNREADABLE]
-        self._warn({*strangers, *unreadable})
 
     def next(self, in_flight: Collection[str]) -> str | None:
         """The job to claim now: highest priority, then oldest; one whose name is in flight waits."""
@@ -91,12 +90,13 @@ class Intake:
             priority = parse_json_object(read_file(file.path)).get("priority", 0)
         except JobError:
             return FileState.UNFINISHED, 0
-        except OSError:
+        except OSError as error:
+            self._warn([f"{file.name} ({error.strerror})"])
             return FileState.UNREADABLE, 0
         return FileState.WHOLE, priority if type(priority) is int else 0
 
-    def _warn(self, left_alone: set[str]) -> None:
-        """Say once of each entry that it is left alone, and again only when it has been away."""
-        for name in left_alone - self._warned:
+    def _warn(self, strangers: Collection[str]) -> None:
+        """Say once of each entry that it is left alone."""
+        for name in set(strangers) - self._warned:
             log.warning("inbox: %s is left alone: no readable file with a legal job name", ascii(name))
-        self._warned = left_alone
+            self._warned.add(name)

@@ -29,6 +29,9 @@ from pipeline.scheduler import Done, Outcome, Scheduler
 SCAN_SECONDS = 2.0
 """The inbox is listed at least this often, whatever the watcher tells."""
 
+LOOK_REST = 10
+"""After listing the inbox, so many times as long is spent on other things."""
+
 TELL_SECONDS = 1.0
 """The health file is written no more often than this, unless something has changed."""
 
@@ -53,7 +56,7 @@ class Supervisor:
         self._submissions: dict[str, Submission] = {}
         self._unpublished: dict[str, dict[str, Any]] = {}
         """Timing JSONs of jobs that have ended but could not be published yet, as on a full disk."""
-        self._next_look_seconds = 0.0
+        self._next_look_seconds = self._rested_seconds = 0.0
         self._next_prune_seconds = 0.0
         self._stops = 0
         self._stop_at_seconds = float("inf")
@@ -119,8 +122,10 @@ class Supervisor:
         """How long to wait for something to happen: not at all while there are jobs to take in and room for them."""
         if self._takes_in() and self._has_place() and self._intake.next(self._in_flight()):
             return 0.0
-        until_stop = max(0.0, self._stop_at_seconds - time.monotonic())
-        return min(SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS, until_stop)
+        now, pause = time.monotonic(), SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS
+        if now < self._rested_seconds:  # what changes meanwhile is looked at after
+            pause = min(pause, self._rested_seconds - now)
+        return max(0.0, min(pause, self._stop_at_seconds - now))
 
     def _prune(self) -> None:
         now, settings = time.monotonic(), self._config.retention
@@ -153,11 +158,8 @@ class Supervisor:
         return len(self._in_flight()) < self._config.limits.jobs_in_flight
 
     def _take_in(self) -> None:
-        """Claim jobs while there is place for them. The inbox is listed when it has changed, and now and then."""
-        now = time.monotonic()
-        if self._watcher.changed() or self._intake.unsettled() or now >= self._next_look_seconds:
-            self._intake.look()
-            self._next_look_seconds = now + SCAN_SECONDS
+        """Claim jobs while there is place for them."""
+        self._look()
         while self._has_place():
             name = self._intake.next(self._in_flight())
             if name is None:
@@ -165,6 +167,17 @@ class Supervisor:
             seen = self._intake.take(name)
             if self._spool.claim(name):
                 self._claimed[name] = seen
+
+    def _look(self) -> None:
+        """List the inbox when it has changed, and now and then; a long one is let rest, for listing it takes time."""
+        start = time.monotonic()
+        if start < self._rested_seconds:
+            return
+        if self._watcher.changed() or self._intake.unsettled() or start >= self._next_look_seconds:
+            self._intake.look()
+            end = time.monotonic()
+            self._rested_seconds = end + LOOK_REST * (end - start)
+            self._next_look_seconds = end + SCAN_SECONDS
 
     def _in_flight(self) -> set[str]:
         """The names that a newcomer has to wait for."""

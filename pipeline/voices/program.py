@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 
 from pipeline.errors import ConfigError, StageError
-from pipeline.media.ffmpeg import END_WITH_WORKER, last_line
+from pipeline.media.ffmpeg import last_line
 
 
 def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field: str) -> bytes:
@@ -36,16 +35,12 @@ def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field
 
 def _started(argv: Sequence[str], field: str) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
-    if shutil.which(argv[0]) is None:
-        raise _missing(argv[0], "no such program, or it may not be run", field)
     try:
-        return subprocess.Popen([*END_WITH_WORKER, *argv], stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
     except OSError as error:
-        raise _missing(argv[0], error.strerror or str(error), field) from None
-
-
-def _missing(program: str, reason: str, field: str) -> ConfigError:
-    return ConfigError("tts_missing", f"{program} cannot be started: {reason}", field=field, hint=f"see {field}")
+        raise ConfigError(
+            "tts_missing", f"{argv[0]} cannot be started: {error.strerror}", field=field, hint=f"see {field}"
+        ) from None
 
 
 def _kill_group(group: int) -> None:

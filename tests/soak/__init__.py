@@ -1,1 +1,0 @@
-"""Tests that take minutes: `make soak`."""
