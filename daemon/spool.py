@@ -351,8 +351,11 @@ class Spool:
 
     def clear(self, name: str, keep: Collection[Path] = ()) -> None:
         """Remove a job's stage files but those to keep; the job file and its recording stay."""
-        for entry in self.folder(name).iterdir():
-            if entry not in keep and entry.name not in (JOB, RECORDING, TIMING):
+        folder = self.folder(name)
+        inside = (path.relative_to(folder) for path in keep if path.is_relative_to(folder))
+        kept = {JOB, RECORDING, TIMING, *(path.parts[0] for path in inside)}
+        for entry in folder.iterdir():
+            if entry.name not in kept:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def recover(self) -> list[str]:

@@ -24,7 +24,7 @@ from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.flow import JobFlow
 from pipeline.job import parse_job
 from pipeline.journal import Journal, fingerprint
-from pipeline.scheduler import Done, Outcome, Scheduler
+from pipeline.scheduler import Done, Outcome, Scheduler, cancelled
 
 SCAN_SECONDS = 2.0
 """The inbox is listed at least this often, whatever the watcher tells."""
@@ -221,7 +221,8 @@ class Supervisor:
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
         recording = self._spool.take_recording(name, job.audio) if job.audio is not None else None
-        journal = Journal(folder, fingerprint(data, config, job.avatar or config.avatars.default), seen_seconds)
+        mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
+        journal = Journal(folder, mark, seen_seconds)
         self._spool.clear(name, journal.files)
         return JobFlow(name, job, folder, recording, config, journal)
 
@@ -241,7 +242,7 @@ class Supervisor:
             elif name in self._claimed or self._spool.claim(name):
                 self._claimed.pop(name, None)
                 submission = Submission(self._spool.submitted_at(name), time.monotonic())
-                self._fail(name, ErrorReport.of(JobError("cancelled", "the job was cancelled")), submission, 1, {})
+                self._fail(name, ErrorReport.of(cancelled(name), stage="queued"), submission, 1, {})
             elif name not in self._unpublished:
                 self._spool.forget_cancelling(name)
 

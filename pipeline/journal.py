@@ -31,13 +31,14 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 RESULTS: dict[str, TypeAdapter[Result]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Result)}
 
 
-def fingerprint(job: bytes, config: Config, avatar: str) -> str:
-    """What a job's results depend on: the job, the configuration, the avatar's files and lipdrop itself."""
+def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
+    """What a job's results depend on: job and recording, configuration, checkpoints, avatar, and lipdrop itself."""
     folder = config.path(config.avatars.folder) / avatar
     parts = [job.hex(), version("lipdrop"), config.model_dump_json(exclude={"limits", "retention"})]
     parts += [f"{file.name} {_stamp(file)}" for file in sorted(folder.glob("*"))]
     checkpoints = [settings.checkpoint for settings in (config.models.gan, config.models.nogan)]
     parts += [_stamp(config.path(checkpoint)) for checkpoint in checkpoints if checkpoint is not None]
+    parts += [_stamp(recording)] if recording is not None else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -55,7 +56,11 @@ class Journal:
     def __init__(self, folder: Path, fingerprint: str, seen_seconds: float) -> None:
         """Take up the journal in a work folder, as far as it holds, or begin one. Raises OSError, as on a full disk."""
         self._path = folder / JOURNAL
-        self._head: dict[str, Any] = {"fingerprint": fingerprint, "boot": _boot_id(), "seen_seconds": seen_seconds}
+        self._head: dict[str, Any] = {
+            "fingerprint": fingerprint,
+            "place": [_boot_id(), str(folder)],
+            "seen_seconds": seen_seconds,
+        }
         self._attempts: Counter[str] = Counter()
         self._keeps = True
         self.results: list[Result] = []
@@ -116,14 +121,14 @@ class Journal:
                 os.fsync(file.fileno())
 
     def _take_up(self, lines: list[dict[str, Any]]) -> None:
-        """Take over what an earlier daemon wrote; of another boot only the attempts, of another fingerprint nothing."""
+        """Take over what an earlier daemon wrote: nothing of another fingerprint, attempts alone of another place."""
         head, *rest = lines
         if head["fingerprint"] != self._head["fingerprint"]:
             return
         self._attempts.update(head["attempts"])
         self._attempts.update(line["begun"] for line in rest if "begun" in line)
         self._attempts.subtract(line["released"] for line in rest if "released" in line)
-        if head["boot"] == self._head["boot"]:
+        if head["place"] == self._head["place"]:
             self._head = head
             for line in itertools.takewhile(_holds, (line for line in rest if "kind" in line)):
                 self.results.append(RESULTS[line["kind"]].validate_python(line["result"]))

@@ -80,6 +80,11 @@ class Lost:
 Outcome = Done | Lost
 
 
+def cancelled(name: str) -> JobError:
+    """The error of a job that someone asked to end."""
+    return JobError("cancelled", "the job was cancelled", hint=f"lipdrop retry {name} runs it after all")
+
+
 @dataclass
 class _JobState:
     flow: JobFlow
@@ -119,8 +124,8 @@ class Scheduler:
         if state.loss is not None:
             return
         log.info("job %s: cancelled", name)
-        error = JobError("cancelled", "the job was cancelled", hint=f"lipdrop retry {name} runs it after all")
-        self._lose(state, ErrorReport.of(error, stage=self._step_of(state.flow)), state.flow.journal.most_attempts)
+        error = ErrorReport.of(cancelled(name), stage=self._step_of(state.flow))
+        self._lose(state, error, state.flow.journal.most_attempts)
         for worker in self._workers.values():
             if worker.entry is not None and worker.entry.flow is state.flow:
                 self.executor.kill(worker.spec.name)

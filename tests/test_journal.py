@@ -134,12 +134,14 @@ def test_the_fingerprint_is_of_all_that_a_video_depends_on(tmp_path: Path) -> No
     (avatar / "picture.png").write_bytes(b"1")
     config = Config(base=tmp_path)
     marks = [
-        fingerprint(b"job", config, "mine"),
-        fingerprint(b"other job", config, "mine"),
-        fingerprint(b"job", config, "presenter"),
-        fingerprint(b"job", Config(base=tmp_path, video=VideoSettings(crf=30)), "mine"),
+        fingerprint(b"job", config, "mine", None),
+        fingerprint(b"other job", config, "mine", None),
+        fingerprint(b"job", config, "presenter", None),
+        fingerprint(b"job", Config(base=tmp_path, video=VideoSettings(crf=30)), "mine", None),
     ]
+    marks.append(fingerprint(b"job", config, "mine", avatar / "picture.png"))
     (avatar / "picture.png").write_bytes(b"22")
-    marks.append(fingerprint(b"job", config, "mine"))
+    marks.append(fingerprint(b"job", config, "mine", avatar / "picture.png"))
+    marks.append(fingerprint(b"job", config, "mine", None))
     assert len(set(marks)) == len(marks)
-    assert fingerprint(b"job", config, "mine") == marks[-1]
+    assert fingerprint(b"job", config, "mine", None) == marks[-1]
