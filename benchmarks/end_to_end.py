@@ -65,7 +65,7 @@ def daemon(spool: Path) -> Iterator[tuple[float, Memory]]:
     memory = Memory(process.pid)
     threading.Thread(target=memory.watch, daemon=True).start()
     try:
-        status = spool / "run" / "status.json"
+        status = spool / "run" / "health.json"
         while not status.exists() or not all_idle(json.loads(status.read_bytes())):
             time.sleep(POLL_SECONDS)
         yield time.monotonic() - start, memory

@@ -16,6 +16,7 @@ import click
 
 from daemon import avatars as avatar_commands
 from daemon import logs, submission
+from daemon.health import health
 from daemon.spool import ERROR, JOB_SUFFIX, Spool, SpoolOwned
 from daemon.status import live_view, overview
 from daemon.submission import Draft
@@ -25,6 +26,7 @@ from pipeline.errors import BootError, ConfigError, JobError, LipdropError
 from pipeline.job import parse_job
 
 EXIT_JOB_FAILED = 1
+EXIT_UNHEALTHY = 1
 EXIT_BAD_JOB = 65
 EXIT_NO_DAEMON = 69
 EXIT_BOOT = 70
@@ -117,7 +119,7 @@ def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> N
     if wait and not dry_run and not place.spool.has_owner():
         click.echo(f"no daemon works on {place.spool.root}; start one with: lipdrop run", err=True)
         sys.exit(EXIT_NO_DAEMON)
-    before = {job.name: _endings(place.spool, job.name) for job in jobs}
+    before = {job.name: _ending(place.spool, job.name) for job in jobs}
     for job in jobs:
         if not dry_run:
             submission.drop(job, place.spool)
@@ -146,9 +148,16 @@ Identity = tuple[int, int] | None
 """Inode and modification time of a file; None where there is none."""
 
 
-def _endings(spool: Spool, name: str) -> tuple[Identity, Identity]:
-    """What tells one ending of a job from another: the identities of its timing JSON and of its error."""
-    return _identity(spool.outbox / f"{name}{JOB_SUFFIX}"), _identity(spool.failed / name / ERROR)
+@dataclass(frozen=True)
+class Ending:
+    """What tells one ending of a job from another."""
+
+    timing: Identity
+    error: Identity
+
+
+def _ending(spool: Spool, name: str) -> Ending:
+    return Ending(_identity(spool.outbox / f"{name}{JOB_SUFFIX}"), _identity(spool.failed / name / ERROR))
 
 
 def _identity(file: Path) -> Identity:
@@ -159,15 +168,19 @@ def _identity(file: Path) -> Identity:
     return info.st_ino, info.st_mtime_ns
 
 
-def _wait(spool: Spool, before: dict[str, tuple[Identity, Identity]]) -> int:
+def _wait(spool: Spool, before: dict[str, Ending]) -> int:
     """Print each job's video as it is done, or its error; the exit code tells whether all ended well."""
-    waiting, code = set(before), 0
+    waiting, missing, code = set(before), set[str](), 0
     while waiting:
         for name in sorted(waiting):
-            if _is_under_way(spool, name) or _endings(spool, name) == before[name]:
+            if _is_under_way(spool, name):
+                continue
+            ending = _ending(spool, name)
+            if ending == before[name] and name not in missing:
+                missing.add(name)  # gone, or between two places: seen again by the next round
                 continue
             waiting.discard(name)
-            code = max(code, _tell_ending(spool, name))
+            code = max(code, _tell_ending(spool, name, ending, before[name]))
         if waiting and not spool.has_owner():
             click.echo("the daemon has stopped; the jobs stay queued", err=True)
             return EXIT_NO_DAEMON
@@ -183,19 +196,70 @@ def _is_under_way(spool: Spool, name: str) -> bool:
     return (spool.inbox / f"{name}{JOB_SUFFIX}").exists() or (spool.work / name).exists()
 
 
-def _has_failed(spool: Spool, name: str) -> bool:
-    """Which of the two endings is the last one; a job that fails writes its error after its timing JSON."""
-    timing, error = _endings(spool, name)
-    return error is not None and (timing is None or error[1] >= timing[1])
-
-
-def _tell_ending(spool: Spool, name: str) -> int:
-    if not _has_failed(spool, name):
+def _tell_ending(spool: Spool, name: str, ending: Ending, before: Ending) -> int:
+    if ending == before:
+        click.echo(f"{name}: removed before it ended", err=True)
+        return EXIT_JOB_FAILED
+    if ending.error in (None, before.error):
         click.echo(spool.outbox / f"{name}.mp4")
         return 0
     error = json.loads((spool.failed / name / ERROR).read_bytes())
     click.echo(f"{name}: failed: {error['code']}: {error['message']}{_hint(error['hint'])}", err=True)
     return EXIT_JOB_FAILED
+
+
+@cli.command()
+@click.argument("name")
+@placed
+def cancel(place: Place, name: str) -> None:
+    """End the job NAME, queued or running; it ends as failed, with the code `cancelled`.
+
+    Works while the daemon is down: its next start does it.
+    """
+    place.spool.create()
+    if not _is_under_way(place.spool, name):
+        raise click.UsageError(f"there is no job {name} queued or running")
+    place.spool.ask_to_cancel(name)
+
+
+@cli.command()
+@click.argument("name")
+@placed
+def retry(place: Place, name: str) -> None:
+    """Put the failed job NAME back into the inbox."""
+    place.spool.create()
+    data = place.spool.failed_job(name)
+    if data is None:
+        raise click.UsageError(f"there is no failed job {name}")
+    submission.drop(Draft(name, data), place.spool)
+
+
+@cli.command()
+@placed
+def pause(place: Place) -> None:
+    """Take no jobs in until `resume`; those in flight run on. Outlives restarts of the daemon."""
+    place.spool.create()
+    place.spool.pause()
+
+
+@cli.command()
+@placed
+def resume(place: Place) -> None:
+    """Take jobs in again."""
+    place.spool.resume()
+
+
+@cli.command("health")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@placed
+def show_health(place: Place, as_json: bool) -> None:
+    """Tell whether jobs are being worked on; exit with 1 if not: down, hung, paused or stopped."""
+    found = health(place.spool)
+    if as_json:
+        click.echo(json.dumps({**found.told, "state": found.state, "why": found.why}))
+    else:
+        click.echo(f"{found.state}: {found.why}" if found.why else found.state)
+    sys.exit(0 if found.is_well else EXIT_UNHEALTHY)
 
 
 @cli.command()

@@ -54,8 +54,8 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[st
 def failed_report(
     name: str, error: ErrorReport, submission: Submission, attempts: int, metadata: dict[str, Any]
 ) -> dict[str, Any]:
-    """The timing JSON of a job that ended badly."""
-    shown = ("code", "message", "field", "stage", "attempt", "hint")
+    """The timing JSON of a job that ended badly, and the traceback, which the spool keeps in `error.json` alone."""
+    shown = ("code", "message", "field", "stage", "attempt", "hint", "traceback")
     described = asdict(replace(error, attempt=attempts))
     return {
         **_head(name, "failed", submission, attempts),

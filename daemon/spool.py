@@ -9,7 +9,6 @@ ends in the same state.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
@@ -17,11 +16,12 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from pipeline.durable import move, write_file
 from pipeline.errors import JobError, LipdropError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
@@ -36,6 +36,9 @@ RECORDING_MAX_BYTES = 2 << 30
 PLACEHOLDER = ".gitkeep"
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
 RECORDING = "recording"
+
+HEALTH_BYTES = 4096
+"""The least size of the health file: a block of most disks."""
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +72,13 @@ class Spool:
         self.done = self.root / "done"
         self.failed = self.root / "failed"
         self.run = self.root / "run"
-        self.status = self.run / "status.json"
+        self.health = self.run / "health.json"
+        self._pause = self.run / "paused"
+        self._cancels = self.run / "cancel"
 
     def create(self) -> None:
         """Make the folders that are missing."""
-        for folder in (self.inbox, self.outbox, self.work, self.done, self.failed, self.run):
+        for folder in (self.inbox, self.outbox, self.work, self.done, self.failed, self.run, self._cancels):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
 
     @contextlib.contextmanager
@@ -98,11 +103,62 @@ class Spool:
         except FileNotFoundError:
             return False
 
-    def tell(self, status: dict[str, Any]) -> None:
-        """Replace the daemon's status file; it says how things stand now and need not survive a power cut."""
-        unfinished = self.status.with_suffix(".part")
-        unfinished.write_text(json.dumps(status), "utf-8")
-        unfinished.rename(self.status)
+    def tell(self, health: dict[str, Any]) -> None:
+        """Replace the daemon's health file; it says how things stand now and need not survive a power cut.
+
+        Two files take turns and keep their blocks, so that a full disk can be told of too.
+        """
+        spare, last = self.run / "health.spare", self.run / "health.last"
+        with spare.open("r+b" if spare.exists() else "wb") as file:
+            file.write(json.dumps(health).encode().ljust(HEALTH_BYTES))
+            file.truncate()
+        last.unlink(missing_ok=True)
+        if self.health.exists():
+            os.link(self.health, last)
+        spare.rename(self.health)
+        if last.exists():
+            last.rename(spare)
+
+    def told(self) -> dict[str, Any] | None:
+        """The daemon's health file; None where there is none."""
+        try:
+            health: dict[str, Any] = json.loads(self.health.read_bytes())
+        except FileNotFoundError:
+            return None
+        return health
+
+    def free_bytes(self) -> int:
+        """What is free on the spool's disk."""
+        return shutil.disk_usage(self.root).free
+
+    # Requests: files that the daemon's loop looks for, so that they work while it is down too
+
+    def pause(self) -> None:
+        """Ask for no job to be taken in until `resume`."""
+        self._pause.touch()
+
+    def resume(self) -> None:
+        """Take `pause` back."""
+        self._pause.unlink(missing_ok=True)
+
+    def is_paused(self) -> bool:
+        """Whether no job is to be taken in."""
+        return self._pause.exists()
+
+    def ask_to_cancel(self, name: str) -> None:
+        """Ask for a job to be ended."""
+        (self._cancels / name).touch()
+
+    def cancel_requests(self) -> list[str]:
+        """The jobs that are to be ended."""
+        try:
+            return sorted(entry.name for entry in self._cancels.iterdir() if JOB_NAME.match(entry.name))
+        except FileNotFoundError:
+            return []
+
+    def forget_cancelling(self, name: str) -> None:
+        """Drop the request to end a job: it has ended, or there is none."""
+        (self._cancels / name).unlink(missing_ok=True)
 
     # Intake
 
@@ -233,6 +289,13 @@ class Spool:
         except (OSError, ValueError, LookupError, TypeError, RecursionError):  # gone, or not what lipdrop wrote there
             return None
 
+    def failed_job(self, name: str) -> bytes | None:
+        """The job file of a job that ended badly; None where there is none."""
+        try:
+            return (self.failed / name / JOB).read_bytes()
+        except FileNotFoundError:
+            return None
+
     def was_done(self, name: str) -> bool:
         """Whether a job of this name has been done before."""
         return (self.done / f"{name}{JOB_SUFFIX}").exists()
@@ -240,67 +303,89 @@ class Spool:
     # Publishing
 
     def publish(self, name: str, timing: dict[str, Any]) -> None:
-        """Make a job's outputs visible, its timing JSON last, and clear its work folder."""
-        self.create()
-        write_file(self.folder(name) / TIMING, _json_bytes(timing))
-        self._finish_publishing(name, timing)
+        """Make a job's outputs visible, its timing JSON last, and clear its work folder.
 
-    def _finish_publishing(self, name: str, timing: dict[str, Any]) -> None:
-        """Every step may have been done already by a daemon that then died."""
-        folder, visible = self.folder(name), self.outbox / f"{name}{JOB_SUFFIX}"
+        Every step may have been done already by an attempt that failed or by a daemon that died.
+        """
+        self.create()
+        folder = self.folder(name)
+        if not (folder / TIMING).exists():
+            if timing["status"] == "failed":
+                self.clear(name)  # its stage files may be what fills the disk
+            self._seal(folder, timing)
+        self.forget_cancelling(name)
         if timing["status"] == "done":
             self._publish_outputs(name, timing)
-            _move(folder / JOB, self.done / f"{name}{JOB_SUFFIX}")
+            move(folder / JOB, self.done / f"{name}{JOB_SUFFIX}")
+            shutil.rmtree(self.failed / name, ignore_errors=True)  # an earlier attempt that went badly is made good
         else:
-            self.keep_failed(name, timing)
-        _move(folder / TIMING, visible)
+            self._keep_failed(name)
+        move(folder / TIMING, self.outbox / f"{name}{JOB_SUFFIX}")
         shutil.rmtree(folder)
+
+    def _seal(self, folder: Path, timing: dict[str, Any]) -> None:
+        """Write down how a job ended: from now on it has. A traceback is for the error's own file only."""
+        if "error" in timing:
+            write_file(folder / ERROR, _json_bytes(timing["error"]))
+            timing = {**timing, "error": {k: v for k, v in timing["error"].items() if k != "traceback"}}
+        write_file(folder / TIMING, _json_bytes(timing))
+
+    def sealed(self, name: str) -> dict[str, Any] | None:
+        """The timing JSON of a job that has ended and is not quite published."""
+        try:
+            timing: dict[str, Any] = json.loads((self.folder(name) / TIMING).read_bytes())
+        except FileNotFoundError:
+            return None
+        return timing
 
     def _publish_outputs(self, name: str, timing: dict[str, Any]) -> None:
         """Put video and captions into the outbox. An earlier run's JSON goes first: it must not describe this video."""
         folder = self.folder(name)
         if (folder / "video.mp4").exists():
             (self.outbox / f"{name}{JOB_SUFFIX}").unlink(missing_ok=True)
-            _sync(folder / "video.mp4")
-            _move(folder / "video.mp4", self.outbox / f"{name}.mp4")
+            move(folder / "video.mp4", self.outbox / f"{name}.mp4")
         for suffix in CAPTION_SUFFIXES:
             if f"{name}{suffix}" in timing.get("captions", []):
-                _move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")
+                move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")
             else:
                 (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
 
-    def keep_failed(self, name: str, timing: dict[str, Any]) -> None:
+    def refuse(self, name: str, error: dict[str, Any]) -> None:
+        """Turn a job away and leave the outbox, where another job of its name has its outputs, as it is."""
+        write_file(self.folder(name) / ERROR, _json_bytes(error))
+        self.forget_cancelling(name)
+        self._keep_failed(name)
+        shutil.rmtree(self.folder(name))
+
+    def _keep_failed(self, name: str) -> None:
         """Keep the job file and the error of a job that ended badly."""
         kept = self.failed / name
         kept.mkdir(mode=0o750, exist_ok=True)
-        write_file(kept / ERROR, _json_bytes(timing["error"]))
-        _move(self.folder(name) / JOB, kept / JOB)
+        for file in (ERROR, JOB):
+            move(self.folder(name) / file, kept / file)
 
-    def discard(self, name: str) -> None:
-        """Clear a job's work folder."""
-        shutil.rmtree(self.folder(name))
-
-    def reset(self, name: str) -> None:
-        """Remove the stage files of an earlier attempt; the job file and its recording stay."""
-        for entry in self.folder(name).iterdir():
-            if entry.name not in (JOB, RECORDING):
+    def clear(self, name: str, keep: Collection[Path] = ()) -> None:
+        """Remove a job's stage files but those to keep; the job file and its recording stay."""
+        folder = self.folder(name)
+        inside = (path.relative_to(folder) for path in keep if path.is_relative_to(folder))
+        kept = {JOB, RECORDING, TIMING, *(path.parts[0] for path in inside)}
+        for entry in folder.iterdir():
+            if entry.name not in kept:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def recover(self) -> list[str]:
-        """Bring what an earlier daemon left in `work/` to order; return the names of the jobs to run again."""
+        """Bring what an earlier daemon left in `work/` to order; return the names of the jobs in flight."""
         folders = [entry for entry in sorted(self.work.iterdir()) if entry.is_dir() and JOB_NAME.match(entry.name)]
         return [folder.name for folder in folders if self._recovered(folder)]
 
     def _recovered(self, folder: Path) -> bool:
         if (folder / TIMING).exists():
-            self._finish_publishing(folder.name, json.loads((folder / TIMING).read_bytes()))
-            return False
+            return True
         if os.path.lexists(folder / CLAIMED) and not self._snapshot(folder):
             return False
         if not (folder / JOB).exists():
             shutil.rmtree(folder)
             return False
-        self.reset(folder.name)
         return True
 
 
@@ -337,17 +422,6 @@ def _opened(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even after a power cut."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
-    with unfinished.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    _sync(path.parent)
-
-
 def _link_or_copy(source: Path, target: Path) -> None:
     """Link a stranger's plain file, or copy it where linking is not allowed. Never through a link of theirs."""
     try:
@@ -357,24 +431,6 @@ def _link_or_copy(source: Path, target: Path) -> None:
         with _opened(source) as reader, unfinished.open("wb") as writer:
             shutil.copyfileobj(reader, writer)
         unfinished.rename(target)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Rename, durably; nothing to do when the source was moved before."""
-    if source.exists():
-        source.rename(target)
-        _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a filesystem that cannot sync folders
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _json_bytes(value: dict[str, Any]) -> bytes:

@@ -9,8 +9,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
+from daemon.health import health
 from daemon.spool import JOB_SUFFIX, Spool
 
 REFRESH_SECONDS = 0.5
@@ -21,7 +23,9 @@ class Overview:
     """A spool at a glance."""
 
     daemon: str
-    """starting, ready, draining, or down."""
+    """starting, ok, degraded, paused, draining, stale or down."""
+    why: str
+    """Why it is no better."""
     waiting: int
     """Jobs in the inbox."""
     jobs: dict[str, str]
@@ -43,7 +47,7 @@ class Overview:
     def table(self) -> Table:
         """As a table with two columns."""
         table = Table(show_header=False, box=None)
-        table.add_row("daemon", self.daemon)
+        table.add_row("daemon", f"{self.daemon}  [dim]{escape(self.why)}[/dim]")
         table.add_row("waiting", str(self.waiting))
         table.add_row("in flight", str(len(self.jobs)))
         for name, stage in sorted(self.jobs.items()):
@@ -78,15 +82,12 @@ def _ended(name: str, data: bytes) -> dict[str, Any]:
 
 def overview(spool: Spool) -> Overview:
     """Look at a spool, whether or not a daemon works on it."""
-    waiting = len(spool.scan()[0])
-    try:
-        status = json.loads(spool.status.read_bytes()) if spool.has_owner() else None
-    except FileNotFoundError:
-        return Overview("starting", waiting, {}, {}, 0, 0)
-    if status is None:
+    waiting, found = len(spool.scan()[0]), health(spool)
+    told = found.told
+    if not told:
         in_flight = [folder.name for folder in spool.work.iterdir()] if spool.work.is_dir() else []
-        return Overview("down", waiting, dict.fromkeys(in_flight, "queued"), {}, 0, 0)
-    return Overview(status["state"], waiting, status["jobs"], status["workers"], status["done"], status["failed"])
+        return Overview(found.state, found.why, waiting, dict.fromkeys(in_flight, "queued"), {}, 0, 0)
+    return Overview(found.state, found.why, waiting, told["jobs"], told["workers"], told["done"], told["failed"])
 
 
 def live_view(spool: Spool) -> None:

@@ -7,11 +7,14 @@ import logging
 import os
 import signal
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from daemon import captions, notify, report
+from daemon import captions, health, notify, report
 from daemon.intake import Intake
 from daemon.report import Submission
+from daemon.retention import prune
 from daemon.spool import Spool
 from daemon.watcher import Watcher
 from pipeline.avatars import Avatars
@@ -20,10 +23,19 @@ from pipeline.errors import ErrorReport, JobError
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.flow import JobFlow
 from pipeline.job import parse_job
-from pipeline.scheduler import Done, Outcome, Scheduler
+from pipeline.journal import Journal, fingerprint
+from pipeline.scheduler import Done, Outcome, Scheduler, cancelled
 
 SCAN_SECONDS = 2.0
 """The inbox is listed at least this often, whatever the watcher tells."""
+
+LOOK_REST = 10
+"""After listing the inbox, so many times as long is spent on other things."""
+
+TELL_SECONDS = 1.0
+"""The health file is written no more often than this, unless something has changed."""
+
+PRUNE_SECONDS = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +47,22 @@ class Supervisor:
         self._config = config
         self._spool = spool
         self._executor = executor
-        self._scheduler = Scheduler(executor, config, specs)
+        self._scheduler = Scheduler(executor, config, specs, self._has_room)
         self._avatars = Avatars(config)
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher(spool.inbox, executor.wake)
+        self._claimed: dict[str, float] = {}
+        """Jobs that are claimed and not started, and when each was first seen: a full disk may keep them waiting."""
         self._submissions: dict[str, Submission] = {}
         self._unpublished: dict[str, dict[str, Any]] = {}
         """Timing JSONs of jobs that have ended but could not be published yet, as on a full disk."""
-        self._next_look_seconds = 0.0
+        self._next_look_seconds = self._rested_seconds = 0.0
+        self._next_prune_seconds = 0.0
         self._stops = 0
+        self._stop_at_seconds = float("inf")
         self._ready = False
-        self._status: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
+        self._told_seconds = 0.0
         self._counts = {"done": 0, "failed": 0}
 
     def run(self, *, once: bool = False) -> int:
@@ -67,62 +84,120 @@ class Supervisor:
             finally:
                 self._watcher.close()
                 self._scheduler.close()
-                self._spool.status.unlink(missing_ok=True)
-        if self._scheduler.jobs:
+                self._tell(health.STOPPED, "")
+        if self._scheduler.jobs or self._claimed:
             return 130
         return 1 if self._unpublished or (once and self._counts["failed"]) else 0
 
     def _on_signal(self, *_: object) -> None:
         """The first signal drains, the second stops now."""
         self._stops += 1
+        self._stop_at_seconds = min(self._stop_at_seconds, time.monotonic() + self._config.limits.drain_seconds)
         self._executor.wake()
 
     def _ended(self, once: bool) -> bool:
-        if self._stops >= 2:
+        if self._stops >= 2 or time.monotonic() >= self._stop_at_seconds:
             return True
         if self._scheduler.jobs or not (self._stops or (once and self._ready)):
             return False
         self._intake.look()
-        return self._stops > 0 or self._intake.waiting == 0
+        return self._stops > 0 or not (self._claimed or self._intake.waiting) or self._spool.is_paused()
 
     def _turn(self) -> None:
         """One round: take in, wait for something to happen, publish."""
-        if self._stops == 0:
+        self._cancel()
+        if self._takes_in():
             self._watcher.refresh()
             self._take_in()
-        self._tell()
-        for outcome in self._scheduler.step(SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS):
+        self._admit_claimed()
+        self._note_ready()
+        self._tell(*self._health())
+        for outcome in self._scheduler.step(self._patience()):
             self._end(outcome)
         for name, timing in list(self._unpublished.items()):
             self._publish(name, timing)
+        self._prune()
+
+    def _patience(self) -> float:
+        """How long to wait for something to happen: not at all while there are jobs to take in and room for them."""
+        if self._takes_in() and self._has_place() and self._intake.next(self._in_flight()):
+            return 0.0
+        now, pause = time.monotonic(), SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS
+        if now < self._rested_seconds:  # what changes meanwhile is looked at after
+            pause = min(pause, self._rested_seconds - now)
+        return max(0.0, min(pause, self._stop_at_seconds - now))
+
+    def _prune(self) -> None:
+        now, settings = time.monotonic(), self._config.retention
+        if now < self._next_prune_seconds:
+            return
+        self._next_prune_seconds = now + PRUNE_SECONDS
+        for folder in (self._spool.done, self._spool.failed):
+            removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
+            if removed:
+                log.info("%s: the %d oldest entries are removed", folder.name, len(removed))
 
     # Intake
 
     def _recover(self) -> None:
         for name in self._spool.recover():
-            log.info("job %s: taken up again", name)
-            self._admit(name, time.monotonic())
+            sealed = self._spool.sealed(name)
+            if sealed is None:
+                log.info("job %s: taken up again", name)
+                self._claimed[name] = time.monotonic()
+            else:
+                self._unpublished[name] = sealed
+
+    def _takes_in(self) -> bool:
+        return self._stops == 0 and not self._spool.is_paused() and self._has_room()
+
+    def _has_room(self) -> bool:
+        return self._spool.free_bytes() >= self._config.limits.free_megabytes << 20
+
+    def _has_place(self) -> bool:
+        return len(self._in_flight()) < self._config.limits.jobs_in_flight
 
     def _take_in(self) -> None:
-        """Claim jobs while there is room for them. The inbox is listed when it has changed, and now and then."""
-        now = time.monotonic()
-        if self._watcher.changed() or self._intake.unsettled() or now >= self._next_look_seconds:
-            self._intake.look()
-            self._next_look_seconds = now + SCAN_SECONDS
-        while len(self._in_flight()) < self._config.limits.jobs_in_flight:
+        """Claim jobs while there is place for them."""
+        self._look()
+        while self._has_place():
             name = self._intake.next(self._in_flight())
             if name is None:
                 return
             seen = self._intake.take(name)
             if self._spool.claim(name):
-                self._admit(name, seen)
+                self._claimed[name] = seen
+
+    def _look(self) -> None:
+        """List the inbox when it has changed, and now and then; a long one is let rest, for listing it takes time."""
+        start = time.monotonic()
+        if start < self._rested_seconds:
+            return
+        if self._watcher.changed() or self._intake.unsettled() or start >= self._next_look_seconds:
+            self._intake.look()
+            end = time.monotonic()
+            self._rested_seconds = end + LOOK_REST * (end - start)
+            self._next_look_seconds = end + SCAN_SECONDS
 
     def _in_flight(self) -> set[str]:
         """The names that a newcomer has to wait for."""
-        return {*self._scheduler.jobs, *self._unpublished}
+        return {*self._scheduler.jobs, *self._claimed, *self._unpublished}
+
+    def _admit_claimed(self) -> None:
+        if self._stops or not self._has_room():
+            return
+        for name, seen in list(self._claimed.items()):
+            try:
+                self._admit(name, seen)
+            except FileNotFoundError:
+                log.exception("job %s: its files in work/ are gone", name)
+            except OSError as error:
+                log.warning("job %s: has to wait: %s", name, error)
+                return
+            del self._claimed[name]
 
     def _admit(self, name: str, seen_seconds: float) -> None:
-        """Check a claimed job and start it, unless it is bad or was done before."""
+        """Check a claimed job and start it, unless it is bad or was done before. Raises OSError."""
         submission = Submission(self._spool.submitted_at(name), seen_seconds)
         earlier = self._spool.is_repeat(name)
         if earlier is not None:
@@ -133,27 +208,43 @@ class Supervisor:
             self._refuse(name, submission)
             return
         try:
-            flow = self._checked(name)
+            flow = self._checked(name, seen_seconds)
         except JobError as error:
             self._fail(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
             return
         log.info("job %s: taken in", name)
-        self._submissions[name] = submission
+        self._submissions[name] = replace(submission, seen_seconds=flow.journal.seen_seconds)
         self._scheduler.add(flow)
 
-    def _checked(self, name: str) -> JobFlow:
-        job = parse_job(self._spool.job_bytes(name), self._config, self._avatars.names())
+    def _checked(self, name: str, seen_seconds: float) -> JobFlow:
+        """The job's flow, with what an earlier daemon has done of it; what that left half done is removed."""
+        data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
+        job = parse_job(data, config, self._avatars.names())
         recording = self._spool.take_recording(name, job.audio) if job.audio is not None else None
-        return JobFlow(name, job, self._spool.folder(name), recording, self._config)
+        mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
+        journal = Journal(folder, mark, seen_seconds)
+        self._spool.clear(name, journal.files)
+        return JobFlow(name, job, folder, recording, config, journal)
 
     def _refuse(self, name: str, submission: Submission) -> None:
         """Turn away another job under a name that is taken; the outputs that are there stay as they are."""
         error = JobError("conflict", f"a job {name} was done before", hint="drop it under another name")
         log.warning("job %s: refused: %s", name, error.message)
         timing = report.failed_report(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
-        self._spool.keep_failed(name, timing)
-        self._spool.discard(name)
+        self._spool.refuse(name, timing["error"])
         self._counts["failed"] += 1
+
+    def _cancel(self) -> None:
+        """End the jobs that someone has asked to end: in flight, claimed or still in the inbox."""
+        for name in self._spool.cancel_requests():
+            if name in self._scheduler.jobs:
+                self._scheduler.cancel(name)
+            elif name in self._claimed or self._spool.claim(name):
+                self._claimed.pop(name, None)
+                submission = Submission(self._spool.submitted_at(name), time.monotonic())
+                self._fail(name, ErrorReport.of(cancelled(name), stage="queued"), submission, 1, {})
+            elif name not in self._unpublished:
+                self._spool.forget_cancelling(name)
 
     # Publishing
 
@@ -192,23 +283,45 @@ class Supervisor:
 
     # Telling
 
-    def _tell(self) -> None:
-        """Say how things stand: to systemd, and to `lipdrop status` through a file."""
-        states, pids = self._scheduler.workers, self._scheduler.pids
+    def _note_ready(self) -> None:
         if not self._ready and self._scheduler.serves_every_role():
             self._ready = True
             notify.ready()
             log.info("ready: %s", self._spool.root)
-        status = {
+
+    def _health(self) -> tuple[str, str]:
+        """The state, and why it is no better."""
+        failing = self._scheduler.failing
+        if self._stops:
+            return health.DRAINING, "told to stop"
+        if not self._has_room():
+            free, least = self._spool.free_bytes() >> 20, self._config.limits.free_megabytes
+            return health.PAUSED, f"the disk is full: {free} MB free, limits.free_megabytes is {least}"
+        if self._spool.is_paused():
+            return health.PAUSED, "told to by `lipdrop pause`"
+        if failing:
+            return health.DEGRADED, f"workers that do not start: {', '.join(failing)}"
+        if self._unpublished:
+            return health.DEGRADED, f"jobs that cannot be published: {', '.join(self._unpublished)}"
+        return (health.OK if self._ready else health.STARTING), ""
+
+    def _tell(self, state: str, why: str) -> None:
+        """Say how things stand: to systemd, and to `lipdrop status` and `lipdrop health` through a file."""
+        workers, pids = self._scheduler.workers, self._scheduler.pids
+        told = {
+            "state": state,
+            "why": why,
             "pid": os.getpid(),
-            "state": "draining" if self._stops else "ready" if self._ready else "starting",
             "waiting": self._intake.waiting,
             "jobs": self._scheduler.jobs,
-            "workers": {name: {"state": state.value, "pid": pids[name]} for name, state in states.items()},
+            "workers": {name: {"state": worker.value, "pid": pids[name]} for name, worker in workers.items()},
             **self._counts,
         }
-        if status != self._status:
-            self._status = status
-            with contextlib.suppress(OSError):  # a full disk hides the status for a while, no more
-                self._spool.tell(status)
-        notify.alive(f"{len(self._scheduler.jobs)} in flight, {self._intake.waiting} waiting")
+        now = time.monotonic()
+        if told != self._told or now >= self._told_seconds + TELL_SECONDS:
+            self._told, self._told_seconds = told, now
+            stamps = {"monotonic_seconds": now, "at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+            with contextlib.suppress(OSError):  # a full disk hides the health for a while, no more
+                self._spool.tell({**told, **stamps})
+        idle = sum(worker.value == "idle" for worker in workers.values())
+        notify.alive(f"{state}: {len(self._scheduler.jobs)} in flight, {self._intake.waiting} waiting, {idle} idle")

@@ -40,12 +40,17 @@ def plan(mode: str, seconds: float, workers: int, settings: SplitSettings) -> tu
 
 
 def chunk_count(seconds: float, workers: int, settings: SplitSettings) -> int:
-    """Chunks for audio of this length: enough to keep the workers busy, long enough to be worth their while."""
+    """Chunks for audio of this length: enough to keep the workers busy, long enough to be worth their while.
+
+    None is much longer than twice the configured length, whatever the audio's: other jobs wait for as long as a
+    worker is busy with one, and so much is lost with a worker that dies.
+    """
     if seconds < settings.sequential_below_seconds:
         return 1
     if seconds < 2 * settings.chunk_seconds:
         return min(2, workers)
-    return max(2, min(int(seconds / settings.chunk_seconds), 2 * workers))
+    wanted = min(int(seconds / settings.chunk_seconds), 2 * workers)
+    return max(2, wanted, round(seconds / (2 * settings.chunk_seconds)))
 
 
 def chunk_edges(

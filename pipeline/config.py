@@ -89,6 +89,15 @@ class LimitsSettings(Section):
     attempts: Annotated[int, Field(ge=1)] = 3
     boot_seconds: Annotated[float, Field(gt=0, strict=False)] = 120.0
     quiet_seconds: Annotated[float, Field(gt=0, strict=False)] = 2.0
+    drain_seconds: Annotated[float, Field(ge=0, strict=False)] = 60.0
+    free_megabytes: Annotated[int, Field(ge=0)] = 200
+
+
+class RetentionSettings(Section):
+    """How much is kept of jobs that have ended, in `done/` and in `failed/` each. Videos are never removed."""
+
+    days: Annotated[int, Field(ge=1)] = 90
+    megabytes: Annotated[int, Field(ge=1)] = 500
 
 
 class Config(Section):
@@ -108,6 +117,7 @@ class Config(Section):
     executor: Literal["processes", "threads"] = "processes"
     on_conflict: Literal["replace", "refuse"] = "replace"
     limits: LimitsSettings = LimitsSettings()
+    retention: RetentionSettings = RetentionSettings()
     base: Annotated[Path, Field(exclude=True)] = Path()
 
     @field_validator("workers", mode="before")

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.job import Job
+from pipeline.journal import Journal
 from pipeline.messages import Chunk, Item, MergeItem, Result, Segment, Speech, SplitItem, TtsItem, Video
 
 ROLES: dict[type[Item], str] = {TtsItem: "tts", SplitItem: "split", Chunk: "lipsync", MergeItem: "merge"}
 """Which workers take an item."""
+
+CHARACTERS_PER_SECOND = 15
+"""About how fast a text is spoken."""
 
 
 @dataclass
@@ -24,6 +28,7 @@ class JobFlow:
     recording: Path | None
     """The job's own recording, when it brings one instead of a text."""
     config: Config
+    journal: Journal
     speech: Speech | None = None
     chunks: dict[int, Chunk] = field(default_factory=dict)
     segments: dict[int, Segment] = field(default_factory=dict)
@@ -35,25 +40,58 @@ class JobFlow:
         return self.job.avatar or self.config.avatars.default
 
     def begin(self) -> list[Item]:
-        """The first item."""
+        """The items that can be run first: after a restart, what the results in the journal do not answer."""
+        items = self._first()
+        for result in self.journal.results:
+            items += self._accept(result)
+        return [item for item in items if not self.has_answered(item)]
+
+    def _first(self) -> list[Item]:
         if self.recording is not None:
-            return self.accept(Speech(self.name, self.folder, self.recording))
+            return self._accept(Speech(self.name, self.folder, self.recording))
         assert self.job.text is not None
         language = self.job.language or self.config.language
         return [TtsItem(self.name, self.folder, self.job.text, language, self.job.voice, self.job.speed)]
 
     def accept(self, result: Result) -> list[Item]:
-        """Take a result in; return the items that can now be run."""
+        """Take a new result in; return the items that can now be run."""
+        self.journal.keep(result)
+        return self._accept(result)
+
+    def _accept(self, result: Result) -> list[Item]:
         match result:
             case Speech():
                 return self._accept_speech(result)
             case Chunk():
-                return [] if result.index in self.chunks else [self.chunks.setdefault(result.index, result)]
+                return self._accept_chunk(result)
             case Segment():
                 return self._accept_segment(result)
             case Video():
                 self.video = result
                 return []
+
+    def has_answered(self, item: Item) -> bool:
+        """Whether everything that comes of an item is there, so that it need not run again."""
+        match item:
+            case TtsItem():
+                return self.speech is not None
+            case SplitItem():
+                return self._is_split
+            case Chunk():
+                return item.index in self.segments
+            case MergeItem():
+                return self.video is not None
+
+    @property
+    def expected_seconds(self) -> float:
+        """The length of the video as far as it is known: guessed from the text, then told by the speech."""
+        for chunk in self.chunks.values():
+            return chunk.timeline.seconds
+        return len(self.job.text or "") / CHARACTERS_PER_SECOND
+
+    @property
+    def _is_split(self) -> bool:
+        return any(len(self.chunks) == chunk.count for chunk in self.chunks.values())
 
     def _accept_speech(self, speech: Speech) -> list[Item]:
         if self.speech is not None:
@@ -71,6 +109,13 @@ class JobFlow:
                 size=job.frame_size,
             )
         ]
+
+    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
+        """All chunks or none: a split that died on the way is done anew, and writes the files again that they name."""
+        if self._is_split:
+            return []
+        self.chunks[chunk.index] = chunk
+        return [self.chunks[index] for index in sorted(self.chunks)] if self._is_split else []
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
         if segment.index in self.segments:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from pipeline.config import Config
-from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
+from pipeline.errors import BootError, ConfigError, ErrorReport, JobError, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.flow import ROLES, JobFlow, budget_seconds
 from pipeline.messages import Chunk, Died, Event, Failed, Finished, Item, Ready, Task, Yielded
@@ -44,7 +44,6 @@ class _Entry:
     item: Item
     order: tuple[int, int]
     """Number of the job, then index of the chunk."""
-    attempt: int = 1
 
 
 @dataclass
@@ -81,11 +80,15 @@ class Lost:
 Outcome = Done | Lost
 
 
+def cancelled(name: str) -> JobError:
+    """The error of a job that someone asked to end."""
+    return JobError("cancelled", "the job was cancelled", hint=f"lipdrop retry {name} runs it after all")
+
+
 @dataclass
 class _JobState:
     flow: JobFlow
     number: int
-    attempts: int = 1
     loss: Lost | None = None
     """Set when the job is lost; it ends once no worker holds an item of it any more."""
 
@@ -97,6 +100,8 @@ class Scheduler:
     executor: Executor
     config: Config
     specs: Sequence[WorkerSpec]
+    has_room: Callable[[], bool] = lambda: True
+    """Whether the disk has room to work in. Without it nothing is begun, and what fails has cost no attempt."""
     _workers: dict[str, _Worker] = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
     _backlog: list[_Entry] = field(init=False, default_factory=list)
@@ -108,9 +113,23 @@ class Scheduler:
         self._workers = {spec.name: _Worker(spec) for spec in self.specs}
 
     def add(self, flow: JobFlow) -> None:
-        """Take a job in."""
+        """Take a job in, or up again where its journal tells that an earlier daemon left it."""
         self._jobs[flow.name] = state = _JobState(flow, next(self._numbers))
         self._enqueue(state, flow.begin())
+        self._end_if_over(state)
+
+    def cancel(self, name: str) -> None:
+        """Lose a job in flight; workers that are busy with it are killed, and what they run with them."""
+        state = self._jobs[name]
+        if state.loss is not None:
+            return
+        log.info("job %s: cancelled", name)
+        error = ErrorReport.of(cancelled(name), stage=self._step_of(state.flow))
+        self._lose(state, error, state.flow.journal.most_attempts)
+        for worker in self._workers.values():
+            if worker.entry is not None and worker.entry.flow is state.flow:
+                self.executor.kill(worker.spec.name)
+        self._end_if_over(state)
 
     @property
     def jobs(self) -> dict[str, str]:
@@ -126,6 +145,11 @@ class Scheduler:
         """Whether each role has a worker that is ready for work."""
         up = {w.spec.role for w in self._workers.values() if w.state in (WorkerState.IDLE, WorkerState.BUSY)}
         return up == {spec.role for spec in self.specs}
+
+    @property
+    def failing(self) -> list[str]:
+        """The workers that have failed to start again and again, and where each stands."""
+        return [f"{name} is {worker.state.value}" for name, worker in self._workers.items() if worker.failures > 1]
 
     @property
     def pids(self) -> dict[str, int | None]:
@@ -148,7 +172,11 @@ class Scheduler:
         return outcomes
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers. What they are busy with was stopped, and did not fail: it counts as not begun."""
+        for worker in self._workers.values():
+            if worker.entry is not None:
+                worker.entry.flow.journal.release(worker.entry.item)
+            worker.state, worker.pid, worker.entry = WorkerState.DOWN, None, None
         self.executor.close()
 
     # Workers
@@ -206,20 +234,18 @@ class Scheduler:
         if state is None or state.loss is not None:
             return
         self._enqueue(state, state.flow.accept(event.result))
-        if state.flow.video is not None:
-            self._end(state, Done(state.flow, state.attempts))
+        self._end_if_over(state)
 
     def _release(self, worker: _Worker, error: ErrorReport | None = None) -> None:
         """Free a worker; with an error, its item is tried again or its job is lost."""
         entry, worker.entry = worker.entry, None
         worker.state = WorkerState.IDLE
         state = self._jobs.get(entry.flow.name) if entry else None
-        if entry is None or state is None:
+        if entry is None or state is None or state.flow is not entry.flow:
             return
-        if error is not None and state.loss is None:
+        if error is not None and state.loss is None and not state.flow.has_answered(entry.item):
             self._retry_or_lose(state, entry, error)
-        if state.loss is not None and not self._held(state.flow):
-            self._end(state, state.loss)
+        self._end_if_over(state)
 
     def _held(self, flow: JobFlow) -> list[Item]:
         """The items of a job that workers are busy with."""
@@ -269,16 +295,36 @@ class Scheduler:
         for item in items:
             index = item.index if isinstance(item, Chunk) else 0
             self._backlog.append(_Entry(state.flow, item, (state.number, index)))
+        for item in items:
+            if state.flow.journal.attempts(item) >= self.config.limits.attempts:
+                self._lose(state, self._worn_out(item), self.config.limits.attempts)
+
+    def _worn_out(self, item: Item) -> ErrorReport:
+        """The error of an item during which the daemon itself ended, every time that it was tried."""
+        error = StageError("daemon_died", "the daemon died each time it ran this job", hint="see the log for why")
+        return ErrorReport.of(error, stage=ROLES[type(item)])
 
     def _retry_or_lose(self, state: _JobState, entry: _Entry, error: ErrorReport) -> None:
         log.warning("job %s: %s: %s", entry.flow.name, error.stage, error.message)
-        if not error.retryable or entry.attempt >= self.config.limits.attempts:
-            state.loss = Lost(state.flow, entry.attempt, error)
-            self._backlog = [waiting for waiting in self._backlog if waiting.flow is not state.flow]
-            return
-        entry.attempt += 1
-        state.attempts = max(state.attempts, entry.attempt)
-        self._backlog.append(entry)
+        journal = state.flow.journal
+        if error.retryable and not self.has_room():
+            journal.release(entry.item)
+        if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:
+            self._backlog.append(entry)
+        else:
+            self._lose(state, error, journal.attempts(entry.item))
+
+    def _lose(self, state: _JobState, error: ErrorReport, attempts: int) -> None:
+        """Give a job up; it ends once no worker holds an item of it any more."""
+        state.loss = Lost(state.flow, attempts, error)
+        self._backlog = [waiting for waiting in self._backlog if waiting.flow is not state.flow]
+
+    def _end_if_over(self, state: _JobState) -> None:
+        flow = state.flow
+        if flow.video is not None and state.loss is None:
+            self._end(state, Done(flow, flow.journal.most_attempts))
+        elif state.loss is not None and not self._held(flow):
+            self._end(state, state.loss)
 
     def _end(self, state: _JobState, outcome: Outcome) -> None:
         del self._jobs[state.flow.name]
@@ -292,15 +338,21 @@ class Scheduler:
 
     def _dispatch(self, now: float) -> None:
         """Give every idle worker the item that is due first among those it may take."""
+        if not self._backlog or not self.has_room():
+            return
         for entry in sorted(self._backlog, key=self._urgency):
             worker = self._choose(entry)
-            if worker is not None:
+            if worker is not None and self._assign(worker, entry, now):
                 self._backlog.remove(entry)
-                self._assign(worker, entry, now)
 
-    def _urgency(self, entry: _Entry) -> tuple[int, tuple[int, int]]:
-        """Higher priority first, then older jobs, then earlier chunks."""
-        return (-entry.flow.job.priority, entry.order)
+    def _urgency(self, entry: _Entry) -> tuple[int, float, tuple[int, int]]:
+        """Higher priority first, then jobs by the time they are due, then earlier chunks.
+
+        A job is due when it could have been watched to its end since it came. So a long one lets short newcomers
+        pass, but none for longer than it lasts itself; jobs of one length keep their order.
+        """
+        due = entry.flow.journal.seen_seconds + entry.flow.expected_seconds
+        return (-entry.flow.job.priority, due, entry.order)
 
     def _choose(self, entry: _Entry) -> _Worker | None:
         """An idle worker for the item: one that has its model loaded, else any that may load it."""
@@ -318,7 +370,14 @@ class Scheduler:
     def _lipsync_running(self, flow: JobFlow) -> int:
         return sum(isinstance(item, Chunk) for item in self._held(flow))
 
-    def _assign(self, worker: _Worker, entry: _Entry, now: float) -> None:
+    def _assign(self, worker: _Worker, entry: _Entry, now: float) -> bool:
+        """Hand an item over; False when that it begins cannot be written down, as on a full disk."""
+        try:
+            entry.flow.journal.begin(entry.item)
+        except OSError as error:
+            log.warning("job %s: has to wait: %s", entry.flow.name, error)
+            return False
         worker.state, worker.entry, worker.task = WorkerState.BUSY, entry, next(self._tasks)
         worker.deadline = now + budget_seconds(entry.item, self.config)
         self.executor.send(worker.spec.name, Task(worker.task, entry.item))
+        return True

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import ConfigError, JobError, StageError
@@ -206,3 +207,99 @@ class FailsInOneChunk(CheapLipSync):
             raise JobError("no_face", "no face")
         time.sleep(1.0)
         (item.folder / "late").touch(exist_ok=False)
+
+
+# Stages for the whole daemon. Each run leaves a line in `ran`, in the spool: `JOB STAGE INDEX`.
+
+
+def ran(item: TtsItem | SplitItem | Chunk | MergeItem, what: str) -> None:
+    folder = item.speech.folder if isinstance(item, SplitItem) else item.folder
+    with (folder.parent.parent / "ran").open("a") as file:
+        file.write(f"{item.job} {what}\n")
+
+
+class CountedTts(CheapTts):
+    """Writes the text into its file. Texts with a number in front are cut into so many chunks."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        ran(item, "tts")
+        path = item.folder / "speech.wav"
+        path.write_text(item.text)
+        yield Speech(item.job, item.folder, path, "cheap:voice", span=SPAN)
+
+
+class CountedSplit(CheapSplit):
+    """One chunk for each second of the text's number."""
+
+    def process(self, item: SplitItem) -> Iterator[Chunk]:
+        ran(item, "split")
+        first = item.speech.audio.read_text().split()[0]
+        count = int(first) if first.isdigit() else CHUNKS
+        for chunk in super().process(item):
+            for index in range(count) if chunk.index == 0 else ():
+                timeline = replace(chunk.timeline, samples=count * 16_000, frames=count * FPS)
+                start, stop = index * FPS, (index + 1) * FPS
+                yield replace(chunk, index=index, count=count, start_frame=start, stop_frame=stop, timeline=timeline)
+
+
+class CountedLipSync(CheapLipSync):
+    def work(self, item: Chunk) -> None:
+        ran(item, f"lipsync {item.index}")
+        time.sleep(0.05)
+        (item.folder / f"chunk-{item.index}").write_bytes(b"segment")
+
+
+class CountedMerge(CheapStage):
+    def process(self, item: MergeItem) -> Iterator[Video]:
+        ran(item, "merge")
+        assert all(segment.path.read_bytes() == b"segment" for segment in item.segments)
+        path = item.folder / "video.mp4"
+        path.write_bytes(b"video")
+        yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, 5, "", SPAN)
+
+
+class LongLipSync(CountedLipSync):
+    """Chunk 1 and those after it take for ever, unless the spool says otherwise."""
+
+    def work(self, item: Chunk) -> None:
+        super().work(item)
+        while item.index > 0 and not (item.folder.parent.parent / "go").exists():
+            time.sleep(0.05)
+
+
+class LateDeathLipSync(CountedLipSync):
+    """Dies after its result has been sent, and before it can say that it is through."""
+
+    def process(self, item: Chunk) -> Iterator[Segment]:
+        yield from super().process(item)
+        if item.index == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillsDaemonTts(CountedTts):
+    """The text "poison" takes the whole daemon down."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        if item.text == "poison":
+            ran(item, "tts")
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(20)
+        yield from super().process(item)
+
+
+class FillsDiskTts(CountedTts):
+    """Writes more than there is room for, until the spool says that there is."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        ran(item, "tts")
+        if not (item.folder.parent.parent / "go").exists():
+            (item.folder / "huge").write_bytes(bytes(64 << 20))
+        yield from super().process(item)
+
+
+class GanNeverStarts(CountedLipSync):
+    """One of the two lip-sync workers cannot start."""
+
+    def setup(self, device: str) -> None:
+        if self.spec.model == "gan":
+            os.kill(os.getpid(), signal.SIGKILL)

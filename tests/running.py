@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psutil
 import yaml
@@ -55,30 +55,38 @@ def until(found: Callable[[], T | None], what: str, seconds: float = JOB_SECONDS
 class RunningDaemon:
     """A daemon on a spool of its own."""
 
+    program: tuple[str, ...] = ("daemon", "run")
+    """Module and arguments."""
+
     def __init__(self, spool: Path, **settings: Any) -> None:
         self.spool = spool
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
         spool.mkdir(exist_ok=True)
         (spool / "config.yaml").write_text(yaml.safe_dump({"spool": ".", **settings}))
 
-    def start(self, *arguments: str) -> RunningDaemon:
+    def start(self, *arguments: str) -> Self:
         """Start it; its log goes to `log` in the spool."""
         with (self.spool / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                _argv("run", *arguments), cwd=self.spool, env=_environment(), stderr=log, stdin=subprocess.DEVNULL
+                [sys.executable, "-m", *self.program, *arguments],
+                cwd=self.spool,
+                env=_environment() | self.environment,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         return self
 
-    def ready(self) -> RunningDaemon:
+    def ready(self) -> Self:
         """Wait until all workers are ready."""
-        until(lambda: self.status().get("state") == "ready" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
+        until(lambda: self.status().get("state") == "ok" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
         return self
 
     def status(self) -> dict[str, Any]:
-        """The daemon's status file; empty while there is none."""
+        """The daemon's health file; empty while there is none."""
         try:
-            status: dict[str, Any] = json.loads((self.spool / "run" / "status.json").read_bytes())
+            status: dict[str, Any] = json.loads((self.spool / "run" / "health.json").read_bytes())
         except FileNotFoundError:
             return {}
         return status
@@ -91,6 +99,13 @@ class RunningDaemon:
         """Write a job into the inbox."""
         (self.spool / "inbox").mkdir(exist_ok=True)
         (self.spool / "inbox" / f"{name}.json").write_text(json.dumps(job), "utf-8")
+
+    def drop_many(self, count: int, **job: Any) -> list[str]:
+        """Write many jobs into the inbox; their names."""
+        names = [f"many-{number:05d}" for number in range(count)]
+        for name in names:
+            self.drop(name, **job)
+        return names
 
     def ending(self, name: str, seconds: float = JOB_SECONDS) -> dict[str, Any]:
         """Wait for a job's timing JSON."""
@@ -121,19 +136,45 @@ class RunningDaemon:
         """Proportional memory of the daemon and all processes below it."""
         return sum(_pss_bytes(process) for process in self.family())
 
+    def resources(self) -> dict[str, int]:
+        """What the daemon and all processes below it hold."""
+        return {
+            "descriptors": sum(process.num_fds() for process in self.family()),
+            "shared": len(list(Path("/dev/shm").iterdir())),
+            "memory": self.memory_bytes(),
+        }
+
+    def restarted(self, *arguments: str, orphans_seconds: float = 2) -> Self:
+        """Kill it as a crash does, see that its workers are gone soon too, and start it again."""
+        family = self.family()
+        self.stop(signal.SIGKILL)
+        assert not psutil.wait_procs(family, timeout=orphans_seconds)[1]
+        return self.start(*arguments)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(60)
 
-    def __enter__(self) -> RunningDaemon:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+
+
+class CheapDaemon(RunningDaemon):
+    """The same daemon with real processes and cheap stages."""
+
+    program = ("tests.cheap_daemon",)
+
+    def ran(self) -> list[str]:
+        """What its stages have run: `JOB STAGE [INDEX]`."""
+        path = self.spool / "ran"
+        return path.read_text().splitlines() if path.exists() else []
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -38,8 +38,9 @@ def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int1
         (44.9, 2, 2),
         (45, 2, 3),
         (60, 2, 4),
-        (600, 2, 4),
-        (600, 4, 8),
+        (120, 2, 4),
+        (600, 2, 20),
+        (600, 16, 32),
     ],
 )
 def test_the_number_of_chunks(seconds: float, workers: int, count: int) -> None:

@@ -262,14 +262,29 @@ def test_killed_workers_cost_nothing_but_time(own_daemon: RunningDaemon) -> None
 def test_a_killed_daemon_leaves_no_process_and_loses_no_job(own_daemon: RunningDaemon) -> None:
     own_daemon.start().ready()
     record(own_daemon, "long.wav", 40)
-    for name in ("first", "second"):
-        own_daemon.drop(name, audio="long.wav")
-    until(lambda: "lipsync" in own_daemon.status()["jobs"].values() or None, "job in lip-sync")
+    own_daemon.drop("spoken", text=RUSSIAN * 12)
+    own_daemon.drop("recorded", audio="long.wav")
+    work = own_daemon.spool / "work" / "spoken"
+    until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
     family = own_daemon.family()
     assert own_daemon.stop(signal.SIGKILL) == -signal.SIGKILL
-    assert not psutil.wait_procs(family, timeout=3)[1]
-    assert own_daemon.start("--once").process is not None
-    assert [ending["status"] for ending in own_daemon.endings(["first", "second"])] == ["done"] * 2
+    assert not psutil.wait_procs(family, timeout=2)[1]
+    made = {name: (work / name).stat().st_mtime_ns for name in finished(work)}
+    assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= set(made)
+    own_daemon.start()
+    until(lambda: "taken in" in own_daemon.log().partition("job spoken: taken up")[2] or None, "job taken up")
+    assert {name: (work / name).stat().st_mtime_ns for name in made} == made
+    for ending in own_daemon.endings(["spoken", "recorded"]):
+        assert ending["status"] == "done"
+        assert_video_is_as_told(own_daemon, ending)
+    assert own_daemon.ending("spoken")["sentences"]
+
+
+def finished(work: Path) -> set[str]:
+    """The files in a job's work folder that its journal vouches for."""
+    journal = work / "journal"
+    lines = [json.loads(line) for line in journal.read_text().split("\n") if line] if journal.exists() else []
+    return {Path(file).name for line in lines for file in line.get("files", {})}
 
 
 def test_the_first_sigterm_drains(own_daemon: RunningDaemon) -> None:
@@ -362,7 +377,7 @@ def test_submit_works_while_the_daemon_is_down_but_cannot_wait(tmp_path: Path) -
 
 def test_status_tells_how_things_stand(daemon: RunningDaemon, tmp_path: Path) -> None:
     told = json.loads(lipdrop("status", "--json", cwd=daemon.spool).stdout)
-    assert told["daemon"] == "ready"
+    assert told["daemon"] == "ok"
     assert set(told["workers"]) == {"tts-0", "split-0", "gan-0", "nogan-1", "merge-0"}
     record(daemon, "asked.wav", 0.5)
     daemon.drop("asked", audio="asked.wav", size=SMALL)
@@ -376,7 +391,7 @@ def test_voices_are_listed(tmp_path: Path) -> None:
     assert "espeak:kk" in lipdrop("voices", "--language", "kk", cwd=tmp_path).stdout
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["submit"], ["status"], ["voices"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["submit"], ["status"], ["cancel"], ["retry"], ["pause"], ["health"]])
 def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
     shown = lipdrop(*command, "--help", cwd=tmp_path)
     assert shown.returncode == 0

@@ -18,6 +18,7 @@ from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.threads import ThreadExecutor
 from pipeline.flow import JobFlow
 from pipeline.job import Job
+from pipeline.journal import Journal
 from pipeline.scheduler import Done, Lost, Outcome, Scheduler, WorkerState
 from tests.faults import CHUNKS, runs
 
@@ -56,7 +57,8 @@ def start() -> Iterator[Start]:
 def flow(tmp_path: Path, name: str = "job", **keys: object) -> JobFlow:
     folder = tmp_path / name
     folder.mkdir()
-    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, None, Config())
+    journal = Journal(folder, "fingerprint", time.monotonic())
+    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, None, Config(), journal)
 
 
 def outcomes(scheduler: Scheduler, count: int = 1, each: Callable[[], None] = lambda: None) -> list[Outcome]:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from daemon import notify
+from daemon.health import STALE_SECONDS
+from pipeline.config import Config
+from pipeline.executors.processes import EXIT_SECONDS
 
 UNIT = Path(__file__).parent.parent / "systemd" / "lipdrop.service"
 EXPOSURE_MAX = 4.0
@@ -35,6 +38,20 @@ def test_the_unit_is_hardened() -> None:
     exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", shown)
     assert exposure is not None, shown
     assert float(exposure[1]) <= EXPOSURE_MAX
+
+
+def setting(key: str) -> float:
+    found = re.search(rf"^{key}=(\d+)$", UNIT.read_text("utf-8"), re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+def test_the_daemon_stops_by_itself_inside_the_units_stop_time() -> None:
+    assert Config().limits.drain_seconds + EXIT_SECONDS + 15 <= setting("TimeoutStopSec")
+
+
+def test_health_goes_stale_before_the_watchdog_bites() -> None:
+    assert setting("WatchdogSec") > 2 * STALE_SECONDS
 
 
 def test_systemd_is_told_of_readiness_and_fed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

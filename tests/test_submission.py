@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -12,8 +13,9 @@ import pytest
 
 from daemon import cli
 from daemon.captions import srt, webvtt
-from daemon.spool import Spool, write_file
+from daemon.spool import Spool
 from daemon.submission import Draft, drafts, drop
+from pipeline.durable import write_file
 from pipeline.errors import JobError
 from pipeline.messages import Sentence
 from tests.running import lipdrop
@@ -170,6 +172,7 @@ def test_what_the_system_refuses_ends_in_one_line(tmp_path: Path) -> None:
 def ends(spool: Spool, name: str, *, failed: bool) -> None:
     """What a daemon leaves of a job that ended."""
     write_file(spool.outbox / f"{name}.json", b"{}")
+    shutil.rmtree(spool.failed / name, ignore_errors=True)
     if failed:
         (spool.failed / name).mkdir(exist_ok=True)
         error = {"code": "media", "message": "bad", "hint": None}
@@ -180,7 +183,7 @@ def waited(spool: Spool, daemon: Callable[[], None], monkeypatch: pytest.MonkeyP
     """The exit code of waiting for the job "a" while something plays the daemon."""
     monkeypatch.setattr(cli, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(spool, "has_owner", lambda: True)
-    before = {"a": cli._endings(spool, "a")}
+    before = {"a": cli._ending(spool, "a")}
     thread = threading.Thread(target=daemon)
     thread.start()
     try:

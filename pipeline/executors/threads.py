@@ -56,6 +56,8 @@ class ThreadExecutor:
 
     def kill(self, worker: str) -> None:
         """A thread cannot be killed: it is let go, and its results are no longer heard."""
+        if worker not in self._connections:
+            return
         logging.getLogger(__name__).warning("worker %s is a thread and cannot be killed", worker)
         self._connections.pop(worker).close()
         self._threads.pop(worker)

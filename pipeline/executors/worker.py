@@ -7,6 +7,7 @@ This module must not import torch: `prepare_process` sets the environment that t
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import logging.handlers
 import os
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Protocol
 
 from pipeline.errors import ErrorReport, JobError
@@ -26,6 +27,9 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.messages import Failed, Finished, Item, Ready, Result, Task, Yielded
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>."""
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +97,7 @@ def prepare_process(spec: WorkerSpec) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec.device, os.environ.get("CUDA_VISIBLE_DEVICES"))
     if spec.cpus:
         os.sched_setaffinity(0, spec.cpus)
-    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    end_with_parent()
 
 
 def visible_gpu(device: str, inherited: str | None) -> str:
@@ -104,11 +108,11 @@ def visible_gpu(device: str, inherited: str | None) -> str:
     return inherited.split(",")[int(ordinal)] if inherited else ordinal
 
 
-def _end_with_parent() -> None:
-    """End at once when the daemon is gone, however it went, even in the middle of an item."""
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the daemon is gone, however it went: at once, even if it hangs."""
     parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent.pid:  # gone before the call
         os._exit(1)
 
 

@@ -1,0 +1,52 @@
+"""The real daemon and real worker processes, with cheap stages in place of the costly ones.
+
+`python -m tests.cheap_daemon [--once] [--blind] [ROLE=STAGE ...]` works on the current folder's `config.yaml`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pipeline.config import Config, load_config
+from pipeline.executors.base import WorkerSpec
+
+STAGES = {"tts": "CountedTts", "split": "CountedSplit", "lipsync": "CountedLipSync", "merge": "CountedMerge"}
+NAMES = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"], "merge": ["merge-0"]}
+
+
+def cheap_specs(config: Config, **stages: str) -> list[WorkerSpec]:
+    """The usual workers, on stages of `tests.faults`."""
+    chosen = {**STAGES, **stages}
+    return [
+        WorkerSpec(name, role, f"tests.faults:{chosen[role]}", config, model=name.partition("-")[0])
+        for role in chosen
+        for name in NAMES[role]
+    ]
+
+
+def main(arguments: list[str]) -> None:
+    # Imported here: worker processes import this module again, and need none of it.
+    from daemon import logs
+    from daemon.spool import Spool, SpoolOwned
+    from daemon.supervisor import Supervisor
+    from daemon.watcher import Watcher
+    from pipeline.executors.processes import ProcessExecutor
+
+    logs.set_up(as_json=False)
+    if "--blind" in arguments:
+        Watcher.refresh = lambda self: None  # type: ignore[method-assign]
+    config = load_config(None)
+    stages = dict(argument.split("=") for argument in arguments if "=" in argument)
+    spool = Spool(Path.cwd())
+    spool.create()
+    try:
+        sys.exit(
+            Supervisor(config, spool, ProcessExecutor(), cheap_specs(config, **stages)).run(once="--once" in arguments)
+        )
+    except SpoolOwned:
+        sys.exit(75)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,124 @@
+"""Crashes of the daemon before each step that it makes on disk, from the claim of a job to its publishing.
+
+`python -m tests.crash_steps FOLDER` runs the daemon on a fresh spool once for each step, in a process that kills
+itself before that step, then again to its end; it prints one JSON object for each. The steps are all calls that
+change the spool, told by the interpreter's audit events: nothing in lipdrop knows that it is watched.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from daemon.spool import Spool
+from daemon.supervisor import Supervisor
+from daemon.watcher import Watcher
+from pipeline.config import Config, LimitsSettings
+from pipeline.executors.threads import ThreadExecutor
+from tests.cheap_daemon import cheap_specs
+
+CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.utime", "os.truncate"}
+LIMITS = LimitsSettings(quiet_seconds=0.05, free_megabytes=0)
+OLD, NEW, BAD = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true}', b'{"text": "1", "voic": "x"}'
+
+
+def main(folder: Path) -> None:
+    Watcher.refresh = lambda self: None  # type: ignore[method-assign] # it takes its time to end
+    prepare(folder / "before")
+    spool = copied(folder / "steps")
+    assert in_child(spool, None) == 1  # all steps, none of them cut: the bad job fails
+    steps = (spool.root / "steps").read_text().splitlines()
+    for number, step in enumerate(steps):
+        spool = copied(folder / f"crash-{number:03d}")
+        crashed = in_child(spool, number)
+        seen = outbox(spool)
+        ended = in_child(spool, None)
+        shown = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
+        print(json.dumps(shown), flush=True)  # noqa: T201
+
+
+def prepare(root: Path) -> None:
+    """Make a spool with the outputs of an earlier job "a"; in its inbox another "a" and one that is bad."""
+    spool = Spool(root)
+    spool.create()
+    (spool.inbox / "a.json").write_bytes(OLD)
+    assert in_child(spool, None) == 0
+    (root / "steps").unlink()
+    (spool.inbox / "a.json").write_bytes(NEW)
+    (spool.inbox / "bad.json").write_bytes(BAD)
+
+
+def copied(root: Path) -> Spool:
+    shutil.copytree(root.with_name("before"), root)
+    return Spool(root)
+
+
+def in_child(spool: Spool, crash_at: int | None) -> int:
+    """Run the daemon until nothing is left to do, in a process of its own; its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(run(spool, crash_at))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def run(spool: Spool, crash_at: int | None) -> int:
+    logging.getLogger().handlers = [logging.FileHandler(spool.root / "log")]
+    sys.addaudithook(Steps(spool.root, crash_at))
+    config = Config(limits=LIMITS)
+    return Supervisor(config, spool, ThreadExecutor(), cheap_specs(config)).run(once=True)
+
+
+class Steps:
+    """Writes down each step that changes the spool, and kills the process before one of them."""
+
+    def __init__(self, root: Path, crash_at: int | None) -> None:
+        self._root = str(root)
+        self._crash_at = crash_at
+        self._count = 0
+        self._log = os.open(root / "steps", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in CHANGES and not (event == "open" and is_write(arguments)):
+            return
+        places = [os.fspath(place) for place in arguments[:2] if isinstance(place, (str, os.PathLike))]
+        if not places or not places[0].startswith(self._root) or "/run/" in places[0] or "/ran" in places[0]:
+            return
+        if self._count == self._crash_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._count += 1
+        told = " -> ".join(place.removeprefix(self._root + "/") for place in places if place.startswith(self._root))
+        os.write(self._log, f"{event} {re.sub(r'[.0-9]+[.]part', '.part', told)}\n".encode())
+
+
+def is_write(arguments: tuple[Any, ...]) -> bool:
+    return isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+
+def outbox(spool: Spool) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in spool.outbox.iterdir()}
+
+
+def files(spool: Spool) -> dict[str, Any]:
+    """Everything in the spool's folders; JSON and job files with what they say."""
+    return {str(path.relative_to(spool.root)): content(path) for path in sorted(everything(spool))}
+
+
+def everything(spool: Spool) -> Iterator[Path]:
+    for folder in (spool.inbox, spool.work, spool.outbox, spool.done, spool.failed):
+        yield from (path for path in folder.rglob("*") if path.is_file())
+
+
+def content(path: Path) -> Any:
+    return json.loads(path.read_bytes()) if path.suffix == ".json" else path.stat().st_size
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute())

@@ -1,0 +1,60 @@
+"""A crash before any step between a job's claim and its publishing converges."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.running import ROOT
+
+EXPECTED_FILES = {
+    *("outbox/a.mp4", "outbox/a.json", "outbox/a.srt", "outbox/a.vtt", "outbox/bad.json"),
+    *("done/a.json", "failed/bad/job.json", "failed/bad/error.json"),
+}
+
+
+@pytest.fixture(scope="module")
+def crashes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    argv = [sys.executable, "-m", "tests.crash_steps", str(tmp_path_factory.mktemp("crashes"))]
+    shown = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True, timeout=170).stdout
+    return [json.loads(line) for line in shown.splitlines()]
+
+
+def test_every_step_of_claim_and_publish_is_crashed_before(crashes: list[dict[str, Any]]) -> None:
+    steps = {crash["step"] for crash in crashes}
+    assert {
+        "os.rename inbox/a.json -> work/a/claimed.json",
+        "os.rename work/a/.job.json.part -> work/a/job.json",
+        "os.remove work/a/claimed.json",
+        "open work/a/journal",
+        "os.rename work/a/.timing.json.part -> work/a/timing.json",
+        "os.remove outbox/a.json",
+        "os.rename work/a/video.mp4 -> outbox/a.mp4",
+        "os.rename work/a/captions.srt -> outbox/a.srt",
+        "os.rename work/a/job.json -> done/a.json",
+        "os.rename work/a/timing.json -> outbox/a.json",
+        "os.rename work/bad/error.json -> failed/bad/error.json",
+        "os.rename work/bad/timing.json -> outbox/bad.json",
+    } <= steps
+    assert all(crash["crashed"] == -9 for crash in crashes)
+
+
+def test_each_crash_converges_to_one_video_and_one_json(crashes: list[dict[str, Any]]) -> None:
+    for crash in crashes:
+        step, files = crash["step"], crash["files"]
+        assert set(files) == EXPECTED_FILES, step
+        assert files["outbox/a.json"]["status"] == "done", step
+        assert files["outbox/a.json"]["video"]["frames"] == 50, step
+        assert files["done/a.json"]["text"] == "2 new", step
+        assert files["outbox/bad.json"]["error"]["code"] == "unknown_field", step
+        assert files["failed/bad/error.json"]["hint"], step
+
+
+def test_a_json_is_never_seen_without_its_video(crashes: list[dict[str, Any]]) -> None:
+    for crash in crashes:
+        if "a.json" in crash["seen"]:
+            assert crash["seen"]["a.mp4"] == 5, crash["step"]
