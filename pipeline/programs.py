@@ -8,6 +8,7 @@ time and output are bounded all the same.
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -44,18 +45,26 @@ class Limits:
     """Of its standard output."""
     cpu_seconds: int | None = None
     memory_bytes: int | None = None
-    """Private writable memory (RLIMIT_DATA): an allocation beyond it fails. Shared libraries do not count."""
+    """Private writable memory (RLIMIT_DATA): an allocation beyond it fails."""
     file_bytes: int | None = None
     """Size of any file that it writes."""
 
     def argv(self) -> list[str]:
         """The command in front of a program that sets the kernel's limits."""
-        options = (
-            [] if self.cpu_seconds is None else [f"--cpu={self.cpu_seconds}:{self.cpu_seconds + CPU_GRACE_SECONDS}"]
+        asked = (
+            ("cpu", resource.RLIMIT_CPU, self.cpu_seconds),
+            ("data", resource.RLIMIT_DATA, self.memory_bytes),
+            ("fsize", resource.RLIMIT_FSIZE, self.file_bytes),
         )
-        options += [] if self.memory_bytes is None else [f"--data={self.memory_bytes}"]
-        options += [] if self.file_bytes is None else [f"--fsize={self.file_bytes}"]
+        options = [f"--{name}={_soft_and_hard(kind, value)}" for name, kind, value in asked if value is not None]
         return ["prlimit", *options, "--core=0", "--"] if options and HAS_PRLIMIT else []
+
+
+def _soft_and_hard(kind: int, soft: int) -> str:
+    """A limit as `prlimit` takes it, under the one that this process is under itself: nobody may raise that."""
+    hard, ours = soft + (CPU_GRACE_SECONDS if kind == resource.RLIMIT_CPU else 0), resource.getrlimit(kind)[1]
+    hard = hard if ours == resource.RLIM_INFINITY else min(hard, ours)
+    return f"{min(soft, hard)}:{hard}"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -196,3 +198,14 @@ def test_every_limit_reaches_the_kernel() -> None:
     assert found["Max data size"] == [str(1 << 30)] * 2
     assert found["Max file size"] == [str(1 << 20)] * 2
     assert found["Max core file size"] == ["0", "0"]
+
+
+def test_a_limit_is_never_above_the_workers_own() -> None:
+    """As under a container's or a service's `LimitDATA`: asking for more would be refused, and no file be read."""
+    code = (
+        "from pipeline.programs import Limits, run; print(run(['true'], Limits(60, memory_bytes=1 << 40)).returncode)"
+    )
+    argv = ["prlimit", "--data=1073741824:1073741824", sys.executable, "-c", code]
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"] if os.geteuid() == 0 else []
+    shown = programs.run([*powerless, *argv], Limits(60))
+    assert shown.output == b"0\n", shown.complaint
