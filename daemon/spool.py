@@ -176,9 +176,13 @@ class Spool:
 
     def claim(self, name: str) -> bool:
         """Take a job out of the inbox; False when it is gone meanwhile. What it says from now on is what runs."""
-        self.create()
         folder = self.folder(name)
-        folder.mkdir(mode=0o750)
+        try:
+            self.create()
+            folder.mkdir(mode=0o750)
+        except OSError as error:
+            log.warning("job %s: cannot be taken in yet: %s", name, error.strerror)
+            return False
         try:
             (self.inbox / f"{name}{JOB_SUFFIX}").rename(folder / CLAIMED)
         except OSError as error:

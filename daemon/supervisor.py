@@ -133,9 +133,12 @@ class Supervisor:
             return
         self._next_prune_seconds = now + PRUNE_SECONDS
         for folder in (self._spool.done, self._spool.failed):
-            removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
-            if removed:
-                log.info("%s: the %d oldest entries are removed", folder.name, len(removed))
+            try:
+                removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
+            except OSError as error:
+                log.warning("%s: cannot be pruned: %s", folder.name, error)
+            else:
+                log.log(logging.INFO if removed else logging.DEBUG, "%s: %d entries removed", folder.name, len(removed))
 
     # Intake
 

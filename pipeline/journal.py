@@ -34,9 +34,10 @@ RESULTS: dict[str, TypeAdapter[Result]] = {kind.__name__: TypeAdapter(kind) for 
 def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
     """What a job's results depend on: job and recording, configuration, checkpoints, avatar, and lipdrop itself."""
     folder = config.path(config.avatars.folder) / avatar
-    parts = [job.hex(), version("lipdrop"), config.model_dump_json(exclude={"limits", "retention"})]
-    parts += [f"{file.name} {_stamp(file)}" for file in sorted(folder.glob("*"))]
-    checkpoints = [settings.checkpoint for settings in (config.models.gan, config.models.nogan)]
+    settings = config.model_dump(mode="json", exclude={"spool", "limits", "retention"})
+    parts = [job.hex(), version("lipdrop"), json.dumps(settings)]
+    parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]
+    checkpoints = [model.checkpoint for model in (config.models.gan, config.models.nogan)]
     parts += [_stamp(config.path(checkpoint)) for checkpoint in checkpoints if checkpoint is not None]
     parts += [_stamp(recording)] if recording is not None else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -67,9 +68,10 @@ class Journal:
         """The results that still hold, in the order in which they came."""
         self.files: set[Path] = {self._path}
         """What must stay in the work folder: the journal and the files of its results."""
+        kept: list[dict[str, Any]] = []
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # none, or written over by someone
-            self._take_up(_lines(self._path))
-        self._begin_anew()
+            kept = self._take_up(_lines(self._path))
+        write_file(self._path, b"".join(map(_line, [{**self._head, "attempts": self._attempts}, *kept])))
 
     @property
     def seen_seconds(self) -> float:
@@ -120,24 +122,24 @@ class Journal:
             if synced:
                 os.fsync(file.fileno())
 
-    def _take_up(self, lines: list[dict[str, Any]]) -> None:
-        """Take over what an earlier daemon wrote: nothing of another fingerprint, attempts alone of another place."""
+    def _take_up(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Take over what an earlier daemon wrote: nothing of another fingerprint, attempts alone of another place.
+
+        Returns the results' lines.
+        """
         head, *rest = lines
         if head["fingerprint"] != self._head["fingerprint"]:
-            return
+            return []
         self._attempts.update(head["attempts"])
         self._attempts.update(line["begun"] for line in rest if "begun" in line)
         self._attempts.subtract(line["released"] for line in rest if "released" in line)
-        if head["place"] == self._head["place"]:
-            self._head = head
-            for line in itertools.takewhile(_holds, (line for line in rest if "kind" in line)):
-                self.results.append(RESULTS[line["kind"]].validate_python(line["result"]))
-                self.files |= {Path(path) for path in line["files"]}
-
-    def _begin_anew(self) -> None:
-        write_file(self._path, _line({**self._head, "attempts": self._attempts}))
-        for result in self.results:
-            self.keep(result)
+        if head["place"] != self._head["place"]:
+            return []
+        kept = list(itertools.takewhile(_holds, (line for line in rest if "kind" in line)))
+        self.results = [RESULTS[line["kind"]].validate_python(line["result"]) for line in kept]
+        self.files |= {Path(path) for line in kept for path in line["files"]}
+        self._head = head
+        return kept
 
 
 def _key(item: Item) -> str:

@@ -166,8 +166,8 @@ def test_a_daemon_that_is_killed_is_taken_up_where_it_was(daemon: CheapDaemon) -
 @pytest.mark.parametrize("change", ["config", "torn", "gone"])
 def test_what_does_not_hold_any_more_is_made_anew(change: str, daemon: CheapDaemon) -> None:
     daemon.start("lipsync=LongLipSync").ready()
-    daemon.drop("long", text="2 hello")
-    until(lambda: "long lipsync 1" in daemon.ran() or None, "a chunk that hangs")
+    daemon.drop("long", text="3 hello")
+    until(lambda: "long lipsync 2" in daemon.ran() or None, "two chunks that hang, and one that is done")
     daemon.stop(signal.SIGKILL)
     work = daemon.spool / "work" / "long"
     if change == "config":
