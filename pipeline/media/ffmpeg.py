@@ -10,7 +10,8 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import ffmpeg
 import numpy as np
@@ -66,22 +67,30 @@ def decode(*outputs: Stream, field: str, timeout_seconds: float) -> None:
 def read_frames(
     stream: Stream, pixel_format: str, frame_bytes: int, field: str, timeout_seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video that a user brought, one by one, as bytes uint8 [frame_bytes]. Raises JobError."""
+    """The frames of a video that a user brought, one by one, as bytes uint8 [frame_bytes].
+
+    What ffmpeg complains of and yet can show is shown. Raises JobError when it fails, StageError when it is killed.
+    """
     output = ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format)
-    with _start(_argv(output, "-xerror"), stdin=subprocess.DEVNULL) as process:
+    # Into a file: nobody reads a pipe meanwhile, and when it is full ffmpeg would wait for ever.
+    with TemporaryFile() as log, _start(_argv(output, "-xerror"), stdin=subprocess.DEVNULL, stderr=log) as process:
         timer = threading.Timer(timeout_seconds, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
         try:
-            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout is not None
             while len(data := process.stdout.read(frame_bytes)) == frame_bytes:
                 yield np.frombuffer(data, np.uint8)
-            complaint = process.stderr.read()
+            process.wait()
         finally:
             timer.cancel()
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    if data or complaint:
-        raise unreadable(field, last_line(complaint))
+        log.seek(0)
+        complaint = last_line(log.read())
+    if process.returncode < 0:
+        raise StageError("media_killed", f"ffmpeg was killed; it may take {timeout_seconds:.0f} s")
+    if process.returncode > 0 or data:
+        raise unreadable(field, complaint)
 
 
 def unreadable(field: str, reason: str) -> JobError:
@@ -135,8 +144,9 @@ def _run(argv: Sequence[str], timeout_seconds: float) -> bytes:
     return output
 
 
-def _start(argv: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], stdin: int, stderr: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
     if shutil.which(argv[0]) is None:
         raise ConfigError("no_ffmpeg", f"{argv[0]} is not installed", hint="apt-get install ffmpeg")
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*END_WITH_WORKER, *argv], stdin=stdin, stdout=pipe, stderr=pipe, process_group=0)
+    return subprocess.Popen(
+        [*END_WITH_WORKER, *argv], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, process_group=0
+    )
