@@ -14,9 +14,10 @@ from pipeline.avatars.faces import Faces, NoFace
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.scenes import Scene, Still
 from pipeline.avatars.settings import AvatarSettings
-from pipeline.avatars.video import Cut, Video
+from pipeline.avatars.video import Video
 from pipeline.errors import JobError
 from pipeline.job import FRAME_SIDE_MIN
+from pipeline.media.clips import Cut
 
 OWN_SIDE_MAX = 1080
 """The longer side of a frame when neither job nor avatar gives a size."""

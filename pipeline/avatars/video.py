@@ -18,6 +18,7 @@ from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.errors import JobError
 from pipeline.media import clips
+from pipeline.media.clips import Cut
 from pipeline.media.ffmpeg import unreadable
 
 LOOKED_AT_SIDE_MAX = 1280
@@ -25,9 +26,6 @@ LOOKED_AT_SIDE_MAX = 1280
 
 SLACK_SECONDS = 1.0
 """What a header may tell too little."""
-
-Cut = tuple[int, int, int, int]
-"""left, top, columns, rows: a part of a picture."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Video:
         size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
         factor = (self.sides[0] / size[0], self.sides[1] / size[1])
         box = None if face_box is None else tuple(side / part for side, part in zip(face_box, factor * 2, strict=True))
-        pictures = clips.rgb_frames(self.file, size, self.rate, seconds=self.seconds_max)
+        pictures = clips.rgb_frames(self.file, self.rate, size, seconds=self.seconds_max)
         found = find_in_clip(pictures, box)  # type: ignore[arg-type]
         return found.scaled(factor) if isinstance(found, Faces) else found
 
@@ -85,7 +83,7 @@ class Video:
             raise unreadable("avatar", f"{self.file.name} holds no frame")
 
     def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-        return clips.i420_frames(self.file, cut, size, self.rate, seconds=self.seconds_max)
+        return clips.i420_frames(self.file, self.rate, self.sides, cut, size, seconds=self.seconds_max)
 
 
 def _held(seen: NDArray[np.bool_]) -> Indices:
