@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -90,9 +90,9 @@ class NoFace:
             np.savez(file, problem=json.dumps([self.code, self.message, self.hint]))
 
 
-def load(path: Path) -> Faces | NoFace:
+def load(file: BinaryIO) -> Faces | NoFace:
     """Read what either of them has saved."""
-    with np.load(path) as arrays:
+    with np.load(file) as arrays:
         if "problem" in arrays:
             return NoFace(*json.loads(str(arrays["problem"])))
         landmarks = FaceLandmarks(**{field.name: arrays[field.name] for field in fields(FaceLandmarks)})

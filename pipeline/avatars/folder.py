@@ -49,9 +49,12 @@ def changed(entry: Path) -> int:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes, read again only when the file has changed. Raises OSError."""
-    info = file.stat()
-    return _digest(file, (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+    """SHA-256 of a file's bytes, read again only when the file has changed. Raises JobError."""
+    try:
+        info = file.stat()
+        return _digest(file, (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+    except OSError as error:
+        raise unreadable("avatar", f"{file.name}: {error.strerror}") from error
 
 
 @lru_cache(maxsize=64)

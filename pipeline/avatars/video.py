@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -66,12 +67,13 @@ class Video:
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
         """The frames, cut and scaled to `size`. Raises JobError."""
         shape = hashlib.sha256(repr((cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
-        path = self.cache.file(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
-        frames = path.stat().st_size // (size[0] * size[1] * 3 // 2)
-        seen = faces.seen if isinstance(faces, Faces) else np.ones(frames, bool)
-        order = _held(seen) if settings.no_face == "hold" else np.arange(frames)
-        drawn = seen if settings.no_face == "passthrough" else np.ones(frames, bool)
-        return Clip(path, size, frames, self.rate, order, drawn)
+        file = self.cache.open(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
+        frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
+        # The face was followed in another run of ffmpeg: what only one of the two has found cannot be used.
+        seen = faces.seen[:frames] if isinstance(faces, Faces) else np.ones(frames, bool)
+        order = _held(seen) if settings.no_face == "hold" else np.arange(len(seen))
+        drawn = seen if settings.no_face == "passthrough" else np.ones(len(seen), bool)
+        return Clip(file, size, len(seen), self.rate, order, drawn)
 
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
         """The frames, one after the other."""
