@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,8 +37,8 @@ STILL_POINTS = (33, 133, 362, 263, 6, 168, 129, 358, 2)
 """Mesh points of eyes and nose, which do not move when the face speaks."""
 HEAD_SMOOTH_FRAMES, FEATURE_SMOOTH_FRAMES = 2.0, 1.0
 """Widths (sigma) of the windows over the head's movement and over that of the features within it."""
-JUMP = 0.4
-"""A face that moves by this much of its own height from frame to frame is that of another shot."""
+JUMP = 0.1
+"""A face with a point that moves by this much of its height from frame to frame is that of another shot."""
 
 BOX_OF_MESH = (0.0215, -0.1384, -0.0200, -0.0056)
 """From the mesh's bounding box to one like S3FD's, which Wav2Lip was trained with, in parts of its width and height.
@@ -118,15 +117,15 @@ def find_in_clip(frames: Iterable[Picture], face_box: Box | None) -> Faces | NoF
     seen = np.array([mesh is not None for mesh in meshes], bool)
     if not seen.any():
         return problem or _none_found()
-    points = _filled([None if mesh is None else mesh.points for mesh in meshes])
-    return _faces(_smoothed(points), seen)
+    points = _smoothed(np.stack([mesh.points for mesh in meshes if mesh is not None]), np.flatnonzero(seen))
+    return _faces(_filled(points, seen), seen)
 
 
 def _followed(frames: Iterable[Picture], face_box: Box | None) -> Iterator[Mesh | NoFace]:
     """What is found in each frame: the face is looked for only where it was not in the frame before."""
     finder, before = FaceFinder(), None
     for picture in frames:
-        mesh = finder.follow(picture, before) if before is not None else None
+        mesh = None if before is None else _found_again(finder, picture, before)
         if mesh is None or mesh.presence < PRESENCE_MIN:
             chosen = _chosen(finder.detect(picture), face_box)
             if isinstance(chosen, NoFace):
@@ -137,6 +136,13 @@ def _followed(frames: Iterable[Picture], face_box: Box | None) -> Iterator[Mesh 
         problem = _pose_problem(mesh)
         before = mesh if mesh.presence >= PRESENCE_MIN else None
         yield problem or mesh
+
+
+def _found_again(finder: FaceFinder, picture: Picture, before: Mesh) -> Mesh:
+    mesh = finder.follow(picture, before)
+    jumped = _jumps(np.stack([before.points, mesh.points])).any()
+    # Where it was before it is then seen askew.
+    return finder.follow(picture, mesh) if jumped else mesh
 
 
 def _chosen(detections: list[Detection], face_box: Box | None) -> Detection | NoFace:
@@ -226,31 +232,29 @@ def _height(box: Floats) -> float:
     return float(box[3] - box[1])
 
 
-def _filled(meshes: list[Floats | None]) -> Floats:
-    """All meshes [frames, 468, 3]; between those that were seen they are interpolated."""
-    known = np.array([index for index, mesh in enumerate(meshes) if mesh is not None])
-    values = np.stack([meshes[index] for index in known])
-    at = np.interp(np.arange(len(meshes)), known, np.arange(len(known)))
+def _filled(points: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """The meshes [n, 468, 3] of the n frames in which the face was seen, and those between them interpolated."""
+    at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(points)))
     low = at.astype(int)
-    high = np.minimum(low + 1, len(known) - 1)
+    high = np.minimum(low + 1, len(points) - 1)
     part = (at - low)[:, None, None].astype(np.float32)
-    return np.asarray(values[low] * (1 - part) + values[high] * part, np.float32)
+    return np.asarray(points[low] * (1 - part) + points[high] * part, np.float32)
 
 
-def _smoothed(points: Floats) -> Floats:
-    """Meshes [frames, 468, 3] without their jitter: the head's movement is smoothed, and the features' within it.
+def _smoothed(points: Floats, frames: NDArray[np.intp]) -> Floats:
+    """Meshes [n, 468, 3] of some frames [n] without their jitter: the head's movement is smoothed, and the features'.
 
     The windows are centred, so nothing lags; they do not reach from one shot into another.
     """
-    return np.concatenate([_smoothed_shot(points[start:stop]) for start, stop in _shots(points)])
+    starts = 1 + np.flatnonzero((np.diff(frames) > 1) | _jumps(points))
+    return np.concatenate([_smoothed_shot(shot) for shot in np.split(points, starts)])
 
 
-def _shots(points: Floats) -> Iterator[tuple[int, int]]:
-    middles = points[:, STILL_POINTS, :2].mean(1)
-    heights = np.ptp(points[..., 1], axis=1)
-    moved = np.linalg.norm(np.diff(middles, axis=0), axis=1) > JUMP * heights[1:]
-    cuts = [0, *(np.flatnonzero(moved) + 1).tolist(), len(points)]
-    yield from pairwise(cuts)
+def _jumps(points: Floats) -> NDArray[np.bool_]:
+    """Between which meshes [n, 468, 3] there is a cut: [n - 1]."""
+    heights = np.ptp(points[1:, :, 1], axis=1)
+    moved = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=2).max(1)
+    return np.asarray(moved > JUMP * heights)
 
 
 def _smoothed_shot(points: Floats) -> Floats:
@@ -268,10 +272,9 @@ def _smoothed_shot(points: Floats) -> Floats:
 
 
 def _blurred(values: NDArray[np.complex128], sigma_frames: float) -> NDArray[np.complex128]:
-    """Under a Gaussian window along the first axis, the frames."""
-    size, border = (1, 2 * round(3 * sigma_frames) + 1), cv2.BORDER_REPLICATE
-    real, imaginary = (
-        cv2.GaussianBlur(part, size, sigma_frames, borderType=border).reshape(values.shape)
-        for part in (values.real.copy(), values.imag.copy())
-    )
-    return np.asarray(real + 1j * imaginary)
+    """Under a Gaussian window along the first axis, the frames; at either end the movement is thought to go on."""
+    reach = round(3 * sigma_frames)
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_frames) ** 2)
+    longer = np.pad(values, [(reach, reach), *[(0, 0)] * (values.ndim - 1)], "reflect", reflect_type="odd")
+    shifted = (weight * longer[at : at + len(values)] for at, weight in enumerate(window / window.sum()))
+    return np.asarray(sum(shifted))
