@@ -29,6 +29,8 @@ YAW_MAX_DEGREES = 38.0
 """Further to the side half of the mouth is hidden."""
 LIPS_VISIBLE = 3.0
 """Least difference between lips and skin, or the lips' seam and the lips, in CIELAB units."""
+GRAIN = 0.03
+"""In widths of the mouth: what is smaller than this is none of its features."""
 
 CHEEKS = (234, 454)
 """Mesh points beside the picture's left and right ear."""
@@ -201,6 +203,7 @@ def _pose_problem(mesh: Mesh) -> NoFace | None:
 
 def _mouth_problem(picture: Picture, face: FaceLandmarks) -> NoFace | None:
     """A mask, a hand or a microphone before the mouth has neither lips' colour nor their seam."""
+    picture, face = _about_mouth(picture, face)
     lips = _colour(picture, (face.lips_outer[1:10] + face.lips_inner[1:10]) / 2)
     lower = _colour(picture, (face.lips_outer[11:20] + face.lips_inner[11:20]) / 2)
     middle = face.lips_outer.mean(0)
@@ -211,6 +214,16 @@ def _mouth_problem(picture: Picture, face: FaceLandmarks) -> NoFace | None:
         return None
     hint = "nothing may cover the mouth; if the lips can be seen, give landmarks.json (docs/avatars.md)"
     return NoFace("mouth_hidden", "no lips can be made out where the mouth should be", hint)
+
+
+def _about_mouth(picture: Picture, face: FaceLandmarks) -> tuple[Picture, FaceLandmarks]:
+    """The part about the mouth without its grain, and the face in it."""
+    rows, columns = picture.shape[:2]
+    width = float(np.ptp(face.lips_outer[:, 0]))
+    low = np.clip(face.lips_outer.min(0) - width / 2, 0, (columns - 1, rows - 1)).astype(int)
+    high = np.clip(face.lips_outer.max(0) + width / 2, low + 1, (columns, rows)).astype(int)
+    part = cv2.GaussianBlur(picture[low[1] : high[1], low[0] : high[0]], (0, 0), max(GRAIN * width, 0.1))
+    return np.asarray(part, np.uint8), face.transformed(1, *low)
 
 
 def _colour(picture: Picture, points: NDArray[np.floating[Any]]) -> Floats:
