@@ -16,11 +16,14 @@ from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.settings import Box
 from pipeline.errors import JobError
 from pipeline.faces.finder import Detection, FaceFinder, Mesh
+from pipeline.media.clips import Cut
 
 VERSION = 1
 """Of all that this module finds: what an earlier version has found is not used."""
 
 PRESENCE_MIN = 0.5
+SHOWN = 0.5
+"""Least part of a face that a frame must show."""
 FACE_PIXELS_MIN = 64
 """Least height of a face, forehead to chin."""
 SECOND_FACE = 0.6
@@ -65,6 +68,26 @@ class Faces:
         """The same in a picture that was scaled in x and y."""
         landmarks = self.landmarks.transformed(factor, 0, 0)
         return replace(self, landmarks=landmarks, boxes=self.boxes * np.array(factor * 2, np.float32))
+
+    @property
+    def unseen(self) -> list[tuple[int, int]]:
+        """Stretches [start, stop) of frames in which the face was not seen."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~self.seen, [False]])))
+        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+    def within(self, cut: Cut) -> Faces | NoFace:
+        """As if the face had not been seen where a part of the picture does not show most of it."""
+        left, top, columns, rows = cut
+        low = np.maximum(self.boxes[:, :2], (left, top))
+        high = np.minimum(self.boxes[:, 2:], (left + columns, top + rows))
+        shown = np.clip(high - low, 0, None).prod(1) > SHOWN * (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
+        seen = self.seen & shown
+        if not seen.any():
+            hint = "give a size of other proportions, or a video with the face in its middle"
+            return NoFace("no_face", "the face lies outside the frames", hint)
+        return Faces(
+            self.landmarks.each(lambda points: _filled(points[seen], seen)), _filled(self.boxes[seen], seen), seen
+        )
 
     def save(self, path: Path) -> None:
         """Write to a file."""
@@ -245,13 +268,13 @@ def _height(box: Floats) -> float:
     return float(box[3] - box[1])
 
 
-def _filled(points: Floats, seen: NDArray[np.bool_]) -> Floats:
-    """The meshes [n, 468, 3] of the n frames in which the face was seen, and those between them interpolated."""
-    at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(points)))
+def _filled(values: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """What is known [n, ...] of the n frames in which the face was seen, and between them interpolated."""
+    at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(values)))
     low = at.astype(int)
-    high = np.minimum(low + 1, len(points) - 1)
-    part = (at - low)[:, None, None].astype(np.float32)
-    return np.asarray(points[low] * (1 - part) + points[high] * part, np.float32)
+    high = np.minimum(low + 1, len(values) - 1)
+    part = (at - low).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
+    return np.asarray(values[low] * (1 - part) + values[high] * part, np.float32)
 
 
 def _smoothed(points: Floats, frames: NDArray[np.intp]) -> Floats:
