@@ -338,6 +338,15 @@ def test_every_kind_of_video_is_shown_as_a_player_shows_it(kind: str, tmp_path: 
         assert np.abs(scene.read(index)[:SIDE] - expected).mean() < 8
 
 
+@pytest.mark.parametrize("quarters", [1, 3])
+def test_a_turned_video_is_as_wide_as_it_is_shown(quarters: int, tmp_path: Path, own: Faces) -> None:
+    places: list[Affine | None] = [*swaying(3)]
+    tall = [np.ascontiguousarray(frame[:, :200]) for frame in film(places)]
+    avatar = avatar_of(turned(write_clip(tmp_path / "a.mp4", lying(tall, quarters)), quarters), tmp_path)
+    assert avatar.sides == avatar.fitted(None).scene.size == (200, SIDE)
+    assert errors(contours(faces_of(avatar).landmarks), places, own).mean(1).max() < 0.02
+
+
 def test_sides_may_be_odd(tmp_path: Path) -> None:
     frames = [np.ascontiguousarray(frame[:255, :253]) for frame in film(swaying(3))]
     avatar = avatar_of(write_clip(tmp_path / "a.mkv", frames, "-pix_fmt", "yuv444p"), tmp_path)
