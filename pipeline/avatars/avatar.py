@@ -14,9 +14,10 @@ from pipeline.avatars.faces import Faces, NoFace
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.scenes import Scene, Still
 from pipeline.avatars.settings import AvatarSettings
-from pipeline.avatars.video import Cut, Video
+from pipeline.avatars.video import Video
 from pipeline.errors import JobError
 from pipeline.job import FRAME_SIDE_MIN
+from pipeline.media.clips import Cut
 
 OWN_SIDE_MAX = 1080
 """The longer side of a frame when neither job nor avatar gives a size."""
@@ -75,10 +76,7 @@ class Avatar:
     @property
     def unseen(self) -> list[tuple[int, int]]:
         """Stretches [start, stop) of a video's frames in which the face is not seen."""
-        if not self.moves or isinstance(self.faces, NoFace):
-            return []
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~self.faces.seen, [False]])))
-        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+        return self.faces.unseen if self.moves and isinstance(self.faces, Faces) else []
 
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
         """Make the picture cover `size` (width, height), cut evenly on both sides; None: the avatar's own size.
@@ -90,7 +88,7 @@ class Avatar:
         left, top, columns, rows = cut = self._cut(width / height)
         scale = (width / columns, height / rows)
         offset = (left * scale[0], top * scale[1])
-        landmarks, boxes = self._landmarks(), self._boxes()
+        landmarks, boxes = self._landmarks(cut), self._boxes(cut)
         if isinstance(landmarks, FaceLandmarks):
             landmarks = landmarks.transformed(scale, *offset)
         if not isinstance(boxes, NoFace):
@@ -99,32 +97,38 @@ class Avatar:
 
     def _scene(self, cut: Cut, size: tuple[int, int]) -> Scene:
         if isinstance(self.source, Video):
-            return self.source.scene(cut, size, self._drawable(), self.settings)
+            return self.source.scene(cut, size, self._drawable(cut), self.settings)
         left, top, columns, rows = cut
         return Still(_resized(self.source[top : top + rows, left : left + columns], *size))
 
-    def _drawable(self) -> Faces | NoFace:
+    def _drawable(self, cut: Cut) -> Faces | NoFace:
         """The faces of a video; raises JobError if some are missing and that is not wanted."""
-        if self.settings.no_face == "fail" and self.unseen:
-            start, stop = self.unseen[0]
+        faces = self._faces_in(cut)
+        if self.settings.no_face == "fail" and isinstance(faces, Faces) and faces.unseen:
+            start, stop = faces.unseen[0]
             message = f"the face is not seen in frames {start} to {stop - 1} of the video"
             raise JobError("no_face", message, field="avatar", hint="no_face: hold in avatar.yaml accepts that")
-        return self.faces
+        return faces
 
-    def _landmarks(self) -> FaceLandmarks | NoFace:
+    def _faces_in(self, cut: Cut) -> Faces | NoFace:
+        """The faces; of a video those that are not cut off."""
+        return self.faces.within(cut) if self.moves and isinstance(self.faces, Faces) else self.faces
+
+    def _landmarks(self, cut: Cut) -> FaceLandmarks | NoFace:
         if self.own_landmarks is not None:
             return self.own_landmarks[None]
-        return self.faces if isinstance(self.faces, NoFace) else self.faces.landmarks
+        faces = self._faces_in(cut)
+        return faces if isinstance(faces, NoFace) else faces.landmarks
 
-    def _boxes(self) -> NDArray[np.float32] | NoFace:
+    def _boxes(self, cut: Cut) -> NDArray[np.float32] | NoFace:
         """The face boxes with the pads; what the user has measured counts before what was found."""
         given = self.settings.face_box
         if given is not None and not self.moves:
             boxes = np.array([given], np.float32)
-        elif isinstance(self.faces, NoFace):
-            return self.faces
+        elif isinstance(faces := self._faces_in(cut), NoFace):
+            return faces
         else:
-            boxes = self.faces.boxes
+            boxes = faces.boxes
         top, bottom, left, right = self.settings.pads
         return np.asarray(boxes + np.array([-left, -top, right, bottom]), np.float32)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -17,11 +16,14 @@ from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.settings import Box
 from pipeline.errors import JobError
 from pipeline.faces.finder import Detection, FaceFinder, Mesh
+from pipeline.media.clips import Cut
 
 VERSION = 1
 """Of all that this module finds: what an earlier version has found is not used."""
 
 PRESENCE_MIN = 0.5
+SHOWN = 0.5
+"""Least part of a face that a frame must show."""
 FACE_PIXELS_MIN = 64
 """Least height of a face, forehead to chin."""
 SECOND_FACE = 0.6
@@ -30,6 +32,8 @@ YAW_MAX_DEGREES = 38.0
 """Further to the side half of the mouth is hidden."""
 LIPS_VISIBLE = 3.0
 """Least difference between lips and skin, or the lips' seam and the lips, in CIELAB units."""
+GRAIN = 0.03
+"""In widths of the mouth: what is smaller than this is none of its features."""
 
 CHEEKS = (234, 454)
 """Mesh points beside the picture's left and right ear."""
@@ -38,8 +42,8 @@ STILL_POINTS = (33, 133, 362, 263, 6, 168, 129, 358, 2)
 """Mesh points of eyes and nose, which do not move when the face speaks."""
 HEAD_SMOOTH_FRAMES, FEATURE_SMOOTH_FRAMES = 2.0, 1.0
 """Widths (sigma) of the windows over the head's movement and over that of the features within it."""
-JUMP = 0.4
-"""A face that moves by this much of its own height from frame to frame is that of another shot."""
+JUMP = 0.1
+"""A face with a point that moves by this much of its height from frame to frame is that of another shot."""
 
 BOX_OF_MESH = (0.0215, -0.1384, -0.0200, -0.0056)
 """From the mesh's bounding box to one like S3FD's, which Wav2Lip was trained with, in parts of its width and height.
@@ -64,6 +68,26 @@ class Faces:
         """The same in a picture that was scaled in x and y."""
         landmarks = self.landmarks.transformed(factor, 0, 0)
         return replace(self, landmarks=landmarks, boxes=self.boxes * np.array(factor * 2, np.float32))
+
+    @property
+    def unseen(self) -> list[tuple[int, int]]:
+        """Stretches [start, stop) of frames in which the face was not seen."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~self.seen, [False]])))
+        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+    def within(self, cut: Cut) -> Faces | NoFace:
+        """As if the face had not been seen where a part of the picture does not show most of it."""
+        left, top, columns, rows = cut
+        low = np.maximum(self.boxes[:, :2], (left, top))
+        high = np.minimum(self.boxes[:, 2:], (left + columns, top + rows))
+        shown = np.clip(high - low, 0, None).prod(1) > SHOWN * (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
+        seen = self.seen & shown
+        if not seen.any():
+            hint = "give a size of other proportions, or a video with the face in its middle"
+            return NoFace("no_face", "the face lies outside the frames", hint)
+        return Faces(
+            self.landmarks.each(lambda points: _filled(points[seen], seen)), _filled(self.boxes[seen], seen), seen
+        )
 
     def save(self, path: Path) -> None:
         """Write to a file."""
@@ -90,9 +114,9 @@ class NoFace:
             np.savez(file, problem=json.dumps([self.code, self.message, self.hint]))
 
 
-def load(path: Path) -> Faces | NoFace:
+def load(file: BinaryIO) -> Faces | NoFace:
     """Read what either of them has saved."""
-    with np.load(path) as arrays:
+    with np.load(file) as arrays:
         if "problem" in arrays:
             return NoFace(*json.loads(str(arrays["problem"])))
         landmarks = FaceLandmarks(**{field.name: arrays[field.name] for field in fields(FaceLandmarks)})
@@ -118,15 +142,15 @@ def find_in_clip(frames: Iterable[Picture], face_box: Box | None) -> Faces | NoF
     seen = np.array([mesh is not None for mesh in meshes], bool)
     if not seen.any():
         return problem or _none_found()
-    points = _filled([None if mesh is None else mesh.points for mesh in meshes])
-    return _faces(_smoothed(points), seen)
+    points = _smoothed(np.stack([mesh.points for mesh in meshes if mesh is not None]), np.flatnonzero(seen))
+    return _faces(_filled(points, seen), seen)
 
 
 def _followed(frames: Iterable[Picture], face_box: Box | None) -> Iterator[Mesh | NoFace]:
     """What is found in each frame: the face is looked for only where it was not in the frame before."""
     finder, before = FaceFinder(), None
     for picture in frames:
-        mesh = finder.follow(picture, before) if before is not None else None
+        mesh = None if before is None else _found_again(finder, picture, before)
         if mesh is None or mesh.presence < PRESENCE_MIN:
             chosen = _chosen(finder.detect(picture), face_box)
             if isinstance(chosen, NoFace):
@@ -137,6 +161,13 @@ def _followed(frames: Iterable[Picture], face_box: Box | None) -> Iterator[Mesh 
         problem = _pose_problem(mesh)
         before = mesh if mesh.presence >= PRESENCE_MIN else None
         yield problem or mesh
+
+
+def _found_again(finder: FaceFinder, picture: Picture, before: Mesh) -> Mesh:
+    mesh = finder.follow(picture, before)
+    jumped = _jumps(np.stack([before.points, mesh.points])).any()
+    # Where it was before it is then seen askew.
+    return finder.follow(picture, mesh) if jumped else mesh
 
 
 def _chosen(detections: list[Detection], face_box: Box | None) -> Detection | NoFace:
@@ -195,6 +226,7 @@ def _pose_problem(mesh: Mesh) -> NoFace | None:
 
 def _mouth_problem(picture: Picture, face: FaceLandmarks) -> NoFace | None:
     """A mask, a hand or a microphone before the mouth has neither lips' colour nor their seam."""
+    picture, face = _about_mouth(picture, face)
     lips = _colour(picture, (face.lips_outer[1:10] + face.lips_inner[1:10]) / 2)
     lower = _colour(picture, (face.lips_outer[11:20] + face.lips_inner[11:20]) / 2)
     middle = face.lips_outer.mean(0)
@@ -205,6 +237,16 @@ def _mouth_problem(picture: Picture, face: FaceLandmarks) -> NoFace | None:
         return None
     hint = "nothing may cover the mouth; if the lips can be seen, give landmarks.json (docs/avatars.md)"
     return NoFace("mouth_hidden", "no lips can be made out where the mouth should be", hint)
+
+
+def _about_mouth(picture: Picture, face: FaceLandmarks) -> tuple[Picture, FaceLandmarks]:
+    """The part about the mouth without its grain, and the face in it."""
+    rows, columns = picture.shape[:2]
+    width = float(np.ptp(face.lips_outer[:, 0]))
+    low = np.clip(face.lips_outer.min(0) - width / 2, 0, (columns - 1, rows - 1)).astype(int)
+    high = np.clip(face.lips_outer.max(0) + width / 2, low + 1, (columns, rows)).astype(int)
+    part = cv2.GaussianBlur(picture[low[1] : high[1], low[0] : high[0]], (0, 0), max(GRAIN * width, 0.1))
+    return np.asarray(part, np.uint8), face.transformed(1, *low)
 
 
 def _colour(picture: Picture, points: NDArray[np.floating[Any]]) -> Floats:
@@ -226,31 +268,29 @@ def _height(box: Floats) -> float:
     return float(box[3] - box[1])
 
 
-def _filled(meshes: list[Floats | None]) -> Floats:
-    """All meshes [frames, 468, 3]; between those that were seen they are interpolated."""
-    known = np.array([index for index, mesh in enumerate(meshes) if mesh is not None])
-    values = np.stack([meshes[index] for index in known])
-    at = np.interp(np.arange(len(meshes)), known, np.arange(len(known)))
+def _filled(values: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """What is known [n, ...] of the n frames in which the face was seen, and between them interpolated."""
+    at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(values)))
     low = at.astype(int)
-    high = np.minimum(low + 1, len(known) - 1)
-    part = (at - low)[:, None, None].astype(np.float32)
+    high = np.minimum(low + 1, len(values) - 1)
+    part = (at - low).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray(values[low] * (1 - part) + values[high] * part, np.float32)
 
 
-def _smoothed(points: Floats) -> Floats:
-    """Meshes [frames, 468, 3] without their jitter: the head's movement is smoothed, and the features' within it.
+def _smoothed(points: Floats, frames: NDArray[np.intp]) -> Floats:
+    """Meshes [n, 468, 3] of some frames [n] without their jitter: the head's movement is smoothed, and the features'.
 
     The windows are centred, so nothing lags; they do not reach from one shot into another.
     """
-    return np.concatenate([_smoothed_shot(points[start:stop]) for start, stop in _shots(points)])
+    starts = 1 + np.flatnonzero((np.diff(frames) > 1) | _jumps(points))
+    return np.concatenate([_smoothed_shot(shot) for shot in np.split(points, starts)])
 
 
-def _shots(points: Floats) -> Iterator[tuple[int, int]]:
-    middles = points[:, STILL_POINTS, :2].mean(1)
-    heights = np.ptp(points[..., 1], axis=1)
-    moved = np.linalg.norm(np.diff(middles, axis=0), axis=1) > JUMP * heights[1:]
-    cuts = [0, *(np.flatnonzero(moved) + 1).tolist(), len(points)]
-    yield from pairwise(cuts)
+def _jumps(points: Floats) -> NDArray[np.bool_]:
+    """Between which meshes [n, 468, 3] there is a cut: [n - 1]."""
+    heights = np.ptp(points[1:, :, 1], axis=1)
+    moved = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=2).max(1)
+    return np.asarray(moved > JUMP * heights)
 
 
 def _smoothed_shot(points: Floats) -> Floats:
@@ -268,10 +308,9 @@ def _smoothed_shot(points: Floats) -> Floats:
 
 
 def _blurred(values: NDArray[np.complex128], sigma_frames: float) -> NDArray[np.complex128]:
-    """Under a Gaussian window along the first axis, the frames."""
-    size, border = (1, 2 * round(3 * sigma_frames) + 1), cv2.BORDER_REPLICATE
-    real, imaginary = (
-        cv2.GaussianBlur(part, size, sigma_frames, borderType=border).reshape(values.shape)
-        for part in (values.real.copy(), values.imag.copy())
-    )
-    return np.asarray(real + 1j * imaginary)
+    """Under a Gaussian window along the first axis, the frames; at either end the movement is thought to go on."""
+    reach = round(3 * sigma_frames)
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_frames) ** 2)
+    longer = np.pad(values, [(reach, reach), *[(0, 0)] * (values.ndim - 1)], "reflect", reflect_type="odd")
+    shifted = (weight * longer[at : at + len(values)] for at, weight in enumerate(window / window.sum()))
+    return np.asarray(sum(shifted))

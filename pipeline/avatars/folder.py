@@ -21,6 +21,9 @@ PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 """Pillow's names of them. A file's content counts, not its name: nothing else is ever parsed."""
 
+PICTURE_SIDE_MAX = 32_766
+"""OpenCV turns no larger pictures."""
+
 CLIP_ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 
 TEXT_BYTES_MAX = 1024 * 1024
@@ -49,9 +52,12 @@ def changed(entry: Path) -> int:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes, read again only when the file has changed. Raises OSError."""
-    info = file.stat()
-    return _digest(file, (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+    """SHA-256 of a file's bytes, read again only when the file has changed. Raises JobError."""
+    try:
+        info = file.stat()
+        return _digest(file, (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+    except OSError as error:
+        raise unreadable("avatar", f"{file.name}: {error.strerror}") from error
 
 
 @lru_cache(maxsize=64)
@@ -102,6 +108,8 @@ def read_picture(file: Path, pixels_max: int) -> NDArray[np.uint8]:
     columns, rows = _picture_size(file)
     if columns * rows > pixels_max:
         raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit is {pixels_max} in all")
+    if max(columns, rows) > PICTURE_SIDE_MAX:
+        raise too_many_pixels(file, f"{columns}x{rows} pixels, no side may have more than {PICTURE_SIDE_MAX}")
     try:
         picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     except (cv2.error, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,14 @@ class FaceLandmarks:
     def transformed(self, scale: float | tuple[float, float], left: float, top: float) -> FaceLandmarks:
         """The landmarks after the picture was scaled (evenly, or in x and y), then cropped by `left` and `top`."""
         factor, offset = np.asarray(scale, np.float32), np.array([left, top], np.float32)
-        return self._each(lambda points: points * factor - offset)
+        return self.each(lambda points: points * factor - offset)
 
     def __getitem__(self, index: Any) -> FaceLandmarks:
         """Those of some of the pictures."""
-        return self._each(lambda points: points[index])
+        return self.each(lambda points: points[index])
 
-    def _each(self, change: Any) -> FaceLandmarks:
+    def each(self, change: Callable[[Points], Points]) -> FaceLandmarks:
+        """Every contour changed in the same way."""
         return FaceLandmarks(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 

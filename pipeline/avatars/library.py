@@ -62,26 +62,28 @@ class Avatars:
         return self._video(file, settings)
 
     def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
+        content = digest(file)
         picture = read_picture(file, self._limits.picture_pixels)
-        find = self._kept(file, settings.face_box, lambda: faces.find_in_picture(picture, settings.face_box))
+        find = self._kept(content, settings.face_box, lambda: faces.find_in_picture(picture, settings.face_box))
         return Avatar(picture, settings, find, landmarks)
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
-        limits = self._limits
-        content = digest(file)
+        content, limits = digest(file), self._limits
         video = Video.open(
             file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
         )
-        return Avatar(video, settings, self._kept(file, settings.face_box, lambda: video.find_faces(settings.face_box)))
+        find = self._kept(content, settings.face_box, lambda: video.find_faces(settings.face_box))
+        return Avatar(video, settings, find)
 
     def _kept(
-        self, file: Path, face_box: Box | None, find: Callable[[], Faces | NoFace]
+        self, content: str, face_box: Box | None, find: Callable[[], Faces | NoFace]
     ) -> Callable[[], Faces | NoFace]:
         """The same search, made once for equal files."""
+        asked = repr((faces.VERSION, face_box, self._limits.avatar_seconds))
+        name = f"{content}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
 
         def kept() -> Faces | NoFace:
-            asked = repr((faces.VERSION, face_box, self._limits.avatar_seconds))
-            name = f"{digest(file)}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
-            return faces.load(self._cache.file(name, lambda path: find().save(path)))
+            with self._cache.open(name, lambda path: find().save(path)) as file:
+                return faces.load(file)
 
         return kept

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +58,7 @@ class Clip:
     They are read one by one, when they are needed: a long video takes no memory.
     """
 
-    path: Path
+    file: BinaryIO
     size: tuple[int, int]
     frames: int
     rate: Fraction
@@ -68,15 +67,9 @@ class Clip:
     """[frames]: which frame stands for each one; its own, but where the video is held."""
     drawn: NDArray[np.bool_]
     """[frames]: whether a mouth is drawn there."""
-    _file: int = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # Kept open: the file may be removed from the cache meanwhile.
-        object.__setattr__(self, "_file", os.open(self.path, os.O_RDONLY | os.O_CLOEXEC))
 
     def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            os.close(self._file)
+        self.file.close()
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> Indices:
         """The video runs to its end, back to its beginning, and so on; by the clock, whatever its own rate."""
@@ -93,8 +86,8 @@ class Clip:
         width, height = self.size
         count = width * height * 3 // 2
         frame = bytearray(count)
-        if os.preadv(self._file, [frame], index * count) != count:
-            raise OSError(f"{self.path} is shorter than it was")
+        if os.preadv(self.file.fileno(), [frame], index * count) != count:
+            raise OSError(f"{self.file.name} is shorter than it was")
         return np.frombuffer(frame, np.uint8).reshape(height * 3 // 2, width)
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.errors import JobError
 from pipeline.media import clips
+from pipeline.media.clips import Cut
 from pipeline.media.ffmpeg import unreadable
 
 LOOKED_AT_SIDE_MAX = 1280
@@ -25,9 +27,6 @@ LOOKED_AT_SIDE_MAX = 1280
 
 SLACK_SECONDS = 1.0
 """What a header may tell too little."""
-
-Cut = tuple[int, int, int, int]
-"""left, top, columns, rows: a part of a picture."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,20 @@ class Video:
         size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
         factor = (self.sides[0] / size[0], self.sides[1] / size[1])
         box = None if face_box is None else tuple(side / part for side, part in zip(face_box, factor * 2, strict=True))
-        pictures = clips.rgb_frames(self.file, size, self.rate, seconds=self.seconds_max)
+        pictures = clips.rgb_frames(self.file, self.rate, size, seconds=self.seconds_max)
         found = find_in_clip(pictures, box)  # type: ignore[arg-type]
         return found.scaled(factor) if isinstance(found, Faces) else found
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
         """The frames, cut and scaled to `size`. Raises JobError."""
         shape = hashlib.sha256(repr((cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
-        path = self.cache.file(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
-        frames = path.stat().st_size // (size[0] * size[1] * 3 // 2)
-        seen = faces.seen if isinstance(faces, Faces) else np.ones(frames, bool)
-        order = _held(seen) if settings.no_face == "hold" else np.arange(frames)
-        drawn = seen if settings.no_face == "passthrough" else np.ones(frames, bool)
-        return Clip(path, size, frames, self.rate, order, drawn)
+        file = self.cache.open(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
+        frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
+        # The face was followed in another run of ffmpeg: what only one of the two has found cannot be used.
+        seen = faces.seen[:frames] if isinstance(faces, Faces) else np.ones(frames, bool)
+        order = _held(seen) if settings.no_face == "hold" else np.arange(len(seen))
+        drawn = seen if settings.no_face == "passthrough" else np.ones(len(seen), bool)
+        return Clip(file, size, len(seen), self.rate, order, drawn)
 
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
         """The frames, one after the other."""
@@ -81,11 +81,20 @@ class Video:
         with target.open("wb") as file:
             for frame in self._frames(cut, size):
                 written += file.write(frame.data)
+                if written > self.cache.bytes_max:
+                    raise _too_large(self.file, self.cache.bytes_max)
         if not written:
             raise unreadable("avatar", f"{self.file.name} holds no frame")
 
     def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-        return clips.i420_frames(self.file, cut, size, self.rate, seconds=self.seconds_max)
+        return clips.i420_frames(self.file, self.rate, self.sides, cut, size, seconds=self.seconds_max)
+
+
+def _too_large(file: Path, bytes_max: int) -> JobError:
+    message = (
+        f"the frames of {file.name} take more than {bytes_max} bytes, which is all that avatars.cache_bytes allows"
+    )
+    return JobError("too_large", message, field="avatar", hint="take a shorter video, or a smaller size")
 
 
 def _held(seen: NDArray[np.bool_]) -> Indices:

@@ -19,6 +19,11 @@ FORMATS = "mov,matroska,avi"
 """Demuxers; none of them opens other files."""
 RATE_MAX = Fraction(60)
 TIMEOUT_SECONDS = 900
+FRAME_PIXELS_MAX = 100_000_000
+"""What a decoder may make of a frame, whatever the header says."""
+
+Cut = tuple[int, int, int, int]
+"""left, top, columns, rows: a part of a picture."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +45,21 @@ def probe(path: Path, field: str) -> ClipFormat:
         found = ffmpeg.probe(path, FORMATS)
     except StageError as error:
         raise ffmpeg.unreadable(field, error.message) from error
-    streams = [stream for stream in found["streams"] if stream["codec_type"] == "video"]
+    streams = [stream for stream in found["streams"] if stream.get("codec_type") == "video"]
     if not streams or not streams[0].get("width") or not streams[0].get("height"):
         raise ffmpeg.unreadable(field, f"{path.name} holds no video")
     stream = streams[0]
-    width = round(stream["width"] * (_fraction(stream.get("sample_aspect_ratio", "").replace(":", "/")) or 1))
-    sides = (max(width, 1), stream["height"])
-    if _turned(stream):
-        sides = sides[::-1]
     rate = _fraction(stream.get("avg_frame_rate", "")) or _fraction(stream.get("r_frame_rate", "")) or Fraction(25)
     seconds = float(found["format"].get("duration", "nan"))
-    return ClipFormat(*sides, min(rate, RATE_MAX), seconds if math.isfinite(seconds) else None)
+    return ClipFormat(*_upright(stream), min(rate, RATE_MAX), seconds if math.isfinite(seconds) else None)
 
 
-def _turned(stream: dict[str, Any]) -> bool:
-    """Whether it is to be shown turned by a quarter."""
+def _upright(stream: dict[str, Any]) -> tuple[int, int]:
+    """Columns and rows as it is shown: with square pixels, and turned if it is to be turned by a quarter."""
+    stretch = _fraction(stream.get("sample_aspect_ratio", "").replace(":", "/")) or 1
+    columns, rows = max(round(stream["width"] * stretch), 1), stream["height"]
     turns = [abs(round(float(side.get("rotation", 0)))) for side in stream.get("side_data_list", [])]
-    return any(turn % 180 == 90 for turn in turns)
+    return (rows, columns) if any(turn % 180 == 90 for turn in turns) else (columns, rows)
 
 
 def _fraction(text: str) -> Fraction | None:
@@ -68,30 +71,33 @@ def _fraction(text: str) -> Fraction | None:
     return value if value > 0 else None
 
 
-def rgb_frames(path: Path, size: tuple[int, int], rate: Fraction, *, seconds: float) -> Iterator[NDArray[np.uint8]]:
+def rgb_frames(path: Path, rate: Fraction, size: tuple[int, int], *, seconds: float) -> Iterator[NDArray[np.uint8]]:
     """The frames of the first `seconds` at `size` (width, height): RGB [height, width, 3]. Raises JobError."""
     width, height = size
-    picture = _normalised(path, rate, seconds).filter("scale", width, height, flags="area")
+    picture = _steady(path, rate, seconds).filter("scale", width, height)
     for frame in ffmpeg.read_frames(picture, "rgb24", width * height * 3, "avatar", TIMEOUT_SECONDS):
         yield frame.reshape(height, width, 3)
 
 
 def i420_frames(
-    path: Path, cut: tuple[int, int, int, int], size: tuple[int, int], rate: Fraction, *, seconds: float
+    path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """A part of the frames, `cut` (left, top, columns, rows), scaled to `size`: I420 [height * 3 / 2, width].
+    """A part of the frames that are shown with `sides` (columns, rows), scaled to `size`: I420 [height * 3 / 2, width].
 
     BT.709, limited range. Raises JobError.
     """
     (left, top, columns, rows), (width, height) = cut, size
     shape = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}
-    picture = _normalised(path, rate, seconds).filter("crop", columns, rows, left, top, exact=1)
+    # ffmpeg turns frames upright by itself; that their pixels become square is seen to here.
+    picture = _steady(path, rate, seconds).filter("scale", *sides).filter("crop", columns, rows, left, top, exact=1)
     picture = picture.filter("scale", width, height, **shape)
     for frame in ffmpeg.read_frames(picture, "yuv420p", width * height * 3 // 2, "avatar", TIMEOUT_SECONDS):
         yield frame.reshape(height * 3 // 2, width)
 
 
-def _normalised(path: Path, rate: Fraction, seconds: float) -> ffmpeg.Stream:
-    """ffmpeg turns frames upright by itself; the rest is done here."""
-    picture = ffmpeg.source(path, FORMATS, t=seconds)["v:0"].filter("fps", f"{rate.numerator}/{rate.denominator}")
-    return picture.filter("scale", "max(1,round(iw*max(sar,1/64)))", "ih").filter("setsar", 1)
+def _steady(path: Path, rate: Fraction, seconds: float) -> ffmpeg.Stream:
+    """The video at a constant rate."""
+    bounds = {"codec_whitelist": ffmpeg.VIDEO_CODECS, "max_pixels": FRAME_PIXELS_MAX}
+    return ffmpeg.source(path, FORMATS, t=seconds, **bounds)["v:0"].filter(
+        "fps", f"{rate.numerator}/{rate.denominator}"
+    )

@@ -31,6 +31,12 @@ AUDIO_CODECS = (
 )
 """Decoders of sound. With only these a film's pictures and an album's cover are never decoded, not even to look at."""
 
+VIDEO_CODECS = (
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,msmpeg4v2,msmpeg4v3,mpeg2video,mpeg1video,mjpeg,"
+    "prores,dnxhd,qtrle,png,rawvideo,ffv1,huffyuv,ffvhuff,h263,flv,cinepak,dvvideo,wmv2,wmv3,vc1"
+)
+"""Decoders of pictures."""
+
 OUR_FORMATS = "mov,wav,concat"
 """Demuxers for files that lipdrop wrote itself."""
 

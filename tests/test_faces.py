@@ -1,0 +1,252 @@
+"""Finding faces: the models against their originals, and a portrait in many conditions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.avatars import BUILT_IN_FOLDER
+from pipeline.avatars.faces import Faces, NoFace, _pose_problem, find_in_picture, load
+from pipeline.avatars.folder import read_picture
+from pipeline.avatars.settings import Box
+from pipeline.faces.finder import FaceFinder, Mesh
+from tests.clips import Picture, contours, mapped, placed, portrait, seen_by
+
+S3FD_BOX = (179, 50, 272, 174)
+"""What Wav2Lip's own detector finds in the portrait."""
+PRESENTER = BUILT_IN_FOLDER / "presenter"
+
+TFLITE = {
+    "detector": (
+        (36_864, 15.384687, [-3.593353, -2.218740, -0.673210, -0.294374, -0.290440, -1.783675]),
+        (2304, 6.494675, [-8.561704, -7.127780, -7.936373, -6.905470, -6.715905, -6.110514]),
+    ),
+    "surface": (
+        (1404, 73.904259, [106.467613, 82.589218, 51.866035, 46.233730, 112.403381, 139.335510]),
+        (1, 11.827152, [-11.827152]),
+    ),
+}
+"""What TensorFlow Lite made of the original models' input `default_rng(0).uniform(0, 1)`: for each output how many
+numbers, the mean of their absolutes, and each sixth part's first."""
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    """The portrait's."""
+    return found(portrait())
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Mesh:
+    """The portrait's."""
+    finder = FaceFinder()
+    return finder.mesh(portrait(), finder.detect(portrait())[0])
+
+
+def found(picture: Picture, face_box: Box | None = None) -> Faces:
+    answer = find_in_picture(picture, face_box)
+    assert isinstance(answer, Faces), answer
+    return answer
+
+
+def problem(picture: Picture, face_box: Box | None = None) -> str:
+    answer = find_in_picture(picture, face_box)
+    assert isinstance(answer, NoFace)
+    assert answer.hint
+    return answer.code
+
+
+def face_width(faces: Faces) -> float:
+    """From ear to ear."""
+    jaw = faces.landmarks.jaw[0]
+    return float(np.linalg.norm(jaw[-1] - jaw[0]))
+
+
+def overlap(one: Any, other: Any) -> float:
+    """Intersection over union of two boxes."""
+    area = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    return float(width * height / (sum(area) - width * height))
+
+
+# The models
+
+
+@pytest.mark.parametrize("model", TFLITE)
+def test_the_converted_models_compute_what_the_originals_do(model: str) -> None:
+    session = getattr(FaceFinder(), f"_{model}")
+    picture = np.random.default_rng(0).uniform(0, 1, (1, 192, 192, 3)).astype(np.float32)
+    outputs = session.run(None, {session.get_inputs()[0].name: picture})
+    assert len(outputs) == len(TFLITE[model])
+    for output, (count, mean, samples) in zip(outputs, TFLITE[model], strict=True):
+        numbers = output.ravel()
+        assert numbers.size == count
+        assert np.abs(numbers).mean() == pytest.approx(mean, abs=1e-4)
+        assert numbers[:: max(count // 6, 1)][: len(samples)] == pytest.approx(samples, abs=1e-3)
+
+
+# The portrait
+
+
+def test_the_portraits_mouth_is_where_it_is(faces: Faces) -> None:
+    lips, inner = faces.landmarks.lips_outer[0], faces.landmarks.lips_inner[0]
+    assert lips[[0, 10]] == pytest.approx(np.array([(198.9, 139.2), (246.9, 141.5)]), abs=1.5)
+    assert inner[[5, 15]] == pytest.approx(np.array([(222.0, 142.3), (221.9, 148.8)]), abs=1.5)
+
+
+def test_the_box_is_like_that_of_wav2lips_own_detector(faces: Faces) -> None:
+    assert overlap(faces.boxes[0], np.array(S3FD_BOX)) >= 0.9
+
+
+@pytest.mark.parametrize("degrees", [-20, 0, 20])
+@pytest.mark.parametrize(("x", "y", "scale"), [(0, 0, 0.75), (-60, 40, 1), (100, -50, 1.6)])
+def test_landmarks_follow_the_face(degrees: float, x: float, y: float, scale: float, faces: Faces) -> None:
+    place = placed(x, y, degrees=degrees, scale=scale, side=512)
+    moved = found(seen_by(place, portrait(), 512))
+    error = np.linalg.norm(contours(moved.landmarks)[0] - mapped(contours(faces.landmarks)[0], place), axis=1)
+    assert error.mean() < 0.02 * scale * face_width(faces)
+    assert error.max() < 0.05 * scale * face_width(faces)
+
+
+def darker(picture: Picture) -> Picture:
+    return np.asarray(picture * 0.4, np.uint8)
+
+
+def brighter(picture: Picture) -> Picture:
+    return np.asarray(np.clip(picture * 1.5, 0, 255), np.uint8)
+
+
+def noisy(picture: Picture) -> Picture:
+    grain = np.random.default_rng(0).normal(0, 15, picture.shape)
+    return np.asarray(np.clip(picture + grain, 0, 255), np.uint8)
+
+
+def grey(picture: Picture) -> Picture:
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+@pytest.mark.parametrize("change", [darker, brighter, noisy, grey])
+def test_light_grain_and_colour_do_not_matter(change: Any, faces: Faces) -> None:
+    error = np.linalg.norm(contours(found(change(portrait())).landmarks) - contours(faces.landmarks), axis=2)
+    assert error.mean() < 0.02 * face_width(faces)
+    assert error.max() < 0.05 * face_width(faces)
+
+
+def test_a_mirrored_face_is_found_mirrored(faces: Faces) -> None:
+    mirrored = found(np.ascontiguousarray(portrait()[:, ::-1])).landmarks.lips_outer[0]
+    around = np.array([*range(10, -1, -1), *range(19, 10, -1)])
+    error = np.linalg.norm(mirrored[around] * (-1, 1) + (511, 0) - faces.landmarks.lips_outer[0], axis=1)
+    assert error.max() < 0.03 * face_width(faces)
+
+
+def test_the_drawn_presenter_is_found_where_it_was_drawn() -> None:
+    own = {name: np.array(points) for name, points in json.loads((PRESENTER / "landmarks.json").read_text()).items()}
+    lips = found(read_picture(PRESENTER / "picture.png", 10**7)).landmarks.lips_outer[0]
+    error = np.linalg.norm(lips[[0, 10]] - own["lips_outer"][[0, 10]], axis=1)
+    assert error.max() < 0.03 * np.ptp(own["jaw"][:, 0])
+
+
+# Which face
+
+
+def beside(*pictures: Picture) -> Picture:
+    return np.concatenate(pictures, axis=1)
+
+
+def smaller(picture: Picture, scale: float) -> Picture:
+    """The picture, smaller, in the corner of a grey one."""
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    around = np.full(picture.shape, 60, np.uint8)
+    around[: small.shape[0], : small.shape[1]] = small
+    return around
+
+
+def test_of_two_equal_faces_none_is_chosen() -> None:
+    assert problem(beside(portrait(), portrait())) == "several_faces"
+
+
+@pytest.mark.parametrize("left", [0, 512])
+def test_of_two_equal_faces_the_one_in_the_box_is_taken(left: int) -> None:
+    x1, y1, x2, y2 = S3FD_BOX
+    box = found(beside(portrait(), portrait()), (x1 + left, y1, x2 + left, y2)).boxes[0]
+    assert overlap(box - (left, 0, left, 0), np.array(S3FD_BOX)) > 0.85
+
+
+def test_a_second_face_that_is_much_smaller_is_passed_over() -> None:
+    crowd = portrait()[:300, :330].copy()
+    crowd[215:295, 5:85] = cv2.resize(crowd[40:200, 145:305], (80, 80), interpolation=cv2.INTER_AREA)
+    assert len(FaceFinder().detect(crowd)) == 2
+    assert overlap(found(crowd).boxes[0], np.array(S3FD_BOX)) > 0.85
+
+
+# What cannot be used
+
+
+@pytest.mark.parametrize("value", [0, 90, 255])
+def test_there_is_no_face_in_a_flat_picture(value: int) -> None:
+    assert problem(np.full((200, 300, 3), value, np.uint8)) == "no_face"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_there_is_no_face_in_noise(seed: int) -> None:
+    assert problem(np.random.default_rng(seed).integers(0, 256, (300, 200, 3), np.uint8)) == "no_face"
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (2, 5000), (5000, 2)])
+@pytest.mark.parametrize("box", [None, (0, 0, 1, 1), (-1e6, -1e6, 1e6, 1e6), (1e30, 1e30, 2e30, 2e30)])
+@pytest.mark.filterwarnings("error")
+def test_a_picture_of_hardly_anything_has_no_face(sides: tuple[int, int], box: Box | None) -> None:
+    assert problem(np.zeros((*sides, 3), np.uint8), box) == "no_face"
+
+
+def test_a_box_without_a_face_holds_none() -> None:
+    assert problem(portrait(), (300, 300, 400, 420)) == "no_face"
+
+
+def test_a_face_of_few_pixels_is_too_small() -> None:
+    assert problem(smaller(portrait(), 0.5)) == "face_too_small"
+
+
+@pytest.mark.parametrize(("degrees", "expected"), [(20, None), (-20, None), (50, "profile"), (-50, "profile")])
+def test_a_face_that_looks_to_the_side_cannot_speak(degrees: float, expected: str | None, mesh: Mesh) -> None:
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([(cosine, 0, sine), (0, 1, 0), (-sine, 0, cosine)], np.float32)
+    middle = mesh.points.mean(0)
+    answer = _pose_problem(replace(mesh, points=(mesh.points - middle) @ turn.T + middle))
+    assert (answer.code if answer else None) == expected
+
+
+def masked(faces: Faces, colour: tuple[int, int, int], grain: float) -> Picture:
+    """The portrait with a mask from the nose down to the jaw."""
+    outline = np.concatenate([faces.landmarks.jaw[0][3:18], faces.landmarks.nose[0][::-1] - (0, 3)])
+    covered = cv2.fillPoly(np.zeros((512, 512), np.uint8), [np.rint(outline).astype(np.int32)], (1,))
+    cloth = np.array(colour) + np.random.default_rng(1).normal(0, grain, (512, 512, 3))
+    return np.asarray(np.where(covered[..., None] > 0, np.clip(cloth, 0, 255), portrait()), np.uint8)
+
+
+@pytest.mark.parametrize("grain", [0, 6])
+@pytest.mark.parametrize("colour", [(255, 255, 255), (20, 20, 20), (90, 140, 200), (224, 172, 150)], ids=str)
+def test_a_mouth_behind_a_mask_is_hidden(colour: tuple[int, int, int], grain: float, faces: Faces) -> None:
+    assert problem(masked(faces, colour, grain)) == "mouth_hidden"
+
+
+def test_a_problem_and_what_was_found_are_kept_whole(faces: Faces, tmp_path: Path) -> None:
+    nothing = NoFace("no_face", "no face was found", "another picture: Анна")
+    assert kept(nothing, tmp_path) == nothing
+    again = kept(faces, tmp_path)
+    assert isinstance(again, Faces)
+    assert np.array_equal(contours(again.landmarks), contours(faces.landmarks))
+    assert np.array_equal(again.boxes, faces.boxes)
+    assert np.array_equal(again.seen, faces.seen)
+
+
+def kept(thing: Faces | NoFace, folder: Path) -> Faces | NoFace:
+    thing.save(folder / "kept")
+    with (folder / "kept").open("rb") as file:
+        return load(file)
