@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
-from pipeline.engines.builtin.face import FaceRenderer
+from pipeline.engines.builtin.face import FaceRenderer, Still
 
 FRAME_SIDE = 720
 COLUMNS = 6
@@ -54,7 +54,7 @@ def main() -> None:
 def sheet(folder: Path) -> NDArray[np.uint8]:
     """Every shape with its name, BGR."""
     renderer = _renderer(folder)
-    frames = renderer.render(torch.tensor(list(SHAPES.values())))
+    frames, _ = renderer.render(torch.tensor(list(SHAPES.values())), np.zeros(len(SHAPES), np.int64))
     tiles = [_tile(frame.numpy()[..., ::-1], name) for name, frame in zip(SHAPES, frames, strict=True)]
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
@@ -68,7 +68,7 @@ def _renderer(folder: Path) -> FaceRenderer:
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     fitted = cv2.resize(picture, (round(picture.shape[1] * scale), FRAME_SIDE), interpolation=method)
     landmarks = FaceLandmarks.load(folder / "landmarks.json").transformed(scale, 0, 0)
-    return FaceRenderer(np.asarray(fitted, np.uint8), landmarks, torch.device("cpu"))
+    return FaceRenderer(landmarks, Still(np.asarray(fitted, np.uint8)), torch.device("cpu"))
 
 
 def _tile(frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

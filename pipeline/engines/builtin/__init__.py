@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from pipeline.avatars import FittedAvatar
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.builtin.face import FaceRenderer
+from pipeline.engines.builtin.face import FaceRenderer, Still
 from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.errors import JobError
 from pipeline.media.canvas import Canvas
@@ -35,7 +36,7 @@ class BuiltinEngine:
                 hint="put landmarks.json beside the picture, as the avatar `presenter` has it",
             )
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        face = FaceRenderer(avatar.picture, avatar.landmarks, self._device)
+        face = FaceRenderer(avatar.landmarks, Still(avatar.picture), self._device)
         return BuiltinRenderer(track, face, Canvas(avatar.picture, self._device))
 
 
@@ -50,4 +51,6 @@ class BuiltinRenderer:
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
         for batch in torch.split(self._track[start_frame:stop_frame], BATCH_FRAMES):
-            yield self._canvas.compose(self._face.render(batch), self._face.box)
+            regions, corners = self._face.render(batch, np.zeros(len(batch), np.int64))
+            (left, top), (height, width) = corners[0].tolist(), regions.shape[1:3]
+            yield self._canvas.compose(regions, (left, top, left + width, top + height))

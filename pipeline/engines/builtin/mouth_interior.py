@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import grid_sample
 
-from pipeline.engines.builtin.mouth_motion import FaceShape, Pose, ramp
+from pipeline.engines.builtin.mouth_motion import Pose, ramp
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
@@ -64,9 +64,9 @@ class Colours:
 class MouthInterior:
     """The layers of one face's mouth, back to front."""
 
-    def __init__(self, shape: FaceShape, colours: Colours, x: torch.Tensor, y: torch.Tensor) -> None:
-        """`x`, `y` float32 [h, w]: where the pixels to draw lie in the face's frame, in mouth widths."""
-        pixels = max(shape.frame.width_pixels, 48.0)
+    def __init__(self, colours: Colours, width_pixels: float, device: torch.device) -> None:
+        """`width_pixels`: of the mouth in the picture."""
+        pixels = max(width_pixels, 48.0)
         x_grid, y_grid = _layer_grid(pixels)
         edge = 1.3 / pixels
         layers = (
@@ -74,31 +74,34 @@ class MouthInterior:
             _teeth(x_grid, -y_grid, LOWER_TEETH, colours.teeth * 0.86, edge),
             _teeth(x_grid, y_grid, UPPER_TEETH, colours.teeth, edge),
         )
-        self._layers = [torch.from_numpy(layer).permute(2, 0, 1)[None].to(x.device) for layer in layers]
-        self._cavity = torch.from_numpy(colours.cavity).to(x.device)[:, None, None]
-        self._x, self._y = x / LAYER_HALF_WIDTH, y / LAYER_HALF_HEIGHT
-        self._upper_edge = UPPER_SHOWING + shape.middle
+        self._layers = [torch.from_numpy(layer).permute(2, 0, 1)[None].to(device) for layer in layers]
+        self._cavity = torch.from_numpy(colours.cavity).to(device)[:, None, None]
 
-    def render(self, pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        """Draw the mouth's inside for distances to the lips [n, h, w], in mouth widths. RGB [n, 3, h, w], 0..255."""
-        upper_edge = self._upper_edge - PUCKER_DEPTH * pose.pucker
-        lower_edge = self._upper_edge - OVERBITE + pose.jaw
-        low, up = lower_edge - TONGUE_LOW, self._upper_edge - TONGUE_UP
-        edges = (low + (up - low) * pose.tongue, lower_edge, upper_edge)
+    def render(
+        self, pose: Pose, x: torch.Tensor, y: torch.Tensor, beneath_upper: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        """Draw the mouth's inside. RGB [n, 3, h, w], 0..255.
+
+        `x`, `y` [n or 1, h, w]: where the pixels lie, in mouth widths from the middle of the lips' seam;
+        `beneath_upper`, `inside` [n, h, w]: how far they are from the upper lip, and from the nearer one.
+        """
+        lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw
+        low, up = lower_edge - TONGUE_LOW, UPPER_SHOWING - TONGUE_UP
+        edges = (low + (up - low) * pose.tongue, lower_edge, UPPER_SHOWING - PUCKER_DEPTH * pose.pucker)
         # The raised tongue comes forward: into the light, and in front of the lower teeth.
         whole = torch.ones_like(pose.tongue)
         covers, lights = (whole, 1 - pose.tongue, whole), (1 + 0.3 * pose.tongue, whole, whole)
-        colour = self._cavity.expand(len(inside), -1, *self._x.shape)
+        colour = self._cavity.expand(len(inside), -1, *x.shape[1:])
         for layer, edge, cover, light in zip(self._layers, edges, covers, lights, strict=True):
-            sampled = self._sample(layer, edge) * cover[:, None]
+            sampled = _sample(layer, x, y - edge) * cover[:, None]
             colour = colour * (1 - sampled[:, 3:]) + sampled[:, :3] * light[:, None]
         return colour * _light(pose, beneath_upper, inside)[:, None]
 
-    def _sample(self, layer: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
-        """One layer, its edge [n, 1, 1] at that height. RGBA [n, 4, h, w], colours multiplied with alpha."""
-        y = self._y - edge / LAYER_HALF_HEIGHT
-        grid = torch.stack([self._x.expand_as(y), y], -1)
-        return grid_sample(layer.expand(len(y), -1, -1, -1), grid, padding_mode="border", align_corners=True)
+
+def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """One layer at points of the face. RGBA [n, 4, h, w], colours multiplied with alpha."""
+    grid = torch.stack([(x / LAYER_HALF_WIDTH).expand_as(y), y / LAYER_HALF_HEIGHT], -1)
+    return grid_sample(layer.expand(len(y), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
 def _light(pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,226 @@
+"""The sizes of a face in every frame of a clip, and what of its own speech has to be taken back.
+
+A still picture is a clip of one frame. Lengths are in mouth widths: the distance of the closed mouth's corners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.avatars import FaceLandmarks
+
+MEETING_GAP = 0.03
+"""Lips nearer than this in the picture count as meeting: landmarks are no better."""
+OPEN_FRINGE = 0.05
+"""Of an opening in the picture, what may still be teeth or shadow beyond the landmarks on either side."""
+UPPER_SHARE = 0.35
+"""Lips that are apart in the picture are brought together: the upper one comes so much of the way."""
+CHEEK_DEPTH = 0.92
+"""Lips that get narrower pull on the skin down to this part of the way to the chin."""
+LINE_TERMS = 6
+"""Of the polynomial for a lip line: enough for a Cupid's bow, too few for landmark noise."""
+REST_FRAMES = 20
+"""What a face looks like at rest is gathered from about so many frames before and after."""
+REST_GAP = 0.02
+"""Frames with lips nearer than about this count most in it."""
+
+Floats = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class FaceFrame:
+    """The face's own coordinates in each frame of a clip.
+
+    The origin lies between the corners of the mouth at rest, x goes towards the picture's right corner, y towards the
+    chin. They are fixed to eyes and nose, so that a face may be turned, small or large, and its mouth may move.
+    """
+
+    centre: Floats
+    """[n, 2]: x, y in pixels."""
+    right: Floats
+    """[n, 2]: unit vector along the mouth."""
+    width_pixels: Floats
+    """[n]: pixels of one mouth width."""
+
+    @property
+    def axes(self) -> Floats:
+        """[n, 2, 2]: the frame's x and y axes as rows, in pixels."""
+        down = np.stack([-self.right[:, 1], self.right[:, 0]], 1)
+        return np.stack([self.right, down], 1)
+
+    def at(self, clip_frames: NDArray[np.int64]) -> FaceFrame:
+        """The coordinates in some frames of the clip [m]."""
+        return FaceFrame(self.centre[clip_frames], self.right[clip_frames], self.width_pixels[clip_frames])
+
+    def to_face(self, points: Array) -> Floats:
+        """Pixels [n, points, 2] to face coordinates."""
+        offset = points - self.centre[:, None]
+        return _floats(offset @ self.axes.swapaxes(1, 2) / self.width_pixels[:, None, None])
+
+    def to_pixels(self, points: Array) -> Floats:
+        """Face coordinates [points, 2] or [n, points, 2] to pixels [n, points, 2]."""
+        return _floats(points @ self.axes * self.width_pixels[:, None, None] + self.centre[:, None])
+
+
+@dataclass(frozen=True)
+class FaceShape:
+    """Sizes of a face, float32 tensors [n, 1, 1] with one entry for each frame of the clip."""
+
+    upper_line: torch.Tensor
+    """[n, terms, 1, 1]: where the upper lip ends in the picture: coefficients for `lip_line`."""
+    lower_line: torch.Tensor
+    """[n, terms, 1, 1]: where the lower lip begins; the same as the upper line when the picture's lips meet."""
+    seam: torch.Tensor
+    """[n, terms, 1, 1]: where the lips meet when they are closed."""
+    own_width: torch.Tensor
+    """Distance of the picture's mouth corners; 1 at rest."""
+    own_drop: torch.Tensor
+    """How much further down the picture's chin is than at rest."""
+    upper_lip: torch.Tensor
+    lower_lip: torch.Tensor
+    middle: torch.Tensor
+    """Height of the seam in the middle of the mouth, below the corners."""
+    nose: torch.Tensor
+    """From there up to the base of the nose."""
+    chin: torch.Tensor
+    """From there down to the chin at rest."""
+    half_width: torch.Tensor
+    """From the middle of the face to the widest point of the jaw."""
+    cheek: torch.Tensor
+    """Half the width of the largest ellipse about the mouth that stays inside the jaw."""
+
+    @classmethod
+    def measure(cls, landmarks: FaceLandmarks) -> tuple[FaceFrame, FaceShape]:
+        """Measure a face: contours [points, 2] of a still picture, or [n, points, 2] of a clip's frames."""
+        face = _in_frames(landmarks)
+        nearness = 1 / (REST_GAP + _gap(face)) ** 2
+        frame = _rigid_frame(face, nearness)
+        lips, outer = frame.to_face(face.lips_inner), frame.to_face(face.lips_outer)
+        upper, lower = _parted(_fitted_line(lips, lips[:, 1:10]), _fitted_line(lips, lips[:, 11:]))
+        seam = _at_rest(upper + UPPER_SHARE * (lower - upper), nearness)
+        middle = seam[:, 0] + seam[:, 2]
+        jaw = frame.to_face(face.jaw)
+        chin, lowest = jaw[:, 10, 1], jaw[:, 9:12, 1].mean(1)
+        chin_at_rest, lowest_at_rest = _at_rest(np.stack([chin, lowest], 1), nearness).T
+        usual_jaw = np.median(jaw, 0)
+        fringe = OPEN_FRINGE * (lower - upper)
+        lines = {"upper_line": upper - fringe, "lower_line": lower + fringe, "seam": seam}
+        sizes = {
+            "own_width": lips[:, 10, 0] - lips[:, 0, 0],
+            "own_drop": np.clip(lowest - lowest_at_rest, -0.1, 0.4),
+            "upper_lip": np.clip(lips[:, 5, 1] - outer[:, 5, 1], 0.06, 0.3),
+            "lower_lip": np.clip(outer[:, 15, 1] - lips[:, 15, 1], 0.08, 0.35),
+            "middle": middle,
+            "nose": np.maximum(middle - frame.to_face(face.nose)[:, 1, 1], 0.25),
+            "chin": np.maximum(chin_at_rest - middle, 0.5),
+            "half_width": np.full(len(jaw), max(np.abs(usual_jaw[:, 0]).max(), 1.0)),
+            "cheek": np.full(len(jaw), _cheek(usual_jaw - (0, np.median(middle)))),
+        }
+        return frame, cls(**{name: _tensor(value) for name, value in (lines | sizes).items()})
+
+    def to(self, device: torch.device) -> FaceShape:
+        """The same on a device."""
+        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+    def at(self, clip_frames: NDArray[np.int64]) -> FaceShape:
+        """The sizes in some frames of the clip [m]."""
+        index = torch.from_numpy(clip_frames)
+        return replace(self, **{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+
+def lip_line(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """Height of a lip line [n, terms, 1, 1] at s [n, h, w], -1 and 1 being the corners."""
+    first, slope, *curve = coefficients.unbind(1)
+    total = curve[-1]
+    for coefficient in reversed(curve[:-1]):
+        total = total * s + coefficient
+    return total * (1 - s * s) + slope * s + first
+
+
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.asarray(values, np.float32)
+
+
+def _tensor(values: Array) -> torch.Tensor:
+    return torch.from_numpy(_floats(values))[..., None, None]
+
+
+def _in_frames(landmarks: FaceLandmarks) -> FaceLandmarks:
+    """The landmarks with a leading axis for the clip's frames."""
+    contours = {field.name: np.asarray(getattr(landmarks, field.name), np.float32) for field in fields(landmarks)}
+    return replace(landmarks, **{name: points.reshape(-1, *points.shape[-2:]) for name, points in contours.items()})
+
+
+def _gap(face: FaceLandmarks) -> Array:
+    """How far the lips are apart in the middle, about in mouth widths. [n]."""
+    inner = face.lips_inner
+    width = np.hypot(*(inner[:, 10] - inner[:, 0]).T)
+    return np.asarray(np.hypot(*(inner[:, 15] - inner[:, 5]).T) / np.maximum(width, 1e-6))
+
+
+def _at_rest(values: Array, nearness: Array) -> Array:
+    """What [n, k] slowly changing values are when the lips are closed: a running mean that closed frames dominate."""
+    weighted = np.column_stack([values * nearness[:, None], nearness])
+    reach = 3 * REST_FRAMES
+    sums = cv2.GaussianBlur(weighted, (1, 2 * reach + 1), 0, sigmaY=REST_FRAMES, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(sums[:, :-1] / sums[:, -1:])
+
+
+def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
+    """The frame of the mouth at rest, as eyes and nose tell it. Points are complex numbers: turning is multiplying."""
+    left, right = _complex(face.lips_inner[:, 0]), _complex(face.lips_inner[:, 10])
+    eyes = _complex(face.right_eye.mean(1)) - _complex(face.left_eye.mean(1))
+    eyes = np.where(np.abs(eyes) < 1, right - left, eyes)
+    nose = _complex(face.nose.mean(1))
+    mouth = np.stack([right - left, (left + right) / 2 - nose], 1) / eyes[:, None]
+    rest = _at_rest(np.column_stack([mouth.real, mouth.imag]), nearness)
+    across, below = (rest[:, :2] + 1j * rest[:, 2:]).T * eyes
+    # Sideways the frame goes with the mouth itself, whose corners are surer than nose and eyes.
+    direction = across / np.abs(across)
+    moved = (nose + below - (left + right) / 2) / direction
+    centre = (left + right) / 2 + 1j * moved.imag * direction
+    return FaceFrame(_real(centre), _real(direction), _floats(np.abs(across)))
+
+
+def _complex(points: Array) -> NDArray[np.complex128]:
+    return np.asarray(points[:, 0] + 1j * points[:, 1])
+
+
+def _real(points: NDArray[np.complex128]) -> Floats:
+    return _floats(np.stack([points.real, points.imag], 1))
+
+
+def _fitted_line(lips: Floats, points: Floats) -> Array:
+    """Coefficients [n, terms] of the smooth curve from corner to corner of lips [n, 20, 2] that is nearest to points.
+
+    With s = -1 and 1 at the corners: a straight line, and (1 - s^2) times a polynomial in s.
+    """
+    left, right = lips[:, :1], lips[:, 10:11]
+    s = 2 * (points[..., 0] - left[..., 0]) / (right - left)[..., 0] - 1
+    first, slope = (left + right)[..., 1] / 2, (right - left)[..., 1] / 2
+    terms = (1 - s**2)[..., None] * s[..., None] ** np.arange(LINE_TERMS)
+    curve = np.linalg.pinv(terms.astype(np.float64)) @ (points[..., 1] - first - slope * s)[..., None]
+    return np.column_stack([first, slope, curve[..., 0]])
+
+
+def _parted(upper: Array, lower: Array) -> tuple[Array, Array]:
+    """The lips' lines, made one where they count as meeting; between that and open the way is smooth."""
+    gap = (lower - upper)[:, 2]
+    t = np.clip(gap / MEETING_GAP - 0.5, 0, 1)[:, None]
+    middle, half = (upper + lower) / 2, (lower - upper) / 2 * t * t * (3 - 2 * t)
+    return middle - half, middle + half
+
+
+def _cheek(jaw: Array) -> float:
+    """Half the width of an ellipse that ends above the chin and touches a jaw [21, 2], seen from the mouth."""
+    deep = jaw[:, 1] / (CHEEK_DEPTH * jaw[10, 1])
+    beside = (deep > 0) & (deep < 0.9)
+    reach = np.abs(jaw[beside, 0]) / np.sqrt(1 - deep[beside] ** 2)
+    return float(np.clip(reach.min(initial=1.2), 0.75, 1.2))
