@@ -43,7 +43,8 @@ FEATHER_PIXELS = 1.25
 """The lips' edges are soft over this distance."""
 EDGE_SHADE = 0.035
 """Width of the darkening along parted lips, in mouth widths."""
-EDGE_DARKENING = 0.34
+UPPER_DARKENING, LOWER_DARKENING = 0.3, 0.16
+"""The light comes from above: there is less of it on the edge of the upper lip."""
 OPEN_ENOUGH = 0.06
 """From this opening on, in mouth widths, the darkening is full."""
 
@@ -145,10 +146,12 @@ class FaceRenderer:
         upper, lower = _sample(source, patch.grid(moved.upper)), _sample(source, patch.grid(moved.lower))
         below, above, rest_gap = patch.enlarged(moved.beneath_upper, moved.above_lower, moved.rest_gap).unbind(1)
         inside = torch.minimum(below, above)
-        skin = upper + (lower - upper) * ((below - above) * (patch.pixels / 2) + 0.5).clamp(0, 1)[:, None]
+        on_lower = ((below - above) * (patch.pixels / 2) + 0.5).clamp(0, 1)
+        skin = upper + (lower - upper) * on_lower[:, None]
         parted = ((below + above + rest_gap) * (1 / OPEN_ENOUGH)).clamp(0, 1)
         shade = (1 + inside * (1 / EDGE_SHADE)).clamp(0, 1)
-        skin = skin * (1 - EDGE_DARKENING * parted * shade * shade)[:, None]
+        darkening = UPPER_DARKENING + (LOWER_DARKENING - UPPER_DARKENING) * on_lower
+        skin = skin * (1 - darkening * parted * shade * shade)[:, None]
         opening = (inside * (patch.pixels / FEATHER_PIXELS)).clamp(0, 1)[:, None]
         x, y = patch.points()
         return (skin + (self._interior.render(pose, x, y - shape.middle, below, inside) - skin) * opening).clamp(0, 255)

@@ -19,18 +19,20 @@ Array = NDArray[np.floating[Any]]
 UPPER_TEETH = (0.148, 0.118, 0.098, 0.062, 0.042)
 """Widths of the teeth from the middle to the side, as seen from the front."""
 LOWER_TEETH = (0.088, 0.092, 0.092, 0.062, 0.045)
-UPPER_SHOWING = 0.045
+UPPER_SHOWING = 0.055
 """How far the upper teeth reach below the resting lip line."""
 OVERBITE = 0.02
 """How far they cover the lower ones when the teeth are together."""
 TONGUE_LOW = 0.145
 """How far the resting tongue rises above the lower teeth's edges."""
-TONGUE_UP = 0.03
-"""How far the raised tip reaches behind the upper teeth."""
+TIP_UP = 0.014
+"""How far the tongue's raised tip reaches behind the upper teeth."""
+TIP_HALF_WIDTH = 0.2
+TIP_HEIGHT = 0.12
 TONGUE_HALF_WIDTH = 0.36
-PUCKER_DEPTH = 0.055
+PUCKER_DEPTH = 0.085
 """Puckered lips stand before the teeth and hide this much more of them."""
-PUCKER_SHADE = 0.36
+PUCKER_SHADE = 0.5
 LIP_SHADOW = 0.09
 """Height of the shadow under the upper lip."""
 CORNER_SHADOW = 0.05
@@ -57,7 +59,7 @@ class Colours:
         tint = skin / skin.mean()
         white = TEETH_ALBEDO * light * (0.94 + 0.06 * tint)
         flesh = 0.5 * lips + 0.5 * TONGUE_ALBEDO * light
-        dark = np.array([0.225, 0.125, 0.12], np.float32) * light * 0.8 + 0.03 * lips
+        dark = np.array([0.23, 0.115, 0.11], np.float32) * light * 0.8 + 0.03 * lips
         return cls(*(np.asarray(colour, np.float32) for colour in (dark, flesh, white)))
 
 
@@ -72,6 +74,7 @@ class MouthInterior:
         layers = (
             _tongue(x_grid, y_grid, colours),
             _teeth(x_grid, -y_grid, LOWER_TEETH, colours.teeth * 0.86, edge),
+            _tongue_tip(x_grid, y_grid, colours),
             _teeth(x_grid, y_grid, UPPER_TEETH, colours.teeth, edge),
         )
         self._layers = [torch.from_numpy(layer).permute(2, 0, 1)[None].to(device) for layer in layers]
@@ -86,15 +89,14 @@ class MouthInterior:
         `beneath_upper`, `inside` [n, h, w]: how far they are from the upper lip, and from the nearer one.
         """
         lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw
-        low, up = lower_edge - TONGUE_LOW, UPPER_SHOWING - TONGUE_UP
-        edges = (low + (up - low) * pose.tongue, lower_edge, UPPER_SHOWING - PUCKER_DEPTH * pose.pucker)
-        # The raised tongue comes forward: into the light, and in front of the lower teeth.
+        low, up = lower_edge - TONGUE_LOW, UPPER_SHOWING - TIP_UP
+        edges = (low, lower_edge, lower_edge + (up - lower_edge) * pose.tongue, UPPER_SHOWING - PUCKER_DEPTH * pose.pucker)
         whole = torch.ones_like(pose.tongue)
-        covers, lights = (whole, 1 - pose.tongue, whole), (1 + 0.3 * pose.tongue, whole, whole)
+        covers = (whole, whole, pose.tongue, whole)
         colour = self._cavity.expand(len(inside), -1, *x.shape[1:])
-        for layer, edge, cover, light in zip(self._layers, edges, covers, lights, strict=True):
+        for layer, edge, cover in zip(self._layers, edges, covers, strict=True):
             sampled = _sample(layer, x, y - edge) * cover[:, None]
-            colour = colour * (1 - sampled[:, 3:]) + sampled[:, :3] * light[:, None]
+            colour = colour * (1 - sampled[:, 3:]) + sampled[:, :3]
         return colour * _light(pose, beneath_upper, inside)[:, None]
 
 
@@ -106,8 +108,8 @@ def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tens
 
 def _light(pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """How much light falls in between the lips, 0..1, [n, h, w]."""
-    under_lip = 0.76 + 0.24 * ramp(beneath_upper, -0.01, LIP_SHADOW)
-    beside_lips = 0.82 + 0.18 * ramp(inside, -0.01, CORNER_SHADOW)
+    under_lip = 0.82 + 0.18 * ramp(beneath_upper, -0.01, LIP_SHADOW)
+    beside_lips = 0.86 + 0.14 * ramp(inside, -0.01, CORNER_SHADOW)
     return under_lip * beside_lips * (1 - PUCKER_SHADE * pose.pucker)
 
 
@@ -141,7 +143,7 @@ def _teeth(x: Floats, y: Floats, widths: tuple[float, ...], colour: Floats, edge
     curve = 0.055 * (out / 0.35) ** 2 + rounding + np.where(tooth == 1, 0.008, 0.0)
     height = -y - curve
     beside = np.abs(out[..., None] - bounds).min(-1) / (0.006 + 0.4 * edge)
-    joint = 1 - (0.13 + 0.09 * _step(height, 0.1, 0.0)) * np.exp(-(beside**2))
+    joint = 1 - (0.09 + 0.08 * _step(height, 0.1, 0.0)) * np.exp(-(beside**2))
     modelled = 1.02 - 0.07 * across**2 - 0.10 * _step(height, 0.05, 0.2) - 0.06 * _step(height, 0.03, 0.0)
     receding = 1 - 0.58 * _step(out, 0.17, float(bounds[-1]))
     alpha = _step(height, -edge, edge) * (1 - _step(out, float(bounds[-2]), float(bounds[-1])))
@@ -155,4 +157,13 @@ def _tongue(x: Floats, y: Floats, colours: Colours) -> Floats:
     groove = 1 - 0.14 * np.exp(-((x / 0.022) ** 2)) * _step(depth, 0.0, 0.08)
     light = (0.55 + 0.45 * _step(depth, -0.02, 0.14)) * groove * (1 - 0.35 * _step(out, 0.4, 1.0))
     alpha = _step(depth, -0.03, 0.03) * (1 - _step(out, 0.9, 1.15))
+    return _layer(colours.tongue, light, alpha)
+
+
+def _tongue_tip(x: Floats, y: Floats, colours: Colours) -> Floats:
+    """A round tip whose top is at y = 0 in the middle: lit from the front, turning away below. RGBA [h, w, 4]."""
+    out = np.abs(x) / TIP_HALF_WIDTH
+    depth = (y - 0.035 * out**2) / TIP_HEIGHT
+    light = (0.7 + 0.35 * _step(depth, 0.0, 0.35)) * (1 - 0.6 * _step(depth, 0.4, 1.0)) * (1 - 0.4 * _step(out, 0.4, 1.0))
+    alpha = _step(depth, -0.1, 0.1) * (1 - _step(depth, 0.85, 1.05)) * (1 - _step(out, 0.85, 1.05))
     return _layer(colours.tongue, light, alpha)

@@ -26,19 +26,22 @@ UPPER_RAISE = 0.075
 UPPER_LIFT_BY_JAW = 0.025
 SPREAD_DROP = 0.035
 """Spread lips are pulled off the lower teeth."""
-TONGUE_ROOM = 0.02
+TONGUE_ROOM = 0.05
 """A raised tongue pushes the lower lip away."""
-TUCK_OPENING = 0.065
+TUCK_OPENING = 0.08
 """The strip of upper teeth that shows over a tucked lip."""
 TUCK_ROLL = 0.45
 """Part of the lower lip's height that is hidden under the teeth."""
+PUCKER_NARROWING = 0.30
+PUCKER_OPENING = 0.42
+"""Puckered lips are free of each other over this part of their width: they leave a small round hole."""
 PUCKER_ROUNDING = 0.035
 """How far puckered, open lips part above and below on top, so that their opening is round."""
-
-PUCKER_NARROWING = 0.30
+PUCKER_THICKENING = 0.30
+PUCKER_LEVELLING, JAW_LEVELLING = 0.75, 0.35
+"""Parts of a smile that are gone when the lips are puckered, and when the jaw is down: its corners come down."""
 SPREAD_WIDENING = 0.12
-JAW_NARROWING = 0.05
-PUCKER_THICKENING = 0.16
+JAW_NARROWING = 0.10
 CLOSED_CHIN = 0.45
 """Part of the jaw's opening that is left at the chin while the lips are held together."""
 
@@ -69,6 +72,8 @@ class Pose:
     """Drop of the middle of the lower lip."""
     roll: torch.Tensor
     """How much of the lower lip is hidden."""
+    span: torch.Tensor
+    """Over which part of their width the lips are free of each other."""
     roundness: torch.Tensor
     """0: an opening like a lens, 1: nearly like an ellipse."""
     jaw: torch.Tensor
@@ -87,17 +92,20 @@ class Pose:
         jaw, width, closure, raised, tuck, tongue = (column[:, None, None] for column in bounded.unbind(1))
         free, pucker, spread = 1 - closure, (-width).clamp(min=0), width.clamp(min=0)
         narrow = 1 - PUCKER_NARROWING * pucker + SPREAD_WIDENING * spread - JAW_NARROWING * jaw * free
-        opens = PARTED + LIP_DROP * jaw + spread * SPREAD_DROP * (0.4 + 0.6 * raised) + TONGUE_ROOM * tongue
-        lift = UPPER_RAISE * raised + UPPER_LIFT_BY_JAW * jaw + PUCKER_ROUNDING * pucker * jaw.clamp(max=0.3) / 0.3
+        rounding = PUCKER_ROUNDING * pucker * jaw.clamp(max=0.15) / 0.15
+        opens = PARTED + LIP_DROP * jaw + rounding + spread * SPREAD_DROP * (0.4 + 0.6 * raised) + TONGUE_ROOM * tongue
+        lift = UPPER_RAISE * raised + UPPER_LIFT_BY_JAW * jaw + rounding
         tucked = TUCK_OPENING - lift
+        smile = shape.middle.clamp(min=0)
         return cls(
             stretch=1 / narrow - 1,
             thickening=PUCKER_THICKENING * pucker,
             drop=JAW_DROP * jaw * (1 - (1 - CLOSED_CHIN) * closure),
-            corner=CORNER_DROP * jaw * free,
+            corner=(CORNER_DROP * jaw + smile * (JAW_LEVELLING * jaw).maximum(PUCKER_LEVELLING * pucker)) * free,
             lift=lift * free,
             lower=(opens + (tucked - opens) * tuck) * free,
             roll=TUCK_ROLL * shape.lower_lip * tuck * free,
+            span=1 - (1 - PUCKER_OPENING) * pucker * (1 - 1.4 * jaw).clamp(min=0),
             roundness=0.5 * jaw.clamp(max=0.4) / 0.4 + 0.6 * pucker,
             jaw=JAW_DROP * jaw,
             tongue=tongue,
@@ -137,15 +145,18 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     """How the face moves at the nodes in each pose."""
     s = ((2 * nodes.x) * (1 + pose.stretch)).clamp(-1, 1)
     seam, upper_rest, lower_rest = (lip_line(line, s) for line in (shape.seam, shape.upper_line, shape.lower_line))
-    s2 = s * s
-    bump = (1 - s2) * (1 + pose.roundness * s2 * (0.5 + 0.5 * s2))
+    bump = _opening(s / pose.span, pose.roundness)
     cheek_fade = _cheek_fade(shape, nodes, pose)
     corner = pose.corner * ramp(nodes.x.abs() * (1 + pose.stretch), 0, 0.5) * cheek_fade
     upper_edge = seam + corner - pose.lift * bump
     lower_edge = seam + corner + pose.lower * bump
+    # The opening may be narrower than the lips: their outlines part all along.
+    whole = _opening(s, pose.roundness)
+    upper_bump = bump + (whole - bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
+    lower_bump = bump + (whole - bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
     # Where the picture's lips are not where the seam is, they are brought there first.
-    upper_shift = (upper_rest - seam) * cheek_fade + pose.lift * bump
-    lower_shift = (seam - lower_rest) * cheek_fade + (pose.lower - pose.roll) * bump + corner
+    upper_shift = (upper_rest - seam) * cheek_fade + pose.lift * upper_bump
+    lower_shift = (seam - lower_rest) * cheek_fade + pose.lower * lower_bump - pose.roll * bump + corner
     return Movement(
         _upper_map(shape, nodes, pose, upper_edge, lift=upper_shift, corner=corner),
         _lower_map(shape, nodes, pose, lower_edge, lower_shift),
@@ -153,6 +164,12 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
         (lower_edge - nodes.y) * _steepness(lower_edge, nodes),
         (lower_rest - upper_rest).clamp(min=0),
     )
+
+
+def _opening(s: torch.Tensor, roundness: torch.Tensor) -> torch.Tensor:
+    """How free the lips are of each other at s: 1 in the middle, 0 from -1 and 1 on outwards."""
+    s2 = (s * s).clamp(max=1)
+    return (1 - s2) * (1 + roundness * s2 * (0.5 + 0.5 * s2))
 
 
 def _cheek_fade(shape: FaceShape, nodes: Nodes, pose: Pose) -> torch.Tensor:
