@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
 from pipeline.engines.builtin.face import FaceRenderer, Still
+from pipeline.engines.builtin.lip_edges import on_lip_edges
 
 FRAME_SIDE = 720
 COLUMNS = 6
@@ -63,12 +64,12 @@ def _renderer(folder: Path) -> FaceRenderer:
     stored = cv2.imread(str(folder / "picture.png"))
     if stored is None:
         raise SystemExit(f"{folder} has no picture.png")
-    picture = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
-    scale = FRAME_SIDE / picture.shape[0]
+    scale = FRAME_SIDE / stored.shape[0]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    fitted = cv2.resize(picture, (round(picture.shape[1] * scale), FRAME_SIDE), interpolation=method)
+    fitted = cv2.resize(stored, (round(stored.shape[1] * scale), FRAME_SIDE), interpolation=method)
     landmarks = FaceLandmarks.load(folder / "landmarks.json").transformed(scale, 0, 0)
-    return FaceRenderer(landmarks, Still(np.asarray(fitted, np.uint8)), torch.device("cpu"))
+    picture = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
+    return FaceRenderer(on_lip_edges(landmarks, picture), Still(picture), torch.device("cpu"))
 
 
 def _tile(frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ import torch
 from pipeline.avatars import FittedAvatar
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import FaceRenderer, Still
+from pipeline.engines.builtin.lip_edges import on_lip_edges
 from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.errors import JobError
 from pipeline.media.canvas import Canvas
@@ -36,7 +37,7 @@ class BuiltinEngine:
                 hint="put landmarks.json beside the picture, as the avatar `presenter` has it",
             )
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        face = FaceRenderer(avatar.landmarks, Still(avatar.picture), self._device)
+        face = FaceRenderer(on_lip_edges(avatar.landmarks, avatar.picture), Still(avatar.picture), self._device)
         return BuiltinRenderer(track, face, Canvas(avatar.picture, self._device))
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch.nn.functional import grid_sample, interpolate
 
 from pipeline.avatars import FaceLandmarks
+from pipeline.engines.builtin.complexion import Complexion
 from pipeline.engines.builtin.face_shape import FaceFrame, FaceShape, lip_line
-from pipeline.engines.builtin.mouth_interior import Colours, MouthInterior
+from pipeline.engines.builtin.mouth_interior import MouthInterior
 from pipeline.engines.builtin.mouth_motion import (
     CORNER_DROP,
     JAW_DROP,
@@ -104,7 +105,7 @@ class FaceRenderer:
         self._device = device
         self._region = _Area.about(_moving_region(shape), self._frame, _Area.whole(pictures.size, self._frame))
         self._mouth = _Area.about(_mouth_region(shape), self._frame, self._region)
-        self._interior = MouthInterior(self._colours(landmarks), self._unit, device)
+        self._interior = MouthInterior(self._complexion(landmarks), self._unit, device)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Indices]:
         """Draw rows of a track, float32 [n, 6] (columns: Mouth), each into a frame of the clip [n] (0 for a still).
@@ -169,18 +170,17 @@ class FaceRenderer:
         (picture,) = self._pictures.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         return _doubled(picture, self._device)
 
-    def _colours(self, landmarks: FaceLandmarks) -> Colours:
-        """The light on the brightest of cheeks and chin, and the colour of the lips; of some frames their median."""
+    def _complexion(self, landmarks: FaceLandmarks) -> Complexion:
+        """The colours of cheeks, chin and lips in some frames."""
         chosen = np.unique(np.linspace(0, len(self._frame.centre) - 1, COLOUR_SAMPLES).astype(np.int64))
         frame, corners = self._frame.at(chosen), self._region.corners[chosen]
-        regions = self._pictures.regions(chosen, corners, self._region.size)
         middle, chin = (float(size.median()) for size in (self._shape.middle, self._shape.chin))
         skin = frame.to_pixels(np.array([[-0.62, -0.15], [0.62, -0.15], [0, middle + 0.72 * chin]]))
         inner, outer = (contour.reshape(-1, 20, 2)[chosen] for contour in (landmarks.lips_inner, landmarks.lips_outer))
-        lip = (inner[:, 13:18] + outer[:, 13:18]) / 2
-        on_skin = _colours_at(regions, skin - corners[:, None], 0.12 * self._unit)
-        on_lips = _colours_at(regions, np.asarray(lip - corners[:, None], np.float32), 0.04 * self._unit)
-        return Colours.like(max(on_skin, key=np.sum), np.median(on_lips, 0).astype(np.float32))
+        lips = np.asarray((inner[:, 13:18] + outer[:, 13:18]) / 2, np.float32)
+        regions = self._pictures.regions(chosen, corners, self._region.size)
+        offset = corners[:, None].astype(np.float32)
+        return Complexion.of(regions, skin - offset, lips - offset, self._unit)
 
 
 @dataclass(frozen=True)
@@ -316,15 +316,3 @@ def _interleaved(rows: Floats) -> Floats:
     fine = np.empty((2 * len(rows) - 1, *rows.shape[1:]), np.float32)
     fine[::2], fine[1::2] = rows, np.clip(between, 0, 255)
     return fine
-
-
-def _colours_at(regions: NDArray[np.uint8], points: Floats, radius: float) -> Floats:
-    """Median colours [points, 3] of squares about points [n, points, 2] of n regions, which are held inside."""
-    reach = max(round(radius), 1)
-    rows, columns = regions.shape[1:3]
-    places = np.clip(np.rint(points).astype(int), reach, (columns - reach - 1, rows - reach - 1))
-    squares = [
-        [region[y - reach : y + reach + 1, x - reach : x + reach + 1].reshape(-1, 3) for x, y in some]
-        for region, some in zip(regions, places, strict=True)
-    ]
-    return np.asarray(np.median(np.array(squares), (0, 2)), np.float32)

@@ -151,7 +151,7 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     upper_edge = seam + corner - pose.lift * bump
     lower_edge = seam + corner + pose.lower * bump
     # The opening may be narrower than the lips: their outlines part all along.
-    whole = _opening(s, pose.roundness)
+    whole = _opening(s, 0.5 * pose.roundness)
     upper_bump = bump + (whole - bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
     lower_bump = bump + (whole - bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
     # Where the picture's lips are not where the seam is, they are brought there first.
