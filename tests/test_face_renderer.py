@@ -11,30 +11,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
+from pipeline.avatars import FaceLandmarks
 from pipeline.engines.builtin.face import FaceRenderer, Still
 from pipeline.engines.builtin.track import Mouth
 from pipeline.errors import JobError
+from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row
 
-CPU = torch.device("cpu")
-NEUTRAL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 SIDE = 720
-
-
-def row(**amounts: float) -> torch.Tensor:
-    """One track row, free lips unless told."""
-    values = torch.zeros(1, len(Mouth))
-    for name, amount in amounts.items():
-        values[0, Mouth[name.upper()]] = amount
-    return values
-
-
-def mixed_track(rows: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(7)
-    track = torch.rand(rows, len(Mouth), generator=generator)
-    track[:, Mouth.LIP_WIDTH] = track[:, Mouth.LIP_WIDTH] * 2 - 1
-    track[::2, Mouth.CLOSURE] = 0
-    return track
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,16 +31,12 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def landmarks() -> FaceLandmarks:
-    found = FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json")
-    return found.transformed(SIDE / 1080, 0, 0)
+    return presenter_landmarks(SIDE)
 
 
 @pytest.fixture(scope="module")
 def picture() -> NDArray[np.uint8]:
-    stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
-    assert stored is not None
-    fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(fitted, np.uint8)
+    return presenter_picture(SIDE)
 
 
 @pytest.fixture(scope="module")

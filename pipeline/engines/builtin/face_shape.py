@@ -25,7 +25,7 @@ CHEEK_DEPTH = 0.92
 """Lips that get narrower pull on the skin down to this part of the way to the chin."""
 LINE_TERMS = 6
 """Of the polynomial for a lip line: enough for a Cupid's bow, too few for landmark noise."""
-REST_FRAMES = 20
+REST_FRAMES = 30
 """What a face looks like at rest is gathered from about so many frames before and after."""
 REST_GAP = 0.02
 """Frames with lips nearer than about this count most in it."""
