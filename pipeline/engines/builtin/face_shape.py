@@ -17,14 +17,12 @@ from pipeline.avatars import FaceLandmarks
 
 MEETING_GAP = 0.03
 """Lips nearer than this in the picture count as meeting: landmarks are no better."""
-OPEN_FRINGE = 0.05
-"""Of an opening in the picture, what may still be teeth or shadow beyond the landmarks on either side."""
-UPPER_SHARE = 0.35
-"""Lips that are apart in the picture are brought together: the upper one comes so much of the way."""
+OPEN_FRINGE = 0.025
+"""Beyond an opening's edges so much, on both sides together, may still be blurred teeth or shadow."""
 CHEEK_DEPTH = 0.92
 """Lips that get narrower pull on the skin down to this part of the way to the chin."""
-LINE_TERMS = 6
-"""Of the polynomial for a lip line: enough for a Cupid's bow, too few for landmark noise."""
+LINE_TERMS, GAP_TERMS = 6, 3
+"""Of the polynomials for the line of the lips and for their gap: enough for a Cupid's bow, too few for noise."""
 REST_FRAMES = 30
 """What a face looks like at rest is gathered from about so many frames before and after."""
 REST_GAP = 0.02
@@ -73,12 +71,12 @@ class FaceFrame:
 class FaceShape:
     """Sizes of a face, float32 tensors [n, 1, 1] with one entry for each frame of the clip."""
 
-    upper_line: torch.Tensor
-    """[n, terms, 1, 1]: where the upper lip ends in the picture: coefficients for `lip_line`."""
-    lower_line: torch.Tensor
-    """[n, terms, 1, 1]: where the lower lip begins; the same as the upper line when the picture's lips meet."""
+    own_seam: torch.Tensor
+    """[n, terms, 1, 1]: the middle between the picture's lips: coefficients for `lip_line`."""
+    own_gap: torch.Tensor
+    """[n, terms, 1, 1]: how far they are apart: coefficients for `lip_gap`; 0 when the picture's lips meet."""
     seam: torch.Tensor
-    """[n, terms, 1, 1]: where the lips meet when they are closed."""
+    """[n, terms, 1, 1]: where the lips meet when they are closed: coefficients for `lip_line`."""
     own_width: torch.Tensor
     """Distance of the picture's mouth corners; 1 at rest."""
     own_drop: torch.Tensor
@@ -103,15 +101,14 @@ class FaceShape:
         nearness = 1 / (REST_GAP + _gap(face)) ** 2
         frame = _rigid_frame(face, nearness)
         lips, outer = frame.to_face(face.lips_inner), frame.to_face(face.lips_outer)
-        upper, lower = _parted(_fitted_line(lips, lips[:, 1:10]), _fitted_line(lips, lips[:, 11:]))
-        seam = _at_rest(upper + UPPER_SHARE * (lower - upper), nearness)
+        own_seam, own_gap = _fitted_lips(lips)
+        seam = _at_rest(own_seam, nearness)
         middle = seam[:, 0] + seam[:, 2]
         jaw = frame.to_face(face.jaw)
         chin, lowest = jaw[:, 10, 1], jaw[:, 9:12, 1].mean(1)
         chin_at_rest, lowest_at_rest = _at_rest(np.stack([chin, lowest], 1), nearness).T
         usual_jaw = np.median(jaw, 0)
-        fringe = OPEN_FRINGE * (lower - upper)
-        lines = {"upper_line": upper - fringe, "lower_line": lower + fringe, "seam": seam}
+        lines = {"own_seam": own_seam, "own_gap": own_gap, "seam": seam}
         sizes = {
             "own_width": lips[:, 10, 0] - lips[:, 0, 0],
             "own_drop": np.clip(lowest - lowest_at_rest, -0.1, 0.4),
@@ -142,6 +139,15 @@ def lip_line(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     for coefficient in reversed(curve[:-1]):
         total = total * s + coefficient
     return total * (1 - s * s) + slope * s + first
+
+
+def lip_gap(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """How far lips are apart at s, -1 and 1 being the corners; an opening is blunt there. [n, h, w]."""
+    first, *others = coefficients.flip(1).unbind(1)
+    total = first
+    for coefficient in others:
+        total = total * s + coefficient
+    return (total * (1 - s * s).sqrt()).clamp(min=0)
 
 
 def _floats(values: NDArray[Any]) -> Floats:
@@ -197,25 +203,27 @@ def _real(points: NDArray[np.complex128]) -> Floats:
     return _floats(np.stack([points.real, points.imag], 1))
 
 
-def _fitted_line(lips: Floats, points: Floats) -> Array:
-    """Coefficients [n, terms] of the smooth curve from corner to corner of lips [n, 20, 2] that is nearest to points.
+def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
+    """Coefficients of the middle line and of the gap of lips [n, 20, 2].
 
-    With s = -1 and 1 at the corners: a straight line, and (1 - s^2) times a polynomial in s.
+    With s = -1 and 1 at the corners the line is a straight one and (1 - s^2) times a polynomial in s; the gap is the
+    square root of 1 - s^2 times another. Both together come as near to all points as they can.
     """
     left, right = lips[:, :1], lips[:, 10:11]
-    s = 2 * (points[..., 0] - left[..., 0]) / (right - left)[..., 0] - 1
+    points = np.concatenate([lips[:, 1:10], lips[:, 11:]], 1)
+    side = np.repeat([-0.5, 0.5], 9)
+    s = (2 * (points[..., 0] - left[..., 0]) / (right - left)[..., 0] - 1).clip(-1, 1)[..., None]
     first, slope = (left + right)[..., 1] / 2, (right - left)[..., 1] / 2
-    terms = (1 - s**2)[..., None] * s[..., None] ** np.arange(LINE_TERMS)
-    curve = np.linalg.pinv(terms.astype(np.float64)) @ (points[..., 1] - first - slope * s)[..., None]
-    return np.column_stack([first, slope, curve[..., 0]])
+    line, gap = (1 - s**2) * s ** np.arange(LINE_TERMS), side[:, None] * np.sqrt(1 - s**2) * s ** np.arange(GAP_TERMS)
+    terms = np.concatenate([line, gap], -1).astype(np.float64)
+    fitted = (np.linalg.pinv(terms) @ (points[..., 1] - first - slope * s[..., 0])[..., None])[..., 0]
+    return np.column_stack([first, slope, fitted[:, :LINE_TERMS]]), _certain_gap(fitted[:, LINE_TERMS:])
 
 
-def _parted(upper: Array, lower: Array) -> tuple[Array, Array]:
-    """The lips' lines, made one where they count as meeting; between that and open the way is smooth."""
-    gap = (lower - upper)[:, 2]
-    t = np.clip(gap / MEETING_GAP - 0.5, 0, 1)[:, None]
-    middle, half = (upper + lower) / 2, (lower - upper) / 2 * t * t * (3 - 2 * t)
-    return middle - half, middle + half
+def _certain_gap(gap: Array) -> Array:
+    """No gap where lips count as meeting, a little more where they are open; between them the way is smooth."""
+    t = np.clip(gap[:, :1] / MEETING_GAP - 0.5, 0, 1)
+    return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * t * t * (3 - 2 * t))
 
 
 def _cheek(jaw: Array) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.engines.builtin.face_shape import CHEEK_DEPTH, FaceShape, lip_line
+from pipeline.engines.builtin.face_shape import CHEEK_DEPTH, FaceShape, lip_gap, lip_line
 from pipeline.engines.builtin.track import Mouth
 
 # Amounts in mouth widths, at full deflection of their parameter.
@@ -38,6 +38,8 @@ PUCKER_OPENING = 0.42
 PUCKER_ROUNDING = 0.035
 """How far puckered, open lips part above and below on top, so that their opening is round."""
 PUCKER_THICKENING = 0.30
+LOWER_FULLNESS = 0.6
+"""The lower lip gets so much thicker for what the upper one does."""
 PUCKER_LEVELLING, JAW_LEVELLING = 0.75, 0.35
 """Parts of a smile that are gone when the lips are puckered, and when the jaw is down: its corners come down."""
 SPREAD_WIDENING = 0.12
@@ -144,7 +146,8 @@ class Movement:
 def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     """How the face moves at the nodes in each pose."""
     s = ((2 * nodes.x) * (1 + pose.stretch)).clamp(-1, 1)
-    seam, upper_rest, lower_rest = (lip_line(line, s) for line in (shape.seam, shape.upper_line, shape.lower_line))
+    seam, own_gap = lip_line(shape.seam, s), lip_gap(shape.own_gap, s)
+    own_shift = lip_line(shape.own_seam, s) - seam
     bump = _opening(s / pose.span, pose.roundness)
     cheek_fade = _cheek_fade(shape, nodes, pose)
     corner = pose.corner * ramp(nodes.x.abs() * (1 + pose.stretch), 0, 0.5) * cheek_fade
@@ -155,14 +158,15 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     upper_bump = bump + (whole - bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
     lower_bump = bump + (whole - bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
     # Where the picture's lips are not where the seam is, they are brought there first.
-    upper_shift = (upper_rest - seam) * cheek_fade + pose.lift * upper_bump
-    lower_shift = (seam - lower_rest) * cheek_fade + pose.lower * lower_bump - pose.roll * bump + corner
+    upper_shift = (own_shift - 0.5 * own_gap) * cheek_fade + pose.lift * upper_bump
+    lower_shift = corner - (own_shift + 0.5 * own_gap) * cheek_fade + pose.lower * lower_bump - pose.roll * bump
+    fuller = pose.thickening * (1 - s * s)
     return Movement(
-        _upper_map(shape, nodes, pose, upper_edge, lift=upper_shift, corner=corner),
-        _lower_map(shape, nodes, pose, lower_edge, lower_shift),
+        _upper_map(shape, nodes, pose, upper_edge, lift=upper_shift, corner=corner, fuller=fuller),
+        _lower_map(shape, nodes, pose, lower_edge, shift=lower_shift, fuller=LOWER_FULLNESS * fuller),
         (nodes.y - upper_edge) * _steepness(upper_edge, nodes),
         (lower_edge - nodes.y) * _steepness(lower_edge, nodes),
-        (lower_rest - upper_rest).clamp(min=0),
+        own_gap,
     )
 
 
@@ -185,17 +189,24 @@ def _upper_map(
     *,
     lift: torch.Tensor,
     corner: torch.Tensor,
+    fuller: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Displacement of what lies above the lip line."""
     height = edge - nodes.y
     grip = 1 - ramp(height, 0.7 * shape.upper_lip, shape.nose)
-    thinner = pose.thickening * height.clamp(min=0) * grip
+    thinner = fuller * height.clamp(min=0) * grip
     down = lift * grip - corner * (1 - ramp(height, 0, 1.05 * shape.nose)) + thinner
     return _sideways(shape, nodes, pose, nodes.y + down), down
 
 
 def _lower_map(
-    shape: FaceShape, nodes: Nodes, pose: Pose, edge: torch.Tensor, shift: torch.Tensor
+    shape: FaceShape,
+    nodes: Nodes,
+    pose: Pose,
+    edge: torch.Tensor,
+    *,
+    shift: torch.Tensor,
+    fuller: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Displacement of what lies below the lip line: the lip goes its own way, the chin goes with the jaw."""
     depth = nodes.y - edge
@@ -204,7 +215,7 @@ def _lower_map(
     chin = shape.middle + shape.chin + pose.drop
     neck = 1 - ramp(nodes.y, chin, chin + NECK_RANGE)
     jaw = (pose.drop - shape.own_drop) * across * neck
-    thinner = pose.thickening * depth.clamp(min=0) * grip
+    thinner = fuller * depth.clamp(min=0) * grip
     down = -(jaw + (shift - jaw) * grip) - thinner
     return _sideways(shape, nodes, pose, nodes.y + down), down
 
