@@ -191,6 +191,12 @@ def test_a_mouth_that_is_cut_off_is_refused(picture: NDArray[np.uint8], landmark
         FaceRenderer(landmarks, Still(picture[:bottom]), CPU)
 
 
+def test_a_mouth_without_width_is_refused(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+    points = np.full_like(landmarks.lips_inner, 200)
+    with pytest.raises(JobError, match="pixels wide"):
+        FaceRenderer(replace(landmarks, lips_inner=points), Still(picture), CPU)
+
+
 def test_no_rows_give_no_frames(renderer: FaceRenderer) -> None:
     x1, y1, x2, y2 = box_of(renderer)
     assert drawn(renderer, torch.empty(0, len(Mouth))).shape == (0, y2 - y1, x2 - x1, 3)

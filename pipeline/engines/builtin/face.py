@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import grid_sample, interpolate
+from torch.nn.functional import grid_sample
 
 from pipeline.avatars import FaceLandmarks
 from pipeline.engines.builtin.complexion import Complexion
-from pipeline.engines.builtin.face_shape import FaceFrame, FaceShape, lip_line
+from pipeline.engines.builtin.face_shape import FaceShape, lip_line
 from pipeline.engines.builtin.mouth_interior import MouthInterior
 from pipeline.engines.builtin.mouth_motion import (
     CORNER_DROP,
@@ -25,11 +25,10 @@ from pipeline.engines.builtin.mouth_motion import (
     SPREAD_WIDENING,
     UPPER_LIFT_BY_JAW,
     UPPER_RAISE,
-    Nodes,
     Pose,
     movement,
-    ramp,
 )
+from pipeline.engines.builtin.patch import Area, Indices, Patch, Region, Size
 from pipeline.errors import JobError
 
 FRAMES_AT_ONCE = 8
@@ -38,8 +37,6 @@ NODES_PER_MOUTH = 22
 """The movement is smooth: it is worked out at so many points along the mouth, and interpolated."""
 LIP_NODES_PER_MOUTH = 44
 """The same near the lips' edges."""
-BORDER_FADE = 0.22
-"""Along the region's border the movement fades to nothing, over so many mouth widths."""
 FEATHER_PIXELS = 1.25
 """The lips' edges are soft over this distance."""
 EDGE_SHADE = 0.035
@@ -52,14 +49,11 @@ OPEN_ENOUGH = 0.06
 MOUTH_MARGIN = 0.07
 """Room around the lips' edges, in mouth widths: more than from node to node."""
 
+MOUTH_PIXELS = 4
+"""A narrower mouth cannot be moved."""
 COLOUR_SAMPLES = 5
 """So many frames of a clip tell the colours of its face."""
 
-Region = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in the face's frame, in mouth widths."""
-Size = tuple[int, int]
-"""Width and height in pixels."""
-Indices = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 
@@ -97,14 +91,14 @@ class FaceRenderer:
 
     def __init__(self, landmarks: FaceLandmarks, pictures: Pictures, device: torch.device) -> None:
         """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError when the mouth is cut off."""
-        _check_inside(landmarks, pictures.size)
+        _check_lips(landmarks, pictures.size)
         self._frame, shape = FaceShape.measure(landmarks)
         self._shape = shape.to(device)
         self._unit = max(float(np.median(self._frame.width_pixels)), LIP_NODES_PER_MOUTH)
         self._pictures = pictures
         self._device = device
-        self._region = _Area.about(_moving_region(shape), self._frame, _Area.whole(pictures.size, self._frame))
-        self._mouth = _Area.about(_mouth_region(shape), self._frame, self._region)
+        self._region = Area.about(_moving_region(shape), self._frame, Area.whole(pictures.size, self._frame))
+        self._mouth = Area.about(_mouth_region(shape), self._frame, self._region)
         self._interior = MouthInterior(self._complexion(landmarks), self._unit, device)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Indices]:
@@ -128,12 +122,12 @@ class FaceRenderer:
         region, mouth = self._region.at(clip_frames), self._mouth.at(clip_frames)
         source = self._source(clip_frames)
         pose = Pose.of(track, shape)
-        skin = _Patch(frame, region, region, self._unit / NODES_PER_MOUTH, self._device)
+        skin = Patch(frame, region, region, self._unit / NODES_PER_MOUTH, self._device)
         moved = movement(shape, skin.nodes, pose)
         on_upper = moved.beneath_upper < moved.above_lower
         shift = [torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True)]
         pixels = _sample(source, skin.grid((shift[0], shift[1])))
-        patch = _Patch(frame, mouth, region, self._unit / LIP_NODES_PER_MOUTH, self._device)
+        patch = Patch(frame, mouth, region, self._unit / LIP_NODES_PER_MOUTH, self._device)
         lips = self._render_lips(source, shape, pose, patch)
         width, height = mouth.size
         corners = np.broadcast_to(mouth.corners - region.corners, (len(track), 2))
@@ -141,7 +135,7 @@ class FaceRenderer:
             whole[:, y : y + height, x : x + width] = part
         return pixels.add_(0.5).to(torch.uint8)
 
-    def _render_lips(self, source: torch.Tensor, shape: FaceShape, pose: Pose, patch: _Patch) -> torch.Tensor:
+    def _render_lips(self, source: torch.Tensor, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
         """The lips and what lies between them, float [n, 3, height, width]."""
         moved = movement(shape, patch.nodes, pose)
         upper, lower = _sample(source, patch.grid(moved.upper)), _sample(source, patch.grid(moved.lower))
@@ -183,104 +177,23 @@ class FaceRenderer:
         return Complexion.of(regions, skin - offset, lips - offset, self._unit)
 
 
-@dataclass(frozen=True)
-class _Area:
-    """A rectangle of constant size that goes with the face from frame to frame."""
-
-    corners: Indices
-    """[n, 2]: x, y of the left upper corner, even."""
-    size: Size
-    """Even."""
-
-    @classmethod
-    def whole(cls, size: Size, frame: FaceFrame) -> _Area:
-        """All of every frame."""
-        return cls(np.zeros((len(frame.centre), 2), np.int64), (size[0] // 2 * 2, size[1] // 2 * 2))
-
-    @classmethod
-    def about(cls, region: Region, frame: FaceFrame, within: _Area) -> _Area:
-        """The upright rectangle about a region of the face, no larger than what there is `within` another one."""
-        x1, y1, x2, y2 = region
-        anchors = np.floor(frame.centre / 2).astype(np.int64)[:, None] * 2
-        reach = frame.to_pixels(np.array([[x1, y1], [x2, y1], [x1, y2], [x2, y2]])) - anchors
-        room = np.stack([within.corners, within.corners + within.size], 1) - anchors
-        first = np.maximum(np.floor(reach.min((0, 1)) / 2) * 2, room[:, 0].min(0)).astype(np.int64)
-        last = np.minimum(np.ceil(reach.max((0, 1)) / 2) * 2, room[:, 1].max(0)).astype(np.int64)
-        width, height = np.minimum(last - first, within.size).tolist()
-        ends = within.corners + within.size - (width, height)
-        return cls(np.clip(anchors[:, 0] + first, within.corners, ends), (width, height))
-
-    def at(self, clip_frames: Indices) -> _Area:
-        """The rectangle in some frames of the clip [m]."""
-        return _Area(self.corners[clip_frames], self.size)
-
-
-class _Patch:
-    """A rectangle of some frames, with coarse nodes on which the movement is worked out."""
-
-    def __init__(self, frame: FaceFrame, area: _Area, within: _Area, step: float, device: torch.device) -> None:
-        """`area`: the rectangle, inside the region of interest `within`; `step`: pixels from node to node."""
-        self._size = area.size
-        self._centre = _on(frame.centre - area.corners, device)
-        self._axes = _on(frame.axes, device)
-        self.pixels = _on(frame.width_pixels, device)[:, None, None]
-        columns, rows = (torch.linspace(0, side - 1, max(round(side / step), 2), device=device) for side in area.size)
-        self.nodes = Nodes(*self._in_face(columns, rows), columns[1] / self.pixels)
-        offset = _on(area.corners - within.corners, device)
-        self._across, self._down = (columns + offset[:, :1])[:, None], (rows + offset[:, 1:])[:, :, None]
-        self._last = (within.size[0] - 1, within.size[1] - 1)
-
-    def points(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """x, y [n, height, width] of every pixel, in mouth widths."""
-        columns, rows = (torch.arange(side, device=self._centre.device) for side in self._size)
-        return self._in_face(columns, rows)
-
-    def grid(self, shift: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Displacements at the nodes, in mouth widths, to points to sample [n, height, width, 2]."""
-        a, b, c, d = (self._axes.flatten(1) * self.pixels[:, 0]).T[..., None, None]
-        window = self._window()
-        x = self._across + (shift[0] * a + shift[1] * c) * window
-        y = self._down + (shift[0] * b + shift[1] * d) * window
-        return self.enlarged(x * (2 / self._last[0]) - 1, y * (2 / self._last[1]) - 1).permute(0, 2, 3, 1)
-
-    def enlarged(self, *fields: torch.Tensor) -> torch.Tensor:
-        """Fields [n, h, w] at the nodes to [n, fields, height, width] at the pixels."""
-        width, height = self._size
-        return interpolate(torch.stack(fields, 1), size=(height, width), mode="bilinear", align_corners=True)
-
-    def _window(self) -> torch.Tensor:
-        """0 on the border of the region of interest, 1 away from it; [n, h, w] at the nodes."""
-        fade = BORDER_FADE * self.pixels
-        return _border(self._across, self._last[0], fade) * _border(self._down, self._last[1], fade)
-
-    def _in_face(self, columns: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Face coordinates [n, h, w] of the patch's columns [w] and rows [h]."""
-        a, b, c, d = (self._axes.flatten(1) / self.pixels[:, 0]).T[..., None, None]
-        x = columns - self._centre[:, :1, None]
-        y = rows[:, None] - self._centre[:, 1:, None]
-        return x * a + y * b, x * c + y * d
-
-
 def _sample(source: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     """Pictures [n or 1, 3, h, w] at displaced points, float [n, 3, height, width], 0..255."""
     return grid_sample(source.expand(len(grid), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
-def _on(values: NDArray[Any], device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32)).to(device)
-
-
-def _check_inside(landmarks: FaceLandmarks, size: Size) -> None:
-    """Raise JobError when the lips are not inside most of the frames, or too small to be moved."""
+def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
+    """Raise JobError when the lips are not inside most of the frames, or have no width."""
     lips = landmarks.lips_outer.reshape(-1, 20, 2)
+    corners = landmarks.lips_inner.reshape(-1, 20, 2)[:, [0, 10]]
+    if np.median(np.hypot(*(corners[:, 1] - corners[:, 0]).T)) < MOUTH_PIXELS:
+        message = f"the mouth is less than {MOUTH_PIXELS} pixels wide"
+        raise JobError(
+            "no_face", message, field="size", hint="a larger frame, or a picture that shows less around the face"
+        )
     outside = ((lips < 2) | (lips > np.array(size) - 3)).any((1, 2))
     if outside.mean() > 0.5:
         raise JobError("no_face", "the mouth is not inside the frame", field="size", hint="another frame size")
-
-
-def _border(positions: torch.Tensor, last: float, fade: torch.Tensor) -> torch.Tensor:
-    """0 on the first and last position, 1 away from them."""
-    return ramp(torch.minimum(positions, last - positions), 0, fade)
 
 
 def _moving_region(shape: FaceShape) -> Region:

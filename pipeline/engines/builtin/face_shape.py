@@ -212,7 +212,8 @@ def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
     left, right = lips[:, :1], lips[:, 10:11]
     points = np.concatenate([lips[:, 1:10], lips[:, 11:]], 1)
     side = np.repeat([-0.5, 0.5], 9)
-    s = (2 * (points[..., 0] - left[..., 0]) / (right - left)[..., 0] - 1).clip(-1, 1)[..., None]
+    width = np.maximum(right - left, 1e-3)[..., 0]
+    s = (2 * (points[..., 0] - left[..., 0]) / width - 1).clip(-1, 1)[..., None]
     first, slope = (left + right)[..., 1] / 2, (right - left)[..., 1] / 2
     line, gap = (1 - s**2) * s ** np.arange(LINE_TERMS), side[:, None] * np.sqrt(1 - s**2) * s ** np.arange(GAP_TERMS)
     terms = np.concatenate([line, gap], -1).astype(np.float64)
