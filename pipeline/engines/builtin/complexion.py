@@ -15,6 +15,8 @@ CAVITY_ALBEDO = np.array([0.185, 0.092, 0.088], np.float32)
 
 SKIN_RADIUS, LIP_RADIUS = 0.12, 0.04
 """Half the sides of the squares whose median colours count, in mouth widths."""
+PLAIN_TINT = 0.1
+"""Skin whose red and blue differ by less of its light is that of a picture with little colour."""
 SIGMAS = np.linspace(0.2, 4, 39)
 """Blurs that pictures may have, in pixels."""
 EDGE_GROWTH = np.array([erf(1.5 / (sigma * 2**0.5)) / erf(0.5 / (sigma * 2**0.5)) for sigma in SIGMAS])
@@ -47,16 +49,22 @@ class Complexion:
         lip = np.median(_colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)
         light = float(np.clip(brightest.max() * 1.04, 110, 240))
         tint = brightest / max(float(brightest.mean()), 1.0)
+        colour = min(float(np.ptp(tint)) / PLAIN_TINT, 1.0)
         return cls(
-            cavity=_floats(CAVITY_ALBEDO * light + 0.03 * lip),
-            tongue=_floats(0.5 * lip + 0.5 * TONGUE_ALBEDO * light),
-            teeth=_floats(TEETH_ALBEDO * light * (0.94 + 0.06 * tint)),
+            cavity=_faded(CAVITY_ALBEDO * light + 0.03 * lip, colour),
+            tongue=_faded(0.5 * lip + 0.5 * TONGUE_ALBEDO * light, colour),
+            teeth=_faded(TEETH_ALBEDO * light * (0.94 + 0.06 * tint), colour),
             softness=_softness(regions),
         )
 
 
 def _floats(values: NDArray[Any]) -> Floats:
     return np.asarray(values, np.float32)
+
+
+def _faded(rgb: Floats, colour: float) -> Floats:
+    """A colour with less of its colour: 0 leaves a grey, as in a black-and-white picture."""
+    return _floats(rgb * colour + rgb.mean() * (1 - colour))
 
 
 def _colours_at(regions: Regions, points: Floats, radius: float) -> Floats:

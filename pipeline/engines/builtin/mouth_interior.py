@@ -92,8 +92,8 @@ def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tens
 
 def _light(pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """How much light falls in between the lips, 0..1, [n, h, w]."""
-    under_lip = 0.87 + 0.13 * ramp(beneath_upper, -0.01, LIP_SHADOW)
-    beside_lips = 0.9 + 0.1 * ramp(inside, -0.01, CORNER_SHADOW)
+    under_lip = 0.91 + 0.09 * ramp(beneath_upper, -0.01, LIP_SHADOW)
+    beside_lips = 0.93 + 0.07 * ramp(inside, -0.01, CORNER_SHADOW)
     return under_lip * beside_lips * (1 - PUCKER_SHADE * pose.pucker)
 
 

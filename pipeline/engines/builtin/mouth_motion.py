@@ -47,6 +47,8 @@ JAW_NARROWING = 0.10
 CLOSED_CHIN = 0.45
 """Part of the jaw's opening that is left at the chin while the lips are held together."""
 
+CORNER_ROOM = 0.04
+"""The skin goes sideways with the lips to so far beyond the corners of the mouth."""
 NECK_RANGE = 0.85
 """Below the chin the movement fades over this many mouth widths."""
 
@@ -225,7 +227,10 @@ def _sideways(shape: FaceShape, nodes: Nodes, pose: Pose, source_y: torch.Tensor
     down = source_y - shape.middle
     out = nodes.x / shape.cheek
     deep = down / (CHEEK_DEPTH * shape.chin)
-    inner = 1 - ramp(out * out + deep * deep, 0.12, 1)
+    # What lies between lips and cheek is stretched evenly, as nothing else smears the skin so little.
+    reach = ((0.5 / (1 + pose.stretch) + CORNER_ROOM) / shape.cheek).clamp(max=0.8)
+    beyond = torch.minimum((out * out + deep * deep).sqrt().maximum(reach), torch.ones_like(reach))
+    inner = (1 / beyond - 1) / (1 / reach - 1)
     stretch = (1 + pose.stretch) * shape.own_width - 1
     return stretch * nodes.x * inner * ramp(down, -shape.nose, -shape.upper_lip)
 
