@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import grid_sample
 
 from pipeline.avatars import FaceLandmarks
 from pipeline.engines.builtin.complexion import Complexion
@@ -29,6 +28,7 @@ from pipeline.engines.builtin.mouth_motion import (
     movement,
 )
 from pipeline.engines.builtin.patch import Area, Indices, Patch, Region, Size
+from pipeline.engines.builtin.source import Source
 from pipeline.errors import JobError
 
 FRAMES_AT_ONCE = 8
@@ -53,8 +53,6 @@ MOUTH_PIXELS = 4
 """A narrower mouth cannot be moved."""
 COLOUR_SAMPLES = 5
 """So many frames of a clip tell the colours of its face."""
-
-Floats = NDArray[np.float32]
 
 
 class Pictures(Protocol):
@@ -93,6 +91,7 @@ class FaceRenderer:
         """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError when the mouth is cut off."""
         _check_lips(landmarks, pictures.size)
         self._frame, shape = FaceShape.measure(landmarks)
+        self._is_still = len(self._frame.centre) == 1
         self._shape = shape.to(device)
         self._unit = max(float(np.median(self._frame.width_pixels)), LIP_NODES_PER_MOUTH)
         self._pictures = pictures
@@ -116,29 +115,24 @@ class FaceRenderer:
 
     def _render(self, track: torch.Tensor, clip_frames: Indices) -> torch.Tensor:
         """Track rows to uint8 [n, 3, height, width]."""
-        if len(self._frame.centre) == 1:
+        if self._is_still:
             clip_frames = clip_frames[:1]
         shape, frame = self._shape.at(clip_frames), self._frame.at(clip_frames)
         region, mouth = self._region.at(clip_frames), self._mouth.at(clip_frames)
-        source = self._source(clip_frames)
-        pose = Pose.of(track, shape)
+        source, pose = self._source(clip_frames), Pose.of(track, shape)
         skin = Patch(frame, region, region, self._unit / NODES_PER_MOUTH, self._device)
-        moved = movement(shape, skin.nodes, pose)
-        on_upper = moved.beneath_upper < moved.above_lower
-        shift = [torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True)]
-        pixels = _sample(source, skin.grid((shift[0], shift[1])))
-        patch = Patch(frame, mouth, region, self._unit / LIP_NODES_PER_MOUTH, self._device)
-        lips = self._render_lips(source, shape, pose, patch)
+        lips = Patch(frame, mouth, region, self._unit / LIP_NODES_PER_MOUTH, self._device)
+        pixels = _render_skin(source, shape, pose, skin)
         width, height = mouth.size
         corners = np.broadcast_to(mouth.corners - region.corners, (len(track), 2))
-        for whole, part, (x, y) in zip(pixels, lips, corners, strict=True):
+        for whole, part, (x, y) in zip(pixels, self._render_lips(source, shape, pose, lips), corners, strict=True):
             whole[:, y : y + height, x : x + width] = part
-        return pixels.add_(0.5).to(torch.uint8)
+        return pixels.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
-    def _render_lips(self, source: torch.Tensor, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
+    def _render_lips(self, source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
         """The lips and what lies between them, float [n, 3, height, width]."""
         moved = movement(shape, patch.nodes, pose)
-        upper, lower = _sample(source, patch.grid(moved.upper)), _sample(source, patch.grid(moved.lower))
+        upper, lower = source.at(patch.grid(moved.upper)), source.at(patch.grid(moved.lower))
         below, above, rest_gap = patch.enlarged(moved.beneath_upper, moved.above_lower, moved.rest_gap).unbind(1)
         inside = torch.minimum(below, above)
         on_lower = ((below - above) * (patch.pixels / 2) + 0.5).clamp(0, 1)
@@ -149,20 +143,20 @@ class FaceRenderer:
         skin = skin * (1 - darkening * parted * shade * shade)[:, None]
         opening = (inside * (patch.pixels / FEATHER_PIXELS)).clamp(0, 1)[:, None]
         x, y = patch.points()
-        return (skin + (self._interior.render(pose, x, y - shape.middle, below, inside) - skin) * opening).clamp(0, 255)
+        return skin + (self._interior.render(pose, x, y - shape.middle, below, inside) - skin) * opening
 
-    def _source(self, clip_frames: Indices) -> torch.Tensor:
-        """The region of interest in some frames of the clip, float [n, 3, height, width], 0..255."""
-        if len(self._frame.centre) == 1:
+    def _source(self, clip_frames: Indices) -> Source:
+        """The region of interest in some frames of the clip."""
+        if self._is_still:
             return self._still
         regions = self._pictures.regions(clip_frames, self._region.corners[clip_frames], self._region.size)
-        return torch.from_numpy(regions).to(self._device).permute(0, 3, 1, 2).float()
+        return Source.clip(regions, self._device)
 
     @cached_property
-    def _still(self) -> torch.Tensor:
-        """A still picture's region: worth to be doubled, as that is done once."""
+    def _still(self) -> Source:
+        """The region of interest in a still picture."""
         (picture,) = self._pictures.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
-        return _doubled(picture, self._device)
+        return Source.still(picture, self._device)
 
     def _complexion(self, landmarks: FaceLandmarks) -> Complexion:
         """The colours of cheeks, chin and lips in some frames."""
@@ -177,9 +171,12 @@ class FaceRenderer:
         return Complexion.of(regions, skin - offset, lips - offset, self._unit)
 
 
-def _sample(source: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Pictures [n or 1, 3, h, w] at displaced points, float [n, 3, height, width], 0..255."""
-    return grid_sample(source.expand(len(grid), -1, -1, -1), grid, padding_mode="border", align_corners=True)
+def _render_skin(source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
+    """The region of interest with closed lips, float [n, 3, height, width]."""
+    moved = movement(shape, patch.nodes, pose)
+    on_upper = moved.beneath_upper < moved.above_lower
+    x, y = (torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True))
+    return source.at(patch.grid((x, y)))
 
 
 def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
@@ -210,22 +207,3 @@ def _mouth_region(shape: FaceShape) -> Region:
     bottom = float(seam.max()) + LIP_DROP + SPREAD_DROP + CORNER_DROP + MOUTH_MARGIN
     side = (1 + SPREAD_WIDENING) / 2 + MOUTH_MARGIN
     return -side, top, side, bottom
-
-
-def _doubled(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """The picture with a point between each two, float [1, 3, 2 h - 1, 2 w - 1].
-
-    Sampling between these points keeps the skin's texture where sampling between pixels would blur it,
-    and the pixels themselves stay what they are.
-    """
-    fine = _interleaved(_interleaved(picture.astype(np.float32)).swapaxes(0, 1)).swapaxes(0, 1)
-    return torch.from_numpy(np.ascontiguousarray(fine.transpose(2, 0, 1)))[None].to(device)
-
-
-def _interleaved(rows: Floats) -> Floats:
-    """Rows with an interpolated one between each two, by cubic convolution."""
-    padded = np.concatenate([rows[:1], rows, rows[-1:]])
-    between = (9 * (padded[1:-2] + padded[2:-1]) - padded[:-3] - padded[3:]) / 16
-    fine = np.empty((2 * len(rows) - 1, *rows.shape[1:]), np.float32)
-    fine[::2], fine[1::2] = rows, np.clip(between, 0, 255)
-    return fine
