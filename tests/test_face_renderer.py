@@ -166,6 +166,32 @@ def test_puckered_lips_are_narrower_than_spread_ones(renderer: FaceRenderer) -> 
     assert puckered < 0.85 * spread
 
 
+def test_puckered_open_lips_leave_a_small_round_hole(renderer: FaceRenderer) -> None:
+    def hole(track: torch.Tensor) -> tuple[int, int]:
+        rows, columns = torch.nonzero(lips_of(drawn(renderer, track)[0]).max(-1).values < 90, as_tuple=True)
+        return int(columns.max() - columns.min()), int(rows.max() - rows.min())
+
+    narrow, wide = hole(row(jaw_open=0.16, lip_width=-1)), hole(row(jaw_open=0.35))
+    assert 1 < narrow[0] / narrow[1] < 3
+    assert narrow[0] < 0.5 * wide[0]
+
+
+def test_a_raised_tongue_shows_between_the_teeth(renderer: FaceRenderer) -> None:
+    low, raised = (lips_of(drawn(renderer, row(jaw_open=0.25, tongue=tongue))[0]).float() for tongue in (0, 1))
+    pinker = (raised[..., 0] - raised[..., 1]) - (low[..., 0] - low[..., 1])
+    assert int((pinker > 15).sum()) > 150
+
+
+def test_a_pucker_leaves_what_is_beside_the_face(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
+    closed, puckered = (drawn(renderer, row(lip_width=width, closure=1))[0].int() for width in (0, -1))
+    difference = (closed - puckered).abs().amax(-1)
+    corner, mouth = np.array(box_of(renderer)[:2]), landmarks.lips_inner.mean(0)
+    beside = mouth + 1.05 * (landmarks.jaw[[5, 6, 7, 13, 14, 15]] - mouth)
+    assert int(difference.max()) > 60
+    for x, y in np.rint(beside - corner).astype(int):
+        assert int(difference[y - 2 : y + 3, x - 2 : x + 3].max()) <= 6
+
+
 def test_teeth_show_under_a_raised_lip(renderer: FaceRenderer) -> None:
     def pale(frame: torch.Tensor) -> int:
         colours = lips_of(frame).float()
