@@ -6,6 +6,7 @@ Look at it after each change to the renderer: nothing else tells whether a mouth
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -69,7 +70,8 @@ def _renderer(folder: Path) -> FaceRenderer:
     fitted = cv2.resize(stored, (round(stored.shape[1] * scale), FRAME_SIDE), interpolation=method)
     landmarks = FaceLandmarks.load(folder / "landmarks.json").transformed(scale, 0, 0)
     picture = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
-    return FaceRenderer(on_lip_edges(landmarks, picture), Still(picture), torch.device("cpu"))
+    landmarks = replace(landmarks, lips_inner=on_lip_edges(landmarks.lips_inner, picture))
+    return FaceRenderer(landmarks, Still(picture), torch.device("cpu"))
 
 
 def _tile(frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -37,7 +38,8 @@ class BuiltinEngine:
                 hint="put landmarks.json beside the picture, as the avatar `presenter` has it",
             )
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        face = FaceRenderer(on_lip_edges(avatar.landmarks, avatar.picture), Still(avatar.picture), self._device)
+        inner = on_lip_edges(avatar.landmarks.lips_inner, avatar.picture)
+        face = FaceRenderer(replace(avatar.landmarks, lips_inner=inner), Still(avatar.picture), self._device)
         return BuiltinRenderer(track, face, Canvas(avatar.picture, self._device))
 
 

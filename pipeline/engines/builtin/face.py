@@ -62,7 +62,7 @@ class Pictures(Protocol):
     def size(self) -> Size:
         """Of every frame."""
 
-    def regions(self, clip_frames: Indices, corners: Indices, size: Size) -> NDArray[np.uint8]:
+    def regions(self, clip_frames: Indices, corners: Indices, size: Size, /) -> NDArray[np.uint8]:
         """Cut a rectangle out of each of some frames [n], given its left upper corner [n, 2]. RGB [n, h, w, 3]."""
 
 

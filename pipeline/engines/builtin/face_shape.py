@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
+from pipeline.engines.builtin.lip_edges import MEETING_GAP
 
-MEETING_GAP = 0.03
-"""Lips nearer than this in the picture count as meeting: landmarks are no better."""
 OPEN_FRINGE = 0.025
 """Beyond an opening's edges so much, on both sides together, may still be blurred teeth or shadow."""
 CHEEK_DEPTH = 0.92

@@ -7,15 +7,14 @@ best path through a strip along the mouth (dynamic programming, as in seam carvi
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.avatars import FaceLandmarks
-from pipeline.engines.builtin.face_shape import MEETING_GAP
-
+MEETING_GAP = 0.03
+"""Lips nearer than this in the picture, in mouth widths, count as meeting: landmarks are no better."""
+MOUTH_PIXELS = 8
+"""In a narrower mouth no edges can be told."""
 COLUMNS = np.linspace(-0.98, 0.98, 50, dtype=np.float32)
 """Where edges are looked for: -1 and 1 are the corners of the mouth."""
 STEP = 0.006
@@ -27,17 +26,17 @@ SURE_OUTWARDS, SURE_INWARDS = 0.06, 0.02
 VALLEY = 4
 """Half the width of the line between closed lips, in steps."""
 SLOPE_COST = 0.05
+"""Of one step up or down from column to column; a strong edge is worth 1."""
 
 Floats = NDArray[np.float32]
 
 
-def on_lip_edges(landmarks: FaceLandmarks, picture: NDArray[np.uint8]) -> FaceLandmarks:
-    """The landmarks [points, 2] of a face in a picture, RGB, with `lips_inner` on the edges that are seen there."""
-    inner = landmarks.lips_inner
+def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
+    """The contour `lips_inner` [20, 2] of a face, moved to the edges of the lips that a picture, RGB, shows."""
     across = inner[10] - inner[0]
     width = float(np.hypot(*across))
-    if width < 8:
-        return landmarks
+    if width < MOUTH_PIXELS:
+        return inner
     down = np.array([-across[1], across[0]], np.float32) / width
     upper, lower = inner[:11], np.concatenate([inner[10:], inner[:1]])[::-1]
     meeting = float((inner[15] - inner[5]) @ down) < MEETING_GAP * width
@@ -52,7 +51,7 @@ def on_lip_edges(landmarks: FaceLandmarks, picture: NDArray[np.uint8]) -> FaceLa
         )
     moved = [_moved(line, some * STEP * width, down) for line, some in zip((upper, lower), offsets, strict=True)]
     corners = (moved[0][[0, 10]] + moved[1][[0, 10]]) / 2
-    return replace(landmarks, lips_inner=np.concatenate([corners[:1], moved[0][1:10], corners[1:], moved[1][9:0:-1]]))
+    return np.concatenate([corners[:1], moved[0][1:10], corners[1:], moved[1][9:0:-1]])
 
 
 def _places(line: Floats) -> Floats:
