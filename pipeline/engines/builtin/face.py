@@ -15,13 +15,14 @@ from pipeline.engines.builtin.complexion import Complexion
 from pipeline.engines.builtin.face_shape import FaceShape, lip_line
 from pipeline.engines.builtin.mouth_interior import MouthInterior
 from pipeline.engines.builtin.mouth_motion import (
-    CORNER_DROP,
     JAW_DROP,
     LIP_DROP,
     NECK_RANGE,
+    PARTED,
     PUCKER_ROUNDING,
     SPREAD_DROP,
     SPREAD_WIDENING,
+    TONGUE_ROOM,
     UPPER_LIFT_BY_JAW,
     UPPER_RAISE,
     Pose,
@@ -204,6 +205,6 @@ def _mouth_region(shape: FaceShape) -> Region:
     """All that the lips' edges ever reach, with a margin."""
     seam = lip_line(shape.seam, torch.linspace(-1, 1, 33).expand(1, 1, -1))
     top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_ROUNDING - MOUTH_MARGIN
-    bottom = float(seam.max()) + LIP_DROP + SPREAD_DROP + CORNER_DROP + MOUTH_MARGIN
+    bottom = float(seam.max()) + PARTED + LIP_DROP + SPREAD_DROP + TONGUE_ROOM + PUCKER_ROUNDING + MOUTH_MARGIN
     side = (1 + SPREAD_WIDENING) / 2 + MOUTH_MARGIN
     return -side, top, side, bottom

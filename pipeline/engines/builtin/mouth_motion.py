@@ -30,6 +30,8 @@ TONGUE_ROOM = 0.05
 """A raised tongue pushes the lower lip away."""
 TUCK_OPENING = 0.08
 """The strip of upper teeth that shows over a tucked lip."""
+TUCK_JAW = 0.7
+"""Part of the jaw's opening that is gone: only then the lip reaches the teeth."""
 TUCK_ROLL = 0.45
 """Part of the lower lip's height that is hidden under the teeth."""
 PUCKER_NARROWING = 0.30
@@ -94,12 +96,13 @@ class Pose:
         low[Mouth.LIP_WIDTH] = -1
         bounded = torch.minimum(torch.maximum(torch.nan_to_num(track.float()), low), torch.ones_like(low))
         jaw, width, closure, raised, tuck, tongue = (column[:, None, None] for column in bounded.unbind(1))
+        jaw = jaw * (1 - TUCK_JAW * tuck)
         free, pucker, spread = 1 - closure, (-width).clamp(min=0), width.clamp(min=0)
         narrow = 1 - PUCKER_NARROWING * pucker + SPREAD_WIDENING * spread - JAW_NARROWING * jaw * free
         rounding = PUCKER_ROUNDING * pucker * jaw.clamp(max=0.15) / 0.15
         opens = PARTED + LIP_DROP * jaw + rounding + spread * SPREAD_DROP * (0.4 + 0.6 * raised) + TONGUE_ROOM * tongue
         lift = UPPER_RAISE * raised + UPPER_LIFT_BY_JAW * jaw + rounding
-        tucked = TUCK_OPENING - lift
+        tucked = (TUCK_OPENING - lift).clamp(min=0)
         smile = shape.middle.clamp(min=0)
         return cls(
             stretch=1 / narrow - 1,
