@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.avatars import Points
 from pipeline.engines.builtin.lip_edges import on_lip_edges
 from tests.faces import presenter_landmarks, presenter_picture
 
+Points = NDArray[np.float32]
 SIDE = 720
 OPENING = 16
 """Height of the mouth that is painted into the picture, in pixels."""
