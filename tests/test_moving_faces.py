@@ -180,6 +180,20 @@ def test_a_rest_track_holds_the_speaking_mouth_still(scene: Scene) -> None:
     assert held.std(0).mean() < 0.3 * source.std(0).mean()
 
 
+def test_a_mouth_that_rests_is_left_alone(scene: Scene) -> None:
+    """Given a face that moves in silence, and landmarks that tremble, a rest track gives the clip bit for bit."""
+    maps, still = scene.moves, presenter_landmarks(SIDE)
+    clip = Clip(moved(np.repeat(scene.picture[None], FRAMES, 0), maps))
+    tremble = np.random.default_rng(5)
+    contours = {}
+    for field in fields(still):
+        points = getattr(still, field.name) @ maps[:, :, :2].swapaxes(1, 2) + maps[:, None, :, 2]
+        contours[field.name] = (points + tremble.normal(0, 0.2, points.shape)).astype(np.float32)
+    frames = clip.frames.copy()
+    lay_in(frames, *FaceRenderer(FaceLandmarks(**contours), clip, CPU).render(rest(), np.arange(FRAMES)))
+    assert np.array_equal(frames, clip.frames)
+
+
 def test_a_track_opens_the_mouth_as_on_a_still_picture(scene: Scene) -> None:
     track = smooth_track(11)
     on_still = np.repeat(scene.picture[None], FRAMES, 0)

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
-from pipeline.engines.builtin.lip_edges import MEETING_GAP
 
+GAP_NOISE, MOVING_NOISE = 0.03, 0.05
+"""About so far, in mouth widths, landmarks are off: those of closed lips, and those of a face from frame to frame."""
 OPEN_FRINGE = 0.025
 """Beyond an opening's edges so much, on both sides together, may still be blurred teeth or shadow."""
 CHEEK_DEPTH = 0.92
@@ -98,19 +99,19 @@ class FaceShape:
         """Measure a face: contours [points, 2] of a still picture, or [n, points, 2] of a clip's frames."""
         face = _in_frames(landmarks)
         nearness = 1 / (REST_GAP + _gap(face)) ** 2
-        frame = _rigid_frame(face, nearness)
+        frame, speaking = _settled(_rigid_frame(face, nearness), face, nearness)
         lips, outer = frame.to_face(face.lips_inner), frame.to_face(face.lips_outer)
         own_seam, own_gap = _fitted_lips(lips)
         seam = _at_rest(own_seam, nearness)
+        own_seam = seam + speaking[:, None] * (own_seam - seam)
         middle = seam[:, 0] + seam[:, 2]
         jaw = frame.to_face(face.jaw)
-        chin, lowest = jaw[:, 10, 1], jaw[:, 9:12, 1].mean(1)
-        chin_at_rest, lowest_at_rest = _at_rest(np.stack([chin, lowest], 1), nearness).T
+        chin_at_rest = _at_rest(jaw[:, 10, 1:], nearness)[:, 0]
         usual_jaw = np.median(jaw, 0)
         lines = {"own_seam": own_seam, "own_gap": own_gap, "seam": seam}
         sizes = {
-            "own_width": lips[:, 10, 0] - lips[:, 0, 0],
-            "own_drop": np.clip(lowest - lowest_at_rest, -0.1, 0.4),
+            "own_width": 1 + speaking * np.clip(lips[:, 10, 0] - lips[:, 0, 0] - 1, -0.5, 1),
+            "own_drop": speaking * _drop(jaw, nearness).clip(-0.1, 0.4),
             "upper_lip": np.clip(lips[:, 5, 1] - outer[:, 5, 1], 0.06, 0.3),
             "lower_lip": np.clip(outer[:, 15, 1] - lips[:, 15, 1], 0.08, 0.35),
             "middle": middle,
@@ -194,6 +195,32 @@ def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
     return FaceFrame(_real(centre), _real(direction), _floats(np.abs(across)))
 
 
+def _settled(frame: FaceFrame, face: FaceLandmarks, nearness: Array) -> tuple[FaceFrame, Array]:
+    """The frame, fixed to the mouth itself where that rests; and how surely it moves by itself, 0 to 1 [n].
+
+    A mouth that rests is best left as it is: what its landmarks move is noise.
+    """
+    corners = frame.to_face(face.lips_inner[:, [0, 10]])
+    height, width = corners[..., 1].mean(1), corners[:, 1, 0] - corners[:, 0, 0]
+    drop = _drop(frame.to_face(face.jaw), nearness)
+    signs = np.abs(np.stack([height, width - 1, drop, _gap(face)])).max(0)
+    speaking = _surely(signs, MOVING_NOISE)
+    down = frame.axes[:, 1] * ((1 - speaking) * height * frame.width_pixels)[:, None]
+    return replace(frame, centre=_floats(frame.centre + down)), speaking
+
+
+def _surely(amounts: Array, noise: float) -> Array:
+    """0 for amounts that are half the noise, 1 from three halves on."""
+    t = np.clip(amounts / noise - 0.5, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def _drop(jaw: Floats, nearness: Array) -> Array:
+    """How much further down a chin is than at rest, of jaws [n, 21, 2] in the face's frame."""
+    lowest = jaw[:, 9:12, 1].mean(1, keepdims=True)
+    return np.asarray((lowest - _at_rest(lowest, nearness))[:, 0])
+
+
 def _complex(points: Array) -> NDArray[np.complex128]:
     return np.asarray(points[:, 0] + 1j * points[:, 1])
 
@@ -222,8 +249,7 @@ def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
 
 def _certain_gap(gap: Array) -> Array:
     """No gap where lips count as meeting, a little more where they are open; between them the way is smooth."""
-    t = np.clip(gap[:, :1] / MEETING_GAP - 0.5, 0, 1)
-    return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * t * t * (3 - 2 * t))
+    return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * _surely(gap[:, :1], GAP_NOISE))
 
 
 def _cheek(jaw: Array) -> float:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MEETING_GAP = 0.03
+MEETING_GAP = 0.045
 """Lips nearer than this in the picture, in mouth widths, count as meeting: landmarks are no better."""
 MOUTH_PIXELS = 8
 """In a narrower mouth no edges can be told."""
@@ -41,7 +41,8 @@ def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
     upper, lower = inner[:11], np.concatenate([inner[10:], inner[:1]])[::-1]
     meeting = float((inner[15] - inner[5]) @ down) < MEETING_GAP * width
     if meeting:
-        seam = _path(_valleys(_strip(picture, (upper + lower) / 2, down * width * STEP)), SURE_OUTWARDS, SURE_OUTWARDS)
+        upper = lower = (upper + lower) / 2
+        seam = _path(_valleys(_strip(picture, upper, down * width * STEP)), SURE_OUTWARDS, SURE_OUTWARDS)
         offsets = (seam, seam)
     else:
         changes = [_changes(_strip(picture, line, down * width * STEP)) for line in (upper, lower)]
