@@ -6,6 +6,7 @@ Look at it after each change to the renderer: nothing else tells whether a mouth
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.scenes import Still
 from pipeline.engines.builtin.face import FaceRenderer
+from pipeline.faces.lip_edges import on_lip_edges
 
 FRAME_SIDE = 720
 COLUMNS = 6
@@ -54,7 +57,7 @@ def main() -> None:
 def sheet(folder: Path) -> NDArray[np.uint8]:
     """Every shape with its name, BGR."""
     renderer = _renderer(folder)
-    frames = renderer.render(torch.tensor(list(SHAPES.values())))
+    frames, _ = renderer.render(torch.tensor(list(SHAPES.values())), np.zeros(len(SHAPES), np.int64))
     tiles = [_tile(frame.numpy()[..., ::-1], name) for name, frame in zip(SHAPES, frames, strict=True)]
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
@@ -63,12 +66,13 @@ def _renderer(folder: Path) -> FaceRenderer:
     stored = cv2.imread(str(folder / "picture.png"))
     if stored is None:
         raise SystemExit(f"{folder} has no picture.png")
-    picture = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
-    scale = FRAME_SIDE / picture.shape[0]
+    scale = FRAME_SIDE / stored.shape[0]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    fitted = cv2.resize(picture, (round(picture.shape[1] * scale), FRAME_SIDE), interpolation=method)
+    fitted = cv2.resize(stored, (round(stored.shape[1] * scale), FRAME_SIDE), interpolation=method)
     landmarks = FaceLandmarks.load(folder / "landmarks.json").transformed(scale, 0, 0)
-    return FaceRenderer(np.asarray(fitted, np.uint8), landmarks, torch.device("cpu"))
+    picture = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
+    landmarks = replace(landmarks, lips_inner=on_lip_edges(landmarks.lips_inner, picture))
+    return FaceRenderer(landmarks, Still(picture), torch.device("cpu"))
 
 
 def _tile(frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

@@ -11,31 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
+from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.scenes import Still
 from pipeline.engines.builtin.face import FaceRenderer
-from pipeline.engines.builtin.mouth_motion import FaceFrame
 from pipeline.engines.builtin.track import Mouth
 from pipeline.errors import JobError
+from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row
 
-CPU = torch.device("cpu")
-NEUTRAL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 SIDE = 720
-
-
-def row(**amounts: float) -> torch.Tensor:
-    """One track row, free lips unless told."""
-    values = torch.zeros(1, len(Mouth))
-    for name, amount in amounts.items():
-        values[0, Mouth[name.upper()]] = amount
-    return values
-
-
-def mixed_track(rows: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(7)
-    track = torch.rand(rows, len(Mouth), generator=generator)
-    track[:, Mouth.LIP_WIDTH] = track[:, Mouth.LIP_WIDTH] * 2 - 1
-    track[::2, Mouth.CLOSURE] = 0
-    return track
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,25 +32,33 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def landmarks() -> FaceLandmarks:
-    found = FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json")
-    return found.transformed(SIDE / 1080, 0, 0)
+    return presenter_landmarks(SIDE)
 
 
 @pytest.fixture(scope="module")
 def picture() -> NDArray[np.uint8]:
-    stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
-    assert stored is not None
-    fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.asarray(fitted, np.uint8)
+    return presenter_picture(SIDE)
 
 
 @pytest.fixture(scope="module")
 def renderer(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> FaceRenderer:
-    return FaceRenderer(picture, landmarks, CPU)
+    return FaceRenderer(landmarks, Still(picture), CPU)
+
+
+def drawn(renderer: FaceRenderer, track: torch.Tensor) -> torch.Tensor:
+    """The region of interest of a still picture, for each row of a track."""
+    return renderer.render(track, np.zeros(len(track), np.int64))[0]
+
+
+def box_of(renderer: FaceRenderer) -> tuple[int, int, int, int]:
+    """The region of interest in a still picture."""
+    frames, corners = renderer.render(row(), np.zeros(1, np.int64))
+    (left, top), (height, width) = corners[0].tolist(), frames.shape[1:3]
+    return left, top, left + width, top + height
 
 
 def region(picture: NDArray[np.uint8], renderer: FaceRenderer) -> torch.Tensor:
-    x1, y1, x2, y2 = renderer.box
+    x1, y1, x2, y2 = box_of(renderer)
     return torch.from_numpy(picture[y1:y2, x1:x2].copy())
 
 
@@ -91,19 +82,19 @@ def lip_width(frame: torch.Tensor) -> int:
 
 
 def test_the_box_is_even_and_inside(renderer: FaceRenderer) -> None:
-    x1, y1, x2, y2 = renderer.box
-    assert all(edge % 2 == 0 for edge in renderer.box)
+    x1, y1, x2, y2 = box_of(renderer)
+    assert all(edge % 2 == 0 for edge in box_of(renderer))
     assert 0 <= x1 < x2 <= SIDE
     assert 0 <= y1 < y2 <= SIDE
 
 
 def test_a_neutral_row_gives_the_picture_bit_for_bit(renderer: FaceRenderer, picture: NDArray[np.uint8]) -> None:
-    assert torch.equal(renderer.render(torch.tensor([NEUTRAL]))[0], region(picture, renderer))
+    assert torch.equal(drawn(renderer, torch.tensor([NEUTRAL]))[0], region(picture, renderer))
 
 
 def test_the_border_of_the_box_never_changes(renderer: FaceRenderer, picture: NDArray[np.uint8]) -> None:
     expected = region(picture, renderer)
-    frames = renderer.render(mixed_track(16))
+    frames = drawn(renderer, mixed_track(16))
     assert not torch.equal(frames[0], expected)
     for frame in frames:
         for side in (0, -1):
@@ -115,16 +106,16 @@ def test_the_border_holds_where_the_picture_cuts_the_face_off(
     picture: NDArray[np.uint8], landmarks: FaceLandmarks
 ) -> None:
     bottom = int(landmarks.jaw[10, 1]) + 6
-    cut = FaceRenderer(picture[:bottom], landmarks, CPU)
-    frame = cut.render(row(jaw_open=1))[0]
-    assert cut.box[3] <= bottom
+    cut = FaceRenderer(landmarks, Still(picture[:bottom]), CPU)
+    frame = drawn(cut, row(jaw_open=1))[0]
+    assert box_of(cut)[3] <= bottom
     assert torch.equal(frame[-1], region(picture, cut)[-1])
 
 
 def test_eyes_and_nose_stay_out_of_it(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
-    assert renderer.box[1] > landmarks.left_eye[:, 1].max()
-    base = landmarks.nose[1] - np.array(renderer.box[:2])
-    frames = renderer.render(mixed_track(16))
+    assert box_of(renderer)[1] > landmarks.left_eye[:, 1].max()
+    base = landmarks.nose[1] - np.array(box_of(renderer)[:2])
+    frames = drawn(renderer, mixed_track(16))
     still = frames[:, : int(base[1] - 4), int(base[0]) - 10 : int(base[0]) + 10].float()
     assert float((still - still[:1]).abs().max()) <= 12
 
@@ -132,31 +123,31 @@ def test_eyes_and_nose_stay_out_of_it(renderer: FaceRenderer, landmarks: FaceLan
 @pytest.mark.parametrize("size", [1, 3, 16])
 def test_a_frame_is_the_same_in_any_batch(renderer: FaceRenderer, size: int) -> None:
     track = mixed_track(48)
-    whole = renderer.render(track)
-    parts = torch.cat([renderer.render(part) for part in track.split(size)])
+    whole = drawn(renderer, track)
+    parts = torch.cat([drawn(renderer, part) for part in track.split(size)])
     assert torch.equal(whole, parts)
 
 
 def test_a_frame_is_the_same_with_any_number_of_threads(renderer: FaceRenderer) -> None:
-    alone = renderer.render(mixed_track(8))
+    alone = drawn(renderer, mixed_track(8))
     torch.set_num_threads(2)
     try:
-        assert torch.equal(renderer.render(mixed_track(8)), alone)
+        assert torch.equal(drawn(renderer, mixed_track(8)), alone)
     finally:
         torch.set_num_threads(1)
 
 
 def test_the_mouth_opens_with_the_jaw(renderer: FaceRenderer) -> None:
-    openings = [dark_pixels(renderer.render(row(jaw_open=jaw))[0]) for jaw in (0, 0.25, 0.5, 0.75, 1)]
+    openings = [dark_pixels(drawn(renderer, row(jaw_open=jaw))[0]) for jaw in (0, 0.25, 0.5, 0.75, 1)]
     assert openings == sorted(set(openings))
     assert openings[-1] > 300
 
 
 def test_the_chin_goes_down_with_the_jaw(renderer: FaceRenderer, picture: NDArray[np.uint8]) -> None:
-    middle = (renderer.box[2] - renderer.box[0]) // 2
+    middle = (box_of(renderer)[2] - box_of(renderer)[0]) // 2
 
     def chin_row(jaw: float) -> int:
-        light = renderer.render(row(jaw_open=jaw))[0, :, middle].float().sum(-1)
+        light = drawn(renderer, row(jaw_open=jaw))[0, :, middle].float().sum(-1)
         lower = round(0.48 * len(light))
         return lower + int((light[lower + 3 :] - light[lower:-3]).argmin())
 
@@ -166,14 +157,40 @@ def test_the_chin_goes_down_with_the_jaw(renderer: FaceRenderer, picture: NDArra
 
 
 def test_closed_lips_show_nothing_whatever_the_jaw_does(renderer: FaceRenderer) -> None:
-    at_rest = dark_pixels(renderer.render(torch.tensor([NEUTRAL]))[0])
-    closed = renderer.render(row(jaw_open=1, closure=1, upper_raise=1, lip_width=1, tongue=1))[0]
+    at_rest = dark_pixels(drawn(renderer, torch.tensor([NEUTRAL]))[0])
+    closed = drawn(renderer, row(jaw_open=1, closure=1, upper_raise=1, lip_width=1, tongue=1))[0]
     assert dark_pixels(closed) <= at_rest
 
 
 def test_puckered_lips_are_narrower_than_spread_ones(renderer: FaceRenderer) -> None:
-    puckered, spread = (lip_width(renderer.render(row(lip_width=width, closure=1))[0]) for width in (-1, 1))
+    puckered, spread = (lip_width(drawn(renderer, row(lip_width=width, closure=1))[0]) for width in (-1, 1))
     assert puckered < 0.85 * spread
+
+
+def test_puckered_open_lips_leave_a_small_round_hole(renderer: FaceRenderer) -> None:
+    def hole(track: torch.Tensor) -> tuple[int, int]:
+        rows, columns = torch.nonzero(lips_of(drawn(renderer, track)[0]).max(-1).values < 90, as_tuple=True)
+        return int(columns.max() - columns.min()), int(rows.max() - rows.min())
+
+    narrow, wide = hole(row(jaw_open=0.16, lip_width=-1)), hole(row(jaw_open=0.35))
+    assert 1 < narrow[0] / narrow[1] < 3
+    assert narrow[0] < 0.5 * wide[0]
+
+
+def test_a_raised_tongue_shows_between_the_teeth(renderer: FaceRenderer) -> None:
+    low, raised = (lips_of(drawn(renderer, row(jaw_open=0.25, tongue=tongue))[0]).float() for tongue in (0, 1))
+    pinker = (raised[..., 0] - raised[..., 1]) - (low[..., 0] - low[..., 1])
+    assert int((pinker > 15).sum()) > 150
+
+
+def test_a_pucker_leaves_what_is_beside_the_face(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
+    closed, puckered = (drawn(renderer, row(lip_width=width, closure=1))[0].int() for width in (0, -1))
+    difference = (closed - puckered).abs().amax(-1)
+    corner, mouth = np.array(box_of(renderer)[:2]), landmarks.lips_inner.mean(0)
+    beside = mouth + 1.05 * (landmarks.jaw[[5, 6, 7, 13, 14, 15]] - mouth)
+    assert int(difference.max()) > 60
+    for x, y in np.rint(beside - corner).astype(int):
+        assert int(difference[y - 2 : y + 3, x - 2 : x + 3].max()) <= 6
 
 
 def test_teeth_show_under_a_raised_lip(renderer: FaceRenderer) -> None:
@@ -181,7 +198,7 @@ def test_teeth_show_under_a_raised_lip(renderer: FaceRenderer) -> None:
         colours = lips_of(frame).float()
         return int(((colours.min(-1).values > 120) & (colours.max(-1).values - colours.min(-1).values < 55)).sum())
 
-    covered, bare = (pale(renderer.render(row(jaw_open=0.1, upper_raise=raised))[0]) for raised in (0, 1))
+    covered, bare = (pale(drawn(renderer, row(jaw_open=0.1, upper_raise=raised))[0]) for raised in (0, 1))
     assert bare > covered + 40
 
 
@@ -190,33 +207,39 @@ def test_amounts_out_of_range_are_clamped(renderer: FaceRenderer, amount: float)
     wild = torch.full((1, len(Mouth)), amount)
     bounded = torch.nan_to_num(wild).clamp(0, 1)
     bounded[:, Mouth.LIP_WIDTH] = torch.nan_to_num(wild[:, Mouth.LIP_WIDTH]).clamp(-1, 1)
-    frames = renderer.render(wild)
+    frames = drawn(renderer, wild)
     assert frames.dtype == torch.uint8
-    assert torch.equal(frames, renderer.render(bounded))
+    assert torch.equal(frames, drawn(renderer, bounded))
 
 
 def test_a_mouth_that_is_cut_off_is_refused(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
     bottom = int(landmarks.lips_inner[5, 1])
     with pytest.raises(JobError, match="inside the frame"):
-        FaceRenderer(picture[:bottom], landmarks, CPU)
+        FaceRenderer(landmarks, Still(picture[:bottom]), CPU)
+
+
+def test_a_mouth_without_width_is_refused(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+    points = np.full_like(landmarks.lips_inner, 200)
+    with pytest.raises(JobError, match="pixels wide"):
+        FaceRenderer(replace(landmarks, lips_inner=points), Still(picture), CPU)
 
 
 def test_no_rows_give_no_frames(renderer: FaceRenderer) -> None:
-    x1, y1, x2, y2 = renderer.box
-    assert renderer.render(torch.empty(0, len(Mouth))).shape == (0, y2 - y1, x2 - x1, 3)
+    x1, y1, x2, y2 = box_of(renderer)
+    assert drawn(renderer, torch.empty(0, len(Mouth))).shape == (0, y2 - y1, x2 - x1, 3)
 
 
 def test_lips_apart_in_the_picture_are_brought_together(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
     """Given a picture whose mouth is open, when the lips meet, then hardly anything dark is left between them."""
     inner = landmarks.lips_inner.copy()
-    across = FaceFrame.between(inner[0], inner[10]).to_face(inner[11:])[:, 0]
-    inner[11:, 1] += 10 * (1 - (2 * across) ** 2)
+    across = (inner[11:, 0] - inner[0, 0]) / (inner[10, 0] - inner[0, 0])
+    inner[11:, 1] += 40 * across * (1 - across)
     parted = picture.copy()
     cv2.fillPoly(parted, [np.rint(inner).astype(np.int32)], (40, 16, 14))
-    apart = FaceRenderer(parted, replace(landmarks, lips_inner=inner), CPU)
+    apart = FaceRenderer(replace(landmarks, lips_inner=inner), Still(parted), CPU)
     before = dark_pixels(region(parted, apart))
     assert before > 250
-    assert dark_pixels(apart.render(torch.tensor([NEUTRAL]))[0]) < 0.3 * before
+    assert dark_pixels(drawn(apart, torch.tensor([NEUTRAL]))[0]) < 0.3 * before
 
 
 def test_a_turned_face_moves_as_an_upright_one(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
@@ -226,11 +249,11 @@ def test_a_turned_face_moves_as_an_upright_one(picture: NDArray[np.uint8], landm
     points = {
         name: np.stack([SIDE - 1 - getattr(landmarks, name)[:, 1], getattr(landmarks, name)[:, 0]], 1) for name in names
     }
-    upright = FaceRenderer(picture, landmarks, CPU)
-    sideways = FaceRenderer(turned, FaceLandmarks(**points), CPU)
+    upright = FaceRenderer(landmarks, Still(picture), CPU)
+    sideways = FaceRenderer(FaceLandmarks(**points), Still(turned), CPU)
     whole = [source.copy() for source in (picture, turned)]
     for source, renderer in zip(whole, (upright, sideways), strict=True):
-        x1, y1, x2, y2 = renderer.box
-        source[y1:y2, x1:x2] = renderer.render(row(jaw_open=0.8, lip_width=-0.3))[0].numpy()
+        x1, y1, x2, y2 = box_of(renderer)
+        source[y1:y2, x1:x2] = drawn(renderer, row(jaw_open=0.8, lip_width=-0.3))[0].numpy()
     difference = np.abs(np.rot90(whole[1], 1).astype(int) - whole[0])
     assert np.quantile(difference, 0.999) <= 12

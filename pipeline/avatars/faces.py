@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.avatars.landmarks import FaceLandmarks
+from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
 from pipeline.avatars.settings import Box
 from pipeline.errors import JobError
 from pipeline.faces.finder import Detection, FaceFinder, Mesh
+from pipeline.faces.lip_edges import on_lip_edges
 from pipeline.media.clips import Cut
 
 VERSION = 1
@@ -131,7 +132,7 @@ def find_in_picture(picture: Picture, face_box: Box | None) -> Faces | NoFace:
         return chosen
     mesh = finder.mesh(picture, chosen)
     problem = _problem(picture, mesh)
-    return problem or _faces(mesh.points[None], np.array([True]))
+    return problem or _faces(_on_lip_edges(mesh, picture).points[None], np.array([True]))
 
 
 def find_in_clip(frames: Iterable[Picture], face_box: Box | None) -> Faces | NoFace:
@@ -160,7 +161,14 @@ def _followed(frames: Iterable[Picture], face_box: Box | None) -> Iterator[Mesh 
             mesh = finder.mesh(picture, chosen)
         problem = _pose_problem(mesh)
         before = mesh if mesh.presence >= PRESENCE_MIN else None
-        yield problem or mesh
+        yield problem or _on_lip_edges(mesh, picture)
+
+
+def _on_lip_edges(mesh: Mesh, picture: Picture) -> Mesh:
+    """The mesh, the inner edges of its lips where the picture shows them."""
+    points, inner = mesh.points.copy(), list(CONTOURS["lips_inner"])
+    points[inner, :2] = on_lip_edges(points[inner, :2], picture)
+    return replace(mesh, points=points)
 
 
 def _found_again(finder: FaceFinder, picture: Picture, before: Mesh) -> Mesh:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from pipeline.avatars import FittedAvatar
-from pipeline.avatars.scenes import Still
+from pipeline.avatars.scenes import Scene
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
@@ -31,22 +30,24 @@ class BuiltinEngine:
         """Prepare one job. Raises JobError when the avatar's landmarks are not known."""
         landmarks = avatar.require_landmarks()
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        assert isinstance(avatar.scene, Still)
-        face = FaceRenderer(avatar.scene.picture, landmarks[0], self._device)
-        return BuiltinRenderer(track, face, make_canvas(avatar, speech, self._device))
+        face = FaceRenderer(landmarks, avatar.scene, self._device)
+        return BuiltinRenderer(track, face, avatar.scene, speech.fps, make_canvas(avatar, speech, self._device))
 
 
 class BuiltinRenderer:
     """Draws any frames of one job."""
 
-    def __init__(self, track: torch.Tensor, face: FaceRenderer, canvas: Canvas) -> None:
+    def __init__(self, track: torch.Tensor, face: FaceRenderer, scene: Scene, fps: int, canvas: Canvas) -> None:
         self._track = track
         self._face = face
+        self._scene = scene
+        self._fps = fps
         self._canvas = canvas
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
         for start in range(start_frame, stop_frame, BATCH_FRAMES):
-            track = self._track[start : min(start + BATCH_FRAMES, stop_frame)]
-            corners = np.tile(np.array(self._face.box[:2], np.intp), (len(track), 1))
-            yield self._canvas.compose(self._face.render(track), corners, start)
+            stop = min(start + BATCH_FRAMES, stop_frame)
+            shown = self._scene.shown(start, stop, self._fps)
+            regions, corners = self._face.render(self._track[start:stop], shown)
+            yield self._canvas.compose(regions, corners, start)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import grid_sample
 
-from pipeline.engines.builtin.mouth_motion import FaceShape, Pose, ramp
+from pipeline.engines.builtin.complexion import Complexion
+from pipeline.engines.builtin.mouth_motion import Pose, ramp
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
@@ -19,92 +20,80 @@ Array = NDArray[np.floating[Any]]
 UPPER_TEETH = (0.148, 0.118, 0.098, 0.062, 0.042)
 """Widths of the teeth from the middle to the side, as seen from the front."""
 LOWER_TEETH = (0.088, 0.092, 0.092, 0.062, 0.045)
-UPPER_SHOWING = 0.045
+UPPER_SHOWING = 0.055
 """How far the upper teeth reach below the resting lip line."""
 OVERBITE = 0.02
 """How far they cover the lower ones when the teeth are together."""
 TONGUE_LOW = 0.145
 """How far the resting tongue rises above the lower teeth's edges."""
-TONGUE_UP = 0.03
-"""How far the raised tip reaches behind the upper teeth."""
+TIP_UP = 0.014
+"""How far the tongue's raised tip reaches behind the upper teeth."""
+TIP_HALF_WIDTH = 0.25
+TIP_HEIGHT = 0.11
 TONGUE_HALF_WIDTH = 0.36
-PUCKER_DEPTH = 0.055
+PUCKER_DEPTH = 0.085
 """Puckered lips stand before the teeth and hide this much more of them."""
-PUCKER_SHADE = 0.36
+PUCKER_SHADE = 0.5
 LIP_SHADOW = 0.09
 """Height of the shadow under the upper lip."""
 CORNER_SHADOW = 0.05
 """Distance from the lips within which less light comes in."""
+LAYER_SOFTNESS = 0.7
+"""What there is of it in a layer that is drawn and sampled: sigma in pixels."""
 LAYER_HALF_WIDTH = 0.6
 LAYER_HALF_HEIGHT = 0.55
-
-TEETH_ALBEDO = np.array([0.95, 0.89, 0.805], np.float32)
-TONGUE_ALBEDO = np.array([0.72, 0.36, 0.35], np.float32)
-
-
-@dataclass(frozen=True)
-class Colours:
-    """Colours of a mouth's inside, RGB 0..255, taken from the face around it."""
-
-    cavity: Floats
-    tongue: Floats
-    teeth: Floats
-
-    @classmethod
-    def like(cls, skin: Floats, lips: Floats) -> Colours:
-        """`skin` and `lips`: RGB 0..255. Teeth and tongue get the light that lies on the skin."""
-        light = float(np.clip(skin.max() * 1.04, 110, 240))
-        tint = skin / skin.mean()
-        white = TEETH_ALBEDO * light * (0.94 + 0.06 * tint)
-        flesh = 0.5 * lips + 0.5 * TONGUE_ALBEDO * light
-        dark = np.array([0.225, 0.125, 0.12], np.float32) * light * 0.8 + 0.03 * lips
-        return cls(*(np.asarray(colour, np.float32) for colour in (dark, flesh, white)))
 
 
 class MouthInterior:
     """The layers of one face's mouth, back to front."""
 
-    def __init__(self, shape: FaceShape, colours: Colours, x: torch.Tensor, y: torch.Tensor) -> None:
-        """`x`, `y` float32 [h, w]: where the pixels to draw lie in the face's frame, in mouth widths."""
-        pixels = max(shape.frame.width_pixels, 48.0)
+    def __init__(self, colours: Complexion, width_pixels: float, device: torch.device) -> None:
+        """`width_pixels`: of the mouth in the picture."""
+        pixels = max(width_pixels, 48.0)
         x_grid, y_grid = _layer_grid(pixels)
         edge = 1.3 / pixels
         layers = (
             _tongue(x_grid, y_grid, colours),
             _teeth(x_grid, -y_grid, LOWER_TEETH, colours.teeth * 0.86, edge),
+            _tongue_tip(x_grid, y_grid, colours),
             _teeth(x_grid, y_grid, UPPER_TEETH, colours.teeth, edge),
         )
-        self._layers = [torch.from_numpy(layer).permute(2, 0, 1)[None].to(x.device) for layer in layers]
-        self._cavity = torch.from_numpy(colours.cavity).to(x.device)[:, None, None]
-        self._x, self._y = x / LAYER_HALF_WIDTH, y / LAYER_HALF_HEIGHT
-        self._upper_edge = UPPER_SHOWING + shape.middle
+        blur = max(colours.softness**2 - LAYER_SOFTNESS**2, 0.01) ** 0.5 * pixels / width_pixels
+        blurred = [cv2.GaussianBlur(layer, (0, 0), blur) for layer in layers]
+        self._layers = [torch.from_numpy(layer).permute(2, 0, 1)[None].to(device) for layer in blurred]
+        self._cavity = torch.from_numpy(colours.cavity).to(device)[:, None, None]
 
-    def render(self, pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-        """Draw the mouth's inside for distances to the lips [n, h, w], in mouth widths. RGB [n, 3, h, w], 0..255."""
-        upper_edge = self._upper_edge - PUCKER_DEPTH * pose.pucker
-        lower_edge = self._upper_edge - OVERBITE + pose.jaw
-        low, up = lower_edge - TONGUE_LOW, self._upper_edge - TONGUE_UP
-        edges = (low + (up - low) * pose.tongue, lower_edge, upper_edge)
-        # The raised tongue comes forward: into the light, and in front of the lower teeth.
+    def render(
+        self, pose: Pose, x: torch.Tensor, y: torch.Tensor, beneath_upper: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        """Draw the mouth's inside. RGB [n, 3, h, w], 0..255.
+
+        `x`, `y` [n or 1, h, w]: where the pixels lie, in mouth widths from the middle of the lips' seam;
+        `beneath_upper`, `inside` [n, h, w]: how far they are from the upper lip, and from the nearer one.
+        """
+        hidden = PUCKER_DEPTH * pose.pucker
+        lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw + hidden
+        low, up = lower_edge - TONGUE_LOW, UPPER_SHOWING - TIP_UP
+        edges = (low, lower_edge, lower_edge + (up - lower_edge) * pose.tongue, UPPER_SHOWING - hidden)
         whole = torch.ones_like(pose.tongue)
-        covers, lights = (whole, 1 - pose.tongue, whole), (1 + 0.3 * pose.tongue, whole, whole)
-        colour = self._cavity.expand(len(inside), -1, *self._x.shape)
-        for layer, edge, cover, light in zip(self._layers, edges, covers, lights, strict=True):
-            sampled = self._sample(layer, edge) * cover[:, None]
-            colour = colour * (1 - sampled[:, 3:]) + sampled[:, :3] * light[:, None]
+        covers = (whole, whole, pose.tongue, whole)
+        colour = self._cavity * (0.8 + 0.5 * ramp(beneath_upper, 0.05, 0.3))[:, None]
+        for layer, edge, cover in zip(self._layers, edges, covers, strict=True):
+            sampled = _sample(layer, x, y - edge) * cover[:, None]
+            colour = colour * (1 - sampled[:, 3:]) + sampled[:, :3]
         return colour * _light(pose, beneath_upper, inside)[:, None]
 
-    def _sample(self, layer: torch.Tensor, edge: torch.Tensor) -> torch.Tensor:
-        """One layer, its edge [n, 1, 1] at that height. RGBA [n, 4, h, w], colours multiplied with alpha."""
-        y = self._y - edge / LAYER_HALF_HEIGHT
-        grid = torch.stack([self._x.expand_as(y), y], -1)
-        return grid_sample(layer.expand(len(y), -1, -1, -1), grid, padding_mode="border", align_corners=True)
+
+def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """One layer at points of the face. RGBA [n, 4, h, w], colours multiplied with alpha."""
+    grid = torch.stack([(x / LAYER_HALF_WIDTH).expand_as(y), y / LAYER_HALF_HEIGHT], -1)
+    return grid_sample(layer.expand(len(y), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
 def _light(pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """How much light falls in between the lips, 0..1, [n, h, w]."""
-    under_lip = 0.76 + 0.24 * ramp(beneath_upper, -0.01, LIP_SHADOW)
-    beside_lips = 0.82 + 0.18 * ramp(inside, -0.01, CORNER_SHADOW)
+    under_lip = 0.91 + 0.09 * ramp(beneath_upper, -0.01, LIP_SHADOW)
+    beside_lips = 0.93 + 0.07 * ramp(inside, -0.01, CORNER_SHADOW)
     return under_lip * beside_lips * (1 - PUCKER_SHADE * pose.pucker)
 
 
@@ -138,18 +127,29 @@ def _teeth(x: Floats, y: Floats, widths: tuple[float, ...], colour: Floats, edge
     curve = 0.055 * (out / 0.35) ** 2 + rounding + np.where(tooth == 1, 0.008, 0.0)
     height = -y - curve
     beside = np.abs(out[..., None] - bounds).min(-1) / (0.006 + 0.4 * edge)
-    joint = 1 - (0.13 + 0.09 * _step(height, 0.1, 0.0)) * np.exp(-(beside**2))
+    joint = 1 - (0.1 + 0.08 * _step(height, 0.1, 0.0)) * np.exp(-(beside**2)) * min(0.011 / edge, 1.0)
     modelled = 1.02 - 0.07 * across**2 - 0.10 * _step(height, 0.05, 0.2) - 0.06 * _step(height, 0.03, 0.0)
     receding = 1 - 0.58 * _step(out, 0.17, float(bounds[-1]))
     alpha = _step(height, -edge, edge) * (1 - _step(out, float(bounds[-2]), float(bounds[-1])))
     return _layer(colour, joint * modelled * receding, alpha)
 
 
-def _tongue(x: Floats, y: Floats, colours: Colours) -> Floats:
+def _tongue(x: Floats, y: Floats, colours: Complexion) -> Floats:
     """A mound whose top is at y = 0 in the middle, dark at the back, lit at the front. RGBA [h, w, 4]."""
     out = np.abs(x) / TONGUE_HALF_WIDTH
     depth = y - 0.11 * out**2.4
     groove = 1 - 0.14 * np.exp(-((x / 0.022) ** 2)) * _step(depth, 0.0, 0.08)
     light = (0.55 + 0.45 * _step(depth, -0.02, 0.14)) * groove * (1 - 0.35 * _step(out, 0.4, 1.0))
     alpha = _step(depth, -0.03, 0.03) * (1 - _step(out, 0.9, 1.15))
+    return _layer(colours.tongue, light, alpha)
+
+
+def _tongue_tip(x: Floats, y: Floats, colours: Complexion) -> Floats:
+    """A round tip whose top is at y = 0 in the middle: lit from the front, turning away below. RGBA [h, w, 4]."""
+    out = np.abs(x) / TIP_HALF_WIDTH
+    depth = (y - 0.035 * out**2) / TIP_HEIGHT
+    light = (
+        (0.75 + 0.3 * _step(depth, 0.0, 0.4)) * (1 - 0.35 * _step(depth, 0.5, 1.0)) * (1 - 0.25 * _step(out, 0.3, 1.0))
+    )
+    alpha = _step(depth, -0.1, 0.1) * (1 - _step(depth, 0.7, 1.0)) * (1 - _step(out, 0.6, 1.05))
     return _layer(colours.tongue, light, alpha)

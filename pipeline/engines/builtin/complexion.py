@@ -1,0 +1,87 @@
+"""What the mouth's inside takes from the picture around it: light, colours and the softness of the edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TEETH_ALBEDO = np.array([0.95, 0.89, 0.805], np.float32)
+TONGUE_ALBEDO = np.array([0.72, 0.36, 0.35], np.float32)
+CAVITY_ALBEDO = np.array([0.185, 0.092, 0.088], np.float32)
+
+SKIN_RADIUS, LIP_RADIUS = 0.12, 0.04
+"""Half the sides of the squares whose median colours count, in mouth widths."""
+PLAIN_TINT = 0.1
+"""Skin whose red and blue differ by less of its light is that of a picture with little colour."""
+SIGMAS = np.linspace(0.2, 4, 39)
+"""Blurs that pictures may have, in pixels."""
+EDGE_GROWTH = np.array([erf(1.5 / (sigma * 2**0.5)) / erf(0.5 / (sigma * 2**0.5)) for sigma in SIGMAS])
+"""How much more an edge of each blur changes over three pixels than over one."""
+EDGE_SHARE = 0.995
+"""The picture's edges are where it changes more than in this share of all places."""
+
+Floats = NDArray[np.float32]
+Regions = NDArray[np.uint8]
+"""[n, height, width, 3], RGB: the same face in some frames."""
+
+
+@dataclass(frozen=True)
+class Complexion:
+    """Colours of a mouth's inside, RGB 0..255, and how sharp it may be."""
+
+    cavity: Floats
+    tongue: Floats
+    teeth: Floats
+    softness: float
+    """Of the picture's edges: sigma in pixels."""
+
+    @classmethod
+    def of(cls, regions: Regions, skin: Floats, lips: Floats, width_pixels: float) -> Complexion:
+        """Look at places on skin and lips, [n, points, 2] each, in pixels of the regions.
+
+        `width_pixels`: of the mouth. Teeth and tongue get the light that lies on the brightest place of the skin.
+        """
+        brightest = max(_colours_at(regions, skin, SKIN_RADIUS * width_pixels), key=np.sum)
+        lip = np.median(_colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)
+        light = float(np.clip(brightest.max() * 1.04, 110, 240))
+        tint = brightest / max(float(brightest.mean()), 1.0)
+        colour = min(float(np.ptp(tint)) / PLAIN_TINT, 1.0)
+        return cls(
+            cavity=_faded(CAVITY_ALBEDO * light + 0.03 * lip, colour),
+            tongue=_faded(0.5 * lip + 0.5 * TONGUE_ALBEDO * light, colour),
+            teeth=_faded(TEETH_ALBEDO * light * (0.94 + 0.06 * tint), colour),
+            softness=_softness(regions),
+        )
+
+
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.asarray(values, np.float32)
+
+
+def _faded(rgb: Floats, colour: float) -> Floats:
+    """A colour with less of its colour: 0 leaves a grey, as in a black-and-white picture."""
+    return _floats(rgb * colour + rgb.mean() * (1 - colour))
+
+
+def _colours_at(regions: Regions, points: Floats, radius: float) -> Floats:
+    """Median colours [points, 3] of squares about points, which are held inside the regions."""
+    reach = max(round(radius), 1)
+    rows, columns = regions.shape[1:3]
+    places = np.clip(np.rint(points).astype(int), reach, (columns - reach - 1, rows - reach - 1))
+    squares = [
+        [region[y - reach : y + reach + 1, x - reach : x + reach + 1].reshape(-1, 3) for x, y in some]
+        for region, some in zip(regions, places, strict=True)
+    ]
+    return _floats(np.median(np.array(squares), (0, 2)))
+
+
+def _softness(regions: Regions) -> float:
+    """The blur of the picture's strongest edges, as if they were steps: sigma in pixels."""
+    light = regions.astype(np.float32).mean(-1)
+    one, three = (np.abs(light[:, :, by:] - light[:, :, :-by]) for by in (1, 3))
+    growth = np.quantile(three, EDGE_SHARE) / max(float(np.quantile(one, EDGE_SHARE)), 1.0)
+    return float(np.interp(growth, EDGE_GROWTH, SIGMAS))

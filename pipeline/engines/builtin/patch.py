@@ -1,0 +1,110 @@
+"""Rectangles that go with a face from frame to frame, and the coarse nodes in them on which it is moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from pipeline.engines.builtin.face_shape import FaceFrame
+from pipeline.engines.builtin.mouth_motion import Nodes, ramp
+
+BORDER_FADE = 0.22
+"""Along the region's border the movement fades to nothing, over so many mouth widths."""
+
+Region = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in the face's frame, in mouth widths."""
+Size = tuple[int, int]
+"""Width and height in pixels."""
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle of constant size that goes with the face from frame to frame."""
+
+    corners: Indices
+    """[n, 2]: x, y of the left upper corner, even."""
+    size: Size
+    """Even."""
+
+    @classmethod
+    def whole(cls, size: Size, frame: FaceFrame) -> Area:
+        """All of every frame."""
+        return cls(np.zeros((len(frame.centre), 2), np.int64), (size[0] // 2 * 2, size[1] // 2 * 2))
+
+    @classmethod
+    def about(cls, region: Region, frame: FaceFrame, within: Area) -> Area:
+        """The upright rectangle about a region of the face, no larger than what there is `within` another one."""
+        x1, y1, x2, y2 = region
+        anchors = np.floor(frame.centre / 2).astype(np.int64)[:, None] * 2
+        reach = frame.to_pixels(np.array([[x1, y1], [x2, y1], [x1, y2], [x2, y2]])) - anchors
+        room = np.stack([within.corners, within.corners + within.size], 1) - anchors
+        first = np.maximum(np.floor(reach.min((0, 1)) / 2) * 2, room[:, 0].min(0)).astype(np.int64)
+        last = np.minimum(np.ceil(reach.max((0, 1)) / 2) * 2, room[:, 1].max(0)).astype(np.int64)
+        width, height = np.minimum(last - first, within.size).tolist()
+        ends = within.corners + within.size - (width, height)
+        return cls(np.clip(anchors[:, 0] + first, within.corners, ends), (width, height))
+
+    def at(self, clip_frames: Indices) -> Area:
+        """The rectangle in some frames of the clip [m]."""
+        return Area(self.corners[clip_frames], self.size)
+
+
+class Patch:
+    """A rectangle of some frames, with coarse nodes on which the movement is worked out."""
+
+    def __init__(self, frame: FaceFrame, area: Area, within: Area, step: float, device: torch.device) -> None:
+        """`area`: the rectangle, inside the region of interest `within`; `step`: pixels from node to node."""
+        self._size = area.size
+        self._centre = _on(frame.centre - area.corners, device)
+        self._axes = _on(frame.axes, device)
+        self.pixels = _on(frame.width_pixels, device)[:, None, None]
+        columns, rows = (torch.linspace(0, side - 1, max(round(side / step), 2), device=device) for side in area.size)
+        self.nodes = Nodes(*self._in_face(columns, rows), columns[1] / self.pixels)
+        offset = _on(area.corners - within.corners, device)
+        self._across, self._down = (columns + offset[:, :1])[:, None], (rows + offset[:, 1:])[:, :, None]
+        self._last = (within.size[0] - 1, within.size[1] - 1)
+
+    def points(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """x, y [n, height, width] of every pixel, in mouth widths."""
+        columns, rows = (torch.arange(side, device=self._centre.device) for side in self._size)
+        return self._in_face(columns, rows)
+
+    def grid(self, shift: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Displacements at the nodes, in mouth widths, to points to sample [n, height, width, 2]."""
+        a, b, c, d = (self._axes.flatten(1) * self.pixels[:, 0]).T[..., None, None]
+        window = self._window()
+        x = self._across + (shift[0] * a + shift[1] * c) * window
+        y = self._down + (shift[0] * b + shift[1] * d) * window
+        return self.enlarged(x * (2 / self._last[0]) - 1, y * (2 / self._last[1]) - 1).permute(0, 2, 3, 1)
+
+    def enlarged(self, *fields: torch.Tensor) -> torch.Tensor:
+        """Fields [n, h, w] at the nodes to [n, fields, height, width] at the pixels."""
+        width, height = self._size
+        return interpolate(torch.stack(fields, 1), size=(height, width), mode="bilinear", align_corners=True)
+
+    def _window(self) -> torch.Tensor:
+        """0 on the border of the region of interest, 1 away from it; [n, h, w] at the nodes."""
+        fade = BORDER_FADE * self.pixels
+        return _border(self._across, self._last[0], fade) * _border(self._down, self._last[1], fade)
+
+    def _in_face(self, columns: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Face coordinates [n, h, w] of the patch's columns [w] and rows [h]."""
+        a, b, c, d = (self._axes.flatten(1) / self.pixels[:, 0]).T[..., None, None]
+        x = columns - self._centre[:, :1, None]
+        y = rows[:, None] - self._centre[:, 1:, None]
+        return x * a + y * b, x * c + y * d
+
+
+def _on(values: NDArray[Any], device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(device)
+
+
+def _border(positions: torch.Tensor, last: float, fade: torch.Tensor) -> torch.Tensor:
+    """0 on the first and last position, 1 away from them."""
+    return ramp(torch.minimum(positions, last - positions), 0, fade)

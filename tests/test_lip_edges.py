@@ -1,0 +1,73 @@
+"""Landmarks of the lips are put on the edges that the picture shows."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.faces.lip_edges import on_lip_edges
+from tests.faces import presenter_landmarks, presenter_picture
+
+Points = NDArray[np.float32]
+SIDE = 720
+OPENING = 16
+"""Height of the mouth that is painted into the picture, in pixels."""
+
+
+@pytest.fixture(scope="module")
+def seam() -> Points:
+    return presenter_landmarks(SIDE).lips_inner
+
+
+@pytest.fixture(scope="module")
+def picture() -> NDArray[np.uint8]:
+    return presenter_picture(SIDE)
+
+
+def error(found: Points, true: Points) -> float:
+    """Mean distance of the lips' inner edges from the true ones, in pixels."""
+    return float(np.hypot(*(found - true).T).mean())
+
+
+def open_mouth(closed: Points, picture: NDArray[np.uint8]) -> tuple[Points, NDArray[np.uint8]]:
+    """A face whose lips are apart, teeth between them, dark towards the corners."""
+    inner = closed.copy()
+    across = (inner[11:, 0] - inner[0, 0]) / (inner[10, 0] - inner[0, 0])
+    inner[11:, 1] += OPENING * 4 * across * (1 - across)
+    painted, outline = picture.copy(), [np.rint(inner).astype(np.int32)]
+    cv2.fillPoly(painted, outline, (40, 16, 14))
+    teeth = np.zeros_like(picture)
+    cv2.fillPoly(teeth, outline, (235, 228, 210))
+    painted[:, 330:390] = np.where(teeth[:, 330:390].any(-1, keepdims=True), teeth[:, 330:390], painted[:, 330:390])
+    return inner, cv2.GaussianBlur(painted, (0, 0), 0.8).astype(np.uint8)
+
+
+def test_the_seam_of_closed_lips_is_found(seam: Points, picture: NDArray[np.uint8]) -> None:
+    assert error(on_lip_edges(seam + np.array([0, 4], np.float32), picture), seam) < 1.2
+    assert error(on_lip_edges(seam, picture), seam) < 1.2
+
+
+def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given landmarks that leave a strip of teeth on each lip, the edges of the lips are found."""
+    true, painted = open_mouth(seam, picture)
+    narrow = true.copy()
+    narrow[1:10, 1] += 3
+    narrow[11:, 1] -= 3
+    assert error(narrow, true) > 2.5
+    assert error(on_lip_edges(narrow, painted), true) < 1.2
+
+
+def test_where_edges_are_unclear_the_lips_get_no_teeth(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given a blurred picture and landmarks that are well on the lower lip, they do not move in among the teeth."""
+    true, painted = open_mouth(seam, picture)
+    wide = true.copy()
+    wide[11:, 1] += 5
+    found = on_lip_edges(wide, cv2.GaussianBlur(painted, (0, 0), 6).astype(np.uint8))
+    assert (found[13:18, 1] > true[13:18, 1] - 1).all()
+
+
+def test_a_tiny_mouth_is_left_alone(seam: Points, picture: NDArray[np.uint8]) -> None:
+    tiny = seam * np.float32(0.05)
+    assert on_lip_edges(tiny, picture) is tiny
