@@ -71,8 +71,8 @@ def repeated_report(earlier: dict[str, Any], submission: Submission) -> dict[str
     return {
         **earlier,
         "cached": True,
-        "submitted_at": _timestamp(submission.submitted_at),
-        "finished_at": _timestamp(time.time()),
+        "submitted_at": timestamp(submission.submitted_at),
+        "finished_at": timestamp(time.time()),
         "timing": {**dict.fromkeys(earlier["timing"], 0), "total_seconds": seconds},
     }
 
@@ -83,8 +83,8 @@ def _head(name: str, status: str, submission: Submission, attempts: int) -> dict
         "status": status,
         "cached": False,
         "attempts": attempts,
-        "submitted_at": _timestamp(submission.submitted_at),
-        "finished_at": _timestamp(time.time()),
+        "submitted_at": timestamp(submission.submitted_at),
+        "finished_at": timestamp(time.time()),
     }
 
 
@@ -157,6 +157,6 @@ def _rounded_all(values: dict[str, Any]) -> dict[str, Any]:
     return {key: _rounded(value) if isinstance(value, float) else value for key, value in values.items()}
 
 
-def _timestamp(seconds: float) -> str:
+def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,7 +8,6 @@ import os
 import signal
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from daemon import captions, health, notify, report
@@ -137,8 +136,9 @@ class Supervisor:
                 removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
             except OSError as error:
                 log.warning("%s: cannot be pruned: %s", folder.name, error)
-            else:
-                log.log(logging.INFO if removed else logging.DEBUG, "%s: %d entries removed", folder.name, len(removed))
+                continue
+            if removed:
+                log.info("%s: the %d oldest entries are removed", folder.name, len(removed))
 
     # Intake
 
@@ -323,7 +323,7 @@ class Supervisor:
         now = time.monotonic()
         if told != self._told or now >= self._told_seconds + TELL_SECONDS:
             self._told, self._told_seconds = told, now
-            stamps = {"monotonic_seconds": now, "at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+            stamps = {"monotonic_seconds": now, "at": report.timestamp(time.time())}
             with contextlib.suppress(OSError):  # a full disk hides the health for a while, no more
                 self._spool.tell({**told, **stamps})
         idle = sum(worker.value == "idle" for worker in workers.values())

@@ -196,7 +196,9 @@ class Scheduler:
             self._schedule_restart(worker)
 
     def _patience(self, now: float, timeout_seconds: float) -> float:
-        """The time until the next deadline, at most `timeout_seconds`."""
+        """The time until the next deadline, at most `timeout_seconds`; none when a job has ended already."""
+        if self._outcomes:
+            return 0.0
         timed = (WorkerState.STARTING, WorkerState.BUSY, WorkerState.WAITING)
         deadlines = [w.deadline for w in self._workers.values() if w.state in timed and not w.overdue]
         return max(0.0, min([timeout_seconds, *(deadline - now for deadline in deadlines)]))

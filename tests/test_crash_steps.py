@@ -11,6 +11,8 @@ import pytest
 
 from tests.running import ROOT
 
+pytestmark = pytest.mark.timeout(600)
+
 EXPECTED_FILES = {
     *("outbox/a.mp4", "outbox/a.json", "outbox/a.srt", "outbox/a.vtt", "outbox/bad.json"),
     *("done/a.json", "failed/bad/job.json", "failed/bad/error.json"),
@@ -20,7 +22,7 @@ EXPECTED_FILES = {
 @pytest.fixture(scope="module")
 def crashes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     argv = [sys.executable, "-m", "tests.crash_steps", str(tmp_path_factory.mktemp("crashes"))]
-    shown = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True, timeout=170).stdout
+    shown = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600).stdout
     return [json.loads(line) for line in shown.splitlines()]
 
 

@@ -317,6 +317,22 @@ def test_the_second_sigterm_stops_now_and_the_next_start_takes_up(own_daemon: Ru
     assert own_daemon.start("--once").ending("stopped")["status"] == "done"
 
 
+def test_a_cancelled_job_leaves_no_process_and_no_file(own_daemon: RunningDaemon) -> None:
+    own_daemon.start().ready()
+    record(own_daemon, "long.wav", 60)
+    own_daemon.drop("unwanted", audio="long.wav", size="1024x1024")
+    until(lambda: [p for p in own_daemon.family() if p.name() == "ffmpeg"] or None, "ffmpeg of a chunk")
+    busy = [own_daemon.worker_pid(worker) for worker in ("gan-0", "nogan-1")]
+    assert lipdrop("cancel", "unwanted", cwd=own_daemon.spool).returncode == 0
+    assert own_daemon.ending("unwanted")["error"]["code"] == "cancelled"
+    until(lambda: not any((own_daemon.spool / "work").iterdir()) or None, "clear work folder")
+    gone = [p for p in own_daemon.family() if p.pid in busy or p.name() == "ffmpeg"]
+    assert not psutil.wait_procs(gone, timeout=2)[1]
+    record(own_daemon, "short.wav", 1)
+    own_daemon.drop("next", audio="short.wav", size=SMALL)
+    assert own_daemon.ending("next")["status"] == "done"
+
+
 # The command line
 
 

@@ -35,8 +35,9 @@ def statuses(daemon: CheapDaemon, names: list[str]) -> Counter[str]:
     return Counter(ending["status"] for ending in daemon.endings(names))
 
 
-def work_is_clear(daemon: CheapDaemon) -> bool:
-    return not any((daemon.spool / "work").iterdir())
+def until_work_is_clear(daemon: CheapDaemon) -> None:
+    """A job's folder goes after its JSON has come."""
+    until(lambda: not any((daemon.spool / "work").iterdir()) or None, "clear work folder")
 
 
 # 1 to 4: every drop, one owner
@@ -116,7 +117,7 @@ def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(daemon: CheapD
     names = daemon.drop_many(100, text="1 hello")
     daemon.process.send_signal(signal.SIGCONT)
     assert statuses(daemon, names) == {"done": 100}
-    assert work_is_clear(daemon)
+    until_work_is_clear(daemon)
 
 
 def test_an_inbox_that_is_deleted_and_made_again_is_taken_from(daemon: CheapDaemon) -> None:
@@ -160,7 +161,7 @@ def test_a_daemon_that_is_killed_is_taken_up_where_it_was(daemon: CheapDaemon) -
     assert timing["timing"]["queued_seconds"] >= -time.monotonic()
     count = Counter(daemon.ran())
     assert {what for what, times in count.items() if times > 1} == {"long lipsync 1", "long lipsync 2"}
-    assert work_is_clear(daemon)
+    until_work_is_clear(daemon)
 
 
 @pytest.mark.parametrize("change", ["config", "torn", "gone"])
@@ -267,7 +268,7 @@ def cancelled(daemon: CheapDaemon, name: str) -> dict[str, Any]:
     """Cancel a job; its ending."""
     assert lipdrop("cancel", name, cwd=daemon.spool).returncode == 0
     ending = daemon.ending(name)
-    until(lambda: work_is_clear(daemon) or None, "clear work folder")
+    until_work_is_clear(daemon)
     assert (daemon.spool / "failed" / name / "job.json").exists()
     assert not (daemon.spool / "inbox" / f"{name}.json").exists()
     assert not list((daemon.spool / "run" / "cancel").iterdir())
@@ -357,7 +358,7 @@ def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     before = daemon.resources()
     names = daemon.drop_many(100, text="1 hello")
     assert statuses(daemon, names) == {"done": 100}
-    until(lambda: work_is_clear(daemon) or None, "clear work folder")
+    until_work_is_clear(daemon)
     after = daemon.resources()
     assert after["descriptors"] <= before["descriptors"]
     assert after["shared"] <= before["shared"]
