@@ -1,8 +1,9 @@
 """Measure the talking face as it is seen: `python -m benchmarks.talking_face [PICTURE ...]`.
 
 The built-in engine speaks sentences in voices that its network never heard, on the avatars that come with lipdrop and
-on any further pictures. A face mesh, which knows nothing of the engine, looks at every frame; what it sees is compared
-with the phonemes that were spoken. With the phonemes told to the engine, as the built-in voices do, and without.
+on any further pictures. Every frame's pixels are looked at, by colour: what is neither skin nor lips is the inside of
+the mouth; skin and lips are told from the still picture. What is seen is compared with the phonemes that were spoken,
+with the phonemes told to the engine, as the built-in voices do, and without.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,46 +21,122 @@ from numpy.typing import NDArray
 from pipeline.avatars import BUILT_IN_FOLDER, Avatar, AvatarSettings, FaceLandmarks
 from pipeline.avatars.faces import Faces, NoFace, find_in_picture
 from pipeline.avatars.folder import media_file, read_picture
-from pipeline.avatars.scenes import rgb
+from pipeline.avatars.scenes import Still, cut_rgb
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
+from pipeline.engines.builtin.mouth_motion import LIP_DROP, PARTED
+from pipeline.engines.builtin.track import Mouth as Column
 from pipeline.engines.builtin.visemes import phoneme_track, visemes
-from pipeline.faces.finder import FaceFinder, Mesh
 from pipeline.mel import COLUMNS_PER_SECOND
 from pipeline.voices.base import Phoneme
 from training.dataset import DIALECTS, Clip, held_out_clip
-from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, opening, pauses
+from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, pauses
 
 FPS = 25
 SIDE = 720
 LONGEST_PICTURE = 50_000_000
 VOICES = {"ru": f"{DIALECTS['ru'][0]}+f3", "en": f"{DIALECTS['en'][0]}+m4", "en, natural": "heart"}
 
-UPPER, LOWER = 13, 14
-"""Mesh points in the middle of the lips' inner edges."""
-CORNERS = (61, 291)
-EYES = (33, 263)
-SHUT = 0.2
-"""Lips that are less apart than this part of the usual wide opening look closed: the mesh is no better."""
-STILL = 0.06
-"""A movement from frame to frame below this part of it cannot be seen."""
+BINS = 64
+"""Colours are told apart in so many steps of each channel."""
+SEAM_PIXELS = 6
+"""No further above the line where lips meet an opening begins."""
+SHUT_PIXELS, STILL_PIXELS = 3, 3
+"""Lips that are less apart look closed, and a movement from frame to frame that is smaller cannot be seen."""
 
 Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the mesh sees in each frame, in distances of the eyes' outer corners."""
+    """What is seen of the mouth in each frame, in pixels."""
 
     opening: Floats
+    """Height of the inside of the mouth in its middle."""
     width: Floats
+    """From the left end of the lips to the right one."""
 
-    @classmethod
-    def of(cls, meshes: list[Mesh]) -> Seen:
-        """Measure the mouths of some meshes."""
-        points = np.stack([mesh.points[:, :2] for mesh in meshes])
-        scale = _distance(points, *EYES)
-        return cls(_distance(points, UPPER, LOWER) / scale, _distance(points, *CORNERS) / scale)
+
+class Mouth:
+    """Measures the mouth of one face by the colours of its still picture."""
+
+    def __init__(self, picture: Picture, landmarks: FaceLandmarks) -> None:
+        """`picture`: RGB, the frames' size."""
+        middle, width = landmarks.lips_inner.mean(0), float(np.ptp(landmarks.lips_inner[:, 0]))
+        left, right = (int(middle[0] + side * 0.75 * width) // 2 * 2 for side in (-1, 1))
+        top, bottom = (int(row) // 2 * 2 for row in (landmarks.nose[1, 1] + 4, landmarks.jaw[10, 1]))
+        self.corner, self.size = (left, top), (right - left, bottom - top)
+        """Of the region that it looks at."""
+        self._box = np.s_[top:bottom, left:right]
+        self._middle = np.s_[:, int(0.72 * width) : int(0.78 * width) + 1]
+        seam = int(landmarks.lips_inner[[5, 15], 1].mean()) - top
+        self._top = max(seam - SEAM_PIXELS, 0)
+        near = picture[self._box]
+        lips, skin, inside = (self._filled(contour, picture.shape) for contour in _contours(landmarks, middle))
+        self._lips = _palette(near[lips & ~inside])
+        self._direction, self._threshold = _discriminant(near[lips & ~inside], near[skin & ~lips])
+
+    def opening(self, near: Picture) -> int:
+        """Pixels in the middle of the mouth, above the lower lip's end, between colours that the lips do not have."""
+        strange = ~self._lips[tuple((near // (256 // BINS)).reshape(-1, 3).T)].reshape(near.shape[:2])
+        lips = np.any(self._lip_parts(near), 0)
+        columns = zip(strange[self._middle].T, lips[self._middle].T, strict=True)
+        return int(np.median([_span(column[self._top : _last(lip)]) for column, lip in columns]))
+
+    def width(self, near: Picture) -> int:
+        """Pixels from the first to the last column of the lips."""
+        columns = np.flatnonzero(self._lip_parts(near)[0].sum(0) >= 2)
+        return int(np.ptp(columns)) if len(columns) else 0
+
+    def _lip_parts(self, near: Picture) -> list[NDArray[np.bool_]]:
+        """Where lips are seen, the largest part first; there are two when they are apart."""
+        lips = (near.astype(np.float32) @ self._direction > self._threshold).astype(np.uint8)
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(lips, cv2.MORPH_OPEN, np.ones((3, 3))))
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        return [parts == 1 + index for index in np.argsort(-areas) if areas[index] >= 0.2 * areas.max()]
+
+    def _filled(self, contour: Floats, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        mask = np.zeros(shape[:2], np.uint8)
+        cv2.fillPoly(mask, [np.rint(contour).astype(np.int32)], 1)
+        return np.asarray(mask[self._box] > 0)
+
+
+def _last(flags: NDArray[np.bool_]) -> int:
+    """The last true flag."""
+    rows = np.flatnonzero(flags)
+    return int(rows[-1]) if len(rows) else 0
+
+
+def _span(flags: NDArray[np.bool_]) -> int:
+    """From the first to the last true flag."""
+    rows = np.flatnonzero(flags)
+    return int(rows[-1] - rows[0] + 1) if len(rows) else 0
+
+
+def _contours(landmarks: FaceLandmarks, middle: Floats) -> tuple[Floats, Floats, Floats]:
+    """The lips; the skin about them; what is between them in the picture, with a margin."""
+    outer, inner = landmarks.lips_outer, landmarks.lips_inner
+    gap = float(np.ptp(inner[[5, 15], 1]))
+    wide = inner + np.sign(inner - middle) * (2 if gap > SHUT_PIXELS else 0)
+    return outer, middle + 1.6 * (outer - middle), wide
+
+
+def _palette(colours: Picture) -> NDArray[np.bool_]:
+    """Which colours [BINS, BINS, BINS] there are, or nearly."""
+    known = np.zeros((BINS,) * 3, bool)
+    known[tuple((colours // (256 // BINS)).T)] = True
+    for axis in range(3):
+        known = known | np.roll(known, 1, axis) | np.roll(known, -1, axis)
+    return known
+
+
+def _discriminant(lips: Picture, skin: Picture) -> tuple[Floats, float]:
+    """Fisher's: the direction in which lips' and skin's colours lie furthest apart, and the middle between them."""
+    some, others = lips.astype(np.float64), skin.astype(np.float64)
+    spread = np.cov(some.T) + np.cov(others.T) + np.eye(3)
+    direction = np.linalg.solve(spread, some.mean(0) - others.mean(0))
+    return direction.astype(np.float32), float((some.mean(0) + others.mean(0)) / 2 @ direction)
 
 
 @dataclass(frozen=True)
@@ -88,37 +166,20 @@ def score(avatar: Avatar, engine: BuiltinEngine, clip: Clip, *, told: bool) -> S
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
     speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes if told else ())
     fitted = avatar.fitted((SIDE, SIDE))
-    watcher = Watcher(fitted.require_landmarks()[0])
+    assert isinstance(fitted.scene, Still)
+    landmarks = fitted.require_landmarks()[0]
+    mouth = Mouth(fitted.scene.picture, landmarks)
+    openings, widths, still = [], [], None
+    changed = np.zeros((SIDE, SIDE), bool)
     for batch in engine.renderer(fitted, speech).render(0, frames):
         for frame in batch.numpy():
-            watcher.look(frame)
-    return compared(Seen.of(watcher.meshes), watcher.changed_outside(), clip.phonemes)
-
-
-class Watcher:
-    """Looks at frame after frame."""
-
-    def __init__(self, landmarks: FaceLandmarks) -> None:
-        self.meshes: list[Mesh] = []
-        self._finder = FaceFinder()
-        self._outside = _outside(landmarks)
-        self._first: NDArray[np.uint8] | None = None
-        self._changed = np.zeros((SIDE, SIDE), bool)
-
-    def look(self, frame: NDArray[np.uint8]) -> None:
-        """Take the next frame in, I420."""
-        luma = frame[:SIDE]
-        self._first = luma.copy() if self._first is None else self._first
-        self._changed |= luma != self._first
-        picture = rgb(frame)
-        mesh = self._finder.follow(picture, self.meshes[-1]) if self.meshes else None
-        if mesh is None:
-            mesh = self._finder.mesh(picture, self._finder.detect(picture)[0])
-        self.meshes.append(mesh)
-
-    def changed_outside(self) -> float:
-        """Part of the pixels outside the face that were not always the same."""
-        return float(self._changed[self._outside].mean())
+            near = cut_rgb(frame, mouth.corner, mouth.size)
+            openings.append(mouth.opening(near))
+            widths.append(mouth.width(near))
+            still = frame[:SIDE] if still is None else still
+            changed |= frame[:SIDE] != still
+    seen = Seen(np.array(openings, np.float32), np.array(widths, np.float32))
+    return compared(seen, float(changed[_outside(landmarks)].mean()), clip.phonemes)
 
 
 def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
@@ -134,22 +195,27 @@ def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
 def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...]) -> Score:
     """What was seen against what was spoken."""
     frames = len(seen.opening)
-    truth = phoneme_track(phonemes, frames, FPS)
-    rest, wide = np.quantile(seen.opening, 0.05), np.quantile(seen.opening, 0.95)
-    apart = (seen.opening - rest) / (wide - rest)
+    true_opening = drawn_opening(phoneme_track(phonemes, frames, FPS))
     middle = middles(phonemes, frames, FPS)
     inside = pauses(phonemes, frames, FPS)
-    moved = np.abs(np.diff(apart, prepend=apart[:1]))
+    moved = np.abs(np.diff(seen.opening, prepend=seen.opening[:1]))
+    calm = (seen.opening < SHUT_PIXELS) & (moved < STILL_PIXELS)
     return Score(
-        closures=float(np.mean(list(_met(apart, phonemes)))),
+        closures=float(np.mean(list(_met(seen.opening, phonemes)))),
         rounded_to_spread=float(seen.width[middle(is_rounded)].mean() / seen.width[middle(is_spread)].mean()),
-        correlation=correlation(apart, opening(truth)),
-        lag_frames=lag(apart, opening(truth)),
-        still_pauses=float(np.mean(((apart < SHUT) & (moved < STILL))[inside])),
-        flicker=flicker(apart, FPS),
-        true_flicker=flicker(opening(truth), FPS),
+        correlation=correlation(seen.opening, true_opening),
+        lag_frames=lag(seen.opening, true_opening),
+        still_pauses=float(np.mean(calm[inside])),
+        flicker=flicker(seen.opening, FPS),
+        true_flicker=flicker(true_opening, FPS),
         changed_outside=changed_outside,
     )
+
+
+def drawn_opening(track: Floats) -> Floats:
+    """How far a track [frames, 6] parts the middle of the lips, in mouth widths."""
+    jaw, closure = track[:, Column.JAW_OPEN], track[:, Column.CLOSURE]
+    return np.asarray((PARTED + LIP_DROP * jaw) * (1 - closure), np.float32)
 
 
 def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:
@@ -157,11 +223,7 @@ def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:
     for phoneme in phonemes:
         if any(viseme.closure == 1.0 for viseme, _ in visemes(phoneme.symbol)):
             first, last = int(phoneme.start_seconds * FPS), int(np.ceil(phoneme.end_seconds * FPS))
-            yield bool((apart[first:last] < SHUT).any())
-
-
-def _distance(points: Floats, one: int, other: int) -> Floats:
-    return np.asarray(np.linalg.norm(points[:, one] - points[:, other], axis=1), np.float32)
+            yield bool((apart[first:last] < SHUT_PIXELS).any())
 
 
 def pictures(further: list[Path]) -> Iterator[tuple[str, Avatar]]:

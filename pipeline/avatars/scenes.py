@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO, Protocol
@@ -92,19 +93,16 @@ class Clip:
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:
         """A region of `size` (width, height) out of each frame: RGB [n, height, width, 3]."""
-        cut = [self._cut(int(index), corner, size) for index, corner in zip(indices, corners, strict=True)]
-        return np.stack(cut)
-
-    def _cut(self, index: int, corner: NDArray[np.intp], size: tuple[int, int]) -> NDArray[np.uint8]:
-        (width, height), (x, y) = size, corner
-        luma, *colours = planes(self.read(index))
-        halves = (plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in colours)
-        return _rgb(luma[y : y + height, x : x + width], *halves)
+        places = zip(indices.tolist(), corners.tolist(), strict=True)
+        return np.stack([cut_rgb(self.read(index), corner, size) for index, corner in places])
 
 
-def rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A whole I420 frame [height * 3 / 2, width] as RGB [height, width, 3]."""
-    return _rgb(*planes(frame))
+def cut_rgb(frame: NDArray[np.uint8], corner: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A region of `size` (width, height) out of an I420 frame: RGB [height, width, 3]. All numbers are even."""
+    (width, height), (x, y) = size, corner
+    luma, *colours = planes(frame)
+    halves = (plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in colours)
+    return _rgb(luma[y : y + height, x : x + width], *halves)
 
 
 def planes(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
