@@ -332,9 +332,18 @@ def test_a_worker_killed_while_it_decodes_leaves_no_half_video(
 
 
 def test_a_tiny_cache_makes_no_difference_to_the_video(anna: Path, tmp_path: Path) -> None:
-    config = Config(base=tmp_path, avatars=AvatarsSettings(cache_bytes=0))
+    """Given room for the larger frames alone, then both are shown."""
+    config = Config(base=tmp_path, avatars=AvatarsSettings(cache_bytes=30 * 192 * 128 + 1))
     large, small = (Avatars(config).load("anna").fitted(size).scene for size in ((128, 128), (64, 64)))
     assert isinstance(large, Clip)
     assert isinstance(small, Clip)
     assert large.read(29).shape == (192, 128)
     assert small.read(29).shape == (96, 64)
+
+
+def test_a_video_whose_frames_take_more_than_the_cache_is_refused(anna: Path, tmp_path: Path) -> None:
+    avatars = Avatars(Config(base=tmp_path, avatars=AvatarsSettings(cache_bytes=30 * 192 * 128 - 1)))
+    with pytest.raises(JobError) as caught:
+        avatars.load("anna").fitted((128, 128))
+    assert (caught.value.code, caught.value.field) == ("too_large", "avatar")
+    assert not list((tmp_path / "cache").glob("*.part"))

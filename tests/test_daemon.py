@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+from pipeline.avatars import BUILT_IN_FOLDER
 from tests.media import audio, frames, speech_like, streams, write_recording
 from tests.running import RunningDaemon, lipdrop, until
 
@@ -81,7 +83,7 @@ def test_the_timing_json_has_every_key_of_the_contract(daemon: RunningDaemon) ->
     timing = daemon.ending("keys")
     assert set(timing) == {
         *("job", "status", "cached", "mode", "engine", "attempts", "submitted_at", "finished_at", "audio"),
-        *("video", "captions", "timing", "chunks", "sentences", "metadata"),
+        *("video", "avatar", "captions", "timing", "chunks", "sentences", "metadata"),
     }
     assert set(timing["audio"]) == {"seconds", "samples", "sample_rate", "voice", "cached"}
     assert set(timing["video"]) == {"file", "frames", "fps", "width", "height", "bytes", "sha256"}
@@ -138,7 +140,9 @@ def test_the_mouth_moves_with_the_speech_and_rests_in_silence(daemon: RunningDae
     samples = speech_like(8)
     samples[3 * 16_000 : 5 * 16_000] = 0
     write_recording(daemon.spool / "inbox" / "rest.wav", samples)
-    daemon.drop("rest", audio="rest.wav", size="512x512")
+    calm = shutil.copytree(BUILT_IN_FOLDER / "presenter", daemon.spool / "avatars" / "calm")
+    (calm / "avatar.yaml").write_text("idle_motion: false")
+    daemon.drop("rest", audio="rest.wav", size="512x512", avatar="calm")
     daemon.ending("rest")
     pictures = frames(daemon.video("rest"), (512, 512)).astype(np.int16)
     change = np.abs(np.diff(pictures, axis=0)).max(axis=(1, 2))
