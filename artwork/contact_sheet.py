@@ -1,4 +1,4 @@
-"""Draw every mouth shape of an avatar: python -m artwork.contact_sheet pipeline/assets/presenter sheet.png
+"""Draw every mouth shape of an avatar, then frames of a sentence: python -m artwork.contact_sheet presenter sheet.png
 
 Look at it after each change to the renderer: nothing else tells whether a mouth looks right.
 """
@@ -6,22 +6,31 @@ Look at it after each change to the renderer: nothing else tells whether a mouth
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import shutil
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from anyascii import anyascii
 from numpy.typing import NDArray
 
-from pipeline.avatars import FaceLandmarks
-from pipeline.avatars.scenes import Still
+from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.config import Config
+from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import FaceRenderer
-from pipeline.faces.lip_edges import on_lip_edges
+from pipeline.engines.builtin.mouth import MouthModel
+from pipeline.mel import COLUMNS_PER_SECOND
+from training.dataset import clip, joined, say
 
 FRAME_SIDE = 720
 COLUMNS = 6
 ZOOM = 1.6
+FPS = 25
+
+SENTENCE = "Bob, move the five yellow fish to the zoo."
+SPOKEN_TILES = 6
 
 SHAPES: dict[str, tuple[float, ...]] = {
     "rest": (0, 0, 1, 0, 0, 0),
@@ -48,31 +57,46 @@ SHAPES: dict[str, tuple[float, ...]] = {
 def main() -> None:
     """Read the arguments, write the sheet."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("avatar", type=Path, help="the avatar's folder: picture.png and landmarks.json")
-    arguments.add_argument("sheet", type=Path, help="the PNG to write")
+    arguments.add_argument("avatar", help="an avatar that comes with lipdrop, or the file of a picture")
+    arguments.add_argument("sheet", type=Path, help="the picture to write")
     chosen = arguments.parse_args()
-    cv2.imwrite(str(chosen.sheet), sheet(chosen.avatar))
+    cv2.imwrite(str(chosen.sheet), sheet(fitted(chosen.avatar)))
 
 
-def sheet(folder: Path) -> NDArray[np.uint8]:
-    """Every shape with its name, BGR."""
-    renderer = _renderer(folder)
-    frames, _ = renderer.render(torch.tensor(list(SHAPES.values())), np.zeros(len(SHAPES), np.int64))
-    tiles = [_tile(frame.numpy()[..., ::-1], name) for name, frame in zip(SHAPES, frames, strict=True)]
+def fitted(name: str) -> FittedAvatar:
+    """The avatar at the sheet's size."""
+    with tempfile.TemporaryDirectory() as scratch:
+        config = Config(base=Path(scratch))
+        if Path(name).is_file():
+            folder = Path(scratch) / "avatars" / "own"
+            folder.mkdir(parents=True)
+            shutil.copy(name, folder)
+            name = "own"
+        return Avatars(config).load(name).fitted((FRAME_SIDE, FRAME_SIDE))
+
+
+def sheet(avatar: FittedAvatar) -> NDArray[np.uint8]:
+    """Every shape and the frames of the sentence, with their names, BGR."""
+    names, track = _spoken()
+    rows = torch.cat([torch.tensor(list(SHAPES.values())), track])
+    renderer = FaceRenderer(avatar.require_landmarks(), avatar.scene, torch.device("cpu"))
+    frames, _ = renderer.render(rows, np.zeros(len(rows), np.intp))
+    tiles = [_tile(frame.numpy()[..., ::-1], name) for name, frame in zip([*SHAPES, *names], frames, strict=True)]
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
 
-def _renderer(folder: Path) -> FaceRenderer:
-    stored = cv2.imread(str(folder / "picture.png"))
-    if stored is None:
-        raise SystemExit(f"{folder} has no picture.png")
-    scale = FRAME_SIDE / stored.shape[0]
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    fitted = cv2.resize(stored, (round(stored.shape[1] * scale), FRAME_SIDE), interpolation=method)
-    landmarks = FaceLandmarks.load(folder / "landmarks.json").transformed(scale, 0, 0)
-    picture = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB), np.uint8)
-    landmarks = replace(landmarks, lips_inner=on_lip_edges(landmarks.lips_inner, picture))
-    return FaceRenderer(landmarks, Still(picture), torch.device("cpu"))
+def _spoken() -> tuple[list[str], torch.Tensor]:
+    """What is heard in some frames of the sentence, evenly spread, and their rows of the mouth track."""
+    samples, phonemes = joined([(say(SENTENCE, "en", "heart", 1.0), 0.2)], 1.0, 0.0)
+    spoken = clip("sheet", samples, phonemes)
+    frames = spoken.mel.shape[1] * FPS // COLUMNS_PER_SECOND
+    track = MouthModel(torch.device("cpu")).track(SpeechFeatures(spoken.mel, frames, FPS, spoken.phonemes))
+    chosen = np.linspace(0, frames - 1, SPOKEN_TILES + 2).round().astype(int)[1:-1]
+    times = (chosen + 0.5) / FPS
+    heard = [next((p.symbol for p in phonemes if p.start_seconds <= t < p.end_seconds), "-") for t in times]
+    return [f"{t:.2f} s: {anyascii(symbol)}" for t, symbol in zip(times, heard, strict=True)], torch.from_numpy(
+        track[chosen]
+    )
 
 
 def _tile(frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
