@@ -7,6 +7,7 @@ import io
 import itertools
 import pickle
 import random
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,10 +28,10 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
-from pipeline.engines.wav2lip.face import SEAM, Face
+from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, SEAM, Face
 from pipeline.engines.wav2lip.network import Wav2Lip, folded
 from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest
-from pipeline.errors import ConfigError, JobError
+from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.media.canvas import PixelBox, i420
 from tests.seeded_weights import WAV2LIP_DATA
 
@@ -352,7 +353,28 @@ def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "pa
     inside = np.zeros(own.shape, bool)
     inside[box[1] : box[3], box[0] : box[2]] = True
     assert np.array_equal(region[0][~inside], own[~inside])
-    assert (region[0][inside] == 0).all() if blend == "paste" else (region[0] <= own).all()
+    assert (
+        (region[0][inside] == 0).all() if blend == "paste" else (region[0] <= np.maximum(own, COLOUR_SHIFT_MAX)).all()
+    )
+
+
+@pytest.mark.parametrize(("blend", "left"), [("feather", 0), ("paste", 1)])
+@pytest.mark.parametrize("off", [(6, -4, 3), (-10, -9, -8)])
+def test_colours_that_are_a_little_off_are_put_right(
+    off: tuple[int, int, int], blend: Literal["feather", "paste"], left: int
+) -> None:
+    face = Face(picture(), FACE_BOX, blend, CPU)
+    own = face.image[:, 3:]
+    shifted = own + torch.tensor(off)[None, :, None, None] / 255
+    made, right = (face.laid_in(one, torch.ones(1))[0] for one in (shifted, own))
+    mouth = (made - right)[21 + 93 : 21 + 106, 31 + 30 : 31 + 60].mean((0, 1))
+    assert mouth.tolist() == pytest.approx([left * levels for levels in reversed(off)], abs=0.6)
+
+
+def test_another_colour_altogether_stays() -> None:
+    face = Face(picture(), FACE_BOX, "feather", CPU)
+    white = face.laid_in(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
+    assert white.min() >= 255 - COLOUR_SHIFT_MAX
 
 
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
@@ -440,6 +462,56 @@ def test_frames_do_not_depend_on_the_kernels_either(edges: list[int]) -> None:
     whole = frames_of(renderer, [0, 40])
     assert len({frame.numpy().tobytes() for frame in whole}) > 30
     assert torch.equal(frames_of(renderer, edges), whole)
+
+
+class Cramped(Meddler):
+    """Has room for a few frames only."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.asked: list[int] = []
+
+    def speak(self, mel: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
+        self.asked.append(len(mel))
+        if len(mel) > self.room:
+            raise torch.OutOfMemoryError(f"no room for {len(mel)} frames")
+        return mel.mean(dim=(1, 2, 3)).sigmoid()[:, None, None, None].expand(-1, 3, 96, 96)
+
+
+@pytest.mark.parametrize("room", [1, 2, 7])
+def test_out_of_memory_halves_the_batches_and_loses_no_frame(room: int) -> None:
+    """Given a device that other programs fill while a chunk is rendered."""
+    network = Cramped(8)
+    engine = engine_of(network)
+    frames = engine.renderer(avatar(), speech(40)).render(3, 40)
+    made = [next(frames)]
+    network.room = room
+    made += frames
+    assert torch.equal(
+        torch.cat(made), frames_of(Wav2LipRenderer(engine_of(Cramped(8)), avatar(), speech(40)), [3, 40])
+    )
+    fits = 1 << (room.bit_length() - 1)
+    assert engine.batch_frames == fits
+    assert network.asked == sorted(network.asked, reverse=True), "the batches do not grow again"
+
+
+def test_out_of_memory_for_one_frame_ends_the_attempt() -> None:
+    with pytest.raises(StageError) as caught:
+        list(engine_of(Cramped(0)).renderer(avatar(), speech(5)).render(0, 5))
+    assert caught.value.code == "out_of_memory"
+
+
+def test_what_did_not_fit_is_freed_before_the_next_attempt() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    class Watched(Cramped):
+        def speak(self, mel: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
+            assert all(reference() is None for reference in held)
+            held.append(weakref.ref(mel))
+            return super().speak(mel, features)
+
+    list(engine_of(Watched(2)).renderer(avatar(), speech(8)).render(0, 8))
+    assert len(held) == 2 + 4
 
 
 def test_frames_past_the_end_of_the_mel_are_silent_and_whole(engine: Wav2LipEngine) -> None:
