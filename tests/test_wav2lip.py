@@ -28,7 +28,7 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
-from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, SEAM, Face
+from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, GRAIN_MAX, SEAM, Face
 from pipeline.engines.wav2lip.network import Wav2Lip, folded
 from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest
 from pipeline.errors import ConfigError, JobError, StageError
@@ -346,7 +346,7 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 @pytest.mark.parametrize("blend", ["feather", "paste"])
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
 def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
-    face = Face(picture(), box, blend, CPU)
+    face = Face(picture(), box, None, blend, CPU)
     region = face.laid_in(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
     own = picture().astype(np.float32)
     assert region.shape == (2, *own.shape)
@@ -363,7 +363,7 @@ def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "pa
 def test_colours_that_are_a_little_off_are_put_right(
     off: tuple[int, int, int], blend: Literal["feather", "paste"], left: int
 ) -> None:
-    face = Face(picture(), FACE_BOX, blend, CPU)
+    face = Face(picture(), FACE_BOX, None, blend, CPU)
     own = face.image[:, 3:]
     shifted = own + torch.tensor(off)[None, :, None, None] / 255
     made, right = (face.laid_in(one, torch.ones(1))[0] for one in (shifted, own))
@@ -371,8 +371,44 @@ def test_colours_that_are_a_little_off_are_put_right(
     assert mouth.tolist() == pytest.approx([left * levels for levels in reversed(off)], abs=0.6)
 
 
+def _sharpness(region: NDArray[Any], where: NDArray[np.bool_]) -> float:
+    """Mean energy of the Laplacian."""
+    grey = cv2.cvtColor(np.asarray(region, np.float32), cv2.COLOR_RGB2GRAY)
+    return float(np.square(cv2.Laplacian(grey, cv2.CV_32F))[where].mean())
+
+
+@pytest.mark.parametrize("blend", ["feather", "paste"])
+def test_the_skin_keeps_its_grain_and_the_lips_take_none(blend: Literal["feather", "paste"]) -> None:
+    """Given a network that answers with the face it was shown."""
+    grainy = np.clip(128 + np.random.default_rng(0).normal(0, 3, (400, 400, 3)), 0, 255).astype(np.uint8)
+    lips = np.array([(160, 280), (200, 270), (240, 280), (200, 300)], np.float32)
+    box = (40, 40, 360, 360)
+    with_lips, without = (Face(grainy, box, known, blend, CPU) for known in (lips, None))
+    made, blurred = (face.laid_in(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
+    mouth, skin = np.zeros((400, 400), bool), np.zeros((400, 400), bool)
+    mouth[272:296, 180:220] = True
+    skin[320:340, 150:250] = True
+    assert np.abs(made - blurred)[mouth].max() < 0.5
+    assert _sharpness(blurred, skin) < 0.1 * _sharpness(grainy, skin)
+    if blend == "paste":
+        assert np.array_equal(made, blurred)
+    else:
+        assert _sharpness(made, skin) == pytest.approx(_sharpness(grainy, skin), rel=0.3)
+
+
+def test_edges_are_no_grain() -> None:
+    """They would stay where they are when the jaw moves."""
+    halves = np.zeros((400, 400, 3), np.uint8)
+    halves[:330] = 200
+    mouth = np.array([(160, 250), (200, 240), (240, 250)], np.float32)
+    face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU)
+    moved = face.image[:, 3:].roll(4, 2)
+    plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU)
+    assert (face.laid_in(moved, torch.ones(1)) - plain.laid_in(moved, torch.ones(1))).abs().max() <= GRAIN_MAX
+
+
 def test_another_colour_altogether_stays() -> None:
-    face = Face(picture(), FACE_BOX, "feather", CPU)
+    face = Face(picture(), FACE_BOX, None, "feather", CPU)
     white = face.laid_in(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
     assert white.min() >= 255 - COLOUR_SHIFT_MAX
 
@@ -391,7 +427,7 @@ def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
 
 
 def test_the_colours_are_not_swapped() -> None:
-    face = Face(picture(), FACE_BOX, "paste", CPU)
+    face = Face(picture(), FACE_BOX, None, "paste", CPU)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
     assert face.laid_in(blue, torch.ones(1))[0, 81, 91].tolist() == [0, 0, 255]
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])

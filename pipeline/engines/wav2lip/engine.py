@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
+from pipeline.avatars.faces import NoFace
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
 from pipeline.engines.loudness import speech_gate
@@ -83,6 +84,7 @@ class Wav2LipRenderer:
         self._speech = speech
         self._canvas = make_canvas(avatar, speech, engine.device)
         self._boxes = face_pixels(avatar)
+        self._lips = None if isinstance(avatar.landmarks, NoFace) else avatar.landmarks.lips_outer
         gate = avatar.settings.silence_gate
         gated = engine.gated if gate == "auto" else gate == "on"
         self._opacity = torch.from_numpy(speech_gate(speech) if gated else np.ones(speech.frames, np.float32))
@@ -142,9 +144,10 @@ class Wav2LipRenderer:
         at = np.array(indices, np.intp)
         regions = self._scene.regions(at, self._corners[at], self._size)
         boxes = self._boxes[at] - np.tile(self._corners[at], 2)
+        lips = [None] * len(at) if self._lips is None else self._lips[at] - self._corners[at, None]
         faces = [
-            Face(region, tuple(box), self._blend, self._engine.device)
-            for region, box in zip(regions, boxes.tolist(), strict=True)
+            Face(region, tuple(box), mouth, self._blend, self._engine.device)
+            for region, box, mouth in zip(regions, boxes.tolist(), lips, strict=True)
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
         return faces, self._engine.network.encode_faces(images)
