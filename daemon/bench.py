@@ -119,20 +119,17 @@ class Report:
 
 def measure(config: Config, extent: Extent, tell: Callable[[str], None]) -> Report:
     """Measure the configuration's workers, with its video settings; `tell` is told what is being done."""
-    # Imported here: they load torch.
-    from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint
-    from pipeline.engines.wav2lip.speed import measure_forward
+    from pipeline.engines.wav2lip.speed import measure_forward  # loads torch
 
     machine = this_machine()
     with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as scratch:
         folder = Path(scratch)
         tell("making weights and a video")
-        save_seeded_checkpoint(folder / "gan.pth")
-        os.link(folder / "gan.pth", folder / "nogan.pth")
+        wav2lip = seeded_models(folder)
         make_video(folder / "avatars" / VIDEO / "video.mp4")
         tell("wav2lip: the network alone")
         forward = measure_forward(folder / "gan.pth", config, extent.batches, extent.rounds)
-        models = {"builtin": ModelsSettings(), "wav2lip": _wav2lip(folder)}
+        models = {"builtin": ModelsSettings(), "wav2lip": wav2lip}
         engines = tuple(
             _measure_engine(name, _config(config, folder, chosen), extent, tell) for name, chosen in models.items()
         )
@@ -151,22 +148,26 @@ def this_machine() -> Machine:
     )
 
 
-def make_video(path: Path) -> None:
+def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VIDEO_SECONDS) -> None:
     """The presenter's picture, before which the camera slowly moves to and fro."""
     path.parent.mkdir(parents=True)
-    (width, height), (across, down) = VIDEO_SIZE, MOVE
+    (width, height), (across, down) = size, MOVE
     picture = BUILT_IN_FOLDER / "presenter" / "picture.png"
-    still = ffmpeg.source(picture, "png_pipe", loop=1, framerate=25, t=VIDEO_SECONDS)
+    still = ffmpeg.source(picture, "png_pipe", loop=1, framerate=25, t=seconds)
     high = height + down
     wide = still.filter("scale", high, high).filter("pad", width + across, high, "(ow-iw)/2", 0, "gray")
     turn = f"2*PI*t/{VIDEO_SECONDS}"
     moved = wide.filter("crop", width, height, f"{across / 2}*(1+sin({turn}))", f"{down / 2}*(1+cos({turn}))")
     output = ffmpeg.target(path, moved, vcodec="libx264", preset="veryfast", crf=16, pix_fmt="yuv420p")
-    ffmpeg.run(output, timeout_seconds=60)
+    ffmpeg.run(output, timeout_seconds=600)
 
 
-def _wav2lip(folder: Path) -> ModelsSettings:
-    """Both models, of different files: a chunk cross-fades from the other one's."""
+def seeded_models(folder: Path) -> ModelsSettings:
+    """Wav2Lip with weights that say nothing. In two files: where chunks of different models meet they cross-fade."""
+    from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint  # loads torch
+
+    save_seeded_checkpoint(folder / "gan.pth")
+    os.link(folder / "gan.pth", folder / "nogan.pth")
     gan, nogan = (ModelSettings(engine="wav2lip", checkpoint=str(folder / f"{name}.pth")) for name in ("gan", "nogan"))
     return ModelsSettings(gan=gan, nogan=nogan)
 
@@ -183,14 +184,19 @@ def _measure_engine(name: str, config: Config, extent: Extent, tell: Callable[[s
     return EngineSpeed(name, trial.cold_start_seconds, jobs)
 
 
+def text_of(sentences: int) -> str:
+    """So many sentences of English, some four seconds each."""
+    return " ".join(SENTENCES[number % len(SENTENCES)] for number in range(sentences))
+
+
 def _jobs(engine: str, trial: Trial, extent: Extent, tell: Callable[[str], None]) -> Iterator[JobSpeed]:
-    text = " ".join(SENTENCES[number % len(SENTENCES)] for number in range(extent.sentences))
+    text = text_of(extent.sentences)
     for avatar, size in extent.avatars:
         # The first job of an avatar also finds its face and writes its frames out: that is no part of the speed.
         trial.run(f"{avatar}-{size}-first", text="One.", language="en", voice=VOICE, avatar=avatar, size=size)
         for mode in ("sequential", "parallel"):
             tell(f"{engine}: {avatar}, {size}, {mode}")
-            trial.memory.take_peak_bytes()
+            start = time.monotonic()
             job = {"text": text, "language": "en", "voice": VOICE, "mode": mode, "avatar": avatar, "size": size}
             runs = [trial.run(f"{avatar}-{size}-{mode}-{number}", **job) for number in range(extent.runs)]
             seconds, timing = min(runs, key=lambda run: run[0])
@@ -201,7 +207,7 @@ def _jobs(engine: str, trial: Trial, extent: Extent, tell: Callable[[str], None]
                 mode=mode,
                 seconds=seconds,
                 all_seconds=tuple(one for one, _ in runs),
-                memory_bytes=trial.memory.take_peak_bytes(),
+                memory_bytes=trial.memory.peak_bytes(start),
                 timing=timing if done else None,
                 error=None if done else timing["error"]["code"],
             )

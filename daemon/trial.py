@@ -83,8 +83,9 @@ class Memory:
     """The memory of a process and all below it: proportional (PSS), so that what they share counts once."""
 
     def __init__(self, pid: int) -> None:
+        self.samples: list[tuple[float, int]] = []
+        """When (monotonic seconds), and how many bytes."""
         self._pid = pid
-        self._peak_bytes = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -93,10 +94,9 @@ class Memory:
         """All of them together."""
         return sum(_pss_bytes(pid) for pid in _family(self._pid))
 
-    def take_peak_bytes(self) -> int:
-        """The most since the last call of this, or since the beginning."""
-        peak, self._peak_bytes = max(self._peak_bytes, self.now_bytes()), 0
-        return peak
+    def peak_bytes(self, since: float) -> int:
+        """The most that was seen since then (monotonic seconds), or is now."""
+        return max([self.now_bytes(), *(size for moment, size in self.samples if moment >= since)])
 
     def stop(self) -> None:
         """Look no more."""
@@ -105,7 +105,7 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._stopped.wait(MEMORY_SECONDS):
-            self._peak_bytes = max(self._peak_bytes, self.now_bytes())
+            self.samples.append((time.monotonic(), self.now_bytes()))
 
 
 def _family(pid: int) -> Iterator[int]:
