@@ -7,11 +7,11 @@ import io
 import itertools
 import pickle
 import random
+import subprocess
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +21,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import AvatarSettings, FittedAvatar
+from pipeline.avatars import Avatars, AvatarSettings, FittedAvatar
 from pipeline.avatars.faces import NoFace
 from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
-from pipeline.avatars.scenes import Clip, Still, rgb
+from pipeline.avatars.scenes import Clip, Scene, Still, rgb
 from pipeline.avatars.settings import Box
+from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
@@ -349,12 +350,14 @@ def test_pasted_frames_are_the_official_ones(engine: Wav2LipEngine, network: Wav
     assert len({frame.numpy().tobytes() for frame in made}) == 10
 
 
-def clip(path: Path, pictures: list[NDArray[np.uint8]]) -> Clip:
-    """A video of these frames, at 25 a second."""
-    path.write_bytes(b"".join(i420(torch.from_numpy(one)[None])[0].numpy().tobytes() for one in pictures))
+def scene_of(folder: Path, pictures: list[NDArray[np.uint8]]) -> Scene:
+    """A video of these pictures, at 25 a second."""
     height, width = pictures[0].shape[:2]
-    count = len(pictures)
-    return Clip(path, (width, height), count, Fraction(25), np.arange(count), np.ones(count, bool))
+    (folder / "avatars" / "video").mkdir(parents=True)
+    argv = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "25"]
+    argv += ["-i", "-", "-pix_fmt", "yuv420p", "-crf", "12", str(folder / "avatars" / "video" / "video.mp4")]
+    subprocess.run(argv, input=b"".join(one.tobytes() for one in pictures), check=True)
+    return Avatars(Config(base=folder)).load("video").fitted(None).scene
 
 
 def test_frames_pasted_into_a_video_are_the_official_ones(
@@ -362,7 +365,8 @@ def test_frames_pasted_into_a_video_are_the_official_ones(
 ) -> None:
     """Given a face that moves and grows, and six frames for ten of the job."""
     pale = picture() // 2 + 64  # so that I420 to RGB and back again changes no colour
-    scene = clip(tmp_path / "clip.i420", [np.roll(pale, (step, 2 * step), (0, 1)) for step in range(6)])
+    scene = scene_of(tmp_path, [np.roll(pale, (step, 2 * step), (0, 1)) for step in range(6)])
+    assert isinstance(scene, Clip)
     boxes = [(31 + 2 * step, 21 + step, 124 + 3 * step, 145 + 2 * step) for step in range(6)]
     settings = AvatarSettings(blend="paste", silence_gate="off")
     moving = FittedAvatar(scene, landmarks(6), np.array(boxes, np.float32), settings)
