@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -47,20 +48,20 @@ class Trial:
         self.memory = Memory(self._process.pid)
         try:
             self._until(lambda: health(self.spool).state == OK)
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         self.cold_start_seconds = time.monotonic() - start
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.memory.stop()
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            programs.kill_group(self._process)
-            self._process.wait()
+        with self._process:
+            if kind is None:
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOP_SECONDS)
+            programs.kill_group(self._process)  # its workers, too, and at once when it is interrupted
 
     def run(self, name: str, **job: Any) -> tuple[float, dict[str, Any]]:
         """Drop a job; the seconds until its timing JSON is there, and the JSON, of a failed job too."""

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 import torch
 from rich.console import Console
 
+from daemon import submission
 from daemon.bench import MOVE, VIDEO_SIZE, Extent, make_video, measure, show
+from daemon.submission import Draft
 from daemon.trial import Memory, Trial
 from pipeline.config import Config
 from pipeline.engines.wav2lip.checkpoint import load_state_dict
@@ -87,6 +90,18 @@ def test_a_daemon_that_cannot_start_is_told(tmp_path: Path) -> None:
     with pytest.raises(BootError, match="checkpoint_missing"), Trial(tmp_path, config):
         pytest.fail("it must not start")
     assert time.monotonic() - start < 60
+
+
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Given Ctrl-C while a long job runs."""
+    with pytest.raises(KeyboardInterrupt), Trial(tmp_path, Config()) as trial:
+        family = psutil.Process(trial._process.pid).children(recursive=True)
+        submission.drop(Draft("long", json.dumps({"text": "Milk. " * 100, "language": "en"}).encode()), trial.spool)
+        while not list(trial.spool.work.iterdir()):
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+    assert len(family) >= 5
+    assert not psutil.wait_procs(family, timeout=5)[1]
 
 
 def test_a_small_run_measures_everything() -> None:
