@@ -32,7 +32,7 @@ from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
 from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, GRAIN_MAX, SEAM, Face
-from pipeline.engines.wav2lip.network import Wav2Lip, folded
+from pipeline.engines.wav2lip.network import FoldedWav2Lip, Wav2Lip
 from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.media.canvas import PixelBox, i420
@@ -91,10 +91,13 @@ def test_it_has_the_official_parameters(weights: Weights) -> None:
     }
 
 
-@pytest.mark.parametrize("prepare", [lambda network: network, folded], ids=["plain", "folded"])
+@pytest.mark.parametrize("prepare", [lambda network: network, FoldedWav2Lip], ids=["plain", "folded"])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["planar", "channels_last"])
 def test_it_computes_the_official_output(
-    prepare: Callable[[Wav2Lip], Wav2Lip], layout: torch.memory_format, network: Wav2Lip, forward: dict[str, Any]
+    prepare: Callable[[Wav2Lip], Wav2Lip | FoldedWav2Lip],
+    layout: torch.memory_format,
+    network: Wav2Lip,
+    forward: dict[str, Any],
 ) -> None:
     made = prepare(network)(forward["mel"], forward["image"].contiguous(memory_format=layout))
     assert (made - forward["output"]).abs().max() < 1e-4
@@ -103,11 +106,12 @@ def test_it_computes_the_official_output(
 def test_one_face_serves_a_whole_batch(network: Wav2Lip, forward: dict[str, Any]) -> None:
     one = forward["image"][:1]
     at_once = network(forward["mel"], one.expand(4, -1, -1, -1))
-    assert (network.speak(forward["mel"], network.encode_faces(one)) - at_once).abs().max() < 1e-5
+    ours = FoldedWav2Lip(network)
+    assert (ours.speak(forward["mel"], ours.encode_faces(one)) - at_once).abs().max() < 1e-4
 
 
 def test_folding_leaves_no_normalisation_and_the_original_whole(network: Wav2Lip) -> None:
-    copied = folded(network)
+    copied = FoldedWav2Lip(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in copied.modules())
     assert len(network.state_dict()) == len(Wav2Lip().state_dict())
 
@@ -456,13 +460,13 @@ def test_edges_are_no_grain() -> None:
     face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU)
     moved = face.image[:, 3:].roll(4, 2)
     plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU)
-    assert (face.laid_in(moved, torch.ones(1)) - plain.laid_in(moved, torch.ones(1))).abs().max() <= GRAIN_MAX
+    assert (face.laid_in(moved, torch.ones(1)) - plain.laid_in(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
 
 
 def test_another_colour_altogether_stays() -> None:
     face = Face(picture(), FACE_BOX, None, "feather", CPU)
     white = face.laid_in(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
-    assert white.min() >= 255 - COLOUR_SHIFT_MAX
+    assert white.min() > 255 - COLOUR_SHIFT_MAX - 1e-3
 
 
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
@@ -617,7 +621,7 @@ def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
 
 
 def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
-    plain = folded(network)
+    plain = FoldedWav2Lip(network)
     reduced = copy.deepcopy(plain).to(torch.bfloat16)
     assert agreement(reduced, plain, CPU) > PSNR_MIN_DB
     assert reduced(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)).dtype == torch.float32
@@ -625,10 +629,10 @@ def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
 
 def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "lower_precision", lambda _: torch.bfloat16)
-    plain = folded(network)
+    plain = FoldedWav2Lip(network)
     assert fastest(plain, CPU).dtype == torch.bfloat16
     with torch.no_grad():
-        next(iter(plain.output_block[1].parameters())).mul_(300)  # the last layer: its rounding is seen
+        plain.after_joints[-1].get_parameter("1.weight").mul_(300)  # the last layer: its rounding is seen
     assert fastest(plain, CPU) is plain
 
 

@@ -18,7 +18,7 @@ from pipeline.engines.canvases import make_canvas
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
-from pipeline.engines.wav2lip.network import folded
+from pipeline.engines.wav2lip.network import FoldedWav2Lip
 from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError, StageError
 from pipeline.mel import windows
@@ -47,7 +47,7 @@ class Wav2LipEngine:
         `gated`: whether in pauses the avatar's own mouth is shown, unless the avatar says otherwise; `exact`: compute
         in single precision whatever the device could do faster.
         """
-        network = folded(load_network(checkpoint, config_key))
+        network = FoldedWav2Lip(load_network(checkpoint, config_key))
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network if exact else fastest(network, device)
         self.device = device
