@@ -41,7 +41,7 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix .
 
 bench: setup ## measure this machine
-	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/lipdrop bench
 
 voices: ## install RHVoice's natural voices (Debian non-free; root)
 	@scripts/install-voices.sh

@@ -339,6 +339,28 @@ def _job_status(spool: Spool, name: str, as_json: bool) -> None:
     click.echo(json.dumps(found) if as_json else f"{name}: {found['state']}")
 
 
+@cli.command()
+@click.option("--quick", is_flag=True, help="Fewer and shorter jobs: a minute instead of several.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@placed
+def bench(place: Place, quick: bool, as_json: bool) -> None:
+    """Measure this machine with the configured workers; nothing else should run meanwhile.
+
+    Both engines make videos on a daemon and a spool of their own. No checkpoint is needed: Wav2Lip runs with weights
+    of the full size that say nothing.
+    """
+    from rich.console import Console
+
+    from daemon import bench as benchmark
+
+    with Console(stderr=True).status("") as status:
+        report = benchmark.measure(place.config, benchmark.QUICK if quick else benchmark.FULL, status.update)
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        benchmark.show(report, Console(width=benchmark.WIDTH))
+
+
 def _hint(hint: str | None) -> str:
     return f" ({hint})" if hint else ""
 

@@ -40,6 +40,8 @@ def _lipsync_specs(config: Config, cores: list[int]) -> list[WorkerSpec]:
             device=device,
             model=worker.model,
             cpus=tuple(share),
+            # While a job is one chunk the other workers' cores are idle.
+            encoder_cpus=tuple(cores),
             threads=len(share),
         )
         for index, (worker, device, share) in enumerate(zip(config.workers, devices, shares, strict=True))

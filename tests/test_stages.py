@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.engines.base import Engine, SpeechFeatures
 from pipeline.errors import JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import muxing
+from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
 from pipeline.stages import lipsync
 from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
@@ -215,6 +217,18 @@ def test_chunks_fade_where_the_models_differ(tmp_path: Path, monkeypatch: pytest
     values = [int(frame[0, 0]) for batch in stage._frames(chunk, avatar) for frame in batch]
     assert values[:7] == [20, 40, 60, 80, 100, 120, 120]
     assert len(values) == chunk.stop_frame - chunk.start_frame
+
+
+def test_the_encoder_runs_on_the_cores_it_is_given(tmp_path: Path) -> None:
+    """Given a worker that is pinned to one core, as `worker_specs` pins it."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, Config().video, threads=1, cpus=cores) as encoder:
+            assert os.sched_getaffinity(encoder._process.pid) == cores
+            encoder.write(np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8))
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 # Merge

@@ -7,6 +7,8 @@ import io
 import itertools
 import pickle
 import random
+import subprocess
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,18 +21,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import AvatarSettings, FittedAvatar
+from pipeline.avatars import Avatars, AvatarSettings, FittedAvatar
 from pipeline.avatars.faces import NoFace
-from pipeline.avatars.scenes import Still
+from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
+from pipeline.avatars.scenes import Clip, Scene, Still, cut_rgb
 from pipeline.avatars.settings import Box
+from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
-from pipeline.engines.wav2lip.face import SEAM, Face
-from pipeline.engines.wav2lip.network import Wav2Lip, folded
+from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, GRAIN_MAX, SEAM, Face
+from pipeline.engines.wav2lip.network import FoldedWav2Lip, Wav2Lip
 from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest
-from pipeline.errors import ConfigError, JobError
+from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.media.canvas import PixelBox, i420
 from tests.seeded_weights import WAV2LIP_DATA
 
@@ -76,6 +80,12 @@ def speech(frames: int) -> SpeechFeatures:
     return SpeechFeatures(mel, frames, 25)
 
 
+def whole_rgb(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An I420 frame as RGB."""
+    rows, width = frame.shape
+    return cut_rgb(frame, (0, 0), (width, rows * 2 // 3))
+
+
 # The network
 
 
@@ -87,10 +97,13 @@ def test_it_has_the_official_parameters(weights: Weights) -> None:
     }
 
 
-@pytest.mark.parametrize("prepare", [lambda network: network, folded], ids=["plain", "folded"])
+@pytest.mark.parametrize("prepare", [lambda network: network, FoldedWav2Lip], ids=["plain", "folded"])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["planar", "channels_last"])
 def test_it_computes_the_official_output(
-    prepare: Callable[[Wav2Lip], Wav2Lip], layout: torch.memory_format, network: Wav2Lip, forward: dict[str, Any]
+    prepare: Callable[[Wav2Lip], Wav2Lip | FoldedWav2Lip],
+    layout: torch.memory_format,
+    network: Wav2Lip,
+    forward: dict[str, Any],
 ) -> None:
     made = prepare(network)(forward["mel"], forward["image"].contiguous(memory_format=layout))
     assert (made - forward["output"]).abs().max() < 1e-4
@@ -99,11 +112,12 @@ def test_it_computes_the_official_output(
 def test_one_face_serves_a_whole_batch(network: Wav2Lip, forward: dict[str, Any]) -> None:
     one = forward["image"][:1]
     at_once = network(forward["mel"], one.expand(4, -1, -1, -1))
-    assert (network.speak(forward["mel"], network.encode_faces(one)) - at_once).abs().max() < 1e-5
+    ours = FoldedWav2Lip(network)
+    assert (ours.speak(forward["mel"], ours.encode_faces(one)) - at_once).abs().max() < 1e-4
 
 
 def test_folding_leaves_no_normalisation_and_the_original_whole(network: Wav2Lip) -> None:
-    copied = folded(network)
+    copied = FoldedWav2Lip(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in copied.modules())
     assert len(network.state_dict()) == len(Wav2Lip().state_dict())
 
@@ -303,30 +317,79 @@ def test_only_the_first_wrong_keys_are_named(tmp_path: Path) -> None:
 # Frames
 
 
-def official_frames(network: Wav2Lip, count: int) -> NDArray[np.uint8]:
-    """The official loop in its own words: BGR frames [n, height, width, 3]."""
-    frame = picture()[:, :, ::-1]
-    mel = speech(count).mel
-    x1, y1, x2, y2 = FACE_BOX
-    mel_chunks = [mel[:, int(i * 80.0 / 25) : int(i * 80.0 / 25) + 16] for i in range(count)]
-    face = cv2.resize(np.ascontiguousarray(frame[y1:y2, x1:x2]), (96, 96))
-    img_batch = np.asarray([face] * count)
+def official_frames(
+    network: Wav2Lip, frames: list[NDArray[np.uint8]], boxes: list[PixelBox]
+) -> list[NDArray[np.uint8]]:
+    """The official loop in its own words: BGR frames in and out, [height, width, 3]."""
+    mel = speech(len(frames)).mel
+    mel_chunks = [mel[:, int(i * 80.0 / 25) : int(i * 80.0 / 25) + 16] for i in range(len(frames))]
+    faces = [frame[y1:y2, x1:x2] for frame, (x1, y1, x2, y2) in zip(frames, boxes, strict=True)]
+    img_batch = np.asarray([cv2.resize(np.ascontiguousarray(face), (96, 96)) for face in faces])
     img_masked = img_batch.copy()
     img_masked[:, 96 // 2 :] = 0
     img_batch = np.concatenate((img_masked, img_batch), axis=3) / 255.0
     images = torch.FloatTensor(np.transpose(img_batch, (0, 3, 1, 2)))
     pred = network(torch.FloatTensor(np.asarray(mel_chunks))[:, None], images)
-    out = np.repeat(frame[None], count, axis=0)
-    for index, p in enumerate(pred.numpy().transpose(0, 2, 3, 1) * 255.0):
-        out[index, y1:y2, x1:x2] = cv2.resize(p.astype(np.uint8), (x2 - x1, y2 - y1))
+    out = []
+    for p, frame, c in zip(pred.numpy().transpose(0, 2, 3, 1) * 255.0, frames, boxes, strict=True):
+        x1, y1, x2, y2 = c
+        f = frame.copy()
+        f[y1:y2, x1:x2] = cv2.resize(p.astype(np.uint8), (x2 - x1, y2 - y1))
+        out.append(f)
     return out
 
 
+def official_i420(network: Wav2Lip, pictures: list[NDArray[np.uint8]], boxes: list[PixelBox]) -> torch.Tensor:
+    """The official frames of RGB pictures as the encoder takes them."""
+    official = official_frames(network, [one[:, :, ::-1] for one in pictures], boxes)
+    return i420(torch.from_numpy(np.stack(official)[:, :, :, ::-1].copy()))
+
+
+def landmarks(count: int) -> FaceLandmarks:
+    """Lips where the mouth is in some frames; nothing of a face that is plainly pasted may depend on them."""
+    corners = np.array([(60, 100), (80, 96), (100, 100), (80, 110)], np.float32)
+    return FaceLandmarks(**{name: np.broadcast_to(corners, (count, 4, 2)) for name in CONTOURS})
+
+
 def test_pasted_frames_are_the_official_ones(engine: Wav2LipEngine, network: Wav2Lip) -> None:
-    made = torch.cat(list(engine.renderer(avatar(blend="paste"), speech(10)).render(0, 10)))
-    official = official_frames(network, 10)[:, :, :, ::-1].copy()
-    assert (made.int() - i420(torch.from_numpy(official)).int()).abs().max() <= 1
+    still = replace(
+        avatar(), landmarks=landmarks(1), settings=AvatarSettings(blend="paste", silence_gate="off", idle_motion=False)
+    )
+    made = torch.cat(list(engine.renderer(still, speech(10)).render(0, 10)))
+    assert (made.int() - official_i420(network, [picture()] * 10, [FACE_BOX] * 10).int()).abs().max() <= 1
     assert len({frame.numpy().tobytes() for frame in made}) == 10
+
+
+def scene_of(folder: Path, pictures: list[NDArray[np.uint8]]) -> Scene:
+    """A video of these pictures, at 25 a second."""
+    height, width = pictures[0].shape[:2]
+    (folder / "avatars" / "video").mkdir(parents=True)
+    argv = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "25"]
+    argv += ["-i", "-", "-pix_fmt", "yuv420p", "-crf", "12", str(folder / "avatars" / "video" / "video.mp4")]
+    subprocess.run(argv, input=b"".join(one.tobytes() for one in pictures), check=True)
+    return Avatars(Config(base=folder)).load("video").fitted(None).scene
+
+
+def test_frames_pasted_into_a_video_are_the_official_ones(
+    tmp_path: Path, engine: Wav2LipEngine, network: Wav2Lip
+) -> None:
+    """Given a face that moves and grows, and six frames for ten of the job."""
+    pale = picture() // 2 + 64  # so that I420 to RGB and back again changes no colour
+    scene = scene_of(tmp_path, [np.roll(pale, (step, 2 * step), (0, 1)) for step in range(6)])
+    assert isinstance(scene, Clip)
+    boxes = [(31 + 2 * step, 21 + step, 124 + 3 * step, 145 + 2 * step) for step in range(6)]
+    settings = AvatarSettings(blend="paste", silence_gate="off")
+    moving = FittedAvatar(scene, landmarks(6), np.array(boxes, np.float32), settings)
+    made = torch.cat(list(engine.renderer(moving, speech(10)).render(0, 10)))
+    shown = [0, 1, 2, 3, 4, 5, 4, 3, 2, 1]
+    own = [whole_rgb(scene.read(index)) for index in shown]
+    official = official_i420(network, own, [boxes[index] for index in shown])
+    assert (made.int() - official.int()).abs().max() <= 1
+    outside = torch.ones(made.shape[1:], dtype=torch.bool)
+    outside[20:158, 30:142] = False
+    outside[160:] = False
+    unchanged = torch.from_numpy(np.stack([scene.read(index) for index in shown]))
+    assert torch.equal(made[:, outside], unchanged[:, outside])
 
 
 def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngine) -> None:
@@ -345,14 +408,71 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 @pytest.mark.parametrize("blend", ["feather", "paste"])
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
 def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
-    face = Face(picture(), box, blend, CPU)
+    face = Face(picture(), box, None, blend, CPU)
     region = face.laid_in(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
     own = picture().astype(np.float32)
     assert region.shape == (2, *own.shape)
     inside = np.zeros(own.shape, bool)
     inside[box[1] : box[3], box[0] : box[2]] = True
     assert np.array_equal(region[0][~inside], own[~inside])
-    assert (region[0][inside] == 0).all() if blend == "paste" else (region[0] <= own).all()
+    assert (
+        (region[0][inside] == 0).all() if blend == "paste" else (region[0] <= np.maximum(own, COLOUR_SHIFT_MAX)).all()
+    )
+
+
+@pytest.mark.parametrize(("blend", "left"), [("feather", 0), ("paste", 1)])
+@pytest.mark.parametrize("off", [(6, -4, 3), (-10, -9, -8)])
+def test_colours_that_are_a_little_off_are_put_right(
+    off: tuple[int, int, int], blend: Literal["feather", "paste"], left: int
+) -> None:
+    face = Face(picture(), FACE_BOX, None, blend, CPU)
+    own = face.image[:, 3:]
+    shifted = own + torch.tensor(off)[None, :, None, None] / 255
+    made, right = (face.laid_in(one, torch.ones(1))[0] for one in (shifted, own))
+    mouth = (made - right)[21 + 93 : 21 + 106, 31 + 30 : 31 + 60].mean((0, 1))
+    assert mouth.tolist() == pytest.approx([left * levels for levels in reversed(off)], abs=0.6)
+
+
+def _sharpness(region: NDArray[Any], where: NDArray[np.bool_]) -> float:
+    """Mean energy of the Laplacian."""
+    grey = cv2.cvtColor(np.asarray(region, np.float32), cv2.COLOR_RGB2GRAY)
+    return float(np.square(cv2.Laplacian(grey, cv2.CV_32F))[where].mean())
+
+
+@pytest.mark.parametrize("blend", ["feather", "paste"])
+def test_the_skin_keeps_its_grain_and_the_lips_take_none(blend: Literal["feather", "paste"]) -> None:
+    """Given a network that answers with the face it was shown."""
+    grainy = np.clip(128 + np.random.default_rng(0).normal(0, 3, (400, 400, 3)), 0, 255).astype(np.uint8)
+    lips = np.array([(160, 280), (200, 270), (240, 280), (200, 300)], np.float32)
+    box = (40, 40, 360, 360)
+    with_lips, without = (Face(grainy, box, known, blend, CPU) for known in (lips, None))
+    made, blurred = (face.laid_in(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
+    mouth, skin = np.zeros((400, 400), bool), np.zeros((400, 400), bool)
+    mouth[272:296, 180:220] = True
+    skin[320:340, 150:250] = True
+    assert np.abs(made - blurred)[mouth].max() < 0.5
+    assert _sharpness(blurred, skin) < 0.1 * _sharpness(grainy, skin)
+    if blend == "paste":
+        assert np.array_equal(made, blurred)
+    else:
+        assert _sharpness(made, skin) == pytest.approx(_sharpness(grainy, skin), rel=0.3)
+
+
+def test_edges_are_no_grain() -> None:
+    """They would stay where they are when the jaw moves."""
+    halves = np.zeros((400, 400, 3), np.uint8)
+    halves[:330] = 200
+    mouth = np.array([(160, 250), (200, 240), (240, 250)], np.float32)
+    face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU)
+    moved = face.image[:, 3:].roll(4, 2)
+    plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU)
+    assert (face.laid_in(moved, torch.ones(1)) - plain.laid_in(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
+
+
+def test_another_colour_altogether_stays() -> None:
+    face = Face(picture(), FACE_BOX, None, "feather", CPU)
+    white = face.laid_in(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
+    assert white.min() > 255 - COLOUR_SHIFT_MAX - 1e-3
 
 
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
@@ -369,7 +489,7 @@ def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
 
 
 def test_the_colours_are_not_swapped() -> None:
-    face = Face(picture(), FACE_BOX, "paste", CPU)
+    face = Face(picture(), FACE_BOX, None, "paste", CPU)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
     assert face.laid_in(blue, torch.ones(1))[0, 81, 91].tolist() == pytest.approx([0, 0, 255], abs=1e-3)
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
@@ -442,6 +562,56 @@ def test_frames_do_not_depend_on_the_kernels_either(edges: list[int]) -> None:
     assert torch.equal(frames_of(renderer, edges), whole)
 
 
+class Cramped(Meddler):
+    """Has room for a few frames only."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.asked: list[int] = []
+
+    def speak(self, mel: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
+        self.asked.append(len(mel))
+        if len(mel) > self.room:
+            raise torch.OutOfMemoryError(f"no room for {len(mel)} frames")
+        return mel.mean(dim=(1, 2, 3)).sigmoid()[:, None, None, None].expand(-1, 3, 96, 96)
+
+
+@pytest.mark.parametrize("room", [1, 2, 7])
+def test_out_of_memory_halves_the_batches_and_loses_no_frame(room: int) -> None:
+    """Given a device that other programs fill while a chunk is rendered."""
+    network = Cramped(8)
+    engine = engine_of(network)
+    frames = engine.renderer(avatar(), speech(40)).render(3, 40)
+    made = [next(frames)]
+    network.room = room
+    made += frames
+    assert torch.equal(
+        torch.cat(made), frames_of(Wav2LipRenderer(engine_of(Cramped(8)), avatar(), speech(40)), [3, 40])
+    )
+    fits = 1 << (room.bit_length() - 1)
+    assert engine.batch_frames == fits
+    assert network.asked == sorted(network.asked, reverse=True), "the batches do not grow again"
+
+
+def test_out_of_memory_for_one_frame_ends_the_attempt() -> None:
+    with pytest.raises(StageError) as caught:
+        list(engine_of(Cramped(0)).renderer(avatar(), speech(5)).render(0, 5))
+    assert caught.value.code == "out_of_memory"
+
+
+def test_what_did_not_fit_is_freed_before_the_next_attempt() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    class Watched(Cramped):
+        def speak(self, mel: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
+            assert all(reference() is None for reference in held)
+            held.append(weakref.ref(mel))
+            return super().speak(mel, features)
+
+    list(engine_of(Watched(2)).renderer(avatar(), speech(8)).render(0, 8))
+    assert len(held) == 2 + 4
+
+
 def test_frames_past_the_end_of_the_mel_are_silent_and_whole(engine: Wav2LipEngine) -> None:
     mel = np.full((80, 8), -4, np.float32)
     [batch] = engine.renderer(avatar(), SpeechFeatures(mel, 6, 25)).render(0, 6)
@@ -457,7 +627,7 @@ def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
 
 
 def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
-    plain = folded(network)
+    plain = FoldedWav2Lip(network)
     reduced = copy.deepcopy(plain).to(torch.bfloat16)
     assert agreement(reduced, plain, CPU) > PSNR_MIN_DB
     assert reduced(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)).dtype == torch.float32
@@ -465,10 +635,10 @@ def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
 
 def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "lower_precision", lambda _: torch.bfloat16)
-    plain = folded(network)
+    plain = FoldedWav2Lip(network)
     assert fastest(plain, CPU).dtype == torch.bfloat16
     with torch.no_grad():
-        next(iter(plain.output_block[1].parameters())).mul_(300)  # the last layer: its rounding is seen
+        plain.after_joints[-1].get_parameter("1.weight").mul_(300)  # the last layer: its rounding is seen
     assert fastest(plain, CPU) is plain
 
 

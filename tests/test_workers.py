@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -57,3 +59,9 @@ def test_cores_are_shared_out_equally(cores: list[int], count: int, shares: list
 )
 def test_a_worker_sees_its_own_gpu_only(device: str, inherited: str | None, visible: str) -> None:
     assert visible_gpu(device, inherited) == visible
+
+
+def test_encoders_may_run_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    specs = [spec for spec in worker_specs(Config()) if spec.role == "lipsync"]
+    assert [(spec.cpus, spec.encoder_cpus) for spec in specs] == [((0, 1), (0, 1, 2, 3)), ((2, 3), (0, 1, 2, 3))]

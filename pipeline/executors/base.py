@@ -29,6 +29,8 @@ class WorkerSpec:
     """For lip-sync workers: the model that is loaded and warmed up at the start."""
     cpus: tuple[int, ...] = ()
     """Cores this worker computes on; empty: any."""
+    encoder_cpus: tuple[int, ...] = ()
+    """Cores its encoder may run on; empty: those of the worker."""
     threads: int = 1
     """Threads for its numerical libraries."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -31,10 +32,23 @@ class SegmentEncoder:
     Segments made with equal settings can be joined without re-encoding: closed GOPs, no B-frames, one clock.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: int,
+        settings: VideoSettings,
+        *,
+        threads: int,
+        cpus: Collection[int] = (),
+    ) -> None:
+        """`cpus`: the cores that ffmpeg may run on, if not those of this process."""
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
         self._process = ffmpeg.start(_output(self._unfinished, size, fps, settings, threads))
+        if cpus:
+            with contextlib.suppress(ProcessLookupError):  # it has ended at once: `write` will say why
+                os.sched_setaffinity(self._process.pid, cpus)
         self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
         self._pending: Future[None] | None = None
         self._started = time.monotonic()

@@ -56,7 +56,8 @@ class LipSyncStage:
         frames = _Timed(self._frames(chunk, avatar))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, settings = chunk.timeline.fps, self._config.video
-        with SegmentEncoder(path, (width, height), fps, settings, threads=len(os.sched_getaffinity(0))) as encoder:
+        threads, cpus = len(os.sched_getaffinity(0)), self._spec.encoder_cpus
+        with SegmentEncoder(path, (width, height), fps, settings, threads=threads, cpus=cpus) as encoder:
             encoder.write_all(batch.numpy() for batch in frames)
         yield Segment(
             job=chunk.job,

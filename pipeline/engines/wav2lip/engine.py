@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -11,21 +12,26 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
+from pipeline.avatars.faces import NoFace
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
-from pipeline.engines.wav2lip.network import folded
+from pipeline.engines.wav2lip.network import FoldedWav2Lip
 from pipeline.engines.wav2lip.precision import fastest
-from pipeline.errors import JobError
+from pipeline.errors import JobError, StageError
 from pipeline.mel import windows
 
-BATCH_FRAMES = 8
-"""Measured to be the fastest on a CPU among 4 to 16."""
+BATCH_FRAMES = {"cpu": 8, "cuda": 32}
+"""By kind of device. On a CPU the fastest among 1 to 32. On a GPU one batch should take longer than starting its some
+hundred kernels, and yet be little over a second of video: what is cut in the middle of a batch is computed twice.
+Fixed, not probed: workers with other batches would give frames that differ in their last bits."""
 
 FACE_SIDE_MIN = 8
 """Pixels; a smaller box holds no face."""
+
+log = logging.getLogger(__name__)
 
 
 class Wav2LipEngine:
@@ -41,16 +47,25 @@ class Wav2LipEngine:
         `gated`: whether in pauses the avatar's own mouth is shown, unless the avatar says otherwise; `exact`: compute
         in single precision whatever the device could do faster.
         """
-        network = folded(load_network(checkpoint, config_key))
+        network = FoldedWav2Lip(load_network(checkpoint, config_key))
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network if exact else fastest(network, device)
         self.device = device
-        self.batch_frames = BATCH_FRAMES
+        self.batch_frames = BATCH_FRAMES[device.type]
         self.gated = gated
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
         """Prepare one job. Raises JobError when it is not known where the avatar's face is."""
         return Wav2LipRenderer(self, avatar, speech)
+
+    def halve_batches(self) -> None:
+        """Make do with less memory from now on. Raises StageError when that is not possible."""
+        if self.batch_frames == 1:
+            message = f"{self.device} has not enough free memory for a single frame"
+            raise StageError("out_of_memory", message, hint="see what else uses the device, or run fewer workers on it")
+        self.batch_frames //= 2
+        log.warning("%s is out of memory: %d frames at once from now on", self.device, self.batch_frames)
+        torch.cuda.empty_cache()
 
 
 class Wav2LipRenderer:
@@ -58,17 +73,18 @@ class Wav2LipRenderer:
 
     Batches lie on a fixed grid over the whole job: a frame always shares its batch with the same neighbours, in the
     same place. So its pixels cannot depend on how the job is cut, whatever the kernels do with a batch's shape.
+    Only where a device runs out of memory the grid becomes finer; its frames may then differ from those of other
+    workers in their last bits.
     """
 
     def __init__(self, engine: Wav2LipEngine, avatar: FittedAvatar, speech: SpeechFeatures) -> None:
-        self._network = engine.network
-        self._device = engine.device
-        self._batch_frames = engine.batch_frames
+        self._engine = engine
         self._scene = avatar.scene
         self._blend = avatar.settings.blend
         self._speech = speech
         self._canvas = make_canvas(avatar, speech, engine.device)
         self._boxes = face_pixels(avatar)
+        self._lips = None if isinstance(avatar.landmarks, NoFace) else avatar.landmarks.lips_outer
         gate = avatar.settings.silence_gate
         gated = engine.gated if gate == "auto" else gate == "on"
         self._opacity = torch.from_numpy(speech_gate(speech) if gated else np.ones(speech.frames, np.float32))
@@ -78,21 +94,39 @@ class Wav2LipRenderer:
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
-        if start_frame >= stop_frame:
-            return
-        for first in range(start_frame - start_frame % self._batch_frames, stop_frame, self._batch_frames):
-            yield self._batch(first, slice(max(start_frame - first, 0), stop_frame - first))
+        frame = start_frame
+        while frame < stop_frame:
+            batch = self._attempt(frame, stop_frame)
+            if batch is None:
+                self._engine.halve_batches()
+                continue
+            yield batch
+            frame += len(batch)
+
+    def _attempt(self, frame: int, stop_frame: int) -> torch.Tensor | None:
+        """The frames from `frame` on that are in the same batch; None when the device is out of memory.
+
+        The error holds on to all that was computed: it must be gone before the next attempt.
+        """
+        count = self._engine.batch_frames
+        first = frame - frame % count
+        try:
+            return self._batch(first, count, slice(frame - first, stop_frame - first))
+        except torch.OutOfMemoryError:
+            self._looked_at.cache_clear()
+            return None
 
     @torch.inference_mode()
-    def _batch(self, first: int, wanted: slice) -> torch.Tensor:
-        """The wanted frames of the grid's batch that begins with frame `first`."""
-        mel = windows(self._speech.mel, first, first + self._batch_frames, self._speech.fps)
-        indices = self._scene.shown(first, first + self._batch_frames, self._speech.fps)
+    def _batch(self, first: int, count: int, wanted: slice) -> torch.Tensor:
+        """The wanted frames of the grid's batch of `count` that begins with frame `first`."""
+        network, device = self._engine.network, self._engine.device
+        mel = windows(self._speech.mel, first, first + count, self._speech.fps)
+        indices = self._scene.shown(first, first + count, self._speech.fps)
         still = bool((indices == indices[0]).all())
         faces, features = self._looked_at(tuple(indices[:1] if still else indices))
-        mouths = self._network.speak(torch.from_numpy(mel)[:, None].to(self._device), features)[wanted]
+        mouths = network.speak(torch.from_numpy(mel)[:, None].to(device), features)[wanted]
         start = first + (wanted.start or 0)
-        opacity = self._opacity[start : start + len(mouths)].to(self._device)
+        opacity = self._opacity[start : start + len(mouths)].to(device)
         regions = (
             faces[0].laid_in(mouths, opacity)
             if still
@@ -110,12 +144,13 @@ class Wav2LipRenderer:
         at = np.array(indices, np.intp)
         regions = self._scene.regions(at, self._corners[at], self._size)
         boxes = self._boxes[at] - np.tile(self._corners[at], 2)
+        lips = [None] * len(at) if self._lips is None else self._lips[at] - self._corners[at, None]
         faces = [
-            Face(region, tuple(box), self._blend, self._device)
-            for region, box in zip(regions, boxes.tolist(), strict=True)
+            Face(region, tuple(box), mouth, self._blend, self._engine.device)
+            for region, box, mouth in zip(regions, boxes.tolist(), lips, strict=True)
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
-        return faces, self._network.encode_faces(images)
+        return faces, self._engine.network.encode_faces(images)
 
 
 def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:

@@ -1,8 +1,9 @@
 """The way of a face: out of the picture into the network, and what the network says back into the picture.
 
 The official procedure (Prajwal et al. 2020, `inference.py`) resizes the face's box to 96 x 96, hides its lower half,
-and pastes the answer over the whole box. The answer is blurred, being 96 pixels wide, and its box is seen. So by
-default only the lower face is taken from it, and its edges fade into the picture.
+and pastes the answer over the whole box. The answer is blurred, being 96 pixels wide, its colours are a little off, and
+its box is seen. So by default only the lower face is taken from it, in the picture's colours and with the grain of the
+picture's skin, and its edges fade into the picture.
 """
 
 from __future__ import annotations
@@ -27,15 +28,35 @@ JAW_POWER, JAW_FADE = 2.5, 0.16
 The fade along it is this part of its radius, and lies within it."""
 
 
+RING = (0.05, 0.5)
+"""Where so much of the network's face is seen, along the seam, picture and face show the same skin."""
+COLOUR_SHIFT_MAX = 12.0
+"""Levels of 255 by which the face's colours are moved to the picture's. More is no skin: hair, or a hand."""
+
+GRAIN_MAX = 8.0
+"""Levels of 255. The skin's grain is weaker; what is stronger is an edge, which moves with the jaw."""
+LIPS_MARGIN = 6
+"""How far from the lips there is grain, in 96ths of the box: they open."""
+
 Region = NDArray[np.uint8]
 """RGB [h, w, 3]: a part of a frame with even sides."""
+
+Contour = NDArray[np.float32]
+"""x, y of points: [n, 2]."""
 
 
 class Face:
     """One face in a region of a frame."""
 
-    def __init__(self, region: Region, box: PixelBox, blend: Literal["feather", "paste"], device: torch.device) -> None:
-        """`box` lies within the region and is not empty."""
+    def __init__(
+        self,
+        region: Region,
+        box: PixelBox,
+        lips: Contour | None,
+        blend: Literal["feather", "paste"],
+        device: torch.device,
+    ) -> None:
+        """`box` lies within the region and is not empty; `lips` is their outer edge, None where it is not known."""
         x1, y1, x2, y2 = box
         self.image = _network_image(region[y1:y2, x1:x2]).to(device)
         """What the network sees, [1, 6, 96, 96]."""
@@ -43,6 +64,10 @@ class Face:
         own = np.ascontiguousarray(region.transpose(2, 0, 1), np.float32)
         self._own = torch.from_numpy(own).to(device)
         self._mask = torch.from_numpy(_mask(y2 - y1, x2 - x1, blend)).to(device)
+        self._colours = _Colours(self.image) if blend == "feather" else None
+        self._grain = None
+        if blend == "feather" and lips is not None:
+            self._grain = torch.from_numpy(_grain(region[y1:y2, x1:x2], lips - (x1, y1))).to(device)
 
     def laid_in(self, faces: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
         """The region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255.
@@ -53,9 +78,48 @@ class Face:
         inside = region[:, :, self._rows, self._columns]
         # Cut off to whole numbers before they are resized, as the official procedure does.
         rgb = (faces.flip(1) * 255).floor()
+        if self._colours is not None:
+            rgb += self._colours.shift(rgb)
         resized = functional.interpolate(rgb, inside.shape[2:], mode="bilinear", align_corners=False)
+        if self._grain is not None:
+            resized += self._grain
         inside.lerp_(resized, self._mask * opacity[:, None, None, None])
         return region.permute(0, 2, 3, 1)
+
+
+class _Colours:
+    """The picture's colours along the seam.
+
+    Compared where the face is 96 pixels wide, in whole numbers, whose sums are exact: a frame must not depend on those
+    that are computed with it.
+    """
+
+    def __init__(self, image: torch.Tensor) -> None:
+        """`image` is what the network sees."""
+        mask = _feather(FACE_PIXELS, FACE_PIXELS)
+        self._ring = torch.from_numpy((mask > RING[0]) & (mask < RING[1])).to(image.device)
+        self._own = self._sums((image[:, 3:].flip(1) * 255).round())
+
+    def shift(self, rgb: torch.Tensor) -> torch.Tensor:
+        """What to add to faces [n, 3, 96, 96] of 0..255: [n, 3, 1, 1]."""
+        mean = (self._own - self._sums(rgb)) / self._ring.sum()
+        return mean.clamp(-COLOUR_SHIFT_MAX, COLOUR_SHIFT_MAX)
+
+    def _sums(self, rgb: torch.Tensor) -> torch.Tensor:
+        return (rgb * self._ring).sum((2, 3), keepdim=True)
+
+
+def _grain(face: Region, lips: Contour) -> NDArray[np.float32]:
+    """What the picture's skin loses when it is 96 pixels wide: [3, height, width] of levels; none about the lips."""
+    height, width = face.shape[:2]
+    small = cv2.resize(face, (FACE_PIXELS, FACE_PIXELS), interpolation=cv2.INTER_AREA)
+    mouth = np.zeros((FACE_PIXELS, FACE_PIXELS), np.uint8)
+    cv2.fillPoly(mouth, [np.rint(lips * (FACE_PIXELS / width, FACE_PIXELS / height)).astype(np.int32)], 1)
+    around = cv2.dilate(mouth, np.ones((2 * LIPS_MARGIN + 1,) * 2, np.uint8))
+    skin = 1 - cv2.GaussianBlur(around.astype(np.float32), (0, 0), LIPS_MARGIN / 2)
+    lost = cv2.subtract(face, cv2.resize(small, (width, height)), dtype=cv2.CV_32F)
+    grain = np.clip(lost, -GRAIN_MAX, GRAIN_MAX) * cv2.resize(skin, (width, height))[..., None]
+    return np.ascontiguousarray(grain.transpose(2, 0, 1))
 
 
 def _network_image(face: Region) -> torch.Tensor:

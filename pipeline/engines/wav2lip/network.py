@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -86,7 +86,7 @@ def _face_decoder() -> nn.ModuleList:
 
 
 class Wav2Lip(nn.Module):
-    """The generator: `forward` in one go, or `encode_faces` once for a face that stays and `speak` for each batch."""
+    """The generator as it was trained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,36 +95,92 @@ class Wav2Lip(nn.Module):
         self.face_decoder_blocks = _face_decoder()
         self.output_block = nn.Sequential(_conv(80, 32), nn.Conv2d(32, 3, 1), nn.Sigmoid())
 
+    def forward(self, mel: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Faces [B, 3, 96, 96] (BGR, 0..1) from mel windows [B, 1, 80, 16] and images [B, 6, 96, 96].
+
+        The image's channels are the face with its lower half zeroed, then the whole face (BGR, 0..1).
+        """
+        features = [image]
+        for block in self.face_encoder_blocks:
+            features.append(block(features[-1]))
+        x = self.audio_encoder(mel)
+        for block, feature in zip(self.face_decoder_blocks, reversed(features[1:]), strict=True):
+            x = torch.cat((block(x), feature), dim=1)
+        return cast(torch.Tensor, self.output_block(x))
+
+
+class Joint(nn.Module):
+    """A folded block at which a feature of the face joins the decoder.
+
+    The convolution of the two side by side is the sum of one for each, and that of the face stays while the face does.
+    """
+
+    def __init__(self, block: ConvBlock, face_channels: int) -> None:
+        """Split the block's convolution; the last `face_channels` of its input come from the face."""
+        super().__init__()
+        convolution = cast(nn.Conv2d, block.conv_block[0])
+        own_channels = convolution.in_channels - face_channels
+        self.own, self.face = (_part(convolution, part) for part in (slice(own_channels), slice(own_channels, None)))
+        self.own.bias = None
+
+    def forward(self, x: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
+        """[B, in, h, w] to [B, out, h', w']; `added` is `face` of the face's feature."""
+        return torch.relu_(self.own(x).add_(added))
+
+
+def _part(convolution: nn.Conv2d, inputs: slice) -> nn.Conv2d:
+    """The convolution of some of its input's channels."""
+    part = copy.deepcopy(convolution)
+    chosen = (inputs,) if isinstance(convolution, nn.ConvTranspose2d) else (slice(None), inputs)
+    part.weight = nn.Parameter(convolution.weight[chosen].clone())
+    part.in_channels = len(range(convolution.in_channels)[inputs])
+    return part
+
+
+class FoldedWav2Lip(nn.Module):
+    """The same function for inference, equal but for rounding.
+
+    Batch normalisation is folded into the convolutions, and what a face adds to the decoder is computed once for a face
+    that stays.
+    """
+
+    def __init__(self, network: Wav2Lip) -> None:
+        """Copy a network."""
+        super().__init__()
+        copied = copy.deepcopy(network).eval()
+        for block in [module for module in copied.modules() if isinstance(module, ConvBlock)]:
+            block.fold()
+        self.face_encoder_blocks = copied.face_encoder_blocks
+        self.audio_encoder = copied.audio_encoder
+        self.first_block, *others = cast(list[nn.Sequential], [*copied.face_decoder_blocks, copied.output_block])
+        encoders: list[Any] = [*copied.face_encoder_blocks]
+        channels = [block[-1].conv_block[0].out_channels for block in reversed(encoders)]
+        self.joints = nn.ModuleList(
+            Joint(cast(ConvBlock, block[0]), count) for block, count in zip(others, channels, strict=True)
+        )
+        self.after_joints = nn.ModuleList(block[1:] for block in others)
+        self.requires_grad_(False)
+
     @property
     def dtype(self) -> torch.dtype:
         """What it computes in; it takes and gives single precision."""
         return next(self.parameters()).dtype
 
     def forward(self, mel: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Faces [B, 3, 96, 96] (BGR, 0..1) from mel windows [B, 1, 80, 16] and images [B, 6, 96, 96].
-
-        The image's channels are the face with its lower half zeroed, then the whole face (BGR, 0..1).
-        """
+        """See `Wav2Lip`."""
         return self.speak(mel, self.encode_faces(image))
 
     def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Images [B, 6, 96, 96] to the features of each encoder block, the finest first."""
-        features: list[torch.Tensor] = []
+        """Images [B, 6, 96, 96] to what they add to the decoder, the coarsest first."""
+        features = [image.to(self.dtype)]
         for block in self.face_encoder_blocks:
-            features.append(block(features[-1] if features else image.to(self.dtype)))
-        return features
+            features.append(block(features[-1]))
+        joints = cast(list[Joint], [*self.joints])
+        return [joint.face(feature) for joint, feature in zip(joints, reversed(features[1:]), strict=True)]
 
-    def speak(self, mel: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and the features of B faces, or of one for all."""
-        x = self.audio_encoder(mel.to(self.dtype))
-        for block, skipped in zip(self.face_decoder_blocks, reversed(features), strict=True):
-            x = torch.cat((block(x), skipped.expand(mel.shape[0], -1, -1, -1)), dim=1)
-        return cast(torch.Tensor, self.output_block(x)).float()
-
-
-def folded(network: Wav2Lip) -> Wav2Lip:
-    """A copy for inference, its batch normalisations folded into the convolutions (differs by rounding only)."""
-    copied = copy.deepcopy(network).eval()
-    for block in [module for module in copied.modules() if isinstance(module, ConvBlock)]:
-        block.fold()
-    return copied.requires_grad_(False)
+    def speak(self, mel: torch.Tensor, added: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and what B faces add, or one for all."""
+        x = self.first_block(self.audio_encoder(mel.to(self.dtype)))
+        for joint, after, each in zip(self.joints, self.after_joints, added, strict=True):
+            x = after(joint(x, each))
+        return cast(torch.Tensor, x).float()

@@ -7,7 +7,7 @@ import logging
 
 import torch
 
-from pipeline.engines.wav2lip.network import FACE_PIXELS, Wav2Lip
+from pipeline.engines.wav2lip.network import FACE_PIXELS, FoldedWav2Lip
 
 PSNR_MIN_DB = 45.0
 """Of the faces in a lower precision against those in single precision: differences of one level in 255 are 48 dB."""
@@ -16,7 +16,7 @@ REFERENCE_FRAMES = 4
 log = logging.getLogger(__name__)
 
 
-def fastest(network: Wav2Lip, device: torch.device) -> Wav2Lip:
+def fastest(network: FoldedWav2Lip, device: torch.device) -> FoldedWav2Lip:
     """The network, or a copy in a lower precision that the device is made for and that proves to be good enough.
 
     Equal devices and weights give equal answers: nothing is timed.
@@ -42,7 +42,7 @@ def lower_precision(device: torch.device) -> torch.dtype | None:
 
 
 @torch.inference_mode()
-def agreement(reduced: Wav2Lip, network: Wav2Lip, device: torch.device) -> float:
+def agreement(reduced: FoldedWav2Lip, network: FoldedWav2Lip, device: torch.device) -> float:
     """Peak signal-to-noise ratio in dB between the faces of two networks, for a fixed, smooth input."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(REFERENCE_FRAMES, 6, 12, 12, generator=generator)

@@ -1,0 +1,60 @@
+"""Measure the memory that a long job takes: `python -m benchmarks.memory`.
+
+Ten minutes of speech on an avatar that is a video of a minute at 1920x1080; all processes of the daemon together. It
+must not grow with the length of the job. On two cores it takes as many minutes as the speech, on a disk with 5 GB free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from daemon.bench import VOICE, make_video, seeded_models, text_of
+from daemon.trial import Trial
+from pipeline.config import AvatarsSettings, Config, ModelsSettings
+
+SIZE = (1920, 1080)
+VIDEO_SECONDS = 60
+SENTENCES_PER_MINUTE = 13
+PARTS = (0.1, 0.25, 0.5, 0.75, 1.0)
+LIMIT_BYTES = 3 << 30
+
+
+def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:
+    """The peaks up to each of `PARTS` of the job and over all, in bytes, and the minutes of speech."""
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as spool:
+        folder = Path(scratch)
+        make_video(folder / "avatars" / "long" / "long.mp4", SIZE, VIDEO_SECONDS)
+        models = seeded_models(folder) if engine == "wav2lip" else ModelsSettings()
+        config = Config(avatars=AvatarsSettings(folder=str(folder / "avatars")), models=models)
+        with Trial(Path(spool), config) as trial:
+            trial.run("first", text="One.", language="en", voice=VOICE, avatar="long")
+            start = time.monotonic()
+            text = text_of(round(minutes * SENTENCES_PER_MINUTE))
+            seconds, timing = trial.run("long", text=text, language="en", voice=VOICE, avatar="long")
+            if timing["status"] != "done":
+                sys.exit(f"{timing['error']}")
+            samples = [(moment - start, size) for moment, size in trial.memory.samples]
+    peaks = [max(size for moment, size in samples if 0 <= moment <= part * seconds) for part in PARTS]
+    return peaks, max(size for _, size in samples), timing["audio"]["seconds"] / 60
+
+
+def main() -> None:
+    """Print a table; end with 1 when the limit is passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("builtin", "wav2lip"), default="builtin")
+    parser.add_argument("--minutes", type=float, default=10)
+    options = parser.parse_args()
+    peaks, most, minutes = measured(options.engine, options.minutes)
+    print("| engine | minutes of speech | " + " | ".join(f"up to {part:.0%}" for part in PARTS) + " | with the start |")
+    print("| --- | ---: |" + " ---: |" * (len(PARTS) + 1))
+    sizes = " | ".join(f"{size / 2**20:.0f} MiB" for size in (*peaks, most))
+    print(f"| {options.engine} | {minutes:.1f} | {sizes} |")
+    sys.exit(most > LIMIT_BYTES)
+
+
+if __name__ == "__main__":
+    main()

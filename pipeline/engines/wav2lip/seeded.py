@@ -1,0 +1,37 @@
+"""Weights that anyone can make again, to measure with and to test with: the published ones may not be shipped.
+
+Each tensor is drawn from a generator that is seeded by its own name, so it depends on nothing but name and shape.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.engines.wav2lip.network import Wav2Lip
+
+
+def save_seeded_checkpoint(path: Path) -> None:
+    """Write a checkpoint of the full size (145 MB). What its network says is noise."""
+    with torch.device("meta"):
+        shapes = {name: tuple(value.shape) for name, value in Wav2Lip().state_dict().items()}
+    torch.save({name: torch.from_numpy(np.asarray(seeded_tensor(name, shape))) for name, shape in shapes.items()}, path)
+
+
+def seeded_tensor(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The tensor of a name in the network's state dict: float32, int64 for `num_batches_tracked`."""
+    if name.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
+    if name.endswith("running_var"):
+        return 1.0 + 0.1 * np.abs(noise)
+    if len(shape) == 4:  # a convolution: scaled so that activations keep their size
+        return noise * np.float32(np.sqrt(1.25 / float(np.prod(shape[1:]))))
+    if name.endswith("weight"):  # batch-norm scale
+        return 1.0 + 0.1 * noise
+    return 0.1 * noise  # biases and running means

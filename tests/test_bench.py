@@ -1,0 +1,128 @@
+"""`lipdrop bench`: what it measures with, a small run of it whole, and what it prints."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+import torch
+from rich.console import Console
+
+from daemon import submission
+from daemon.bench import MOVE, VIDEO_SIZE, Extent, make_video, measure, show
+from daemon.submission import Draft
+from daemon.trial import Memory, Trial
+from pipeline.config import Config
+from pipeline.engines.wav2lip.checkpoint import load_state_dict
+from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint
+from pipeline.errors import BootError
+from tests.media import frames, streams
+
+HOG = """
+import subprocess, sys
+held = bytearray(b"x") * (int(sys.argv[1]) << 20)
+if len(sys.argv) > 2:
+    child = subprocess.Popen([sys.executable, "-c", open(sys.argv[3]).read(), sys.argv[2]], stdout=subprocess.PIPE)
+    child.stdout.readline()
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_seeded_checkpoint_is_the_one_of_the_reference_data(
+    tmp_path: Path, weights: dict[str, torch.Tensor]
+) -> None:
+    save_seeded_checkpoint(tmp_path / "seeded.pth")
+    state = load_state_dict(tmp_path / "seeded.pth", "models.gan.checkpoint")
+    (tmp_path / "seeded.pth").unlink()
+    assert list(state) == list(weights)
+    assert all(torch.equal(state[name], value) for name, value in weights.items())
+
+
+def test_the_video_moves_slowly_and_ends_where_it_began(tmp_path: Path) -> None:
+    make_video(tmp_path / "avatars" / "video.mp4")
+    video = streams(tmp_path / "avatars" / "video.mp4")["video"]
+    assert ((video["width"], video["height"]), video["nb_read_packets"]) == (VIDEO_SIZE, "100")
+    shown = frames(tmp_path / "avatars" / "video.mp4", VIDEO_SIZE)
+    changes = [cv2.absdiff(one, after).mean() for one, after in itertools.pairwise([*shown, shown[0]])]
+    assert 0.5 < np.mean(changes) < 8
+    assert changes[-1] <= max(changes[:-1])
+    # A quarter of the way through, the view is at its rightmost, and half way up.
+    there, back = shown[25], shown[75]
+    assert cv2.absdiff(there[:, : -MOVE[0]], back[:, MOVE[0] :]).mean() < 2
+
+
+def test_memory_is_that_of_all_processes_below(tmp_path: Path) -> None:
+    (tmp_path / "hog.py").write_text(HOG)
+    argv = [sys.executable, "-c", HOG, "100", "50", str(tmp_path / "hog.py")]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        memory = Memory(process.pid)
+        try:
+            assert 150 << 20 < memory.now_bytes() < 200 << 20
+            start = time.monotonic()
+            while not memory.samples:
+                assert time.monotonic() < start + 30
+                time.sleep(0.05)
+            memory.samples.append((start - 9, 1 << 40))
+            assert memory.peak_bytes(start - 9) == 1 << 40
+            assert 150 << 20 < memory.peak_bytes(start) < 200 << 20
+        finally:
+            memory.stop()
+            process.kill()
+    assert memory.now_bytes() == 0
+
+
+def test_a_daemon_that_cannot_start_is_told(tmp_path: Path) -> None:
+    config = Config.model_validate({"models": {"gan": {"engine": "wav2lip", "checkpoint": "none.pth"}}})
+    start = time.monotonic()
+    with pytest.raises(BootError, match="checkpoint_missing"), Trial(tmp_path, config):
+        pytest.fail("it must not start")
+    assert time.monotonic() - start < 60
+
+
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Given Ctrl-C while a long job runs."""
+    with pytest.raises(KeyboardInterrupt), Trial(tmp_path, Config()) as trial:
+        family = psutil.Process(trial._process.pid).children(recursive=True)
+        submission.drop(Draft("long", json.dumps({"text": "Milk. " * 100, "language": "en"}).encode()), trial.spool)
+        while not list(trial.spool.work.iterdir()):
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+    assert len(family) >= 5
+    assert not psutil.wait_procs(family, timeout=5)[1]
+
+
+def test_a_small_run_measures_everything() -> None:
+    extent = Extent(sentences=1, avatars=(("presenter", "64x64"),), runs=2, batches=(1, 8), rounds=1)
+    told: list[str] = []
+    report = measure(Config(), extent, told.append)
+    assert [speed.batch_frames for speed in report.forward.speeds] == [1, 8]
+    assert all(min(speed.plain, speed.video, speed.still) > 0 for speed in report.forward.speeds)
+    assert [engine.engine for engine in report.engines] == ["builtin", "wav2lip"]
+    for engine in report.engines:
+        assert [job.mode for job in engine.jobs] == ["sequential", "parallel"]
+        for job in engine.jobs:
+            assert job.timing is not None
+            assert {chunk["engine"] for chunk in job.timing["chunks"]} == {engine.engine}
+            assert job.seconds == min(job.all_seconds) >= job.timing["timing"]["total_seconds"] * 0.9
+            assert len(job.all_seconds) == 2
+            assert job.memory_bytes > 100 << 20
+    assert "wav2lip: presenter, 64x64, parallel" in told
+    assert json.loads(json.dumps(report.as_dict()))["forward"] == json.loads(json.dumps(asdict(report.forward)))
+    printed = io.StringIO()
+    show(report, Console(file=printed, width=200))
+    assert "| presenter 64x64 | parallel" in printed.getvalue()
+    assert "(ours)" in printed.getvalue()
+    assert "…" not in printed.getvalue()
