@@ -87,7 +87,8 @@ class Wav2LipRenderer:
     def _batch(self, first: int, wanted: slice) -> torch.Tensor:
         """The wanted frames of the grid's batch that begins with frame `first`."""
         mel = windows(self._speech.mel, first, first + self._batch_frames, self._speech.fps)
-        indices = self._scene.shown(first, first + self._batch_frames, self._speech.fps)
+        shown = (self._speech.first_frame or 0) + first
+        indices = self._scene.shown(shown, shown + self._batch_frames, self._speech.fps)
         still = bool((indices == indices[0]).all())
         faces, features = self._looked_at(tuple(indices[:1] if still else indices))
         mouths = self._network.speak(torch.from_numpy(mel)[:, None].to(self._device), features)[wanted]
