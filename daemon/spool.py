@@ -326,10 +326,16 @@ class Spool:
         for text_name, text in texts.items():
             _replace(folder / text_name, text.encode())
 
+    def stream(self, name: str) -> Path | None:
+        """The folder of a job's stream; None where there is none."""
+        folder = self.outbox / name
+        is_stream = JOB_NAME.match(name) and ((folder / PLAYLIST).exists() or (folder / PLAYER).exists())
+        return folder if is_stream else None
+
     def remove_stream(self, name: str) -> None:
         """Remove a job's stream, if there is one."""
-        folder = self.outbox / name
-        if (folder / PLAYLIST).exists() or (folder / PLAYER).exists():
+        folder = self.stream(name)
+        if folder is not None:
             (folder / PLAYLIST).unlink(missing_ok=True)  # first: nothing may look like a stream that goes on
             shutil.rmtree(folder)
 

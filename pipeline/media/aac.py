@@ -2,8 +2,8 @@
 
 A frame is decoded to 1,024 samples, but made from twice as many, and from what the encoder knows of those around. So
 each part is encoded with some of the sound before it, whose frames are dropped, and it ends a few frames before the
-known sound does: its frames are then those that encoding the whole sound would give, but for details of the rate.
-The frames of all parts lie on one grid; nothing is added where they join.
+known sound does. Its frames then fit those of the parts beside it as if the whole sound had been encoded at once: all
+lie on one grid, nothing is added where parts join, and nothing is lost there.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg, pcm
 
-BIT_RATE = 128_000
+QUALITY = 2
+"""About 160 kbit/s. With a bit rate instead, what a frame may cost depends on all frames before it: the first ones of
+each part would be poor."""
 FRAME_SAMPLES = 1024
 BEFORE_FRAMES = 8
 """Encoded before a part, for the encoder to settle."""
 AHEAD_FRAMES = 4
 """Of the known sound, held back for the part that follows: a frame needs two, choosing its windows looks further."""
-REACH_SAMPLES = (BEFORE_FRAMES + AHEAD_FRAMES + 1) * FRAME_SAMPLES
-"""Before the end of the part before, at most, lies what encoding a part needs."""
 ADTS_HEADER_BYTES = 7
 TIMEOUT_SECONDS = 120
 
@@ -54,7 +54,7 @@ def _encoded(samples: NDArray[np.int16], scratch: Path) -> list[bytes]:
     sound, coded = scratch.with_suffix(".wav"), scratch.with_suffix(".aac")
     pcm.write_wav(sound, samples, pcm.TRACK_RATE_HZ)
     source = ffmpeg.source(sound, ffmpeg.OUR_FORMATS)
-    output = ffmpeg.target(coded, source["a"], f="adts", acodec="aac", audio_bitrate=BIT_RATE)
+    output = ffmpeg.target(coded, source["a"], f="adts", acodec="aac", **{"q:a": QUALITY})
     ffmpeg.run(output, timeout_seconds=TIMEOUT_SECONDS)
     data = coded.read_bytes()
     sound.unlink()

@@ -13,7 +13,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from pipeline.errors import StageError
-from pipeline.media.aac import BIT_RATE, FRAME_SAMPLES
+from pipeline.media.aac import FRAME_SAMPLES
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.pcm import TRACK_RATE_HZ
 
@@ -136,7 +136,7 @@ def _track(number: int, kind: bytes, scale_hz: int, entry: bytes, size: tuple[in
 
 
 def _aac_entry() -> bytes:
-    decoder = struct.pack(">BB 3x II", 0x40, 0x15, BIT_RATE, BIT_RATE) + _descriptor(5, AUDIO_SPECIFIC_CONFIG)
+    decoder = struct.pack(">BB 3x 8x", 0x40, 0x15) + _descriptor(5, AUDIO_SPECIFIC_CONFIG)
     stream = struct.pack(">HB", AUDIO_TRACK, 0) + _descriptor(4, decoder) + _descriptor(6, b"\x02")
     sound = struct.pack(">6x H 8x HH 4x I", 1, 1, 16, TRACK_RATE_HZ << 16)
     return _box("mp4a", sound, _full("esds", 0, _descriptor(3, stream)))

@@ -21,7 +21,7 @@ from pipeline.mel import mel_spectrogram
 from pipeline.messages import PCM_RATE_HZ, Chunk, Span, SplitItem, Timeline
 
 PIECE_SECONDS_MIN = 0.5
-"""A piece of a stream is at least so long: the sound of the next one begins within it."""
+"""A piece of a stream is at least so long: its end is encoded with the next one's sound (see `pipeline.media.aac`)."""
 
 
 class SplitStage:
