@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from pipeline import text
-from pipeline.flow import CHARACTERS_PER_SECOND, JobFlow
+from pipeline.flow import JobFlow
 from pipeline.messages import (
     PCM_RATE_HZ,
     Chunk,
@@ -66,8 +66,8 @@ class StreamFlow(JobFlow):
 
     @property
     def expected_seconds(self) -> float:
-        """As for any job; no piece's own length stands for the whole."""
-        return len(self.job.text) / CHARACTERS_PER_SECOND if self.job.text is not None else super().expected_seconds
+        """None, so that it is due when it comes: someone is watching."""
+        return 0.0
 
     @property
     def timeline(self) -> Timeline:
