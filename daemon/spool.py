@@ -287,7 +287,7 @@ class Spool:
             same = (self.done / f"{name}{JOB_SUFFIX}").read_bytes() == self.job_bytes(name)
             timing: dict[str, Any] = json.loads((self.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
             whole = timing["video"]["bytes"] == (self.outbox / f"{name}.mp4").stat().st_size
-            whole &= timing["mode"] != "stream" or (self.outbox / name / PLAYLIST).exists()
+            whole &= timing.get("mode") != "stream" or (self.outbox / name / PLAYLIST).exists()
             return timing if same and whole and timing["status"] == "done" else None
         except (OSError, ValueError, LookupError, TypeError, RecursionError):  # gone, or not what lipdrop wrote there
             return None
@@ -380,7 +380,7 @@ class Spool:
     def _publish_outputs(self, name: str, timing: dict[str, Any]) -> None:
         """Put video and captions into the outbox. An earlier run's JSON goes first: it must not describe this video."""
         folder = self.folder(name)
-        if timing["mode"] != "stream":
+        if timing.get("mode") != "stream":
             self.remove_stream(name)  # of an earlier job
         if (folder / "video.mp4").exists():
             (self.outbox / f"{name}{JOB_SUFFIX}").unlink(missing_ok=True)

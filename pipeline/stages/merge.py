@@ -1,10 +1,11 @@
-"""Merge: the segments and the audio track become one MP4, proven to be exactly as planned."""
+"""Merge: the segments and the audio track become one MP4, proven to be exactly as planned; or one piece of a stream."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Iterator
+from typing import overload
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import muxing
@@ -21,9 +22,15 @@ class MergeStage:
     def setup(self, device: str) -> None:
         """Nothing to load."""
 
-    def process(self, item: PackItem | MergeItem) -> Iterator[Pack | Video]:
+    @overload
+    def process(self, item: PackItem) -> Iterator[Pack]: ...
+
+    @overload
+    def process(self, item: MergeItem) -> Iterator[Video]: ...
+
+    def process(self, item: PackItem | MergeItem) -> Iterator[Pack] | Iterator[Video]:
         """Make a piece playable, or the whole video."""
-        yield pack(item) if isinstance(item, PackItem) else self._merged(item)
+        return iter([pack(item)]) if isinstance(item, PackItem) else iter([self._merged(item)])
 
     def _merged(self, item: MergeItem) -> Video:
         """Make, check and describe the video."""

@@ -44,11 +44,11 @@ class SplitStage:
         avatar.fitted(item.size)
         samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
         converted = time.monotonic()
-        frames = self._frames(item, len(samples))
+        seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
         _fix_length(folder / "track.wav", track, TRACK_RATE_HZ, frames, item.fps)
         np.save(folder / "mel.npy", mel_spectrogram(_centred(pcm.as_float(samples))))
-        mode, edges = self._edges(item, samples, frames)
+        mode, edges = self._edges(item, seconds, samples, frames)
         timeline = Timeline(
             samples=len(samples),
             frames=frames,
@@ -65,23 +65,26 @@ class SplitStage:
         yield from _chunks(item, timeline, edges)
 
     def _frames(self, item: SplitItem, samples: int) -> int:
-        """How many frames there are for so many samples; in a piece of a stream none of them is cut."""
+        """How many frames a sound has; that of a piece of a stream is never cut."""
+        length = samples * item.fps / PCM_RATE_HZ
         if item.piece is None:
-            return max(1, round(samples * item.fps / PCM_RATE_HZ))
-        frames = math.ceil(max(samples / PCM_RATE_HZ, PIECE_SECONDS_MIN) * item.fps)
+            return max(1, round(length))
+        frames = math.ceil(max(length, PIECE_SECONDS_MIN * item.fps))
         limit_seconds = self._config.limits.audio_seconds
         if item.piece.first_frame + frames > limit_seconds * item.fps:
             raise JobError("too_long", f"the speech is longer than {limit_seconds} s", field="text")
         return frames
 
-    def _edges(self, item: SplitItem, samples: NDArray[np.int16], frames: int) -> tuple[str, list[tuple[int, int]]]:
+    def _edges(
+        self, item: SplitItem, seconds: float, samples: NDArray[np.int16], frames: int
+    ) -> tuple[str, list[tuple[int, int]]]:
         """What mode it becomes, and the frame ranges of its chunks."""
         settings = self._config.split
         if item.piece is not None:
             return item.mode, [(item.piece.first_frame, item.piece.first_frame + frames)]
         if item.mode == "stream":
             return item.mode, stream_edges(samples, frames, item.fps, settings)
-        mode, count = plan(item.mode, len(samples) / PCM_RATE_HZ, len(self._config.workers), settings)
+        mode, count = plan(item.mode, seconds, len(self._config.workers), settings)
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
 
