@@ -78,15 +78,15 @@ def _phrases(text: str, language: str) -> list[str]:
     """The sentences, those of too many words cut; the first piece's limit holds until it is long enough."""
     known = known_language(language) or _NO_LANGUAGE
     found: list[str] = []
+    said = 0
     for sentence in sentences(text, language):
         for part in _shortened(sentence, PIECE_CHARACTERS_MAX):
             rest = part.split()
             while rest:
-                said = sum(map(_words, found))
                 limit = FIRST_WORDS_MAX - said if said < PIECE_WORDS_MIN else PIECE_WORDS_MAX
                 at = _break(rest, limit, known)
                 found.append(" ".join(rest[:at]))
-                rest = rest[at:]
+                rest, said = rest[at:], said + at
     return _worth_saying(found)
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ from numpy.typing import NDArray
 from daemon import play
 from daemon.spool import Spool
 from pipeline import text
-from pipeline.avatars import Avatars
+from pipeline.avatars import Avatars, AvatarSettings, FittedAvatar
+from pipeline.avatars.faces import NoFace
+from pipeline.avatars.scenes import Clip
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
+from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.media import aac
 from pipeline.mel import SILENCE
 from tests.browser import CHROMIUM, Browser
@@ -118,6 +122,23 @@ def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -
 
 
 # Rendering
+
+
+def test_a_video_avatar_goes_on_from_piece_to_piece(checkpoint: Path, tmp_path: Path) -> None:
+    side, frames, first = 128, 16, 8
+    noise = np.random.default_rng(0).integers(16, 235, (frames, side * 3 // 2, side), dtype=np.uint8)
+    (tmp_path / "clip").write_bytes(noise.tobytes())
+    everywhere = np.ones(frames, bool)
+    clip = Clip(tmp_path / "clip", (side, side), frames, Fraction(25), np.arange(frames), everywhere)
+    boxes = np.tile(np.array([30, 20, 100, 110], np.float32), (frames, 1))
+    avatar = FittedAvatar(clip, NoFace("no_face", "", ""), boxes, AvatarSettings())
+    engine = Wav2LipEngine(checkpoint, torch.device("cpu"), config_key="models.gan.checkpoint", exact=True)
+
+    def rendered(first_frame: int, count: int) -> torch.Tensor:
+        speech = SpeechFeatures(np.full((80, 80), SILENCE, np.float32), count, 25, first_frame=first_frame)
+        return torch.cat(list(engine.renderer(avatar, speech).render(0, count)))
+
+    assert torch.equal(rendered(first, frames - first), rendered(0, frames)[first:])
 
 
 def test_what_moves_without_speaking_goes_on_from_piece_to_piece() -> None:
