@@ -24,7 +24,7 @@ TEXTS = {
     "While the first sentence is heard the second one is ready, and the third one is still being drawn. "
     "The lips move along with the speech. Sound and picture match to the frame. ",
 }
-CHARACTERS_PER_SECOND = {"ru": 13.5, "en": 15.5}
+CHARACTERS_PER_SECOND = {"ru": 18.0, "en": 19.4}
 
 
 def text_of(language: str, seconds: float) -> str:

@@ -309,7 +309,7 @@ class Spool:
         """Make the folder of a job's stream, with what plays it; `anew`: without what an earlier job left there."""
         folder = self.outbox / name
         if anew:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.remove_stream(name)
         folder.mkdir(mode=0o750, exist_ok=True)
         for asset in assets:
             _replace(folder / asset.name, asset.read_bytes())
