@@ -16,6 +16,7 @@ import click
 
 from daemon import avatars as avatar_commands
 from daemon import logs, submission
+from daemon import play as playing
 from daemon.health import health
 from daemon.spool import ERROR, JOB_SUFFIX, Spool, SpoolOwned
 from daemon.status import live_view, overview
@@ -235,6 +236,20 @@ def retry(place: Place, name: str) -> None:
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
+@placed
+def play(place: Place, name: str, port: int) -> None:
+    """Let a browser on this machine play the stream of the job NAME, also while it renders; until Ctrl-C."""
+    folder = place.spool.stream(name)
+    if folder is None:
+        raise click.UsageError(f'there is no stream {name}: a job asks for one with "mode": "stream"')
+    with playing.serve(folder, port) as server:
+        click.echo(playing.address(server))
+        server.serve_forever()
+
+
+@cli.command()
 @placed
 def pause(place: Place) -> None:
     """Take no jobs in until `resume`; those in flight run on. Outlives restarts of the daemon."""
@@ -369,7 +384,7 @@ def main() -> None:
     """Run a command; every expected error ends in one line and its exit code."""
     try:
         cli(standalone_mode=False)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
         error.show()

@@ -11,6 +11,7 @@ from daemon import captions
 from pipeline.errors import ErrorReport
 from pipeline.flow import JobFlow
 from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
+from pipeline.stream_flow import StreamFlow
 
 DECIMALS = 4
 
@@ -29,7 +30,7 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[st
     """The timing JSON of a job that succeeded."""
     assert flow.speech is not None and flow.video is not None
     segments = [flow.segments[index] for index in sorted(flow.segments)]
-    timeline = segments[0].timeline
+    timeline = flow.timeline
     return {
         **_head(flow.name, "done", submission, attempts),
         "mode": timeline.mode,
@@ -45,7 +46,7 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[st
         "avatar": {"name": flow.avatar, "frames_without_face": [list(span) for span in timeline.unseen]},
         "captions": captions.files(flow.name) if flow.job.captions else [],
         "timing": _timing(flow, segments, timeline, submission),
-        "chunks": [_chunk(segment, flow) for segment in segments],
+        "chunks": [_chunk(segment) | _playing(flow, segment.index, submission) for segment in segments],
         "sentences": [_sentence(sentence, timeline) for sentence in flow.speech.sentences],
         "metadata": flow.job.metadata,
     }
@@ -115,7 +116,7 @@ def _timing(
             "split_seconds": timeline.split.seconds,
             "lipsync_seconds": lipsync.seconds,
             "merge_seconds": flow.video.span.seconds,
-            "first_segment_seconds": min(s.span.end_seconds for s in segments) - submission.seen_seconds,
+            "first_segment_seconds": _first_segment_end(flow) - submission.seen_seconds,
             "chunk_seconds_sum": chunk_sum,
             "parallelism": chunk_sum / lipsync.seconds,
             "real_time_factor": (total - queued) / timeline.seconds,
@@ -123,7 +124,22 @@ def _timing(
     )
 
 
-def _chunk(segment: Segment, flow: JobFlow) -> dict[str, Any]:
+def _playing(flow: JobFlow, index: int, submission: Submission) -> dict[str, Any]:
+    """Of a stream's piece: when it could be played, and how long before it had to be."""
+    if not isinstance(flow, StreamFlow):
+        return {}
+    ready, needed = flow.ready_seconds(index), flow.needed_seconds(index)
+    return _rounded_all({"ready_seconds": ready - submission.seen_seconds, "slack_seconds": needed - ready})
+
+
+def _first_segment_end(flow: JobFlow) -> float:
+    """When the first segment was there; of a stream, when it could be played."""
+    if isinstance(flow, StreamFlow):
+        return flow.ready_seconds(0)
+    return min(segment.span.end_seconds for segment in flow.segments.values())
+
+
+def _chunk(segment: Segment) -> dict[str, Any]:
     queued = segment.span.start_seconds - segment.timeline.split.end_seconds
     return _rounded_all(
         {

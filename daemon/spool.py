@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -36,6 +36,8 @@ RECORDING_MAX_BYTES = 2 << 30
 PLACEHOLDER = ".gitkeep"
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
 RECORDING = "recording"
+PLAYLIST, PLAYER = "index.m3u8", "player.html"
+"""In the folder of a stream."""
 
 HEALTH_BYTES = 4096
 """The least size of the health file: a block of most disks."""
@@ -289,6 +291,7 @@ class Spool:
             same = (self.done / f"{name}{JOB_SUFFIX}").read_bytes() == self.job_bytes(name)
             timing: dict[str, Any] = json.loads((self.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
             whole = timing["video"]["bytes"] == (self.outbox / f"{name}.mp4").stat().st_size
+            whole &= timing.get("mode") != "stream" or (self.outbox / name / PLAYLIST).exists()
             return timing if same and whole and timing["status"] == "done" else None
         except (OSError, ValueError, LookupError, TypeError, RecursionError):  # gone, or not what lipdrop wrote there
             return None
@@ -303,6 +306,42 @@ class Spool:
     def was_done(self, name: str) -> bool:
         """Whether a job of this name has been done before."""
         return (self.done / f"{name}{JOB_SUFFIX}").exists()
+
+    # Streams: a folder in the outbox that grows while the job runs
+
+    def open_stream(self, name: str, assets: Collection[Path], *, anew: bool) -> None:
+        """Make the folder of a job's stream, with what plays it; `anew`: without what an earlier job left there."""
+        folder = self.outbox / name
+        if anew:
+            self.remove_stream(name)
+        folder.mkdir(mode=0o750, exist_ok=True)
+        for asset in assets:
+            _replace(folder / asset.name, asset.read_bytes())
+
+    def show(self, name: str, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:
+        """Put files into a job's stream, then texts in their order, each whole from the moment that it is visible.
+
+        A file that is there is left as it is: it has been shown. Nothing is synced: a stream does not outlive a boot.
+        """
+        folder = self.outbox / name
+        for file_name, file in files.items():
+            if not (folder / file_name).exists():
+                _link_or_copy(file, folder / file_name)
+        for text_name, text in texts.items():
+            _replace(folder / text_name, text.encode())
+
+    def stream(self, name: str) -> Path | None:
+        """The folder of a job's stream; None where there is none."""
+        folder = self.outbox / name
+        is_stream = JOB_NAME.match(name) and ((folder / PLAYLIST).exists() or (folder / PLAYER).exists())
+        return folder if is_stream else None
+
+    def remove_stream(self, name: str) -> None:
+        """Remove a job's stream, if there is one."""
+        folder = self.stream(name)
+        if folder is not None:
+            (folder / PLAYLIST).unlink(missing_ok=True)  # first: nothing may look like a stream that goes on
+            shutil.rmtree(folder)
 
     # Publishing
 
@@ -345,6 +384,8 @@ class Spool:
     def _publish_outputs(self, name: str, timing: dict[str, Any]) -> None:
         """Put video and captions into the outbox. An earlier run's JSON goes first: it must not describe this video."""
         folder = self.folder(name)
+        if timing.get("mode") != "stream":
+            self.remove_stream(name)  # of an earlier job
         if (folder / "video.mp4").exists():
             (self.outbox / f"{name}{JOB_SUFFIX}").unlink(missing_ok=True)
             move(folder / "video.mp4", self.outbox / f"{name}.mp4")
@@ -424,6 +465,13 @@ def read_file(path: Path) -> bytes:
 
 def _opened(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all; a power cut may undo it."""
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(data)
+    unfinished.rename(path)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

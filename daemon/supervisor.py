@@ -10,11 +10,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from daemon import captions, health, notify, report
+from daemon import captions, health, notify, report, streams
 from daemon.intake import Intake
 from daemon.report import Submission
 from daemon.retention import prune
 from daemon.spool import Spool
+from daemon.streams import Stream
 from daemon.watcher import Watcher
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -24,6 +25,7 @@ from pipeline.flow import JobFlow
 from pipeline.job import parse_job
 from pipeline.journal import Journal, fingerprint
 from pipeline.scheduler import Done, Outcome, Scheduler, cancelled
+from pipeline.stream_flow import StreamFlow
 
 SCAN_SECONDS = 2.0
 """The inbox is listed at least this often, whatever the watcher tells."""
@@ -53,6 +55,8 @@ class Supervisor:
         self._claimed: dict[str, float] = {}
         """Jobs that are claimed and not started, and when each was first seen: a full disk may keep them waiting."""
         self._submissions: dict[str, Submission] = {}
+        self._streams: dict[str, Stream] = {}
+        """Jobs that are played while they render."""
         self._unpublished: dict[str, dict[str, Any]] = {}
         """Timing JSONs of jobs that have ended but could not be published yet, as on a full disk."""
         self._next_look_seconds = self._rested_seconds = 0.0
@@ -111,7 +115,9 @@ class Supervisor:
         self._admit_claimed()
         self._note_ready()
         self._tell(*self._health())
-        for outcome in self._scheduler.step(self._patience()):
+        outcomes = self._scheduler.step(self._patience())
+        self._show_streams()
+        for outcome in outcomes:
             self._end(outcome)
         for name, timing in list(self._unpublished.items()):
             self._publish(name, timing)
@@ -212,6 +218,7 @@ class Supervisor:
             return
         try:
             flow = self._checked(name, seen_seconds)
+            self._open_stream(flow)
         except JobError as error:
             self._fail(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
             return
@@ -227,7 +234,8 @@ class Supervisor:
         mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
         journal = Journal(folder, mark, seen_seconds)
         self._spool.clear(name, journal.files)
-        return JobFlow(name, job, folder, recording, config, journal)
+        kind = StreamFlow if job.mode == "stream" else JobFlow
+        return kind(name, job, folder, recording, config, journal)
 
     def _refuse(self, name: str, submission: Submission) -> None:
         """Turn away another job under a name that is taken; the outputs that are there stay as they are."""
@@ -249,6 +257,37 @@ class Supervisor:
             elif name not in self._unpublished:
                 self._spool.forget_cancelling(name)
 
+    # Streams
+
+    def _open_stream(self, flow: JobFlow) -> None:
+        """Begin to show a stream; one of an earlier daemon goes on. Raises JobError and OSError."""
+        if isinstance(flow, StreamFlow):
+            streams.check_name(flow.name)
+            self._spool.open_stream(flow.name, streams.ASSETS, anew=not flow.journal.results)
+            self._streams[flow.name] = Stream(flow)
+
+    def _show_streams(self) -> None:
+        """Show what has become playable. What the machine refuses now, as with a full disk, is tried again."""
+        for name, stream in self._streams.items():
+            try:
+                self._show(name, stream)
+            except OSError as error:
+                log.warning("job %s: its stream has to wait: %s", name, error)
+
+    def _show(self, name: str, stream: Stream) -> None:
+        if stream.has_news():
+            self._spool.show(name, stream.files(), stream.texts())
+            stream.mark_shown()
+
+    def _end_stream(self, name: str, timing: dict[str, Any]) -> None:
+        """Show the whole stream; of a job that ended badly nothing is kept. Raises OSError."""
+        stream = self._streams.get(name)
+        if stream is not None and timing["status"] == "done":
+            self._show(name, stream)
+        elif stream is not None:
+            self._spool.remove_stream(name)
+        self._streams.pop(name, None)
+
     # Publishing
 
     def _end(self, outcome: Outcome) -> None:
@@ -267,6 +306,7 @@ class Supervisor:
         try:
             if timing.get("captions"):
                 captions.write(self._spool.folder(name), timing)
+            self._end_stream(name, timing)
             self._spool.publish(name, timing)
         except OSError as error:
             if name not in self._unpublished:

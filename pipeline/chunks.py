@@ -25,6 +25,9 @@ PAUSE_BELOW_SPEECH_DB = 20
 """A pause is at least this much quieter than the job's speech as a whole."""
 
 
+STREAM_FIRST_SECONDS, STREAM_SECONDS = 2.5, 4.0
+"""About how long the first piece of a stream is, and the others: more than twice `PAUSE_SEARCH_SECONDS` at least."""
+
 PARALLEL_MIN_SECONDS = 2.0
 """Shorter audio is not worth two workers even when a job asks for them."""
 
@@ -60,8 +63,21 @@ def chunk_edges(
 
     Fewer come back when the audio is too short for so many.
     """
+    return _edges(pcm, frames, fps, [round(frames * k / count) for k in range(1, count)], settings)
+
+
+def stream_edges(pcm: NDArray[np.int16], frames: int, fps: int, settings: SplitSettings) -> list[tuple[int, int]]:
+    """The frame ranges [start, stop) of a stream's pieces, which cover all `frames`."""
+    wanted = np.arange(STREAM_FIRST_SECONDS, frames / fps - STREAM_FIRST_SECONDS, STREAM_SECONDS)
+    return _edges(pcm, frames, fps, [round(seconds * fps) for seconds in wanted.tolist()], settings)
+
+
+def _edges(
+    pcm: NDArray[np.int16], frames: int, fps: int, wanted: list[int], settings: SplitSettings
+) -> list[tuple[int, int]]:
+    """The frame ranges between cuts near the frames wanted."""
     speech = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
-    cuts = [_cut(speech, round(frames * k / count), fps, settings) for k in range(1, count)]
+    cuts = [_cut(speech, frame, fps, settings) for frame in wanted]
     edges = sorted({0, *(cut for cut in cuts if 0 < cut < frames), frames})
     return list(pairwise(edges))
 

@@ -8,9 +8,28 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.journal import Journal
-from pipeline.messages import Chunk, Item, MergeItem, Result, Segment, Speech, SplitItem, TtsItem, Video
+from pipeline.messages import (
+    Chunk,
+    Item,
+    MergeItem,
+    Pack,
+    PackItem,
+    Result,
+    Segment,
+    Speech,
+    SplitItem,
+    Timeline,
+    TtsItem,
+    Video,
+)
 
-ROLES: dict[type[Item], str] = {TtsItem: "tts", SplitItem: "split", Chunk: "lipsync", MergeItem: "merge"}
+ROLES: dict[type[Item], str] = {
+    TtsItem: "tts",
+    SplitItem: "split",
+    Chunk: "lipsync",
+    PackItem: "merge",
+    MergeItem: "merge",
+}
 """Which workers take an item."""
 
 CHARACTERS_PER_SECOND = 15
@@ -66,6 +85,8 @@ class JobFlow:
                 return self._accept_chunk(result)
             case Segment():
                 return self._accept_segment(result)
+            case Pack():
+                return self._accept_pack(result)
             case Video():
                 self.video = result
                 return []
@@ -79,8 +100,15 @@ class JobFlow:
                 return self._is_split
             case Chunk():
                 return item.index in self.segments
+            case PackItem():
+                return False
             case MergeItem():
                 return self.video is not None
+
+    @property
+    def timeline(self) -> Timeline:
+        """The exact lengths of the whole job; they are known once there is a segment."""
+        return next(iter(self.segments.values())).timeline
 
     @property
     def expected_seconds(self) -> float:
@@ -97,18 +125,19 @@ class JobFlow:
         if self.speech is not None:
             return []
         self.speech = speech
+        return [self._split(speech)]
+
+    def _split(self, speech: Speech) -> SplitItem:
         job, config = self.job, self.config
-        return [
-            SplitItem(
-                job=self.name,
-                speech=speech,
-                fps=job.fps or config.video.fps,
-                mode=job.mode,
-                model=job.model,
-                avatar=self.avatar,
-                size=job.frame_size,
-            )
-        ]
+        return SplitItem(
+            job=self.name,
+            speech=speech,
+            fps=job.fps or config.video.fps,
+            mode=job.mode,
+            model=job.model,
+            avatar=self.avatar,
+            size=job.frame_size,
+        )
 
     def _accept_chunk(self, chunk: Chunk) -> list[Item]:
         """All chunks or none: a split that died on the way is done anew, and writes the files again that they name."""
@@ -123,8 +152,14 @@ class JobFlow:
         self.segments[segment.index] = segment
         if len(self.segments) < self.chunks[segment.index].count:
             return []
+        return [self._merge()]
+
+    def _accept_pack(self, pack: Pack) -> list[Item]:
+        raise NotImplementedError("only streams are packed")
+
+    def _merge(self) -> MergeItem:
         ordered = tuple(self.segments[index] for index in sorted(self.segments))
-        return [MergeItem(self.name, self.folder, ordered, segment.timeline)]
+        return MergeItem(self.name, self.folder, ordered, self.timeline)
 
 
 def budget_seconds(item: Item, config: Config) -> float:
@@ -137,5 +172,7 @@ def budget_seconds(item: Item, config: Config) -> float:
             return 720 + 0.2 * config.limits.audio_seconds + 10 * config.limits.avatar_seconds
         case Chunk():
             return 120 + 40 * (item.stop_frame - item.start_frame) / item.timeline.fps
+        case PackItem():
+            return 120 + item.segment.timeline.seconds
         case MergeItem():
             return 120 + item.timeline.seconds

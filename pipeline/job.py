@@ -40,7 +40,7 @@ class Job(BaseModel):
     language: Annotated[StrictStr, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")] | None = None
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
-    mode: Literal["auto", "sequential", "parallel"] = "auto"
+    mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
     num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
     model: Literal["gan", "nogan", "both"] | None = None
     avatar: StrictStr | None = None

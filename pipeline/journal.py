@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from pipeline.config import Config
 from pipeline.durable import write_file
-from pipeline.messages import Chunk, Item, Result
+from pipeline.messages import Item, Result
 
 JOURNAL = "journal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -143,7 +143,7 @@ class Journal:
 
 
 def _key(item: Item) -> str:
-    return f"{type(item).__name__} {item.index}" if isinstance(item, Chunk) else type(item).__name__
+    return f"{type(item).__name__} {item.index}"
 
 
 def _line(value: dict[str, Any]) -> bytes:
@@ -172,6 +172,9 @@ def _files(value: object) -> Iterator[Path]:
     elif is_dataclass(value):
         for field in fields(value):
             yield from _files(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _files(part)
 
 
 def _size(path: Path) -> int | None:

@@ -49,6 +49,10 @@ class TtsItem:
     language: str
     voice: str | None
     speed: float
+    index: int = 0
+    """Of a stream's piece; 0 when the text is whole."""
+    pause_seconds: float = 0.0
+    """Silence after it, before the next piece."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,19 @@ class Speech:
     phonemes: Path | None = None
     """JSON list of [symbol, start, end], in seconds; None when the voice gives none."""
     span: Span | None = None
+    index: int = 0
+    """Of a stream's piece; 0 when it is the whole job's."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The place of a piece in a stream."""
+
+    index: int
+    count: int
+    """Pieces of the whole job."""
+    first_frame: int
+    """The job's frame that it begins with."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +92,24 @@ class SplitItem:
     speech: Speech
     fps: int
     mode: str
-    """auto, sequential or parallel."""
+    """auto, sequential, parallel or stream."""
     model: str | None
     """gan, nogan or both; None: the mode's default."""
     avatar: str
     size: tuple[int, int] | None
     """Width and height; None: the avatar's own."""
+    piece: Piece | None = None
+    """None: the speech is the whole job's."""
+
+    @property
+    def index(self) -> int:
+        """Of the piece."""
+        return self.piece.index if self.piece else 0
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The exact lengths of a job, fixed once its audio is known."""
+    """The exact lengths of a job, or of a piece of a stream, fixed once its audio is known."""
 
     samples: int
     """Of the PCM at `PCM_RATE_HZ`, padded or cut to whole frames."""
@@ -94,15 +118,17 @@ class Timeline:
     unseen: tuple[tuple[int, int], ...]
     """Stretches [start, stop) of frames of the avatar's video in which its face is not seen."""
     mode: str
-    """sequential or parallel: what auto became."""
+    """sequential, parallel or stream: what auto became."""
     pcm: Path
     """16 kHz mono WAV, what the models hear."""
     track: Path
     """48 kHz mono WAV of the same length, what the viewer hears."""
     mel: Path
-    """Mel spectrogram of the whole job, float32 .npy [80, columns]."""
+    """Mel spectrogram of the whole, float32 .npy [80, columns]."""
     convert: Span
     split: Span
+    first_frame: int | None = None
+    """The job's frame that a piece of a stream begins with; None: these are the whole job's lengths."""
 
     @property
     def seconds(self) -> float:
@@ -156,6 +182,45 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class PackItem:
+    """For the merge stage: make a piece of a stream playable."""
+
+    job: str
+    folder: Path
+    segment: Segment
+    before: Segment | None
+    """The piece before it; None for the first."""
+    is_last: bool
+
+    @property
+    def index(self) -> int:
+        """Of the piece."""
+        return self.segment.index
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A part of a piece: a file that a player fetches."""
+
+    path: Path
+    frames: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """From the merge stage: a piece of a stream, with picture and sound, as fragmented MP4 (CMAF)."""
+
+    job: str
+    index: int
+    init: Path
+    """What a player needs before the first fragment; the same for all pieces."""
+    fragments: tuple[Fragment, ...]
+    sound_seconds: float
+    """Where its sound ends in the job: a little before its picture, unless it is the last piece."""
+    span: Span
+
+
+@dataclass(frozen=True)
 class MergeItem:
     """For the merge stage: every segment of a job, in order."""
 
@@ -163,6 +228,8 @@ class MergeItem:
     folder: Path
     segments: tuple[Segment, ...]
     timeline: Timeline
+    index: int = 0
+    """There is one for each job."""
 
 
 @dataclass(frozen=True)
@@ -180,10 +247,10 @@ class Video:
     span: Span
 
 
-Item = TtsItem | SplitItem | Chunk | MergeItem
+Item = TtsItem | SplitItem | Chunk | PackItem | MergeItem
 """What a stage is given."""
 
-Result = Speech | Chunk | Segment | Video
+Result = Speech | Chunk | Segment | Pack | Video
 """What a stage yields."""
 
 

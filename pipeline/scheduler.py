@@ -43,7 +43,7 @@ class _Entry:
     flow: JobFlow
     item: Item
     order: tuple[int, int]
-    """Number of the job, then index of the chunk."""
+    """Number of the job, then index of the chunk or piece."""
 
 
 @dataclass
@@ -295,8 +295,7 @@ class Scheduler:
 
     def _enqueue(self, state: _JobState, items: Sequence[Item]) -> None:
         for item in items:
-            index = item.index if isinstance(item, Chunk) else 0
-            self._backlog.append(_Entry(state.flow, item, (state.number, index)))
+            self._backlog.append(_Entry(state.flow, item, (state.number, item.index)))
         for item in items:
             if state.flow.journal.attempts(item) >= self.config.limits.attempts:
                 self._lose(state, self._worn_out(item), self.config.limits.attempts)

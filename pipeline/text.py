@@ -16,6 +16,14 @@ from pipeline.languages.base import Language, Match, in_words
 
 SENTENCE_CHARACTERS_MAX = 300
 """Longer sentences are cut at a comma or a space: neural voices need memory that grows with the square of this."""
+PIECE_WORDS_MAX = 15
+"""Of a piece of a stream: some five seconds."""
+FIRST_WORDS_MAX = 10
+"""Of its first piece, which someone is waiting for."""
+PIECE_WORDS_MIN = 4
+"""A piece that is cut out of a sentence is no shorter, nor is the first one: the next must be ready when it ends."""
+PIECE_CHARACTERS_MAX = 120
+"""Where there are no spaces between words."""
 OTHER_DIGITS_MAX = 9
 """Where only num2words knows the language, longer numbers are read digit by digit."""
 FAULTY_NUMBERS = frozenset({"am"})
@@ -24,7 +32,10 @@ FAULTY_NUMBERS = frozenset({"am"})
 _ABBREVIATION_CHARACTERS_MAX = 12
 _END = re.compile(r"""[.!?…؟۔।]+["'»”’“)\]}]*(?=\s|$)|[。！？]+[」』”）]*""")
 _OPENING = "\"'«“„‘([{—–- "
+_END_CHARACTERS_MAX = 8
 _CLAUSE_END = re.compile(r"[,;:—–)]\s")
+_CLAUSE_MARKS = ",;:—–)，、；："
+_DASHES = ("—", "–", "-")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгдеёжзийклмнопрстуфхцчшщъыьэюяәіңғүұқөһ")
 _YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
 """`В 2020 г` is no sentence yet, whatever follows."""
@@ -39,8 +50,59 @@ def speakable(text: str) -> bool:
 def sentences(text: str, language: str) -> list[str]:
     """The text's sentences in order, each with something to say; together they hold all of its words and marks."""
     known = known_language(language) or _NO_LANGUAGE
-    pieces = [piece for line in text.splitlines() for sentence in _cut(line, known) for piece in _shortened(sentence)]
-    return _worth_saying(pieces)
+    cut = (sentence for line in text.splitlines() for sentence in _cut(line, known))
+    return _worth_saying([part for sentence in cut for part in _shortened(sentence, SENTENCE_CHARACTERS_MAX)])
+
+
+def pieces(text: str, language: str) -> list[str]:
+    """The text in pieces to be spoken and shown one after the other, each of whole sentences or a part of one.
+
+    The lines of a piece are spoken as sentences of their own. Together they hold all of the text's words and marks.
+    """
+    found: list[str] = []
+    for phrase in _phrases(text, language):
+        limit = FIRST_WORDS_MAX if len(found) == 1 else PIECE_WORDS_MAX
+        if found and _words(found[-1]) + _words(phrase) <= limit:
+            found[-1] += f"\n{phrase}"
+        else:
+            found.append(phrase)
+    return found
+
+
+def ends_sentence(piece: str) -> bool:
+    """Whether a piece ends where a sentence does, and not within one."""
+    return _END.search(piece[-_END_CHARACTERS_MAX:]) is not None
+
+
+def _phrases(text: str, language: str) -> list[str]:
+    """The sentences, those of too many words cut; the first piece's limit holds until it is long enough."""
+    known = known_language(language) or _NO_LANGUAGE
+    found: list[str] = []
+    said = 0
+    for sentence in sentences(text, language):
+        for part in _shortened(sentence, PIECE_CHARACTERS_MAX):
+            rest = part.split()
+            while rest:
+                limit = FIRST_WORDS_MAX - said if said < PIECE_WORDS_MIN else PIECE_WORDS_MAX
+                at = _break(rest, limit, known)
+                found.append(" ".join(rest[:at]))
+                rest, said = rest[at:], said + at
+    return _worth_saying(found)
+
+
+def _break(words: list[str], limit: int, language: Language) -> int:
+    """How many of a sentence's words make the next phrase: all, if they are not too many, else up to a clause's end,
+    else up to a conjunction, else about as many as are left."""
+    if len(words) <= limit:
+        return len(words)
+    places = range(PIECE_WORDS_MIN, min(limit, len(words) - 1) + 1)
+    clauses = [at for at in places if words[at - 1][-1] in _CLAUSE_MARKS or words[at] in _DASHES]
+    conjunctions = [at for at in places if words[at].lower() in language.conjunctions]
+    return max(clauses or conjunctions or [min(limit, -(-len(words) // 2))])
+
+
+def _words(phrase: str) -> int:
+    return len(phrase.split())
 
 
 def _cut(line: str, language: Language) -> Iterator[str]:
@@ -89,13 +151,13 @@ def _is_initial(word: str) -> bool:
     return all(len(letter) == 1 and letter.isupper() for letter in letters)
 
 
-def _shortened(sentence: str) -> Iterator[str]:
+def _shortened(sentence: str, characters_max: int) -> Iterator[str]:
     """Cut a sentence that is too long: after a clause, else between words, else anywhere."""
-    while len(sentence) > SENTENCE_CHARACTERS_MAX:
-        head = sentence[:SENTENCE_CHARACTERS_MAX]
+    while len(sentence) > characters_max:
+        head = sentence[:characters_max]
         clauses = [match.end() for match in _CLAUSE_END.finditer(head)]
         at = clauses[-1] if clauses else head.rfind(" ") + 1
-        at = at or SENTENCE_CHARACTERS_MAX
+        at = at or characters_max
         yield sentence[:at]
         sentence = sentence[at:]
     yield sentence

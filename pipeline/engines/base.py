@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """What an engine knows of the whole job's audio, whichever chunk it renders."""
+    """What an engine knows of the whole job's audio, whichever chunk it renders; or of one piece of a stream's."""
 
     mel: NDArray[np.float32]
     """Mel spectrogram of the whole job, shape [80, columns], 80 columns a second (see `pipeline.mel`)."""
@@ -28,6 +28,13 @@ class SpeechFeatures:
     fps: int
     phonemes: Sequence[Phoneme] = ()
     """Of the whole job, in time order; empty when the voice gives none."""
+    first_frame: int | None = None
+    """The job's frame that a piece of a stream begins with, and that is frame 0 here; None: this is the whole job's."""
+
+    @property
+    def offset(self) -> int:
+        """The job's frame that is frame 0 here."""
+        return self.first_frame or 0
 
 
 def frame_times(frames: int, fps: float) -> NDArray[np.float64]:

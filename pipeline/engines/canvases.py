@@ -16,14 +16,34 @@ from pipeline.media.canvas import Canvas, StillCanvas, paint
 
 
 def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
-    """The canvas of one job; regions are converted on `device`."""
+    """The canvas of one job, whose frames are counted as the speech's are; regions are converted on `device`."""
+    canvas = _job_canvas(avatar, speech, device)
+    return LaterCanvas(canvas, speech.offset) if speech.offset else canvas
+
+
+def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
+    """The canvas whose frames are counted from the job's beginning."""
     if isinstance(avatar.scene, Clip):
         return ClipCanvas(avatar.scene, speech.fps, device)
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
     if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
         return StillCanvas(picture, device)
-    return LivingCanvas(picture, landmarks[0], speech.fps, device, emphasis=emphasis(speech))
+    # What is moved by time alone goes on from piece to piece of a stream without a jump.
+    loudness = emphasis(speech) if speech.first_frame is None else None
+    return LivingCanvas(picture, landmarks[0], speech.fps, device, emphasis=loudness)
+
+
+class LaterCanvas:
+    """A canvas some frames on."""
+
+    def __init__(self, canvas: Canvas, frames: int) -> None:
+        self._canvas = canvas
+        self._frames = frames
+
+    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+        """See `Canvas`."""
+        return self._canvas.compose(regions, corners, self._frames + start_frame)
 
 
 class ClipCanvas:

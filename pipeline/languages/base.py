@@ -41,6 +41,8 @@ class Language:
     """Abbreviations after which no sentence ends when a number follows."""
     closing: frozenset[str] = frozenset()
     """Abbreviations that end a sentence when a capital letter follows."""
+    conjunctions: frozenset[str] = frozenset()
+    """Words before which a long sentence can be cut."""
     rules: Sequence[Rule] = ()
     """What only this language has, in order, before numbers are read."""
     magnitudes: Mapping[str, Noun] = field(default_factory=dict)

@@ -107,6 +107,9 @@ ENGLISH = English(
     before_name=frozenset(listed("mr mrs ms dr prof st mt rev gen sen rep gov capt lt col sgt e.g i.e vs approx cf")),
     before_number=frozenset(listed("no nos p pp fig vol ch sec est")),
     closing=frozenset(listed("etc u.s u.k u.s.a a.m p.m jr sr inc ltd co corp ph.d b.c a.d dept ave blvd")),
+    conjunctions=frozenset(
+        listed("and or but because which who whose where when while although though so that if unless until since")
+    ),
     rules=RULES,
     magnitudes={name: Noun(name, name, name) for name in ("thousand", "million", "billion", "trillion")}
     | {"bn": Noun("billion", "billion", "billion"), "mln": Noun("million", "million", "million")},

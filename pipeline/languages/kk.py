@@ -85,6 +85,9 @@ KAZAKH = Kazakh(
     before_name=frozenset(listed("көш қ проф акад тел мыс обл ауд ж жж ғ")),
     before_number=frozenset(listed("сур б бет")),
     closing=frozenset(listed("т.б т.с.с т.с тг мың млн млрд мин сек б.з б.з.д")),
+    conjunctions=frozenset(
+        listed("және мен бен пен ал бірақ немесе әрі сондықтан өйткені себебі егер яғни алайда дегенмен")
+    ),
     rules=RULES,
     magnitudes={
         "мың": _noun("мың"), "млн": _noun("миллион"), "млрд": _noun("миллиард"), "трлн": _noun("триллион"),

@@ -177,6 +177,12 @@ RUSSIAN = Russian(
     before_name=frozenset(listed("ул им см г гор пос пер пл просп проф акад тел напр обл ст св т.е т.к т.н ок ср")),
     before_number=frozenset(listed("стр рис гл п пп ст д кв табл т корп оф")),
     closing=frozenset(listed("т.д т.п др пр г гг в вв руб коп тыс млн млрд мин сек ч чел шт н.э э")),
+    conjunctions=frozenset(
+        listed(
+            "и а но или либо да чтобы что который которая которое которые которого которой "
+            "которых где когда если хотя пока потому поэтому зато однако"
+        )
+    ),
     rules=RULES,
     magnitudes={
         "тыс": Noun("тысяча", "тысячи", "тысяч", feminine=True),

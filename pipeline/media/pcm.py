@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline.media import ffmpeg
 
+TRACK_RATE_HZ = 48_000
+"""What the viewer hears keeps the recording's bandwidth; the models hear 16 kHz. 48 kHz is a multiple of both
+16 kHz and every frame rate, so the two have exactly the same length."""
+
 CONVERT_TIMEOUT_SECONDS = 600
 CPU_SECONDS_BASE = 30
 SPEED_MIN = 20

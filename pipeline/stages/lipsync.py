@@ -81,12 +81,13 @@ class LipSyncStage:
         """The chunk's frames; the first ones fade over from the model before where that is another one."""
         speech = _features(chunk.timeline, chunk.phonemes)
         renderer = self._engine(chunk.model).renderer(avatar, speech)
-        start = chunk.start_frame
+        first, stop = (frame - (speech.first_frame or 0) for frame in (chunk.start_frame, chunk.stop_frame))
+        start = first
         if chunk.fade_from is not None and self._differ(chunk.fade_from, chunk.model):
-            start = min(start + FADE_FRAMES, chunk.stop_frame)
+            start = min(first + FADE_FRAMES, stop)
             before = self._engine(chunk.fade_from).renderer(avatar, speech)
-            yield cross_fade(before, renderer, chunk.start_frame, start)
-        yield from renderer.render(start, chunk.stop_frame)
+            yield cross_fade(before, renderer, first, start)
+        yield from renderer.render(start, stop)
 
     def _differ(self, one: str, other: str) -> bool:
         return self._config.model_settings(one) != self._config.model_settings(other)
@@ -108,7 +109,8 @@ def cross_fade(before: Renderer, after: Renderer, start: int, stop: int) -> torc
 def _features(timeline: Timeline, phonemes: Path | None) -> SpeechFeatures:
     events = json.loads(phonemes.read_text("utf-8")) if phonemes is not None else []
     mel = np.load(timeline.mel, mmap_mode="r")
-    return SpeechFeatures(mel, timeline.frames, timeline.fps, tuple(Phoneme(*event) for event in events))
+    phones = tuple(Phoneme(*event) for event in events)
+    return SpeechFeatures(mel, timeline.frames, timeline.fps, phones, timeline.first_frame)
 
 
 class _Timed:

@@ -1,14 +1,16 @@
-"""Merge: the segments and the audio track become one MP4, proven to be exactly as planned."""
+"""Merge: the segments and the audio track become one MP4, proven to be exactly as planned; or one piece of a stream."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Iterator
+from typing import overload
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import muxing
-from pipeline.messages import MergeItem, Span, Video
+from pipeline.messages import MergeItem, Pack, PackItem, Span, Video
+from pipeline.stages.pack import join_tracks, pack
 
 
 class MergeStage:
@@ -20,9 +22,20 @@ class MergeStage:
     def setup(self, device: str) -> None:
         """Nothing to load."""
 
-    def process(self, item: MergeItem) -> Iterator[Video]:
+    @overload
+    def process(self, item: PackItem) -> Iterator[Pack]: ...
+
+    @overload
+    def process(self, item: MergeItem) -> Iterator[Video]: ...
+
+    def process(self, item: PackItem | MergeItem) -> Iterator[Pack] | Iterator[Video]:
+        """Make a piece playable, or the whole video."""
+        return iter([pack(item)]) if isinstance(item, PackItem) else iter([self._merged(item)])
+
+    def _merged(self, item: MergeItem) -> Video:
         """Make, check and describe the video."""
         start = time.monotonic()
+        join_tracks(item.segments, item.timeline.track)
         path, timeline, first = item.folder / "video.mp4", item.timeline, item.segments[0]
         muxing.mux([s.path for s in item.segments], timeline.track, path, seconds=timeline.seconds)
         muxing.verify(
@@ -34,7 +47,7 @@ class MergeStage:
         )
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        yield Video(
+        return Video(
             job=item.job,
             path=path,
             frames=timeline.frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatars
-from pipeline.chunks import chunk_edges, plan
+from pipeline.chunks import chunk_edges, plan, stream_edges
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import pcm
+from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.mel import mel_spectrogram
 from pipeline.messages import PCM_RATE_HZ, Chunk, Span, SplitItem, Timeline
 
-TRACK_RATE_HZ = 48_000
-"""What the viewer hears keeps the recording's bandwidth; the models hear 16 kHz. 48 kHz is a multiple of both
-16 kHz and every frame rate, so the two have exactly the same length."""
+PIECE_SECONDS_MIN = 0.5
+"""A piece of a stream is at least so long: its end is encoded with the next one's sound (see `pipeline.media.aac`)."""
 
 
 class SplitStage:
@@ -35,7 +36,7 @@ class SplitStage:
         mel_spectrogram(np.zeros(PCM_RATE_HZ, np.float32))
 
     def process(self, item: SplitItem) -> Iterator[Chunk]:
-        """Yield the job's chunks in order."""
+        """Yield the job's chunks in order; of a piece of a stream, its only one."""
         start = time.monotonic()
         folder = item.speech.folder
         avatar = self._avatars.load(item.avatar)
@@ -43,13 +44,11 @@ class SplitStage:
         avatar.fitted(item.size)
         samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
         converted = time.monotonic()
-        workers, settings = len(self._config.workers), self._config.split
-        mode, count = plan(item.mode, len(samples) / PCM_RATE_HZ, workers, settings)
-        frames = max(1, round(len(samples) * item.fps / PCM_RATE_HZ))
+        seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
         _fix_length(folder / "track.wav", track, TRACK_RATE_HZ, frames, item.fps)
         np.save(folder / "mel.npy", mel_spectrogram(_centred(pcm.as_float(samples))))
-        edges = chunk_edges(samples, frames, item.fps, count, settings)
+        mode, edges = self._edges(item, seconds, samples, frames)
         timeline = Timeline(
             samples=len(samples),
             frames=frames,
@@ -61,8 +60,32 @@ class SplitStage:
             mel=folder / "mel.npy",
             convert=Span(start, converted),
             split=Span(converted, time.monotonic()),
+            first_frame=item.piece.first_frame if item.piece else None,
         )
         yield from _chunks(item, timeline, edges)
+
+    def _frames(self, item: SplitItem, samples: int) -> int:
+        """How many frames a sound has; that of a piece of a stream is never cut."""
+        length = samples * item.fps / PCM_RATE_HZ
+        if item.piece is None:
+            return max(1, round(length))
+        frames = math.ceil(max(length, PIECE_SECONDS_MIN * item.fps))
+        limit_seconds = self._config.limits.audio_seconds
+        if item.piece.first_frame + frames > limit_seconds * item.fps:
+            raise JobError("too_long", f"the speech is longer than {limit_seconds} s", field="text")
+        return frames
+
+    def _edges(
+        self, item: SplitItem, seconds: float, samples: NDArray[np.int16], frames: int
+    ) -> tuple[str, list[tuple[int, int]]]:
+        """What mode it becomes, and the frame ranges of its chunks."""
+        settings = self._config.split
+        if item.piece is not None:
+            return item.mode, [(item.piece.first_frame, item.piece.first_frame + frames)]
+        if item.mode == "stream":
+            return item.mode, stream_edges(samples, frames, item.fps, settings)
+        mode, count = plan(item.mode, seconds, len(self._config.workers), settings)
+        return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
 
 def _converted(recording: Path, folder: Path, limit_seconds: float) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
@@ -90,18 +113,21 @@ def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]]) -> Iterator[Chunk]:
-    models = _models(item.model, timeline.mode, len(edges))
+    count = item.piece.count if item.piece else len(edges)
+    models = _models(item.model, timeline.mode, count)
     fades = [None, *(before if before != after else None for before, after in pairwise(models))]
-    for index, ((start, stop), model, fade) in enumerate(zip(edges, models, fades, strict=True)):
+    places = list(zip(models, fades, strict=True))[item.index :]
+    for index, ((start, stop), (model, fade)) in enumerate(zip(edges, places, strict=False), start=item.index):
         yield Chunk(
             job=item.job,
             folder=item.speech.folder,
             index=index,
-            count=len(edges),
+            count=count,
             start_frame=start,
             stop_frame=stop,
             model=model,
-            mixed=len(set(models)) > 1,
+            # What someone waits for is taken by whichever worker is free.
+            mixed=len(set(models)) > 1 and timeline.mode != "stream",
             fade_from=fade,
             avatar=item.avatar,
             size=item.size,

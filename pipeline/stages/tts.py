@@ -38,12 +38,14 @@ class TtsStage:
     def process(self, item: TtsItem) -> Iterator[Speech]:
         """Speak the text into one WAV file at the voice's own rate."""
         start = time.monotonic()
+        item.folder.mkdir(exist_ok=True)
         backend, voice = self._voices.choose(item.language, item.voice)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
             for sentence in text.sentences(item.text, item.language):
                 spoken = text.spoken(sentence, item.language)
                 recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed))
+            recording.end(item.pause_seconds)
         if not recording.sentences:
             raise JobError("no_speech", f"{_full_name(backend, voice)} finds nothing to say in the text", field="text")
         yield Speech(
@@ -54,6 +56,7 @@ class TtsStage:
             sentences=tuple(recording.sentences),
             phonemes=_write_phonemes(item.folder / "phonemes.json", recording.phonemes),
             span=Span(start, time.monotonic()),
+            index=item.index,
         )
 
 
@@ -95,11 +98,19 @@ class _Recording:
         if self._file is None:
             self._file = self._open(utterance.sample_rate_hz)
         else:
-            self._write(np.zeros(round(self.pause_seconds * self._rate_hz), np.float32))
+            self._pause(self.pause_seconds)
         start = self._samples / self._rate_hz
         self._write(utterance.samples)
         self.sentences.append(Sentence(sentence, start, self._samples / self._rate_hz))
         self.phonemes += [Phoneme(p.symbol, p.start_seconds + start, p.end_seconds + start) for p in utterance.phonemes]
+
+    def end(self, pause_seconds: float) -> None:
+        """Append a last pause."""
+        if self._file is not None:
+            self._pause(pause_seconds)
+
+    def _pause(self, seconds: float) -> None:
+        self._write(np.zeros(round(seconds * self._rate_hz), np.float32))
 
     def _open(self, rate_hz: int) -> wave.Wave_write:
         """Open the file at the voice's rate, which the first utterance tells."""

@@ -31,23 +31,26 @@ class BuiltinEngine:
         landmarks = avatar.require_landmarks()
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
         face = FaceRenderer(landmarks, avatar.scene, self._device)
-        return BuiltinRenderer(track, face, avatar.scene, speech.fps, make_canvas(avatar, speech, self._device))
+        return BuiltinRenderer(track, face, avatar.scene, speech, make_canvas(avatar, speech, self._device))
 
 
 class BuiltinRenderer:
     """Draws any frames of one job."""
 
-    def __init__(self, track: torch.Tensor, face: FaceRenderer, scene: Scene, fps: int, canvas: Canvas) -> None:
+    def __init__(
+        self, track: torch.Tensor, face: FaceRenderer, scene: Scene, speech: SpeechFeatures, canvas: Canvas
+    ) -> None:
         self._track = track
         self._face = face
         self._scene = scene
-        self._fps = fps
+        self._speech = speech
         self._canvas = canvas
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
         for start in range(start_frame, stop_frame, BATCH_FRAMES):
             stop = min(start + BATCH_FRAMES, stop_frame)
-            shown = self._scene.shown(start, stop, self._fps)
+            offset = self._speech.offset
+            shown = self._scene.shown(offset + start, offset + stop, self._speech.fps)
             regions, corners = self._face.render(self._track[start:stop], shown)
             yield self._canvas.compose(regions, corners, start)

@@ -121,7 +121,8 @@ class Wav2LipRenderer:
         """The wanted frames of the grid's batch of `count` that begins with frame `first`."""
         network, device = self._engine.network, self._engine.device
         mel = windows(self._speech.mel, first, first + count, self._speech.fps)
-        indices = self._scene.shown(first, first + count, self._speech.fps)
+        shown = self._speech.offset + first
+        indices = self._scene.shown(shown, shown + count, self._speech.fps)
         still = bool((indices == indices[0]).all())
         faces, features = self._looked_at(tuple(indices[:1] if still else indices))
         mouths = network.speak(torch.from_numpy(mel)[:, None].to(device), features)[wanted]

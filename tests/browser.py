@@ -1,0 +1,114 @@
+"""A headless Chromium that is told what to do over a pipe (Chrome DevTools Protocol); no library is needed."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Self
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--hide-scrollbars", "--no-first-run")
+ANSWER_SECONDS = 60
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe whose descriptors are none of the first ones, which the browser is given."""
+    low = os.pipe()
+    high = fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, 10), fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, 10)
+    for descriptor in low:
+        os.close(descriptor)
+    return high
+
+
+class Browser:
+    """One page in a browser of its own."""
+
+    def __init__(self, profile: Path, size: tuple[int, int] = (900, 960)) -> None:
+        assert CHROMIUM is not None
+        (theirs_in, self._out), (self._in, theirs_out) = _pipe(), _pipe()
+        options = (*OPTIONS, f"--window-size={size[0]},{size[1]}", f"--user-data-dir={profile}")
+        autoplay = "--autoplay-policy=no-user-gesture-required"
+        # The browser listens on descriptor 3 and answers on 4, by whatever numbers they are known here.
+        script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        self._process = subprocess.Popen(
+            ["bash", "-c", script, CHROMIUM, *options, autoplay, "--remote-debugging-pipe", "about:blank"],
+            pass_fds=(theirs_in, theirs_out),
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self._buffer = b""
+        self._number = 0
+        self.complaints: list[str] = []
+        """What the page has written to its console as errors."""
+        self.requests: list[str] = []
+        """The addresses that it has asked for."""
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Runtime", "Log", "Page", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method on the page."""
+        return self._ask(method, self._session, **parameters)
+
+    def open(self, url: str) -> None:
+        """Load a page."""
+        self.call("Page.navigate", url=url)
+
+    def value(self, expression: str) -> Any:
+        """What a JavaScript expression gives on the page."""
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def screenshot(self, path: Path) -> None:
+        """Write what the page shows as PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+    def _ask(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        self._number += 1
+        question = {"id": self._number, "method": method, "params": parameters}
+        os.write(self._out, json.dumps(question | ({"sessionId": session} if session else {})).encode() + b"\0")
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while (message := self._receive(deadline)).get("id") != self._number:
+            self._note(message)
+        assert "result" in message, message
+        result: dict[str, Any] = message["result"]
+        return result
+
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
+            block = os.read(self._in, 1 << 16) if ready else b""
+            assert block, "the browser does not answer"
+            self._buffer += block
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _note(self, event: dict[str, Any]) -> None:
+        parameters = event.get("params", {})
+        match event.get("method"):
+            case "Runtime.exceptionThrown":
+                self.complaints.append(json.dumps(parameters["exceptionDetails"]))
+            case "Runtime.consoleAPICalled" if parameters["type"] == "error":
+                self.complaints.append(json.dumps(parameters["args"]))
+            case "Log.entryAdded" if parameters["entry"]["level"] == "error":
+                self.complaints.append(parameters["entry"]["text"])
+            case "Network.requestWillBeSent":
+                self.requests.append(parameters["request"]["url"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(10)
+        os.close(self._in)
+        os.close(self._out)

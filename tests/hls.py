@@ -1,0 +1,118 @@
+"""A player of streams for tests: it takes fragments at a real one's pace and looks at every tick of their clocks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+VIDEO, AUDIO = 1, 2
+CLOCKS_HZ = {VIDEO: 90_000, AUDIO: 48_000}
+POLL_SECONDS = 0.1
+
+
+@dataclass
+class Stream:
+    """What has been seen of a stream's folder."""
+
+    folder: Path
+    ends: dict[int, int] = field(default_factory=lambda: {VIDEO: 0, AUDIO: 0})
+    """Where each track ends so far, in ticks of its clock."""
+    video_frames: int = 0
+    began_seconds: float | None = None
+    """When playing began, in monotonic seconds."""
+    least_ahead_seconds: float = float("inf")
+    """How near playing has come to the end of what was there."""
+    _names: list[str] = field(default_factory=list)
+    _digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def buffered_seconds(self) -> float:
+        """How far both tracks reach."""
+        return min(self.ends[track] / hz for track, hz in CLOCKS_HZ.items())
+
+    def look(self) -> bool:
+        """Read the playlist and every new fragment; whether the stream has ended."""
+        text = playlist(self.folder)
+        names = re.findall(r"^\S+\.m4s$", text, re.MULTILINE)
+        assert names[: len(self._names)] == self._names, "a playlist may only grow"
+        for name in names[len(self._names) :]:
+            self._take(name)
+        self._names = names
+        return "#EXT-X-ENDLIST" in text
+
+    def _take(self, name: str) -> None:
+        data = (self.folder / name).read_bytes()
+        self._digests[name] = hashlib.sha256(data).hexdigest()
+        runs = list(track_runs(data))
+        assert [track for track, _, _, _ in runs] == [VIDEO, AUDIO]
+        for track, start, ticks, samples in runs:
+            assert start == self.ends[track], f"{name}: track {track} begins at {start}, not at {self.ends[track]}"
+            self.ends[track] = start + ticks
+            self.video_frames += samples if track == VIDEO else 0
+
+    def play(self, seconds: float = 120) -> None:
+        """Play to the end while the job runs; what is not there when it is needed is an error."""
+        deadline = time.monotonic() + seconds
+        ended = False
+        while not ended:
+            assert time.monotonic() < deadline, f"no end after {seconds} s"
+            ended = bool(playlist(self.folder)) and self.look()
+            if self._names and self.began_seconds is None:
+                self.began_seconds = time.monotonic()
+            if self.began_seconds is not None and not ended:
+                ahead = self.began_seconds + self.buffered_seconds - time.monotonic()
+                self.least_ahead_seconds = min(self.least_ahead_seconds, ahead)
+                assert ahead > 0, f"stalled {-ahead:.2f} s after {self.buffered_seconds:.2f} s of the stream"
+            time.sleep(POLL_SECONDS)
+
+    def check_unchanged(self) -> None:
+        """What was fetched is still what is there."""
+        for name, digest in self._digests.items():
+            assert hashlib.sha256((self.folder / name).read_bytes()).hexdigest() == digest, name
+
+    def joined(self, target: Path) -> Path:
+        """The whole stream as one fragmented MP4."""
+        parts = ["init.mp4", *self._names]
+        target.write_bytes(b"".join((self.folder / name).read_bytes() for name in parts))
+        return target
+
+
+def playlist(folder: Path) -> str:
+    """The stream's playlist; empty while there is none."""
+    try:
+        return (folder / "index.m3u8").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def pieces_there(folder: Path) -> int:
+    """How many pieces can be played."""
+    found = re.search(r"^# piece (\d+) of", playlist(folder), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def track_runs(fragment: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Track, start and length in ticks, and number of samples, of each run in a fragment."""
+    for traf in inside(inside(fragment, "moof")[0], "traf"):
+        track = struct.unpack_from(">I", inside(traf, "tfhd")[0], 4)[0]
+        start = struct.unpack_from(">Q", inside(traf, "tfdt")[0], 4)[0]
+        run = inside(traf, "trun")[0]
+        count = struct.unpack_from(">I", run, 4)[0]
+        ticks = sum(struct.unpack_from(">I", run, 12 + 12 * index)[0] for index in range(count))
+        yield track, start, ticks, count
+
+
+def inside(data: bytes, kind: str) -> list[bytes]:
+    """What the boxes of a kind hold."""
+    found, at = [], 0
+    while at < len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        if name == kind.encode():
+            found.append(data[at + 8 : at + size])
+        at += size
+    return found

@@ -1,0 +1,376 @@
+"""Streams: jobs that are played while they render. Real processes, real ffmpeg, a real browser where there is one."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from daemon import play
+from daemon.spool import Spool
+from pipeline import text
+from pipeline.avatars import Avatars, AvatarSettings, FittedAvatar
+from pipeline.avatars.faces import NoFace
+from pipeline.avatars.scenes import Clip
+from pipeline.config import Config
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.builtin import BuiltinEngine
+from pipeline.engines.wav2lip import Wav2LipEngine
+from pipeline.media import aac
+from pipeline.mel import SILENCE
+from tests.browser import CHROMIUM, Browser
+from tests.hls import AUDIO, VIDEO, Stream, pieces_there, playlist
+from tests.media import audio, speech_like, streams, write_recording
+from tests.running import ROOT, RunningDaemon, until
+
+RUSSIAN = (
+    "Здравствуйте, это проверка потока. Аватар начинает говорить, пока остальное ещё готовится, "
+    "и никто не ждёт конца, потому что каждая часть показывается сразу, как только она готова. "
+    "Потом идёт ещё одно предложение. И ещё одно, самое последнее в этом коротком тексте."
+)
+SMALL = {"language": "ru", "mode": "stream", "size": "128x128"}
+RATE_HZ = 48_000
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    with RunningDaemon(tmp_path_factory.mktemp("stream")) as running:
+        yield running.start().ready()
+
+
+def begun(daemon: RunningDaemon, name: str, pieces: int = 1, **job: Any) -> Stream:
+    """Drop a job and wait until some of its pieces can be played."""
+    daemon.drop(name, **{"text": RUSSIAN, **SMALL, **job})
+    folder = daemon.spool / "outbox" / name
+    until(lambda: pieces_there(folder) >= pieces or None, f"{pieces} pieces: {daemon.log()[-2000:]}")
+    return Stream(folder)
+
+
+def whole(daemon: RunningDaemon, name: str, stream: Stream) -> dict[str, Any]:
+    """Wait for a job's end and see that its stream is whole and was not touched; its timing JSON."""
+    timing = daemon.ending(name)
+    assert timing["status"] == "done", timing
+    assert stream.look()
+    stream.check_unchanged()
+    fps = timing["video"]["fps"]
+    assert stream.video_frames == timing["video"]["frames"] == sum(chunk["frames"] for chunk in timing["chunks"])
+    assert stream.ends == {VIDEO: stream.video_frames * 90_000 // fps, AUDIO: stream.video_frames * RATE_HZ // fps}
+    return timing
+
+
+def dropped_again(daemon: RunningDaemon, name: str, **job: Any) -> dict[str, Any]:
+    """Drop another job under a name that has ended; the timing JSON of the new one."""
+    before = (daemon.spool / "outbox" / f"{name}.json").stat().st_ino
+    daemon.drop(name, **{"text": RUSSIAN, **SMALL, **job})
+    until(lambda: ended_anew(daemon, name, before), "new ending")
+    return daemon.ending(name)
+
+
+def ended_anew(daemon: RunningDaemon, name: str, before: int) -> bool | None:
+    ending = daemon.spool / "outbox" / f"{name}.json"
+    return (ending.exists() and not (daemon.spool / "work" / name).exists() and ending.stat().st_ino != before) or None
+
+
+def frame_hashes(video: Path) -> list[str]:
+    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:v", "-f", "framemd5", "-"]
+    lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [line.rpartition(",")[2] for line in lines if not line.startswith("#")]
+
+
+# Text
+
+
+def test_sentences_of_over_fifteen_words_are_cut_at_clauses_and_conjunctions() -> None:
+    assert text.pieces(RUSSIAN, "ru") == [
+        "Здравствуйте, это проверка потока.",
+        "Аватар начинает говорить, пока остальное ещё готовится, и никто не ждёт конца,",
+        "потому что каждая часть показывается сразу, как только она готова.\nПотом идёт ещё одно предложение.",
+        "И ещё одно, самое последнее в этом коротком тексте.",
+    ]
+    long = "one two three four five six seven eight nine and ten eleven twelve thirteen fourteen fifteen sixteen more."
+    assert text.pieces("That is the first piece of it.\n" + long, "en")[1].endswith("nine")
+
+
+@pytest.mark.parametrize("language", ["ru", "en", "kk", "de"])
+@given(words=st.lists(st.sampled_from(["a", "bb,", "and", "и", "және", "dd.", "—", "Ee!", "ж" * 30, "\n"]), min_size=1))
+@settings(max_examples=60)
+def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -> None:
+    said = " ".join(words)
+    pieces = text.pieces(said, language)
+    assert " ".join(pieces).split() == (said.split() if text.speakable(said) else [])
+    # A mark alone, which goes with the words before it, is not worth a piece.
+    spoken = [sum(text.speakable(word) for word in piece.split()) for piece in pieces]
+    assert max(spoken, default=0) <= text.PIECE_WORDS_MAX
+    assert max(spoken[:1], default=0) <= text.FIRST_WORDS_MAX
+
+
+# Rendering
+
+
+def test_a_video_avatar_goes_on_from_piece_to_piece(checkpoint: Path, tmp_path: Path) -> None:
+    side, frames, first = 128, 16, 8
+    noise = np.random.default_rng(0).integers(16, 235, (frames, side * 3 // 2, side), dtype=np.uint8)
+    (tmp_path / "clip").write_bytes(noise.tobytes())
+    everywhere = np.ones(frames, bool)
+    clip = Clip((tmp_path / "clip").open("rb"), (side, side), frames, Fraction(25), np.arange(frames), everywhere)
+    boxes = np.tile(np.array([30, 20, 100, 110], np.float32), (frames, 1))
+    avatar = FittedAvatar(clip, NoFace("no_face", "", ""), boxes, AvatarSettings())
+    engine = Wav2LipEngine(checkpoint, torch.device("cpu"), config_key="models.gan.checkpoint", exact=True)
+
+    def rendered(first_frame: int, count: int) -> torch.Tensor:
+        speech = SpeechFeatures(np.full((80, 80), SILENCE, np.float32), count, 25, first_frame=first_frame)
+        return torch.cat(list(engine.renderer(avatar, speech).render(0, count)))
+
+    assert torch.equal(rendered(first, frames - first), rendered(0, frames)[first:])
+
+
+def test_what_moves_without_speaking_goes_on_from_piece_to_piece() -> None:
+    fps, frames, first = 25, 60, 40
+    engine, avatar = BuiltinEngine(torch.device("cpu")), Avatars(Config()).load("presenter").fitted((128, 128))
+
+    def rendered(first_frame: int, count: int) -> torch.Tensor:
+        mel = np.full((80, 80 * count // fps), SILENCE, np.float32)
+        speech = SpeechFeatures(mel, count, fps, first_frame=first_frame)
+        return torch.cat(list(engine.renderer(avatar, speech).render(0, count)))
+
+    before, after = rendered(0, frames), rendered(first, frames - first)
+    assert torch.equal(before[first:], after)
+    assert not torch.equal(before[0], before[first])
+
+
+def test_parts_of_aac_join_as_if_encoded_at_once(tmp_path: Path) -> None:
+    sound, scratch = speech_like(12, RATE_HZ), tmp_path / "scratch"
+    at_once = aac.encode_part(sound, 0, 0, aac.part_end(len(sound), is_last=True), scratch)
+    joined: list[bytes] = []
+    joints: list[int] = []
+    start = 0
+    for known in (30_000, 100_000, 240_000, 265_000, 431_111, len(sound)):
+        stop = aac.part_end(known, is_last=known == len(sound))
+        first = max(0, (start // aac.FRAME_SAMPLES - aac.BEFORE_FRAMES) * aac.FRAME_SAMPLES)
+        joined += aac.encode_part(sound[first:known], first, start, stop, scratch)
+        joints, start = [*joints, stop // aac.FRAME_SAMPLES], stop
+    assert len(joined) == len(at_once)
+    lost, lost_at_once = (encoder_noise(frames, sound, tmp_path) for frames in (joined, at_once))
+    for joint in joints[:-1]:
+        assert lost[joint - 1 : joint + 10].max() < 1.1 * lost_at_once[joint - 1 : joint + 10].max()
+
+
+def encoder_noise(frames: list[bytes], sound: NDArray[np.int16], folder: Path) -> NDArray[np.float64]:
+    """How loud what the encoder adds is in each of its frames."""
+    path = folder / "sound.aac"
+    path.write_bytes(b"".join(adts_header(len(frame)) + frame for frame in frames))
+    count = len(sound) // aac.FRAME_SAMPLES
+    added = audio(path, RATE_HZ)[: count * aac.FRAME_SAMPLES].astype(np.float64) - sound[: count * aac.FRAME_SAMPLES]
+    return np.asarray(added.reshape(count, aac.FRAME_SAMPLES).std(1))
+
+
+def adts_header(frame_bytes: int) -> bytes:
+    """Of AAC-LC, 48 kHz, mono, without a checksum."""
+    size = frame_bytes + aac.ADTS_HEADER_BYTES
+    return bytes([0xFF, 0xF1, 0x4C, 0x40 | size >> 11, size >> 3 & 0xFF, (size & 7) << 5 | 0x1F, 0xFC])
+
+
+# The whole program
+
+
+def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon, tmp_path: Path) -> None:
+    stream = begun(daemon, "played", captions=True)
+    assert not (daemon.spool / "outbox" / "played.json").exists()
+    stream.play()
+    timing = whole(daemon, "played", stream)
+    assert timing["mode"] == "stream"
+    assert timing["timing"]["first_segment_seconds"] == timing["chunks"][0]["ready_seconds"]
+    assert timing["timing"]["first_segment_seconds"] < timing["timing"]["total_seconds"]
+    assert all(chunk["slack_seconds"] >= 0 for chunk in timing["chunks"])
+    assert {chunk["model"] for chunk in timing["chunks"]} == {"gan", "nogan"}
+    assert max(len(said["text"].split()) for said in timing["sentences"]) <= text.PIECE_WORDS_MAX
+
+    joined, video = stream.joined(tmp_path / "joined.mp4"), daemon.video("played")
+    assert frame_hashes(joined) == frame_hashes(video)
+    found = streams(video)
+    assert float(found["audio"]["duration"]) == pytest.approx(timing["audio"]["seconds"], abs=1e-3)
+    heard, merged = (audio(path, RATE_HZ).astype(np.float64) for path in (joined, video))
+    assert len(heard) == len(merged)
+    # The video's sound is encoded with a bit rate: they differ by the encoder's noise.
+    assert (heard - merged).std() < 0.1 * merged.std()
+
+
+def test_a_streams_playlists_are_legal(daemon: RunningDaemon) -> None:
+    stream = begun(daemon, "legal", captions=True, text="Раз, два. Три & четыре. Пять.")
+    lines = playlist(stream.folder).splitlines()
+    assert lines[0] == "#EXTM3U"
+    assert "#EXT-X-PLAYLIST-TYPE:EVENT" in lines
+    assert '#EXT-X-MAP:URI="init.mp4"' in lines
+    timing = whole(daemon, "legal", stream)
+    text_of = {name: (stream.folder / name).read_text() for name in ("index.m3u8", "captions.m3u8", "master.m3u8")}
+    seconds = [float(length) for length in re.findall(r"#EXTINF:([\d.]+),", text_of["index.m3u8"])]
+    target = re.search(r"TARGETDURATION:(\d+)", text_of["index.m3u8"])
+    assert target is not None
+    assert max(round(length) for length in seconds) <= int(target[1])
+    assert sum(seconds) == pytest.approx(timing["audio"]["seconds"], abs=1e-3)
+    assert re.findall(r"#EXTINF.*", text_of["captions.m3u8"]) == re.findall(r"#EXTINF.*", text_of["index.m3u8"])
+    assert 'SUBTITLES="captions"' in text_of["master.m3u8"]
+    cues = "".join((stream.folder / name).read_text() for name in re.findall(r"\S+\.vtt", text_of["captions.m3u8"]))
+    assert "Три &amp; четыре." in cues
+    assert (daemon.spool / "outbox" / "legal.vtt").exists()
+
+
+def test_a_recording_is_streamed_too(daemon: RunningDaemon) -> None:
+    recording = speech_like(14, RATE_HZ)
+    write_recording(daemon.spool / "inbox" / "speech.wav", recording, RATE_HZ)
+    daemon.drop("recorded", audio="speech.wav", mode="stream", size="128x128")
+    folder = daemon.spool / "outbox" / "recorded"
+    until(lambda: pieces_there(folder) or None, "piece")
+    stream = Stream(folder)
+    stream.play()
+    timing = whole(daemon, "recorded", stream)
+    assert len(timing["chunks"]) >= 3
+    heard = audio(daemon.video("recorded"), RATE_HZ).astype(np.float64)
+    assert np.corrcoef(heard[: len(recording)], recording)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("fps", [24, 30, 50])
+def test_every_frame_rate_is_exact(daemon: RunningDaemon, fps: int) -> None:
+    name = f"rate-{fps}"
+    stream = begun(daemon, name, fps=fps, text="Раз, два, три, четыре, пять. Шесть, семь, восемь, девять.")
+    assert whole(daemon, name, stream)["video"]["fps"] == fps
+
+
+def test_a_killed_lipsync_worker_costs_a_wait_and_nothing_else(daemon: RunningDaemon) -> None:
+    stream = begun(daemon, "killed")
+    stream.look()
+    for worker in ("gan-0", "nogan-1"):
+        os.kill(daemon.worker_pid(worker), signal.SIGKILL)
+    whole(daemon, "killed", stream)
+
+
+def test_a_killed_daemon_goes_on_where_it_was(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path) as daemon:
+        daemon.start().ready()
+        dropped = time.monotonic()
+        stream = begun(daemon, "resumed", pieces=2)
+        stream.look()
+        killed_after = time.monotonic() - dropped
+        daemon.restarted()
+        timing = whole(daemon, "resumed", stream)
+        # What was there has not been made again: the journal knows when it was made.
+        assert [chunk["ready_seconds"] < killed_after for chunk in timing["chunks"][:2]] == [True, True]
+        until(lambda: not any((daemon.spool / "work").iterdir()) or None, "empty work folder")
+
+
+def test_the_same_job_again_keeps_its_stream_and_another_one_replaces_it(daemon: RunningDaemon) -> None:
+    short = "Раз, два, три."
+    stream = begun(daemon, "again", text=short)
+    whole(daemon, "again", stream)
+    assert dropped_again(daemon, "again", text=short)["cached"] is True
+    assert Stream(stream.folder).look()
+    (stream.folder / "index.m3u8").unlink()
+    assert dropped_again(daemon, "again", text=short)["cached"] is False
+    assert Stream(stream.folder).look()
+    assert dropped_again(daemon, "again", text=short, mode="sequential")["status"] == "done"
+    assert not stream.folder.exists()
+
+
+def test_a_stream_that_is_cancelled_leaves_nothing_to_play(daemon: RunningDaemon) -> None:
+    stream = begun(daemon, "cancelled", text=RUSSIAN * 5)
+    Spool(daemon.spool).ask_to_cancel("cancelled")
+    timing = daemon.ending("cancelled")
+    assert timing["error"]["code"] == "cancelled"
+    assert not stream.folder.exists()
+
+
+def test_a_stream_cannot_take_the_place_of_another_jobs_video(daemon: RunningDaemon) -> None:
+    daemon.drop("other.mp4", **{"text": "Раз.", **SMALL})
+    error = daemon.ending("other.mp4")["error"]
+    assert (error["code"], error["field"]) == ("name", "mode")
+    assert not (daemon.spool / "outbox" / "other.mp4").exists()
+
+
+# Playing
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server for a folder."""
+    with play.serve(folder, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield play.address(server)
+        server.shutdown()
+        thread.join()
+
+
+def answer(address: str, path: str, **headers: str) -> tuple[int, bytes]:
+    host = address.split("/")[2]
+    connection = http.client.HTTPConnection(host, timeout=10)
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def test_only_a_streams_folder_is_served_and_only_to_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "stream"
+    folder.mkdir()
+    (folder / "a.m4s").write_bytes(b"0123456789")
+    with served(folder) as address:
+        assert address.startswith("http://127.0.0.1:")
+        assert answer(address, "/a.m4s") == (200, b"0123456789")
+        assert answer(address, "/a.m4s", Range="bytes=2-4") == (206, b"234")
+        assert answer(address, "/a.m4s", Range="bytes=7-") == (206, b"789")
+        assert answer(address, "/a.m4s", Range="bytes=10-")[0] == 416
+        assert answer(address, "/../secret")[0] == 404
+        assert answer(address, "/%2e%2e/secret")[0] == 404
+        assert answer(address, "/")[0] == 404
+        assert answer(address, "/a.m4s", Host="evil.example")[0] == 403
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Path) -> None:
+    begun(daemon, "watched", captions=True, text=RUSSIAN * 2, size="480x480")
+    argv = [sys.executable, "-m", "daemon", "play", "watched"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(argv, cwd=daemon.spool, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        with Browser(tmp_path / "profile") as browser:
+            browser.open(address)
+            until(lambda: (browser.value("video.currentTime") or 0) > 1 or None, "playing")
+            earlier = browser.value("video.currentTime")
+            until(lambda: browser.value("video.currentTime") > earlier + 1 or None, "going on")
+            assert re.fullmatch(r"piece \d+ of \d+", browser.value("count.textContent"))
+            until(lambda: browser.value("cues.cues.length") or None, "captions")
+            until(lambda: browser.value("ended") or None, "end of the playlist")
+            browser.screenshot(tmp_path / "player.png")
+            assert browser.complaints == []
+            assert all(url.startswith((address.rpartition("/")[0], "data:", "blob:")) for url in browser.requests)
+    finally:
+        server.terminate()
+        server.communicate(timeout=10)
+
+
+def test_nothing_is_played_that_is_no_stream(daemon: RunningDaemon) -> None:
+    (daemon.spool / "outbox" / "folder").mkdir()
+    spool = Spool(daemon.spool)
+    assert spool.stream("folder") is None
+    assert spool.stream("../outbox") is None
+    spool.remove_stream("folder")
+    assert (daemon.spool / "outbox" / "folder").is_dir()
