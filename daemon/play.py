@@ -44,6 +44,7 @@ class _Files(SimpleHTTPRequestHandler):
         if path.is_dir():
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
+        del self.headers["If-Modified-Since"]  # told in seconds, in which a playlist may change twice
         wanted = RANGE.fullmatch(self.headers.get("Range", ""))
         return self._part(path, wanted) if wanted and path.is_file() else super().send_head()
 
@@ -62,7 +63,7 @@ class _Files(SimpleHTTPRequestHandler):
 
     def end_headers(self) -> None:
         """Playlists change."""
-        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Cache-Control", "no-store")
         self.send_header("Accept-Ranges", "bytes")
         super().end_headers()
 
