@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.avatars import Avatar, Avatars
+from pipeline.avatars import Avatars
+from pipeline.avatars.faces import NoFace
 from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError
 
@@ -21,20 +21,18 @@ def check(config: Config, name: str) -> str:
     # What is found is not kept: the spool's cache belongs to the daemon's user.
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
         avatar = Avatars(config, Path(scratch)).load(name)
-        fitted = avatar.fitted(None)
-        lips = fitted.require_landmarks().lips_outer
-        (columns, rows), (width, height) = avatar.sides, fitted.scene.size
-        mouth = float((lips[..., 0].max(-1) - lips[..., 0].min(-1)).mean())
-        kind = "video" if avatar.moves else "picture"
-        told = f"{kind} of {columns}x{rows}, frames of {width}x{height}, mouth {mouth:.0f} pixels wide"
-        return ", ".join([told, *_unseen(avatar)])
-
-
-def _unseen(avatar: Avatar) -> Iterator[str]:
-    """Where a video's face is not seen."""
-    if avatar.unseen:
-        spans = ", ".join(f"{start} to {stop - 1}" for start, stop in avatar.unseen)
-        yield f"no face in frames {spans} (no_face: {avatar.settings.no_face})"
+        place = avatar.placed(None)
+    if isinstance(place.landmarks, NoFace):
+        raise place.landmarks.error()
+    lips = place.landmarks.lips_outer
+    mouth = float((lips[..., 0].max(-1) - lips[..., 0].min(-1)).mean())
+    (columns, rows), (width, height) = avatar.sides, place.size
+    kind = "video" if avatar.moves else "picture"
+    told = f"{kind} of {columns}x{rows}, frames of {width}x{height}, mouth {mouth:.0f} pixels wide"
+    if avatar.moves and place.unseen:
+        spans = ", ".join(f"{start} to {stop - 1}" for start, stop in place.unseen)
+        return f"{told}, no face in frames {spans} (no_face: {avatar.settings.no_face})"
+    return told
 
 
 def add(config: Config, file: Path, name: str) -> str:
@@ -47,11 +45,16 @@ def add(config: Config, file: Path, name: str) -> str:
     if name in Avatars(config).names():
         raise JobError("avatar", f"there is an avatar {name!r} already", field="name", hint="choose another --name")
     folder = config.path(config.avatars.folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder) as scratch:
         unfinished = Path(scratch) / name
-        unfinished.mkdir(mode=0o755)
-        shutil.copyfile(file, unfinished / f"{name}{file.suffix.lower()}")
+        unfinished.mkdir()
+        copy = Path(shutil.copyfile(file, unfinished / f"{name}{file.suffix.lower()}"))
+        # The daemon may run as another user than the one who adds.
+        unfinished.chmod(0o755)
+        copy.chmod(0o644)
         found = check(config.model_copy(update={"avatars": _only(config, scratch)}), name)
         unfinished.rename(folder / name)
     return found

@@ -23,7 +23,7 @@ from daemon.status import live_view, overview
 from daemon.submission import Draft
 from pipeline.avatars import Avatars
 from pipeline.config import Config, load_config
-from pipeline.errors import BootError, ConfigError, JobError, LipdropError
+from pipeline.errors import BootError, ConfigError, JobError, LipdropError, StageError
 from pipeline.job import parse_job
 
 EXIT_JOB_FAILED = 1
@@ -41,6 +41,7 @@ EXIT_CODES: dict[type[LipdropError], int] = {
     SpoolOwned: EXIT_OWNED,
     ConfigError: EXIT_CONFIG,
     BootError: EXIT_BOOT,
+    StageError: EXIT_IO,
 }
 """The exit code of each expected error. An OSError ends with EXIT_IO (EX_IOERR)."""
 
@@ -300,7 +301,7 @@ def list_avatars(place: Place) -> None:
     for name in Avatars(place.config).names():
         try:
             told = avatar_commands.described(place.config, name)
-        except JobError as error:
+        except (JobError, StageError) as error:
             told = f"unusable: {error.message}"
         click.echo(f"{name}\t{told}")
 
@@ -314,7 +315,7 @@ def check(place: Place, names: tuple[str, ...]) -> None:
     for name in names or Avatars(place.config).names():
         try:
             click.echo(f"{name}\t{avatar_commands.check(place.config, name)}")
-        except JobError as error:
+        except (JobError, StageError) as error:
             click.echo(f"{name}: {error.code}: {error.message}{_hint(error.hint)}", err=True)
             code = EXIT_BAD_JOB
     sys.exit(code)

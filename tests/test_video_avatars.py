@@ -124,7 +124,7 @@ def jitter(found: NDArray[np.float64], places: list[Affine | None], own: Faces) 
 
 def test_landmarks_follow_a_moving_face_smoothly(sway: Path, spool: Path, own: Faces) -> None:
     avatar = avatar_of(sway, spool)
-    assert avatar.unseen == []
+    assert list(avatar.placed(None).unseen) == []
     places: list[Affine | None] = [*swaying(FRAMES)]
     found = contours(faces_of(avatar).landmarks)
     assert errors(found, places, own).mean(1).max() < 0.015
@@ -153,7 +153,7 @@ def test_a_cut_does_not_smear(before: Affine, after: Affine, own: Faces) -> None
 
 def test_a_face_that_is_gone_for_a_while_is_followed_on_both_sides(gap: Path, spool: Path, own: Faces) -> None:
     avatar = avatar_of(gap, spool)
-    assert avatar.unseen == [GAP]
+    assert list(avatar.placed(None).unseen) == [GAP]
     found = contours(faces_of(avatar).landmarks)
     assert errors(found, interrupted(), own).mean(1).max() < 0.02
     steps = np.diff(found[GAP[0] - 1 : GAP[1] + 1].mean(1), axis=0)
@@ -201,7 +201,7 @@ def test_what_is_wrong_with_all_faces_is_told_by_the_engine(
     frames: Callable[[], list[Picture]], code: str, tmp_path: Path, engine: Wav2LipEngine
 ) -> None:
     avatar = avatar_of(write_clip(tmp_path / "clip.mp4", frames()), tmp_path, "size: 128x128")
-    assert avatar.unseen == []
+    assert list(avatar.placed(None).unseen) == []
     fitted = avatar.fitted(None)
     with pytest.raises(JobError) as caught:
         engine.renderer(fitted, speech(5))
@@ -259,7 +259,7 @@ def test_a_face_that_walks_out_of_the_frame_is_not_seen_there(
     policy: str, walk: Path, spool: Path, engine: Wav2LipEngine
 ) -> None:
     avatar = avatar_of(walk, spool, f"no_face: {policy}")
-    assert avatar.unseen == []
+    assert list(avatar.placed(None).unseen) == []
     assert clip_of(avatar.fitted((3 * SIDE, SIDE))).drawn.all()
     fitted = avatar.fitted((SIDE, SIDE))
     assert engine.renderer(fitted, speech(20))

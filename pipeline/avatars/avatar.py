@@ -23,6 +23,31 @@ OWN_SIDE_MAX = 1080
 """The longer side of a frame when neither job nor avatar gives a size."""
 
 
+NOT_LOOKED_FOR = NoFace("no_face", "no face was looked for", "remove landmarks.json or face_box")
+"""Stands for the faces of an avatar whose owner has told where its face is."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an avatar's face is in frames of a size."""
+
+    size: tuple[int, int]
+    """Width and height of the frames."""
+    cut: Cut
+    """The part of the picture that they show."""
+    faces: Faces | NoFace
+    """In the picture's own pixels."""
+    landmarks: FaceLandmarks | NoFace
+    """In pixels of the frames, with a leading axis: the scene's frames."""
+    face_boxes: NDArray[np.float32] | NoFace
+    """In pixels of the frames, with the pads, [frames of the scene, 4]: x1, y1, x2, y2."""
+
+    @property
+    def unseen(self) -> tuple[tuple[int, int], ...]:
+        """Stretches [start, stop) of a video's frames in which the face is not seen, or cut off."""
+        return tuple(self.faces.unseen) if isinstance(self.faces, Faces) else ()
+
+
 @dataclass(frozen=True)
 class FittedAvatar:
     """An avatar at a job's frame size; all places are in pixels of its frames."""
@@ -33,6 +58,8 @@ class FittedAvatar:
     face_boxes: NDArray[np.float32] | NoFace
     """[frames of the scene, 4]: x1, y1, x2, y2."""
     settings: AvatarSettings
+    unseen: tuple[tuple[int, int], ...] = ()
+    """Stretches [start, stop) of the scene's frames in which the face is not seen."""
 
     def require_landmarks(self) -> FaceLandmarks:
         """The landmarks. Raises JobError where no face is known."""
@@ -73,59 +100,64 @@ class Avatar:
         """Whether it is a video."""
         return isinstance(self.source, Video)
 
-    @property
-    def unseen(self) -> list[tuple[int, int]]:
-        """Stretches [start, stop) of a video's frames in which the face is not seen."""
-        return self.faces.unseen if self.moves and isinstance(self.faces, Faces) else []
-
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
         """Make the picture cover `size` (width, height), cut evenly on both sides; None: the avatar's own size.
 
-        It is cut before it is scaled: the other way round, a wide frame would cost a huge picture first.
         Raises JobError.
         """
+        place = self.placed(size)
+        scene = self._scene(place)
+        return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen)
+
+    def placed(self, size: tuple[int, int] | None) -> Placement:
+        """Where the face is in frames of a size, without the frames. Raises JobError."""
         width, height = size or self._own_size()
         left, top, columns, rows = cut = self._cut(width / height)
         scale = (width / columns, height / rows)
         offset = (left * scale[0], top * scale[1])
-        landmarks, boxes = self._landmarks(cut), self._boxes(cut)
+        faces = self._faces_in(cut)
+        landmarks = faces if isinstance(faces, NoFace) else faces.landmarks
+        if self.own_landmarks is not None:
+            landmarks = self.own_landmarks[None]
         if isinstance(landmarks, FaceLandmarks):
             landmarks = landmarks.transformed(scale, *offset)
+        boxes = self._boxes(faces)
         if not isinstance(boxes, NoFace):
             boxes = np.clip(boxes * (scale * 2) - offset * 2, 0, (width, height) * 2).astype(np.float32)
-        return FittedAvatar(self._scene(cut, (width, height)), landmarks, boxes, self.settings)
+        return Placement((width, height), cut, faces, landmarks, boxes)
 
-    def _scene(self, cut: Cut, size: tuple[int, int]) -> Scene:
+    def _scene(self, place: Placement) -> Scene:
+        """It is cut before it is scaled: the other way round, a wide frame would cost a huge picture first."""
         if isinstance(self.source, Video):
-            return self.source.scene(cut, size, self._drawable(cut), self.settings)
-        left, top, columns, rows = cut
-        return Still(_resized(self.source[top : top + rows, left : left + columns], *size))
+            return self.source.scene(place.cut, place.size, place.faces, self.settings)
+        left, top, columns, rows = place.cut
+        return Still(_resized(self.source[top : top + rows, left : left + columns], *place.size))
 
-    def _drawable(self, cut: Cut) -> Faces | NoFace:
-        """The faces of a video; raises JobError if some are missing and that is not wanted."""
-        faces = self._faces_in(cut)
+    def _faces_in(self, cut: Cut) -> Faces | NoFace:
+        """The faces; of a video those that are not cut off. Raises JobError if some are missing and must not."""
+        if self._needs_no_search:
+            return NOT_LOOKED_FOR
+        faces = self.faces
+        if not self.moves or isinstance(faces, NoFace):
+            return faces
+        faces = faces.within(cut)
         if self.settings.no_face == "fail" and isinstance(faces, Faces) and faces.unseen:
             start, stop = faces.unseen[0]
             message = f"the face is not seen in frames {start} to {stop - 1} of the video"
             raise JobError("no_face", message, field="avatar", hint="no_face: hold in avatar.yaml accepts that")
         return faces
 
-    def _faces_in(self, cut: Cut) -> Faces | NoFace:
-        """The faces; of a video those that are not cut off."""
-        return self.faces.within(cut) if self.moves and isinstance(self.faces, Faces) else self.faces
+    @property
+    def _needs_no_search(self) -> bool:
+        """Whether its owner has told all that could be found."""
+        return not self.moves and self.own_landmarks is not None and self.settings.face_box is not None
 
-    def _landmarks(self, cut: Cut) -> FaceLandmarks | NoFace:
-        if self.own_landmarks is not None:
-            return self.own_landmarks[None]
-        faces = self._faces_in(cut)
-        return faces if isinstance(faces, NoFace) else faces.landmarks
-
-    def _boxes(self, cut: Cut) -> NDArray[np.float32] | NoFace:
+    def _boxes(self, faces: Faces | NoFace) -> NDArray[np.float32] | NoFace:
         """The face boxes with the pads; what the user has measured counts before what was found."""
         given = self.settings.face_box
         if given is not None and not self.moves:
             boxes = np.array([given], np.float32)
-        elif isinstance(faces := self._faces_in(cut), NoFace):
+        elif isinstance(faces, NoFace):
             return faces
         else:
             boxes = faces.boxes

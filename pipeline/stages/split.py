@@ -39,9 +39,8 @@ class SplitStage:
         """Yield the job's chunks in order; of a piece of a stream, its only one."""
         start = time.monotonic()
         folder = item.speech.folder
-        avatar = self._avatars.load(item.avatar)
         # Here it is prepared once; the lip-sync workers would all want to do it at the same moment.
-        avatar.fitted(item.size)
+        avatar = self._avatars.load(item.avatar).fitted(item.size)
         samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
         converted = time.monotonic()
         seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
@@ -52,7 +51,7 @@ class SplitStage:
         timeline = Timeline(
             samples=len(samples),
             frames=frames,
-            unseen=tuple(avatar.unseen),
+            unseen=avatar.unseen,
             fps=item.fps,
             mode=mode,
             pcm=folder / "pcm.wav",
