@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.executors.base import WorkerSpec
@@ -25,6 +26,7 @@ FADE_FRAMES = 5
 """How long a chunk cross-fades from the model of the chunk before it."""
 
 WARM_UP_FRAMES = 8
+WARM_UP_AVATAR = "presenter"
 
 
 class LipSyncStage:
@@ -37,7 +39,7 @@ class LipSyncStage:
         self._engines: dict[str, Engine] = {}
 
     def setup(self, device: str) -> None:
-        """Load the worker's model and run it once on the default avatar."""
+        """Load the worker's model and run it once, on an avatar that needs no preparation."""
         self._device = torch.device(device)
         torch.set_num_threads(self._spec.threads)
         cv2.setNumThreads(self._spec.threads)
@@ -45,7 +47,7 @@ class LipSyncStage:
         engine = self._engine(self._spec.model)
         fps = self._config.video.fps
         silence = np.full((MEL_BANDS, COLUMNS_PER_SECOND), -4, np.float32)
-        avatar = self._avatars.load(self._config.avatars.default).fitted(None)
+        avatar = Avatars(Config()).load(WARM_UP_AVATAR).fitted(None)
         list(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
 
     def process(self, chunk: Chunk) -> Iterator[Segment]:
