@@ -10,7 +10,6 @@ the lashes travel with the lid's edge (and turn from upwards to downwards), and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -142,13 +141,17 @@ class Eyelids:
         self._skin, self._line = self._colours(shape)
         window = _window(self._x / SIDE, np.where(self._y < 0, self._y / ABOVE, self._y / BELOW))
         self._shares = window, cv2.resize(window, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        self._drawn = lru_cache(maxsize=LEVELS)(self._planes)
+        self._drawn: dict[int, tuple[Floats, Floats, Floats]] = {}
+        """The box's planes by the level of the lids, drawn when first needed."""
 
     def paint(self, planes: Planes, level: int) -> None:
         """Lower the lids in a frame (its planes Y, U and V) by `level` of `LEVELS`."""
         luma, chroma = self._shares
         x1, y1, x2, y2 = self.box
-        for plane, lids, share, step in zip(planes, self._drawn(level), (luma, chroma, chroma), (1, 2, 2), strict=True):
+        if level not in self._drawn:
+            self._drawn[level] = self._planes(level)
+        drawn = self._drawn[level]
+        for plane, lids, share, step in zip(planes, drawn, (luma, chroma, chroma), (1, 2, 2), strict=True):
             part = plane[y1 // step : y2 // step, x1 // step : x2 // step]
             part[...] = np.rint(part + (lids - part) * share)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +88,8 @@ class Wav2LipRenderer:
         gated = engine.gated if gate == "auto" else gate == "on"
         self._opacity = torch.from_numpy(speech_gate(speech) if gated else np.ones(speech.frames, np.float32))
         self._size, self._corners = regions_about(self._boxes, avatar.scene.size)
-        # A picture that does not move is looked at once.
-        self._looked_at = lru_cache(maxsize=1)(self._look_at)
+        self._looked_at: tuple[tuple[int, ...], list[Face], list[torch.Tensor]] = ((), [], [])
+        """What was made of the batch before: a picture that does not move is looked at once."""
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
@@ -113,7 +112,7 @@ class Wav2LipRenderer:
         try:
             return self._batch(first, count, slice(frame - first, stop_frame - first))
         except torch.OutOfMemoryError:
-            self._looked_at.cache_clear()
+            self._looked_at = ((), [], [])
             return None
 
     @torch.inference_mode()
@@ -124,7 +123,7 @@ class Wav2LipRenderer:
         shown = self._speech.offset + first
         indices = self._scene.shown(shown, shown + count, self._speech.fps)
         still = bool((indices == indices[0]).all())
-        faces, features = self._looked_at(tuple(indices[:1] if still else indices))
+        faces, features = self._look_at(tuple(indices[:1].tolist() if still else indices.tolist()))
         mouths = network.speak(torch.from_numpy(mel)[:, None].to(device), features)[wanted]
         start = first + (wanted.start or 0)
         opacity = self._opacity[start : start + len(mouths)].to(device)
@@ -142,6 +141,8 @@ class Wav2LipRenderer:
 
     def _look_at(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
         """The faces in some of the scene's frames, and what the network makes of them."""
+        if indices == self._looked_at[0]:
+            return self._looked_at[1:]
         at = np.array(indices, np.intp)
         regions = self._scene.regions(at, self._corners[at], self._size)
         boxes = self._boxes[at] - np.tile(self._corners[at], 2)
@@ -151,7 +152,8 @@ class Wav2LipRenderer:
             for region, box, mouth in zip(regions, boxes.tolist(), lips, strict=True)
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
-        return faces, self._engine.network.encode_faces(images)
+        self._looked_at = (indices, faces, self._engine.network.encode_faces(images))
+        return self._looked_at[1:]
 
 
 def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
