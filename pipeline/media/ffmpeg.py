@@ -108,8 +108,14 @@ def read_frames(
     argv = _argv(ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format), "-xerror")
     limits = Limits(timeout_seconds, memory_bytes=DECODING_MEMORY_BYTES)
     # Complaints go into a file: nobody reads a pipe meanwhile, and when it is full ffmpeg would wait for ever.
-    with TemporaryFile() as log, _started(argv, limits, log) as process:
-        timer = threading.Timer(timeout_seconds, programs.kill_group, (process,))
+    with TemporaryFile() as log, _start(argv, subprocess.DEVNULL, limits, log) as process:
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            programs.kill_group(process)
+
+        timer = threading.Timer(timeout_seconds, end)
         timer.start()
         try:
             assert process.stdout is not None
@@ -121,16 +127,13 @@ def read_frames(
             programs.kill_group(process)
         log.seek(0)
         complaint = log.read()[-programs.COMPLAINT_BYTES_MAX :]
+    if late.is_set():
+        raise unreadable(field, "it takes too long to read")
     error = _failed(argv[0], Ended(process.returncode, b"", complaint)) if process.returncode else None
     if error is not None and error.code == "media_killed":
         raise error
     if error is not None or data:
         raise unreadable(field, error.message if error else "it ends within a frame")
-
-
-def _started(argv: Sequence[str], limits: Limits, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    with _installed():
-        return programs.start(argv, subprocess.DEVNULL, limits, log)
 
 
 def unreadable(field: str, reason: str) -> JobError:
@@ -170,9 +173,11 @@ def _argv(output: Stream, *flags: str) -> list[str]:
     return [argv[0], "-nostdin", "-v", "error", "-filter_complex_threads", "1", *flags, *argv[1:]]
 
 
-def _start(argv: Sequence[str], stdin: int, limits: Limits | None = None) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str], stdin: int, limits: Limits | None = None, stderr: IO[bytes] | int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
     with _installed():
-        return programs.start(argv, stdin, limits)
+        return programs.start(argv, stdin, limits, stderr)
 
 
 def _run(argv: Sequence[str], limits: Limits) -> bytes:
