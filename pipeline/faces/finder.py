@@ -156,7 +156,7 @@ def _distinct(found: list[Detection]) -> list[Detection]:
 def _overlap(one: Floats, other: Floats) -> float:
     """Intersection over union."""
     shared = _area(np.concatenate([np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])]))
-    return shared / (_area(one) + _area(other) - shared)
+    return shared / max(_area(one) + _area(other) - shared, 1e-9)
 
 
 def _area(box: Floats) -> float:
