@@ -57,7 +57,7 @@ class TestUnseenVoices:
         assert scores(voices, told).closures >= (0.99 if told else 0.95)
 
     def test_lips_do_not_meet_in_open_vowels(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).false_closures < 0.02
+        assert scores(voices, told).false_closures < (0.001 if told else 0.025)
 
     def test_opening_follows_the_phonemes(self, voices: str, told: bool) -> None:
         assert scores(voices, told).correlation >= (0.97 if told else 0.8)
