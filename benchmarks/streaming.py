@@ -9,13 +9,17 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from daemon.trial import POLL_SECONDS, Trial
-from pipeline.config import Config
+from daemon import submission
+from daemon.bench import seeded_models
+from daemon.spool import PLAYLIST
+from daemon.trial import Trial
+from pipeline.config import Config, ModelsSettings
 
 TEXTS = {
     "ru": "Положите текст в папку, и говорящий портрет начнёт его произносить почти сразу. "
@@ -25,6 +29,8 @@ TEXTS = {
     "While the first sentence is heard the second one is ready, and the third one is still being drawn. "
     "The lips move along with the speech. Sound and picture match to the frame. ",
 }
+LENGTHS = (30, 120)
+"""About so many seconds of speech."""
 CHARACTERS_PER_SECOND = {"ru": 18.0, "en": 19.4}
 
 
@@ -34,52 +40,57 @@ def text_of(language: str, seconds: float) -> str:
     return (text * 100)[: round(seconds * CHARACTERS_PER_SECOND[language])].rpartition(".")[0] + "."
 
 
-def stream(spool: Path, name: str, **job: Any) -> tuple[float, dict[str, Any]]:
+def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, dict[str, Any]]:
     """Drop a job; return the seconds until its first piece can be played, and its timing JSON."""
-    unfinished = spool / f"{name}.part"
-    unfinished.write_text(json.dumps({"mode": "stream", **job}), "utf-8")
+    playlist, ending = trial.spool.outbox / name / PLAYLIST, trial.spool.outbox / f"{name}.json"
+    job = {"mode": "stream", "text": text, "language": language}
     start = time.monotonic()
-    unfinished.rename(spool / "inbox" / f"{name}.json")
-    wait_for(spool / "outbox" / name / "index.m3u8")
+    submission.drop(submission.Draft(name, json.dumps(job).encode()), trial.spool)
+    trial.until(lambda: playlist.exists() or ending.exists())
     seconds = time.monotonic() - start
-    ending = spool / "outbox" / f"{name}.json"
-    wait_for(ending)
+    trial.until(ending.exists)
     timing: dict[str, Any] = json.loads(ending.read_bytes())
+    if timing["status"] != "done":
+        sys.exit(f"{name}: {timing['error']}")
     return seconds, timing
 
 
-def wait_for(path: Path) -> None:
-    """Wait until a file is there."""
-    while not path.exists():
-        time.sleep(POLL_SECONDS)
+def long_streams(trial: Trial) -> None:
+    """Print a line for each language and length."""
+    print("| language | text | audio s | first piece s | least slack s | rendered in s |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for code in TEXTS:
+        for length in LENGTHS:
+            seconds, timing = stream(trial, f"{code}-{length}", code, text_of(code, length))
+            slack = min(chunk["slack_seconds"] for chunk in timing["chunks"][1:])
+            total, audio = timing["timing"]["total_seconds"], timing["audio"]["seconds"]
+            print(f"| {code} | {length} s | {audio:.1f} | {seconds:.2f} | {slack:.2f} | {total:.1f} |", flush=True)
 
 
-def first_pieces(spool: Path, jobs: int) -> list[float]:
+def first_pieces(trial: Trial, jobs: int) -> list[float]:
     """The seconds to the first piece of jobs of about 30 s, in turn in each language, one after the other."""
     names = [(f"first-{number}", list(TEXTS)[number % len(TEXTS)]) for number in range(jobs)]
-    return sorted(stream(spool, name, text=text_of(code, 30), language=code)[0] for name, code in names)
+    return sorted(stream(trial, name, code, text_of(code, 30))[0] for name, code in names)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("builtin", "wav2lip"), default="builtin")
     parser.add_argument("--jobs", type=int, default=20, help="how many jobs the first piece is measured with")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Trial(Path(folder), Config()) as trial:
-        spool = trial.spool.root
-        stream(spool, "warm-up", text=text_of("en", 10), language="en")
-        load = os.getloadavg()[0]
-        print("| language | text | audio s | first piece s | least slack s | rendered in s |")
-        print("| --- | --- | ---: | ---: | ---: | ---: |")
-        for code in TEXTS:
-            for length in (30, 120):
-                seconds, timing = stream(spool, f"{code}-{length}", text=text_of(code, length), language=code)
-                slack = min(chunk["slack_seconds"] for chunk in timing["chunks"][1:])
-                total, audio = timing["timing"]["total_seconds"], timing["audio"]["seconds"]
-                print(f"| {code} | {length} s | {audio:.1f} | {seconds:.2f} | {slack:.2f} | {total:.1f} |", flush=True)
-        firsts = first_pieces(spool, options.jobs)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as spool:
+        models = seeded_models(Path(scratch)) if options.engine == "wav2lip" else ModelsSettings()
+        with Trial(Path(spool), Config(models=models)) as trial:
+            for code in TEXTS:
+                stream(trial, f"warm-up-{code}", code, text_of(code, 10))
+            long_streams(trial)
+            firsts = first_pieces(trial, options.jobs)
     p95 = firsts[min(len(firsts) - 1, round(0.95 * len(firsts)) - 1)]
-    print(f"\nfirst piece of {len(firsts)} jobs: p50 {statistics.median(firsts):.2f} s, p95 {p95:.2f} s")
+    print(
+        f"\n{options.engine}: first piece of {len(firsts)} jobs: p50 {statistics.median(firsts):.2f} s, p95 {p95:.2f} s"
+    )
     print(f"{os.cpu_count()} cores; load before {load:.1f}, after {os.getloadavg()[0]:.1f}")
 
 

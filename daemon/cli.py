@@ -242,9 +242,10 @@ def retry(place: Place, name: str) -> None:
 @placed
 def play(place: Place, name: str, port: int) -> None:
     """Let a browser on this machine play the stream of the job NAME, also while it renders; until Ctrl-C."""
-    folder = place.spool.stream(name)
-    if folder is None:
-        raise click.UsageError(f'there is no stream {name}: a job asks for one with "mode": "stream"')
+    while (folder := place.spool.stream(name)) is None:
+        if not place.spool.is_under_way(name):
+            raise click.UsageError(f'there is no stream {name}: a job asks for one with "mode": "stream"')
+        time.sleep(POLL_SECONDS)
     with playing.serve(folder, port) as server:
         click.echo(playing.address(server))
         server.serve_forever()

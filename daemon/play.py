@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daemon.spool import PLAYER
+from daemon.spool import PLAYER, PLAYLIST
 
 HOST = "127.0.0.1"
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -41,6 +41,10 @@ class _Files(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.FORBIDDEN)  # a page from elsewhere that has its name point here
             return None
         path = Path(self.translate_path(self.path))
+        if path.name == PLAYLIST and not path.exists() and path.with_name(PLAYER).exists():
+            self.send_response(HTTPStatus.NO_CONTENT)  # not yet; of a 404 browsers complain
+            self.end_headers()
+            return None
         if path.is_dir():
             self.send_error(HTTPStatus.NOT_FOUND)
             return None

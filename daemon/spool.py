@@ -330,6 +330,11 @@ class Spool:
         for text_name, text in texts.items():
             _replace(folder / text_name, text.encode())
 
+    def is_under_way(self, name: str) -> bool:
+        """Whether a job waits or runs: its folder in `work/` is there before its file leaves the inbox."""
+        places = (self.inbox / f"{name}{JOB_SUFFIX}", self.folder(name))
+        return JOB_NAME.match(name) is not None and any(place.exists() for place in places)
+
     def stream(self, name: str) -> Path | None:
         """The folder of a job's stream; None where there is none."""
         folder = self.outbox / name

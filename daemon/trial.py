@@ -47,7 +47,7 @@ class Trial:
             self._process = programs.start(argv, subprocess.DEVNULL, stderr=log)
         self.memory = Memory(self._process.pid)
         try:
-            self._until(lambda: health(self.spool).state == OK)
+            self.until(lambda: health(self.spool).state == OK)
         except BaseException as error:
             self.__exit__(type(error))
             raise
@@ -68,10 +68,10 @@ class Trial:
         start = time.monotonic()
         submission.drop(submission.Draft(name, json.dumps(job).encode()), self.spool)
         ending = self.spool.outbox / f"{name}.json"
-        self._until(ending.exists)
+        self.until(ending.exists)
         return time.monotonic() - start, json.loads(ending.read_bytes())
 
-    def _until(self, reached: Callable[[], bool]) -> None:
+    def until(self, reached: Callable[[], bool]) -> None:
         """Wait. Raises BootError when the daemon ends meanwhile."""
         while not reached():
             if self._process.poll() is not None:

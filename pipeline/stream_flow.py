@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from pipeline import text
 from pipeline.flow import JobFlow
@@ -26,12 +28,19 @@ from pipeline.messages import (
 CLAUSE_PAUSE_SECONDS = 0.06
 """After a piece that ends within a sentence."""
 
+PIECES_AHEAD = 4
+"""How many pieces are spoken before they are rendered: enough to keep two workers busy."""
+
+NOTICE_SECONDS = 0.5
+"""How long a player takes to notice a new piece, fetch it and go on."""
+
 
 @dataclass
 class StreamFlow(JobFlow):
     """A job whose pieces are spoken, rendered and packed one after the other; a recording is cut after it is read.
 
-    While a piece is rendered the next is spoken. What is packed can be played; at the end all is merged as ever.
+    While a piece is rendered the next is spoken, but not many: the first pieces are waited for, and speech that is not
+    needed yet would take the processors from them. What is packed can be played; at the end all is merged as ever.
     """
 
     texts: list[str] = field(init=False)
@@ -58,11 +67,36 @@ class StreamFlow(JobFlow):
 
     @property
     def playable(self) -> list[Pack]:
-        """The pieces that can be played, from the first one on without a gap."""
+        """The pieces that can be played, from the first one on without a gap; none before playing may begin."""
         packs: list[Pack] = []
         while len(packs) in self.packs:
             packs.append(self.packs[len(packs)])
-        return packs
+        return packs if self.begin_seconds <= time.monotonic() else []
+
+    @property
+    def begin_seconds(self) -> float:
+        """When playing may begin, in monotonic seconds: with the first piece, if the second can be expected in time.
+
+        It is expected to be rendered as fast as the first one. While it is not even cut there is no telling: infinity.
+        """
+        if 0 not in self.packs:
+            return inf
+        ready = self.packs[0].span.end_seconds
+        if self.count == 1:
+            return ready
+        if 1 not in self.chunks:
+            return inf
+        second_there = self.packs[1].span.end_seconds if 1 in self.packs else inf
+        needed = self.packs[0].sound_seconds - NOTICE_SECONDS
+        return max(ready, min(self._second_expected_seconds() - needed, second_there))
+
+    def _second_expected_seconds(self) -> float:
+        """When the second piece will be there if all goes as with the first."""
+        first, second = self.segments[0], self.chunks[1]
+        alone = self.job.num_workers == 1 or len(self.config.workers) == 1
+        begun = first.span.end_seconds if alone else second.timeline.split.end_seconds
+        share = (second.stop_frame - second.start_frame) / (first.stop_frame - first.start_frame)
+        return begun + share * first.span.seconds + self.packs[0].span.seconds
 
     @property
     def expected_seconds(self) -> float:
@@ -88,7 +122,7 @@ class StreamFlow(JobFlow):
 
     def ready_seconds(self, index: int) -> float:
         """When a piece and all before it could be played, in monotonic seconds."""
-        return max(self.packs[earlier].span.end_seconds for earlier in range(index + 1))
+        return max(self.begin_seconds, *(self.packs[earlier].span.end_seconds for earlier in range(index + 1)))
 
     def needed_seconds(self, index: int) -> float:
         """When a player that began with the first piece comes to the end of the sound before this one."""
@@ -117,7 +151,13 @@ class StreamFlow(JobFlow):
                 return super().has_answered(item)
 
     def _first(self) -> list[Item]:
-        return [self._speak(index) for index in range(len(self.texts))] or super()._first()
+        return [self._speak(index) for index in range(self._speakable)] or super()._first()
+
+    @property
+    def _speakable(self) -> int:
+        """How many pieces may be spoken by now: two at first, then more ahead with each one that is rendered."""
+        rendered = len(self.segments)
+        return min(len(self.texts), 2 * (rendered + 1), rendered + PIECES_AHEAD)
 
     def _speak(self, index: int) -> TtsItem:
         said = self.texts[index]
@@ -152,8 +192,10 @@ class StreamFlow(JobFlow):
     def _accept_segment(self, segment: Segment) -> list[Item]:
         if segment.index in self.segments:
             return []
+        speakable = self._speakable
         self.segments[segment.index] = segment
-        return [*self._pack(segment.index), *self._pack(segment.index + 1)]
+        next_ones = [index for index in range(speakable, self._speakable) if index not in self.speeches]
+        return [*self._pack(segment.index), *self._pack(segment.index + 1), *map(self._speak, next_ones)]
 
     def _pack(self, index: int) -> list[Item]:
         """A piece's sound begins within the piece before."""

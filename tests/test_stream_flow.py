@@ -1,0 +1,181 @@
+"""How the pieces of a stream follow each other, with workers that take as long as a test says."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from dataclasses import dataclass, field, replace
+from math import inf
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config import Config
+from pipeline.flow import ROLES
+from pipeline.job import Job
+from pipeline.journal import Journal
+from pipeline.messages import (
+    Chunk,
+    Fragment,
+    Item,
+    MergeItem,
+    Pack,
+    PackItem,
+    Result,
+    Segment,
+    Sentence,
+    Span,
+    Speech,
+    SplitItem,
+    Timeline,
+    TtsItem,
+)
+from pipeline.stream_flow import NOTICE_SECONDS, PIECES_AHEAD, StreamFlow
+
+FPS = 25
+SENTENCE = "Six words are in this sentence."
+SECONDS_PER_WORD = 0.35
+HEARD_LATE_SECONDS = 0.1
+"""How long before its picture a piece's sound ends."""
+
+
+@dataclass
+class Machine:
+    """Runs a flow's items by a clock of its own, on a worker for each stage and two for lip-sync."""
+
+    flow: StreamFlow
+    render: float
+    """Seconds for each second of video."""
+    speak: float = 0.1
+    """Seconds for each second of speech."""
+    start: float = 0.0
+    spoken: list[tuple[int, int]] = field(default_factory=list)
+    """The pieces in the order in which they were spoken, and how many were rendered by then."""
+
+    def run(self) -> None:
+        """Until all pieces are packed."""
+        workers = {"tts": [self.start], "split": [self.start], "merge": [self.start], "lipsync": [self.start] * 2}
+        order = itertools.count()
+        waiting = [(self.start, next(order), item) for item in self.flow.begin()]
+        ending: list[tuple[float, int, Result]] = []
+        while waiting or ending:
+            if waiting and (not ending or waiting[0][0] <= ending[0][0]):
+                due, _, item = heapq.heappop(waiting)
+                free = workers[ROLES[type(item)]]
+                free.sort()
+                begun = max(due, free[0])
+                free[0] = begun + self._seconds(item)
+                heapq.heappush(ending, (free[0], next(order), self._result(item, Span(begun, free[0]))))
+            else:
+                now, _, result = heapq.heappop(ending)
+                items = [item for item in self.flow.accept(result) if not isinstance(item, MergeItem)]
+                for item in items:
+                    heapq.heappush(waiting, (now, next(order), item))
+
+    def _seconds(self, item: Item) -> float:
+        match item:
+            case TtsItem():
+                return self.speak * _length(item.text)
+            case Chunk():
+                return self.render * (item.stop_frame - item.start_frame) / FPS
+            case _:
+                return 0.03
+
+    def _result(self, item: Item, span: Span) -> Result:
+        folder = self.flow.folder
+        match item:
+            case TtsItem():
+                self.spoken.append((item.index, len(self.flow.segments)))
+                said = (Sentence(item.text, 0, _length(item.text)),)
+                return Speech("job", folder, folder / "speech.wav", sentences=said, span=span, index=item.index)
+            case SplitItem():
+                assert item.piece is not None
+                return _chunk(item, span)
+            case Chunk():
+                return _segment(item, span)
+            case PackItem():
+                segment = item.segment
+                late = 0 if item.is_last else HEARD_LATE_SECONDS
+                fragments = (Fragment(folder / "0.m4s", segment.stop_frame - segment.start_frame),)
+                return Pack("job", item.index, folder, fragments, segment.stop_frame / FPS - late, span)
+            case _:
+                raise AssertionError(item)
+
+
+def _length(said: str) -> float:
+    return SECONDS_PER_WORD * len(said.split())
+
+
+def _chunk(item: SplitItem, span: Span) -> Chunk:
+    assert item.piece is not None
+    frames = round(FPS * _length(item.speech.sentences[0].text))
+    first, file = item.piece.first_frame, item.speech.folder / "file"
+    timeline = Timeline(frames * 640, frames, FPS, (), "stream", file, file, file, span, span, first)
+    ends = (first, first + frames)
+    return Chunk("job", file, item.piece.index, item.piece.count, *ends, "gan", True, None, "a", None, None, timeline)
+
+
+def _segment(item: Chunk, span: Span) -> Segment:
+    ends, seconds = (item.start_frame, item.stop_frame), span.seconds
+    made_by = ("gan", "builtin", "cpu", "gan-0")
+    return Segment("job", item.index, item.folder, *ends, 8, 8, *made_by, span, seconds, seconds, item.timeline)
+
+
+def flow(folder: Path, text: str, config: Config | None = None) -> StreamFlow:
+    journal = Journal(folder, "fingerprint", 0.0)
+    return StreamFlow("job", Job(text=text, language="en", mode="stream"), folder, None, config or Config(), journal)
+
+
+def slacks(flow: StreamFlow) -> list[float]:
+    return [flow.needed_seconds(index) - flow.ready_seconds(index) for index in range(1, len(flow.texts))]
+
+
+def test_a_fast_stream_begins_with_its_first_piece(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 12))
+    Machine(stream, render=0.2).run()
+    assert stream.begin_seconds == stream.packs[0].span.end_seconds
+    assert min(slacks(stream)) > NOTICE_SECONDS
+
+
+@given(render=st.floats(0.1, 1.2), speak=st.floats(0.05, 0.3), first_words=st.integers(1, 10))
+def test_a_stream_does_not_stall_however_slow_its_workers_are(
+    tmp_path_factory: pytest.TempPathFactory, render: float, speak: float, first_words: int
+) -> None:
+    words = " ".join(["word"] * first_words)
+    stream = flow(tmp_path_factory.mktemp("flow"), f"{words}. " + "One two three four five six seven, " * 8 + "end.")
+    Machine(stream, render, speak).run()
+    assert stream.begin_seconds >= stream.packs[0].span.end_seconds
+    assert slacks(stream)[0] > 0.9 * NOTICE_SECONDS
+
+
+def test_a_second_piece_that_comes_late_is_told_as_a_stall(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 12))
+    Machine(stream, render=0.2).run()
+    stream.packs[1] = replace(stream.packs[1], span=Span(0, 30))
+    assert stream.begin_seconds == stream.packs[0].span.end_seconds
+    assert slacks(stream)[0] < -20
+
+
+def test_nothing_is_shown_before_playing_may_begin(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 12))
+    now = time.monotonic()
+    Machine(stream, render=0.2, start=now + 3600).run()
+    assert stream.playable == []
+    del stream.packs[1], stream.chunks[1]
+    assert stream.begin_seconds == inf
+
+
+def test_speech_does_not_run_far_ahead_and_every_piece_is_spoken_once(tmp_path: Path) -> None:
+    stream = flow(
+        tmp_path, "\n".join(f"Sentence number {number} has more words than two of them fit." for number in range(20))
+    )
+    assert len(stream.texts) >= 20
+    assert [item.index for item in stream.begin()] == [0, 1]
+    machine = Machine(stream, render=0.5)
+    machine.run()
+    assert [index for index, _ in machine.spoken] == list(range(len(stream.texts)))
+    assert max(index - rendered for index, rendered in machine.spoken) < PIECES_AHEAD
+    assert len(stream.packs) == len(stream.texts)
