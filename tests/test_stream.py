@@ -47,6 +47,8 @@ RUSSIAN = (
 )
 SMALL = {"language": "ru", "mode": "stream", "size": "128x128"}
 RATE_HZ = 48_000
+COUNT_STALLS = "self.stalls = 0; video.addEventListener('waiting', () => stalls += video.currentTime > 0.1); true"
+"""Has a page count the times that its video stops to wait for more."""
 
 
 @pytest.fixture(scope="module")
@@ -355,6 +357,7 @@ def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Pa
         address = server.stdout.readline().strip()
         with Browser(tmp_path / "profile") as browser:
             browser.open(address)
+            until(lambda: browser.value(COUNT_STALLS), "page")
             until(lambda: (browser.value("video.currentTime") or 0) > 1 or None, "playing")
             earlier = browser.value("video.currentTime")
             until(lambda: browser.value("video.currentTime") > earlier + 1 or None, "going on")
@@ -362,6 +365,7 @@ def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Pa
             until(lambda: browser.value("cues.cues.length") or None, "captions")
             until(lambda: browser.value("ended") or None, "end of the playlist")
             browser.screenshot(tmp_path / "player.png")
+            assert browser.value("stalls") == 0
             assert browser.complaints == []
             assert all(url.startswith((address.rpartition("/")[0], "data:", "blob:")) for url in browser.requests)
     finally:
