@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from heapq import heappop, heappush
 from math import inf
 
 from pipeline import text
@@ -75,28 +77,40 @@ class StreamFlow(JobFlow):
 
     @property
     def begin_seconds(self) -> float:
-        """When playing may begin, in monotonic seconds: with the first piece, if the second can be expected in time.
+        """When playing may begin, in monotonic seconds: with the first piece, unless a later one would come too late.
 
-        It is expected to be rendered as fast as the first one. While it is not even cut there is no telling: infinity.
+        While the second is not even cut there is no telling: infinity.
         """
-        if 0 not in self.packs:
+        if 0 not in self.packs or (self.count != 1 and 1 not in self.chunks):
             return inf
-        ready = self.packs[0].span.end_seconds
-        if self.count == 1:
-            return ready
-        if 1 not in self.chunks:
-            return inf
-        second_there = self.packs[1].span.end_seconds if 1 in self.packs else inf
-        needed = self.packs[0].sound_seconds - NOTICE_SECONDS
-        return max(ready, min(self._second_expected_seconds() - needed, second_there))
+        there = {index: pack.span.end_seconds for index, pack in self.packs.items()}
+        return max(min(begin, there.get(index, inf)) for index, begin in enumerate(self._begins_seconds))
 
-    def _second_expected_seconds(self) -> float:
-        """When the second piece will be there if all goes as with the first."""
-        first, second = self.segments[0], self.chunks[1]
-        alone = self.job.num_workers == 1 or len(self.config.workers) == 1
-        begun = first.span.end_seconds if alone else second.timeline.split.end_seconds
-        share = (second.stop_frame - second.start_frame) / (first.stop_frame - first.start_frame)
-        return begun + share * first.span.seconds + self.packs[0].span.seconds
+    @cached_property
+    def _begins_seconds(self) -> list[float]:
+        """For each piece: who begins then finds it there in time, if all goes on as with the first one."""
+        first, pack = self.segments[0], self.packs[0]
+        lengths = [self._expected_length(index) for index in range(self.count or 0)]
+        spoke = self.speeches[0].span if self.texts else None
+        render, speak = first.span.seconds / lengths[0], (spoke.seconds / lengths[0] if spoke else 0)
+        cut = self.chunks[1].timeline.split.end_seconds if len(lengths) > 1 else 0
+        others = min(len(self.config.workers), self.job.num_workers or len(self.config.workers)) - 1
+        free = [first.span.end_seconds, *([cut] * others)]
+        begins, spoken, heard = [pack.span.end_seconds], cut, pack.sound_seconds - NOTICE_SECONDS
+        for index, length in enumerate(lengths[1:], 1):
+            if index > 1:
+                spoken = max(spoken, first.span.end_seconds) + speak * length
+            rendered = max(heappop(free), spoken) + render * length
+            heappush(free, rendered)
+            begins.append(rendered + pack.span.seconds - heard)
+            heard += length
+        return begins
+
+    def _expected_length(self, index: int) -> float:
+        """Seconds of a piece; beyond the second one, which need not be known yet, by the length of its text."""
+        if index > 1 and self.texts:
+            return self._expected_length(0) * len(self.texts[index]) / len(self.texts[0])
+        return (self.chunks[index].stop_frame - self.chunks[index].start_frame) / self.fps
 
     @property
     def expected_seconds(self) -> float:

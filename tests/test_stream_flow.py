@@ -140,15 +140,15 @@ def test_a_fast_stream_begins_with_its_first_piece(tmp_path: Path) -> None:
     assert min(slacks(stream)) > NOTICE_SECONDS
 
 
-@given(render=st.floats(0.1, 1.2), speak=st.floats(0.05, 0.3), first_words=st.integers(1, 10))
+@given(render=st.floats(0.1, 6), speak=st.floats(0.05, 0.3), first_words=st.integers(1, 10))
 def test_a_stream_does_not_stall_however_slow_its_workers_are(
     tmp_path_factory: pytest.TempPathFactory, render: float, speak: float, first_words: int
 ) -> None:
     words = " ".join(["word"] * first_words)
-    stream = flow(tmp_path_factory.mktemp("flow"), f"{words}. " + "One two three four five six seven, " * 8 + "end.")
+    stream = flow(tmp_path_factory.mktemp("flow"), f"{words}. " + "One two three four five six seven, " * 16 + "end.")
     Machine(stream, render, speak).run()
     assert stream.begin_seconds >= stream.packs[0].span.end_seconds
-    assert slacks(stream)[0] > 0.9 * NOTICE_SECONDS
+    assert min(slacks(stream)) > 0.9 * NOTICE_SECONDS
 
 
 def test_a_second_piece_that_comes_late_is_told_as_a_stall(tmp_path: Path) -> None:
