@@ -15,9 +15,10 @@ from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
 from pipeline.idle_motion import LivingCanvas
 from pipeline.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
-from pipeline.idle_motion.planes import FinePlane, planes_of
+from pipeline.idle_motion.fine_plane import FinePlane
 from pipeline.idle_motion.sway import Movement, Sway, warp_of
 from pipeline.media.canvas import PixelBox, StillCanvas, i420
+from pipeline.media.planes import PLANE_STEPS, planes_of
 
 CPU = torch.device("cpu")
 SIDE = 360
@@ -146,7 +147,7 @@ def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Pic
         moved = planes_of(living.compose(torch.from_numpy(disc), corners(MOUTH), frame)[0].numpy())
         luma, chroma = warp.maps(living._sway.pose(frame))
         for plane, still, (x, y), step in zip(
-            moved, planes_of(painted), (luma, chroma, chroma), (1, 2, 2), strict=True
+            moved, planes_of(painted), (luma, chroma, chroma), PLANE_STEPS, strict=True
         ):
             expected = cv2.remap(still, x / 2, y / 2, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(int)
             x1, y1, x2, y2 = (side // step for side in MOUTH)

@@ -11,6 +11,8 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.media.planes import planes_of
+
 Indices = NDArray[np.intp]
 """[n]: which frames of a scene."""
 Corners = NDArray[np.intp]
@@ -100,19 +102,9 @@ class Clip:
 def cut_rgb(frame: NDArray[np.uint8], corner: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
     """A region of `size` (width, height) out of an I420 frame: RGB [height, width, 3]. All numbers are even."""
     (width, height), (x, y) = size, corner
-    luma, *colours = planes(frame)
+    luma, *colours = planes_of(frame)
     halves = (plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in colours)
     return _rgb(luma[y : y + height, x : x + width], *halves)
-
-
-def planes(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Y [h, w], U and V [h / 2, w / 2] of an I420 frame, sharing its memory."""
-    rows, width = frame.shape
-    height = rows * 2 // 3
-    quarter = (height // 2, width // 2)
-    flat = frame.reshape(-1)
-    area = height * width
-    return frame[:height], flat[area : area * 5 // 4].reshape(quarter), flat[area * 5 // 4 :].reshape(quarter)
 
 
 def _rgb(luma: NDArray[np.uint8], blue: NDArray[np.uint8], red: NDArray[np.uint8]) -> NDArray[np.uint8]:

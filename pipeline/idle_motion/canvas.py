@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from pipeline.avatars import FaceLandmarks
 from pipeline.idle_motion.blinks import Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
-from pipeline.idle_motion.planes import FinePlane, Planes, planes_of
+from pipeline.idle_motion.fine_plane import FinePlane
 from pipeline.idle_motion.sway import Sway, Warp, warp_of
 from pipeline.media.canvas import PixelBox, StillCanvas, i420
-
-STEPS = (1, 2, 2)
-"""Pixels of the picture from point to point in the planes Y, U and V."""
+from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 
 class LivingCanvas:
@@ -81,7 +79,7 @@ class _Moving:
     def move(self, planes: Planes, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
         """Move a frame, which is the picture but for the boxes `painted`."""
         luma, chroma = self._warp.maps(pose)
-        for plane, fine, points, step in zip(planes, self._fine, (luma, chroma, chroma), STEPS, strict=True):
+        for plane, fine, points, step in zip(planes, self._fine, (luma, chroma, chroma), PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:
                 fine.refine(plane, _scaled(box, step))
             x1, y1, x2, y2 = _scaled(self._warp.box, step)

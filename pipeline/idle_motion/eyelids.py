@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from pipeline.avatars.landmarks import FaceLandmarks, Points
 from pipeline.idle_motion.easing import Floats, ramp
-from pipeline.idle_motion.planes import Planes, planes_of
 from pipeline.media.canvas import PixelBox, i420
+from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 LEVELS = 16
 """Positions of the lids between open and shut: more cannot be told apart in a blink of seven frames."""
@@ -151,7 +151,7 @@ class Eyelids:
         if level not in self._drawn:
             self._drawn[level] = self._planes(level)
         drawn = self._drawn[level]
-        for plane, lids, share, step in zip(planes, drawn, (luma, chroma, chroma), (1, 2, 2), strict=True):
+        for plane, lids, share, step in zip(planes, drawn, (luma, chroma, chroma), PLANE_STEPS, strict=True):
             part = plane[y1 // step : y2 // step, x1 // step : x2 // step]
             part[...] = np.rint(part + (lids - part) * share)
 

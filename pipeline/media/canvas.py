@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.media.planes import PLANE_STEPS, planes_of
+
 PixelBox = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
 
 Weights = tuple[float, float, float]
-Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Channels = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Red, green and blue, or Y, U and V, each of some frames."""
 
 RED, BLUE = 0.2126, 0.0722
 """BT.709's share of red and of blue in the luminance."""
@@ -69,10 +72,10 @@ def paint(
     """Lay a region into each of some I420 frames on the CPU, which are changed; the regions as `Canvas` takes them."""
     # A single frame's planes stay in the CPU's cache; a GPU wants few and large steps.
     at_once = 1 if device.type == "cpu" else max(len(regions), 1)
-    painted = (tuple(plane.cpu() for plane in _planes(some.to(device))) for some in torch.split(regions, at_once))
+    painted = (tuple(plane.cpu().numpy() for plane in _yuv(some.to(device))) for some in torch.split(regions, at_once))
     each = (planes for some in painted for planes in zip(*some, strict=True))
     for frame, (x, y), planes in zip(frames, corners.tolist(), each, strict=True):
-        for plane, part, step in zip(_views(frame), planes, (1, 2, 2), strict=True):
+        for plane, part, step in zip(planes_of(frame.numpy()), planes, PLANE_STEPS, strict=True):
             rows, columns = part.shape
             plane[y // step : y // step + rows, x // step : x // step + columns] = part
 
@@ -80,21 +83,11 @@ def paint(
 def i420(rgb: torch.Tensor) -> torch.Tensor:
     """Convert RGB frames [n, height, width, 3] of 0..255 to uint8 I420 [n, height * 3 / 2, width]; even sides."""
     count, height, width = rgb.shape[:3]
-    planes = [plane.reshape(count, -1) for plane in _planes(rgb)]
+    planes = [plane.reshape(count, -1) for plane in _yuv(rgb)]
     return torch.cat(planes, dim=1).view(count, height * 3 // 2, width)
 
 
-def _views(frame: torch.Tensor) -> Planes:
-    """The planes Y, U and V of an I420 frame [height * 3 / 2, width], sharing its memory."""
-    rows, width = frame.shape
-    height = rows * 2 // 3
-    half = (height // 2, width // 2)
-    area = height * width
-    luma, blue, red = torch.split(frame.flatten(), [area, area // 4, area // 4])
-    return luma.view(height, width), blue.view(half), red.view(half)
-
-
-def _planes(rgb: torch.Tensor) -> Planes:
+def _yuv(rgb: torch.Tensor) -> Channels:
     """Y [n, h, w], U and V [n, h / 2, w / 2] of RGB [n, h, w, 3]."""
     colours = _each(rgb)
     fours = (_fours(colours[0]), _fours(colours[1]), _fours(colours[2]))
@@ -102,7 +95,7 @@ def _planes(rgb: torch.Tensor) -> Planes:
     return _mixed(colours, LUMA, 16), _mixed(fours, blue, 128), _mixed(fours, red, 128)
 
 
-def _each(rgb: torch.Tensor) -> Planes:
+def _each(rgb: torch.Tensor) -> Channels:
     """The three colours, as whole numbers in single precision."""
     red, green, blue = (colour.float() for colour in rgb.unbind(-1))
     if rgb.is_floating_point():
@@ -116,7 +109,7 @@ def _fours(colour: torch.Tensor) -> torch.Tensor:
     return rows[..., ::2] + rows[..., 1::2]
 
 
-def _mixed(colours: Planes, weights: tuple[float, ...], offset: int) -> torch.Tensor:
+def _mixed(colours: Channels, weights: tuple[float, ...], offset: int) -> torch.Tensor:
     """The weighted sum, rounded to nearest: what is positive is rounded by adding a half and cutting off."""
     mixed = colours[0] * weights[0]
     mixed.add_(colours[1], alpha=weights[1]).add_(colours[2], alpha=weights[2])

@@ -1,4 +1,4 @@
-"""The planes of an I420 frame, and planes that can be sampled between their pixels without getting blurred."""
+"""A plane of a frame that can be sampled between its pixels without getting blurred."""
 
 from __future__ import annotations
 
@@ -7,25 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media.canvas import PixelBox
-
-Plane = NDArray[np.uint8]
-"""[h, w]."""
-Planes = tuple[Plane, Plane, Plane]
-"""Y, U and V; the latter two of half the size."""
+from pipeline.media.planes import Plane
 
 BETWEEN = np.array([[-1, 4, -11, 40, 40, -11, 4, -1]], np.float32) / 64
 """HEVC's filter for half a pixel (ITU-T H.265, 8.5.3.3.3): the value in the middle of eight pixels."""
 REACH = 4
 """So many pixels around a changed one change between the pixels."""
-
-
-def planes_of(frame: NDArray[np.uint8]) -> Planes:
-    """The planes of one I420 frame [height * 3 / 2, width], sharing its memory."""
-    rows, width = frame.shape
-    height = rows * 2 // 3
-    luma, blue, red = np.split(frame.reshape(-1), (height * width, height * width * 5 // 4))
-    half = height // 2, width // 2
-    return luma.reshape(height, width), blue.reshape(half), red.reshape(half)
 
 
 class FinePlane:
