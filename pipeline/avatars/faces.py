@@ -18,6 +18,7 @@ from pipeline.errors import JobError
 from pipeline.faces.finder import Detection, FaceFinder, Mesh
 from pipeline.faces.lip_edges import on_lip_edges
 from pipeline.media.clips import Cut
+from pipeline.runs import runs
 
 VERSION = 1
 """Of all that this module finds: what an earlier version has found is not used."""
@@ -73,8 +74,7 @@ class Faces:
     @property
     def unseen(self) -> list[tuple[int, int]]:
         """Stretches [start, stop) of frames in which the face was not seen."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], ~self.seen, [False]])))
-        return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+        return runs(~self.seen)
 
     def within(self, cut: Cut) -> Faces | NoFace:
         """As if the face had not been seen where a part of the picture does not show most of it."""

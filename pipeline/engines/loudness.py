@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from pipeline.engines.base import SpeechFeatures, frame_times
 from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
+from pipeline.runs import runs
 
 LOUDNESS_COLUMNS = 40
 """The loudest half second of a recording is its reference level: no click is that long."""
@@ -101,9 +102,3 @@ def at_frames(columns: Floats, frames: int, fps: int) -> Floats:
     high = np.minimum(low + 1, len(columns) - 1)
     part = (position - low)[:, None].astype(np.float32)
     return columns[low] * (1 - part) + columns[high] * part
-
-
-def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and one past the last index of every stretch of true flags."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
