@@ -9,12 +9,10 @@ import torch
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.scenes import Scene
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.builtin.face import FaceRenderer
+from pipeline.engines.builtin.face import BATCH_FRAMES, FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.canvases import make_canvas
 from pipeline.media.canvas import Canvas
-
-BATCH_FRAMES = 8
 
 
 class BuiltinEngine:

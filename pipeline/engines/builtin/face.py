@@ -30,7 +30,7 @@ from pipeline.engines.builtin.patch import Area, Indices, Patch, Region, Size
 from pipeline.engines.builtin.source import Source
 from pipeline.errors import JobError
 
-FRAMES_AT_ONCE = 8
+BATCH_FRAMES = 8
 """Frames whose pixels fit the processor's cache together."""
 NODES_PER_MOUTH = 22
 """The movement is smooth: it is worked out at so many points along the mouth, and interpolated."""
@@ -78,8 +78,8 @@ class FaceRenderer:
         """
         width, height = self._region.size
         frames = torch.empty(len(track), height, width, 3, dtype=torch.uint8, device=self._device)
-        for start in range(0, len(track), FRAMES_AT_ONCE):
-            part = slice(start, start + FRAMES_AT_ONCE)
+        for start in range(0, len(track), BATCH_FRAMES):
+            part = slice(start, start + BATCH_FRAMES)
             frames[part] = self._render(track[part], clip_frames[part]).permute(0, 2, 3, 1)
         return frames, self._region.corners[clip_frames]
 

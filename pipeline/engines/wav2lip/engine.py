@@ -22,9 +22,9 @@ from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError, StageError
 from pipeline.mel import windows
 
-BATCH_FRAMES = {"cpu": 8, "cuda": 32}
-"""By kind of device. On a CPU the fastest among 1 to 32. On a GPU one batch should take longer than starting its some
-hundred kernels, and yet be little over a second of video: what is cut in the middle of a batch is computed twice.
+DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
+"""On a CPU the fastest among 1 to 32. On a GPU one batch should take longer than starting its some hundred kernels, and
+yet be little over a second of video: what is cut in the middle of a batch is computed twice.
 Fixed, not probed: workers with other batches would give frames that differ in their last bits."""
 
 FACE_SIDE_MIN = 8
@@ -50,7 +50,7 @@ class Wav2LipEngine:
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network if exact else fastest(network, device)
         self.device = device
-        self.batch_frames = BATCH_FRAMES[device.type]
+        self.batch_frames = DEVICE_BATCH_FRAMES[device.type]
         self.gated = gated
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
