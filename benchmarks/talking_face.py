@@ -25,11 +25,11 @@ from pipeline.avatars.scenes import Still, cut_rgb
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.builtin.mouth_motion import LIP_DROP, PARTED
-from pipeline.engines.builtin.track import Mouth as Column
+from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track, visemes
 from pipeline.mel import COLUMNS_PER_SECOND
 from pipeline.voices.base import Phoneme
-from training.dataset import DIALECTS, Clip, held_out_clip
+from training.dataset import DIALECTS, SpeechClip, held_out_clip
 from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, pauses
 
 FPS = 25
@@ -58,7 +58,7 @@ class Seen:
     """From the left end of the lips to the right one."""
 
 
-class Mouth:
+class MouthView:
     """Measures the mouth of one face by the colours of its still picture."""
 
     def __init__(self, picture: Picture, landmarks: FaceLandmarks) -> None:
@@ -161,14 +161,14 @@ class Score:
     """Part of the pixels outside the face that ever change, without idle motion."""
 
 
-def score(avatar: Avatar, engine: BuiltinEngine, clip: Clip, *, told: bool) -> Score:
+def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, told: bool) -> Score:
     """Let an avatar speak, look at it, and compare."""
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
     speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes if told else ())
     fitted = avatar.fitted((SIDE, SIDE))
     assert isinstance(fitted.scene, Still)
     landmarks = fitted.require_landmarks()[0]
-    mouth = Mouth(fitted.scene.picture, landmarks)
+    mouth = MouthView(fitted.scene.picture, landmarks)
     openings, widths, still = [], [], None
     changed = np.zeros((SIDE, SIDE), bool)
     for batch in engine.renderer(fitted, speech).render(0, frames):
@@ -214,7 +214,7 @@ def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...]) 
 
 def drawn_opening(track: Floats) -> Floats:
     """How far a track [frames, 6] parts the middle of the lips, in mouth widths."""
-    jaw, closure = track[:, Column.JAW_OPEN], track[:, Column.CLOSURE]
+    jaw, closure = track[:, Mouth.JAW_OPEN], track[:, Mouth.CLOSURE]
     return np.asarray((PARTED + LIP_DROP * jaw) * (1 - closure), np.float32)
 
 

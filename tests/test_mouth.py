@@ -16,7 +16,7 @@ from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
 from pipeline.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.voices.base import Phoneme
-from training.dataset import Clip, held_out_clip
+from training.dataset import SpeechClip, held_out_clip
 from training.measures import Scores, average, flicker, measured, opening, still
 
 VOICES: dict[str, list[tuple[str, str, float]]] = {
@@ -35,11 +35,11 @@ def model() -> MouthModel:
 
 
 @lru_cache
-def spoken(language: str, voice: str, speed: float = 0.9) -> Clip:
+def spoken(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
     return held_out_clip(language, voice, speed)
 
 
-def features(clip: Clip, fps: int = 25, told: bool = False) -> SpeechFeatures:
+def features(clip: SpeechClip, fps: int = 25, told: bool = False) -> SpeechFeatures:
     frames = clip.mel.shape[1] * fps // COLUMNS_PER_SECOND
     return SpeechFeatures(clip.mel, frames, fps, clip.phonemes if told else ())
 
@@ -109,7 +109,9 @@ def test_frame_rates_tell_the_same_story(fps: int) -> None:
 def test_level_does_not_matter(gain: float) -> None:
     clip = spoken("en", "heart")
     # A gain moves the mel by a constant, as far as its range reaches.
-    quiet = Clip(clip.name, np.clip(clip.mel + np.float32(np.log10(gain) * 1.6), -4, 4), clip.mouth, clip.phonemes)
+    quiet = SpeechClip(
+        clip.name, np.clip(clip.mel + np.float32(np.log10(gain) * 1.6), -4, 4), clip.mouth, clip.phonemes
+    )
     difference = model().track(features(quiet)) - model().track(features(clip))
     assert np.abs(difference).mean() < 0.03
 

@@ -30,7 +30,7 @@ Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Clip:
+class MemoryClip:
     """Frames in memory, RGB [n, height, width, 3]."""
 
     frames: Pictures
@@ -52,10 +52,10 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Scene:
+class Footage:
     """A clip of a speaking, moving face, and all that is known of it."""
 
-    clip: Clip
+    clip: MemoryClip
     landmarks: FaceLandmarks
     moves: Points
     """[n, 2, 3]: affine maps from the still picture to each frame."""
@@ -150,15 +150,15 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def footage() -> Footage:
     picture, landmarks, track, maps = presenter_picture(SIDE), presenter_landmarks(SIDE), smooth_track(3), moves()
     still = FaceRenderer(landmarks, Still(picture), CPU)
     frames = np.repeat(picture[None], FRAMES, 0)
     lay_in(frames, *still.render(track, np.zeros(FRAMES, np.int64)))
-    clip, speaking = Clip(moved(frames, maps)), spoken(landmarks, track)
+    clip, speaking = MemoryClip(moved(frames, maps)), spoken(landmarks, track)
     turned, shifted = maps[:, :, :2].swapaxes(1, 2), maps[:, None, :, 2]
     seen = FaceLandmarks(**{field.name: getattr(speaking, field.name) @ turned + shifted for field in fields(speaking)})
-    return Scene(clip, seen, maps, FaceRenderer(seen, clip, CPU), still, picture)
+    return Footage(clip, seen, maps, FaceRenderer(seen, clip, CPU), still, picture)
 
 
 def openings(mouths: Pictures) -> NDArray[np.int64]:
@@ -175,20 +175,22 @@ def flicker(counts: NDArray[np.int64]) -> float:
     return float(np.abs(np.diff(counts, 2)).mean())
 
 
-def test_a_rest_track_closes_the_speaking_mouth(scene: Scene) -> None:
-    assert np.quantile(openings(scene.mouths(scene.clip.frames)), 0.75) > 100
-    assert np.quantile(openings(scene.mouths(scene.laid_in(rest()))), 0.98) <= 4
+def test_a_rest_track_closes_the_speaking_mouth(footage: Footage) -> None:
+    assert np.quantile(openings(footage.mouths(footage.clip.frames)), 0.75) > 100
+    assert np.quantile(openings(footage.mouths(footage.laid_in(rest()))), 0.98) <= 4
 
 
-def test_a_rest_track_holds_the_speaking_mouth_still(scene: Scene) -> None:
-    source, held = (scene.mouths(frames).astype(np.float32) for frames in (scene.clip.frames, scene.laid_in(rest())))
+def test_a_rest_track_holds_the_speaking_mouth_still(footage: Footage) -> None:
+    source, held = (
+        footage.mouths(frames).astype(np.float32) for frames in (footage.clip.frames, footage.laid_in(rest()))
+    )
     assert held.std(0).mean() < 0.3 * source.std(0).mean()
 
 
-def test_a_mouth_that_rests_is_left_alone(scene: Scene) -> None:
+def test_a_mouth_that_rests_is_left_alone(footage: Footage) -> None:
     """Given a face that moves in silence, and landmarks that tremble, a rest track gives the clip bit for bit."""
-    maps, still = scene.moves, presenter_landmarks(SIDE)
-    clip = Clip(moved(np.repeat(scene.picture[None], FRAMES, 0), maps))
+    maps, still = footage.moves, presenter_landmarks(SIDE)
+    clip = MemoryClip(moved(np.repeat(footage.picture[None], FRAMES, 0), maps))
     tremble = np.random.default_rng(5)
     contours = {}
     for field in fields(still):
@@ -199,22 +201,22 @@ def test_a_mouth_that_rests_is_left_alone(scene: Scene) -> None:
     assert np.array_equal(frames, clip.frames)
 
 
-def test_a_track_opens_the_mouth_as_on_a_still_picture(scene: Scene) -> None:
+def test_a_track_opens_the_mouth_as_on_a_still_picture(footage: Footage) -> None:
     track = smooth_track(11)
-    on_still = np.repeat(scene.picture[None], FRAMES, 0)
-    lay_in(on_still, *scene.still.render(track, np.zeros(FRAMES, np.int64)))
-    wanted = openings(scene.mouths(moved(on_still, scene.moves)))
-    opened = openings(scene.mouths(scene.laid_in(track)))
+    on_still = np.repeat(footage.picture[None], FRAMES, 0)
+    lay_in(on_still, *footage.still.render(track, np.zeros(FRAMES, np.int64)))
+    wanted = openings(footage.mouths(moved(on_still, footage.moves)))
+    opened = openings(footage.mouths(footage.laid_in(track)))
     assert np.corrcoef(opened, wanted)[0, 1] > 0.98
     assert 0.8 < opened.mean() / wanted.mean() < 1.25
     assert flicker(opened) < 1.2 * flicker(wanted)
 
 
-def test_what_is_around_the_region_of_interest_goes_on_in_it(scene: Scene) -> None:
-    frames = scene.laid_in(mixed_track(FRAMES))
-    regions, corners = scene.renderer.render(rest(), np.arange(FRAMES))
+def test_what_is_around_the_region_of_interest_goes_on_in_it(footage: Footage) -> None:
+    frames = footage.laid_in(mixed_track(FRAMES))
+    regions, corners = footage.renderer.render(rest(), np.arange(FRAMES))
     (height, width) = regions.shape[1:3]
-    for frame, source, (x, y) in zip(frames, scene.clip.frames, corners, strict=True):
+    for frame, source, (x, y) in zip(frames, footage.clip.frames, corners, strict=True):
         drawn, there = (picture[y : y + height, x : x + width] for picture in (frame, source))
         assert not np.array_equal(drawn, there)
         for side in (0, -1):
@@ -222,8 +224,8 @@ def test_what_is_around_the_region_of_interest_goes_on_in_it(scene: Scene) -> No
             assert np.array_equal(drawn[:, side], there[:, side])
 
 
-def test_regions_have_one_even_size_and_lie_inside(scene: Scene) -> None:
-    regions, corners = scene.renderer.render(rest(), np.arange(FRAMES))
+def test_regions_have_one_even_size_and_lie_inside(footage: Footage) -> None:
+    regions, corners = footage.renderer.render(rest(), np.arange(FRAMES))
     size = np.array(regions.shape[2:0:-1])
     assert not (corners % 2).any()
     assert not (size % 2).any()
@@ -232,26 +234,28 @@ def test_regions_have_one_even_size_and_lie_inside(scene: Scene) -> None:
     assert len(np.unique(corners, axis=0)) > FRAMES // 4
 
 
-def test_a_clip_frame_is_the_same_in_any_batch(scene: Scene) -> None:
+def test_a_clip_frame_is_the_same_in_any_batch(footage: Footage) -> None:
     track, clip_frames = mixed_track(FRAMES), np.arange(FRAMES)[::-1].copy()
-    whole, corners = scene.renderer.render(track, clip_frames)
+    whole, corners = footage.renderer.render(track, clip_frames)
     for at in (0, 7, 30):
-        alone, corner = scene.renderer.render(track[at : at + 1], clip_frames[at : at + 1])
+        alone, corner = footage.renderer.render(track[at : at + 1], clip_frames[at : at + 1])
         assert torch.equal(alone[0], whole[at])
         assert np.array_equal(corner[0], corners[at])
 
 
-def test_a_face_that_leaves_the_frame_for_a_while_is_drawn(scene: Scene) -> None:
-    away = replace_some(scene.landmarks, slice(0, 20), np.array([SIDE, 0], np.float32))
-    regions, corners = FaceRenderer(away, scene.clip, CPU).render(row(jaw_open=1).repeat(FRAMES, 1), np.arange(FRAMES))
+def test_a_face_that_leaves_the_frame_for_a_while_is_drawn(footage: Footage) -> None:
+    away = replace_some(footage.landmarks, slice(0, 20), np.array([SIDE, 0], np.float32))
+    regions, corners = FaceRenderer(away, footage.clip, CPU).render(
+        row(jaw_open=1).repeat(FRAMES, 1), np.arange(FRAMES)
+    )
     assert (corners >= 0).all()
     assert (corners + np.array(regions.shape[2:0:-1]) <= SIDE).all()
 
 
-def test_a_face_that_is_mostly_outside_is_refused(scene: Scene) -> None:
-    away = replace_some(scene.landmarks, slice(0, 40), np.array([SIDE, 0], np.float32))
+def test_a_face_that_is_mostly_outside_is_refused(footage: Footage) -> None:
+    away = replace_some(footage.landmarks, slice(0, 40), np.array([SIDE, 0], np.float32))
     with pytest.raises(JobError, match="inside the frame"):
-        FaceRenderer(away, scene.clip, CPU)
+        FaceRenderer(away, footage.clip, CPU)
 
 
 def replace_some(landmarks: FaceLandmarks, frames: slice, shift: Points) -> FaceLandmarks:

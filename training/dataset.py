@@ -50,7 +50,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Clip:
+class SpeechClip:
     """Some sentences of one voice."""
 
     name: str
@@ -118,11 +118,11 @@ def joined(
     return np.concatenate(sound), phonemes
 
 
-def clip(name: str, samples: Floats, phonemes: list[Phoneme]) -> Clip:
+def clip(name: str, samples: Floats, phonemes: list[Phoneme]) -> SpeechClip:
     """The clip of a sound and its phonemes."""
     mel = np.asarray(mel_spectrogram(samples), np.float32)
     times = np.arange(mel.shape[1]) / COLUMNS_PER_SECOND
-    return Clip(name, mel, mouth_at(phonemes, times), tuple(phonemes))
+    return SpeechClip(name, mel, mouth_at(phonemes, times), tuple(phonemes))
 
 
 def shuffled(language: str, random: np.random.Generator) -> str:
@@ -135,7 +135,7 @@ def shuffled(language: str, random: np.random.Generator) -> str:
     return " ".join(random.choice(words, 8)) + "."
 
 
-def training_clips(seed: int, hours: float, natural_share: float = NATURAL_SHARE) -> Iterator[Clip]:
+def training_clips(seed: int, hours: float, natural_share: float = NATURAL_SHARE) -> Iterator[SpeechClip]:
     """Random clips of a few sentences each, the same for the same seed."""
     random = np.random.default_rng(seed)
     columns = 0
@@ -145,7 +145,7 @@ def training_clips(seed: int, hours: float, natural_share: float = NATURAL_SHARE
         yield made
 
 
-def random_clip(random: np.random.Generator, natural_share: float) -> Clip:
+def random_clip(random: np.random.Generator, natural_share: float) -> SpeechClip:
     """Two to four sentences of one random voice."""
     language = str(random.choice(list(SHARES), p=np.array(list(SHARES.values())) / sum(SHARES.values())))
     natural = language == "en" and random.random() < natural_share
@@ -159,7 +159,7 @@ def random_clip(random: np.random.Generator, natural_share: float) -> Clip:
     return clip(f"{language} {voice}", samples, phonemes)
 
 
-def held_out_clip(language: str, voice: str, speed: float = 0.9) -> Clip:
+def held_out_clip(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
     """The held-out sentences of the language, 20 seconds and more, with pauses of 0.15 to 0.6 s."""
     random = np.random.default_rng(0)
     lines = sentences(language, held_out=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.mel import COLUMNS_PER_SECOND
-from training.dataset import DIALECTS, HELD_OUT_VARIANTS, Clip, held_out_clip
+from training.dataset import DIALECTS, HELD_OUT_VARIANTS, SpeechClip, held_out_clip
 from training.measures import Scores, average, measured
 
 LANGUAGES = ("ru", "en", "kk", "pl")
@@ -39,14 +39,14 @@ def rows(model: MouthModel, fps: int) -> Iterator[Row]:
     yield row("en: hibari's heart", [held_out_clip("en", "heart", pace) for pace in NATURAL_PACES], model, fps)
 
 
-def row(name: str, clips: Sequence[Clip], model: MouthModel, fps: int) -> Row:
+def row(name: str, clips: Sequence[SpeechClip], model: MouthModel, fps: int) -> Row:
     """The mean scores of some clips."""
     heard = [scored(clip, model, fps, told=False) for clip in clips]
     told = [scored(clip, model, fps, told=True) for clip in clips]
     return Row(name, sum(clip.mel.shape[1] for clip in clips) / COLUMNS_PER_SECOND, average(heard), average(told))
 
 
-def scored(clip: Clip, model: MouthModel, fps: int, told: bool) -> Scores:
+def scored(clip: SpeechClip, model: MouthModel, fps: int, told: bool) -> Scores:
     """The scores of one clip, with its phonemes told to the model or without."""
     frames = clip.mel.shape[1] * fps // COLUMNS_PER_SECOND
     track = model.track(SpeechFeatures(clip.mel, frames, fps, clip.phonemes if told else ()))

@@ -17,7 +17,7 @@ from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.builtin.network import MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.loudness import reference_level
-from training.dataset import NATURAL_SHARE, Clip, augment, training_clips
+from training.dataset import NATURAL_SHARE, SpeechClip, augment, training_clips
 from training.report import rows, table
 
 WEIGHTS = Path(__file__).parent.parent / "pipeline" / "engines" / "builtin" / "mouth.safetensors"
@@ -31,7 +31,7 @@ CLOSED_WEIGHT = 3.0
 """Closures are short and rare, and the eye forgives none that is missing."""
 
 
-def crops(clips: Sequence[Clip], random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def crops(clips: Sequence[SpeechClip], random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """A batch of stretches: mel [batch, 80, columns] and the mouth [batch, 6, columns]."""
     mels, mouths = [], []
     for index in random.choice(len(clips), BATCH, p=_lengths(clips)):
@@ -47,7 +47,7 @@ def crops(clips: Sequence[Clip], random: np.random.Generator) -> tuple[torch.Ten
     return torch.from_numpy(np.stack(mels)), torch.from_numpy(np.stack(mouths))
 
 
-def _lengths(clips: Sequence[Clip]) -> NDArray[np.float64]:
+def _lengths(clips: Sequence[SpeechClip]) -> NDArray[np.float64]:
     lengths = np.array([clip.mel.shape[1] for clip in clips], np.float64)
     return np.asarray(lengths / lengths.sum())
 
@@ -69,7 +69,7 @@ def loss(logits: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
     return total
 
 
-def train(clips: Sequence[Clip], steps: int, seed: int) -> MouthNetwork:
+def train(clips: Sequence[SpeechClip], steps: int, seed: int) -> MouthNetwork:
     """A network trained for `steps` batches of the clips."""
     torch.manual_seed(seed)
     random, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)

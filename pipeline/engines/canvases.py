@@ -18,7 +18,7 @@ from pipeline.media.canvas import Canvas, StillCanvas, paint
 def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
     """The canvas of one job, whose frames are counted as the speech's are; regions are converted on `device`."""
     canvas = _job_canvas(avatar, speech, device)
-    return LaterCanvas(canvas, speech.offset) if speech.offset else canvas
+    return ShiftedCanvas(canvas, speech.offset) if speech.offset else canvas
 
 
 def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
@@ -34,8 +34,8 @@ def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.devi
     return LivingCanvas(picture, landmarks[0], speech.fps, device, emphasis=loudness)
 
 
-class LaterCanvas:
-    """A canvas some frames on."""
+class ShiftedCanvas:
+    """A canvas whose frames are counted from a later one on."""
 
     def __init__(self, canvas: Canvas, frames: int) -> None:
         self._canvas = canvas

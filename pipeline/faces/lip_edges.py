@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 MEETING_GAP = 0.045
 """Lips nearer than this in the picture, in mouth widths, count as meeting: landmarks are no better."""
-MOUTH_PIXELS = 8
+TRACED_MOUTH_PIXELS_MIN = 8
 """In a narrower mouth no edges can be told."""
 COLUMNS = np.linspace(-0.98, 0.98, 50, dtype=np.float32)
 """Where edges are looked for: -1 and 1 are the corners of the mouth."""
@@ -35,7 +35,7 @@ def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
     """The contour `lips_inner` [20, 2] of a face, moved to the edges of the lips that a picture, RGB, shows."""
     across = inner[10] - inner[0]
     width = float(np.hypot(*across))
-    if width < MOUTH_PIXELS:
+    if width < TRACED_MOUTH_PIXELS_MIN:
         return inner
     down = np.array([-across[1], across[0]], np.float32) / width
     upper, lower = inner[:11], np.concatenate([inner[10:], inner[:1]])[::-1]

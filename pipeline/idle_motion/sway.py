@@ -58,8 +58,8 @@ STRESS_SECONDS, CONTEXT_SECONDS = 0.16, 1.0
 """Loudness is averaged over the first (a Gaussian's deviation: 2 Hz and above hardly pass) and compared with what it
 is on average about it."""
 
-FACE_PIXELS_MIN = 12
-"""From eyes to chin; of a smaller face no movement would be seen."""
+EYES_TO_CHIN_PIXELS_MIN = 12
+"""Of a smaller face no movement would be seen."""
 NODES_PER_FACE = 8
 SPARE_NODES = 2
 """Outside the picture, on either side."""
@@ -128,7 +128,7 @@ class HeadFrame:
             return None
         down = landmarks.jaw[10] - eyes
         height = float(np.hypot(*down))
-        return cls(eyes, down / height, height) if FACE_PIXELS_MIN <= height <= 2 * max(size) else None
+        return cls(eyes, down / height, height) if EYES_TO_CHIN_PIXELS_MIN <= height <= 2 * max(size) else None
 
     @property
     def axes(self) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.avatars import FaceLandmarks
-from pipeline.avatars.scenes import Scene
+from pipeline.avatars.scenes import Corners, Indices, Scene
 from pipeline.engines.builtin.complexion import Complexion
 from pipeline.engines.builtin.face_shape import FaceShape, lip_line
 from pipeline.engines.builtin.mouth_interior import MouthInterior
@@ -26,7 +26,7 @@ from pipeline.engines.builtin.mouth_motion import (
     Pose,
     movement,
 )
-from pipeline.engines.builtin.patch import Area, Indices, Patch, Region, Size
+from pipeline.engines.builtin.patch import Area, Patch, Region, Size
 from pipeline.engines.builtin.source import Source
 from pipeline.errors import JobError
 
@@ -48,7 +48,7 @@ OPEN_ENOUGH = 0.06
 MOUTH_MARGIN = 0.07
 """Room around the lips' edges, in mouth widths: more than from node to node."""
 
-MOUTH_PIXELS = 4
+MOUTH_PIXELS_MIN = 4
 """A narrower mouth cannot be moved."""
 COLOUR_SAMPLES = 5
 """So many frames of a clip tell the colours of its face."""
@@ -70,7 +70,7 @@ class FaceRenderer:
         self._mouth = Area.about(_mouth_region(shape), self._frame, self._region)
         self._interior = MouthInterior(self._complexion(landmarks), self._unit, device)
 
-    def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Indices]:
+    def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
         """Draw rows of a track, float32 [n, 6] (columns: Mouth), each into a frame of the clip [n] (0 for a still).
 
         Returns RGB uint8 [n, h, w, 3] of the region of interest, and its left upper corner in each frame [n, 2].
@@ -153,8 +153,8 @@ def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
     """Raise JobError when the lips are not inside most of the frames, or have no width."""
     lips = landmarks.lips_outer.reshape(-1, 20, 2)
     corners = landmarks.lips_inner.reshape(-1, 20, 2)[:, [0, 10]]
-    if np.median(np.hypot(*(corners[:, 1] - corners[:, 0]).T)) < MOUTH_PIXELS:
-        message = f"the mouth is less than {MOUTH_PIXELS} pixels wide"
+    if np.median(np.hypot(*(corners[:, 1] - corners[:, 0]).T)) < MOUTH_PIXELS_MIN:
+        message = f"the mouth is less than {MOUTH_PIXELS_MIN} pixels wide"
         raise JobError(
             "no_face", message, field="size", hint="a larger frame, or a picture that shows less around the face"
         )

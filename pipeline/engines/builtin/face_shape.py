@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.scenes import Indices
 
 GAP_NOISE, MOVING_NOISE = 0.03, 0.05
 """About so far, in mouth widths, landmarks are off: those of closed lips, and those of a face from frame to frame."""
@@ -53,7 +54,7 @@ class FaceFrame:
         down = np.stack([-self.right[:, 1], self.right[:, 0]], 1)
         return np.stack([self.right, down], 1)
 
-    def at(self, clip_frames: NDArray[np.int64]) -> FaceFrame:
+    def at(self, clip_frames: Indices) -> FaceFrame:
         """The coordinates in some frames of the clip [m]."""
         return FaceFrame(self.centre[clip_frames], self.right[clip_frames], self.width_pixels[clip_frames])
 
@@ -126,7 +127,7 @@ class FaceShape:
         """The same on a device."""
         return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
-    def at(self, clip_frames: NDArray[np.int64]) -> FaceShape:
+    def at(self, clip_frames: Indices) -> FaceShape:
         """The sizes in some frames of the clip [m]."""
         index = torch.from_numpy(clip_frames)
         return replace(self, **{field.name: getattr(self, field.name)[index] for field in fields(self)})

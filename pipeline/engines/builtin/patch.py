@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+from pipeline.avatars.scenes import Corners, Indices
 from pipeline.engines.builtin.face_shape import FaceFrame
 from pipeline.engines.builtin.mouth_motion import Nodes, ramp
 
@@ -20,14 +21,13 @@ Region = tuple[float, float, float, float]
 """x1, y1, x2, y2 in the face's frame, in mouth widths."""
 Size = tuple[int, int]
 """Width and height in pixels."""
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Area:
     """A rectangle of constant size that goes with the face from frame to frame."""
 
-    corners: Indices
+    corners: Corners
     """[n, 2]: x, y of the left upper corner, even."""
     size: Size
     """Even."""
