@@ -6,21 +6,26 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
-from pipeline.avatars import Avatar, Avatars
+from pipeline.avatars import Avatar, Avatars, library
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.faces import Faces
+from pipeline.avatars.folder import read_picture
 from pipeline.avatars.scenes import Clip
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
 from pipeline.errors import JobError, StageError
-from tests.clips import FILE, film, swaying, write_clip
+from pipeline.media import clips
+from tests.clips import FILE, Picture, film, portrait, swaying, write_clip
 from tests.running import until
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -280,6 +285,82 @@ def test_a_changed_video_is_another_entry(anna: Path, tmp_path: Path) -> None:
     write_clip(anna / "anna.mp4", film(swaying(20)))
     assert clip_of(avatars.load("anna")).frames == 20
     assert len(names(tmp_path / "cache")) == 4
+
+
+def overwritten_after(count: int, file: Path, data: bytes, read: Callable[..., Iterator[Picture]]) -> Any:
+    """A reader of frames that overwrites the file, in place, when it has given some of them."""
+
+    def reader(*arguments: Any, **options: Any) -> Iterator[Picture]:
+        frames = read(*arguments, **options)
+        yield from islice(frames, count)
+        file.write_bytes(data)
+        yield from frames
+
+    return reader
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("reader", ["rgb_frames", "i420_frames"])
+def test_a_video_that_is_overwritten_while_it_is_read_is_read_again(
+    reader: str, count: int, anna: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read of it is not kept as either video's."""
+    file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
+    one, other = file.read_bytes(), write_clip(tmp_path / "other.mp4", film(swaying(20))).read_bytes()
+    avatar = avatars.load("anna")
+    with monkeypatch.context() as patch, pytest.raises(StageError) as caught:
+        patch.setattr(clips, reader, overwritten_after(count, file, other, getattr(clips, reader)))
+        avatar.fitted(None)
+    assert caught.value.code == "avatar_changed"
+    for data, frames in ((other, 20), (one, 30)):
+        file.write_bytes(data)
+        again = avatars.load("anna")
+        assert isinstance(again.faces, Faces)
+        assert (len(again.faces.seen), clip_of(again).frames) == (frames, frames)
+
+
+def test_a_video_that_is_being_copied_is_not_yet_refused(
+    anna: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of one is the job's fault only if nothing changes any more."""
+    file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
+    avatar = avatars.load("anna")
+    reader = overwritten_after(0, file, file.read_bytes()[:1000], clips.rgb_frames)
+    with monkeypatch.context() as patch, pytest.raises(StageError):
+        patch.setattr(clips, "rgb_frames", reader)
+        avatar.fitted(None)
+    with pytest.raises(JobError) as caught:
+        avatars.load("anna")
+    assert caught.value.code == "media"
+
+
+def test_a_picture_that_is_overwritten_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "avatars" / "anna").mkdir(parents=True)
+    picture = tmp_path / "avatars" / "anna" / "a.png"
+    picture.write_bytes(FILE.read_bytes())
+
+    def overwritten(file: Path, pixels_max: int) -> Picture:
+        Image.fromarray(portrait()[:400, :400]).save(file)
+        return read_picture(file, pixels_max)
+
+    avatars = Avatars(Config(base=tmp_path))
+    with monkeypatch.context() as patch, pytest.raises(StageError) as caught:
+        patch.setattr(library, "read_picture", overwritten)
+        avatars.load("anna")
+    assert caught.value.code == "avatar_changed"
+    assert avatars.load("anna").sides == (400, 400)
+
+
+def test_another_video_of_the_same_time_is_another_entry(anna: Path, tmp_path: Path) -> None:
+    """As archives and copies that keep the time leave them."""
+    file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
+    assert clip_of(avatars.load("anna")).frames == 30
+    other, time_ns = write_clip(tmp_path / "other.mp4", film(swaying(20))), file.stat().st_mtime_ns
+    os.utime(other, ns=(time_ns, time_ns))
+    other.rename(file)
+    assert clip_of(avatars.load("anna")).frames == 20
 
 
 def test_a_picture_is_looked_at_once(tmp_path: Path) -> None:

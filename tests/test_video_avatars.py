@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import Avatar, Avatars, FaceLandmarks, FittedAvatar
 from pipeline.avatars.faces import Faces, NoFace, find_in_clip, find_in_picture
+from pipeline.avatars.folder import digest
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import Video
@@ -439,7 +440,7 @@ def refused_beside(file: Path, other: Path, folder: Path) -> JobError:
     shutil.copy(other, folder / "sway.mp4")
     cache = Avatars(Config(base=folder.parent.parent))._cache
     with pytest.raises(JobError) as caught:
-        Video.open(video, "0", cache, pixels_max=10**7, seconds_max=10).find_faces(None)
+        Video.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces(None)
     return caught.value
 
 

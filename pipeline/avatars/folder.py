@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.errors import JobError
+from pipeline.errors import JobError, StageError
 from pipeline.media.ffmpeg import unreadable
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -43,19 +45,19 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
-def changed(entry: Path) -> int:
-    """When an entry was last changed; 0 for one that is gone, or a link that leads nowhere."""
+def identity(entry: Path) -> tuple[int, ...]:
+    """What differs when an entry was changed or replaced; empty for one that is gone, or a link that leads nowhere."""
     try:
-        return entry.stat().st_mtime_ns
+        info = entry.stat()
     except OSError:
-        return 0
+        return ()
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def digest(file: Path) -> str:
     """SHA-256 of a file's bytes, read again only when the file has changed. Raises JobError."""
     try:
-        info = file.stat()
-        return _digest(file, (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns))
+        return _digest(file, identity(file))
     except OSError as error:
         raise unreadable("avatar", f"{file.name}: {error.strerror}") from error
 
@@ -64,6 +66,26 @@ def digest(file: Path) -> str:
 def _digest(file: Path, _identity: tuple[int, ...]) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def unchanged(file: Path, content: str) -> Iterator[None]:
+    """While a file is read whose digest is known. Raises StageError if it has another one in the end.
+
+    What was read is then other bytes, or parts of both: it may not be kept as that digest's, nor be the job's fault.
+    """
+    try:
+        yield
+    except JobError:
+        _check_digest(file, content)
+        raise
+    _check_digest(file, content)
+
+
+def _check_digest(file: Path, content: str) -> None:
+    if digest(file) != content:
+        hint = "it is tried again; replace files by renaming a whole one"
+        raise StageError("avatar_changed", f"{file.name} was changed while it was read", field="avatar", hint=hint)
 
 
 def read_text(file: Path) -> str:

@@ -12,7 +12,7 @@ from pipeline.avatars import faces
 from pipeline.avatars.avatar import Avatar
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.faces import Faces, NoFace
-from pipeline.avatars.folder import changed, digest, entries, is_clip, media_file, read_picture, refuse
+from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.avatars.video import Video
@@ -48,7 +48,7 @@ class Avatars:
         if folder is None:
             hint = "avatars: " + ", ".join(self.names())
             raise JobError("avatar", f"there is no avatar {name[:100]!r}", field="avatar", hint=hint)
-        return self._read(folder, tuple(sorted((entry.name, changed(entry)) for entry in entries(folder))))
+        return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
 
     def _read_folder(self, folder: Path, stamp: object) -> Avatar:
         file = media_file(folder)
@@ -63,7 +63,8 @@ class Avatars:
 
     def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
         content = digest(file)
-        picture = read_picture(file, self._limits.picture_pixels)
+        with unchanged(file, content):
+            picture = read_picture(file, self._limits.picture_pixels)
         find = self._kept(content, settings.face_box, lambda: faces.find_in_picture(picture, settings.face_box))
         return Avatar(picture, settings, find, landmarks)
 

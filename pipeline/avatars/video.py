@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.faces import Faces, NoFace, find_in_clip
-from pipeline.avatars.folder import too_many_pixels
+from pipeline.avatars.folder import too_many_pixels, unchanged
 from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.errors import JobError
@@ -45,8 +45,12 @@ class Video:
 
     @classmethod
     def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> Video:
-        """Read the header. Raises JobError when it is no video, or one that is too large or too long."""
-        found = clips.probe(file, "avatar")
+        """Read the header. Raises JobError when it is no video, or one that is too large or too long.
+
+        Like all that is read of the file, StageError when it has changed.
+        """
+        with unchanged(file, digest):
+            found = clips.probe(file, "avatar")
         if found.width * found.height > pixels_max:
             raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in all")
         if found.seconds is not None and found.seconds > seconds_max + SLACK_SECONDS:
@@ -60,8 +64,9 @@ class Video:
         size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
         factor = (self.sides[0] / size[0], self.sides[1] / size[1])
         box = None if face_box is None else tuple(side / part for side, part in zip(face_box, factor * 2, strict=True))
-        pictures = clips.rgb_frames(self.file, self.rate, size, seconds=self.seconds_max)
-        found = find_in_clip(pictures, box)  # type: ignore[arg-type]
+        with unchanged(self.file, self.digest):
+            pictures = clips.rgb_frames(self.file, self.rate, size, seconds=self.seconds_max)
+            found = find_in_clip(pictures, box)  # type: ignore[arg-type]
         return found.scaled(factor) if isinstance(found, Faces) else found
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
@@ -78,7 +83,7 @@ class Video:
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
         """The frames, one after the other."""
         written = 0
-        with target.open("wb") as file:
+        with unchanged(self.file, self.digest), target.open("wb") as file:
             for frame in self._frames(cut, size):
                 written += file.write(frame.data)
                 if written > self.cache.bytes_max:
