@@ -65,6 +65,15 @@ def test_imports_run_one_way(module: Path) -> None:
             assert not wrong, f"{place} imports {sorted(wrong)}"
 
 
+def test_the_documentation_names_every_module() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    entries = [
+        entry for part in ("daemon", "pipeline") for entry in (ROOT / part).iterdir() if entry.name[0] not in "._"
+    ]
+    names = [f"`{entry.relative_to(ROOT)}{'/' * entry.is_dir()}`" for entry in entries]
+    assert [name for name in names if name not in table] == []
+
+
 @pytest.mark.parametrize("command", ["submit", "status"])
 def test_commands_that_must_be_fast_load_no_torch(command: str) -> None:
     code = (
