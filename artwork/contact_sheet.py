@@ -13,10 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from anyascii import anyascii
 from numpy.typing import NDArray
 
-from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.avatars import Avatars, FaceLandmarks, FittedAvatar
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import FaceRenderer
@@ -24,13 +23,19 @@ from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.mel import COLUMNS_PER_SECOND
 from training.dataset import clip, joined, say
 
-FRAME_SIDE = 720
+FRAME_SIDE = 1080
 COLUMNS = 6
-ZOOM = 1.6
+TILE_SIZE = (320, 272)
+"""Width and height in pixels."""
+TILE_WIDTH = 1.9
+"""Of what a tile shows, in mouth widths."""
+ABOVE = 0.32
+"""Part of a tile that is above the mouth."""
 FPS = 25
 
-SENTENCE = "Bob, move the five yellow fish to the zoo."
-SPOKEN_TILES = 6
+SENTENCE = "Bob, please move the five yellow fish to the zoo."
+SOUNDS = {"B(o)b": "ˈɑ", "(p)lease": "p", "pl(ea)se": "ˈi", "m(o)ve": "ˈu", "(f)ive": "f", "yell(ow)": "oʊ"}
+"""What is shown of it, in the order of time, and the voice's phoneme."""
 
 SHAPES: dict[str, tuple[float, ...]] = {
     "rest": (0, 0, 1, 0, 0, 0),
@@ -77,33 +82,52 @@ def fitted(name: str) -> FittedAvatar:
 
 def sheet(avatar: FittedAvatar) -> NDArray[np.uint8]:
     """Every shape and the frames of the sentence, with their names, BGR."""
-    names, track = _spoken()
-    rows = torch.cat([torch.tensor(list(SHAPES.values())), track])
-    renderer = FaceRenderer(avatar.require_landmarks(), avatar.scene, torch.device("cpu"))
-    frames, _ = renderer.render(rows, np.zeros(len(rows), np.intp))
-    tiles = [_tile(frame.numpy()[..., ::-1], name) for name, frame in zip([*SHAPES, *names], frames, strict=True)]
+    rows = torch.cat([torch.tensor(list(SHAPES.values())), _spoken()])
+    landmarks = avatar.require_landmarks()
+    renderer = FaceRenderer(landmarks, avatar.scene, torch.device("cpu"))
+    still = np.zeros(1, np.intp)
+    drawn, corners = renderer.render(rows, still.repeat(len(rows)))
+    (picture,) = avatar.scene.regions(still, still[:, None].repeat(2, 1), (FRAME_SIDE, FRAME_SIDE))
+    frames = [_laid_in(picture, region, corner) for region, corner in zip(drawn.numpy(), corners, strict=True)]
+    place = _place(landmarks[0])
+    tiles = [_tile(frame[..., ::-1], place, name) for name, frame in zip([*SHAPES, *SOUNDS], frames, strict=True)]
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
 
-def _spoken() -> tuple[list[str], torch.Tensor]:
-    """What is heard in some frames of the sentence, evenly spread, and their rows of the mouth track."""
+def _spoken() -> torch.Tensor:
+    """Rows of the mouth track in the middle of some sounds of the sentence."""
     samples, phonemes = joined([(say(SENTENCE, "en", "heart", 1.0), 0.2)], 1.0, 0.0)
     spoken = clip("sheet", samples, phonemes)
     frames = spoken.mel.shape[1] * FPS // COLUMNS_PER_SECOND
     track = MouthModel(torch.device("cpu")).track(SpeechFeatures(spoken.mel, frames, FPS, spoken.phonemes))
-    chosen = np.linspace(0, frames - 1, SPOKEN_TILES + 2).round().astype(int)[1:-1]
-    times = (chosen + 0.5) / FPS
-    heard = [next((p.symbol for p in phonemes if p.start_seconds <= t < p.end_seconds), "-") for t in times]
-    return [f"{t:.2f} s: {anyascii(symbol)}" for t, symbol in zip(times, heard, strict=True)], torch.from_numpy(
-        track[chosen]
-    )
+    later = iter(phonemes)
+    shown = [next(phoneme for phoneme in later if phoneme.symbol == symbol) for symbol in SOUNDS.values()]
+    middles = [int((phoneme.start_seconds + phoneme.end_seconds) / 2 * FPS) for phoneme in shown]
+    return torch.from_numpy(track[middles])
 
 
-def _tile(frame: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """A frame enlarged, its name in the corner."""
-    tile = cv2.resize(np.ascontiguousarray(frame), None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
-    cv2.putText(tile, name, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 4, cv2.LINE_AA)
-    cv2.putText(tile, name, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 1, cv2.LINE_AA)
+def _laid_in(picture: NDArray[np.uint8], region: NDArray[np.uint8], corner: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """The whole frame with its region of interest as it was drawn."""
+    frame, (x, y) = picture.copy(), corner
+    frame[y : y + region.shape[0], x : x + region.shape[1]] = region
+    return frame
+
+
+def _place(landmarks: FaceLandmarks) -> NDArray[np.float32]:
+    """The affine map [2, 3] from a tile to the frame."""
+    inner = landmarks.lips_inner
+    x, y = inner.mean(0)
+    width, height = TILE_SIZE
+    scale = TILE_WIDTH * float(np.ptp(inner[:, 0])) / width
+    return np.array([[scale, 0, x - scale * width / 2], [0, scale, y - scale * height * ABOVE]], np.float32)
+
+
+def _tile(frame: NDArray[np.uint8], place: NDArray[np.float32], name: str) -> NDArray[np.uint8]:
+    """The mouth enlarged, its name in the corner."""
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    tile = cv2.warpAffine(np.ascontiguousarray(frame), place, TILE_SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    cv2.putText(tile, name, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)
+    cv2.putText(tile, name, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1, cv2.LINE_AA)
     return np.asarray(tile, np.uint8)
 
 

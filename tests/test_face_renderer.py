@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.scenes import Still
 from pipeline.engines.builtin.face import FaceRenderer
+from pipeline.engines.builtin.face_shape import FaceShape
+from pipeline.engines.builtin.mouth_motion import Nodes, Pose, movement
 from pipeline.engines.builtin.track import Mouth
 from pipeline.errors import JobError
 from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row
@@ -175,6 +177,39 @@ def test_puckered_open_lips_leave_a_small_round_hole(renderer: FaceRenderer) -> 
     narrow, wide = hole(row(jaw_open=0.16, lip_width=-1)), hole(row(jaw_open=0.35))
     assert 1 < narrow[0] / narrow[1] < 3
     assert narrow[0] < 0.5 * wide[0]
+
+
+@pytest.mark.parametrize(("jaw", "width"), [(0.16, -1.0), (0.4, -0.85), (0.55, -0.7)])
+def test_rounded_lips_open_above_and_below_their_corners(landmarks: FaceLandmarks, jaw: float, width: float) -> None:
+    """An opening with a flat top looks like a trapezoid, not like an "oh"."""
+    _, shape = FaceShape.measure(landmarks)
+    x, y = (
+        axis[None]
+        for axis in torch.meshgrid(torch.linspace(-0.5, 0.5, 201), torch.linspace(-0.3, 0.6, 361), indexing="xy")
+    )
+    nodes = Nodes(x, y, torch.tensor(0.005))
+    moved = movement(shape, nodes, Pose.of(row(jaw_open=jaw, lip_width=width), shape))
+    rows, columns = torch.nonzero((moved.beneath_upper > 0)[0] & (moved.above_lower > 0)[0], as_tuple=True)
+    ends = rows[(columns == columns.min()) | (columns == columns.max())].float().mean()
+    corner = float((ends - rows.min()) / (rows.max() - rows.min()))
+    assert 0.3 < corner < 0.65
+
+
+@pytest.mark.parametrize(("jaw", "width"), [(0.16, -1.0), (0.55, -0.7)])
+def test_a_round_opening_is_a_dim_red_and_no_black_hole(renderer: FaceRenderer, jaw: float, width: float) -> None:
+    colours = lips_of(drawn(renderer, row(jaw_open=jaw, lip_width=width))[0]).float()
+    inside = colours[colours.max(-1).values < 110]
+    assert 50 < float(inside[:, 0].median()) < 105
+    assert float((inside[:, 0] / inside[:, 1]).median()) > 1.6
+
+
+def test_puckered_lips_are_as_thick_as_at_rest(renderer: FaceRenderer) -> None:
+    def thickness(track: torch.Tensor) -> int:
+        colours = lips_of(drawn(renderer, track)[0]).float()
+        middle = colours[:, colours.shape[1] // 2]
+        return int(((middle[:, 0] / (middle[:, 1] + 1) > 1.45) & (middle[:, 0] > 110)).sum())
+
+    assert thickness(row(jaw_open=0.16, lip_width=-1)) >= thickness(torch.tensor([NEUTRAL]))
 
 
 def test_a_raised_tongue_shows_between_the_teeth(renderer: FaceRenderer) -> None:

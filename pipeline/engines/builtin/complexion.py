@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 TEETH_ALBEDO = np.array([0.95, 0.89, 0.805], np.float32)
 TONGUE_ALBEDO = np.array([0.72, 0.36, 0.35], np.float32)
-CAVITY_ALBEDO = np.array([0.185, 0.092, 0.088], np.float32)
+CAVITY_ALBEDO = np.array([0.28, 0.125, 0.11], np.float32)
 
 SKIN_RADIUS, LIP_RADIUS = 0.12, 0.04
 """Half the sides of the squares whose median colours count, in mouth widths."""

@@ -17,7 +17,8 @@ from pipeline.engines.builtin.mouth_motion import (
     LIP_DROP,
     NECK_RANGE,
     PARTED,
-    PUCKER_ROUNDING,
+    PUCKER_DROP,
+    PUCKER_LIFT,
     SPREAD_DROP,
     SPREAD_WIDENING,
     TONGUE_ROOM,
@@ -103,9 +104,10 @@ class FaceRenderer:
         """The lips and what lies between them, float [n, 3, height, width]."""
         moved = movement(shape, patch.nodes, pose)
         upper, lower = source.at(patch.grid(moved.upper)), source.at(patch.grid(moved.lower))
-        below, above, rest_gap = patch.enlarged(moved.beneath_upper, moved.above_lower, moved.rest_gap).unbind(1)
+        fields = moved.beneath_upper, moved.above_lower, moved.rest_gap, moved.seam_sharpness
+        below, above, rest_gap, sharpness = patch.enlarged(*fields).unbind(1)
         inside = torch.minimum(below, above)
-        on_lower = ((below - above) * (patch.pixels / 2) + 0.5).clamp(0, 1)
+        on_lower = ((below - above) * (sharpness * (patch.pixels / 2)) + 0.5).clamp(0, 1)
         skin = upper + (lower - upper) * on_lower[:, None]
         parted = ((below + above + rest_gap) * (1 / OPEN_ENOUGH)).clamp(0, 1)
         shade = (1 + inside * (1 / EDGE_SHADE)).clamp(0, 1)
@@ -173,7 +175,7 @@ def _moving_region(shape: FaceShape) -> Region:
 def _mouth_region(shape: FaceShape) -> Region:
     """All that the lips' edges ever reach, with a margin."""
     seam = lip_line(shape.seam, torch.linspace(-1, 1, 33).expand(1, 1, -1))
-    top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_ROUNDING - MOUTH_MARGIN
-    bottom = float(seam.max()) + PARTED + LIP_DROP + SPREAD_DROP + TONGUE_ROOM + PUCKER_ROUNDING + MOUTH_MARGIN
+    top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_LIFT - MOUTH_MARGIN
+    bottom = float(seam.max()) + PARTED + LIP_DROP + TONGUE_ROOM + max(SPREAD_DROP, PUCKER_DROP) + MOUTH_MARGIN
     side = (1 + SPREAD_WIDENING) / 2 + MOUTH_MARGIN
     return -side, top, side, bottom

@@ -31,9 +31,13 @@ TIP_UP = 0.014
 TIP_HALF_WIDTH = 0.25
 TIP_HEIGHT = 0.11
 TONGUE_HALF_WIDTH = 0.36
-PUCKER_DEPTH = 0.085
+PUCKER_HIDES_UPPER, PUCKER_HIDES_LOWER = 0.14, 0.025
 """Puckered lips stand before the teeth and hide this much more of them."""
-PUCKER_SHADE = 0.5
+PUCKER_SHADE = 0.36
+"""Part of the light that puckered lips keep out; of the colours that flesh swallows it is more."""
+PUCKER_WARMTH = 0.6
+TONGUE_BACK = 0.03
+"""Behind puckered lips the tongue is drawn back: so much less of it is seen."""
 LIP_SHADOW = 0.09
 """Height of the shadow under the upper lip."""
 CORNER_SHADOW = 0.05
@@ -58,9 +62,11 @@ class MouthInterior:
             _tongue_tip(x_grid, y_grid, colours),
             _teeth(x_grid, y_grid, UPPER_TEETH, colours.teeth, edge),
         )
+        flesh = colours.tongue / colours.tongue.max()
         blur = max(colours.softness**2 - LAYER_SOFTNESS**2, 0.01) ** 0.5 * pixels / width_pixels
         blurred = [cv2.GaussianBlur(layer, (0, 0), blur) for layer in layers]
         self._layers = [torch.from_numpy(layer).permute(2, 0, 1)[None].to(device) for layer in blurred]
+        self._shade = torch.from_numpy(PUCKER_SHADE * (1 + PUCKER_WARMTH * (1 - flesh))).to(device)[:, None, None]
         self._cavity = torch.from_numpy(colours.cavity).to(device)[:, None, None]
 
     def render(
@@ -71,17 +77,17 @@ class MouthInterior:
         `x`, `y` [n or 1, h, w]: where the pixels lie, in mouth widths from the middle of the lips' seam;
         `beneath_upper`, `inside` [n, h, w]: how far they are from the upper lip, and from the nearer one.
         """
-        hidden = PUCKER_DEPTH * pose.pucker
-        lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw + hidden
-        low, up = lower_edge - TONGUE_LOW, UPPER_SHOWING - TIP_UP
-        edges = (low, lower_edge, lower_edge + (up - lower_edge) * pose.tongue, UPPER_SHOWING - hidden)
+        lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw + PUCKER_HIDES_LOWER * pose.pucker
+        low, up = lower_edge - TONGUE_LOW + TONGUE_BACK * pose.pucker, UPPER_SHOWING - TIP_UP
+        upper_edge = UPPER_SHOWING - PUCKER_HIDES_UPPER * pose.pucker
+        edges = (low, lower_edge, lower_edge + (up - lower_edge) * pose.tongue, upper_edge)
         whole = torch.ones_like(pose.tongue)
         covers = (whole, whole, pose.tongue, whole)
-        colour = self._cavity * (0.8 + 0.5 * ramp(beneath_upper, 0.05, 0.3))[:, None]
+        colour = self._cavity * (0.85 + 0.3 * ramp(beneath_upper, 0.02, 0.25))[:, None]
         for layer, edge, cover in zip(self._layers, edges, covers, strict=True):
             sampled = _sample(layer, x, y - edge) * cover[:, None]
             colour = colour * (1 - sampled[:, 3:]) + sampled[:, :3]
-        return colour * _light(pose, beneath_upper, inside)[:, None]
+        return colour * _light(beneath_upper, inside)[:, None] * (1 - self._shade * pose.pucker[:, None])
 
 
 def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -90,11 +96,11 @@ def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tens
     return grid_sample(layer.expand(len(y), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
-def _light(pose: Pose, beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+def _light(beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """How much light falls in between the lips, 0..1, [n, h, w]."""
     under_lip = 0.91 + 0.09 * ramp(beneath_upper, -0.01, LIP_SHADOW)
     beside_lips = 0.93 + 0.07 * ramp(inside, -0.01, CORNER_SHADOW)
-    return under_lip * beside_lips * (1 - PUCKER_SHADE * pose.pucker)
+    return under_lip * beside_lips
 
 
 def _layer_grid(pixels: float) -> tuple[Floats, Floats]:

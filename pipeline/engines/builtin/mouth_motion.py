@@ -19,7 +19,7 @@ JAW_DROP = 0.27
 """How far the chin goes down."""
 LIP_DROP = 0.33
 """How far the middle of the lower lip goes down; more than the chin, as the lip also rolls out."""
-CORNER_DROP = 0.07
+CORNER_DROP = 0.085
 PARTED = 0.018
 """Opening of free lips over closed teeth."""
 UPPER_RAISE = 0.075
@@ -34,21 +34,32 @@ TUCK_JAW = 0.7
 """Part of the jaw's opening that is gone: only then the lip reaches the teeth."""
 TUCK_ROLL = 0.45
 """Part of the lower lip's height that is hidden under the teeth."""
-PUCKER_NARROWING = 0.30
+PUCKER_NARROWING = 0.31
 PUCKER_OPENING = 0.42
 """Puckered lips are free of each other over this part of their width: they leave a small round hole."""
-PUCKER_ROUNDING = 0.035
+UPPER_ROUNDNESS, LOWER_ROUNDNESS = 1.0, 0.6
+"""How much rounder than a lens the opening of puckered lips is. Their corners hang: the lower edge needs less."""
+PUCKER_LIFT, PUCKER_DROP = 0.06, 0.03
 """How far puckered, open lips part above and below on top, so that their opening is round."""
-PUCKER_THICKENING = 0.30
-LOWER_FULLNESS = 0.6
-"""The lower lip gets so much thicker for what the upper one does."""
-PUCKER_LEVELLING, JAW_LEVELLING = 0.75, 0.35
-"""Parts of a smile that are gone when the lips are puckered, and when the jaw is down: its corners come down."""
+UPPER_THICKENING, LOWER_THICKENING = 0.32, 0.18
+"""Puckered lips roll out: so much less of the picture's lips fills the height that they have at rest."""
+FULL_UPPER_LIP, THICKENING_MAX = 0.13, 0.55
+"""A thinner upper lip rolls out further, up to this height in mouth widths, and never beyond this thickening."""
+PUCKER_PRESSURE = 0.04
+"""Puckered lips press against each other beside their opening: so much of their edges is hidden, with the seam."""
+SEAM_BLUR = 0.85
+"""How much of the seam's sharpness is gone there."""
+PUCKER_LEVELLING, JAW_LEVELLING = 0.9, 0.6
+"""Parts of a smile that are gone: puckered, its corners come down to the middle of the opening; and with the jaw."""
+CORNER_DROP_MAX = 0.5
+"""Of the way from the mouth to the nose: further down the corners would smear the skin between."""
 SPREAD_WIDENING = 0.12
 JAW_NARROWING = 0.10
 CLOSED_CHIN = 0.45
 """Part of the jaw's opening that is left at the chin while the lips are held together."""
 
+CORNER_REACH = 0.62
+"""The drop of the corners grows up to so far from the middle."""
 CORNER_ROOM = 0.04
 """The skin goes sideways with the lips to so far beyond the corners of the mouth."""
 NECK_RANGE = 0.85
@@ -67,7 +78,9 @@ class Pose:
 
     stretch: torch.Tensor
     """How much further out than in the frame a point of the lips lies in the picture."""
-    thickening: torch.Tensor
+    upper_thickening: torch.Tensor
+    """How much of its height in the frame the upper lip does not have in the picture."""
+    lower_thickening: torch.Tensor
     drop: torch.Tensor
     """Of the chin."""
     corner: torch.Tensor
@@ -80,8 +93,9 @@ class Pose:
     """How much of the lower lip is hidden."""
     span: torch.Tensor
     """Over which part of their width the lips are free of each other."""
-    roundness: torch.Tensor
-    """0: an opening like a lens, 1: nearly like an ellipse."""
+    upper_roundness: torch.Tensor
+    """0: the upper lip's edge is like that of a lens, 1: nearly an ellipse's."""
+    lower_roundness: torch.Tensor
     jaw: torch.Tensor
     """Drop of the lower teeth."""
     tongue: torch.Tensor
@@ -99,21 +113,30 @@ class Pose:
         jaw = jaw * (1 - TUCK_JAW * tuck)
         free, pucker, spread = 1 - closure, (-width).clamp(min=0), width.clamp(min=0)
         narrow = 1 - PUCKER_NARROWING * pucker + SPREAD_WIDENING * spread - JAW_NARROWING * jaw * free
-        rounding = PUCKER_ROUNDING * pucker * jaw.clamp(max=0.15) / 0.15
-        opens = PARTED + LIP_DROP * jaw + rounding + spread * SPREAD_DROP * (0.4 + 0.6 * raised) + TONGUE_ROOM * tongue
-        lift = UPPER_RAISE * raised + UPPER_LIFT_BY_JAW * jaw + rounding
+        rounding = pucker * jaw.clamp(max=0.15) / 0.15
+        pulled = SPREAD_DROP * spread * (0.4 + 0.6 * raised)
+        opens = PARTED + LIP_DROP * jaw + PUCKER_DROP * rounding + pulled + TONGUE_ROOM * tongue
+        lift = UPPER_RAISE * raised + UPPER_LIFT_BY_JAW * jaw + PUCKER_LIFT * rounding
         tucked = (TUCK_OPENING - lift).clamp(min=0)
+        lower = opens + (tucked - opens) * tuck
         smile = shape.middle.clamp(min=0)
+        by_jaw = (CORNER_DROP + JAW_LEVELLING * smile) * jaw * free
+        level = smile + (lower - lift) / 2 * free
+        corner = by_jaw + (level - by_jaw) * PUCKER_LEVELLING * pucker * (2 - pucker)
+        blunt = 0.5 * jaw.clamp(max=0.4) / 0.4
+        thin = (1 - shape.upper_lip / FULL_UPPER_LIP).clamp(UPPER_THICKENING, THICKENING_MAX)
         return cls(
             stretch=1 / narrow - 1,
-            thickening=PUCKER_THICKENING * pucker,
+            upper_thickening=thin * pucker,
+            lower_thickening=LOWER_THICKENING * pucker,
             drop=JAW_DROP * jaw * (1 - (1 - CLOSED_CHIN) * closure),
-            corner=(CORNER_DROP * jaw + smile * (JAW_LEVELLING * jaw).maximum(PUCKER_LEVELLING * pucker)) * free,
+            corner=torch.minimum(corner, CORNER_DROP_MAX * shape.nose),
             lift=lift * free,
-            lower=(opens + (tucked - opens) * tuck) * free,
+            lower=lower * free,
             roll=TUCK_ROLL * shape.lower_lip * tuck * free,
-            span=1 - (1 - PUCKER_OPENING) * pucker * (1 - 1.4 * jaw).clamp(min=0),
-            roundness=0.5 * jaw.clamp(max=0.4) / 0.4 + 0.6 * pucker,
+            span=1 - (1 - PUCKER_OPENING) * pucker * (1 - 0.9 * jaw),
+            upper_roundness=blunt + UPPER_ROUNDNESS * pucker,
+            lower_roundness=blunt + LOWER_ROUNDNESS * pucker,
             jaw=JAW_DROP * jaw,
             tongue=tongue,
             pucker=pucker,
@@ -145,7 +168,9 @@ class Movement:
     above_lower: torch.Tensor
     """Distance above the edge of the lower lip; negative on the lip."""
     rest_gap: torch.Tensor
-    """How far the picture's lips are apart there."""
+    """How far the picture's lips are apart there, where that still shows as a dark line when they meet."""
+    seam_sharpness: torch.Tensor
+    """1: the lips meet within a pixel, less: one fades into the other over so much more."""
 
 
 def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
@@ -153,25 +178,32 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     s = ((2 * nodes.x) * (1 + pose.stretch)).clamp(-1, 1)
     seam, own_gap = lip_line(shape.seam, s), lip_gap(shape.own_gap, s)
     own_shift = lip_line(shape.own_seam, s) - seam
-    bump = _opening(s / pose.span, pose.roundness)
-    cheek_fade = _cheek_fade(shape, nodes, pose)
-    corner = pose.corner * ramp(nodes.x.abs() * (1 + pose.stretch), 0, 0.5) * cheek_fade
-    upper_edge = seam + corner - pose.lift * bump
-    lower_edge = seam + corner + pose.lower * bump
+    upper_bump, lower_bump = (_opening(s / pose.span, by) for by in (pose.upper_roundness, pose.lower_roundness))
+    out = nodes.x.abs() * (1 + pose.stretch)
+    cheek_fade = 1 - ramp(out, 0.5, 0.95 * shape.half_width)
+    corner = pose.corner * ramp(out, 0, CORNER_REACH) * cheek_fade
+    upper_edge = seam + corner - pose.lift * upper_bump
+    lower_edge = seam + corner + pose.lower * lower_bump
     # The opening may be narrower than the lips: their outlines part all along.
-    whole = _opening(s, 0.5 * pose.roundness)
-    upper_bump = bump + (whole - bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
-    lower_bump = bump + (whole - bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
+    whole = _opening(s, 0.5 * pose.lower_roundness)
+    upper_rise = upper_bump + (whole - upper_bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
+    lower_fall = lower_bump + (whole - lower_bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
+    pressed = pose.pucker * (2 - pose.pucker) * ramp(out, 0.1, 0.4) * (1 - ramp(out, 0.54, 0.8))
+    hidden = PUCKER_PRESSURE * pressed
     # Where the picture's lips are not where the seam is, they are brought there first.
-    upper_shift = (own_shift - 0.5 * own_gap) * cheek_fade + pose.lift * upper_bump
-    lower_shift = corner - (own_shift + 0.5 * own_gap) * cheek_fade + pose.lower * lower_bump - pose.roll * bump
-    fuller = pose.thickening * (1 - s * s)
+    upper_shift = (own_shift - 0.5 * own_gap) * cheek_fade + pose.lift * upper_rise - hidden
+    lower_shift = corner - (own_shift + 0.5 * own_gap) * cheek_fade + pose.lower * lower_fall
+    lower_shift = lower_shift - pose.roll * lower_bump - hidden
+    within = 1 - s * s
     return Movement(
-        _upper_map(shape, nodes, pose, upper_edge, lift=upper_shift, corner=corner, fuller=fuller),
-        _lower_map(shape, nodes, pose, lower_edge, shift=lower_shift, fuller=LOWER_FULLNESS * fuller),
+        _upper_map(
+            shape, nodes, pose, upper_edge, lift=upper_shift, corner=corner, fuller=pose.upper_thickening * within
+        ),
+        _lower_map(shape, nodes, pose, lower_edge, shift=lower_shift, fuller=pose.lower_thickening * within),
         (nodes.y - upper_edge) * _steepness(upper_edge, nodes),
         (lower_edge - nodes.y) * _steepness(lower_edge, nodes),
-        own_gap,
+        own_gap * (1 - pressed),
+        1 - SEAM_BLUR * pressed * (1 - lower_bump),
     )
 
 
@@ -179,11 +211,6 @@ def _opening(s: torch.Tensor, roundness: torch.Tensor) -> torch.Tensor:
     """How free the lips are of each other at s: 1 in the middle, 0 from -1 and 1 on outwards."""
     s2 = (s * s).clamp(max=1)
     return (1 - s2) * (1 + roundness * s2 * (0.5 + 0.5 * s2))
-
-
-def _cheek_fade(shape: FaceShape, nodes: Nodes, pose: Pose) -> torch.Tensor:
-    """1 on the mouth, fading from its corners to the cheeks. [n, h, w]."""
-    return 1 - ramp(nodes.x.abs() * (1 + pose.stretch), 0.5, 0.95 * shape.half_width)
 
 
 def _upper_map(
