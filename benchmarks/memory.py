@@ -20,7 +20,7 @@ SIZE = (1920, 1080)
 VIDEO_SECONDS = 60
 SENTENCES_PER_MINUTE = 13
 PARTS = (0.1, 0.25, 0.5, 0.75, 1.0)
-LIMIT_BYTES = 3 << 30
+LIMIT_BYTES = 3_000_000_000
 
 
 def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:

@@ -1,9 +1,9 @@
 """Measure the talking face as it is seen: `python -m benchmarks.talking_face [PICTURE ...]`.
 
 The built-in engine speaks sentences in voices that its network never heard, on the avatars that come with lipdrop and
-on any further pictures. Every frame's pixels are looked at, by colour: what is neither skin nor lips is the inside of
-the mouth; skin and lips are told from the still picture. What is seen is compared with the phonemes that were spoken,
-with the phonemes told to the engine, as the built-in voices do, and without.
+on further pictures: those named, else the portrait of the tests. Every frame's pixels are looked at, by colour: what is
+neither skin nor lips is the inside of the mouth; skin and lips are told from the still picture. What is seen is
+compared with the phonemes that were spoken; these are told to the engine, as the built-in voices do, or not.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from training.measures import correlation, flicker, is_rounded, is_spread, lag, 
 FPS = 25
 SIDE = 720
 PICTURE_PIXELS_MAX = 50_000_000
+PORTRAIT = Path(__file__).parent.parent / "tests" / "data" / "portraits" / "astronaut.png"
 VOICES = {"ru": f"{DIALECTS['ru'][0]}+f3", "en": f"{DIALECTS['en'][0]}+m4", "en, natural": "heart"}
 
 BINS = 64
@@ -245,7 +246,7 @@ def _finder(picture: NDArray[np.uint8]) -> Callable[[], Faces | NoFace]:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pictures", nargs="*", type=Path, help="portraits to measure too")
+    parser.add_argument("pictures", nargs="*", type=Path, default=[PORTRAIT], help="portraits to measure too")
     options = parser.parse_args()
     engine = BuiltinEngine(torch.device("cpu"))
     names = [field.name for field in fields(Score)]

@@ -1,4 +1,4 @@
-"""The test portrait, and clips in which it moves in a known way."""
+"""The test portrait, pictures that are made of it, and clips in which it moves in a known way."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ def seen_by(place: Affine, picture: Picture, side: int = SIDE) -> Picture:
     flags = cv2.INTER_AREA if np.hypot(*place[:, 0]) < 1 else cv2.INTER_CUBIC
     shown = cv2.warpAffine(picture, place, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(shown, np.uint8)
+
+
+def beside(*pictures: Picture) -> Picture:
+    return np.concatenate(pictures, axis=1)
+
+
+def smaller(picture: Picture, scale: float) -> Picture:
+    """The picture, smaller, in the corner of a grey one."""
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    around = np.full(picture.shape, 60, np.uint8)
+    around[: small.shape[0], : small.shape[1]] = small
+    return around
+
+
+def masked(landmarks: FaceLandmarks, colour: tuple[int, int, int], grain: float) -> Picture:
+    """The portrait with a mask from the nose down to the jaw."""
+    outline = np.concatenate([landmarks.jaw[0][3:18], landmarks.nose[0][::-1] - (0, 3)])
+    covered = cv2.fillPoly(np.zeros((512, 512), np.uint8), [np.rint(outline).astype(np.int32)], (1,))
+    cloth = np.array(colour) + np.random.default_rng(1).normal(0, grain, (512, 512, 3))
+    return np.asarray(np.where(covered[..., None] > 0, np.clip(cloth, 0, 255), portrait()), np.uint8)
 
 
 def swaying(frames: int, *, fps: float = 25) -> list[Affine]:

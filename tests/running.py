@@ -43,12 +43,12 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
-def until(found: Callable[[], T | None], what: str, seconds: float = JOB_SECONDS) -> T:
+def until(found: Callable[[], T | None], what: str, seconds: float = JOB_SECONDS, *, pause_seconds: float = 0.05) -> T:
     """Wait until something is found."""
     deadline = time.monotonic() + seconds
     while (value := found()) is None:
         assert time.monotonic() < deadline, f"no {what} after {seconds} s"
-        time.sleep(0.05)
+        time.sleep(pause_seconds)
     return value
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline.avatars import Avatars
+from pipeline.avatars.faces import Faces, find_in_picture
 from pipeline.config import load_config
+from tests.clips import beside, masked, portrait, smaller
 
 PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
 
@@ -67,3 +69,20 @@ def test_a_check_tells_of_each_bad_avatar(place: Path) -> None:
     assert checked.returncode == 65
     assert [line.split(":")[:2] for line in checked.stderr.splitlines()] == [["broken", " media"], ["empty", " media"]]
     assert "copy\tpicture of 1080x1080, frames of 720x720" in checked.stdout
+
+
+def test_a_check_tells_why_each_picture_cannot_speak(place: Path) -> None:
+    found = find_in_picture(portrait(), None)
+    assert isinstance(found, Faces)
+    pictures = {
+        "face_too_small": smaller(portrait(), 0.5),
+        "mouth_hidden": masked(found.landmarks, (90, 140, 200), 6),
+        "no_face": np.full((300, 300, 3), 127, np.uint8),
+        "several_faces": beside(portrait(), portrait()),
+    }
+    for code, picture in pictures.items():
+        (place / "mine" / code).mkdir(parents=True)
+        cv2.imwrite(str(place / "mine" / code / "picture.png"), picture[:, :, ::-1])
+    checked = avatars(place, "check")
+    assert checked.returncode == 65
+    assert [line.split(":")[:2] for line in checked.stderr.splitlines()] == [[code, f" {code}"] for code in pictures]

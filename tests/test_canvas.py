@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.media.canvas import StillCanvas, i420
+from pipeline.media.canvas import StillCanvas, i420, paint
 
 CPU = torch.device("cpu")
 
@@ -108,3 +108,23 @@ def test_regions_may_lie_elsewhere_in_each_frame() -> None:
     composed = torch.from_numpy(picture).repeat(2, 1, 1, 1)
     composed[0, 2:6, 0:4], composed[1, 8:12, 12:16] = regions
     assert torch.equal(frames, i420(composed))
+
+
+class Anywhere(torch.Tensor):
+    """Stays on the CPU wherever it is sent."""
+
+    def to(self, *_: object) -> torch.Tensor:  # type: ignore[override]
+        return self.as_subclass(torch.Tensor)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_all_frames_at_once_are_painted_as_one_by_one(kind: torch.dtype) -> None:
+    """As for a GPU, and as on the CPU."""
+    corners = np.array([[2 * n, 6 - 2 * (n % 3)] for n in range(5)])
+    regions = torch.from_numpy(noise(5, 12, 10, 3))
+    regions = regions if kind == torch.uint8 else regions.float() * 1.1 - 10
+    one_by_one, at_once = torch.zeros(2, 5, 36, 24, dtype=torch.uint8)
+    paint(one_by_one, regions, corners, CPU)
+    paint(at_once, regions.as_subclass(Anywhere), corners, torch.device("cuda"))
+    assert one_by_one.any()
+    assert torch.equal(at_once, one_by_one)

@@ -6,11 +6,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.chunks import FRAME_STEP, chunk_count, chunk_edges, plan
+from pipeline.chunks import (
+    FRAME_STEP,
+    PAUSE_SEARCH_SECONDS,
+    STREAM_FIRST_SECONDS,
+    STREAM_SECONDS,
+    chunk_count,
+    chunk_edges,
+    plan,
+    stream_edges,
+)
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
 
@@ -90,3 +99,26 @@ def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: in
     assert all(before[1] == after[0] for before, after in pairwise(edges))
     assert all(start < stop and start % FRAME_STEP == 0 for start, stop in edges)
     assert len(edges) <= count
+
+
+@given(st.lists(st.floats(1.0, 2.5), min_size=2, max_size=20), st.sampled_from([24, 25, 30, 50]))
+@settings(max_examples=30)
+def test_a_stream_is_cut_in_its_pauses_about_every_four_seconds(gaps: list[float], fps: int) -> None:
+    """Given pauses of 0.3 s that begin 1 to 2.5 s after one another."""
+    starts = np.cumsum(gaps)
+    pauses = [(float(start), float(start) + 0.3) for start in starts]
+    frames = round((starts[-1] + 1) * fps)
+    edges = stream_edges(speech(frames / fps, pauses), frames, fps, SETTINGS)
+    assert (edges[0][0], edges[-1][1]) == (0, frames)
+    assert all(before[1] == after[0] for before, after in pairwise(edges))
+    cuts = [start for start, _ in edges[1:]]
+    for index, cut in enumerate(cuts):
+        assert cut % FRAME_STEP == 0
+        assert any(start <= cut / fps <= stop for start, stop in pauses)
+        assert abs(cut / fps - STREAM_FIRST_SECONDS - index * STREAM_SECONDS) < PAUSE_SEARCH_SECONDS
+    assert frames / fps - (cuts[-1] / fps if cuts else 0) < STREAM_FIRST_SECONDS + STREAM_SECONDS + PAUSE_SEARCH_SECONDS
+
+
+def test_a_stream_without_pauses_is_cut_every_four_seconds() -> None:
+    edges = stream_edges(speech(15, []), 375, 25, SETTINGS)
+    assert [round(stop / 25, 1) for _, stop in edges] == [2.4, 6.4, 10.4, 15.0]

@@ -16,7 +16,7 @@ from pipeline.avatars.faces import Faces, NoFace, _pose_problem, find_in_picture
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.settings import Box
 from pipeline.faces.finder import FaceFinder, Mesh
-from tests.clips import Picture, contours, mapped, placed, portrait, seen_by
+from tests.clips import Picture, beside, contours, mapped, masked, placed, portrait, seen_by, smaller
 
 S3FD_BOX = (179, 50, 272, 174)
 """What Wav2Lip's own detector finds in the portrait."""
@@ -155,18 +155,6 @@ def test_the_drawn_presenter_is_found_where_it_was_drawn() -> None:
 # Which face
 
 
-def beside(*pictures: Picture) -> Picture:
-    return np.concatenate(pictures, axis=1)
-
-
-def smaller(picture: Picture, scale: float) -> Picture:
-    """The picture, smaller, in the corner of a grey one."""
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    around = np.full(picture.shape, 60, np.uint8)
-    around[: small.shape[0], : small.shape[1]] = small
-    return around
-
-
 def test_of_two_equal_faces_none_is_chosen() -> None:
     assert problem(beside(portrait(), portrait())) == "several_faces"
 
@@ -222,18 +210,10 @@ def test_a_face_that_looks_to_the_side_cannot_speak(degrees: float, expected: st
     assert (answer.code if answer else None) == expected
 
 
-def masked(faces: Faces, colour: tuple[int, int, int], grain: float) -> Picture:
-    """The portrait with a mask from the nose down to the jaw."""
-    outline = np.concatenate([faces.landmarks.jaw[0][3:18], faces.landmarks.nose[0][::-1] - (0, 3)])
-    covered = cv2.fillPoly(np.zeros((512, 512), np.uint8), [np.rint(outline).astype(np.int32)], (1,))
-    cloth = np.array(colour) + np.random.default_rng(1).normal(0, grain, (512, 512, 3))
-    return np.asarray(np.where(covered[..., None] > 0, np.clip(cloth, 0, 255), portrait()), np.uint8)
-
-
 @pytest.mark.parametrize("grain", [0, 6])
 @pytest.mark.parametrize("colour", [(255, 255, 255), (20, 20, 20), (90, 140, 200), (224, 172, 150)], ids=str)
 def test_a_mouth_behind_a_mask_is_hidden(colour: tuple[int, int, int], grain: float, faces: Faces) -> None:
-    assert problem(masked(faces, colour, grain)) == "mouth_hidden"
+    assert problem(masked(faces.landmarks, colour, grain)) == "mouth_hidden"
 
 
 def test_a_problem_and_what_was_found_are_kept_whole(faces: Faces, tmp_path: Path) -> None:

@@ -45,10 +45,13 @@ RUSSIAN = (
     "и никто не ждёт конца, потому что каждая часть показывается сразу, как только она готова. "
     "Потом идёт ещё одно предложение. И ещё одно, самое последнее в этом коротком тексте."
 )
+THREE_PIECES = "Раз, два, три, раз, два. " + 2 * "Раз, два, три, раз, два, три, раз, два. "
 SMALL = {"language": "ru", "mode": "stream", "size": "128x128"}
 RATE_HZ = 48_000
 COUNT_STALLS = "self.stalls = 0; video.addEventListener('waiting', () => stalls += video.currentTime > 0.1); true"
 """Has a page count the times that its video stops to wait for more."""
+ANY_NAME = ("-allowed_extensions", "ALL")
+"""Some versions of ffmpeg refuse HLS fragments for their names."""
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +93,41 @@ def ended_anew(daemon: RunningDaemon, name: str, before: int) -> bool | None:
     return (ending.exists() and not (daemon.spool / "work" / name).exists() and ending.stat().st_ino != before) or None
 
 
-def frame_hashes(video: Path) -> list[str]:
-    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:v", "-f", "framemd5", "-"]
-    lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [line.rpartition(",")[2] for line in lines if not line.startswith("#")]
+def frame_hashes(video: Path, *options: str) -> list[str]:
+    """Of each decoded frame."""
+    return hashes(subprocess.run(framemd5(video, *options), check=True, capture_output=True, text=True).stdout)
+
+
+def framemd5(video: Path, *options: str) -> list[str]:
+    return ["ffmpeg", "-v", "error", *options, "-i", str(video), "-map", "0:v", "-f", "framemd5", "-"]
+
+
+def hashes(lines: str) -> list[str]:
+    return [line.rpartition(",")[2] for line in lines.splitlines() if not line.startswith("#")]
+
+
+@contextmanager
+def followed(stream: Stream) -> Iterator[subprocess.Popen[str]]:
+    """ffmpeg, which has begun to play what there is of a stream at the pace that it is watched at."""
+    argv = framemd5(stream.folder / "index.m3u8", *ANY_NAME, "-re", "-live_start_index", "0")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def packets(playlist: Path) -> dict[str, list[tuple[str, str]]]:
+    """The packets that ffmpeg finds in a playlist, by kind: presentation time in ticks, and in seconds."""
+    entries = ("-show_entries", "packet=codec_type,pts,pts_time", "-of", "compact=p=0:nk=1")
+    argv = ["ffprobe", "-v", "error", *ANY_NAME, *entries, str(playlist)]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split():
+        kind, ticks, seconds = line.split("|")[:3]
+        found.setdefault(kind, []).append((ticks, seconds))
+    return found
 
 
 # Text
@@ -194,9 +228,12 @@ def adts_header(frame_bytes: int) -> bytes:
 
 def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon, tmp_path: Path) -> None:
     stream = begun(daemon, "played", captions=True)
-    assert not (daemon.spool / "outbox" / "played.json").exists()
-    stream.play()
-    timing = whole(daemon, "played", stream)
+    with followed(stream) as player:
+        assert "#EXT-X-ENDLIST" not in playlist(stream.folder)
+        assert not (daemon.spool / "outbox" / "played.json").exists()
+        stream.play()
+        timing = whole(daemon, "played", stream)
+        seen_live = player.communicate(timeout=60)[0]
     assert timing["mode"] == "stream"
     assert timing["timing"]["first_segment_seconds"] == timing["chunks"][0]["ready_seconds"]
     assert timing["timing"]["first_segment_seconds"] < timing["timing"]["total_seconds"]
@@ -205,13 +242,31 @@ def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon
     assert max(len(said["text"].split()) for said in timing["sentences"]) <= text.PIECE_WORDS_MAX
 
     joined, video = stream.joined(tmp_path / "joined.mp4"), daemon.video("played")
-    assert frame_hashes(joined) == frame_hashes(video)
+    shown = frame_hashes(video)
+    assert len(shown) == timing["video"]["frames"]
+    assert frame_hashes(joined) == shown
+    assert frame_hashes(stream.folder / "index.m3u8", *ANY_NAME) == shown
+    assert hashes(seen_live) == shown
     found = streams(video)
     assert float(found["audio"]["duration"]) == pytest.approx(timing["audio"]["seconds"], abs=1e-3)
     heard, merged = (audio(path, RATE_HZ).astype(np.float64) for path in (joined, video))
     assert len(heard) == len(merged)
     # The video's sound is encoded with a bit rate: they differ by the encoder's noise.
     assert (heard - merged).std() < 0.1 * merged.std()
+
+
+def test_ffmpeg_finds_every_packet_in_its_place(daemon: RunningDaemon) -> None:
+    stream = begun(daemon, "demuxed", captions=True, text=THREE_PIECES)
+    timing = whole(daemon, "demuxed", stream)
+    assert len(timing["chunks"]) == 3
+    for name in ("index.m3u8", "master.m3u8"):
+        found = packets(stream.folder / name)
+        frames, ticks = timing["video"]["frames"], 90_000 // timing["video"]["fps"]
+        assert [int(pts) for pts, _ in found["video"]] == list(range(0, frames * ticks, ticks))
+        assert [int(pts) for pts, _ in found["audio"]] == list(range(0, stream.ends[AUDIO], aac.FRAME_SAMPLES))
+    captions = [float(seconds) for _, seconds in packets(stream.folder / "captions.m3u8")["subtitle"]]
+    starts = [said["start_seconds"] for said in timing["sentences"]]
+    assert sorted(set(captions)) == pytest.approx(starts, abs=2e-3)
 
 
 def test_a_streams_playlists_are_legal(daemon: RunningDaemon) -> None:
@@ -251,16 +306,57 @@ def test_a_recording_is_streamed_too(daemon: RunningDaemon) -> None:
 @pytest.mark.parametrize("fps", [24, 30, 50])
 def test_every_frame_rate_is_exact(daemon: RunningDaemon, fps: int) -> None:
     name = f"rate-{fps}"
-    stream = begun(daemon, name, fps=fps, text="Раз, два, три, четыре, пять. Шесть, семь, восемь, девять.")
-    assert whole(daemon, name, stream)["video"]["fps"] == fps
+    stream = begun(daemon, name, fps=fps, text=THREE_PIECES)
+    timing = whole(daemon, name, stream)
+    assert (timing["video"]["fps"], len(timing["chunks"])) == (fps, 3)
 
 
-def test_a_killed_lipsync_worker_costs_a_wait_and_nothing_else(daemon: RunningDaemon) -> None:
-    stream = begun(daemon, "killed")
+def test_wav2lip_is_streamed_too(checkpoint: Path, tmp_path: Path) -> None:
+    """With both models, whose files differ in their names alone."""
+    (tmp_path / "nogan").symlink_to(checkpoint)
+    files = {"gan": checkpoint, "nogan": tmp_path / "nogan"}
+    models = {model: {"engine": "wav2lip", "checkpoint": str(path)} for model, path in files.items()}
+    with RunningDaemon(tmp_path / "spool", models=models) as daemon:
+        daemon.start().ready()
+        stream = begun(daemon, "speaking", text=THREE_PIECES)
+        timing = whole(daemon, "speaking", stream)
+        found = [(chunk["engine"], chunk["model"]) for chunk in timing["chunks"]]
+        assert (len(found), set(found)) == (3, {("wav2lip", "gan"), ("wav2lip", "nogan")})
+        assert frame_hashes(stream.folder / "index.m3u8", *ANY_NAME) == frame_hashes(daemon.video("speaking"))
+
+
+@pytest.mark.parametrize("worker", ["gan-0", "tts-0", "split-0", "merge-0"])
+def test_a_killed_worker_costs_a_wait_and_nothing_else(worker: str, daemon: RunningDaemon) -> None:
+    name = f"killed-{worker}"
+    stream = begun(daemon, name, text=RUSSIAN * 3)
     stream.look()
-    for worker in ("gan-0", "nogan-1"):
-        os.kill(daemon.worker_pid(worker), signal.SIGKILL)
-    whole(daemon, "killed", stream)
+    pid = stopped_at_work(daemon, worker)
+    assert not (daemon.spool / "outbox" / f"{name}.json").exists()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: daemon.worker_pid(worker) != pid or None, "another worker")
+    assert whole(daemon, name, stream)["attempts"] == 2
+
+
+def stopped_at_work(daemon: RunningDaemon, worker: str) -> int:
+    """Wait until a worker is busy, and stop it before it is done; its process."""
+    pid = daemon.worker_pid(worker)
+
+    def is_busy() -> bool:
+        return bool(daemon.status()["workers"][worker]["state"] == "busy")
+
+    def stopped() -> bool | None:
+        if not is_busy():
+            return None
+        os.kill(pid, signal.SIGSTOP)
+        told = time.monotonic()  # what is told later knows whether it was done before
+        until(lambda: daemon.status()["monotonic_seconds"] > told or None, "health")
+        if is_busy():
+            return True
+        os.kill(pid, signal.SIGCONT)
+        return None
+
+    until(stopped, f"{worker} at work", pause_seconds=0.002)
+    return pid
 
 
 def test_a_killed_daemon_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -348,29 +444,34 @@ def test_only_a_streams_folder_is_served_and_only_to_this_machine(tmp_path: Path
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Path) -> None:
-    begun(daemon, "watched", captions=True, text=RUSSIAN * 2, size="480x480")
     argv = [sys.executable, "-m", "daemon", "play", "watched"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    server = subprocess.Popen(argv, cwd=daemon.spool, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        address = server.stdout.readline().strip()
-        with Browser(tmp_path / "profile") as browser:
+    with Browser(tmp_path / "profile") as browser:
+        # By one worker, and of many frames: so that rendering lasts.
+        begun(daemon, "watched", captions=True, text=RUSSIAN + RUSSIAN[:90], size="480x480", fps=50, num_workers=1)
+        server = subprocess.Popen(argv, cwd=daemon.spool, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().strip()
             browser.open(address)
             until(lambda: browser.value(COUNT_STALLS), "page")
-            until(lambda: (browser.value("video.currentTime") or 0) > 1 or None, "playing")
+            until(lambda: (browser.value("video.currentTime") or 0) > 0 or None, "playing")
+            assert not (daemon.spool / "outbox" / "watched.json").exists()
             earlier = browser.value("video.currentTime")
             until(lambda: browser.value("video.currentTime") > earlier + 1 or None, "going on")
             assert re.fullmatch(r"piece \d+ of \d+", browser.value("count.textContent"))
             until(lambda: browser.value("cues.cues.length") or None, "captions")
             until(lambda: browser.value("ended") or None, "end of the playlist")
             browser.screenshot(tmp_path / "player.png")
+            until(lambda: browser.value("video.ended") or None, "end of the video")
+            seconds = daemon.ending("watched")["audio"]["seconds"]
+            assert browser.value("video.currentTime") == pytest.approx(seconds, abs=0.1)
             assert browser.value("stalls") == 0
             assert browser.complaints == []
             assert all(url.startswith((address.rpartition("/")[0], "data:", "blob:")) for url in browser.requests)
-    finally:
-        server.terminate()
-        server.communicate(timeout=10)
+        finally:
+            server.terminate()
+            server.communicate(timeout=10)
 
 
 def test_nothing_is_played_that_is_no_stream(daemon: RunningDaemon) -> None:

@@ -33,7 +33,7 @@ from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
 from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, GRAIN_MAX, SEAM, Face
 from pipeline.engines.wav2lip.network import FoldedWav2Lip, Wav2Lip
-from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest
+from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest, lower_precision
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.media.canvas import PixelBox, i420
 from tests.seeded_weights import WAV2LIP_DATA
@@ -639,6 +639,34 @@ def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytes
     assert fastest(plain, CPU).dtype == torch.bfloat16
     with torch.no_grad():
         plain.after_joints[-1].get_parameter("1.weight").mul_(300)  # the last layer: its rounding is seen
+    assert fastest(plain, CPU) is plain
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The precision of a GPU, tried with one frame: a CPU may be slow in it."""
+    half = lower_precision(torch.device("cuda:1"))
+    assert half == torch.float16
+    monkeypatch.setattr(precision, "lower_precision", lambda _: half)
+    monkeypatch.setattr(precision, "REFERENCE_FRAMES", 1)
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_a_gpu_computes_in_half_precision(network: Wav2Lip) -> None:
+    assert fastest(FoldedWav2Lip(network), CPU).dtype == torch.float16
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_numbers_too_large_for_half_precision_are_not_put_into_it(network: Wav2Lip) -> None:
+    """Given a layer whose sums are too large for 16 bits, and which those after it make small again."""
+    plain = FoldedWav2Lip(network)
+    layer, after = "face_encoder_blocks.0.0.conv_block.0", ("face_encoder_blocks.1.0.conv_block.0", "joints.6.face")
+    with torch.no_grad():
+        for name in (f"{layer}.weight", f"{layer}.bias"):
+            plain.get_parameter(name).mul_(1e6)
+        for name in after:
+            plain.get_parameter(f"{name}.weight").mul_(1e-6)
+    assert agreement(plain, FoldedWav2Lip(network), CPU) > 100, "it must be the same function"
     assert fastest(plain, CPU) is plain
 
 

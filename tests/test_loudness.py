@@ -1,0 +1,64 @@
+"""Where speech pauses, and when Wav2Lip's mouth rests."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config import Config
+from pipeline.engines import load_engine
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.loudness import GATE_BELOW, Floats, silences, speech_gate
+from pipeline.engines.wav2lip import Wav2LipEngine, precision
+from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
+
+SECOND = COLUMNS_PER_SECOND
+STEP = 16
+"""Columns, 0.2 s: longer than a stop consonant."""
+
+
+def levels(*parts: tuple[float, int]) -> Floats:
+    """Loudness in mel units, each for so many columns."""
+    return np.concatenate([np.full(columns, level, np.float32) for level, columns in parts])
+
+
+@given(st.lists(st.floats(-0.7, 0.2), min_size=1, max_size=12))
+def test_a_level_that_wavers_about_the_threshold_is_one_silence(offsets: list[float]) -> None:
+    wavering = [(-GATE_BELOW + offset, STEP) for offset in offsets]
+    loudness = levels((0, SECOND), (SILENCE, SECOND), *wavering, (SILENCE, STEP), (0, SECOND))
+    assert silences(loudness) == [(SECOND, len(loudness) - SECOND)]
+
+
+@given(st.lists(st.floats(0.05, 2.0), min_size=1, max_size=12))
+def test_speech_lasts_while_it_fades(offsets: list[float]) -> None:
+    """Given sound that was loud, and then stays just above the threshold."""
+    fading = [(-GATE_BELOW + offset, STEP) for offset in offsets]
+    loudness = levels((0, SECOND), *fading, (SILENCE, SECOND), (0, SECOND))
+    assert silences(loudness) == [(len(loudness) - 2 * SECOND, len(loudness) - SECOND)]
+
+
+def test_the_mouth_closes_once_for_a_level_that_wavers() -> None:
+    wavering = [(-GATE_BELOW + offset, STEP) for offset in (0.1, -0.1) * 10]
+    loudness = levels((0, SECOND), (SILENCE, SECOND), *wavering, (0, SECOND))
+    seconds = len(loudness) // SECOND
+    gate = speech_gate(SpeechFeatures(np.tile(loudness, (80, 1)), 25 * seconds, 25))
+    assert sum(before >= 0.5 > after for before, after in pairwise(gate)) == 1
+    assert gate[:25].min() == gate[-25:].min() == 1
+    assert gate[30:-30].max() == 0
+
+
+@pytest.mark.parametrize(("model", "gated"), [("gan", True), ("nogan", False)])
+def test_only_gan_rests_in_pauses_by_itself(
+    model: str, gated: bool, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "lower_precision", lambda _: None)  # so that it is loaded at once
+    config = Config.model_validate({"models": {model: {"engine": "wav2lip", "checkpoint": str(checkpoint)}}})
+    engine = load_engine(model, config, torch.device("cpu"))
+    assert isinstance(engine, Wav2LipEngine)
+    assert engine.gated == gated
