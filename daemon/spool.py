@@ -77,11 +77,27 @@ class Spool:
         self.health = self.run / "health.json"
         self._pause = self.run / "paused"
         self._cancels = self.run / "cancel"
+        self._inbox_mode = 0o750
 
     def create(self) -> None:
         """Make the folders that are missing."""
-        for folder in (self.inbox, self.outbox, self.work, self.done, self.failed, self.run, self._cancels):
+        for folder in (self.outbox, self.work, self.done, self.failed, self.run, self._cancels):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self.keep_inbox()
+
+    def keep_inbox(self) -> None:
+        """Make the inbox if it is missing, with the mode that it had when it was last seen.
+
+        The setgid bit comes from the spool's folder: the service may not set one itself.
+        """
+        try:
+            self._inbox_mode = stat.S_IMODE(self.inbox.stat().st_mode)
+        except FileNotFoundError:
+            umask = os.umask(0)
+            try:
+                self.inbox.mkdir(mode=self._inbox_mode & ~stat.S_ISGID, exist_ok=True)
+            finally:
+                os.umask(umask)
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:

@@ -10,6 +10,10 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "this needs root: sudo make install-service" >&2
     exit 1
 fi
+if ! command -v systemd-tmpfiles >/dev/null; then
+    echo "this needs systemd" >&2
+    exit 1
+fi
 
 echo "program:       $home"
 install -d "$home"
@@ -21,8 +25,8 @@ echo "user:          lipdrop"
 id lipdrop >/dev/null 2>&1 || useradd --system --home-dir "$spool" --shell /usr/sbin/nologin lipdrop
 
 echo "spool:         $spool (members of the group lipdrop may drop jobs)"
-install -d -o lipdrop -g lipdrop -m 0750 "$spool"
-install -d -o lipdrop -g lipdrop -m 3770 "$spool/inbox"    # sticky: a member cannot remove another's files
+install -D -m 0644 systemd/lipdrop.tmpfiles /etc/tmpfiles.d/lipdrop.conf
+systemd-tmpfiles --create lipdrop.conf
 
 echo "configuration: $config/config.yaml"
 install -d "$config" "$config/avatars"

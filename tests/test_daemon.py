@@ -422,6 +422,5 @@ def test_the_watcher_survives_a_new_inbox(own_daemon: RunningDaemon) -> None:
     own_daemon.start().ready()
     (own_daemon.spool / "inbox").rmdir()
     time.sleep(0.5)
-    (own_daemon.spool / "inbox").mkdir()
     own_daemon.drop("after", text="Привет", size=SMALL)
     assert own_daemon.ending("after")["status"] == "done"

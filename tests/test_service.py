@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
+import stat
 import subprocess
 from pathlib import Path
 
@@ -14,8 +16,12 @@ from daemon import notify
 from daemon.health import STALE_SECONDS
 from pipeline.config import Config
 from pipeline.executors.processes import EXIT_SECONDS
+from tests.running import CheapDaemon, until
 
-UNIT = Path(__file__).parent.parent / "systemd" / "lipdrop.service"
+ROOT = Path(__file__).parent.parent
+UNIT = ROOT / "systemd" / "lipdrop.service"
+TMPFILES = ROOT / "systemd" / "lipdrop.tmpfiles"
+SPOOL = "var/lib/lipdrop"
 EXPOSURE_MAX = 4.0
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
@@ -38,6 +44,35 @@ def test_the_unit_is_hardened() -> None:
     exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", shown)
     assert exposure is not None, shown
     assert float(exposure[1]) <= EXPOSURE_MAX
+
+
+def made_folders(root: Path) -> Path:
+    """The service's spool below `root`, as systemd makes it; whoever runs the test stands in for its user."""
+    for path, entry in (("etc/passwd", f"{os.geteuid()}:{os.getegid()}::/:/bin/sh"), ("etc/group", f"{os.getegid()}:")):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(f"lipdrop:x:{entry}\n")
+    (root / "var" / "lib").mkdir(parents=True)
+    subprocess.run(["systemd-tmpfiles", "--create", f"--root={root}", str(TMPFILES)], check=True)
+    return root / SPOOL
+
+
+@pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
+def test_an_inbox_that_is_removed_from_a_running_service_comes_back_open_to_the_group(tmp_path: Path) -> None:
+    """Nobody drops anything: the daemon makes it again by itself, without setting a bit that the unit forbids."""
+    spool = made_folders(tmp_path)
+    inbox = spool / "inbox"
+    assert (mode(spool), mode(inbox)) == (0o2750, 0o3770)
+    with CheapDaemon(spool).start().ready() as daemon:
+        inbox.rmdir()
+        until(lambda: inbox.exists() or None, "new inbox", 10)
+        assert mode(inbox) == 0o3770
+        daemon.drop("after", text="1 hello")
+        assert daemon.ending("after")["status"] == "done"
+        assert mode(spool / "outbox") == 0o2750
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def setting(key: str) -> float:
