@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -17,6 +16,7 @@ from daemon.health import STALE_SECONDS
 from pipeline.config import Config
 from pipeline.executors.processes import EXIT_SECONDS
 from tests.running import CheapDaemon, until
+from tests.service_root import service_root
 
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "lipdrop.service"
@@ -47,12 +47,8 @@ def test_the_unit_is_hardened() -> None:
 
 
 def made_folders(root: Path) -> Path:
-    """The service's spool below `root`, as systemd makes it; whoever runs the test stands in for its user."""
-    for path, entry in (("etc/passwd", f"{os.geteuid()}:{os.getegid()}::/:/bin/sh"), ("etc/group", f"{os.getegid()}:")):
-        (root / path).parent.mkdir(exist_ok=True)
-        (root / path).write_text(f"lipdrop:x:{entry}\n")
-    (root / "var" / "lib").mkdir(parents=True)
-    subprocess.run(["systemd-tmpfiles", "--create", f"--root={root}", str(TMPFILES)], check=True)
+    """The service's spool below `root`, as systemd makes it."""
+    subprocess.run(["systemd-tmpfiles", "--create", f"--root={service_root(root)}", str(TMPFILES)], check=True)
     return root / SPOOL
 
 
