@@ -7,6 +7,7 @@ time and output are bounded all the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import selectors
@@ -115,6 +116,26 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def kill_session(leader: int) -> None:
+    """End what is left of the session of a process that is gone, however deep its children were nested."""
+    killed: set[int] = set()
+    while left := _session(leader) - killed:  # those that were forked meanwhile are found by the next round
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or another user's by now
+                os.kill(pid, signal.SIGKILL)
+        killed |= left
+
+
+def _session(leader: int) -> set[int]:
+    """The processes of a session."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            if os.getsid(int(entry.name)) == leader:
+                found.add(int(entry.name))
+    return found
 
 
 def _listen(process: subprocess.Popen[bytes], deadline: float, output_bytes: int) -> tuple[bytes, bytes]:

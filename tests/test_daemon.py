@@ -337,6 +337,24 @@ def test_a_cancelled_job_leaves_no_process_and_no_file(own_daemon: RunningDaemon
     assert own_daemon.ending("next")["status"] == "done"
 
 
+@pytest.mark.parametrize("end", ["cancel", "kill"])
+def test_what_a_speech_command_forks_ends_with_its_worker(end: str, own_daemon: RunningDaemon) -> None:
+    """A shell script is killed with its worker; the programs that it runs are not its worker's children."""
+    script, pids = own_daemon.spool / "speak", own_daemon.spool / "pids"
+    script.write_text(f"#!/bin/sh\n(sleep 600 & echo $! >>{pids}; wait) &\nwait\n")
+    script.chmod(0o755)
+    speaks = RunningDaemon(own_daemon.spool, tts={"backend": "command", "command": {"argv": [str(script)]}})
+    with speaks.start().ready():
+        speaks.drop("forks", text="Привет")
+        forked = psutil.Process(int(until(lambda: (pids.exists() and pids.read_text()) or None, "fork of the command")))
+        if end == "cancel":
+            assert lipdrop("cancel", "forks", cwd=speaks.spool).returncode == 0
+            assert speaks.ending("forks")["error"]["code"] == "cancelled"
+        else:
+            os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
+        assert not psutil.wait_procs([forked], timeout=2)[1]
+
+
 # The command line
 
 

@@ -20,6 +20,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.executors.waker import Waker
 from pipeline.executors.worker import process_main
 from pipeline.messages import Died, Event, Task
+from pipeline.programs import kill_session
 
 EXIT_SECONDS = 3.0
 """How long a worker may take to end by itself once its pipe is closed."""
@@ -109,8 +110,10 @@ class ProcessExecutor:
 
 
 def _end(process: BaseProcess, patience_seconds: float) -> None:
-    """Wait for a process to end by itself, then kill it."""
+    """Wait for a process to end by itself, then kill it; and what it leaves behind, such as a program's children."""
     process.join(max(0.0, patience_seconds))
     if process.is_alive():
         process.kill()
         process.join()
+    assert process.pid is not None
+    kill_session(process.pid)

@@ -92,6 +92,7 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
 def prepare_process(spec: WorkerSpec) -> None:
     """Pin this process to its device and cores, and tie its life to its parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
+    os.setsid()  # by its session the daemon finds what a dead worker has left behind
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(spec.threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec.device, os.environ.get("CUDA_VISIBLE_DEVICES"))
