@@ -27,7 +27,7 @@ BLOCK_BYTES = 256 * 1024
 CPU_GRACE_SECONDS = 5
 """Between the signal that a program may answer and the one that it cannot."""
 
-END_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 """A killed worker takes its programs along, which would else write to the files of the next attempt."""
 
 HAS_PRLIMIT = shutil.which("prlimit") is not None
@@ -106,7 +106,7 @@ def start(
     """Start a program. Raises OSError when there is none of that name."""
     if shutil.which(argv[0]) is None:
         raise FileNotFoundError(2, "no such program", argv[0])
-    limited = [*END_WITH_WORKER, *(limits.argv() if limits else []), *argv]
+    limited = [*END_WITH_PARENT, *(limits.argv() if limits else []), *argv]
     return subprocess.Popen(limited, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, process_group=0)
 
 

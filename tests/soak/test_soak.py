@@ -22,8 +22,6 @@ from tests.running import CheapDaemon, RunningDaemon, until
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 SOAK_SECONDS = 3000
-STARTING_SECONDS = 20
-"""A worker that is just being started outlives its daemon for as long as its imports take."""
 LIMITS = {"free_megabytes": 1, "attempts": 20}
 
 
@@ -73,7 +71,7 @@ def test_random_kills_over_two_hundred_jobs(daemon: CheapDaemon) -> None:
     while len(list((daemon.spool / "outbox").glob("*.json"))) < len(names):
         time.sleep(chance.uniform(0.1, 0.6))
         if chance.random() < 0.05:
-            daemon.restarted(orphans_seconds=STARTING_SECONDS)
+            daemon.restarted()
         else:
             kill_one(daemon, chance)
         kills += 1
@@ -108,7 +106,7 @@ def test_real_jobs_through_kills_of_workers_and_daemon(tmp_path: Path) -> None:
             for number in range(12):
                 time.sleep(chance.uniform(2, 5))
                 if number % 4 == 3:
-                    daemon.restarted(orphans_seconds=STARTING_SECONDS).ready()
+                    daemon.restarted().ready()
                 else:
                     kill_one(daemon, chance)
             all_done(daemon, names)
