@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,32 @@ def test_a_recording_is_taken_along(spool: Spool) -> None:
     assert taken.read_bytes() == b"sound"
     assert spool.recover() == ["a"]
     assert spool.take_recording("a", "speech.wav").read_bytes() == b"sound"
+
+
+def test_what_is_published_is_on_disk_before_it_can_be_seen(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut keeps the order: a file's bytes, then its name, then the next file's."""
+    claim_and_render(spool)
+    (spool.folder("a") / "captions.srt").write_text("1")
+    steps: list[tuple[str, Path]] = []
+    sync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        steps.append(("synced", Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    def renamed(source: Path, target: Path) -> Path:
+        assert steps[-1] == ("synced", source)
+        steps.append(("renamed", target))
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    spool.publish("a", {"job": "a", "status": "done", "captions": ["a.srt"]})
+    moved = [(path, after) for (what, path), after in pairwise(steps) if what == "renamed"]
+    assert [path.relative_to(spool.root).as_posix() for path, _ in moved] == [
+        *("work/a/timing.json", "outbox/a.mp4", "outbox/a.srt", "done/a.json", "outbox/a.json"),
+    ]
+    assert all(after == ("synced", path.parent) for path, after in moved)
 
 
 def test_a_new_inbox_is_watched(spool: Spool) -> None:
