@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "lipdrop.service"
 TMPFILES = ROOT / "systemd" / "lipdrop.tmpfiles"
 SPOOL = "var/lib/lipdrop"
-EXPOSURE_MAX = 4.0
+EXPOSURE_MAX = 2.3
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 
@@ -75,6 +75,11 @@ def setting(key: str) -> float:
     found = re.search(rf"^{key}=(\d+)$", UNIT.read_text("utf-8"), re.MULTILINE)
     assert found is not None
     return float(found[1])
+
+
+def test_one_place_is_writable() -> None:
+    """Two would be two mounts, and a rename between mounts fails."""
+    assert re.findall(r"^ReadWritePaths=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE) == [f"/{SPOOL}"]
 
 
 def test_the_daemon_stops_by_itself_inside_the_units_stop_time() -> None:

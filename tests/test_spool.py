@@ -115,6 +115,20 @@ def test_a_crash_at_any_rename_of_publishing_converges(
     assert list(spool.work.iterdir()) == []
 
 
+@pytest.mark.parametrize("left", [None, b"vid"], ids=["gone", "cut off"])
+def test_a_json_is_not_shown_without_its_whole_video(left: bytes | None, spool: Spool) -> None:
+    """The next start takes the job up again."""
+    claim_and_render(spool)
+    (spool.folder("a") / "video.mp4").unlink()
+    if left is not None:
+        (spool.folder("a") / "video.mp4").write_bytes(left)
+    with pytest.raises(FileNotFoundError, match="its video is gone"):
+        spool.publish("a", timing())
+    assert list(spool.outbox.iterdir()) == []
+    assert spool.recover() == ["a"]
+    assert spool.sealed("a") is None
+
+
 def test_recovery_finishes_a_claim_and_forgets_empty_folders(spool: Spool) -> None:
     for name in ("claimed", "taken", "empty"):
         spool.folder(name).mkdir()
@@ -250,7 +264,8 @@ def test_what_is_published_is_on_disk_before_it_can_be_seen(spool: Spool, monkey
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "rename", renamed)
-    spool.publish("a", {"job": "a", "status": "done", "captions": ["a.srt"]})
+    spool.publish("a", {"status": "done", "video": {"bytes": 5}, "captions": ["a.srt"]})
+    assert steps[0] == ("synced", spool.folder("a") / "video.mp4")
     moved = [(path, after) for (what, path), after in pairwise(steps) if what == "renamed"]
     assert [path.relative_to(spool.root).as_posix() for path, _ in moved] == [
         *("work/a/timing.json", "outbox/a.mp4", "outbox/a.srt", "done/a.json", "outbox/a.json"),

@@ -8,6 +8,7 @@ This module must not import torch: `prepare_process` sets the environment that t
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import logging
 import logging.handlers
 import os
@@ -81,6 +82,7 @@ class LinkHandler(logging.handlers.QueueHandler):
 
 def process_main(connection: Connection, spec: WorkerSpec) -> None:
     """What a worker process runs from its first to its last line."""
+    faulthandler.enable()  # a crash in native code is told in the daemon's log
     prepare_process(spec)
     link = Link(connection)
     root = logging.getLogger()
