@@ -82,8 +82,13 @@ class RunningDaemon:
 
     def ready(self) -> Self:
         """Wait until all workers are ready."""
-        until(lambda: self.status().get("state") == "ok" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
+        until(lambda: self._is_ok() or None, "ready daemon: " + self.log(), BOOT_SECONDS)
         return self
+
+    def _is_ok(self) -> bool:
+        """Whether this daemon is well, not one before it that was killed."""
+        status = self.status()
+        return self.process is not None and (status.get("state"), status.get("pid")) == ("ok", self.process.pid)
 
     def status(self) -> dict[str, Any]:
         """The daemon's health file; empty while there is none."""
