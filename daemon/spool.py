@@ -9,6 +9,7 @@ ends in the same state.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from pipeline.durable import move, write_file
+from pipeline.durable import move, sync, write_file
 from pipeline.errors import JobError, LipdropError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
@@ -35,7 +36,7 @@ RECORDING_MAX_BYTES = 2 << 30
 """Two hours of uncompressed stereo at 48 kHz are 1.4 GB; where it has to be copied, the daemon waits for it."""
 PLACEHOLDER = ".gitkeep"
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
-RECORDING = "recording"
+RECORDING, VIDEO = "recording", "video.mp4"
 PLAYLIST, PLAYER = "index.m3u8", "player.html"
 """In the folder of a stream."""
 
@@ -77,11 +78,27 @@ class Spool:
         self.health = self.run / "health.json"
         self._pause = self.run / "paused"
         self._cancels = self.run / "cancel"
+        self._inbox_mode = 0o750
 
     def create(self) -> None:
         """Make the folders that are missing."""
-        for folder in (self.inbox, self.outbox, self.work, self.done, self.failed, self.run, self._cancels):
+        for folder in (self.outbox, self.work, self.done, self.failed, self.run, self._cancels):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self.keep_inbox()
+
+    def keep_inbox(self) -> None:
+        """Make the inbox if it is missing, with the mode that it had when it was last seen.
+
+        The setgid bit comes from the spool's folder: the service may not set one itself.
+        """
+        try:
+            self._inbox_mode = stat.S_IMODE(self.inbox.stat().st_mode)
+        except FileNotFoundError:
+            umask = os.umask(0)
+            try:
+                self.inbox.mkdir(mode=self._inbox_mode & ~stat.S_ISGID, exist_ok=True)
+            finally:
+                os.umask(umask)
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
@@ -360,6 +377,8 @@ class Spool:
         if not (folder / TIMING).exists():
             if timing["status"] == "failed":
                 self.clear(name)  # its stage files may be what fills the disk
+            else:
+                self._keep_video(name, timing)
             self._seal(folder, timing)
         self.forget_cancelling(name)
         if timing["status"] == "done":
@@ -370,6 +389,18 @@ class Spool:
             self._keep_failed(name)
         move(folder / TIMING, self.outbox / f"{name}{JOB_SUFFIX}")
         shutil.rmtree(folder)
+
+    def _keep_video(self, name: str, timing: dict[str, Any]) -> None:
+        """Make sure that a job's video is whole and on disk. Raises FileNotFoundError where it is not."""
+        if not self._has_video(name, timing):
+            raise FileNotFoundError(errno.ENOENT, "its video is gone", f"{name}.mp4")
+        if (self.folder(name) / VIDEO).exists():
+            sync(self.folder(name) / VIDEO)
+
+    def _has_video(self, name: str, timing: dict[str, Any]) -> bool:
+        """Whether a job's video is there in its full size, in its folder or already in the outbox."""
+        places = (self.folder(name) / VIDEO, self.outbox / f"{name}.mp4")
+        return any(place.exists() and place.stat().st_size == timing["video"]["bytes"] for place in places)
 
     def _seal(self, folder: Path, timing: dict[str, Any]) -> None:
         """Write down how a job ended: from now on it has. A traceback is for the error's own file only."""
@@ -391,9 +422,9 @@ class Spool:
         folder = self.folder(name)
         if timing.get("mode") != "stream":
             self.remove_stream(name)  # of an earlier job
-        if (folder / "video.mp4").exists():
+        if (folder / VIDEO).exists():
             (self.outbox / f"{name}{JOB_SUFFIX}").unlink(missing_ok=True)
-            move(folder / "video.mp4", self.outbox / f"{name}.mp4")
+            move(folder / VIDEO, self.outbox / f"{name}.mp4")
         for suffix in CAPTION_SUFFIXES:
             if f"{name}{suffix}" in timing.get("captions", []):
                 move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")

@@ -184,6 +184,8 @@ class Supervisor:
         if start < self._rested_seconds:
             return
         if self._watcher.changed() or self._intake.unsettled() or start >= self._next_look_seconds:
+            with contextlib.suppress(OSError):  # as on a full disk: the next look tries again
+                self._spool.keep_inbox()
             self._intake.look()
             end = time.monotonic()
             self._rested_seconds = end + LOOK_REST * (end - start)

@@ -7,6 +7,7 @@ time and output are bounded all the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import selectors
@@ -26,7 +27,7 @@ BLOCK_BYTES = 256 * 1024
 CPU_GRACE_SECONDS = 5
 """Between the signal that a program may answer and the one that it cannot."""
 
-END_WITH_WORKER = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 """A killed worker takes its programs along, which would else write to the files of the next attempt."""
 
 HAS_PRLIMIT = shutil.which("prlimit") is not None
@@ -105,7 +106,7 @@ def start(
     """Start a program. Raises OSError when there is none of that name."""
     if shutil.which(argv[0]) is None:
         raise FileNotFoundError(2, "no such program", argv[0])
-    limited = [*END_WITH_WORKER, *(limits.argv() if limits else []), *argv]
+    limited = [*END_WITH_PARENT, *(limits.argv() if limits else []), *argv]
     return subprocess.Popen(limited, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, process_group=0)
 
 
@@ -115,6 +116,26 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def kill_session(leader: int) -> None:
+    """End what is left of the session of a process that is gone, however deep its children were nested."""
+    killed: set[int] = set()
+    while left := _session(leader) - killed:  # those that were forked meanwhile are found by the next round
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or another user's by now
+                os.kill(pid, signal.SIGKILL)
+        killed |= left
+
+
+def _session(leader: int) -> set[int]:
+    """The processes of a session."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            if os.getsid(int(entry.name)) == leader:
+                found.add(int(entry.name))
+    return found
 
 
 def _listen(process: subprocess.Popen[bytes], deadline: float, output_bytes: int) -> tuple[bytes, bytes]:

@@ -265,7 +265,8 @@ class Scheduler:
         log.error("worker %s ended with exit code %s", event.worker, event.exitcode)
         error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
         if worker.overdue:
-            error = StageError("timeout", f"worker {event.worker} was over its time and was killed")
+            hint = "does the machine do too much else? the job can be dropped again"
+            error = StageError("timeout", f"worker {event.worker} was over its time and was killed", hint=hint)
         self._release(worker, ErrorReport.of(error, stage=worker.spec.role))
         self._schedule_restart(worker)
 

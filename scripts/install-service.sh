@@ -2,12 +2,21 @@
 # Installs lipdrop under /opt/lipdrop with its own user, spool and configuration, and starts its systemd unit.
 # Run as root. A second run updates the program and leaves configuration and spool alone.
 # The service runs with the system's Python: one below a home folder is out of its reach. PYTHON=... names another.
+# DESTDIR=... puts everything below that folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-home=/opt/lipdrop spool=/var/lib/lipdrop config=/etc/lipdrop
+root=${DESTDIR:-}
+home=$root/opt/lipdrop config=$root/etc/lipdrop
+
+# What is installed here is read by another user, whatever root's own umask.
+umask 022
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "this needs root: sudo make install-service" >&2
+    exit 1
+fi
+if ! command -v systemd-tmpfiles >/dev/null; then
+    echo "this needs systemd" >&2
     exit 1
 fi
 
@@ -16,21 +25,23 @@ install -d "$home"
 rm -rf "$home"/daemon "$home"/pipeline
 cp -r --no-preserve=ownership daemon pipeline scripts systemd config.yaml setup.cfg pyproject.toml requirements.txt Makefile README.md LICENSE "$home"
 make --no-print-directory -C "$home" setup PYTHON="${PYTHON:-/usr/bin/python3}"
+chmod -R go=rX "$home"    # a checkout may be its owner's alone
 
 echo "user:          lipdrop"
-id lipdrop >/dev/null 2>&1 || useradd --system --home-dir "$spool" --shell /usr/sbin/nologin lipdrop
+id lipdrop >/dev/null 2>&1 || useradd --system --user-group --home-dir /var/lib/lipdrop --shell /usr/sbin/nologin lipdrop
 
-echo "spool:         $spool (members of the group lipdrop may drop jobs)"
-install -d -o lipdrop -g lipdrop -m 0750 "$spool"
-install -d -o lipdrop -g lipdrop -m 3770 "$spool/inbox"    # sticky: a member cannot remove another's files
+echo "spool:         $root/var/lib/lipdrop (members of the group lipdrop may drop jobs)"
+install -D -m 0644 systemd/lipdrop.tmpfiles "$root/etc/tmpfiles.d/lipdrop.conf"
+systemd-tmpfiles --root="$root/" --create lipdrop.conf
 
 echo "configuration: $config/config.yaml"
 install -d "$config" "$config/avatars"
 [ -e "$config/config.yaml" ] || install -m 0644 config.yaml "$config/config.yaml"
 
-echo "unit:          /etc/systemd/system/lipdrop.service"
-install -m 0644 systemd/lipdrop.service /etc/systemd/system/lipdrop.service
-if [ ! -d /run/systemd/system ]; then
+unit=$root/etc/systemd/system/lipdrop.service
+echo "unit:          $unit"
+install -D -m 0644 systemd/lipdrop.service "$unit"
+if [ ! -d "$root/run/systemd/system" ]; then
     echo "systemd is not running here: the unit is installed but not started"
     exit 0
 fi

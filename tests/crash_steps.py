@@ -7,6 +7,7 @@ change the spool, told by the interpreter's audit events: nothing in lipdrop kno
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -41,8 +42,8 @@ def main(folder: Path) -> None:
         crashed = in_child(spool, number)
         seen = outbox(spool)
         ended = in_child(spool, None)
-        shown = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
-        print(json.dumps(shown), flush=True)  # noqa: T201
+        told = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
+        print(json.dumps(told), flush=True)  # noqa: T201
 
 
 def prepare(root: Path) -> None:
@@ -102,8 +103,14 @@ def is_write(arguments: tuple[Any, ...]) -> bool:
     return isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
-def outbox(spool: Spool) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in spool.outbox.iterdir()}
+def outbox(spool: Spool) -> dict[str, Any]:
+    """What can be seen: what a JSON says, and the digest of anything else."""
+    return {path.name: shown(path) for path in spool.outbox.iterdir()}
+
+
+def shown(path: Path) -> Any:
+    data = path.read_bytes()
+    return json.loads(data) if path.suffix == ".json" else hashlib.sha256(data).hexdigest()
 
 
 def files(spool: Spool) -> dict[str, Any]:

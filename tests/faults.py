@@ -5,6 +5,8 @@ A fault that is to strike once leaves a mark in the item's folder before it stri
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
 import signal
 import time
@@ -172,6 +174,12 @@ class FailsTwiceTts(CheapTts):
         yield from super().process(item)
 
 
+class SegfaultingTts(CheapTts):
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        ctypes.string_at(0)
+        yield from super().process(item)
+
+
 class CrashingTts(CheapStage):
     def process(self, item: TtsItem) -> Iterator[Speech]:
         raise ZeroDivisionError("a defect")
@@ -250,12 +258,15 @@ class CountedLipSync(CheapLipSync):
 
 
 class CountedMerge(CheapStage):
+    """A video that is the text, so that each job has one of its own."""
+
     def process(self, item: MergeItem) -> Iterator[Video]:
         ran(item, "merge")
         assert all(segment.path.read_bytes() == b"segment" for segment in item.segments)
-        path = item.folder / "video.mp4"
-        path.write_bytes(b"video")
-        yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, 5, "", SPAN)
+        path, data = item.folder / "video.mp4", (item.folder / "speech.wav").read_bytes()
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, len(data), digest, SPAN)
 
 
 class LongLipSync(CountedLipSync):

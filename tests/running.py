@@ -19,6 +19,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 BOOT_SECONDS = 90
 JOB_SECONDS = 90
+ORPHANS_SECONDS = 2
+"""After this long nothing is left of a daemon that was killed."""
 
 
 def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -80,8 +82,13 @@ class RunningDaemon:
 
     def ready(self) -> Self:
         """Wait until all workers are ready."""
-        until(lambda: self.status().get("state") == "ok" or None, "ready daemon: " + self.log(), BOOT_SECONDS)
+        until(lambda: self._is_ok() or None, "ready daemon: " + self.log(), BOOT_SECONDS)
         return self
+
+    def _is_ok(self) -> bool:
+        """Whether this daemon is well, not one before it that was killed."""
+        status = self.status()
+        return self.process is not None and (status.get("state"), status.get("pid")) == ("ok", self.process.pid)
 
     def status(self) -> dict[str, Any]:
         """The daemon's health file; empty while there is none."""
@@ -144,11 +151,11 @@ class RunningDaemon:
             "memory": self.memory_bytes(),
         }
 
-    def restarted(self, *arguments: str, orphans_seconds: float = 2) -> Self:
+    def restarted(self, *arguments: str) -> Self:
         """Kill it as a crash does, see that its workers are gone soon too, and start it again."""
         family = self.family()
         self.stop(signal.SIGKILL)
-        assert not psutil.wait_procs(family, timeout=orphans_seconds)[1]
+        assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
         return self.start(*arguments)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -321,20 +321,44 @@ def test_the_second_sigterm_stops_now_and_the_next_start_takes_up(own_daemon: Ru
     assert own_daemon.start("--once").ending("stopped")["status"] == "done"
 
 
+def both(processes: Iterable[psutil.Process]) -> list[psutil.Process] | None:
+    """The processes, once there are two of them."""
+    found = list(processes)
+    return found if len(found) == 2 else None
+
+
 def test_a_cancelled_job_leaves_no_process_and_no_file(own_daemon: RunningDaemon) -> None:
     own_daemon.start().ready()
     record(own_daemon, "long.wav", 60)
     own_daemon.drop("unwanted", audio="long.wav", size="1024x1024")
-    until(lambda: [p for p in own_daemon.family() if p.name() == "ffmpeg"] or None, "ffmpeg of a chunk")
-    busy = [own_daemon.worker_pid(worker) for worker in ("gan-0", "nogan-1")]
+    encoders = until(lambda: both(p for p in own_daemon.family() if p.name() == "ffmpeg"), "two encoders")
+    busy = [psutil.Process(own_daemon.worker_pid(worker)) for worker in ("gan-0", "nogan-1")]
     assert lipdrop("cancel", "unwanted", cwd=own_daemon.spool).returncode == 0
     assert own_daemon.ending("unwanted")["error"]["code"] == "cancelled"
+    assert not psutil.wait_procs([*busy, *encoders], timeout=2)[1]
     until(lambda: not any((own_daemon.spool / "work").iterdir()) or None, "clear work folder")
-    gone = [p for p in own_daemon.family() if p.pid in busy or p.name() == "ffmpeg"]
-    assert not psutil.wait_procs(gone, timeout=2)[1]
+    assert [path.name for path in (own_daemon.spool / "outbox").iterdir()] == ["unwanted.json"]
     record(own_daemon, "short.wav", 1)
     own_daemon.drop("next", audio="short.wav", size=SMALL)
     assert own_daemon.ending("next")["status"] == "done"
+
+
+@pytest.mark.parametrize("end", ["cancel", "kill"])
+def test_what_a_speech_command_forks_ends_with_its_worker(end: str, own_daemon: RunningDaemon) -> None:
+    """A shell script is killed with its worker; the programs that it runs are not its worker's children."""
+    script, pids = own_daemon.spool / "speak", own_daemon.spool / "pids"
+    script.write_text(f"#!/bin/sh\n(sleep 600 & echo $! >>{pids}; wait) &\nwait\n")
+    script.chmod(0o755)
+    speaks = RunningDaemon(own_daemon.spool, tts={"backend": "command", "command": {"argv": [str(script)]}})
+    with speaks.start().ready():
+        speaks.drop("forks", text="Привет")
+        forked = psutil.Process(int(until(lambda: (pids.exists() and pids.read_text()) or None, "fork of the command")))
+        if end == "cancel":
+            assert lipdrop("cancel", "forks", cwd=speaks.spool).returncode == 0
+            assert speaks.ending("forks")["error"]["code"] == "cancelled"
+        else:
+            os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
+        assert not psutil.wait_procs([forked], timeout=2)[1]
 
 
 # The command line
@@ -422,6 +446,5 @@ def test_the_watcher_survives_a_new_inbox(own_daemon: RunningDaemon) -> None:
     own_daemon.start().ready()
     (own_daemon.spool / "inbox").rmdir()
     time.sleep(0.5)
-    (own_daemon.spool / "inbox").mkdir()
     own_daemon.drop("after", text="Привет", size=SMALL)
     assert own_daemon.ending("after")["status"] == "done"

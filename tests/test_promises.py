@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from daemon.health import STALE_SECONDS
-from tests.running import CheapDaemon, lipdrop, until
+from tests.running import ROOT, CheapDaemon, lipdrop, until
 
 JOB = json.dumps({"text": "1 hello"})
 FAST = {"limits": {"quiet_seconds": 0.5, "free_megabytes": 1}}
@@ -162,6 +162,19 @@ def test_a_daemon_that_is_killed_is_taken_up_where_it_was(daemon: CheapDaemon) -
     count = Counter(daemon.ran())
     assert {what for what, times in count.items() if times > 1} == {"long lipsync 1", "long lipsync 2"}
     until_work_is_clear(daemon)
+
+
+def test_a_daemon_that_is_killed_takes_workers_along_that_hang_in_their_start(daemon: CheapDaemon) -> None:
+    """Here before the first line of lipdrop's own runs. Seven processes: daemon, workers, Python's own helper."""
+    hook = daemon.spool / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import sys, time\nif '--multiprocessing-fork' in sys.orig_argv: time.sleep(600)"
+    )
+    daemon.environment = {"PYTHONPATH": f"{hook}:{ROOT}"}
+    daemon.start()
+    until(lambda: [p.name().startswith("python") for p in daemon.family()].count(True) == 7 or None, "all processes")
+    daemon.restarted()
 
 
 @pytest.mark.parametrize("change", ["config", "torn", "gone"])

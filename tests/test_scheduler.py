@@ -223,6 +223,31 @@ def test_a_hung_worker_is_killed_at_its_deadline(start: Start, tmp_path: Path, m
     assert len(runs(tmp_path / "job", 1)) == 2
 
 
+def test_a_job_that_hangs_for_ever_is_told_what_to_do(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler_module, "budget_seconds", lambda item, config: 0.3)
+    scheduler = start(ProcessExecutor(), Config(limits=LimitsSettings(attempts=1)), lipsync="SlowLipSync")
+    scheduler.add(flow(tmp_path))
+    [lost] = outcomes(scheduler)
+    assert isinstance(lost, Lost)
+    assert lost.error.code == "timeout"
+    assert lost.error.hint
+
+
+def test_a_crash_in_native_code_is_told_in_the_log(
+    start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scheduler = start(ProcessExecutor(), tts="SegfaultingTts")
+    scheduler.add(flow(tmp_path))
+    [lost] = outcomes(scheduler)
+    assert isinstance(lost, Lost)
+    assert lost.error.code == "worker_died"
+    shown = capfd.readouterr().err
+    assert "Segmentation fault" in shown
+    assert "faults.py" in shown
+
+
 def test_a_worker_that_finds_its_configuration_bad_ends_everything(executor: Executor, start: Start) -> None:
     scheduler = start(executor, lipsync="BadConfigInSetup")
     with pytest.raises(ConfigError, match="no checkpoint") as caught:

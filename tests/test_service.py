@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import stat
 import subprocess
 from pathlib import Path
 
@@ -14,9 +15,14 @@ from daemon import notify
 from daemon.health import STALE_SECONDS
 from pipeline.config import Config
 from pipeline.executors.processes import EXIT_SECONDS
+from tests.running import CheapDaemon, until
+from tests.service_root import service_root
 
-UNIT = Path(__file__).parent.parent / "systemd" / "lipdrop.service"
-EXPOSURE_MAX = 4.0
+ROOT = Path(__file__).parent.parent
+UNIT = ROOT / "systemd" / "lipdrop.service"
+TMPFILES = ROOT / "systemd" / "lipdrop.tmpfiles"
+SPOOL = "var/lib/lipdrop"
+EXPOSURE_MAX = 2.3
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 
@@ -40,10 +46,40 @@ def test_the_unit_is_hardened() -> None:
     assert float(exposure[1]) <= EXPOSURE_MAX
 
 
+def made_folders(root: Path) -> Path:
+    """The service's spool below `root`, as systemd makes it."""
+    subprocess.run(["systemd-tmpfiles", "--create", f"--root={service_root(root)}", str(TMPFILES)], check=True)
+    return root / SPOOL
+
+
+@pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
+def test_an_inbox_that_is_removed_from_a_running_service_comes_back_open_to_the_group(tmp_path: Path) -> None:
+    """Nobody drops anything: the daemon makes it again by itself, without setting a bit that the unit forbids."""
+    spool = made_folders(tmp_path)
+    inbox = spool / "inbox"
+    assert (mode(spool), mode(inbox)) == (0o2750, 0o3770)
+    with CheapDaemon(spool).start().ready() as daemon:
+        inbox.rmdir()
+        until(lambda: inbox.exists() or None, "new inbox", 10)
+        assert mode(inbox) == 0o3770
+        daemon.drop("after", text="1 hello")
+        assert daemon.ending("after")["status"] == "done"
+        assert mode(spool / "outbox") == 0o2750
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def setting(key: str) -> float:
     found = re.search(rf"^{key}=(\d+)$", UNIT.read_text("utf-8"), re.MULTILINE)
     assert found is not None
     return float(found[1])
+
+
+def test_one_place_is_writable() -> None:
+    """Two would be two mounts, and a rename between mounts fails."""
+    assert re.findall(r"^ReadWritePaths=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE) == [f"/{SPOOL}"]
 
 
 def test_the_daemon_stops_by_itself_inside_the_units_stop_time() -> None:

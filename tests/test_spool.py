@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ def test_a_crash_at_any_rename_of_publishing_converges(
     assert json.loads((spool.outbox / "a.json").read_bytes())["status"] == "done"
     assert (spool.done / "a.json").read_bytes() == JOB
     assert list(spool.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", [None, b"vid"], ids=["gone", "cut off"])
+def test_a_json_is_not_shown_without_its_whole_video(left: bytes | None, spool: Spool) -> None:
+    """The next start takes the job up again."""
+    claim_and_render(spool)
+    (spool.folder("a") / "video.mp4").unlink()
+    if left is not None:
+        (spool.folder("a") / "video.mp4").write_bytes(left)
+    with pytest.raises(FileNotFoundError, match="its video is gone"):
+        spool.publish("a", timing())
+    assert list(spool.outbox.iterdir()) == []
+    assert spool.recover() == ["a"]
+    assert spool.sealed("a") is None
 
 
 def test_recovery_finishes_a_claim_and_forgets_empty_folders(spool: Spool) -> None:
@@ -229,6 +244,33 @@ def test_a_recording_is_taken_along(spool: Spool) -> None:
     assert taken.read_bytes() == b"sound"
     assert spool.recover() == ["a"]
     assert spool.take_recording("a", "speech.wav").read_bytes() == b"sound"
+
+
+def test_what_is_published_is_on_disk_before_it_can_be_seen(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut keeps the order: a file's bytes, then its name, then the next file's."""
+    claim_and_render(spool)
+    (spool.folder("a") / "captions.srt").write_text("1")
+    steps: list[tuple[str, Path]] = []
+    sync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        steps.append(("synced", Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    def renamed(source: Path, target: Path) -> Path:
+        assert steps[-1] == ("synced", source)
+        steps.append(("renamed", target))
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    spool.publish("a", {"status": "done", "video": {"bytes": 5}, "captions": ["a.srt"]})
+    assert steps[0] == ("synced", spool.folder("a") / "video.mp4")
+    moved = [(path, after) for (what, path), after in pairwise(steps) if what == "renamed"]
+    assert [path.relative_to(spool.root).as_posix() for path, _ in moved] == [
+        *("work/a/timing.json", "outbox/a.mp4", "outbox/a.srt", "done/a.json", "outbox/a.json"),
+    ]
+    assert all(after == ("synced", path.parent) for path, after in moved)
 
 
 def test_a_new_inbox_is_watched(spool: Spool) -> None:

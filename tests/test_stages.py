@@ -254,6 +254,17 @@ def test_a_video_that_is_not_as_planned_is_never_handed_on(merge_item: MergeItem
     with pytest.raises(StageError) as caught:
         list(MergeStage(spec()).process(short))
     assert caught.value.code == "merge_check"
+    assert caught.value.hint
+
+
+def test_an_encoder_that_cannot_write_is_explained(tmp_path: Path) -> None:
+    black = np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8)
+    with pytest.raises(StageError) as caught:  # noqa: SIM117
+        with SegmentEncoder(tmp_path / "gone" / "a.mp4", SIZE, 25, Config().video, threads=1) as encoder:
+            encoder.write(black)
+    assert caught.value.code == "encoder"
+    assert "No such file" in caught.value.message
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 259}, {"size": (64, 64)}, {"seconds": 10.398}])

@@ -7,11 +7,14 @@ a pipe for each worker ends with its worker and says so at once.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import torch.multiprocessing as mp
@@ -20,6 +23,10 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.executors.waker import Waker
 from pipeline.executors.worker import process_main
 from pipeline.messages import Died, Event, Task
+from pipeline.programs import END_WITH_PARENT, kill_session
+
+PYTHON = Path(__file__).parent / "python-for-workers"
+"""Ends with the daemon from its start. Where that cannot be, a worker does so once its imports are done."""
 
 EXIT_SECONDS = 3.0
 """How long a worker may take to end by itself once its pipe is closed."""
@@ -36,6 +43,9 @@ class ProcessExecutor:
 
     def __init__(self) -> None:
         self._context = mp.get_context("spawn")
+        if END_WITH_PARENT and os.access(PYTHON, os.X_OK):
+            os.environ["LIPDROP_PYTHON"] = sys.executable
+            self._context.set_executable(str(PYTHON))
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
 
@@ -109,8 +119,10 @@ class ProcessExecutor:
 
 
 def _end(process: BaseProcess, patience_seconds: float) -> None:
-    """Wait for a process to end by itself, then kill it."""
+    """Wait for a process to end by itself, then kill it; and what it leaves behind, such as a program's children."""
     process.join(max(0.0, patience_seconds))
     if process.is_alive():
         process.kill()
         process.join()
+    assert process.pid is not None
+    kill_session(process.pid)

@@ -8,6 +8,7 @@ This module must not import torch: `prepare_process` sets the environment that t
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import logging
 import logging.handlers
 import os
@@ -81,6 +82,7 @@ class LinkHandler(logging.handlers.QueueHandler):
 
 def process_main(connection: Connection, spec: WorkerSpec) -> None:
     """What a worker process runs from its first to its last line."""
+    faulthandler.enable()  # a crash in native code is told in the daemon's log
     prepare_process(spec)
     link = Link(connection)
     root = logging.getLogger()
@@ -92,6 +94,7 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
 def prepare_process(spec: WorkerSpec) -> None:
     """Pin this process to its device and cores, and tie its life to its parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
+    os.setsid()  # by its session the daemon finds what a dead worker has left behind
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(spec.threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec.device, os.environ.get("CUDA_VISIBLE_DEVICES"))

@@ -75,7 +75,7 @@ class SegmentEncoder:
         try:
             pipe.write(np.ascontiguousarray(frames).data)
         except BrokenPipeError:
-            raise StageError("encoder", f"ffmpeg: {self._complaint()}") from None
+            raise _failed(self._complaint()) from None
 
     def _complaint(self) -> str:
         errors = self._process.stderr
@@ -93,7 +93,7 @@ class SegmentEncoder:
             self._pending.result()
         _, errors = self._process.communicate(timeout=WAIT_SECONDS)
         if self._process.returncode != 0:
-            raise StageError("encoder", f"ffmpeg: {ffmpeg.last_line(errors)}")
+            raise _failed(ffmpeg.last_line(errors))
         self._unfinished.rename(self._path)
         self.seconds = time.monotonic() - self._started
 
@@ -104,6 +104,11 @@ class SegmentEncoder:
         self._feeder.shutdown(wait=True, cancel_futures=True)
         self._process.wait()
         self._unfinished.unlink(missing_ok=True)
+
+
+def _failed(complaint: str) -> StageError:
+    hint = "is there room on the disk, and memory? does `ffmpeg -encoders` list libx264?"
+    return StageError("encoder", f"ffmpeg: {complaint}", hint=hint)
 
 
 def _output(path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> ffmpeg.Stream:

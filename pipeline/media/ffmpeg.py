@@ -69,7 +69,9 @@ def source(path: Path, formats: str, **options: Any) -> Stream:
 
 def frames_from_stdin(size: tuple[int, int], fps: int) -> Stream:
     """Raw I420 frames of `size` (width, height) on the standard input."""
-    return ffmpeg.input("pipe:0", f="rawvideo", pix_fmt="yuv420p", s=f"{size[0]}x{size[1]}", framerate=fps)
+    return ffmpeg.input(
+        "pipe:0", protocol_whitelist="pipe", f="rawvideo", pix_fmt="yuv420p", s=f"{size[0]}x{size[1]}", framerate=fps
+    )
 
 
 def target(path: Path, *streams: Stream, **options: Any) -> Stream:
@@ -106,7 +108,7 @@ def read_frames(
     What ffmpeg complains of and yet can show is shown. Raises JobError when it fails, StageError when it is killed.
     """
     argv = _argv(ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format), "-xerror")
-    limits = Limits(timeout_seconds, memory_bytes=DECODING_MEMORY_BYTES)
+    limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
     # Complaints go into a file: nobody reads a pipe meanwhile, and when it is full ffmpeg would wait for ever.
     with TemporaryFile() as log, _start(argv, subprocess.DEVNULL, limits, log) as process:
         late = threading.Event()
@@ -152,7 +154,7 @@ def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seco
     """What ffprobe knows of a file: `format` and `streams`. Raises StageError."""
     argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", formats]
     argv += ["-show_format", "-show_streams", "-of", "json", *(["-count_packets"] if count_packets else [])]
-    limits = Limits(timeout_seconds, memory_bytes=DECODING_MEMORY_BYTES)
+    limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
     found: dict[str, Any] = json.loads(_run([*argv, _url(path)], limits))
     return found
 

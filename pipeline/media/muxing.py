@@ -43,14 +43,19 @@ def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds
     """Check a finished MP4 against its plan: both streams, frame count, size, lengths. Raises StageError."""
     streams = {s["codec_type"]: s for s in ffmpeg.probe(video, ffmpeg.OUR_FORMATS, count_packets=True)["streams"]}
     if set(streams) != {"video", "audio"}:
-        raise StageError("merge_check", f"the video has streams {sorted(streams)}, not audio and video")
+        raise _wrong(f"the video has streams {sorted(streams)}, not audio and video")
     found, planned = _measured(streams), (frames, *size)
     if found != planned:
-        raise StageError("merge_check", f"the video has frames, width, height {found}, not {planned}")
+        raise _wrong(f"the video has frames, width, height {found}, not {planned}")
     for kind, length in (("video", frames / fps), ("audio", seconds)):
         duration = float(streams[kind]["duration"])
         if abs(duration - length) > AUDIO_TOLERANCE_SECONDS:
-            raise StageError("merge_check", f"the {kind} lasts {duration:.4f} s, not {length:.4f} s")
+            raise _wrong(f"the {kind} lasts {duration:.4f} s, not {length:.4f} s")
+
+
+def _wrong(message: str) -> StageError:
+    hint = "this is a defect of lipdrop or of the installed ffmpeg; the log holds the traceback"
+    return StageError("merge_check", message, hint=hint)
 
 
 def _measured(streams: dict[str, Any]) -> tuple[int, int, int]:

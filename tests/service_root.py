@@ -1,0 +1,14 @@
+"""A root folder in which the service's user exists."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def service_root(root: Path) -> Path:
+    """Make `root` with the few files that systemd-tmpfiles asks; whoever runs the test stands in for the user."""
+    for path, entry in (("etc/passwd", f"{os.geteuid()}:{os.getegid()}::/:/bin/sh"), ("etc/group", f"{os.getegid()}:")):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(f"lipdrop:x:{entry}\n")
+    return root

@@ -1,0 +1,96 @@
+"""`make install-service`, below a folder of its own: the commands that change the machine are replaced."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service_root import service_root
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("daemon", "pipeline", "scripts", "systemd")
+FILES = ("config.yaml", "setup.cfg", "pyproject.toml", "requirements.txt", "Makefile", "README.md", "LICENSE")
+COMMANDS = {
+    "id": '[ "$1" = -u ] && echo 0',
+    "make": 'mkdir -p "$3/.venv/bin" && touch "$3/.venv/bin/lipdrop" && chmod u+x "$3/.venv/bin/lipdrop"',
+    "useradd": "true",
+    "systemctl": "true",
+}
+"""What stands in for each; all write down how they were called."""
+
+pytestmark = pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A checkout that is its owner's alone, commands, and a root on which systemd runs."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, tmp_path / "checkout" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in FILES:
+        shutil.copy(ROOT / file, tmp_path / "checkout" / file)
+    subprocess.run(["chmod", "-R", "go-rwx", str(tmp_path / "checkout")], check=True)
+    (tmp_path / "bin").mkdir()
+    for name, body in COMMANDS.items():
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho {name} "$@" >>"{tmp_path}/calls"\n{body}\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    (service_root(tmp_path / "root") / "run" / "systemd" / "system").mkdir(parents=True)
+    return tmp_path
+
+
+def install(place: Path) -> list[str]:
+    """Run the script with the strictest umask; the lines that it prints."""
+    environment = {"PATH": f"{place / 'bin'}:{os.environ['PATH']}", "DESTDIR": str(place / "root")}
+    script = place / "checkout" / "scripts" / "install-service.sh"
+    ended = subprocess.run([script], env=environment, umask=0o077, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout.splitlines()
+
+
+def closed(folder: Path) -> Iterator[Path]:
+    """What another user cannot read or pass through."""
+    for path in (folder, *folder.rglob("*")):
+        needed = 0o055 if path.is_dir() else 0o044
+        if stat.S_IMODE(path.stat().st_mode) & needed != needed:
+            yield path
+
+
+def test_the_service_can_read_what_is_installed_whatever_the_umask(place: Path) -> None:
+    shown = install(place)
+    root = place / "root"
+    assert shown == [
+        f"program:       {root}/opt/lipdrop",
+        "user:          lipdrop",
+        f"spool:         {root}/var/lib/lipdrop (members of the group lipdrop may drop jobs)",
+        f"configuration: {root}/etc/lipdrop/config.yaml",
+        f"unit:          {root}/etc/systemd/system/lipdrop.service",
+    ]
+    for folder in ("opt", "etc/lipdrop", "etc/tmpfiles.d", "etc/systemd"):
+        assert list(closed(root / folder)) == []
+    assert os.access(root / "opt" / "lipdrop" / ".venv" / "bin" / "lipdrop", os.X_OK)
+    assert stat.S_IMODE((root / "var" / "lib" / "lipdrop" / "inbox").stat().st_mode) == 0o3770
+    calls = (place / "calls").read_text().splitlines()
+    assert [call for call in calls if call.startswith("useradd")] == [
+        "useradd --system --user-group --home-dir /var/lib/lipdrop --shell /usr/sbin/nologin lipdrop"
+    ]
+    assert "systemctl restart lipdrop.service" in calls
+
+
+def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: Path) -> None:
+    install(place)
+    root = place / "root"
+    settings, dropped = root / "etc/lipdrop/config.yaml", root / "var/lib/lipdrop/inbox/a.json"
+    settings.write_text("language: en\n")
+    dropped.write_text("{}")
+    (root / "opt/lipdrop/daemon/gone.py").touch()
+    (place / "checkout" / "daemon" / "new.py").touch()
+    install(place)
+    assert settings.read_text() == "language: en\n"
+    assert dropped.exists()
+    assert not (root / "opt/lipdrop/daemon/gone.py").exists()
+    assert (root / "opt/lipdrop/daemon/new.py").exists()
