@@ -202,7 +202,7 @@ class Spool:
         """
         claimed = folder / CLAIMED
         try:
-            data, changed_at = read_file(claimed), claimed.lstat().st_mtime
+            data, changed_ns = read_file(claimed), claimed.lstat().st_mtime_ns
         except OSError as error:
             log.warning("job %s: cannot be read and is put aside: %s", folder.name, error.strerror)
             self._put_aside(folder)
@@ -213,7 +213,7 @@ class Spool:
             log.warning("job %s: cannot be taken in yet: %s", folder.name, error.strerror)
             self._put_back(folder)
             return False
-        os.utime(folder / JOB, (changed_at, changed_at))
+        os.utime(folder / JOB, ns=(changed_ns, changed_ns))
         claimed.unlink()
         return True
 

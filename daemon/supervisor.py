@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import time
+import traceback
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -118,7 +120,8 @@ class Supervisor:
         outcomes = self._scheduler.step(self._patience())
         self._show_streams()
         for outcome in outcomes:
-            self._end(outcome)
+            with self._defects_end(outcome.flow.name, "publish"):
+                self._end(outcome)
         for name, timing in list(self._unpublished.items()):
             self._publish(name, timing)
         self._prune()
@@ -198,9 +201,11 @@ class Supervisor:
             return
         for name, seen in list(self._claimed.items()):
             try:
-                self._admit(name, seen)
+                with self._defects_end(name, "intake"):
+                    self._admit(name, seen)
             except FileNotFoundError:
                 log.exception("job %s: its files in work/ are gone", name)
+                self._submissions.pop(name, None)
             except OSError as error:
                 log.warning("job %s: has to wait: %s", name, error)
                 return
@@ -208,21 +213,17 @@ class Supervisor:
 
     def _admit(self, name: str, seen_seconds: float) -> None:
         """Check a claimed job and start it, unless it is bad or was done before. Raises OSError."""
-        submission = Submission(self._spool.submitted_at(name), seen_seconds)
+        submission = self._submissions[name] = Submission(self._spool.submitted_at(name), seen_seconds)
         earlier = self._spool.is_repeat(name)
         if earlier is not None:
             log.info("job %s: done before", name)
             self._publish(name, report.repeated_report(earlier, submission))
             return
         if self._config.on_conflict == "refuse" and self._spool.was_done(name):
-            self._refuse(name, submission)
+            self._refuse(name)
             return
-        try:
-            flow = self._checked(name, seen_seconds)
-            self._open_stream(flow)
-        except JobError as error:
-            self._fail(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
-            return
+        flow = self._checked(name, seen_seconds)
+        self._open_stream(flow)
         log.info("job %s: taken in", name)
         self._submissions[name] = replace(submission, seen_seconds=flow.journal.seen_seconds)
         self._scheduler.add(flow)
@@ -238,11 +239,11 @@ class Supervisor:
         kind = StreamFlow if job.mode == "stream" else JobFlow
         return kind(name, job, folder, recording, config, journal)
 
-    def _refuse(self, name: str, submission: Submission) -> None:
+    def _refuse(self, name: str) -> None:
         """Turn away another job under a name that is taken; the outputs that are there stay as they are."""
         error = JobError("conflict", f"a job {name} was done before", hint="drop it under another name")
         log.warning("job %s: refused: %s", name, error.message)
-        timing = report.failed_report(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
+        timing = report.failed_report(name, ErrorReport.of(error, stage="intake"), self._submissions.pop(name), 1, {})
         self._spool.refuse(name, timing["error"])
         self._counts["failed"] += 1
 
@@ -253,8 +254,8 @@ class Supervisor:
                 self._scheduler.cancel(name)
             elif name in self._claimed or self._spool.claim(name):
                 self._claimed.pop(name, None)
-                submission = Submission(self._spool.submitted_at(name), time.monotonic())
-                self._fail(name, ErrorReport.of(cancelled(name), stage="queued"), submission, 1, {})
+                self._submissions[name] = Submission(self._spool.submitted_at(name), time.monotonic())
+                self._fail(name, ErrorReport.of(cancelled(name), stage="queued"))
             elif name not in self._unpublished:
                 self._spool.forget_cancelling(name)
 
@@ -291,13 +292,26 @@ class Supervisor:
 
     # Publishing
 
+    @contextlib.contextmanager
+    def _defects_end(self, name: str, stage: str) -> Iterator[None]:
+        """What goes wrong with a job in the block ends that job alone: of it the next daemon would die as well.
+
+        OSError is the machine's fault, and passes.
+        """
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            report = ErrorReport.of(error, stage=stage, traceback=traceback.format_exc())
+            self._fail(name, report)
+
     def _end(self, outcome: Outcome) -> None:
         name = outcome.flow.name
-        submission = self._submissions.pop(name)
         if not isinstance(outcome, Done):
-            self._fail(name, outcome.error, submission, outcome.attempts, outcome.flow.job.metadata)
+            self._fail(name, outcome.error, outcome.attempts, outcome.flow.job.metadata)
             return
-        timing = report.done_report(outcome.flow, submission, outcome.attempts)
+        timing = report.done_report(outcome.flow, self._submissions[name], outcome.attempts)
         self._counts["done"] += 1
         log.info("job %s: done in %.2f s", name, timing["timing"]["total_seconds"])
         self._publish(name, timing)
@@ -315,15 +329,14 @@ class Supervisor:
             self._unpublished[name] = timing
         else:
             self._unpublished.pop(name, None)
+            self._submissions.pop(name, None)
 
-    def _fail(
-        self, name: str, error: ErrorReport, submission: Submission, attempts: int, metadata: dict[str, Any]
-    ) -> None:
+    def _fail(self, name: str, error: ErrorReport, attempts: int = 1, metadata: dict[str, Any] | None = None) -> None:
         self._counts["failed"] += 1
         log.warning("job %s: failed: %s: %s", name, error.code, ascii(error.message))
         if error.traceback:
             log.warning("job %s: %s", name, error.traceback)
-        self._publish(name, report.failed_report(name, error, submission, attempts, metadata))
+        self._publish(name, report.failed_report(name, error, self._submissions[name], attempts, metadata or {}))
 
     # Telling
 

@@ -114,8 +114,9 @@ class Scheduler:
 
     def add(self, flow: JobFlow) -> None:
         """Take a job in, or up again where its journal tells that an earlier daemon left it."""
-        self._jobs[flow.name] = state = _JobState(flow, next(self._numbers))
-        self._enqueue(state, flow.begin())
+        state, items = _JobState(flow, next(self._numbers)), flow.begin()
+        self._jobs[flow.name] = state
+        self._enqueue(state, items)
         self._end_if_over(state)
 
     def cancel(self, name: str) -> None:

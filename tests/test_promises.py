@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -127,6 +128,20 @@ def test_an_inbox_that_is_deleted_and_made_again_is_taken_from(daemon: CheapDaem
         time.sleep(0.3)
         daemon.drop(name, text="1 hello")
         assert daemon.ending(name)["status"] == "done"
+
+
+def test_a_job_may_be_of_any_time() -> None:
+    """On a disk in memory, which takes every time there is."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, CheapDaemon(Path(folder), **FAST) as daemon:
+        daemon.start().ready()
+        years = {"before": -(10**11), "epoch": 0, "far": 3 * 10**11, "last": 2**63 - 1}
+        for name, seconds in years.items():
+            daemon.drop(name, text="1 hello")
+            os.utime(daemon.spool / "inbox" / f"{name}.json", ns=(0, seconds * 10**9))
+        daemon.drop("good", text="1 hello")
+        assert statuses(daemon, ["good", *years]) == {"done": 1 + len(years)}
+        told = {name: daemon.ending(name)["submitted_at"][:10] for name in years}
+    assert told == {"before": "0001-01-01", "epoch": "1970-01-01", "far": "9999-12-31", "last": "9999-12-31"}
 
 
 def test_a_lock_that_a_crash_left_blocks_nobody_and_a_living_owner_blocks_everybody(daemon: CheapDaemon) -> None:
@@ -439,6 +454,23 @@ def test_the_wall_clock_may_jump(days: int, daemon: CheapDaemon, tmp_path: Path)
 
 def utc_day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def test_a_defect_of_the_daemon_itself_costs_the_job_alone_that_meets_it(daemon: CheapDaemon) -> None:
+    daemon.start("--defective").ready()
+    daemon.drop("at-intake", text="1 defect")
+    daemon.drop("at-the-end", text="1 hello", captions=True)
+    daemon.drop("good", text="1 hello")
+    assert daemon.ending("good")["status"] == "done"
+    for name, stage in (("at-intake", "intake"), ("at-the-end", "publish")):
+        error = daemon.ending(name)["error"]
+        assert (error["code"], error["stage"]) == ("internal", stage)
+        assert (
+            "ZeroDivisionError" in json.loads((daemon.spool / "failed" / name / "error.json").read_bytes())["traceback"]
+        )
+    assert daemon.process is not None
+    assert daemon.process.poll() is None
+    until_work_is_clear(daemon)
 
 
 def test_a_defect_is_explained_with_its_traceback_for_the_operator(daemon: CheapDaemon) -> None:
