@@ -182,14 +182,17 @@ class Supervisor:
                 self._claimed[name] = seen
 
     def _look(self) -> None:
-        """List the inbox when it has changed, and now and then; a long one is let rest, for listing it takes time."""
+        """List the inbox when it has changed, and now and then.
+
+        A long one is let rest, for listing it takes time; not while files in it are unread.
+        """
         start = time.monotonic()
         if start < self._rested_seconds:
             return
         if self._watcher.changed() or self._intake.unsettled() or start >= self._next_look_seconds:
             self._intake.look()
             end = time.monotonic()
-            self._rested_seconds = end + LOOK_REST * (end - start)
+            self._rested_seconds = end if self._intake.behind() else end + LOOK_REST * (end - start)
             self._next_look_seconds = end + SCAN_SECONDS
 
     def _in_flight(self) -> set[str]:

@@ -26,6 +26,9 @@ def _with(**keys: object) -> bytes:
     return json.dumps({"text": "a", **keys}).encode()
 
 
+COSTLY_JOB = b'{"metadata": [' + b",".join([b'{"":1}'] * 9000) + b"]}"
+"""A legal size, and the most work for whoever reads it."""
+
 UNFINISHED_JOBS: list[tuple[bytes, str]] = [
     (b"", "not_json"),
     (b" \n\t ", "not_json"),

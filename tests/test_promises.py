@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from daemon.health import STALE_SECONDS
+from tests.hostile import COSTLY_JOB
 from tests.running import CheapDaemon, lipdrop, until
 
 JOB = json.dumps({"text": "1 hello"})
@@ -142,6 +143,29 @@ def test_a_job_may_be_of_any_time() -> None:
         assert statuses(daemon, ["good", *years]) == {"done": 1 + len(years)}
         told = {name: daemon.ending(name)["submitted_at"][:10] for name in years}
     assert told == {"before": "0001-01-01", "epoch": "1970-01-01", "far": "9999-12-31", "last": "9999-12-31"}
+
+
+def test_hundreds_of_costly_files_hold_nobody_up(daemon: CheapDaemon) -> None:
+    """They take 20 s to read; the loop is never gone for long, and a job among them does not wait for the last."""
+    daemon.start().ready()
+    hidden = daemon.spool / "hidden"
+    hidden.mkdir()
+    for number in range(600):
+        (hidden / f"costly-{number:03d}.json").write_bytes(COSTLY_JOB)
+        os.utime(hidden / f"costly-{number:03d}.json", (number, number))
+    for file in sorted(hidden.iterdir()):
+        file.rename(daemon.spool / "inbox" / file.name)
+    daemon.drop("good", text="1 hello")
+    os.utime(daemon.spool / "inbox" / "good.json", (100, 100))
+    silences = []
+
+    def good_has_ended() -> bool | None:
+        silences.append(time.monotonic() - daemon.status()["monotonic_seconds"])
+        return (daemon.spool / "outbox" / "good.json").exists() or None
+
+    until(good_has_ended, "end of the good job")
+    assert max(silences) < STALE_SECONDS / 2
+    assert daemon.ending("good")["status"] == "done"
 
 
 def test_a_lock_that_a_crash_left_blocks_nobody_and_a_living_owner_blocks_everybody(daemon: CheapDaemon) -> None:
