@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from pipeline.durable import move, write_file
+from pipeline.durable import is_full, move, write_file
 from pipeline.errors import JobError, LipdropError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
@@ -235,7 +235,7 @@ class Spool:
     def take_recording(self, name: str, audio: str) -> Path:
         """Bring a recording from the inbox into the job's folder, where nobody can remove it.
 
-        Raises JobError unless it is a plain file directly inside the inbox.
+        Raises JobError unless it is a plain file directly inside the inbox, OSError when there is no room for it.
         """
         taken = self.folder(name) / RECORDING
         try:
@@ -243,6 +243,8 @@ class Spool:
                 _link_or_copy(self.find_recording(audio), taken)
             self._check_recording(taken)
         except OSError as error:
+            if is_full(error):
+                raise
             raise self._no_recording(error.strerror) from None
         return taken
 
@@ -485,9 +487,21 @@ def _link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
         unfinished = target.with_suffix(".part")
-        with _opened(source) as reader, unfinished.open("wb") as writer:
-            shutil.copyfileobj(reader, writer)
-        unfinished.rename(target)
+        try:
+            _copy(source, unfinished)
+            unfinished.rename(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a stranger's plain file. Its room is taken first: what does not fit is not begun."""
+    with _opened(source) as reader, target.open("wb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        if size > 0:
+            os.posix_fallocate(writer.fileno(), 0, size)
+        shutil.copyfileobj(reader, writer)
+        writer.truncate()
 
 
 def _json_bytes(value: dict[str, Any]) -> bytes:

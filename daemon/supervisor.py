@@ -9,7 +9,7 @@ import signal
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daemon import captions, health, notify, report, streams
@@ -43,6 +43,14 @@ PRUNE_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class _Claimed:
+    """A job that is claimed and not started. Monotonic seconds."""
+
+    seen_seconds: float
+    next_try_seconds: float = 0.0
+
+
 class Supervisor:
     """Owns one spool and one pipeline."""
 
@@ -54,8 +62,8 @@ class Supervisor:
         self._avatars = Avatars(config)
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher(spool.inbox, executor.wake)
-        self._claimed: dict[str, float] = {}
-        """Jobs that are claimed and not started, and when each was first seen: a full disk may keep them waiting."""
+        self._claimed: dict[str, _Claimed] = {}
+        """Jobs that are claimed and not started: a full disk may keep them waiting."""
         self._submissions: dict[str, Submission] = {}
         self._streams: dict[str, Stream] = {}
         """Jobs that are played while they render."""
@@ -157,7 +165,7 @@ class Supervisor:
             sealed = self._spool.sealed(name)
             if sealed is None:
                 log.info("job %s: taken up again", name)
-                self._claimed[name] = time.monotonic()
+                self._claimed[name] = _Claimed(time.monotonic())
             else:
                 self._unpublished[name] = sealed
 
@@ -179,7 +187,7 @@ class Supervisor:
                 return
             seen = self._intake.take(name)
             if self._spool.claim(name):
-                self._claimed[name] = seen
+                self._claimed[name] = _Claimed(seen)
 
     def _look(self) -> None:
         """List the inbox when it has changed, and now and then.
@@ -202,16 +210,20 @@ class Supervisor:
     def _admit_claimed(self) -> None:
         if self._stops or not self._has_room():
             return
-        for name, seen in list(self._claimed.items()):
+        now = time.monotonic()
+        for name, claimed in list(self._claimed.items()):
+            if now < claimed.next_try_seconds:
+                continue
             try:
                 with self._defects_end(name, "intake"):
-                    self._admit(name, seen)
+                    self._admit(name, claimed.seen_seconds)
             except FileNotFoundError:
                 log.exception("job %s: its files in work/ are gone", name)
                 self._submissions.pop(name, None)
             except OSError as error:
                 log.warning("job %s: has to wait: %s", name, error)
-                return
+                claimed.next_try_seconds = now + SCAN_SECONDS
+                continue
             del self._claimed[name]
 
     def _admit(self, name: str, seen_seconds: float) -> None:

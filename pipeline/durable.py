@@ -1,4 +1,4 @@
-"""Writing to disk so that a crash or a power cut leaves the old or the new, never a half."""
+"""Writing to disk so that a crash, a power cut or a full disk leaves the old or the new, never a half."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import errno
 import os
 import time
 from pathlib import Path
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether the disk had no room, or the user no more of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_file(path: Path, data: bytes) -> None:

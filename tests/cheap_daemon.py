@@ -1,11 +1,13 @@
 """The real daemon and real worker processes, with cheap stages in place of the costly ones.
 
-`python -m tests.cheap_daemon [--once] [--blind] [--defective] [ROLE=STAGE ...]` works on the current folder's
-`config.yaml`.
+`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [ROLE=STAGE ...]` works on the current
+folder's `config.yaml`.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,18 @@ def make_defective() -> None:
     patch("daemon.captions.write", lambda folder, timing: 1 // 0).start()
 
 
+def make_linkless() -> None:
+    """Refuse links to recordings, as the kernel does where they are another user's."""
+    link = os.link
+
+    def refused(source: Path, target: Path, *, follow_symlinks: bool = True) -> None:
+        if source.parent.name == "inbox":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        link(source, target, follow_symlinks=follow_symlinks)
+
+    patch("os.link", refused).start()
+
+
 def main(arguments: list[str]) -> None:
     # Imported here: worker processes import this module again, and need none of it.
     from daemon import logs
@@ -54,6 +68,8 @@ def main(arguments: list[str]) -> None:
         Watcher.refresh = lambda self: None  # type: ignore[method-assign]
     if "--defective" in arguments:
         make_defective()
+    if "--linkless" in arguments:
+        make_linkless()
     config = load_config(None)
     stages = dict(argument.split("=") for argument in arguments if "=" in argument)
     spool = Spool(Path.cwd())

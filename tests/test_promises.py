@@ -300,6 +300,23 @@ def test_a_full_disk_pauses_and_costs_nothing(small_disk: Path) -> None:
         assert daemon.process.poll() is None
 
 
+def test_a_recording_waits_for_room_and_lets_smaller_ones_pass(small_disk: Path) -> None:
+    """Of 9 MB on a disk of 16 MB, and it has to be copied."""
+    with CheapDaemon(small_disk / "spool", **FAST) as daemon:
+        daemon.start("--linkless").ready()
+        (daemon.spool / "inbox" / "large.wav").write_bytes(b"1 ".ljust(9 << 20))
+        (daemon.spool / "inbox" / "small.wav").write_bytes(b"1 ".ljust(1 << 20))
+        daemon.drop("large", audio="large.wav")
+        until(lambda: "job large: has to wait: [Errno 28]" in daemon.log() or None, "job that waits")
+        daemon.drop("small", audio="small.wav")
+        assert daemon.ending("small")["status"] == "done"
+        assert not (daemon.spool / "work" / "large" / "recording.part").exists()
+        assert daemon.ran().count("large split") == 0
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        ending = daemon.ending("large")
+        assert (ending["status"], ending["attempts"]) == ("done", 1)
+
+
 # 12: cancel, retry, pause, resume
 
 
