@@ -325,16 +325,21 @@ def test_a_cancelled_job_leaves_no_process_and_no_file(own_daemon: RunningDaemon
     own_daemon.start().ready()
     record(own_daemon, "long.wav", 60)
     own_daemon.drop("unwanted", audio="long.wav", size="1024x1024")
-    until(lambda: [p for p in own_daemon.family() if p.name() == "ffmpeg"] or None, "ffmpeg of a chunk")
-    busy = [own_daemon.worker_pid(worker) for worker in ("gan-0", "nogan-1")]
+    encoders = until(lambda: [p for p in own_daemon.family() if p.name() == "ffmpeg"] or None, "ffmpeg of a chunk")
+    until(lambda: len(busy_workers(own_daemon)) == 2 or None, "two busy workers")
+    victims = [*encoders, *(psutil.Process(own_daemon.worker_pid(worker)) for worker in busy_workers(own_daemon))]
     assert lipdrop("cancel", "unwanted", cwd=own_daemon.spool).returncode == 0
     assert own_daemon.ending("unwanted")["error"]["code"] == "cancelled"
     until(lambda: not any((own_daemon.spool / "work").iterdir()) or None, "clear work folder")
-    gone = [p for p in own_daemon.family() if p.pid in busy or p.name() == "ffmpeg"]
-    assert not psutil.wait_procs(gone, timeout=2)[1]
+    assert not psutil.wait_procs(victims, timeout=2)[1]
+    assert [entry.name for entry in (own_daemon.spool / "outbox").iterdir()] == ["unwanted.json"]
     record(own_daemon, "short.wav", 1)
     own_daemon.drop("next", audio="short.wav", size=SMALL)
     assert own_daemon.ending("next")["status"] == "done"
+
+
+def busy_workers(daemon: RunningDaemon) -> list[str]:
+    return [name for name, worker in daemon.status()["workers"].items() if worker["state"] == "busy"]
 
 
 # The command line
