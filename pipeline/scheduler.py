@@ -343,9 +343,14 @@ class Scheduler:
         if not self._backlog or not self.has_room():
             return
         for entry in sorted(self._backlog, key=self._urgency):
+            if self._is_suspect(entry) and any(w.entry and self._is_suspect(w.entry) for w in self._workers.values()):
+                continue  # one at a time, or whatever kills the daemon would wear out the others with itself
             worker = self._choose(entry)
             if worker is not None and self._assign(worker, entry, now):
                 self._backlog.remove(entry)
+
+    def _is_suspect(self, entry: _Entry) -> bool:
+        return entry.flow.journal.is_suspect(entry.item)
 
     def _urgency(self, entry: _Entry) -> tuple[int, float, tuple[int, int]]:
         """Higher priority first, then jobs by the time they are due, then earlier chunks.

@@ -287,6 +287,26 @@ class KillsDaemonTts(CountedTts):
         yield from super().process(item)
 
 
+class KillsDaemonLateTts(CountedTts):
+    """The text "poison" takes the whole daemon down when everything else has had the time to begin."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        if item.text == "poison":
+            ran(item, "tts")
+            time.sleep(1)
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(20)
+        yield from super().process(item)
+
+
+class WeightyLipSync(CountedLipSync):
+    """Takes longer than a daemon lives that is about to be killed."""
+
+    def work(self, item: Chunk) -> None:
+        super().work(item)
+        time.sleep(2)
+
+
 class FillsDiskTts(CountedTts):
     """Writes more than there is room for, until the spool says that there is."""
 

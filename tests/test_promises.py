@@ -239,6 +239,23 @@ def test_a_job_that_kills_the_daemon_ends_failed_after_three_attempts(daemon: Ch
     assert daemon.ran().count("poison tts") == 3
 
 
+def test_a_job_that_kills_the_daemon_takes_no_other_along(daemon: CheapDaemon) -> None:
+    """Not even a long one that runs each time it strikes."""
+    stages = ("tts=KillsDaemonLateTts", "lipsync=WeightyLipSync")
+    daemon.drop("good", text="8 hello")
+    daemon.start(*stages)
+    until(lambda: "good lipsync 1" in daemon.ran() or None, "two chunks that run")
+    daemon.drop("poison", text="poison")
+    for _ in range(3):
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == -signal.SIGKILL
+        daemon.start(*stages)
+    assert daemon.ending("poison")["error"]["code"] == "daemon_died"
+    timing = daemon.ending("good")
+    assert (timing["status"], timing["attempts"]) == ("done", 2)
+    assert daemon.ran().count("poison tts") == 3
+
+
 def test_a_daemon_that_is_stopped_in_good_order_spends_no_attempt(daemon: CheapDaemon) -> None:
     """SIGTERM drains for the configured time, then requeues: well inside the unit's stop time."""
     daemon = CheapDaemon(daemon.spool, limits={**FAST["limits"], "drain_seconds": 0.5, "attempts": 1})
