@@ -43,12 +43,23 @@ class Avatars:
 
     def load(self, name: str) -> Avatar:
         """Read an avatar; a second time only when its folder has changed. Raises JobError."""
+        folder = self._folder(name)
+        return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
+
+    def is_video(self, name: str) -> bool:
+        """Whether an avatar is a video, by its file's name."""
+        try:
+            return is_clip(media_file(self._folder(name)))
+        except JobError:
+            return False
+
+    def _folder(self, name: str) -> Path:
         # os.path.isdir, since Path.is_dir raises on a folder that may not be looked into.
         folder = next((parent / name for parent in self._folders if os.path.isdir(parent / name)), None)  # noqa: PTH112
         if folder is None:
             hint = "avatars: " + ", ".join(self.names())
             raise JobError("avatar", f"there is no avatar {name[:100]!r}", field="avatar", hint=hint)
-        return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
+        return folder
 
     def _read_folder(self, folder: Path, stamp: object) -> Avatar:
         file = media_file(folder)
