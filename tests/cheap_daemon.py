@@ -1,7 +1,7 @@
 """The real daemon and real worker processes, with cheap stages in place of the costly ones.
 
-`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [ROLE=STAGE ...]` works on the current
-folder's `config.yaml`.
+`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [ROLE=STAGE ...]` works on the
+current folder's `config.yaml`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def main(arguments: list[str]) -> None:
         Watcher.refresh = lambda self: None  # type: ignore[method-assign]
     if "--defective" in arguments:
         make_defective()
+    if "--hasty" in arguments:  # a worker is given up after its second failed start
+        patch("pipeline.scheduler.BOOT_FAILURES_MAX", 1).start()
     if "--linkless" in arguments:
         make_linkless()
     config = load_config(None)

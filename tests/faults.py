@@ -317,6 +317,14 @@ class FillsDiskTts(CountedTts):
         yield from super().process(item)
 
 
+class GanHangsInSetup(CountedLipSync):
+    """One of the two lip-sync workers never gets ready."""
+
+    def setup(self, device: str) -> None:
+        if self.spec.model == "gan":
+            time.sleep(600)
+
+
 class GanNeverStarts(CountedLipSync):
     """One of the two lip-sync workers cannot start."""
 

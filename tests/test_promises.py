@@ -283,6 +283,19 @@ def test_the_rest_serves_on_while_a_worker_does_not_start(daemon: CheapDaemon) -
     assert lipdrop("health", cwd=daemon.spool).returncode == 0
 
 
+def test_a_worker_that_never_gets_ready_is_given_up_and_the_rest_serves_on(tmp_path: Path) -> None:
+    limits = {**FAST["limits"], "boot_seconds": 8}
+    with CheapDaemon(tmp_path / "spool", limits=limits).start("--hasty", "lipsync=GanHangsInSetup") as daemon:
+        until(
+            lambda: daemon.status().get("workers", {}).get("gan-0", {}).get("state") == "down" or None, "end of gan-0"
+        )
+        daemon.drop("served", text="4 hello")
+        assert {chunk["worker"] for chunk in daemon.ending("served")["chunks"]} == {"nogan-1"}
+        health = daemon.status()
+        assert (health["state"], health["why"]) == ("degraded", "workers that do not start: gan-0 is down")
+        assert lipdrop("health", cwd=daemon.spool).returncode == 0
+
+
 # 11: a full disk
 
 
