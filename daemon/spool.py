@@ -366,6 +366,8 @@ class Spool:
         self.forget_cancelling(name)
         if timing["status"] == "done":
             self._publish_outputs(name, timing)
+            with contextlib.suppress(FileNotFoundError):  # moved before
+                os.utime(folder / JOB)  # by which its age is told; until now it was told when the user wrote it
             move(folder / JOB, self.done / f"{name}{JOB_SUFFIX}")
             shutil.rmtree(self.failed / name, ignore_errors=True)  # an earlier attempt that went badly is made good
         else:

@@ -157,6 +157,10 @@ class Supervisor:
                 continue
             if removed:
                 log.info("%s: the %d oldest entries are removed", folder.name, len(removed))
+        try:
+            self._avatars.forget_unused()
+        except OSError as error:
+            log.warning("the avatars' cache cannot be pruned: %s", error)
 
     # Intake
 

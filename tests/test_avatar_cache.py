@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from pipeline.avatars import Avatar, Avatars, library
-from pipeline.avatars.cache import Cache
+from pipeline.avatars.cache import SECONDS_PER_DAY, Cache
 from pipeline.avatars.faces import Faces
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.scenes import Clip
@@ -175,6 +175,18 @@ def test_what_was_not_used_for_the_longest_time_goes_first(tmp_path: Path) -> No
     assert names(tmp_path) == {"a", "c", "d"}
     read(cache, "e", content(bytes(2500)))
     assert names(tmp_path) == {"e"}
+
+
+def test_what_was_not_used_for_so_long_is_forgotten(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 3000)
+    cache.forget(30)
+    for days, name in ((31, "old"), (29, "new"), (40, "used")):
+        read(cache, name, content(b"kept"))
+        used_at = time.time() - days * SECONDS_PER_DAY
+        os.utime(tmp_path / "cache" / name, (used_at, used_at))
+    read(cache, "used", content(b""))
+    cache.forget(30)
+    assert names(tmp_path / "cache") == {"new", "used"}
 
 
 def test_the_newest_stays_even_if_it_is_too_large(tmp_path: Path) -> None:

@@ -451,6 +451,30 @@ def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     assert after["memory"] - before["memory"] < 16 << 20
 
 
+def test_what_is_kept_of_ended_jobs_is_bounded_and_as_old_as_their_end(tmp_path: Path) -> None:
+    """An old file that was copied with its time stays, for its job has just ended."""
+    with CheapDaemon(tmp_path / "spool", **FAST, retention={"days": 2}, avatars={"cache_days": 3}) as daemon:
+        kept = [daemon.spool / name for name in ("done/old.json", "failed/old/job.json", "cache/old.npz")]
+        for file in kept:
+            file.parent.mkdir(parents=True)
+            file.touch()
+        for entry in (kept[0], kept[1].parent, kept[2]):
+            os.utime(entry, (time.time() - 4 * 86_400,) * 2)
+        daemon.start().ready()
+        until(lambda: not any(file.exists() for file in kept) or None, "pruned folders")
+        for name, text in (("good", "1 hello"), ("bad", "")):
+            daemon.drop(name, text=text)
+            os.utime(daemon.spool / "inbox" / f"{name}.json", (4000, 4000))
+            daemon.ending(name)
+        until_work_is_clear(daemon)
+        assert daemon.ending("good")["submitted_at"].startswith("1970")
+        daemon.stop()
+        daemon.start().ready()
+        time.sleep(1)
+        assert (daemon.spool / "done" / "good.json").exists()
+        assert (daemon.spool / "failed" / "bad" / "job.json").exists()
+
+
 # 16, 17, 18: telling
 
 

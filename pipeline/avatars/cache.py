@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipeline.errors import StageError
 LOCK = ".lock"
 """Never removed: who waits for a lock that is no longer there would not wait for those who come later."""
 UNFINISHED = ".part"
+SECONDS_PER_DAY = 86_400
 
 
 class Cache:
@@ -36,6 +38,13 @@ class Cache:
         except OSError as error:
             message = f"avatars cannot be kept in {self._folder}: {error.strerror or error}"
             raise StageError("cache", message, hint="it must be writable, and its disk not full") from error
+
+    def forget(self, days: float) -> None:
+        """Remove what was not used for so long. Raises OSError."""
+        oldest = time.time() - days * SECONDS_PER_DAY
+        for info, file in self._files():
+            if info.st_mtime < oldest:
+                file.unlink(missing_ok=True)
 
     def _locked(self, path: Path, build: Callable[[Path], None]) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +82,7 @@ class Cache:
 
     def _files(self) -> Iterator[tuple[os.stat_result, Path]]:
         """What is finished; others may remove some of it meanwhile."""
-        for file in self._folder.iterdir():
+        for file in self._folder.iterdir() if self._folder.exists() else ():
             if file.suffix not in (LOCK, UNFINISHED):
                 with suppress(FileNotFoundError):
                     yield file.stat(), file

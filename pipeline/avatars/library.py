@@ -33,6 +33,7 @@ class Avatars:
         """`cache`: where to keep what is found, if not in the spool."""
         self._folders = (config.path(config.avatars.folder), BUILT_IN_FOLDER)
         self._limits = config.limits
+        self._cache_days = config.avatars.cache_days
         self._cache = Cache(cache or config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
         self._read = lru_cache(maxsize=4)(self._read_folder)
 
@@ -40,6 +41,10 @@ class Avatars:
         """The names that a job may use, right now. A folder that is missing or cannot be read has none."""
         found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
         return sorted(name for name in found if not name.startswith((".", "_")))
+
+    def forget_unused(self) -> None:
+        """Remove what is kept of avatars that nobody has used for long. Raises OSError."""
+        self._cache.forget(self._cache_days)
 
     def load(self, name: str) -> Avatar:
         """Read an avatar; a second time only when its folder has changed. Raises JobError."""
