@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from pipeline.durable import is_full, move, write_file
-from pipeline.errors import JobError, LipdropError
+from pipeline.durable import move, write_file
+from pipeline.errors import JobError, LipdropError, is_full
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
 JOB_SUFFIX = ".json"

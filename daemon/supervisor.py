@@ -58,7 +58,7 @@ class Supervisor:
         self._config = config
         self._spool = spool
         self._executor = executor
-        self._scheduler = Scheduler(executor, config, specs, self._has_room)
+        self._scheduler = Scheduler(executor, config, specs, self._disk_has_room)
         self._avatars = Avatars(config)
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher(spool.inbox, executor.wake)
@@ -174,9 +174,9 @@ class Supervisor:
                 self._unpublished[name] = sealed
 
     def _takes_in(self) -> bool:
-        return self._stops == 0 and not self._spool.is_paused() and self._has_room()
+        return self._stops == 0 and not self._spool.is_paused() and self._scheduler.has_room()
 
-    def _has_room(self) -> bool:
+    def _disk_has_room(self) -> bool:
         return self._spool.free_bytes() >= self._config.limits.free_megabytes << 20
 
     def _has_place(self) -> bool:
@@ -212,7 +212,7 @@ class Supervisor:
         return {*self._scheduler.jobs, *self._claimed, *self._unpublished}
 
     def _admit_claimed(self) -> None:
-        if self._stops or not self._has_room():
+        if self._stops or not self._scheduler.has_room():
             return
         now = time.monotonic()
         for name, claimed in list(self._claimed.items()):
@@ -370,9 +370,8 @@ class Supervisor:
         failing = self._scheduler.failing
         if self._stops:
             return health.DRAINING, "told to stop"
-        if not self._has_room():
-            free, least = self._spool.free_bytes() >> 20, self._config.limits.free_megabytes
-            return health.PAUSED, f"the disk is full: {free} MB free, limits.free_megabytes is {least}"
+        if not self._scheduler.has_room():
+            return health.PAUSED, self._why_full()
         if self._spool.is_paused():
             return health.PAUSED, "told to by `lipdrop pause`"
         if failing:
@@ -380,6 +379,12 @@ class Supervisor:
         if self._unpublished:
             return health.DEGRADED, f"jobs that cannot be published: {', '.join(self._unpublished)}"
         return (health.OK if self._ready else health.STARTING), ""
+
+    def _why_full(self) -> str:
+        free, least = self._spool.free_bytes() >> 20, self._config.limits.free_megabytes
+        if free < least:
+            return f"the disk is full: {free} MB free, limits.free_megabytes is {least}"
+        return f"the disk is full, or a quota: {free} MB are free, and a stage could not write"
 
     def _tell(self, state: str, why: str) -> None:
         """Say how things stand: to systemd, and to `lipdrop status` and `lipdrop health` through a file."""

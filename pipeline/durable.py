@@ -8,11 +8,6 @@ import time
 from pathlib import Path
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Whether the disk had no room, or the user no more of it."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
 def write_file(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pipeline.config import Config
-from pipeline.errors import BootError, ConfigError, ErrorReport, JobError, StageError, WorkerDied
+from pipeline.errors import DISK_FULL, BootError, ConfigError, ErrorReport, JobError, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.flow import ROLES, JobFlow, budget_seconds
 from pipeline.messages import Chunk, Died, Event, Failed, Finished, Item, Ready, Task, Yielded
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_LAST_SECONDS = 30.0
+FULL_DISK_SECONDS = 10.0
+"""After an item has found the disk full nothing is begun for so long: under a quota nobody can see when it ends."""
 BOOT_FAILURES_MAX = 5
 """After so many failed starts in a row a worker is given up."""
 
@@ -100,14 +102,16 @@ class Scheduler:
     executor: Executor
     config: Config
     specs: Sequence[WorkerSpec]
-    has_room: Callable[[], bool] = lambda: True
-    """Whether the disk has room to work in. Without it nothing is begun, and what fails has cost no attempt."""
+    disk_has_room: Callable[[], bool] = lambda: True
+    """Whether the disk has room to work in, as far as that can be seen."""
     _workers: dict[str, _Worker] = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
     _backlog: list[_Entry] = field(init=False, default_factory=list)
     _outcomes: list[Outcome] = field(init=False, default_factory=list)
     _numbers: Iterator[int] = field(init=False, default_factory=itertools.count)
     _tasks: Iterator[int] = field(init=False, default_factory=lambda: itertools.count(1))
+    _full_until_seconds: float = field(init=False, default=0.0)
+    """Monotonic."""
 
     def __post_init__(self) -> None:
         self._workers = {spec.name: _Worker(spec) for spec in self.specs}
@@ -118,6 +122,10 @@ class Scheduler:
         self._jobs[flow.name] = state
         self._enqueue(state, items)
         self._end_if_over(state)
+
+    def has_room(self) -> bool:
+        """Whether there is room to work in. Without it nothing is begun, and what fails has cost no attempt."""
+        return time.monotonic() >= self._full_until_seconds and self.disk_has_room()
 
     def cancel(self, name: str) -> None:
         """Lose a job in flight; workers that are busy with it are killed, and what they run with them."""
@@ -309,6 +317,8 @@ class Scheduler:
     def _retry_or_lose(self, state: _JobState, entry: _Entry, error: ErrorReport) -> None:
         log.warning("job %s: %s: %s", entry.flow.name, error.stage, error.message)
         journal = state.flow.journal
+        if error.code == DISK_FULL:
+            self._full_until_seconds = time.monotonic() + FULL_DISK_SECONDS
         if error.retryable and not self.has_room():
             journal.release(entry.item)
         if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:

@@ -217,10 +217,10 @@ def test_a_failed_build_leaves_nothing_and_is_tried_again(tmp_path: Path) -> Non
     assert read(Cache(tmp_path, 1000), "a", content(bytes(3))) == bytes(3)
 
 
-def refused(folder: Path, build: Callable[[Path], None]) -> None:
+def refused(folder: Path, build: Callable[[Path], None], code: str = "cache") -> None:
     with pytest.raises(StageError) as caught:
         Cache(folder, 1000).open("a", build)
-    assert caught.value.code == "cache"
+    assert caught.value.code == code
     assert str(folder) in caught.value.message
     assert caught.value.hint
 
@@ -237,7 +237,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    refused(tmp_path, lambda path: content(b"a")(Path("/dev/full")))
+    refused(tmp_path, lambda path: content(b"a")(Path("/dev/full")), "disk_full")
     assert names(tmp_path) == set()
 
 

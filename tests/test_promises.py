@@ -42,6 +42,16 @@ def until_work_is_clear(daemon: CheapDaemon) -> None:
     until(lambda: not any((daemon.spool / "work").iterdir()) or None, "clear work folder")
 
 
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler makes the fault")
+
+
+def compiled(shim: str, folder: Path) -> str:
+    """A library to be loaded before libc, made of its C source."""
+    (folder / "shim.c").write_text(shim)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c"], check=True)
+    return str(folder / "shim.so")
+
+
 # 1 to 4: every drop, one owner
 
 
@@ -347,6 +357,41 @@ def test_a_recording_waits_for_room_and_lets_smaller_ones_pass(small_disk: Path)
         assert (ending["status"], ending["attempts"]) == ("done", 1)
 
 
+QUOTA_SHIM = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+ssize_t write(int file, const void *data, size_t count) {
+    char link[64], path[4096] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length > 0 && strstr(path, "/speech.wav") && access(getenv("QUOTA"), F_OK) == 0) { errno = EDQUOT; return -1; }
+    return syscall(SYS_write, file, data, count);
+}
+"""
+
+
+@needs_compiler
+def test_a_quota_pauses_and_costs_nothing(daemon: CheapDaemon, tmp_path: Path) -> None:
+    """The disk looks as if it had room, and refuses what a stage writes."""
+    quota = tmp_path / "quota"
+    quota.touch()
+    daemon = CheapDaemon(daemon.spool, limits={**FAST["limits"], "attempts": 1})
+    daemon.environment = {"LD_PRELOAD": compiled(QUOTA_SHIM, tmp_path), "QUOTA": str(quota)}
+    with daemon.start().ready():
+        daemon.drop("first", text="1 hello")
+        health = until(lambda: ((t := daemon.status())["state"] == "paused" and t) or None, "paused state")
+        assert "quota" in health["why"]
+        until(lambda: daemon.ran().count("first tts") > 1 or None, "more tries than a job has")
+        quota.unlink()
+        ending = daemon.ending("first")
+        assert (ending["status"], ending["attempts"]) == ("done", 1)
+
+
 # 12: cancel, retry, pause, resume
 
 
@@ -522,14 +567,12 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 """
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler makes the clock that jumps")
+@needs_compiler
 @pytest.mark.parametrize("days", [-1, 1])
 def test_the_wall_clock_may_jump(days: int, daemon: CheapDaemon, tmp_path: Path) -> None:
-    (tmp_path / "shim.c").write_text(CLOCK_SHIM)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
     jump = tmp_path / "jump"
     jump.write_text("0")
-    daemon.environment = {"LD_PRELOAD": str(tmp_path / "shim.so"), "CLOCK_JUMP": str(jump)}
+    daemon.environment = {"LD_PRELOAD": compiled(CLOCK_SHIM, tmp_path), "CLOCK_JUMP": str(jump)}
     daemon.start("lipsync=LongLipSync").ready()
     daemon.drop("long", text="3 hello")
     until(lambda: "long lipsync 2" in daemon.ran() or None, "two chunks that hang")

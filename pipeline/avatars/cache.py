@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import StageError
+from pipeline.errors import DISK_FULL, StageError, is_full
 
 LOCK = ".lock"
 """Never removed: who waits for a lock that is no longer there would not wait for those who come later."""
@@ -37,7 +37,8 @@ class Cache:
             return _opened(path) or self._locked(path, build)
         except OSError as error:
             message = f"avatars cannot be kept in {self._folder}: {error.strerror or error}"
-            raise StageError("cache", message, hint="it must be writable, and its disk not full") from error
+            code = DISK_FULL if is_full(error) else "cache"
+            raise StageError(code, message, hint="it must be writable, and its disk not full") from error
 
     def forget(self, days: float) -> None:
         """Remove what was not used for so long. Raises OSError."""

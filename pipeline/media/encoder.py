@@ -75,11 +75,8 @@ class SegmentEncoder:
         try:
             pipe.write(np.ascontiguousarray(frames).data)
         except BrokenPipeError:
-            raise StageError("encoder", f"ffmpeg: {self._complaint()}") from None
-
-    def _complaint(self) -> str:
-        errors = self._process.stderr
-        return ffmpeg.last_line(errors.read() if errors else b"")
+            errors = self._process.stderr
+            raise _failed(errors.read() if errors else b"") from None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
@@ -93,7 +90,7 @@ class SegmentEncoder:
             self._pending.result()
         _, errors = self._process.communicate(timeout=WAIT_SECONDS)
         if self._process.returncode != 0:
-            raise StageError("encoder", f"ffmpeg: {ffmpeg.last_line(errors)}")
+            raise _failed(errors)
         self._unfinished.rename(self._path)
         self.seconds = time.monotonic() - self._started
 
@@ -104,6 +101,10 @@ class SegmentEncoder:
         self._feeder.shutdown(wait=True, cancel_futures=True)
         self._process.wait()
         self._unfinished.unlink(missing_ok=True)
+
+
+def _failed(errors: bytes) -> StageError:
+    return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}")
 
 
 def _output(path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> ffmpeg.Stream:
