@@ -116,6 +116,37 @@ def test_a_crash_at_any_rename_of_publishing_converges(
     assert list(spool.work.iterdir()) == []
 
 
+def test_what_is_renamed_is_on_disk_before_and_its_new_name_after(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a claim and its publishing, over an earlier job's outputs: no power cut shows a name without its bytes."""
+    claim_and_render(spool, data=b'{"text": "before"}')
+    spool.publish("a", timing())
+    told: list[tuple[str, str]] = []
+    fsync, rename = os.fsync, os.rename
+
+    def noted_fsync(file: int) -> None:
+        told.append(("sync", str(Path(f"/proc/self/fd/{file}").readlink())))
+        fsync(file)
+
+    def noted_rename(source: Path, target: Path) -> None:
+        told.append((str(source), str(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "rename", noted_rename)
+    claim_and_render(spool)
+    (spool.folder("a") / "captions.srt").write_text("1")
+    spool.publish("a", timing())
+    renamed = [step for step in told if step[0] != "sync"]
+    shown = [Path(target).name for _, target in renamed]
+    assert shown == ["claimed.json", "job.json", "error.json", "timing.json", "a.mp4", "a.srt", "a.json", "a.json"]
+    for source, target in renamed[1:]:  # the user has written what is claimed
+        at = told.index((source, target))
+        assert ("sync", source) in told[:at], target
+        assert told[at + 1] == ("sync", str(Path(target).parent)), target
+
+
 def test_recovery_finishes_a_claim_and_forgets_empty_folders(spool: Spool) -> None:
     for name in ("claimed", "taken", "empty"):
         spool.folder(name).mkdir()
