@@ -178,6 +178,24 @@ def test_hundreds_of_costly_files_hold_nobody_up(daemon: CheapDaemon) -> None:
     assert daemon.ending("good")["status"] == "done"
 
 
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_run_when_it_may(daemon: CheapDaemon) -> None:
+    if os.geteuid() == 0:
+        powers = "-dac_override,-dac_read_search"
+        daemon.prefix = ("setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}")
+    daemon.start().ready()
+    (daemon.spool / "locked").write_text(JOB)
+    (daemon.spool / "locked").chmod(0)
+    path = (daemon.spool / "locked").rename(daemon.spool / "inbox" / "locked.json")
+    until(lambda: "'locked.json' is left alone" in daemon.log() or None, "warning")
+    daemon.drop("good", text="1 hello")
+    assert daemon.ending("good")["status"] == "done"
+    assert path.exists()
+    path.chmod(0o640)
+    assert daemon.ending("locked")["status"] == "done"
+    assert daemon.log().count("is left alone") == 1
+
+
 def test_a_lock_that_a_crash_left_blocks_nobody_and_a_living_owner_blocks_everybody(daemon: CheapDaemon) -> None:
     daemon.start().ready()
     second = CheapDaemon(daemon.spool, **FAST).start()
