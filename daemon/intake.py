@@ -13,12 +13,16 @@ from daemon.spool import JOB_SUFFIX, Dropped, Spool, read_file
 from pipeline.errors import JobError
 from pipeline.job import JOB_MAX_BYTES, parse_json_object
 
+READ_SECONDS = 0.5
+"""A look reads files for about so long, and leaves the rest to the next: thousands of them hold nobody else up."""
+
 log = logging.getLogger(__name__)
 
 
 class FileState(Enum):
     """What reading a file showed."""
 
+    UNREAD = "unread"
     WHOLE = "whole"
     UNFINISHED = "unfinished"
     UNREADABLE = "unreadable"
@@ -61,9 +65,10 @@ class Intake:
         return sum(seen.state is not FileState.UNREADABLE for seen in self._seen.values())
 
     def look(self) -> None:
-        """List the inbox and read what is new or changed."""
+        """List the inbox and read what is new or changed, the oldest first; the rest when `look` is called again."""
         files, strangers = self._spool.scan()
-        seen = [self._examined(file) for file in files]
+        deadline = time.monotonic() + READ_SECONDS
+        seen = [self._examined(file, deadline) for file in files]
         self._seen = {found.file.name: found for found in sorted(seen, key=lambda found: -found.priority)}
         unreadable = [f"{found.file.name}{JOB_SUFFIX}" for found in seen if found.state is FileState.UNREADABLE]
         self._warn([*strangers, *unreadable])
@@ -82,15 +87,21 @@ class Intake:
         return self._seen.pop(name).first_seconds
 
     def unsettled(self) -> bool:
-        """Whether a file is still being given time."""
-        return any(seen.state is FileState.UNFINISHED for seen in self._seen.values())
+        """Whether a file is still being given time, or has not been read yet."""
+        return any(seen.state in (FileState.UNFINISHED, FileState.UNREAD) for seen in self._seen.values())
 
-    def _examined(self, file: Dropped) -> _Seen:
+    def behind(self) -> bool:
+        """Whether the last look had no time to read every file."""
+        return any(seen.state is FileState.UNREAD for seen in self._seen.values())
+
+    def _examined(self, file: Dropped, deadline: float) -> _Seen:
         now = time.monotonic()
         before = self._seen.get(file.name)
-        if before is not None and before.file == file and before.state is not FileState.UNREADABLE:
-            return before
-        state, priority = self._peek(file)
+        if before is not None and before.file == file:
+            read = before.state in (FileState.WHOLE, FileState.UNFINISHED)
+            if read or now >= deadline:
+                return before
+        state, priority = self._peek(file) if now < deadline else (FileState.UNREAD, 0)
         return _Seen(file, before.first_seconds if before else now, now, state, priority)
 
     def _peek(self, file: Dropped) -> tuple[FileState, int]:

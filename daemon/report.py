@@ -14,6 +14,9 @@ from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
 from pipeline.stream_flow import StreamFlow
 
 DECIMALS = 4
+FIRST_SECOND = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+"""Of the years that RFC 3339 can write."""
 
 
 @dataclass(frozen=True)
@@ -174,5 +177,9 @@ def _rounded_all(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC with milliseconds; the nearest there is, for a file's time may lie in any year."""
+    return (
+        datetime.fromtimestamp(min(max(seconds, FIRST_SECOND), LAST_SECOND), UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from pipeline.durable import move, sync, write_file
-from pipeline.errors import JobError, LipdropError
+from pipeline.errors import JobError, LipdropError, is_full
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 
 JOB_SUFFIX = ".json"
@@ -219,7 +219,7 @@ class Spool:
         """
         claimed = folder / CLAIMED
         try:
-            data, changed_at = read_file(claimed), claimed.lstat().st_mtime
+            data, changed_ns = read_file(claimed), claimed.lstat().st_mtime_ns
         except OSError as error:
             log.warning("job %s: cannot be read and is put aside: %s", folder.name, error.strerror)
             self._put_aside(folder)
@@ -230,7 +230,7 @@ class Spool:
             log.warning("job %s: cannot be taken in yet: %s", folder.name, error.strerror)
             self._put_back(folder)
             return False
-        os.utime(folder / JOB, (changed_at, changed_at))
+        os.utime(folder / JOB, ns=(changed_ns, changed_ns))
         claimed.unlink()
         return True
 
@@ -252,7 +252,7 @@ class Spool:
     def take_recording(self, name: str, audio: str) -> Path:
         """Bring a recording from the inbox into the job's folder, where nobody can remove it.
 
-        Raises JobError unless it is a plain file directly inside the inbox.
+        Raises JobError unless it is a plain file directly inside the inbox, OSError when there is no room for it.
         """
         taken = self.folder(name) / RECORDING
         try:
@@ -260,6 +260,8 @@ class Spool:
                 _link_or_copy(self.find_recording(audio), taken)
             self._check_recording(taken)
         except OSError as error:
+            if is_full(error):
+                raise
             raise self._no_recording(error.strerror) from None
         return taken
 
@@ -383,6 +385,8 @@ class Spool:
         self.forget_cancelling(name)
         if timing["status"] == "done":
             self._publish_outputs(name, timing)
+            with contextlib.suppress(FileNotFoundError):  # moved before
+                os.utime(folder / JOB)  # by which its age is told; until now it was told when the user wrote it
             move(folder / JOB, self.done / f"{name}{JOB_SUFFIX}")
             shutil.rmtree(self.failed / name, ignore_errors=True)  # an earlier attempt that went badly is made good
         else:
@@ -516,9 +520,21 @@ def _link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target, follow_symlinks=False)
     except PermissionError:
         unfinished = target.with_suffix(".part")
-        with _opened(source) as reader, unfinished.open("wb") as writer:
-            shutil.copyfileobj(reader, writer)
-        unfinished.rename(target)
+        try:
+            _copy(source, unfinished)
+            unfinished.rename(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a stranger's plain file. Its room is taken first: what does not fit is not begun."""
+    with _opened(source) as reader, target.open("wb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        if size > 0:
+            os.posix_fallocate(writer.fileno(), 0, size)
+        shutil.copyfileobj(reader, writer)
+        writer.truncate()
 
 
 def _json_bytes(value: dict[str, Any]) -> bytes:

@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import time
-from dataclasses import replace
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daemon import captions, health, notify, report, streams
@@ -41,6 +43,14 @@ PRUNE_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class _Claimed:
+    """A job that is claimed and not started. Monotonic seconds."""
+
+    seen_seconds: float
+    next_try_seconds: float = 0.0
+
+
 class Supervisor:
     """Owns one spool and one pipeline."""
 
@@ -48,12 +58,12 @@ class Supervisor:
         self._config = config
         self._spool = spool
         self._executor = executor
-        self._scheduler = Scheduler(executor, config, specs, self._has_room)
+        self._scheduler = Scheduler(executor, config, specs, self._disk_has_room)
         self._avatars = Avatars(config)
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher(spool.inbox, executor.wake)
-        self._claimed: dict[str, float] = {}
-        """Jobs that are claimed and not started, and when each was first seen: a full disk may keep them waiting."""
+        self._claimed: dict[str, _Claimed] = {}
+        """Jobs that are claimed and not started: a full disk may keep them waiting."""
         self._submissions: dict[str, Submission] = {}
         self._streams: dict[str, Stream] = {}
         """Jobs that are played while they render."""
@@ -118,7 +128,8 @@ class Supervisor:
         outcomes = self._scheduler.step(self._patience())
         self._show_streams()
         for outcome in outcomes:
-            self._end(outcome)
+            with self._defects_end(outcome.flow.name, "publish"):
+                self._end(outcome)
         for name, timing in list(self._unpublished.items()):
             self._publish(name, timing)
         self._prune()
@@ -146,6 +157,10 @@ class Supervisor:
                 continue
             if removed:
                 log.info("%s: the %d oldest entries are removed", folder.name, len(removed))
+        try:
+            self._avatars.forget_unused()
+        except OSError as error:
+            log.warning("the avatars' cache cannot be pruned: %s", error)
 
     # Intake
 
@@ -154,14 +169,14 @@ class Supervisor:
             sealed = self._spool.sealed(name)
             if sealed is None:
                 log.info("job %s: taken up again", name)
-                self._claimed[name] = time.monotonic()
+                self._claimed[name] = _Claimed(time.monotonic())
             else:
                 self._unpublished[name] = sealed
 
     def _takes_in(self) -> bool:
-        return self._stops == 0 and not self._spool.is_paused() and self._has_room()
+        return self._stops == 0 and not self._spool.is_paused() and self._scheduler.has_room()
 
-    def _has_room(self) -> bool:
+    def _disk_has_room(self) -> bool:
         return self._spool.free_bytes() >= self._config.limits.free_megabytes << 20
 
     def _has_place(self) -> bool:
@@ -176,10 +191,13 @@ class Supervisor:
                 return
             seen = self._intake.take(name)
             if self._spool.claim(name):
-                self._claimed[name] = seen
+                self._claimed[name] = _Claimed(seen)
 
     def _look(self) -> None:
-        """List the inbox when it has changed, and now and then; a long one is let rest, for listing it takes time."""
+        """List the inbox when it has changed, and now and then.
+
+        A long one is let rest, for listing it takes time; not while files in it are unread.
+        """
         start = time.monotonic()
         if start < self._rested_seconds:
             return
@@ -188,7 +206,7 @@ class Supervisor:
                 self._spool.keep_inbox()
             self._intake.look()
             end = time.monotonic()
-            self._rested_seconds = end + LOOK_REST * (end - start)
+            self._rested_seconds = end if self._intake.behind() else end + LOOK_REST * (end - start)
             self._next_look_seconds = end + SCAN_SECONDS
 
     def _in_flight(self) -> set[str]:
@@ -196,35 +214,37 @@ class Supervisor:
         return {*self._scheduler.jobs, *self._claimed, *self._unpublished}
 
     def _admit_claimed(self) -> None:
-        if self._stops or not self._has_room():
+        if self._stops or not self._scheduler.has_room():
             return
-        for name, seen in list(self._claimed.items()):
+        now = time.monotonic()
+        for name, claimed in list(self._claimed.items()):
+            if now < claimed.next_try_seconds:
+                continue
             try:
-                self._admit(name, seen)
+                with self._defects_end(name, "intake"):
+                    self._admit(name, claimed.seen_seconds)
             except FileNotFoundError:
                 log.exception("job %s: its files in work/ are gone", name)
+                self._submissions.pop(name, None)
             except OSError as error:
                 log.warning("job %s: has to wait: %s", name, error)
-                return
+                claimed.next_try_seconds = now + SCAN_SECONDS
+                continue
             del self._claimed[name]
 
     def _admit(self, name: str, seen_seconds: float) -> None:
         """Check a claimed job and start it, unless it is bad or was done before. Raises OSError."""
-        submission = Submission(self._spool.submitted_at(name), seen_seconds)
+        submission = self._submissions[name] = Submission(self._spool.submitted_at(name), seen_seconds)
         earlier = self._spool.is_repeat(name)
         if earlier is not None:
             log.info("job %s: done before", name)
             self._publish(name, report.repeated_report(earlier, submission))
             return
         if self._config.on_conflict == "refuse" and self._spool.was_done(name):
-            self._refuse(name, submission)
+            self._refuse(name)
             return
-        try:
-            flow = self._checked(name, seen_seconds)
-            self._open_stream(flow)
-        except JobError as error:
-            self._fail(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
-            return
+        flow = self._checked(name, seen_seconds)
+        self._open_stream(flow)
         log.info("job %s: taken in", name)
         self._submissions[name] = replace(submission, seen_seconds=flow.journal.seen_seconds)
         self._scheduler.add(flow)
@@ -240,11 +260,11 @@ class Supervisor:
         kind = StreamFlow if job.mode == "stream" else JobFlow
         return kind(name, job, folder, recording, config, journal)
 
-    def _refuse(self, name: str, submission: Submission) -> None:
+    def _refuse(self, name: str) -> None:
         """Turn away another job under a name that is taken; the outputs that are there stay as they are."""
         error = JobError("conflict", f"a job {name} was done before", hint="drop it under another name")
         log.warning("job %s: refused: %s", name, error.message)
-        timing = report.failed_report(name, ErrorReport.of(error, stage="intake"), submission, 1, {})
+        timing = report.failed_report(name, ErrorReport.of(error, stage="intake"), self._submissions.pop(name), 1, {})
         self._spool.refuse(name, timing["error"])
         self._counts["failed"] += 1
 
@@ -255,8 +275,8 @@ class Supervisor:
                 self._scheduler.cancel(name)
             elif name in self._claimed or self._spool.claim(name):
                 self._claimed.pop(name, None)
-                submission = Submission(self._spool.submitted_at(name), time.monotonic())
-                self._fail(name, ErrorReport.of(cancelled(name), stage="queued"), submission, 1, {})
+                self._submissions[name] = Submission(self._spool.submitted_at(name), time.monotonic())
+                self._fail(name, ErrorReport.of(cancelled(name), stage="queued"))
             elif name not in self._unpublished:
                 self._spool.forget_cancelling(name)
 
@@ -293,13 +313,26 @@ class Supervisor:
 
     # Publishing
 
+    @contextlib.contextmanager
+    def _defects_end(self, name: str, stage: str) -> Iterator[None]:
+        """What goes wrong with a job in the block ends that job alone: of it the next daemon would die as well.
+
+        OSError is the machine's fault, and passes.
+        """
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            report = ErrorReport.of(error, stage=stage, traceback=traceback.format_exc())
+            self._fail(name, report)
+
     def _end(self, outcome: Outcome) -> None:
         name = outcome.flow.name
-        submission = self._submissions.pop(name)
         if not isinstance(outcome, Done):
-            self._fail(name, outcome.error, submission, outcome.attempts, outcome.flow.job.metadata)
+            self._fail(name, outcome.error, outcome.attempts, outcome.flow.job.metadata)
             return
-        timing = report.done_report(outcome.flow, submission, outcome.attempts)
+        timing = report.done_report(outcome.flow, self._submissions[name], outcome.attempts)
         self._counts["done"] += 1
         log.info("job %s: done in %.2f s", name, timing["timing"]["total_seconds"])
         self._publish(name, timing)
@@ -317,15 +350,14 @@ class Supervisor:
             self._unpublished[name] = timing
         else:
             self._unpublished.pop(name, None)
+            self._submissions.pop(name, None)
 
-    def _fail(
-        self, name: str, error: ErrorReport, submission: Submission, attempts: int, metadata: dict[str, Any]
-    ) -> None:
+    def _fail(self, name: str, error: ErrorReport, attempts: int = 1, metadata: dict[str, Any] | None = None) -> None:
         self._counts["failed"] += 1
         log.warning("job %s: failed: %s: %s", name, error.code, ascii(error.message))
         if error.traceback:
             log.warning("job %s: %s", name, error.traceback)
-        self._publish(name, report.failed_report(name, error, submission, attempts, metadata))
+        self._publish(name, report.failed_report(name, error, self._submissions[name], attempts, metadata or {}))
 
     # Telling
 
@@ -340,9 +372,8 @@ class Supervisor:
         failing = self._scheduler.failing
         if self._stops:
             return health.DRAINING, "told to stop"
-        if not self._has_room():
-            free, least = self._spool.free_bytes() >> 20, self._config.limits.free_megabytes
-            return health.PAUSED, f"the disk is full: {free} MB free, limits.free_megabytes is {least}"
+        if not self._scheduler.has_room():
+            return health.PAUSED, self._why_full()
         if self._spool.is_paused():
             return health.PAUSED, "told to by `lipdrop pause`"
         if failing:
@@ -350,6 +381,12 @@ class Supervisor:
         if self._unpublished:
             return health.DEGRADED, f"jobs that cannot be published: {', '.join(self._unpublished)}"
         return (health.OK if self._ready else health.STARTING), ""
+
+    def _why_full(self) -> str:
+        free, least = self._spool.free_bytes() >> 20, self._config.limits.free_megabytes
+        if free < least:
+            return f"the disk is full: {free} MB free, limits.free_megabytes is {least}"
+        return f"the disk is full, or a quota: {free} MB are free, and a stage could not write"
 
     def _tell(self, state: str, why: str) -> None:
         """Say how things stand: to systemd, and to `lipdrop status` and `lipdrop health` through a file."""

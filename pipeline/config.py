@@ -30,6 +30,7 @@ class AvatarsSettings(Section):
     folder: str = "avatars"
     default: str = "presenter"
     cache_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
+    cache_days: Annotated[int, Field(ge=1)] = 30
 
 
 class ModelSettings(Section):

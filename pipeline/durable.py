@@ -1,4 +1,4 @@
-"""Writing to disk so that a crash or a power cut leaves the old or the new, never a half."""
+"""Writing to disk so that a crash, a power cut or a full disk leaves the old or the new, never a half."""
 
 from __future__ import annotations
 

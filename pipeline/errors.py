@@ -6,7 +6,20 @@ An error is raised where the fact is known and caught in two places only: the wo
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
+
+FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+FULL_REASONS = tuple(map(os.strerror, FULL_ERRNOS))
+"""How programs tell of them."""
+DISK_FULL = "disk_full"
+"""The code of an error that ends when there is room again."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the disk had no room, or this user no right to more of it."""
+    return isinstance(error, OSError) and error.errno in FULL_ERRNOS
 
 
 class LipdropError(Exception):
@@ -71,7 +84,9 @@ class ErrorReport:
 
     @classmethod
     def of(cls, error: BaseException, *, stage: str | None = None, traceback: str = "") -> ErrorReport:
-        """Describe `error`; anything that is not a `LipdropError` is reported as `internal`."""
+        """Describe `error`; what is neither a `LipdropError` nor a full disk is reported as `internal`."""
+        if is_full(error):
+            return cls(code=DISK_FULL, message=f"a file cannot be written: {error}", stage=stage, retryable=True)
         if not isinstance(error, LipdropError):
             return cls(
                 code="internal",

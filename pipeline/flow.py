@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.journal import Journal
+from pipeline.media.pcm import CONVERT_TIMEOUT_SECONDS
 from pipeline.messages import (
     Chunk,
     Item,
@@ -168,11 +170,22 @@ def budget_seconds(item: Item, config: Config) -> float:
         case TtsItem():
             return 120 + 0.2 * len(item.text)
         case SplitItem():
-            # A new avatar's video is followed frame by frame here.
-            return 720 + 0.2 * config.limits.audio_seconds + 10 * config.limits.avatar_seconds
+            return 120 + _listening_seconds(item.speech, config) + _watching_seconds(item.avatar, config)
         case Chunk():
             return 120 + 40 * (item.stop_frame - item.start_frame) / item.timeline.fps
         case PackItem():
             return 120 + item.segment.timeline.seconds
         case MergeItem():
             return 120 + item.timeline.seconds
+
+
+def _listening_seconds(speech: Speech, config: Config) -> float:
+    """For turning the speech into PCM. How long a stranger's recording is, and how hard to read, nobody knows yet."""
+    if speech.sentences:
+        return 0.2 * speech.sentences[-1].end_seconds
+    return CONVERT_TIMEOUT_SECONDS + 0.2 * config.limits.audio_seconds
+
+
+def _watching_seconds(avatar: str, config: Config) -> float:
+    """For following a new avatar's face through its video, frame by frame."""
+    return 600 + 10 * config.limits.avatar_seconds if Avatars(config).is_video(avatar) else 0

@@ -63,6 +63,7 @@ class Journal:
             "seen_seconds": seen_seconds,
         }
         self._attempts: Counter[str] = Counter()
+        self._suspects: set[str] = set()
         self._keeps = True
         self.results: list[Result] = []
         """The results that still hold, in the order in which they came."""
@@ -81,6 +82,10 @@ class Journal:
     def attempts(self, item: Item) -> int:
         """How often an item was begun and not released."""
         return self._attempts[_key(item)]
+
+    def is_suspect(self, item: Item) -> bool:
+        """Whether a daemon died while it ran the item: it may be what killed it."""
+        return _key(item) in self._suspects
 
     @property
     def most_attempts(self) -> int:
@@ -133,6 +138,7 @@ class Journal:
         self._attempts.update(head["attempts"])
         self._attempts.update(line["begun"] for line in rest if "begun" in line)
         self._attempts.subtract(line["released"] for line in rest if "released" in line)
+        self._suspects = {key for key, count in self._attempts.items() if count > 0}
         if head["place"] != self._head["place"]:
             return []
         kept = list(itertools.takewhile(_holds, (line for line in rest if "kind" in line)))

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pipeline.config import Config
-from pipeline.errors import BootError, ConfigError, ErrorReport, JobError, StageError, WorkerDied
+from pipeline.errors import DISK_FULL, BootError, ConfigError, ErrorReport, JobError, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.flow import ROLES, JobFlow, budget_seconds
 from pipeline.messages import Chunk, Died, Event, Failed, Finished, Item, Ready, Task, Yielded
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_LAST_SECONDS = 30.0
+FULL_DISK_SECONDS = 10.0
+"""After an item has found the disk full nothing is begun for so long: under a quota nobody can see when it ends."""
 BOOT_FAILURES_MAX = 5
 """After so many failed starts in a row a worker is given up."""
 
@@ -100,23 +102,30 @@ class Scheduler:
     executor: Executor
     config: Config
     specs: Sequence[WorkerSpec]
-    has_room: Callable[[], bool] = lambda: True
-    """Whether the disk has room to work in. Without it nothing is begun, and what fails has cost no attempt."""
+    disk_has_room: Callable[[], bool] = lambda: True
+    """Whether the disk has room to work in, as far as that can be seen."""
     _workers: dict[str, _Worker] = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
     _backlog: list[_Entry] = field(init=False, default_factory=list)
     _outcomes: list[Outcome] = field(init=False, default_factory=list)
     _numbers: Iterator[int] = field(init=False, default_factory=itertools.count)
     _tasks: Iterator[int] = field(init=False, default_factory=lambda: itertools.count(1))
+    _full_until_seconds: float = field(init=False, default=0.0)
+    """Monotonic."""
 
     def __post_init__(self) -> None:
         self._workers = {spec.name: _Worker(spec) for spec in self.specs}
 
     def add(self, flow: JobFlow) -> None:
         """Take a job in, or up again where its journal tells that an earlier daemon left it."""
-        self._jobs[flow.name] = state = _JobState(flow, next(self._numbers))
-        self._enqueue(state, flow.begin())
+        state, items = _JobState(flow, next(self._numbers)), flow.begin()
+        self._jobs[flow.name] = state
+        self._enqueue(state, items)
         self._end_if_over(state)
+
+    def has_room(self) -> bool:
+        """Whether there is room to work in. Without it nothing is begun, and what fails has cost no attempt."""
+        return time.monotonic() >= self._full_until_seconds and self.disk_has_room()
 
     def cancel(self, name: str) -> None:
         """Lose a job in flight; workers that are busy with it are killed, and what they run with them."""
@@ -309,6 +318,8 @@ class Scheduler:
     def _retry_or_lose(self, state: _JobState, entry: _Entry, error: ErrorReport) -> None:
         log.warning("job %s: %s: %s", entry.flow.name, error.stage, error.message)
         journal = state.flow.journal
+        if error.code == DISK_FULL:
+            self._full_until_seconds = time.monotonic() + FULL_DISK_SECONDS
         if error.retryable and not self.has_room():
             journal.release(entry.item)
         if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:
@@ -343,9 +354,14 @@ class Scheduler:
         if not self._backlog or not self.has_room():
             return
         for entry in sorted(self._backlog, key=self._urgency):
+            if self._is_suspect(entry) and any(w.entry and self._is_suspect(w.entry) for w in self._workers.values()):
+                continue  # one at a time, or whatever kills the daemon would wear out the others with itself
             worker = self._choose(entry)
             if worker is not None and self._assign(worker, entry, now):
                 self._backlog.remove(entry)
+
+    def _is_suspect(self, entry: _Entry) -> bool:
+        return entry.flow.journal.is_suspect(entry.item)
 
     def _urgency(self, entry: _Entry) -> tuple[int, float, tuple[int, int]]:
         """Higher priority first, then jobs by the time they are due, then earlier chunks.

@@ -1,12 +1,17 @@
 """The real daemon and real worker processes, with cheap stages in place of the costly ones.
 
-`python -m tests.cheap_daemon [--once] [--blind] [ROLE=STAGE ...]` works on the current folder's `config.yaml`.
+`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [ROLE=STAGE ...]` works on the
+current folder's `config.yaml`.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from pipeline.config import Config, load_config
 from pipeline.executors.base import WorkerSpec
@@ -25,6 +30,31 @@ def cheap_specs(config: Config, **stages: str) -> list[WorkerSpec]:
     ]
 
 
+def make_defective() -> None:
+    """Give the daemon itself two defects: jobs with "defect" in them meet one at intake, all with captions another."""
+    from pipeline import journal
+
+    whole = journal.fingerprint
+
+    def fingerprint(job: bytes, *rest: Any) -> str:
+        return whole(job, *rest) if b"defect" not in job else str(1 // 0)
+
+    patch("daemon.supervisor.fingerprint", fingerprint).start()
+    patch("daemon.captions.write", lambda folder, timing: 1 // 0).start()
+
+
+def make_linkless() -> None:
+    """Refuse links to recordings, as the kernel does where they are another user's."""
+    link = os.link
+
+    def refused(source: Path, target: Path, *, follow_symlinks: bool = True) -> None:
+        if source.parent.name == "inbox":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        link(source, target, follow_symlinks=follow_symlinks)
+
+    patch("os.link", refused).start()
+
+
 def main(arguments: list[str]) -> None:
     # Imported here: worker processes import this module again, and need none of it.
     from daemon import logs
@@ -36,6 +66,12 @@ def main(arguments: list[str]) -> None:
     logs.set_up(as_json=False)
     if "--blind" in arguments:
         Watcher.refresh = lambda self: None  # type: ignore[method-assign]
+    if "--defective" in arguments:
+        make_defective()
+    if "--hasty" in arguments:  # a worker is given up after its second failed start
+        patch("pipeline.scheduler.BOOT_FAILURES_MAX", 1).start()
+    if "--linkless" in arguments:
+        make_linkless()
     config = load_config(None)
     stages = dict(argument.split("=") for argument in arguments if "=" in argument)
     spool = Spool(Path.cwd())

@@ -78,6 +78,15 @@ def film(places: Iterable[Affine | None]) -> list[Picture]:
     return [wall if place is None else seen_by(place, picture) for place in places]
 
 
+GAP = (12, 22)
+"""Frames of the interrupted clip that show the wall only."""
+
+
+def interrupted() -> list[Affine | None]:
+    """A face that is gone for a while."""
+    return [None if GAP[0] <= frame < GAP[1] else place for frame, place in enumerate(swaying(36))]
+
+
 def write_clip(path: Path, frames: list[Picture], *options: str, fps: str = "25", inputs: tuple[str, ...] = ()) -> Path:
     """Encode frames, RGB; `options` come before the output's name, `inputs` before the input."""
     height, width = frames[0].shape[:2]

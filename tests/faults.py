@@ -298,6 +298,26 @@ class KillsDaemonTts(CountedTts):
         yield from super().process(item)
 
 
+class KillsDaemonLateTts(CountedTts):
+    """The text "poison" takes the whole daemon down when everything else has had the time to begin."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        if item.text == "poison":
+            ran(item, "tts")
+            time.sleep(1)
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(20)
+        yield from super().process(item)
+
+
+class WeightyLipSync(CountedLipSync):
+    """Takes longer than a daemon lives that is about to be killed."""
+
+    def work(self, item: Chunk) -> None:
+        super().work(item)
+        time.sleep(2)
+
+
 class FillsDiskTts(CountedTts):
     """Writes more than there is room for, until the spool says that there is."""
 
@@ -306,6 +326,14 @@ class FillsDiskTts(CountedTts):
         if not (item.folder.parent.parent / "go").exists():
             (item.folder / "huge").write_bytes(bytes(64 << 20))
         yield from super().process(item)
+
+
+class GanHangsInSetup(CountedLipSync):
+    """One of the two lip-sync workers never gets ready."""
+
+    def setup(self, device: str) -> None:
+        if self.spec.model == "gan":
+            time.sleep(600)
 
 
 class GanNeverStarts(CountedLipSync):

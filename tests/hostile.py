@@ -10,6 +10,7 @@ import io
 import json
 import os
 import socket
+import stat
 import struct
 import subprocess
 import zipfile
@@ -19,12 +20,19 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.job import METADATA_MAX_BYTES
+from tests.clips import FILE, film, interrupted, write_clip
 from tests.media import speech_like, write_recording
+
+CANARY = "CANARY"
+"""A file that only a shell would make."""
 
 
 def _with(**keys: object) -> bytes:
     return json.dumps({"text": "a", **keys}).encode()
 
+
+COSTLY_JOB = b'{"metadata": [' + b",".join([b'{"":1}'] * 9000) + b"]}"
+"""A legal size, and the most work for whoever reads it."""
 
 UNFINISHED_JOBS: list[tuple[bytes, str]] = [
     (b"", "not_json"),
@@ -98,6 +106,7 @@ BAD_JOBS: list[tuple[bytes, str]] = [
     (_with(avatar="http://127.0.0.1/a.png"), "avatar"),
     (_with(avatar="concat:a|b"), "avatar"),
     (_with(avatar=""), "avatar"),
+    (_with(avatar=f"$(touch {CANARY})"), "avatar"),
     (_with(metadata={"k": "x" * METADATA_MAX_BYTES}), "too_large"),
 ]
 """Job files that no parser may let through, and the code of the error that they end with."""
@@ -108,7 +117,17 @@ BAD_WISHES: list[tuple[bytes, str]] = [
     (_with(language="zzz"), "language"),
     *(
         (json.dumps({"audio": audio}).encode(), "audio")
-        for audio in ("../x.wav", "/etc/passwd", "missing.wav", "link.wav", "fifo.wav", ".", "", "concat:a.wav|b.wav")
+        for audio in (
+            f"$(touch {CANARY}).wav",
+            "../x.wav",
+            "/etc/passwd",
+            "missing.wav",
+            "link.wav",
+            "fifo.wav",
+            ".",
+            "",
+            "concat:a.wav|b.wav",
+        )
     ),
 ]
 """Good JSON that asks for what is not there or not allowed; only the running program can tell."""
@@ -122,6 +141,7 @@ GOOD_TEXTS = [
     "<break time='9999999s'/>hi",
     "<speak><audio src='file:///etc/passwd'/>hi</speak>",
     '"; rm -rf / $(id) `id`',
+    f"$(touch {CANARY}) `touch {CANARY}`; touch {CANARY}\n| touch {CANARY}",
     "%s %n {} {0.__class__} ${HOME} one",
     "a\ttab\nand a line\r\n2026-01-01T00:00:00.000Z ERROR daemon forged",
     "\u202ereversed\u2028line",
@@ -142,6 +162,8 @@ STRANGE_NAMES = [
     "_x.json",
     "json",
 ]
+ENDLESS_DEVICE = os.makedev(1, 5)
+"""/dev/zero."""
 RAW_NAME = b"\xff\x1b[2J.json"
 
 
@@ -156,6 +178,8 @@ def put_names(inbox: Path) -> set[str]:
     (inbox / "dangling.json").symlink_to("/nowhere")
     with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(inbox):
         listener.bind("socket.json")  # a socket's path must be short
+    with contextlib.suppress(PermissionError):  # for root alone, and not everywhere
+        os.mknod(inbox / "device.json", stat.S_IFCHR | 0o600, ENDLESS_DEVICE)
     return {entry.name for entry in inbox.iterdir()}
 
 
@@ -220,6 +244,35 @@ def playlists(address: str) -> dict[str, bytes]:
         ).encode(),
         "sdp.wav": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
     }
+
+
+# Avatars
+
+
+def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
+    """Make avatars of all kinds; returns the code that a job with each ends with, None for the good one.
+
+    Some name `canary.wav`, which lies beside them, and `address`, an http URL: neither may ever be asked for.
+    """
+    face = FILE.read_bytes()
+    bad = {
+        "empty": (".png", b"", "media"),
+        "text": (".jpg", b"I am no picture.\n" * 50, "media"),
+        "cut-off": (".png", face[: len(face) // 2], "media"),
+        "huge": (".png", black_png(16_384, 16_384), "too_many_pixels"),
+        "wall": (".png", black_png(256, 256), "no_face"),
+        "random": (".mp4", np.random.default_rng(0).bytes(100_000), "media"),
+        **{f"list-{name}": (".mp4", data, "media") for name, data in playlists(address).items()},
+    }
+    for name, (ending, data, _) in bad.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"face{ending}").write_bytes(data)
+        write_recording(folder / name / "canary.wav", speech_like(1))
+    (folder / "fifo").mkdir()
+    os.mkfifo(folder / "fifo" / "face.png")
+    (folder / "interrupted").mkdir()
+    write_clip(folder / "interrupted" / "face.mp4", film(interrupted()))
+    return {**{name: code for name, (_, _, code) in bad.items()}, "fifo": "media", "interrupted": None}
 
 
 def black_png(columns: int, rows: int) -> bytes:

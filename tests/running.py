@@ -59,6 +59,8 @@ class RunningDaemon:
 
     program: tuple[str, ...] = ("daemon", "run")
     """Module and arguments."""
+    prefix: tuple[str, ...] = ()
+    """A command that turns into the program."""
 
     def __init__(self, spool: Path, **settings: Any) -> None:
         self.spool = spool
@@ -72,7 +74,7 @@ class RunningDaemon:
         """Start it; its log goes to `log` in the spool."""
         with (self.spool / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self.program, *arguments],
+                [*self.prefix, sys.executable, "-m", *self.program, *arguments],
                 cwd=self.spool,
                 env=_environment() | self.environment,
                 stderr=log,

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from pipeline.avatars import Avatar, Avatars, library
-from pipeline.avatars.cache import Cache
+from pipeline.avatars.cache import SECONDS_PER_DAY, Cache
 from pipeline.avatars.faces import Faces
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.scenes import Clip
@@ -177,6 +177,18 @@ def test_what_was_not_used_for_the_longest_time_goes_first(tmp_path: Path) -> No
     assert names(tmp_path) == {"e"}
 
 
+def test_what_was_not_used_for_so_long_is_forgotten(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 3000)
+    cache.forget(30)
+    for days, name in ((31, "old"), (29, "new"), (40, "used")):
+        read(cache, name, content(b"kept"))
+        used_at = time.time() - days * SECONDS_PER_DAY
+        os.utime(tmp_path / "cache" / name, (used_at, used_at))
+    read(cache, "used", content(b""))
+    cache.forget(30)
+    assert names(tmp_path / "cache") == {"new", "used"}
+
+
 def test_the_newest_stays_even_if_it_is_too_large(tmp_path: Path) -> None:
     assert len(read(Cache(tmp_path, 10), "a", content(bytes(1000)))) == 1000
     assert names(tmp_path) == {"a"}
@@ -205,10 +217,10 @@ def test_a_failed_build_leaves_nothing_and_is_tried_again(tmp_path: Path) -> Non
     assert read(Cache(tmp_path, 1000), "a", content(bytes(3))) == bytes(3)
 
 
-def refused(folder: Path, build: Callable[[Path], None]) -> None:
+def refused(folder: Path, build: Callable[[Path], None], code: str = "cache") -> None:
     with pytest.raises(StageError) as caught:
         Cache(folder, 1000).open("a", build)
-    assert caught.value.code == "cache"
+    assert caught.value.code == code
     assert str(folder) in caught.value.message
     assert caught.value.hint
 
@@ -225,7 +237,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    refused(tmp_path, lambda path: content(b"a")(Path("/dev/full")))
+    refused(tmp_path, lambda path: content(b"a")(Path("/dev/full")), "disk_full")
     assert names(tmp_path) == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,17 @@ from typing import Any
 import pytest
 
 from pipeline.job import JOB_MAX_BYTES
-from tests.hostile import BAD_JOBS, BAD_WISHES, GOOD_TEXTS, UNFINISHED_JOBS, put_names, put_recordings
+from tests.clips import GAP
+from tests.hostile import (
+    BAD_JOBS,
+    BAD_WISHES,
+    CANARY,
+    GOOD_TEXTS,
+    UNFINISHED_JOBS,
+    put_avatars,
+    put_names,
+    put_recordings,
+)
 from tests.running import RunningDaemon, lipdrop, until
 from tests.witness import Witness
 
@@ -46,8 +57,17 @@ def drop_recordings(daemon: RunningDaemon, address: str) -> Expected:
     return expected
 
 
+def drop_avatars(daemon: RunningDaemon, address: str) -> Expected:
+    expected = {}
+    for avatar, code in put_avatars(daemon.spool / "avatars", address).items():
+        daemon.drop(f"avatar-{avatar}", text="Раз.", avatar=avatar, size=SMALL)
+        expected[f"avatar-{avatar}"] = code
+    return expected
+
+
 def test_all_of_it_at_once(tmp_path: Path) -> None:
-    with RunningDaemon(tmp_path / "spool").start() as daemon:
+    """With the voice that has a word for every letter, whatever else is installed."""
+    with RunningDaemon(tmp_path / "spool", tts={"backend": "espeak"}).start() as daemon:
         inbox = daemon.ready().spool / "inbox"
         daemon.drop("before", text="Раз, два.", size=SMALL)
         daemon.ending("before")
@@ -56,7 +76,9 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
             left_alone = put_names(inbox)
             expected = {**drop_jobs(daemon), **drop_recordings(daemon, witness.address)}
             endings = {name: daemon.ending(name) for name in expected}
-            assert not any(name.startswith("network:") or name == "fifo.json" for name in witness.seen())
+            never = {"fifo.json", "device.json"}
+            assert not any(name.startswith("network:") or name in never for name in witness.seen())
+        assert not list(tmp_path.rglob(CANARY))
         daemon.drop("after", text="Три, четыре.", size=SMALL)
         assert daemon.ending("after")["status"] == "done"
         assert daemon.memory_bytes() - memory_bytes < MEMORY_GROWTH_MAX_BYTES
@@ -65,6 +87,24 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
         assert_each_failure_is_kept(daemon, endings)
         assert_the_log_is_whole(daemon, left_alone, expected)
         assert {name for name in left_alone if os.path.lexists(inbox / name)} == left_alone
+        assert daemon.stop() == 0
+
+
+def test_all_avatars_at_once(tmp_path: Path) -> None:
+    """As jobs ask for them; what a playlist names, and who waits behind it, is never asked for."""
+    with RunningDaemon(tmp_path / "spool").start() as daemon, Witness(daemon.ready().spool / "inbox") as caller:
+        expected = drop_avatars(daemon, caller.address)
+        with contextlib.ExitStack() as stack:
+            lists = sorted((daemon.spool / "avatars").glob("list-*"))
+            witnesses = [stack.enter_context(Witness(folder)) for folder in lists]
+            endings = {name: daemon.ending(name) for name in expected}
+            seen = [witness.seen() for witness in witnesses]
+        assert not any(name.startswith("network:") for name in caller.seen())
+        assert {name: ending.get("error", {}).get("code") for name, ending in endings.items()} == expected
+        assert seen == [{"face.mp4"}] * len(lists)
+        assert endings["avatar-interrupted"]["avatar"]["frames_without_face"] == [list(GAP)]
+        daemon.drop("after", text="Раз, два.", size=SMALL)
+        assert daemon.ending("after")["status"] == "done"
         assert daemon.stop() == 0
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from daemon.health import STALE_SECONDS
+from tests.hostile import COSTLY_JOB
 from tests.running import ROOT, CheapDaemon, lipdrop, until
 
 JOB = json.dumps({"text": "1 hello"})
@@ -38,6 +40,16 @@ def statuses(daemon: CheapDaemon, names: list[str]) -> Counter[str]:
 def until_work_is_clear(daemon: CheapDaemon) -> None:
     """A job's folder goes after its JSON has come."""
     until(lambda: not any((daemon.spool / "work").iterdir()) or None, "clear work folder")
+
+
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler makes the fault")
+
+
+def compiled(shim: str, folder: Path) -> str:
+    """A library to be loaded before libc, made of its C source."""
+    (folder / "shim.c").write_text(shim)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c"], check=True)
+    return str(folder / "shim.so")
 
 
 # 1 to 4: every drop, one owner
@@ -129,6 +141,61 @@ def test_an_inbox_that_is_deleted_and_made_again_is_taken_from(daemon: CheapDaem
         assert daemon.ending(name)["status"] == "done"
 
 
+def test_a_job_may_be_of_any_time() -> None:
+    """On a disk in memory, which takes every time there is."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, CheapDaemon(Path(folder), **FAST) as daemon:
+        daemon.start().ready()
+        years = {"before": -(10**11), "epoch": 0, "far": 3 * 10**11, "last": 2**63 - 1}
+        for name, seconds in years.items():
+            daemon.drop(name, text="1 hello")
+            os.utime(daemon.spool / "inbox" / f"{name}.json", ns=(0, seconds * 10**9))
+        daemon.drop("good", text="1 hello")
+        assert statuses(daemon, ["good", *years]) == {"done": 1 + len(years)}
+        told = {name: daemon.ending(name)["submitted_at"][:10] for name in years}
+    assert told == {"before": "0001-01-01", "epoch": "1970-01-01", "far": "9999-12-31", "last": "9999-12-31"}
+
+
+def test_hundreds_of_costly_files_hold_nobody_up(daemon: CheapDaemon) -> None:
+    """They take 20 s to read; the loop is never gone for long, and a job among them does not wait for the last."""
+    daemon.start().ready()
+    hidden = daemon.spool / "hidden"
+    hidden.mkdir()
+    for number in range(600):
+        (hidden / f"costly-{number:03d}.json").write_bytes(COSTLY_JOB)
+        os.utime(hidden / f"costly-{number:03d}.json", (number, number))
+    for file in sorted(hidden.iterdir()):
+        file.rename(daemon.spool / "inbox" / file.name)
+    daemon.drop("good", text="1 hello")
+    os.utime(daemon.spool / "inbox" / "good.json", (100, 100))
+    silences = []
+
+    def good_has_ended() -> bool | None:
+        silences.append(time.monotonic() - daemon.status()["monotonic_seconds"])
+        return (daemon.spool / "outbox" / "good.json").exists() or None
+
+    until(good_has_ended, "end of the good job")
+    assert max(silences) < STALE_SECONDS / 2
+    assert daemon.ending("good")["status"] == "done"
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_run_when_it_may(daemon: CheapDaemon) -> None:
+    if os.geteuid() == 0:
+        powers = "-dac_override,-dac_read_search"
+        daemon.prefix = ("setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}")
+    daemon.start().ready()
+    (daemon.spool / "locked").write_text(JOB)
+    (daemon.spool / "locked").chmod(0)
+    path = (daemon.spool / "locked").rename(daemon.spool / "inbox" / "locked.json")
+    until(lambda: "'locked.json' is left alone" in daemon.log() or None, "warning")
+    daemon.drop("good", text="1 hello")
+    assert daemon.ending("good")["status"] == "done"
+    assert path.exists()
+    path.chmod(0o640)
+    assert daemon.ending("locked")["status"] == "done"
+    assert daemon.log().count("is left alone") == 1
+
+
 def test_a_lock_that_a_crash_left_blocks_nobody_and_a_living_owner_blocks_everybody(daemon: CheapDaemon) -> None:
     daemon.start().ready()
     second = CheapDaemon(daemon.spool, **FAST).start()
@@ -213,6 +280,23 @@ def test_a_job_that_kills_the_daemon_ends_failed_after_three_attempts(daemon: Ch
     assert daemon.ran().count("poison tts") == 3
 
 
+def test_a_job_that_kills_the_daemon_takes_no_other_along(daemon: CheapDaemon) -> None:
+    """Not even a long one that runs each time it strikes."""
+    stages = ("tts=KillsDaemonLateTts", "lipsync=WeightyLipSync")
+    daemon.drop("good", text="8 hello")
+    daemon.start(*stages)
+    until(lambda: "good lipsync 1" in daemon.ran() or None, "two chunks that run")
+    daemon.drop("poison", text="poison")
+    for _ in range(3):
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == -signal.SIGKILL
+        daemon.start(*stages)
+    assert daemon.ending("poison")["error"]["code"] == "daemon_died"
+    timing = daemon.ending("good")
+    assert (timing["status"], timing["attempts"]) == ("done", 2)
+    assert daemon.ran().count("poison tts") == 3
+
+
 def test_a_daemon_that_is_stopped_in_good_order_spends_no_attempt(daemon: CheapDaemon) -> None:
     """SIGTERM drains for the configured time, then requeues: well inside the unit's stop time."""
     daemon = CheapDaemon(daemon.spool, limits={**FAST["limits"], "drain_seconds": 0.5, "attempts": 1})
@@ -238,6 +322,19 @@ def test_the_rest_serves_on_while_a_worker_does_not_start(daemon: CheapDaemon) -
     daemon.drop("served", text="4 hello")
     assert {chunk["worker"] for chunk in daemon.ending("served")["chunks"]} == {"nogan-1"}
     assert lipdrop("health", cwd=daemon.spool).returncode == 0
+
+
+def test_a_worker_that_never_gets_ready_is_given_up_and_the_rest_serves_on(tmp_path: Path) -> None:
+    limits = {**FAST["limits"], "boot_seconds": 8}
+    with CheapDaemon(tmp_path / "spool", limits=limits).start("--hasty", "lipsync=GanHangsInSetup") as daemon:
+        until(
+            lambda: daemon.status().get("workers", {}).get("gan-0", {}).get("state") == "down" or None, "end of gan-0"
+        )
+        daemon.drop("served", text="4 hello")
+        assert {chunk["worker"] for chunk in daemon.ending("served")["chunks"]} == {"nogan-1"}
+        health = daemon.status()
+        assert (health["state"], health["why"]) == ("degraded", "workers that do not start: gan-0 is down")
+        assert lipdrop("health", cwd=daemon.spool).returncode == 0
 
 
 # 11: a full disk
@@ -272,6 +369,58 @@ def test_a_full_disk_pauses_and_costs_nothing(small_disk: Path) -> None:
         assert [ending["attempts"] for ending in daemon.endings(["first", "second"])] == [1, 1]
         assert daemon.process is not None
         assert daemon.process.poll() is None
+
+
+def test_a_recording_waits_for_room_and_lets_smaller_ones_pass(small_disk: Path) -> None:
+    """Of 9 MB on a disk of 16 MB, and it has to be copied."""
+    with CheapDaemon(small_disk / "spool", **FAST) as daemon:
+        daemon.start("--linkless").ready()
+        (daemon.spool / "inbox" / "large.wav").write_bytes(b"1 ".ljust(9 << 20))
+        (daemon.spool / "inbox" / "small.wav").write_bytes(b"1 ".ljust(1 << 20))
+        daemon.drop("large", audio="large.wav")
+        until(lambda: "job large: has to wait: [Errno 28]" in daemon.log() or None, "job that waits")
+        daemon.drop("small", audio="small.wav")
+        assert daemon.ending("small")["status"] == "done"
+        assert not (daemon.spool / "work" / "large" / "recording.part").exists()
+        assert daemon.ran().count("large split") == 0
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        ending = daemon.ending("large")
+        assert (ending["status"], ending["attempts"]) == ("done", 1)
+
+
+QUOTA_SHIM = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+ssize_t write(int file, const void *data, size_t count) {
+    char link[64], path[4096] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length > 0 && strstr(path, "/speech.wav") && access(getenv("QUOTA"), F_OK) == 0) { errno = EDQUOT; return -1; }
+    return syscall(SYS_write, file, data, count);
+}
+"""
+
+
+@needs_compiler
+def test_a_quota_pauses_and_costs_nothing(daemon: CheapDaemon, tmp_path: Path) -> None:
+    """The disk looks as if it had room, and refuses what a stage writes."""
+    quota = tmp_path / "quota"
+    quota.touch()
+    daemon = CheapDaemon(daemon.spool, limits={**FAST["limits"], "attempts": 1})
+    daemon.environment = {"LD_PRELOAD": compiled(QUOTA_SHIM, tmp_path), "QUOTA": str(quota)}
+    with daemon.start().ready():
+        daemon.drop("first", text="1 hello")
+        health = until(lambda: ((t := daemon.status())["state"] == "paused" and t) or None, "paused state")
+        assert "quota" in health["why"]
+        until(lambda: daemon.ran().count("first tts") > 1 or None, "more tries than a job has")
+        quota.unlink()
+        ending = daemon.ending("first")
+        assert (ending["status"], ending["attempts"]) == ("done", 1)
 
 
 # 12: cancel, retry, pause, resume
@@ -378,6 +527,30 @@ def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     assert after["memory"] - before["memory"] < 16 << 20
 
 
+def test_what_is_kept_of_ended_jobs_is_bounded_and_as_old_as_their_end(tmp_path: Path) -> None:
+    """An old file that was copied with its time stays, for its job has just ended."""
+    with CheapDaemon(tmp_path / "spool", **FAST, retention={"days": 2}, avatars={"cache_days": 3}) as daemon:
+        kept = [daemon.spool / name for name in ("done/old.json", "failed/old/job.json", "cache/old.npz")]
+        for file in kept:
+            file.parent.mkdir(parents=True)
+            file.touch()
+        for entry in (kept[0], kept[1].parent, kept[2]):
+            os.utime(entry, (time.time() - 4 * 86_400,) * 2)
+        daemon.start().ready()
+        until(lambda: not any(file.exists() for file in kept) or None, "pruned folders")
+        for name, text in (("good", "1 hello"), ("bad", "")):
+            daemon.drop(name, text=text)
+            os.utime(daemon.spool / "inbox" / f"{name}.json", (4000, 4000))
+            daemon.ending(name)
+        until_work_is_clear(daemon)
+        assert daemon.ending("good")["submitted_at"].startswith("1970")
+        daemon.stop()
+        daemon.start().ready()
+        time.sleep(1)
+        assert (daemon.spool / "done" / "good.json").exists()
+        assert (daemon.spool / "failed" / "bad" / "job.json").exists()
+
+
 # 16, 17, 18: telling
 
 
@@ -425,14 +598,12 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 """
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler makes the clock that jumps")
+@needs_compiler
 @pytest.mark.parametrize("days", [-1, 1])
 def test_the_wall_clock_may_jump(days: int, daemon: CheapDaemon, tmp_path: Path) -> None:
-    (tmp_path / "shim.c").write_text(CLOCK_SHIM)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "shim.so", tmp_path / "shim.c"], check=True)
     jump = tmp_path / "jump"
     jump.write_text("0")
-    daemon.environment = {"LD_PRELOAD": str(tmp_path / "shim.so"), "CLOCK_JUMP": str(jump)}
+    daemon.environment = {"LD_PRELOAD": compiled(CLOCK_SHIM, tmp_path), "CLOCK_JUMP": str(jump)}
     daemon.start("lipsync=LongLipSync").ready()
     daemon.drop("long", text="3 hello")
     until(lambda: "long lipsync 2" in daemon.ran() or None, "two chunks that hang")
@@ -452,6 +623,23 @@ def test_the_wall_clock_may_jump(days: int, daemon: CheapDaemon, tmp_path: Path)
 
 def utc_day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def test_a_defect_of_the_daemon_itself_costs_the_job_alone_that_meets_it(daemon: CheapDaemon) -> None:
+    daemon.start("--defective").ready()
+    daemon.drop("at-intake", text="1 defect")
+    daemon.drop("at-the-end", text="1 hello", captions=True)
+    daemon.drop("good", text="1 hello")
+    assert daemon.ending("good")["status"] == "done"
+    for name, stage in (("at-intake", "intake"), ("at-the-end", "publish")):
+        error = daemon.ending(name)["error"]
+        assert (error["code"], error["stage"]) == ("internal", stage)
+        assert (
+            "ZeroDivisionError" in json.loads((daemon.spool / "failed" / name / "error.json").read_bytes())["traceback"]
+        )
+    assert daemon.process is not None
+    assert daemon.process.poll() is None
+    until_work_is_clear(daemon)
 
 
 def test_a_defect_is_explained_with_its_traceback_for_the_operator(daemon: CheapDaemon) -> None:

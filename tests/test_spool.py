@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from daemon import spool as spool_module
 from daemon.intake import Intake
 from daemon.spool import Spool, SpoolOwned
 from daemon.watcher import Watcher
+from tests.hostile import COSTLY_JOB
 
 JOB = b'{"text": "hello"}'
 QUIET_SECONDS = 0.05
@@ -190,6 +192,23 @@ def test_priority_comes_before_age_and_a_name_in_flight_waits(spool: Spool) -> N
         os.utime(path, (1000 - age, 1000 - age))
     assert next_job(intake) == "urgent"
     assert next_job(intake, ("urgent",)) == "oldest"
+
+
+def test_a_look_reads_no_longer_than_it_may_and_the_next_one_goes_on(spool: Spool) -> None:
+    for number in range(100):
+        put(spool, f"costly-{number}.json", COSTLY_JOB)
+    put(spool, "good.json")
+    os.utime(spool.inbox / "good.json", (2**40, 2**40))
+    intake, start, looks = Intake(spool, QUIET_SECONDS), time.monotonic(), 0
+    intake.look()
+    assert time.monotonic() - start < 2
+    assert intake.waiting == 101
+    while intake.behind():
+        assert intake.unsettled()
+        intake.look()
+        looks += 1
+    assert looks > 0
+    assert intake.next([f"costly-{number}" for number in range(100)]) == "good"
 
 
 def test_a_full_disk_leaves_the_job_in_the_inbox(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

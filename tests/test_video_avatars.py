@@ -38,17 +38,24 @@ from pipeline.messages import Speech, SplitItem
 from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.split import SplitStage
 from tests import media
-from tests.clips import SIDE, Affine, Picture, contours, film, mapped, placed, portrait, swaying, write_clip
+from tests.clips import (
+    GAP,
+    SIDE,
+    Affine,
+    Picture,
+    contours,
+    film,
+    interrupted,
+    mapped,
+    placed,
+    portrait,
+    swaying,
+    write_clip,
+)
 from tests.seeded_weights import WAV2LIP_DATA
 
 CPU = torch.device("cpu")
 FRAMES = 50
-GAP = (12, 22)
-"""Frames of the interrupted clip that show the wall only."""
-
-
-def interrupted() -> list[Affine | None]:
-    return [None if GAP[0] <= frame < GAP[1] else place for frame, place in enumerate(swaying(36))]
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import StageError
+from pipeline.errors import DISK_FULL, StageError, is_full
 
 LOCK = ".lock"
 """Never removed: who waits for a lock that is no longer there would not wait for those who come later."""
 UNFINISHED = ".part"
+SECONDS_PER_DAY = 86_400
 
 
 class Cache:
@@ -35,7 +37,15 @@ class Cache:
             return _opened(path) or self._locked(path, build)
         except OSError as error:
             message = f"avatars cannot be kept in {self._folder}: {error.strerror or error}"
-            raise StageError("cache", message, hint="it must be writable, and its disk not full") from error
+            code = DISK_FULL if is_full(error) else "cache"
+            raise StageError(code, message, hint="it must be writable, and its disk not full") from error
+
+    def forget(self, days: float) -> None:
+        """Remove what was not used for so long. Raises OSError."""
+        oldest = time.time() - days * SECONDS_PER_DAY
+        for info, file in self._files():
+            if info.st_mtime < oldest:
+                file.unlink(missing_ok=True)
 
     def _locked(self, path: Path, build: Callable[[Path], None]) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +83,7 @@ class Cache:
 
     def _files(self) -> Iterator[tuple[os.stat_result, Path]]:
         """What is finished; others may remove some of it meanwhile."""
-        for file in self._folder.iterdir():
+        for file in self._folder.iterdir() if self._folder.exists() else ():
             if file.suffix not in (LOCK, UNFINISHED):
                 with suppress(FileNotFoundError):
                     yield file.stat(), file

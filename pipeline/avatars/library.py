@@ -33,6 +33,7 @@ class Avatars:
         """`cache`: where to keep what is found, if not in the spool."""
         self._folders = (config.path(config.avatars.folder), BUILT_IN_FOLDER)
         self._limits = config.limits
+        self._cache_days = config.avatars.cache_days
         self._cache = Cache(cache or config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
         self._read = lru_cache(maxsize=4)(self._read_folder)
 
@@ -41,14 +42,29 @@ class Avatars:
         found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
         return sorted(name for name in found if not name.startswith((".", "_")))
 
+    def forget_unused(self) -> None:
+        """Remove what is kept of avatars that nobody has used for long. Raises OSError."""
+        self._cache.forget(self._cache_days)
+
     def load(self, name: str) -> Avatar:
         """Read an avatar; a second time only when its folder has changed. Raises JobError."""
+        folder = self._folder(name)
+        return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
+
+    def is_video(self, name: str) -> bool:
+        """Whether an avatar is a video, by its file's name."""
+        try:
+            return is_clip(media_file(self._folder(name)))
+        except JobError:
+            return False
+
+    def _folder(self, name: str) -> Path:
         # os.path.isdir, since Path.is_dir raises on a folder that may not be looked into.
         folder = next((parent / name for parent in self._folders if os.path.isdir(parent / name)), None)  # noqa: PTH112
         if folder is None:
             hint = "avatars: " + ", ".join(self.names())
             raise JobError("avatar", f"there is no avatar {name[:100]!r}", field="avatar", hint=hint)
-        return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
+        return folder
 
     def _read_folder(self, folder: Path, stamp: object) -> Avatar:
         file = media_file(folder)

@@ -75,11 +75,8 @@ class SegmentEncoder:
         try:
             pipe.write(np.ascontiguousarray(frames).data)
         except BrokenPipeError:
-            raise _failed(self._complaint()) from None
-
-    def _complaint(self) -> str:
-        errors = self._process.stderr
-        return ffmpeg.last_line(errors.read() if errors else b"")
+            errors = self._process.stderr
+            raise _failed(errors.read() if errors else b"") from None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
@@ -93,7 +90,7 @@ class SegmentEncoder:
             self._pending.result()
         _, errors = self._process.communicate(timeout=WAIT_SECONDS)
         if self._process.returncode != 0:
-            raise _failed(ffmpeg.last_line(errors))
+            raise _failed(errors)
         self._unfinished.rename(self._path)
         self.seconds = time.monotonic() - self._started
 
@@ -106,9 +103,9 @@ class SegmentEncoder:
         self._unfinished.unlink(missing_ok=True)
 
 
-def _failed(complaint: str) -> StageError:
+def _failed(errors: bytes) -> StageError:
     hint = "is there room on the disk, and memory? does `ffmpeg -encoders` list libx264?"
-    return StageError("encoder", f"ffmpeg: {complaint}", hint=hint)
+    return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}", hint=hint)
 
 
 def _output(path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> ffmpeg.Stream:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import programs
-from pipeline.errors import ConfigError, JobError, StageError
+from pipeline.errors import DISK_FULL, FULL_REASONS, ConfigError, JobError, StageError
 from pipeline.programs import Ended, Limits
 
 INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf"
@@ -95,7 +95,7 @@ def decode(
     try:
         _run(_argv(ffmpeg.merge_outputs(*outputs), "-xerror"), limits)
     except StageError as error:
-        if error.code != "media_failed" or "No space left" in error.message:
+        if error.code != "media_failed":
             raise
         raise unreadable(field, error.message) from error
 
@@ -165,6 +165,12 @@ def last_line(errors: bytes) -> str:
     return "".join(c if c.isprintable() else "?" for c in lines[-1][-MESSAGE_CHARACTERS_MAX:])
 
 
+def failure_code(errors: bytes, otherwise: str) -> str:
+    """The code of the error of an ffmpeg that has failed."""
+    full = any(line.endswith(FULL_REASONS) for line in errors.decode("utf-8", "replace").splitlines())
+    return DISK_FULL if full else otherwise
+
+
 def _url(path: Path) -> str:
     """A path that ffmpeg cannot take for an option, a protocol or a pattern."""
     return f"file:{path.absolute()}"
@@ -199,7 +205,7 @@ def _failed(argv: Sequence[str], ended: Ended) -> StageError:
     number = signal.SIGXCPU if ended.returncode == STOPPED_BY_SIGNAL else -ended.returncode
     if number in FAULTS:
         return StageError("media_failed", FAULTS[signal.Signals(number)])
-    code = "media_failed" if ended.returncode > 0 else "media_killed"
+    code = failure_code(ended.complaint, "media_failed" if ended.returncode > 0 else "media_killed")
     complaint = ADDRESS.sub("", last_line(ended.complaint))
     for url in argv:  # where lipdrop keeps its files tells the user nothing
         complaint = complaint.removeprefix(f"{url}: ")

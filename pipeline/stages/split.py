@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ class SplitStage:
         seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
         _fix_length(folder / "track.wav", track, TRACK_RATE_HZ, frames, item.fps)
-        np.save(folder / "mel.npy", mel_spectrogram(_centred(pcm.as_float(samples))))
+        _save(folder / "mel.npy", mel_spectrogram(_centred(pcm.as_float(samples))))
         mode, edges = self._edges(item, seconds, samples, frames)
         timeline = Timeline(
             samples=len(samples),
@@ -97,6 +98,13 @@ def _converted(recording: Path, folder: Path, limit_seconds: float) -> tuple[NDA
     if len(samples) > limit_seconds * PCM_RATE_HZ:
         raise JobError("too_long", f"the recording is longer than {limit_seconds} s", field="audio")
     return samples, track
+
+
+def _save(path: Path, values: NDArray[np.float32]) -> None:
+    """Write an array as numpy does, which by itself would not tell that the disk is full."""
+    file = io.BytesIO()
+    np.save(file, values)
+    path.write_bytes(file.getbuffer())
 
 
 def _fix_length(path: Path, samples: NDArray[np.int16], rate_hz: int, frames: int, fps: int) -> NDArray[np.int16]:
