@@ -39,7 +39,10 @@ class LipSyncStage:
         self._engines: dict[str, Engine] = {}
 
     def setup(self, device: str) -> None:
-        """Load the worker's model and run it once, on an avatar that needs no preparation."""
+        """Load the worker's model and run it once, on an avatar that needs no preparation.
+
+        Raises JobError when there is no default avatar: that is a mistake in the configuration.
+        """
         self._device = torch.device(device)
         torch.set_num_threads(self._spec.threads)
         cv2.setNumThreads(self._spec.threads)
@@ -47,6 +50,7 @@ class LipSyncStage:
         engine = self._engine(self._spec.model)
         fps = self._config.video.fps
         silence = np.full((MEL_BANDS, COLUMNS_PER_SECOND), -4, np.float32)
+        self._avatars.load(self._config.avatars.default)
         avatar = Avatars(Config()).load(WARM_UP_AVATAR).fitted(None)
         list(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
 
