@@ -258,12 +258,13 @@ class CountedLipSync(CheapLipSync):
 
 
 class CountedMerge(CheapStage):
-    """A video that is the text, so that each job has one of its own."""
+    """A video that is the text or the recording, so that each job has one of its own."""
 
     def process(self, item: MergeItem) -> Iterator[Video]:
         ran(item, "merge")
         assert all(segment.path.read_bytes() == b"segment" for segment in item.segments)
-        path, data = item.folder / "video.mp4", (item.folder / "speech.wav").read_bytes()
+        speech = next(file for name in ("speech.wav", "recording") if (file := item.folder / name).exists())
+        path, data = item.folder / "video.mp4", speech.read_bytes().rstrip()
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, len(data), digest, SPAN)
