@@ -29,7 +29,7 @@ from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track, visemes
 from pipeline.mel import COLUMNS_PER_SECOND
 from pipeline.voices.base import Phoneme
-from training.dataset import DIALECTS, SpeechClip, held_out_clip
+from training.dataset import DIALECTS, SpeechClip, held_out_clip, is_installed
 from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, pauses
 
 FPS = 25
@@ -37,6 +37,8 @@ SIDE = 720
 PICTURE_PIXELS_MAX = 50_000_000
 PORTRAIT = Path(__file__).parent.parent / "tests" / "data" / "portraits" / "astronaut.png"
 VOICES = {"ru": f"{DIALECTS['ru'][0]}+f3", "en": f"{DIALECTS['en'][0]}+m4", "en, natural": "heart"}
+SILENT_VOICE = "elena"
+"""A natural Russian voice that tells no phonemes, heard where RHVoice is installed."""
 
 BINS = 64
 """Colours are told apart in so many steps of each channel."""
@@ -250,12 +252,13 @@ def main() -> None:
     options = parser.parse_args()
     engine = BuiltinEngine(torch.device("cpu"))
     names = [field.name for field in fields(Score)]
+    voices = VOICES | ({"ru, natural": SILENT_VOICE} if is_installed(SILENT_VOICE) else {})
     print("| avatar | voice | phonemes | " + " | ".join(name.replace("_", " ") for name in names) + " |")
     print("| --- | --- | --- |" + " ---: |" * len(names))
     for name, avatar in pictures(options.pictures):
-        for label, voice in VOICES.items():
+        for label, voice in voices.items():
             clip = held_out_clip(label[:2], voice)
-            for told in (True, False):
+            for told in (False,) if voice == SILENT_VOICE else (True, False):
                 found = score(avatar, engine, clip, told=told)
                 values = " | ".join(f"{getattr(found, field):.3f}" for field in names)
                 print(f"| {name} | {label} | {'told' if told else 'heard'} | {values} |", flush=True)
