@@ -25,8 +25,8 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-sy
 demo: setup ## make two videos, one Russian and one English
 	@scripts/demo.sh "$(DEMO_SPOOL)"
 
-test: setup ## the whole test suite
-	$(BIN)/python -m pytest
+test: setup ## the whole test suite; two files at a time, since many tests wait
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m soak
