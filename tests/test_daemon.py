@@ -243,6 +243,7 @@ def test_an_unknown_default_avatar_ends_with_78(own_daemon: RunningDaemon) -> No
 # Death and restart
 
 
+@pytest.mark.soak
 def test_killed_workers_cost_nothing_but_time(own_daemon: RunningDaemon) -> None:
     """Every worker is killed idle, then the lip-sync workers busy: all jobs end well, none twice."""
     own_daemon.start().ready()

@@ -90,6 +90,7 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
         assert daemon.stop() == 0
 
 
+@pytest.mark.soak
 def test_all_avatars_at_once(tmp_path: Path) -> None:
     """As jobs ask for them; what a playlist names, and who waits behind it, is never asked for."""
     with RunningDaemon(tmp_path / "spool").start() as daemon, Witness(daemon.ready().spool / "inbox") as caller:

@@ -155,6 +155,7 @@ def test_a_job_may_be_of_any_time() -> None:
     assert told == {"before": "0001-01-01", "epoch": "1970-01-01", "far": "9999-12-31", "last": "9999-12-31"}
 
 
+@pytest.mark.soak
 def test_hundreds_of_costly_files_hold_nobody_up(daemon: CheapDaemon) -> None:
     """They take 20 s to read; the loop is never gone for long, and a job among them does not wait for the last."""
     daemon.start().ready()
@@ -280,6 +281,7 @@ def test_a_job_that_kills_the_daemon_ends_failed_after_three_attempts(daemon: Ch
     assert daemon.ran().count("poison tts") == 3
 
 
+@pytest.mark.soak
 def test_a_job_that_kills_the_daemon_takes_no_other_along(daemon: CheapDaemon) -> None:
     """Not even a long one that runs each time it strikes."""
     stages = ("tts=KillsDaemonLateTts", "lipsync=WeightyLipSync")
@@ -324,6 +326,7 @@ def test_the_rest_serves_on_while_a_worker_does_not_start(daemon: CheapDaemon) -
     assert lipdrop("health", cwd=daemon.spool).returncode == 0
 
 
+@pytest.mark.soak
 def test_a_worker_that_never_gets_ready_is_given_up_and_the_rest_serves_on(tmp_path: Path) -> None:
     limits = {**FAST["limits"], "boot_seconds": 8}
     with CheapDaemon(tmp_path / "spool", limits=limits).start("--hasty", "lipsync=GanHangsInSetup") as daemon:
