@@ -7,7 +7,6 @@ Nothing else should run meanwhile: the load is printed too.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -16,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from daemon import submission
 from daemon.bench import seeded_models
 from daemon.spool import PLAYLIST
 from daemon.trial import Trial
@@ -46,13 +44,11 @@ def text_of(language: str, seconds: float) -> str:
 def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, dict[str, Any]]:
     """Drop a job; return the seconds until its first piece can be played, and its timing JSON."""
     playlist, ending = trial.spool.outbox / name / PLAYLIST, trial.spool.outbox / f"{name}.json"
-    job = {"mode": "stream", "text": text, "language": language}
     start = time.monotonic()
-    submission.drop(submission.Draft(name, json.dumps(job).encode()), trial.spool)
+    trial.drop(name, mode="stream", text=text, language=language)
     trial.until(lambda: playlist.exists() or ending.exists())
     seconds = time.monotonic() - start
-    trial.until(ending.exists)
-    timing: dict[str, Any] = json.loads(ending.read_bytes())
+    timing = trial.ending(name)
     if timing["status"] != "done":
         sys.exit(f"{name}: {timing['error']}")
     return seconds, timing

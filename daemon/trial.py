@@ -66,10 +66,20 @@ class Trial:
     def run(self, name: str, **job: Any) -> tuple[float, dict[str, Any]]:
         """Drop a job; the seconds until its timing JSON is there, and the JSON, of a failed job too."""
         start = time.monotonic()
+        self.drop(name, **job)
+        timing = self.ending(name)
+        return time.monotonic() - start, timing
+
+    def drop(self, name: str, **job: Any) -> None:
+        """Drop a job."""
         submission.drop(submission.Draft(name, json.dumps(job).encode()), self.spool)
+
+    def ending(self, name: str) -> dict[str, Any]:
+        """Wait for a job's timing JSON."""
         ending = self.spool.outbox / f"{name}.json"
         self.until(ending.exists)
-        return time.monotonic() - start, json.loads(ending.read_bytes())
+        timing: dict[str, Any] = json.loads(ending.read_bytes())
+        return timing
 
     def until(self, reached: Callable[[], bool]) -> None:
         """Wait. Raises BootError when the daemon ends meanwhile."""
