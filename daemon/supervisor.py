@@ -141,7 +141,7 @@ class Supervisor:
         now, pause = time.monotonic(), SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS
         if now < self._rested_seconds:  # what changes meanwhile is looked at after
             pause = min(pause, self._rested_seconds - now)
-        begins = (stream.flow.begin_seconds - now for stream in self._streams.values())
+        begins = (stream.flow.begin_seconds - now for stream in self._streams.values() if not stream.shown)
         return max(0.0, min([pause, self._stop_at_seconds - now, *(begin for begin in begins if begin > 0)]))
 
     def _prune(self) -> None:
