@@ -18,12 +18,13 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, AvatarSettings, FaceLandmarks, FittedAvatar
-from pipeline.avatars.faces import NoFace
+from pipeline.avatars.faces import NoFace, find_in_picture
 from pipeline.avatars.landmarks import CONTOURS
 from pipeline.avatars.scenes import Still
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
 from pipeline.errors import JobError
 from pipeline.job import parse_job
+from tests.clips import beside, portrait
 
 PRESENTER = BUILT_IN_FOLDER / "presenter"
 
@@ -175,6 +176,56 @@ def test_fitting_equals_scaling_first() -> None:
     fitted = pixels(Avatar(source, AvatarSettings(), no_face).fitted((200, 200)))
     scaled = cv2.resize(source, (300, 200), interpolation=cv2.INTER_AREA)[:, 50:250]
     assert np.abs(fitted.astype(int) - scaled.astype(int)).max() <= 1
+
+
+# Cropping
+
+
+@pytest.mark.parametrize("size", [None, (200, 100), (100, 200)])
+def test_a_cropped_picture_is_like_one_that_shows_no_more(anna: Path, size: tuple[int, int] | None) -> None:
+    """Without the crop nobody knows which of the faces is meant."""
+    write_picture(anna / "picture.png", beside(portrait(), portrait()))
+    with pytest.raises(JobError) as caught:
+        load(anna).fitted(size).require_landmarks()
+    assert caught.value.code == "several_faces"
+    (anna / "avatar.yaml").write_text("crop: [512, 0, 1024, 512]")
+    cropped, plain = load(anna).fitted(size), avatar_of(portrait()).fitted(size)
+    assert (pixels(cropped) == pixels(plain)).all()
+    for name in CONTOURS:
+        found, expected = (getattr(fitted.require_landmarks(), name) for fitted in (cropped, plain))
+        assert found == pytest.approx(expected, abs=1e-3)
+    assert cropped.require_face_boxes() == pytest.approx(plain.require_face_boxes(), abs=1e-3)
+
+
+def avatar_of(picture: NDArray[np.uint8]) -> Avatar:
+    return Avatar(picture, AvatarSettings(), lambda: find_in_picture(picture, None))
+
+
+def test_a_box_and_landmarks_beside_a_crop_are_in_pixels_of_the_whole_picture() -> None:
+    landmarks = FaceLandmarks(**dict.fromkeys(CONTOURS, np.array([[120, 80]], np.float32)))
+    settings = AvatarSettings(crop=(100, 50, 300, 350), face_box=(110, 60, 150, 100), pads=(0, 0, 0, 0))
+    fitted = Avatar(gradient(400, 400), settings, no_face, landmarks).fitted((100, 150))
+    assert fitted.require_landmarks().jaw[0, 0] == pytest.approx((10, 15))
+    assert fitted.require_face_boxes()[0] == pytest.approx((5, 5, 25, 25))
+
+
+def test_a_box_says_which_face_of_a_cropped_picture_speaks(anna: Path) -> None:
+    write_picture(anna / "picture.png", beside(portrait(), portrait(), portrait()))
+    (anna / "avatar.yaml").write_text("crop: [512, 0, 1536, 512]\nface_box: [1200, 50, 1300, 174]")
+    (box,) = load(anna).fitted((1024, 512)).require_face_boxes()
+    assert box == pytest.approx((512 + 179, 50, 512 + 272, 184), abs=4)
+
+
+def test_a_crop_that_reaches_beyond_the_picture_ends_with_it() -> None:
+    settings = AvatarSettings(crop=(-50, 100, 1e9, 300))
+    assert pixels(Avatar(gradient(400, 400), settings, no_face).fitted(None)).shape == (200, 400, 3)
+
+
+@pytest.mark.parametrize("crop", ["[500, 500, 600, 600]", "[10, 10, 20, 390]", "[-9, -9, -2, -2]"])
+def test_a_crop_that_leaves_next_to_nothing_is_refused(anna: Path, crop: str) -> None:
+    write_picture(anna / "picture.png", gradient(400, 400))
+    (anna / "avatar.yaml").write_text(f"crop: {crop}")
+    assert "crop leaves" in refused(anna).message
 
 
 def test_a_wide_frame_costs_little_memory() -> None:

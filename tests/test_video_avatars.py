@@ -192,6 +192,28 @@ def test_in_a_video_of_two_the_one_in_the_box_speaks(own: Faces) -> None:
     assert errors(found, [*swaying(4)], own).mean(1).max() < 0.02
 
 
+def test_a_cropped_video_is_like_one_that_shows_no_more(sway: Path, spool: Path, tmp_path: Path) -> None:
+    """The same frames, and the face where it is in them; without the crop nobody knows which face is meant."""
+    two = write_clip(tmp_path / "two.mp4", side_by_side(film(swaying(10))))
+    with pytest.raises(JobError) as caught:
+        avatar_of(two, spool).fitted(None).require_landmarks()
+    assert caught.value.code == "several_faces"
+    cropped = avatar_of(two, spool, f"crop: [{SIDE}, 0, {2 * SIDE}, {SIDE}]").fitted(None)
+    plain = avatar_of(sway, spool).fitted(None)
+    assert cropped.scene.size == (SIDE, SIDE)
+    shown, other = (clip_of(fitted).read(7).astype(int) for fitted in (cropped, plain))
+    assert np.abs(shown - other).mean() < 1  # both have been through an encoder
+    found, expected = (contours(fitted.require_landmarks())[:10] for fitted in (cropped, plain))
+    assert np.abs(found - expected).mean() < 0.5
+
+
+def test_a_box_in_a_cropped_video_is_in_pixels_of_the_whole(spool: Path, tmp_path: Path) -> None:
+    two = write_clip(tmp_path / "two.mp4", side_by_side(film(swaying(5))))
+    half = f"crop: [{SIDE // 4}, 0, {2 * SIDE}, {SIDE}]\nface_box: [{SIDE + 80}, 80, {SIDE + 170}, 180]"
+    mouth = avatar_of(two, spool, half).fitted(None).require_landmarks().lips_outer.mean((0, 1))
+    assert mouth[0] > SIDE  # the right one's, though the left one's mouth is inside the crop, too
+
+
 def resized(frames: list[Picture], size: tuple[int, int]) -> list[Picture]:
     return [np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8) for frame in frames]
 
@@ -400,7 +422,7 @@ def test_many_complaints_do_not_stop_the_reading(sway: Path) -> None:
 
 
 def test_a_killed_ffmpeg_is_not_the_end_of_the_video(sway: Path) -> None:
-    frames = clips.rgb_frames(sway, Fraction(25), (512, 512), seconds=9)
+    frames = clips.rgb_frames(sway, Fraction(25), (512, 512), (0, 0, 512, 512), (512, 512), seconds=9)
     next(frames)
     for child in psutil.Process().children():
         child.kill()
@@ -447,7 +469,7 @@ def refused_beside(file: Path, other: Path, folder: Path) -> JobError:
     shutil.copy(other, folder / "sway.mp4")
     cache = Avatars(Config(base=folder.parent.parent))._cache
     with pytest.raises(JobError) as caught:
-        Video.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces(None)
+        Video.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces((0, 0, SIDE, SIDE), None)
     return caught.value
 
 

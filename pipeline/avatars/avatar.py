@@ -101,7 +101,7 @@ class Avatar:
         return isinstance(self.source, Video)
 
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
-        """Make the picture cover `size` (width, height), cut evenly on both sides; None: the avatar's own size.
+        """Make what is used of the picture cover `size` (width, height), cut evenly on both sides; None: its own size.
 
         Raises JobError.
         """
@@ -165,17 +165,17 @@ class Avatar:
         return np.asarray(boxes + np.array([-left, -top, right, bottom]), np.float32)
 
     def _cut(self, proportion: float) -> Cut:
-        """The middle of the picture that has a frame's width to height."""
-        columns, rows = self.sides
+        """The middle of what is used of the picture that has a frame's width to height."""
+        left, top, columns, rows = self.settings.used_part(self.sides)
         kept_columns = min(columns, max(1, round(rows * proportion)))
         kept_rows = min(rows, max(1, round(columns / proportion)))
-        return (columns - kept_columns) // 2, (rows - kept_rows) // 2, kept_columns, kept_rows
+        return left + (columns - kept_columns) // 2, top + (rows - kept_rows) // 2, kept_columns, kept_rows
 
     def _own_size(self) -> tuple[int, int]:
         if self.settings.size is not None:
             sides = self.settings.size.split("x")
             return int(sides[0]), int(sides[1])
-        columns, rows = self.sides
+        _, _, columns, rows = self.settings.used_part(self.sides)
         scale = min(1.0, OWN_SIDE_MAX / max(rows, columns))
         width, height = int(columns * scale) // 2 * 2, int(rows * scale) // 2 * 2
         if min(width, height) < FRAME_SIDE_MIN:

@@ -71,6 +71,11 @@ class Faces:
         landmarks = self.landmarks.transformed(factor, 0, 0)
         return replace(self, landmarks=landmarks, boxes=self.boxes * np.array(factor * 2, np.float32))
 
+    def moved(self, right: int, down: int) -> Faces:
+        """The same in a picture that has so many more pixels at its left and its top."""
+        offset = np.array((right, down) * 2, np.float32)
+        return replace(self, landmarks=self.landmarks.transformed(1, -right, -down), boxes=self.boxes + offset)
+
     @property
     def unseen(self) -> list[tuple[int, int]]:
         """Stretches [start, stop) of frames in which the face was not seen."""
@@ -122,6 +127,20 @@ def load(file: BinaryIO) -> Faces | NoFace:
             return NoFace(*json.loads(str(arrays["problem"])))
         landmarks = FaceLandmarks(**{field.name: arrays[field.name] for field in fields(FaceLandmarks)})
         return Faces(landmarks, arrays["boxes"], arrays["seen"])
+
+
+def find_in_part(picture: Picture, part: Cut, face_box: Box | None) -> Faces | NoFace:
+    """Find the face in a part of a still picture, as if the rest were not there; all in pixels of the picture."""
+    left, top, columns, rows = part
+    cropped = np.ascontiguousarray(picture[top : top + rows, left : left + columns])
+    found = find_in_picture(cropped, None if face_box is None else moved_box(face_box, -left, -top))
+    return found.moved(left, top) if isinstance(found, Faces) else found
+
+
+def moved_box(box: Box, right: int, down: int) -> Box:
+    """The box so many pixels further to the right and down."""
+    x1, y1, x2, y2 = box
+    return x1 + right, y1 + down, x2 + right, y2 + down
 
 
 def find_in_picture(picture: Picture, face_box: Box | None) -> Faces | NoFace:
@@ -189,7 +208,7 @@ def _chosen(detections: list[Detection], face_box: Box | None) -> Detection | No
         return NoFace(
             "several_faces",
             f"there are {1 + len(others)} faces, and it is not clear which one shall speak",
-            "crop the picture, or say which with face_box: [x1, y1, x2, y2] in avatar.yaml",
+            "set crop: [x1, y1, x2, y2] in avatar.yaml about the one that shall speak, or face_box",
         )
     return first
 
@@ -223,7 +242,7 @@ def _pose_problem(mesh: Mesh) -> NoFace | None:
     low, high = mesh.points[:, :2].min(0), mesh.points[:, :2].max(0)
     if high[1] - low[1] < FACE_PIXELS_MIN:
         message = f"the face is {high[1] - low[1]:.0f} pixels high, {FACE_PIXELS_MIN} are needed"
-        return NoFace("face_too_small", message, "take a larger picture, or crop it about the face")
+        return NoFace("face_too_small", message, "take a larger one; of a large video set crop in avatar.yaml")
     across = mesh.points[CHEEKS[1]] - mesh.points[CHEEKS[0]]
     yaw = float(np.degrees(np.arctan2(abs(across[2]), np.hypot(across[0], across[1]))))
     if yaw > YAW_MAX_DEGREES:

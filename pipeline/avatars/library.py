@@ -14,7 +14,7 @@ from pipeline.avatars.cache import Cache
 from pipeline.avatars.faces import Faces, NoFace
 from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
 from pipeline.avatars.landmarks import FaceLandmarks
-from pipeline.avatars.settings import AvatarSettings, Box
+from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import Video
 from pipeline.config import Config
 from pipeline.errors import JobError
@@ -81,7 +81,8 @@ class Avatars:
         content = digest(file)
         with unchanged(file, content):
             picture = read_picture(file, self._limits.picture_pixels)
-        find = self._kept(content, settings.face_box, lambda: faces.find_in_picture(picture, settings.face_box))
+        part = settings.used_part(picture.shape[1::-1])
+        find = self._kept(content, settings, lambda: faces.find_in_part(picture, part, settings.face_box))
         return Avatar(picture, settings, find, landmarks)
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
@@ -89,14 +90,15 @@ class Avatars:
         video = Video.open(
             file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
         )
-        find = self._kept(content, settings.face_box, lambda: video.find_faces(settings.face_box))
+        part = settings.used_part(video.sides)
+        find = self._kept(content, settings, lambda: video.find_faces(part, settings.face_box))
         return Avatar(video, settings, find)
 
     def _kept(
-        self, content: str, face_box: Box | None, find: Callable[[], Faces | NoFace]
+        self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]
     ) -> Callable[[], Faces | NoFace]:
         """The same search, made once for equal files."""
-        asked = repr((faces.VERSION, face_box, self._limits.avatar_seconds))
+        asked = repr((faces.VERSION, settings.crop, settings.face_box, self._limits.avatar_seconds))
         name = f"{content}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
 
         def kept() -> Faces | NoFace:

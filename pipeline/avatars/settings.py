@@ -11,7 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.avatars.folder import read_text, refuse
-from pipeline.job import frame_size_problem
+from pipeline.errors import JobError
+from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
+from pipeline.media.clips import Cut
 from pipeline.nearest import nearest_hint
 
 Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
@@ -31,6 +33,8 @@ class AvatarSettings(BaseModel):
     """x1, y1, x2, y2 of the face in the picture's pixels; None: found by itself."""
     pads: tuple[Pad, Pad, Pad, Pad] = (0, 10, 0, 0)
     """Pixels added to the box: top, bottom, left, right."""
+    crop: Box | None = None
+    """x1, y1, x2, y2 of the part of the picture that is used, in its pixels; None: all of it."""
     size: str | None = None
     """WIDTHxHEIGHT of its videos; bounded like a job's."""
     blend: Literal["feather", "paste"] = "feather"
@@ -43,12 +47,25 @@ class AvatarSettings(BaseModel):
     """What is shown where a video's face is not seen: its last frame with a face; the frame, the mouth drawn where
     the face should be; the frame as it is; nothing, the job fails."""
 
-    @field_validator("face_box")
+    @field_validator("face_box", "crop")
     @classmethod
     def _is_a_box(cls, box: Box | None) -> Box | None:
         if box is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
             raise ValueError("x1, y1, x2, y2 must be numbers with x1 below x2 and y1 below y2")
         return box
+
+    def used_part(self, sides: tuple[int, int]) -> Cut:
+        """What is used of a picture of so many columns and rows. Raises JobError when that is next to nothing."""
+        if self.crop is None:
+            return (0, 0, *sides)
+        left, top, right, bottom = (
+            min(max(round(edge), 0), side) for edge, side in zip(self.crop, sides * 2, strict=True)
+        )
+        if min(right - left, bottom - top) < FRAME_SIDE_MIN:
+            message = f"crop leaves {max(right - left, 0)}x{max(bottom - top, 0)} of {sides[0]}x{sides[1]} pixels"
+            hint = f"crop: [x1, y1, x2, y2] in pixels of the picture, {FRAME_SIDE_MIN} at least each way"
+            raise JobError("avatar", message, field="avatar", hint=hint)
+        return left, top, right - left, bottom - top
 
     @classmethod
     def load(cls, file: Path, frame_pixels: int) -> AvatarSettings:

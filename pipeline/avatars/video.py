@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars.cache import Cache
-from pipeline.avatars.faces import Faces, NoFace, find_in_clip
+from pipeline.avatars.faces import Faces, NoFace, find_in_clip, moved_box
 from pipeline.avatars.folder import too_many_pixels, unchanged
 from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box
@@ -58,16 +58,17 @@ class Video:
             raise JobError("too_long", message, field="avatar", hint="a few seconds are enough: they are repeated")
         return cls(file, digest, cache, (found.width, found.height), found.rate, seconds_max)
 
-    def find_faces(self, face_box: Box | None) -> Faces | NoFace:
-        """Follow the face through all frames. Raises JobError when they cannot be decoded."""
-        scale = min(1.0, LOOKED_AT_SIDE_MAX / max(self.sides))
-        size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
-        factor = (self.sides[0] / size[0], self.sides[1] / size[1])
-        box = None if face_box is None else tuple(side / part for side, part in zip(face_box, factor * 2, strict=True))
+    def find_faces(self, part: Cut, face_box: Box | None) -> Faces | NoFace:
+        """Follow the face through a part of all frames. Raises JobError when they cannot be decoded."""
+        left, top, columns, rows = part
+        scale = min(1.0, LOOKED_AT_SIDE_MAX / max(columns, rows))
+        size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
+        factor = (columns / size[0], rows / size[1])
+        box = None if face_box is None else _scaled(moved_box(face_box, -left, -top), factor)
         with unchanged(self.file, self.digest):
-            pictures = clips.rgb_frames(self.file, self.rate, size, seconds=self.seconds_max)
-            found = find_in_clip(pictures, box)  # type: ignore[arg-type]
-        return found.scaled(factor) if isinstance(found, Faces) else found
+            pictures = clips.rgb_frames(self.file, self.rate, self.sides, part, size, seconds=self.seconds_max)
+            found = find_in_clip(pictures, box)
+        return found.scaled(factor).moved(left, top) if isinstance(found, Faces) else found
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
         """The frames, cut and scaled to `size`. Raises JobError."""
@@ -93,6 +94,11 @@ class Video:
 
     def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
         return clips.i420_frames(self.file, self.rate, self.sides, cut, size, seconds=self.seconds_max)
+
+
+def _scaled(box: Box, factor: tuple[float, float]) -> Box:
+    x1, y1, x2, y2 = box
+    return x1 / factor[0], y1 / factor[1], x2 / factor[0], y2 / factor[1]
 
 
 def _too_large(file: Path, bytes_max: int) -> JobError:

@@ -71,10 +71,12 @@ def _fraction(text: str) -> Fraction | None:
     return value if value > 0 else None
 
 
-def rgb_frames(path: Path, rate: Fraction, size: tuple[int, int], *, seconds: float) -> Iterator[NDArray[np.uint8]]:
-    """The frames of the first `seconds` at `size` (width, height): RGB [height, width, 3]. Raises JobError."""
+def rgb_frames(
+    path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
+) -> Iterator[NDArray[np.uint8]]:
+    """A part of the frames, as in `i420_frames`: RGB [height, width, 3]. Raises JobError."""
     width, height = size
-    picture = _steady(path, rate, seconds).filter("scale", width, height)
+    picture = _steady(path, rate, sides, cut, seconds).filter("scale", width, height)
     for frame in ffmpeg.read_frames(picture, "rgb24", width * height * 3, "avatar", TIMEOUT_SECONDS):
         yield frame.reshape(height, width, 3)
 
@@ -82,22 +84,21 @@ def rgb_frames(path: Path, rate: Fraction, size: tuple[int, int], *, seconds: fl
 def i420_frames(
     path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """A part of the frames that are shown with `sides` (columns, rows), scaled to `size`: I420 [height * 3 / 2, width].
+    """A part of the frames of the first `seconds`, scaled to `size` (width, height): I420 [height * 3 / 2, width].
 
-    BT.709, limited range. Raises JobError.
+    `sides` (columns, rows) are those of the frames as they are shown; BT.709, limited range. Raises JobError.
     """
-    (left, top, columns, rows), (width, height) = cut, size
+    width, height = size
     shape = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}
-    # ffmpeg turns frames upright by itself; that their pixels become square is seen to here.
-    picture = _steady(path, rate, seconds).filter("scale", *sides).filter("crop", columns, rows, left, top, exact=1)
-    picture = picture.filter("scale", width, height, **shape)
+    picture = _steady(path, rate, sides, cut, seconds).filter("scale", width, height, **shape)
     for frame in ffmpeg.read_frames(picture, "yuv420p", width * height * 3 // 2, "avatar", TIMEOUT_SECONDS):
         yield frame.reshape(height * 3 // 2, width)
 
 
-def _steady(path: Path, rate: Fraction, seconds: float) -> ffmpeg.Stream:
-    """The video at a constant rate."""
+def _steady(path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, seconds: float) -> ffmpeg.Stream:
+    """A part of the video at a constant rate, its pixels square; ffmpeg turns it upright by itself."""
+    left, top, columns, rows = cut
     bounds = {"codec_whitelist": ffmpeg.VIDEO_CODECS, "max_pixels": FRAME_PIXELS_MAX}
-    return ffmpeg.source(path, FORMATS, t=seconds, **bounds)["v:0"].filter(
-        "fps", f"{rate.numerator}/{rate.denominator}"
-    )
+    frames = ffmpeg.source(path, FORMATS, t=seconds, **bounds)["v:0"]
+    steady = frames.filter("fps", f"{rate.numerator}/{rate.denominator}").filter("scale", *sides)
+    return steady.filter("crop", columns, rows, left, top, exact=1)
