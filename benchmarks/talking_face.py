@@ -24,13 +24,13 @@ from pipeline.avatars.folder import media_file, read_picture
 from pipeline.avatars.scenes import Still, cut_rgb
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
-from pipeline.engines.builtin.mouth_motion import LIP_DROP, PARTED
-from pipeline.engines.builtin.track import Mouth
+from pipeline.engines.builtin.face_shape import FaceShape
+from pipeline.engines.builtin.mouth_motion import Pose
 from pipeline.engines.builtin.visemes import phoneme_track, visemes
 from pipeline.mel import COLUMNS_PER_SECOND
 from pipeline.voices.base import Phoneme
 from training.dataset import DIALECTS, SpeechClip, held_out_clip, is_installed
-from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, pauses
+from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, opening, pauses
 
 FPS = 25
 SIDE = 720
@@ -151,7 +151,9 @@ class Score:
     rounded_to_spread: float
     """Width of the mouth in rounded vowels, as part of that in spread ones."""
     correlation: float
-    """Of the opening that is seen with the phonemes' own."""
+    """Of the opening that is seen with the phonemes' own: as far as all six parameters of their mouth part the lips."""
+    jaw_correlation: float
+    """The same with the phonemes' jaw alone, shut where the lips are closed."""
     lag_frames: float
     """By how much the opening that is seen is late."""
     still_pauses: float
@@ -182,7 +184,8 @@ def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, told: bool
             still = frame[:SIDE] if still is None else still
             changed |= frame[:SIDE] != still
     seen = Seen(np.array(openings, np.float32), np.array(widths, np.float32))
-    return compared(seen, float(changed[_outside(landmarks)].mean()), clip.phonemes)
+    truth = phoneme_track(clip.phonemes, frames, FPS)
+    return compared(seen, float(changed[_outside(landmarks)].mean()), clip.phonemes, lips_apart(truth, landmarks))
 
 
 def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
@@ -195,10 +198,9 @@ def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
     return np.asarray(beside | (y < eyes[:, 1].min()) | (y > high[1] + 0.5 * height))
 
 
-def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...]) -> Score:
+def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...], true_opening: Floats) -> Score:
     """What was seen against what was spoken."""
     frames = len(seen.opening)
-    true_opening = drawn_opening(phoneme_track(phonemes, frames, FPS))
     middle = middles(phonemes, frames, FPS)
     inside = pauses(phonemes, frames, FPS)
     moved = np.abs(np.diff(seen.opening, prepend=seen.opening[:1]))
@@ -207,6 +209,7 @@ def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...]) 
         closures=float(np.mean(list(_met(seen.opening, phonemes)))),
         rounded_to_spread=float(seen.width[middle(is_rounded)].mean() / seen.width[middle(is_spread)].mean()),
         correlation=correlation(seen.opening, true_opening),
+        jaw_correlation=correlation(seen.opening, opening(phoneme_track(phonemes, frames, FPS))),
         lag_frames=lag(seen.opening, true_opening),
         still_pauses=float(np.mean(calm[inside])),
         flicker=flicker(seen.opening, FPS),
@@ -215,10 +218,11 @@ def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...]) 
     )
 
 
-def drawn_opening(track: Floats) -> Floats:
-    """How far a track [frames, 6] parts the middle of the lips, in mouth widths."""
-    jaw, closure = track[:, Mouth.JAW_OPEN], track[:, Mouth.CLOSURE]
-    return np.asarray((PARTED + LIP_DROP * jaw) * (1 - closure), np.float32)
+def lips_apart(track: Floats, landmarks: FaceLandmarks) -> Floats:
+    """How far a track [frames, 6] parts the middle of a still face's lips, in mouth widths."""
+    shape = FaceShape.measure(landmarks)[1].at(np.zeros(len(track), np.intp))
+    pose = Pose.of(torch.from_numpy(track), shape)
+    return (pose.lift + pose.lower)[:, 0, 0].numpy()
 
 
 def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.media.canvas import StillCanvas, i420, paint
-
-CPU = torch.device("cpu")
+from pipeline.engines.canvases import Drawn, composed
+from pipeline.media.canvas import Regions, StillCanvas, i420
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -74,57 +76,93 @@ def test_composing_is_converting_the_composed_frame(
     picture, region = noise(26, 22, 3), torch.from_numpy(noise(frames, y2 - y1, x2 - x1, 3, seed=1))
     composed = torch.from_numpy(picture).repeat(frames, 1, 1, 1)
     composed[:, y1:y2, x1:x2] = region
-    made = StillCanvas(picture, CPU).compose(region.to(kind), at(x1, y1, frames), 0)
+    made = StillCanvas(picture).compose(Regions(region.to(kind)), at(x1, y1, frames), 0)
     assert (made.shape, made.dtype) == ((frames, 39, 22), torch.uint8)
     assert torch.equal(made, i420(composed))
 
 
 def test_fractions_are_rounded_and_kept_in_range() -> None:
-    canvas, corners = StillCanvas(noise(16, 16, 3), CPU), at(4, 4, 2)
+    canvas, corners = StillCanvas(noise(16, 16, 3)), at(4, 4, 2)
     region = torch.rand(2, 8, 8, 3) * 300 - 20
     whole = region.round().clamp(0, 255).to(torch.uint8)
-    assert torch.equal(canvas.compose(region, corners, 0), canvas.compose(whole, corners, 0))
+    assert torch.equal(canvas.compose(Regions(region), corners, 0), canvas.compose(Regions(whole), corners, 0))
 
 
 def test_the_layout_of_the_region_does_not_matter() -> None:
-    canvas, corners = StillCanvas(noise(16, 16, 3), CPU), at(4, 2, 2)
+    canvas, corners = StillCanvas(noise(16, 16, 3)), at(4, 2, 2)
     region = torch.from_numpy(noise(2, 12, 8, 3))
     planar = region.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
-    assert torch.equal(canvas.compose(region, corners, 0), canvas.compose(planar, corners, 0))
+    assert torch.equal(canvas.compose(Regions(region), corners, 0), canvas.compose(Regions(planar), corners, 0))
 
 
 @pytest.mark.parametrize(("corner", "side"), [(0, 16), (14, 2)])
 def test_one_composition_leaves_no_trace_in_the_next(corner: int, side: int) -> None:
     picture = noise(16, 16, 3)
-    canvas = StillCanvas(picture, CPU)
-    canvas.compose(torch.zeros(1, side, side, 3), at(corner, corner), 0)
+    canvas = StillCanvas(picture)
+    canvas.compose(Regions(torch.zeros(1, side, side, 3)), at(corner, corner), 0)
     own = torch.from_numpy(picture)[None, :2, :2]
-    assert torch.equal(canvas.compose(own, at(0, 0), 1), i420(torch.from_numpy(picture)[None]))
+    assert torch.equal(canvas.compose(Regions(own), at(0, 0), 1), i420(torch.from_numpy(picture)[None]))
 
 
 def test_regions_may_lie_elsewhere_in_each_frame() -> None:
     picture, regions = noise(16, 16, 3), torch.from_numpy(noise(2, 4, 4, 3, seed=1))
-    frames = StillCanvas(picture, CPU).compose(regions, np.array([[0, 2], [12, 8]]), 0)
+    frames = StillCanvas(picture).compose(Regions(regions), np.array([[0, 2], [12, 8]]), 0)
     composed = torch.from_numpy(picture).repeat(2, 1, 1, 1)
     composed[0, 2:6, 0:4], composed[1, 8:12, 12:16] = regions
     assert torch.equal(frames, i420(composed))
 
 
-class Anywhere(torch.Tensor):
-    """Stays on the CPU wherever it is sent."""
+class OnGpu(torch.Tensor):
+    """Says that it is on a GPU; what is copied from it has come only when it is waited for."""
 
-    def to(self, *_: object) -> torch.Tensor:  # type: ignore[override]
-        return self.as_subclass(torch.Tensor)
+    is_cuda = True
+    under_way: ClassVar[list[tuple[torch.Tensor, torch.Tensor]]] = []
+
+    def to(self, where: str | torch.dtype, *, non_blocking: bool = False) -> torch.Tensor:  # type: ignore[override]
+        if isinstance(where, torch.dtype):
+            return super().to(where)
+        assert (where, non_blocking) == ("cpu", True)
+        source = self.as_subclass(torch.Tensor)
+        target = torch.zeros_like(source)
+        self.under_way.append((target, source))
+        return target
+
+
+class Event:
+    """Notes the copies that were begun before it."""
+
+    def record(self) -> None:
+        self._copies = list(OnGpu.under_way)
+        OnGpu.under_way.clear()
+
+    def synchronize(self) -> None:
+        for target, source in self._copies:
+            target.copy_(source)
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
-def test_all_frames_at_once_are_painted_as_one_by_one(kind: torch.dtype) -> None:
-    """As for a GPU, and as on the CPU."""
+def test_regions_come_from_a_gpu_as_from_the_cpu(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", Event)
     corners = np.array([[2 * n, 6 - 2 * (n % 3)] for n in range(5)])
-    regions = torch.from_numpy(noise(5, 12, 10, 3))
-    regions = regions if kind == torch.uint8 else regions.float() * 1.1 - 10
-    one_by_one, at_once = torch.zeros(2, 5, 36, 24, dtype=torch.uint8)
-    paint(one_by_one, regions, corners, CPU)
-    paint(at_once, regions.as_subclass(Anywhere), corners, torch.device("cuda"))
-    assert one_by_one.any()
-    assert torch.equal(at_once, one_by_one)
+    rgb = torch.from_numpy(noise(5, 12, 10, 3))
+    rgb = rgb if kind == torch.uint8 else rgb.float() * 1.1 - 10
+    canvas = StillCanvas(noise(24, 24, 3))
+    early, late = Regions(rgb.as_subclass(OnGpu)), Regions(rgb.flip(0).as_subclass(OnGpu))
+    assert torch.equal(canvas.compose(early, corners, 0), canvas.compose(Regions(rgb), corners, 0))
+    assert torch.equal(canvas.compose(late, corners, 0), canvas.compose(Regions(rgb.flip(0)), corners, 0))
+
+
+@pytest.mark.parametrize("batches", [0, 1, 2, 5])
+def test_the_next_batch_is_begun_before_the_one_before_is_laid_in(batches: int) -> None:
+    canvas, begun = StillCanvas(noise(8, 8, 3)), []
+
+    def drawn() -> Iterator[Drawn]:
+        for number in range(batches):
+            begun.append(number)
+            yield Drawn(Regions(torch.full((2, 4, 4, 3), 50 * number)), at(2, 4, 2), 2 * number)
+
+    for number, frames in enumerate(composed(canvas, drawn())):
+        assert begun == [*range(min(number + 2, batches))]
+        expected = canvas.compose(Regions(torch.full((2, 4, 4, 3), 50 * number)), at(2, 4, 2), 2 * number)
+        assert torch.equal(frames, expected)
+    assert len(begun) == batches

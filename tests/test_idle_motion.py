@@ -17,10 +17,9 @@ from pipeline.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.idle_motion.fine_plane import FinePlane
 from pipeline.idle_motion.sway import Movement, Sway, warp_of
-from pipeline.media.canvas import PixelBox, StillCanvas, i420
+from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
 
-CPU = torch.device("cpu")
 SIDE = 360
 FPS = 25
 MOUTH: PixelBox = (152, 196, 208, 220)
@@ -57,7 +56,7 @@ def landmarks() -> FaceLandmarks:
 
 @pytest.fixture
 def living(picture: Picture, landmarks: FaceLandmarks) -> LivingCanvas:
-    return LivingCanvas(picture, landmarks, FPS, CPU)
+    return LivingCanvas(picture, landmarks, FPS)
 
 
 def cut(picture: Picture, box: PixelBox, frames: int = 1) -> torch.Tensor:
@@ -71,7 +70,7 @@ def corners(box: PixelBox, frames: int = 1) -> NDArray[np.intp]:
 
 def shown(canvas: LivingCanvas, picture: Picture, first: int, frames: int = 1) -> torch.Tensor:
     """Frames in which the engine has left the mouth as it is."""
-    return canvas.compose(cut(picture, MOUTH, frames), corners(MOUTH, frames), first)
+    return canvas.compose(Regions(cut(picture, MOUTH, frames)), corners(MOUTH, frames), first)
 
 
 def rgb(frame: torch.Tensor) -> Picture:
@@ -88,7 +87,7 @@ def eye_white(frame: Picture, eye: NDArray[np.float32]) -> int:
 
 def first_blink(picture: Picture) -> int:
     """The first frame of the first blink that has its eyes shut."""
-    blinks = LivingCanvas(picture, presenter(SIDE)[1], FPS, CPU)._blinks
+    blinks = LivingCanvas(picture, presenter(SIDE)[1], FPS)._blinks
     return next(frame for frame in range(10 * FPS) if blinks.closure(frame / FPS) == 1)
 
 
@@ -103,11 +102,13 @@ def test_a_frame_is_the_same_in_any_batch_and_after_any_other(picture: Picture, 
     """The first blink lies inside; mouths that differ, and boxes that differ, leave no trace."""
     start = first_blink(picture) - 6
     region = torch.randint(0, 256, (16, 24, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    whole = LivingCanvas(picture, landmarks, FPS, CPU).compose(region, corners(MOUTH, 16), start)
-    other = LivingCanvas(picture, landmarks, FPS, CPU)
+    whole = LivingCanvas(picture, landmarks, FPS).compose(Regions(region), corners(MOUTH, 16), start)
+    other = LivingCanvas(picture, landmarks, FPS)
     for index in torch.randperm(16, generator=torch.Generator().manual_seed(2)).tolist():
-        other.compose(region[:1, :, :20], corners((4, 4, 24, 28)), 3 * index)
-        assert torch.equal(other.compose(region[index : index + 1], corners(MOUTH), start + index)[0], whole[index])
+        other.compose(Regions(region[:1, :, :20]), corners((4, 4, 24, 28)), 3 * index)
+        assert torch.equal(
+            other.compose(Regions(region[index : index + 1]), corners(MOUTH), start + index)[0], whole[index]
+        )
 
 
 def test_a_frame_is_the_same_with_any_number_of_threads(picture: Picture, landmarks: FaceLandmarks) -> None:
@@ -116,7 +117,7 @@ def test_a_frame_is_the_same_with_any_number_of_threads(picture: Picture, landma
     try:
         for count in (1, 2):
             cv2.setNumThreads(count)
-            frames.append(shown(LivingCanvas(picture, landmarks, FPS, CPU), picture, start, 6))
+            frames.append(shown(LivingCanvas(picture, landmarks, FPS), picture, start, 6))
     finally:
         cv2.setNumThreads(threads)
     assert torch.equal(*frames)
@@ -124,7 +125,7 @@ def test_a_frame_is_the_same_with_any_number_of_threads(picture: Picture, landma
 
 @pytest.mark.parametrize("fps", [24, 30, 50])
 def test_time_counts_not_frames(fps: int, living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks) -> None:
-    other = LivingCanvas(picture, landmarks, fps, CPU)
+    other = LivingCanvas(picture, landmarks, fps)
     for seconds in (1, 2, 7):
         assert torch.equal(shown(other, picture, seconds * fps), shown(living, picture, seconds * FPS))
 
@@ -136,7 +137,7 @@ def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Pic
     warp = warp_of(landmarks, SIDE, SIDE)
     assert warp is not None
     assert warp.box == (0, 0, SIDE, SIDE)
-    painted = StillCanvas(picture, CPU).compose(torch.from_numpy(disc), corners(MOUTH), 0)[0].numpy()
+    painted = StillCanvas(picture).compose(Regions(torch.from_numpy(disc)), corners(MOUTH), 0)[0].numpy()
 
     def distance(frame: int) -> float:
         """Half pixels that the middle of the mouth is moved by."""
@@ -144,7 +145,7 @@ def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Pic
 
     for frame in sorted(range(50, 1000), key=distance)[-3:]:
         assert 0.8 < distance(frame) < 6
-        moved = planes_of(living.compose(torch.from_numpy(disc), corners(MOUTH), frame)[0].numpy())
+        moved = planes_of(living.compose(Regions(torch.from_numpy(disc)), corners(MOUTH), frame)[0].numpy())
         luma, chroma = warp.maps(living._sway.pose(frame))
         for plane, still, (x, y), step in zip(
             moved, planes_of(painted), (luma, chroma, chroma), PLANE_STEPS, strict=True
@@ -160,14 +161,14 @@ def test_an_engine_that_repaints_the_eyes_does_not_keep_them_open(
     living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks
 ) -> None:
     box, frame = (120, 120, 240, 240), first_blink(picture)
-    repainted = living.compose(cut(picture, box), corners(box), frame)
+    repainted = living.compose(Regions(cut(picture, box)), corners(box), frame)
     assert torch.equal(repainted, shown(living, picture, frame))
 
 
 def test_different_pictures_blink_and_sway_differently(picture: Picture, landmarks: FaceLandmarks) -> None:
     changed = picture.copy()
     changed[0, 0] ^= 1
-    one, other = (LivingCanvas(some, landmarks, FPS, CPU) for some in (picture, changed))
+    one, other = (LivingCanvas(some, landmarks, FPS) for some in (picture, changed))
     assert not np.allclose(one._sway.pose(100), other._sway.pose(100), rtol=0.05)
     times = np.arange(0, 60, 0.02)
     assert [one._blinks.closure(t) for t in times] != [other._blinks.closure(t) for t in times]
@@ -259,7 +260,7 @@ def test_an_eye_closes_step_by_step_and_nothing_else_changes(picture: Picture, l
 def test_eyes_open_again_to_the_bit(picture: Picture, landmarks: FaceLandmarks) -> None:
     """Without sway, which a face too small for it has not: frames before and after a blink are the picture."""
     small = replace(landmarks, jaw=landmarks.jaw * 0 + (landmarks.left_eye[4] + landmarks.right_eye[4]) / 2)
-    canvas, frame = LivingCanvas(picture, small, FPS, CPU), first_blink(picture)
+    canvas, frame = LivingCanvas(picture, small, FPS), first_blink(picture)
     still = i420(torch.from_numpy(picture)[None])[0]
     blinking = [not torch.equal(one, still) for one in shown(canvas, picture, frame - 10, 25)]
     assert blinking[:6] == [False] * 6
@@ -312,11 +313,11 @@ def small_face() -> tuple[Picture, FaceLandmarks]:
 
 def test_nothing_moves_far_from_the_head_and_shoulders() -> None:
     room, landmarks = small_face()
-    canvas = LivingCanvas(room, landmarks, FPS, CPU)
+    canvas = LivingCanvas(room, landmarks, FPS)
     box = (130, 370, 190, 400)
-    still = StillCanvas(room, CPU).compose(cut(room, box), corners(box), 0)[0, :480].int()
+    still = StillCanvas(room).compose(Regions(cut(room, box)), corners(box), 0)[0, :480].int()
     for frame in (30, 90, 150):
-        changed = (canvas.compose(cut(room, box), corners(box), frame)[0, :480].int() - still).abs() > 0
+        changed = (canvas.compose(Regions(cut(room, box)), corners(box), frame)[0, :480].int() - still).abs() > 0
         assert changed[300:400, 100:220].float().mean() > 0.3
         assert not changed[:, 400:].any()
         assert not changed[:200].any()
@@ -361,8 +362,8 @@ def test_any_size(width: int, height: int) -> None:
     face, landmarks = presenter(min(width, height))
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: face.shape[0], : face.shape[1]] = face
-    canvas, box = LivingCanvas(picture, landmarks, FPS, CPU), (0, 0, 16, 10)
-    frames = canvas.compose(cut(picture, box, 2), corners(box, 2), 200)
+    canvas, box = LivingCanvas(picture, landmarks, FPS), (0, 0, 16, 10)
+    frames = canvas.compose(Regions(cut(picture, box, 2)), corners(box, 2), 200)
     assert frames.shape == (2, height * 3 // 2, width)
     assert not torch.equal(frames[0], i420(torch.from_numpy(picture)[None])[0])
 
@@ -372,7 +373,7 @@ def test_a_face_at_the_border(where: tuple[int, int]) -> None:
     picture, landmarks = presenter(SIDE)
     shift = np.array([[1, 0, where[0]], [0, 1, where[1]]], np.float32)
     moved = np.asarray(cv2.warpAffine(picture, shift, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    canvas = LivingCanvas(moved, landmarks.transformed(1, -where[0], -where[1]), FPS, CPU)
+    canvas = LivingCanvas(moved, landmarks.transformed(1, -where[0], -where[1]), FPS)
     frames = shown(canvas, moved, first_blink(moved) - 4, 8).int()
     assert (frames - i420(torch.from_numpy(moved)[None]).int()).abs().max() > 10
 
@@ -382,14 +383,14 @@ def test_senseless_landmarks_leave_the_picture_still(value: float, picture: Pict
     senseless = replace(
         landmarks, **{field.name: np.full_like(getattr(landmarks, field.name), value) for field in fields(landmarks)}
     )
-    canvas = LivingCanvas(picture, senseless, FPS, CPU)
+    canvas = LivingCanvas(picture, senseless, FPS)
     still = i420(torch.from_numpy(picture)[None])
     assert torch.equal(shown(canvas, picture, 30, 50), still.repeat(50, 1, 1))
 
 
 @pytest.mark.parametrize("loudness", [[], [float("nan")] * 40, [float("inf"), -5.0] * 20, [0.5]])
 def test_any_loudness(loudness: list[float], picture: Picture, landmarks: FaceLandmarks) -> None:
-    canvas = LivingCanvas(picture, landmarks, FPS, CPU, np.array(loudness, np.float32))
+    canvas = LivingCanvas(picture, landmarks, FPS, np.array(loudness, np.float32))
     assert shown(canvas, picture, 38, 4).shape == (4, SIDE * 3 // 2, SIDE)
     assert np.isfinite(canvas._sway.pose(39)).all()
 

@@ -34,6 +34,7 @@ from pipeline.errors import JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.faces.finder import FaceFinder
 from pipeline.media import clips, ffmpeg
+from pipeline.media.canvas import Regions
 from pipeline.messages import Speech, SplitItem
 from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.split import SplitStage
@@ -579,7 +580,7 @@ def test_a_region_painted_back_is_the_frame_again(tmp_path: Path) -> None:
     indices = scene.shown(30, 50, 25)
     corners = np.array([(2 * n, 100 - 2 * n) for n in range(20)], np.intp)
     regions = scene.regions(indices, corners, (120, 140))
-    frames = make_canvas(avatar, speech(50), CPU).compose(torch.from_numpy(regions), corners, 30).numpy()
+    frames = make_canvas(avatar, speech(50)).compose(Regions(torch.from_numpy(regions)), corners, 30).numpy()
     own = np.stack([scene.read(int(index)) for index in indices])
     assert np.abs(frames.astype(int) - own).max() <= 1
 
@@ -587,7 +588,7 @@ def test_a_region_painted_back_is_the_frame_again(tmp_path: Path) -> None:
 def test_where_no_mouth_is_drawn_the_frame_stays_as_it_is(gap: Path, spool: Path) -> None:
     avatar = avatar_of(gap, spool, "no_face: passthrough").fitted(None)
     red = torch.tensor([255, 0, 0], dtype=torch.uint8).expand(20, 8, 8, 3)
-    frames = make_canvas(avatar, speech(50), CPU).compose(red, np.zeros((20, 2), np.intp), 5).numpy()
+    frames = make_canvas(avatar, speech(50)).compose(Regions(red), np.zeros((20, 2), np.intp), 5).numpy()
     for frame, index in zip(frames, range(5, 25), strict=True):
         assert np.array_equal(frame, clip_of(avatar).read(index)) == (GAP[0] <= index < GAP[1])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,26 +15,26 @@ from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.loudness import emphasis
 from pipeline.idle_motion import LivingCanvas
-from pipeline.media.canvas import Canvas, StillCanvas, paint
+from pipeline.media.canvas import Canvas, Regions, StillCanvas, paint
 
 
-def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
-    """The canvas of one job, whose frames are counted as the speech's are; regions are converted on `device`."""
-    canvas = _job_canvas(avatar, speech, device)
+def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
+    """The canvas of one job, whose frames are counted as the speech's are."""
+    canvas = _job_canvas(avatar, speech)
     return ShiftedCanvas(canvas, speech.offset) if speech.offset else canvas
 
 
-def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures, device: torch.device) -> Canvas:
+def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
     """The canvas whose frames are counted from the job's beginning."""
     if isinstance(avatar.scene, Clip):
-        return ClipCanvas(avatar.scene, speech.fps, device)
+        return ClipCanvas(avatar.scene, speech.fps)
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
     if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
-        return StillCanvas(picture, device)
+        return StillCanvas(picture)
     # What is moved by time alone goes on from piece to piece of a stream without a jump.
     loudness = emphasis(speech) if speech.first_frame is None else None
-    return LivingCanvas(picture, landmarks[0], speech.fps, device, emphasis=loudness)
+    return LivingCanvas(picture, landmarks[0], speech.fps, emphasis=loudness)
 
 
 class ShiftedCanvas:
@@ -41,23 +44,44 @@ class ShiftedCanvas:
         self._canvas = canvas
         self._frames = frames
 
-    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+    def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `Canvas`."""
         return self._canvas.compose(regions, corners, self._frames + start_frame)
+
+
+class Drawn(NamedTuple):
+    """What an engine has drawn of some frames in a row."""
+
+    regions: Regions
+    corners: NDArray[np.intp]
+    """[n, 2]: x, y of the regions' left upper corners."""
+    start_frame: int
+
+
+def composed(canvas: Canvas, batches: Iterable[Drawn]) -> Iterator[torch.Tensor]:
+    """The frames of each batch; a GPU is given its next batch before the one before is waited for and laid in."""
+    waiting: Drawn | None = None
+    for batch in batches:
+        if waiting is not None:
+            yield canvas.compose(*waiting)
+        waiting = batch
+    if waiting is not None:
+        yield canvas.compose(*waiting)
 
 
 class ClipCanvas:
     """A video that frames are made of by painting one region anew."""
 
-    def __init__(self, clip: Clip, fps: int, device: torch.device) -> None:
+    def __init__(self, clip: Clip, fps: int) -> None:
         self._clip = clip
         self._fps = fps
-        self._device = device
 
-    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+    def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `Canvas`."""
         indices = self._clip.shown(start_frame, start_frame + len(regions), self._fps)
         frames = torch.from_numpy(np.stack([self._clip.read(int(index)) for index in indices]))
-        wanted = np.flatnonzero(self._clip.drawn[indices]).tolist()
-        paint([frames[n] for n in wanted], regions[wanted], corners[wanted], self._device)
+        drawn = self._clip.drawn[indices].tolist()
+        for frame, is_drawn, (x, y), region in zip(frames, drawn, corners.tolist(), regions, strict=True):
+            if is_drawn:
+                paint(frame, (x, y), region)
         return frames

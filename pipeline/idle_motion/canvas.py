@@ -13,7 +13,7 @@ from pipeline.idle_motion.blinks import Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.idle_motion.fine_plane import FinePlane
 from pipeline.idle_motion.sway import Sway, Warp, warp_of
-from pipeline.media.canvas import PixelBox, StillCanvas, i420
+from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 
@@ -30,7 +30,6 @@ class LivingCanvas:
         picture: NDArray[np.uint8],
         landmarks: FaceLandmarks,
         fps: int,
-        device: torch.device,
         emphasis: NDArray[np.float32] | None = None,
     ) -> None:
         """`picture`: RGB [height, width, 3], both even; `emphasis`: loudness of each frame of the job, 0 to 1."""
@@ -38,7 +37,7 @@ class LivingCanvas:
         seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
         loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
         self._fps = fps
-        self._canvas = StillCanvas(picture, device)
+        self._canvas = StillCanvas(picture)
         still = i420(torch.from_numpy(picture)[None])[0].numpy()
         self._blinks = Blinks(seed, fps, loudness)
         self._eyelids = eyelids(picture, landmarks)
@@ -46,10 +45,10 @@ class LivingCanvas:
         warp = warp_of(landmarks, width, height)
         self._moving = _Moving(warp, planes_of(still)) if warp else None
 
-    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+    def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `pipeline.media.canvas.Canvas`; the regions are laid into the picture before it moves."""
         frames = self._canvas.compose(regions, corners, start_frame)
-        height, width = regions.shape[1:3]
+        width, height = regions.size
         for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
             planes = planes_of(frame)
             painted = [(x, y, x + width, y + height), *self._blink(planes, number)]

@@ -5,14 +5,14 @@ A talking still picture changes in one region only. Everything else is converted
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.media.planes import PLANE_STEPS, planes_of
+from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 PixelBox = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
@@ -42,42 +42,64 @@ CHROMA_RED = _weights(112 / 255, -112 / 255 * GREEN / (1 - RED), -112 / 255 * BL
 class Canvas(Protocol):
     """What an engine's regions are laid into."""
 
-    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+    def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """The job's frames from `start_frame` on, with a region laid into each: uint8 [n, height * 3 / 2, width].
 
-        `regions` is RGB [n, h, w, 3] of 0..255, uint8 or floating point (rounded to nearest), with even sides;
-        `corners` [n, 2] are x, y of their left upper corners, even. The frames are on the CPU.
+        `corners` [n, 2] are x, y of the regions' left upper corners, even. The frames are on the CPU.
         """
         ...
+
+
+class Regions:
+    """A region for each of some frames, in the encoder's colours; those of a GPU are on their way to the CPU."""
+
+    def __init__(self, rgb: torch.Tensor) -> None:
+        """`rgb` [n, h, w, 3] is of 0..255, uint8 or floating point (rounded to nearest), with even sides."""
+        self.size = (rgb.shape[2], rgb.shape[1])
+        """Width and height."""
+        self._rgb = rgb
+        if rgb.device.type != "cpu":
+            # A GPU wants few and large steps. The copy goes to pinned memory, and nobody waits for it yet.
+            self._copies = [plane.to("cpu", non_blocking=True) for plane in _yuv(rgb)]
+            self._copied = torch.cuda.Event()
+            self._copied.record()
+
+    def __len__(self) -> int:
+        return len(self._rgb)
+
+    def __iter__(self) -> Iterator[Planes]:
+        """The planes of each region."""
+        if self._rgb.device.type != "cpu":
+            self._copied.synchronize()
+            yield from zip(*(plane.numpy() for plane in self._copies), strict=True)
+            return
+        # A single region's planes stay in the CPU's cache.
+        for one in self._rgb.split(1):
+            luma, blue, red = (plane[0].numpy() for plane in _yuv(one))
+            yield luma, blue, red
 
 
 class StillCanvas:
     """A picture that frames are made of by painting one region anew."""
 
-    def __init__(self, picture: NDArray[np.uint8], device: torch.device) -> None:
-        """`picture` is RGB [height, width, 3], both even; regions are converted on `device`."""
-        self._device = device
+    def __init__(self, picture: NDArray[np.uint8]) -> None:
+        """`picture` is RGB [height, width, 3], both even."""
         self._background = i420(torch.from_numpy(picture)[None])
 
-    def compose(self, regions: torch.Tensor, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+    def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `Canvas`."""
         frames = self._background.repeat(len(regions), 1, 1)
-        paint(frames, regions, corners, self._device)
+        for frame, (x, y), region in zip(frames, corners.tolist(), regions, strict=True):
+            paint(frame, (x, y), region)
         return frames
 
 
-def paint(
-    frames: Iterable[torch.Tensor], regions: torch.Tensor, corners: NDArray[np.intp], device: torch.device
-) -> None:
-    """Lay a region into each of some I420 frames on the CPU, which are changed; the regions as `Canvas` takes them."""
-    # A single frame's planes stay in the CPU's cache; a GPU wants few and large steps.
-    at_once = 1 if device.type == "cpu" else max(len(regions), 1)
-    painted = (tuple(plane.cpu().numpy() for plane in _yuv(some.to(device))) for some in torch.split(regions, at_once))
-    each = (planes for some in painted for planes in zip(*some, strict=True))
-    for frame, (x, y), planes in zip(frames, corners.tolist(), each, strict=True):
-        for plane, part, step in zip(planes_of(frame.numpy()), planes, PLANE_STEPS, strict=True):
-            rows, columns = part.shape
-            plane[y // step : y // step + rows, x // step : x // step + columns] = part
+def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes) -> None:
+    """Lay a region into an I420 frame on the CPU, which is changed; `corner` is x, y of its left upper corner, even."""
+    x, y = corner
+    for plane, part, step in zip(planes_of(frame.numpy()), region, PLANE_STEPS, strict=True):
+        rows, columns = part.shape
+        plane[y // step : y // step + rows, x // step : x // step + columns] = part
 
 
 def i420(rgb: torch.Tensor) -> torch.Tensor:

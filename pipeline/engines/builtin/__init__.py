@@ -11,8 +11,8 @@ from pipeline.avatars.scenes import Scene
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import BATCH_FRAMES, FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.engines.canvases import make_canvas
-from pipeline.media.canvas import Canvas
+from pipeline.engines.canvases import Drawn, composed, make_canvas
+from pipeline.media.canvas import Canvas, Regions
 
 
 class BuiltinEngine:
@@ -29,7 +29,7 @@ class BuiltinEngine:
         landmarks = avatar.require_landmarks()
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
         face = FaceRenderer(landmarks, avatar.scene, self._device)
-        return BuiltinRenderer(track, face, avatar.scene, speech, make_canvas(avatar, speech, self._device))
+        return BuiltinRenderer(track, face, avatar.scene, speech, make_canvas(avatar, speech))
 
 
 class BuiltinRenderer:
@@ -46,9 +46,12 @@ class BuiltinRenderer:
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
+        return composed(self._canvas, self._drawn(start_frame, stop_frame))
+
+    def _drawn(self, start_frame: int, stop_frame: int) -> Iterator[Drawn]:
         for start in range(start_frame, stop_frame, BATCH_FRAMES):
             stop = min(start + BATCH_FRAMES, stop_frame)
             offset = self._speech.offset
             shown = self._scene.shown(offset + start, offset + stop, self._speech.fps)
             regions, corners = self._face.render(self._track[start:stop], shown)
-            yield self._canvas.compose(regions, corners, start)
+            yield Drawn(Regions(regions), corners, start)

@@ -69,7 +69,7 @@ class FaceRenderer:
         self._device = device
         self._region = Area.about(_moving_region(shape), self._frame, Area.whole(scene.size, self._frame))
         self._mouth = Area.about(_mouth_region(shape), self._frame, self._region)
-        self._interior = MouthInterior(self._complexion(landmarks), self._unit, device)
+        self._interior = MouthInterior(self._complexion(landmarks, shape), self._unit, device)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
         """Draw rows of a track, float32 [n, 6] (columns: Mouth), each into a frame of the clip [n] (0 for a still).
@@ -130,11 +130,11 @@ class FaceRenderer:
         (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         return Source.still(picture, self._device)
 
-    def _complexion(self, landmarks: FaceLandmarks) -> Complexion:
+    def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape) -> Complexion:
         """The colours of cheeks, chin and lips in some frames."""
         chosen = np.unique(np.linspace(0, len(self._frame.centre) - 1, COLOUR_SAMPLES).astype(np.int64))
         frame, corners = self._frame.at(chosen), self._region.corners[chosen]
-        middle, chin = (float(size.median()) for size in (self._shape.middle, self._shape.chin))
+        middle, chin = (float(size.median()) for size in (shape.middle, shape.chin))
         skin = frame.to_pixels(np.array([[-0.62, -0.15], [0.62, -0.15], [0, middle + 0.72 * chin]]))
         inner, outer = (contour.reshape(-1, 20, 2)[chosen] for contour in (landmarks.lips_inner, landmarks.lips_outer))
         lips = np.asarray((inner[:, 13:18] + outer[:, 13:18]) / 2, np.float32)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.faces import NoFace
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.canvases import make_canvas
+from pipeline.engines.canvases import Drawn, composed, make_canvas
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
 from pipeline.engines.wav2lip.network import FoldedWav2Lip
 from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError, StageError
+from pipeline.media.canvas import Regions
 from pipeline.mel import windows
 
 DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
@@ -46,6 +47,8 @@ class Wav2LipEngine:
         `gated`: whether in pauses the avatar's own mouth is shown, unless the avatar says otherwise; `exact`: compute
         in single precision whatever the device could do faster.
         """
+        if exact:
+            torch.backends.cudnn.allow_tf32 = False  # with it, a GPU's convolutions keep ten bits of single precision
         network = FoldedWav2Lip(load_network(checkpoint, config_key))
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network if exact else fastest(network, device)
@@ -81,7 +84,7 @@ class Wav2LipRenderer:
         self._scene = avatar.scene
         self._blend = avatar.settings.blend
         self._speech = speech
-        self._canvas = make_canvas(avatar, speech, engine.device)
+        self._canvas = make_canvas(avatar, speech)
         self._boxes = face_pixels(avatar)
         self._lips = None if isinstance(avatar.landmarks, NoFace) else avatar.landmarks.lips_outer
         gate = avatar.settings.silence_gate
@@ -93,6 +96,9 @@ class Wav2LipRenderer:
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
+        return composed(self._canvas, self._drawn(start_frame, stop_frame))
+
+    def _drawn(self, start_frame: int, stop_frame: int) -> Iterator[Drawn]:
         frame = start_frame
         while frame < stop_frame:
             batch = self._attempt(frame, stop_frame)
@@ -100,9 +106,9 @@ class Wav2LipRenderer:
                 self._engine.halve_batches()
                 continue
             yield batch
-            frame += len(batch)
+            frame += len(batch.regions)
 
-    def _attempt(self, frame: int, stop_frame: int) -> torch.Tensor | None:
+    def _attempt(self, frame: int, stop_frame: int) -> Drawn | None:
         """The frames from `frame` on that are in the same batch; None when the device is out of memory.
 
         The error holds on to all that was computed: it must be gone before the next attempt.
@@ -116,7 +122,7 @@ class Wav2LipRenderer:
             return None
 
     @torch.inference_mode()
-    def _batch(self, first: int, count: int, wanted: slice) -> torch.Tensor:
+    def _batch(self, first: int, count: int, wanted: slice) -> Drawn:
         """The wanted frames of the grid's batch of `count` that begins with frame `first`."""
         network, device = self._engine.network, self._engine.device
         mel = windows(self._speech.mel, first, first + count, self._speech.fps)
@@ -137,7 +143,7 @@ class Wav2LipRenderer:
                 ]
             )
         )
-        return self._canvas.compose(regions, self._corners[indices[wanted]], start)
+        return Drawn(Regions(regions), self._corners[indices[wanted]], start)
 
     def _look_at(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
         """The faces in some of the scene's frames, and what the network makes of them."""

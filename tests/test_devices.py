@@ -1,0 +1,90 @@
+"""What the engines compute on a GPU stays there, until planes leave it.
+
+PyTorch's `meta` device, whose tensors have a shape and no data, stands for the GPU: it refuses to mix with the CPU, and
+to tell a value, as a GPU tells one only after all its work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+
+from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.config import Config
+from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.builtin import BuiltinEngine
+from pipeline.engines.wav2lip import Wav2LipEngine, engine
+from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint
+from tests.clips import film, swaying, write_clip
+
+GPU = torch.device("meta")
+FPS, SECONDS = 25, 2
+
+
+class Leaving(TorchFunctionMode):
+    """Lets tensors leave the GPU, as black ones, and notes how large they were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        leaves = func is torch.Tensor.cpu or (func is torch.Tensor.to and "cpu" in map(str, args[1:]))
+        if not leaves or args[0].device != GPU:
+            return func(*args, **(kwargs or {}))
+        self.shapes.append(tuple(args[0].shape))
+        return torch.zeros_like(args[0], device="cpu")
+
+
+class NoEvent:
+    def record(self) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaving]:
+    monkeypatch.setattr(torch.cuda, "Event", NoEvent)
+    monkeypatch.setitem(engine.DEVICE_BATCH_FRAMES, GPU.type, 32)
+    with Leaving() as mode:
+        yield mode
+
+
+@pytest.fixture(scope="module", params=["picture", "video"])
+def avatar(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FittedAvatar:
+    folder = tmp_path_factory.mktemp("avatars")
+    if request.param == "video":
+        (folder / "avatars" / "anna").mkdir(parents=True)
+        write_clip(folder / "avatars" / "anna" / "anna.mp4", film(swaying(30)))
+    return Avatars(Config(base=folder)).load("anna" if request.param == "video" else "presenter").fitted((256, 256))
+
+
+def builtin(_: Path) -> BuiltinEngine:
+    return BuiltinEngine(GPU)
+
+
+def wav2lip(folder: Path) -> Wav2LipEngine:
+    save_seeded_checkpoint(folder / "gan.pth")
+    return Wav2LipEngine(folder / "gan.pth", GPU, config_key="models.gan.checkpoint", gated=True)
+
+
+@pytest.mark.parametrize("make_engine", [builtin, wav2lip])
+def test_only_planes_of_the_regions_leave_the_gpu(
+    make_engine: Callable[[Path], BuiltinEngine | Wav2LipEngine], avatar: FittedAvatar, leaving: Leaving, tmp_path: Path
+) -> None:
+    mel = np.random.default_rng(0).uniform(-4, 4, (80, 80 * SECONDS)).astype(np.float32)
+    renderer = make_engine(tmp_path).renderer(avatar, SpeechFeatures(mel, FPS * SECONDS, FPS))
+    leaving.shapes.clear()
+    batches = list(renderer.render(3, 45))
+    assert all(batch.device.type == "cpu" for batch in batches)
+    assert sum(map(len, batches)) == 42
+    lumas, blues, reds = (leaving.shapes[plane::3] for plane in range(3))
+    assert sum(count for count, *_ in lumas) == 42
+    assert blues == reds == [(count, height // 2, width // 2) for count, height, width in lumas]
+    assert max(height * width for _, height, width in lumas) < 256 * 256
