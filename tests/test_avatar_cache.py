@@ -267,7 +267,7 @@ def anna(tmp_path: Path) -> Path:
 def test_equal_videos_are_looked_at_once(anna: Path, tmp_path: Path) -> None:
     avatar_of(tmp_path, "anna").fitted(None)
     before = names(tmp_path / "cache")
-    assert {name.rpartition(".")[2] for name in before} == {"npz", "i420"}
+    assert {name.rpartition(".")[2] for name in before} == {"json", "npz", "i420"}
     (tmp_path / "avatars" / "berta").mkdir()
     (anna / "anna.mp4").rename(tmp_path / "avatars" / "berta" / "b.mp4")
     avatar_of(tmp_path, "berta", "pads: [0, 20, 0, 0]\nno_face: passthrough").fitted(None)
@@ -278,6 +278,7 @@ def test_equal_videos_are_looked_at_once(anna: Path, tmp_path: Path) -> None:
     ("settings", "limits", "more"),
     [
         ("face_box: [80, 60, 180, 190]", {}, {"npz"}),
+        ("crop: [10, 0, 512, 512]", {}, {"npz", "i420"}),
         ("size: 128x128", {}, {"i420"}),
         ("", {"avatar_seconds": 1}, {"npz", "i420"}),
     ],
@@ -296,7 +297,7 @@ def test_a_changed_video_is_another_entry(anna: Path, tmp_path: Path) -> None:
     assert clip_of(avatars.load("anna")).frames == 30
     write_clip(anna / "anna.mp4", film(swaying(20)))
     assert clip_of(avatars.load("anna")).frames == 20
-    assert len(names(tmp_path / "cache")) == 4
+    assert len(names(tmp_path / "cache")) == 6
 
 
 def overwritten_after(count: int, file: Path, data: bytes, read: Callable[..., Iterator[Picture]]) -> Any:
@@ -399,7 +400,7 @@ def test_workers_prepare_a_video_together(anna: Path, tmp_path: Path, processes:
     barrier = SPAWN.Barrier(2)
     processes += [SPAWN.Process(target=prepare, args=(tmp_path, barrier)) for _ in range(2)]
     assert exit_codes(processes) == [0] * len(processes)
-    assert len(names(tmp_path / "cache")) == 2
+    assert len(names(tmp_path / "cache")) == 3
 
 
 def prepare_large(spool: Path) -> None:

@@ -30,7 +30,7 @@ from pipeline.config import Config, LimitsSettings, ModelSettings, ModelsSetting
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
 from pipeline.engines.wav2lip import Wav2LipEngine
-from pipeline.errors import JobError, StageError
+from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.faces.finder import FaceFinder
 from pipeline.media import clips, ffmpeg
@@ -482,7 +482,23 @@ def test_a_video_that_was_cut_off_is_refused(part: float, sway: Path, tmp_path: 
     whole = (tmp_path / "a.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: int(part * len(whole))])
     assert refused(tmp_path / "cut.mp4", tmp_path).code == "media"
-    assert not [file for file in tmp_path.glob("cache/*") if file.suffix != ".lock"]
+    kept = {"".join(file.suffixes) for file in tmp_path.glob("cache/*")}
+    assert kept <= {".json", ".json.lock", ".npz.lock", ".i420.lock"}  # its header is whole
+
+
+def test_no_program_is_started_for_a_known_video(sway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that meets it for the first time would wait for it."""
+    folder = tmp_path / "avatars" / "anna"
+    folder.mkdir(parents=True)
+    shutil.copy(sway, folder)
+    known = Avatars(Config(base=tmp_path)).load("anna").fitted((256, 256))
+    monkeypatch.setenv("PATH", "")
+    again = Avatars(Config(base=tmp_path)).load("anna").fitted((256, 256))
+    assert np.array_equal(clip_of(again).read(3), clip_of(known).read(3))
+    assert again.scene.size == known.scene.size
+    (folder / "sway.mp4").write_bytes(sway.read_bytes()[:-1])
+    with pytest.raises(ConfigError, match="is not installed"):
+        Avatars(Config(base=tmp_path)).load("anna")
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:

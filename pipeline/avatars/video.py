@@ -19,7 +19,7 @@ from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.errors import JobError
 from pipeline.media import clips
-from pipeline.media.clips import Cut
+from pipeline.media.clips import ClipFormat, Cut
 from pipeline.media.ffmpeg import unreadable
 
 LOOKED_AT_SIDE_MAX = 1280
@@ -49,8 +49,8 @@ class Video:
 
         Like all that is read of the file, StageError when it has changed.
         """
-        with unchanged(file, digest):
-            found = clips.probe(file, "avatar")
+        with cache.open(f"{digest}-format.json", lambda target: _write_format(target, file, digest)) as kept:
+            found = ClipFormat.from_json(kept.read())
         if found.width * found.height > pixels_max:
             raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in all")
         if found.seconds is not None and found.seconds > seconds_max + SLACK_SECONDS:
@@ -94,6 +94,12 @@ class Video:
 
     def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
         return clips.i420_frames(self.file, self.rate, self.sides, cut, size, seconds=self.seconds_max)
+
+
+def _write_format(target: Path, file: Path, digest: str) -> None:
+    """What a video's header says: reading it takes a program, whose start every new worker would wait for."""
+    with unchanged(file, digest):
+        target.write_bytes(clips.probe(file, "avatar").to_json())
 
 
 def _scaled(box: Box, factor: tuple[float, float]) -> Box:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +38,16 @@ class ClipFormat:
     """Frames a second; the average if it varies."""
     seconds: float | None
     """None if the file does not tell."""
+
+    def to_json(self) -> bytes:
+        """For `from_json`."""
+        return json.dumps([self.width, self.height, str(self.rate), self.seconds]).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> ClipFormat:
+        """What `to_json` has written."""
+        width, height, rate, seconds = json.loads(data)
+        return cls(width, height, Fraction(rate), seconds)
 
 
 def probe(path: Path, field: str) -> ClipFormat:
