@@ -16,7 +16,7 @@ from pipeline.idle_motion import LivingCanvas
 from pipeline.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.idle_motion.fine_plane import FinePlane
-from pipeline.idle_motion.sway import Movement, Sway, warp_of
+from pipeline.idle_motion.sway import PoseField, Sway, warp_of
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
 
@@ -285,8 +285,8 @@ def test_the_sway_is_slow_small_and_centred() -> None:
     fps = 50
     poses = np.array([Sway(11, fps, None).pose(frame) for frame in range(120 * fps)])
     assert not poses[0].any()
-    assert np.degrees(np.abs(poses[:, Movement.ROLL])).max() < 0.6
-    for movement in (Movement.SIDEWAYS, Movement.DOWN, Movement.TURN, Movement.NOD):
+    assert np.degrees(np.abs(poses[:, PoseField.ROLL])).max() < 0.6
+    for movement in (PoseField.SIDEWAYS, PoseField.DOWN, PoseField.TURN, PoseField.NOD):
         assert 0.002 < np.abs(poses[:, movement]).max() < 0.01
         assert abs(poses[:, movement].mean()) < 0.0015
     speeds = np.abs(np.diff(poses, axis=0)).max(0) * fps
@@ -298,9 +298,9 @@ def test_a_stressed_stretch_nods_a_little() -> None:
     loudness[100:108] = 1
     calm, stressed = (Sway(2, FPS, some) for some in (None, loudness))
     nods = np.array([stressed.pose(frame) - calm.pose(frame) for frame in range(200)])
-    assert 98 <= nods[:, Movement.NOD].argmax() <= 109
-    assert 0.001 < nods[:, Movement.NOD].max() < 0.006
-    assert not nods[:, [Movement.SIDEWAYS, Movement.ROLL, Movement.BREATH]].any()
+    assert 98 <= nods[:, PoseField.NOD].argmax() <= 109
+    assert 0.001 < nods[:, PoseField.NOD].max() < 0.006
+    assert not nods[:, [PoseField.SIDEWAYS, PoseField.ROLL, PoseField.BREATH]].any()
 
 
 def small_face() -> tuple[Picture, FaceLandmarks]:

@@ -25,7 +25,7 @@ from pipeline.avatars.faces import Faces, NoFace, find_in_clip, find_in_picture
 from pipeline.avatars.folder import digest
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings
-from pipeline.avatars.video import Video
+from pipeline.avatars.video import VideoSource
 from pipeline.config import Config, LimitsSettings, ModelSettings, ModelsSettings
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
@@ -470,7 +470,9 @@ def refused_beside(file: Path, other: Path, folder: Path) -> JobError:
     shutil.copy(other, folder / "sway.mp4")
     cache = Avatars(Config(base=folder.parent.parent))._cache
     with pytest.raises(JobError) as caught:
-        Video.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces((0, 0, SIDE, SIDE), None)
+        VideoSource.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces(
+            (0, 0, SIDE, SIDE), None
+        )
     return caught.value
 
 
@@ -641,7 +643,7 @@ def test_a_long_clip_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> No
 def test_frames_without_their_faces_are_not_shown(known: int, policy: Any, sway: Path, spool: Path) -> None:
     """Should the two decodings of a video ever differ in length."""
     avatar = avatar_of(sway, spool)
-    assert isinstance(avatar.source, Video)
+    assert isinstance(avatar.source, VideoSource)
     faces = replace(faces_of(avatar), seen=np.arange(known) >= 2)
     scene = avatar.source.scene((0, 0, SIDE, SIDE), (64, 64), faces, AvatarSettings(no_face=policy))
     assert scene.frames == min(known, FRAMES)

@@ -14,7 +14,7 @@ from pipeline.avatars.faces import Faces, NoFace
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.scenes import Scene, Still
 from pipeline.avatars.settings import AvatarSettings
-from pipeline.avatars.video import Video
+from pipeline.avatars.video import VideoSource
 from pipeline.errors import JobError
 from pipeline.job import FRAME_SIDE_MIN
 from pipeline.media.clips import Cut
@@ -78,7 +78,7 @@ class FittedAvatar:
 class Avatar:
     """An avatar as it lies in its folder."""
 
-    source: NDArray[np.uint8] | Video
+    source: NDArray[np.uint8] | VideoSource
     """A picture, RGB [height, width, 3], or a video."""
     settings: AvatarSettings
     find_faces: Callable[[], Faces | NoFace]
@@ -93,12 +93,12 @@ class Avatar:
     @property
     def sides(self) -> tuple[int, int]:
         """Columns and rows of the picture or the video."""
-        return self.source.sides if isinstance(self.source, Video) else self.source.shape[1::-1]
+        return self.source.sides if isinstance(self.source, VideoSource) else self.source.shape[1::-1]
 
     @property
     def moves(self) -> bool:
         """Whether it is a video."""
-        return isinstance(self.source, Video)
+        return isinstance(self.source, VideoSource)
 
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
         """Make what is used of the picture cover `size` (width, height), cut evenly on both sides; None: its own size.
@@ -128,7 +128,7 @@ class Avatar:
 
     def _scene(self, place: Placement) -> Scene:
         """It is cut before it is scaled: the other way round, a wide frame would cost a huge picture first."""
-        if isinstance(self.source, Video):
+        if isinstance(self.source, VideoSource):
             return self.source.scene(place.cut, place.size, place.faces, self.settings)
         left, top, columns, rows = place.cut
         return Still(_resized(self.source[top : top + rows, left : left + columns], *place.size))

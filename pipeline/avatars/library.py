@@ -15,7 +15,7 @@ from pipeline.avatars.faces import Faces, NoFace
 from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
-from pipeline.avatars.video import Video
+from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
 from pipeline.errors import JobError
 
@@ -87,7 +87,7 @@ class Avatars:
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
         content, limits = digest(file), self._limits
-        video = Video.open(
+        video = VideoSource.open(
             file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
         )
         part = settings.used_part(video.sides)

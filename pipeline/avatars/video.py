@@ -30,7 +30,7 @@ SLACK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Video:
+class VideoSource:
     """A video file, its header checked."""
 
     file: Path
@@ -44,7 +44,7 @@ class Video:
     seconds_max: int
 
     @classmethod
-    def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> Video:
+    def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> VideoSource:
         """Read the header. Raises JobError when it is no video, or one that is too large or too long.
 
         Like all that is read of the file, StageError when it has changed.

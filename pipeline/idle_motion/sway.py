@@ -19,7 +19,7 @@ from pipeline.idle_motion.easing import Floats, ease, ramp
 from pipeline.media.canvas import PixelBox
 
 
-class Movement(IntEnum):
+class PoseField(IntEnum):
     """The fields, in the order of a pose."""
 
     SIDEWAYS = 0
@@ -36,11 +36,11 @@ class Movement(IntEnum):
 
 
 AMPLITUDES = {
-    Movement.SIDEWAYS: 0.008,
-    Movement.DOWN: 0.005,
-    Movement.ROLL: math.radians(0.6),
-    Movement.TURN: 0.009,
-    Movement.NOD: 0.007,
+    PoseField.SIDEWAYS: 0.008,
+    PoseField.DOWN: 0.005,
+    PoseField.ROLL: math.radians(0.6),
+    PoseField.TURN: 0.009,
+    PoseField.NOD: 0.007,
 }
 """The most that idle movement ever is."""
 SINES = (((0.05, 0.09), 0.55), ((0.11, 0.17), 0.3), ((0.2, 0.32), 0.15))
@@ -93,18 +93,18 @@ class Sway:
         self._stress = None if loudness is None else _stress(loudness, fps)
 
     def pose(self, frame: int) -> Floats:
-        """The amount of each `Movement`, [6]; none in frame 0."""
+        """The amount of each `PoseField`, [6]; none in frame 0."""
         seconds = frame / self._fps
         settled = ease(seconds / SETTLED_SECONDS)
-        pose = np.zeros(len(Movement), np.float32)
+        pose = np.zeros(len(PoseField), np.float32)
         for (movement, amplitude), sines in zip(AMPLITUDES.items(), self._sines, strict=True):
             # Plainly one by one: a vectorised sine may differ in its last bit from place to place.
             swing = sum(share * math.sin(rate * seconds + phase) for rate, phase, share in sines)
             pose[movement] = amplitude * settled * swing
         if self._stress is not None:
             nod = STRESS_NOD * settled * float(self._stress[min(frame, len(self._stress) - 1)])
-            pose[[Movement.DOWN, Movement.NOD]] += np.float32(nod / 2)
-        pose[Movement.BREATH] = BREATH_RISE * _breath(seconds)
+            pose[[PoseField.DOWN, PoseField.NOD]] += np.float32(nod / 2)
+        pose[PoseField.BREATH] = BREATH_RISE * _breath(seconds)
         return pose
 
 
@@ -220,14 +220,14 @@ def _fields(head: HeadFrame, points: Floats) -> Floats:
     follow = np.maximum(skull, BODY_FOLLOWS * body)
     still = np.zeros_like(x)
     fields = {
-        Movement.SIDEWAYS: (follow, still),
-        Movement.DOWN: (still, follow),
-        Movement.ROLL: (skull * (NECK_BASE - y), skull * x),
-        Movement.TURN: (dome, still),
-        Movement.NOD: (still, dome),
-        Movement.BREATH: (still, -np.maximum(body, HEAD_BREATHES * skull)),
+        PoseField.SIDEWAYS: (follow, still),
+        PoseField.DOWN: (still, follow),
+        PoseField.ROLL: (skull * (NECK_BASE - y), skull * x),
+        PoseField.TURN: (dome, still),
+        PoseField.NOD: (still, dome),
+        PoseField.BREATH: (still, -np.maximum(body, HEAD_BREATHES * skull)),
     }
-    in_face = np.array([fields[movement] for movement in Movement], np.float32)
+    in_face = np.array([fields[movement] for movement in PoseField], np.float32)
     return np.asarray(np.einsum("mfyx,fa->mayx", in_face, head.axes), np.float32)
 
 

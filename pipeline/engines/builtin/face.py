@@ -27,7 +27,7 @@ from pipeline.engines.builtin.mouth_motion import (
     Pose,
     movement,
 )
-from pipeline.engines.builtin.patch import Area, Patch, Region, Size
+from pipeline.engines.builtin.patch import Area, Bounds, Patch, Size
 from pipeline.engines.builtin.source import Source
 from pipeline.errors import JobError
 
@@ -67,8 +67,8 @@ class FaceRenderer:
         self._unit = max(float(np.median(self._frame.width_pixels)), LIP_NODES_PER_MOUTH)
         self._scene = scene
         self._device = device
-        self._region = Area.about(_moving_region(shape), self._frame, Area.whole(scene.size, self._frame))
-        self._mouth = Area.about(_mouth_region(shape), self._frame, self._region)
+        self._region = Area.about(_moving_bounds(shape), self._frame, Area.whole(scene.size, self._frame))
+        self._mouth = Area.about(_mouth_bounds(shape), self._frame, self._region)
         self._interior = MouthInterior(self._complexion(landmarks, shape), self._unit, device)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
@@ -165,14 +165,14 @@ def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
         raise JobError("no_face", "the mouth is not inside the frame", field="size", hint="another frame size")
 
 
-def _moving_region(shape: FaceShape) -> Region:
+def _moving_bounds(shape: FaceShape) -> Bounds:
     """All that ever moves, in any frame."""
     side = 1.05 * float(shape.half_width.max())
     top = float((shape.middle - 1.25 * shape.nose).min())
     return -side, top, side, float((shape.middle + shape.chin).max()) + JAW_DROP + NECK_RANGE
 
 
-def _mouth_region(shape: FaceShape) -> Region:
+def _mouth_bounds(shape: FaceShape) -> Bounds:
     """All that the lips' edges ever reach, with a margin."""
     seam = lip_line(shape.seam, torch.linspace(-1, 1, 33).expand(1, 1, -1))
     top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_LIFT - MOUTH_MARGIN

@@ -17,7 +17,7 @@ from pipeline.engines.builtin.mouth_motion import Nodes, ramp
 BORDER_FADE = 0.22
 """Along the region's border the movement fades to nothing, over so many mouth widths."""
 
-Region = tuple[float, float, float, float]
+Bounds = tuple[float, float, float, float]
 """x1, y1, x2, y2 in the face's frame, in mouth widths."""
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -38,7 +38,7 @@ class Area:
         return cls(np.zeros((len(frame.centre), 2), np.int64), (size[0] // 2 * 2, size[1] // 2 * 2))
 
     @classmethod
-    def about(cls, region: Region, frame: FaceFrame, within: Area) -> Area:
+    def about(cls, region: Bounds, frame: FaceFrame, within: Area) -> Area:
         """The upright rectangle about a region of the face, no larger than what there is `within` another one."""
         x1, y1, x2, y2 = region
         anchors = np.floor(frame.centre / 2).astype(np.int64)[:, None] * 2

@@ -116,7 +116,7 @@ def _vowel(height: float, backness: float, rounded: bool) -> Viseme:
 
 
 @dataclass(frozen=True)
-class Segment:
+class Sounding:
     """A stretch of speech with one mouth target."""
 
     start: float
@@ -163,35 +163,35 @@ def visemes(symbol: str) -> tuple[tuple[Viseme, float], ...]:
     return tuple((part, share / total) for part, share in zip(parts, shares, strict=True))
 
 
-def _spoken(phonemes: Sequence[Phoneme]) -> Iterator[Segment]:
+def _spoken(phonemes: Sequence[Phoneme]) -> Iterator[Sounding]:
     """The mouths of the phonemes, each with its part of the time."""
     for phoneme in phonemes:
         start, length = phoneme.start_seconds, phoneme.end_seconds - phoneme.start_seconds
         for viseme, share in visemes(phoneme.symbol):
-            yield Segment(start, start + share * length, viseme)
+            yield Sounding(start, start + share * length, viseme)
             start += share * length
 
 
-def _with_gaps(spoken: Sequence[Segment], end_seconds: float) -> list[Segment]:
+def _with_gaps(spoken: Sequence[Sounding], end_seconds: float) -> list[Sounding]:
     """The segments with rests in the pauses, before the first sound and after the last one."""
-    filled: list[Segment] = []
+    filled: list[Sounding] = []
     previous_end = min(0.0, spoken[0].start) - 1.0 if spoken else -1.0
     for segment in spoken:
         gap = segment.start - previous_end
         if gap >= BREAK_SECONDS:
-            filled.append(Segment(previous_end, segment.start, REST if gap >= PAUSE_SECONDS else RELAXED))
+            filled.append(Sounding(previous_end, segment.start, REST if gap >= PAUSE_SECONDS else RELAXED))
         filled.append(segment)
         previous_end = segment.end
-    filled.append(Segment(previous_end, max(end_seconds, previous_end) + 1.0, REST))
+    filled.append(Sounding(previous_end, max(end_seconds, previous_end) + 1.0, REST))
     return filled
 
 
-def _matrix(segments: Sequence[Segment], *names: str) -> Floats:
+def _matrix(segments: Sequence[Sounding], *names: str) -> Floats:
     """Fields of the segments' visemes as an array of shape [segments, names]."""
     return np.array([[getattr(s.viseme, name) for name in names] for s in segments], np.float32)
 
 
-def _dominated(segments: Sequence[Segment], times: NDArray[np.float64]) -> Floats:
+def _dominated(segments: Sequence[Sounding], times: NDArray[np.float64]) -> Floats:
     """Jaw, width, upper lip and tongue at the times, shape [times, 4], by dominance blending."""
     starts = np.array([s.start for s in segments])
     ends = np.array([s.end for s in segments])
@@ -221,7 +221,7 @@ def _raise(track: Floats, times: NDArray[np.float64], start: float, stop: float,
     np.maximum(track[low:high], bump, out=track[low:high])
 
 
-def _hold(segment: Segment, height: float, step: float) -> tuple[float, float, float]:
+def _hold(segment: Sounding, height: float, step: float) -> tuple[float, float, float]:
     """From when to when (seconds) a closure or tuck is held, and how much of one it is."""
     start, length = segment.start, segment.viseme.hold * (segment.end - segment.start)
     if segment.viseme is REST:
@@ -234,7 +234,7 @@ def _hold(segment: Segment, height: float, step: float) -> tuple[float, float, f
     return middle - 0.51 * step, middle + 0.51 * step, height
 
 
-def _held(segments: Sequence[Segment], times: NDArray[np.float64], step: float, name: str) -> Floats:
+def _held(segments: Sequence[Sounding], times: NDArray[np.float64], step: float, name: str) -> Floats:
     """Closure or tuck at the times, shape [times]: one at least at one of them for every sound that needs it."""
     track = np.zeros(len(times), np.float32)
     previous_stop = None

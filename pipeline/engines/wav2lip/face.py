@@ -38,7 +38,7 @@ GRAIN_MAX = 8.0
 LIPS_MARGIN = 6
 """How far from the lips there is grain, in 96ths of the box: they open."""
 
-Region = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 """RGB [h, w, 3]: a part of a frame with even sides."""
 
 Contour = NDArray[np.float32]
@@ -50,7 +50,7 @@ class Face:
 
     def __init__(
         self,
-        region: Region,
+        region: Pixels,
         box: PixelBox,
         lips: Contour | None,
         blend: Literal["feather", "paste"],
@@ -109,7 +109,7 @@ class _Colours:
         return (rgb * self._ring).sum((2, 3), keepdim=True)
 
 
-def _grain(face: Region, lips: Contour) -> NDArray[np.float32]:
+def _grain(face: Pixels, lips: Contour) -> NDArray[np.float32]:
     """What the picture's skin loses when it is 96 pixels wide: [3, height, width] of levels; none about the lips."""
     height, width = face.shape[:2]
     small = cv2.resize(face, (FACE_PIXELS, FACE_PIXELS), interpolation=cv2.INTER_AREA)
@@ -122,7 +122,7 @@ def _grain(face: Region, lips: Contour) -> NDArray[np.float32]:
     return np.ascontiguousarray(grain.transpose(2, 0, 1))
 
 
-def _network_image(face: Region) -> torch.Tensor:
+def _network_image(face: Pixels) -> torch.Tensor:
     """[1, 6, 96, 96] of 0..1, BGR: the face with its lower half hidden, then the whole face."""
     bgr = np.ascontiguousarray(face[:, :, ::-1])
     whole = cv2.resize(bgr, (FACE_PIXELS, FACE_PIXELS)).transpose(2, 0, 1).astype(np.float32) / 255
