@@ -63,7 +63,7 @@ class TestUnseenVoices:
         assert scores(voices, told).closures >= (0.99 if told else 0.95)
 
     def test_lips_do_not_meet_in_open_vowels(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).false_closures < (0.001 if told else 0.025)
+        assert scores(voices, told).false_closures < (0.001 if told else 0.035)
 
     def test_opening_follows_the_phonemes(self, voices: str, told: bool) -> None:
         assert scores(voices, told).correlation >= (0.97 if told else 0.8)
@@ -94,7 +94,7 @@ def test_a_natural_russian_voice_is_followed() -> None:
     measures = average_of([spoken(*voice) for voice in RHVOICE], told=False)
     assert measures.closures >= 0.95
     # Half of them in the fading end of one word, which the alignment keeps open.
-    assert measures.false_closures < 0.06
+    assert measures.false_closures < 0.05
     assert measures.correlation >= 0.8
     assert abs(measures.lag_frames) < 1
     assert measures.still_pauses >= 0.98

@@ -274,9 +274,9 @@ def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(len(mel), 1, 1, generator=generator)
 
-    power = torch.pow(10.0, 2 * LOG_UNITS_PER_DECADE * _warped(mel, uniform(0.9, 1.12)))
+    power = torch.pow(10.0, 2 * LOG_UNITS_PER_DECADE * _warped(mel, uniform(0.85, 1.17)))
     power = _reverberated(power, decay=uniform(2.0, 14.0), level=uniform(0.0, 0.25) ** 2)
-    power = power * torch.pow(10.0, _curve(mel, generator) * uniform(0.0, 1.0))
+    power = power * torch.pow(10.0, _curve(mel, generator) * uniform(0.0, 1.5))
     loudness = power.mean((1, 2), keepdim=True)
     ratio = torch.pow(10.0, -uniform(0.8, 7.0))
     noise_shape = torch.pow(10.0, 1.5 * _curve(mel, generator) - 0.02 * torch.arange(80.0)[None, :, None])

@@ -29,7 +29,7 @@ LEARNING_RATE = 3e-3
 BIT_LIKE = (Mouth.CLOSURE, Mouth.LOWER_TUCK, Mouth.TONGUE)
 """Parameters that are there or not: learnt by cross-entropy. The others are amounts: by squared error."""
 WEIGHT = {Mouth.JAW_OPEN: 12.0, Mouth.LIP_WIDTH: 3.0, Mouth.UPPER_RAISE: 3.0}
-CLOSED_WEIGHT = 3.0
+CLOSED_WEIGHT = 4.0
 """Closures are short and rare, and the eye forgives none that is missing."""
 
 
@@ -110,8 +110,8 @@ def train(clips: Sequence[SpeechClip], steps: int, seed: int) -> MouthNetwork:
 def main() -> None:
     """Make the speech, train, save the weights, print the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=4.0, help="speech to make")
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--hours", type=float, default=6.0, help="speech to make")
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
