@@ -131,7 +131,8 @@ class OnGpu(torch.Tensor):
 class Event:
     """Notes the copies that were begun before it."""
 
-    def record(self) -> None:
+    def record(self, stream: str) -> None:
+        assert stream == "stream of cpu"  # that of the device which copies, not of any other
         self._copies = list(OnGpu.under_way)
         OnGpu.under_way.clear()
 
@@ -143,6 +144,7 @@ class Event:
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
 def test_regions_come_from_a_gpu_as_from_the_cpu(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     corners = np.array([[2 * n, 6 - 2 * (n % 3)] for n in range(5)])
     rgb = torch.from_numpy(noise(5, 12, 10, 3))
     rgb = rgb if kind == torch.uint8 else rgb.float() * 1.1 - 10

@@ -43,7 +43,7 @@ class Leaving(TorchFunctionMode):
 
 
 class NoEvent:
-    def record(self) -> None: ...
+    def record(self, stream: None) -> None: ...
 
     def synchronize(self) -> None: ...
 
@@ -51,6 +51,7 @@ class NoEvent:
 @pytest.fixture(autouse=True)
 def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaving]:
     monkeypatch.setattr(torch.cuda, "Event", NoEvent)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
     monkeypatch.setitem(engine.DEVICE_BATCH_FRAMES, GPU.type, 32)
     with Leaving() as mode:
         yield mode

@@ -62,7 +62,7 @@ class Regions:
             # A GPU wants few and large steps. The copy goes to pinned memory, and nobody waits for it yet.
             self._copies = [plane.to("cpu", non_blocking=True) for plane in _yuv(rgb)]
             self._copied = torch.cuda.Event()
-            self._copied.record()
+            self._copied.record(torch.cuda.current_stream(rgb.device))
 
     def __len__(self) -> int:
         return len(self._rgb)
