@@ -115,7 +115,7 @@ def test_regions_may_lie_elsewhere_in_each_frame() -> None:
 class OnGpu(torch.Tensor):
     """Says that it is on a GPU; what is copied from it has come only when it is waited for."""
 
-    is_cuda = True
+    device = torch.device("cuda", 0)
     under_way: ClassVar[list[tuple[torch.Tensor, torch.Tensor]]] = []
 
     def to(self, where: str | torch.dtype, *, non_blocking: bool = False) -> torch.Tensor:  # type: ignore[override]
@@ -132,7 +132,7 @@ class Event:
     """Notes the copies that were begun before it."""
 
     def record(self, stream: str) -> None:
-        assert stream == "stream of cpu"  # that of the device which copies, not of any other
+        assert stream == "stream of cuda:0"  # that of the device which copies, not of any other
         self._copies = list(OnGpu.under_way)
         OnGpu.under_way.clear()
 

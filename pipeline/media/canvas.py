@@ -57,26 +57,24 @@ class Regions:
         """`rgb` [n, h, w, 3] is of 0..255, uint8 or floating point (rounded to nearest), with even sides."""
         self.size = (rgb.shape[2], rgb.shape[1])
         """Width and height."""
-        self._rgb = rgb
-        if rgb.device.type != "cpu":
-            # A GPU wants few and large steps. The copy goes to pinned memory, and nobody waits for it yet.
-            self._copies = [plane.to("cpu", non_blocking=True) for plane in _yuv(rgb)]
-            self._copied = torch.cuda.Event()
+        self._count = len(rgb)
+        self._copied = None if rgb.device.type == "cpu" else torch.cuda.Event()
+        # A single region's planes stay in the CPU's cache. A GPU wants few and large steps, and copies to pinned memory
+        # while nobody waits for it yet.
+        parts = rgb.split(1) if self._copied is None else [rgb]
+        self._parts = [tuple(plane.to("cpu", non_blocking=True) for plane in _yuv(part)) for part in parts]
+        if self._copied is not None:
             self._copied.record(torch.cuda.current_stream(rgb.device))
 
     def __len__(self) -> int:
-        return len(self._rgb)
+        return self._count
 
     def __iter__(self) -> Iterator[Planes]:
         """The planes of each region."""
-        if self._rgb.device.type != "cpu":
+        if self._copied is not None:
             self._copied.synchronize()
-            yield from zip(*(plane.numpy() for plane in self._copies), strict=True)
-            return
-        # A single region's planes stay in the CPU's cache.
-        for one in self._rgb.split(1):
-            luma, blue, red = (plane[0].numpy() for plane in _yuv(one))
-            yield luma, blue, red
+        for part in self._parts:
+            yield from zip(*(plane.numpy() for plane in part), strict=True)
 
 
 class StillCanvas:
