@@ -277,7 +277,7 @@ class Supervisor:
                 self._claimed.pop(name, None)
                 self._submissions[name] = Submission(self._spool.submitted_at(name), time.monotonic())
                 self._fail(name, ErrorReport.of(cancelled(name), stage="queued"))
-            elif name not in self._unpublished:
+            elif not self._spool.is_under_way(name):  # else it is tried again: a full disk lets nothing be claimed
                 self._spool.forget_cancelling(name)
 
     # Streams
