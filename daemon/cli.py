@@ -262,7 +262,7 @@ def resume(place: Place) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @placed
 def show_health(place: Place, as_json: bool) -> None:
-    """Tell whether jobs are being worked on; exit with 1 if not: down, hung, paused or stopped."""
+    """Tell whether jobs are being worked on; exit with 1 if not: down, stale (its loop hangs) or paused."""
     found = health(place.spool)
     if as_json:
         click.echo(json.dumps({**found.told, "state": found.state, "why": found.why}))

@@ -88,6 +88,7 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._on_signal)
             try:
+                self._tell(health.STARTING, "")  # at once: the file that is there is of the daemon before
                 self._recover()
                 while not self._ended(once):
                     self._turn()
