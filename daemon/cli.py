@@ -351,7 +351,7 @@ def _job_status(spool: Spool, name: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--quick", is_flag=True, help="Fewer and shorter jobs: a minute instead of several.")
+@click.option("--quick", is_flag=True, help="Fewer and shorter jobs: one or two minutes instead of several.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @placed
 def bench(place: Place, quick: bool, as_json: bool) -> None:

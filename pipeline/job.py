@@ -89,7 +89,11 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
     """Read bytes as one JSON object, stricter than `json.loads`. Raises JobError."""
     _check_depth(data[:JOB_MAX_BYTES])
     if len(data) > JOB_MAX_BYTES:
-        raise JobError("too_large", f"the job file is over {JOB_MAX_BYTES} bytes")
+        raise JobError(
+            "too_large",
+            f"the job file is over {JOB_MAX_BYTES} bytes",
+            hint=r"write letters as UTF-8, not as \u escapes",
+        )
     try:
         raw = json.loads(
             _decode(data),
