@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
+EXTRAS ?= espeak,dev
 
 .PHONY: help setup system demo test soak lint format bench voices install-service clean
 
@@ -19,13 +20,13 @@ system: ## install the system packages that are missing (ffmpeg, venv)
 $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-system.sh
 	@scripts/install-system.sh "$(PYTHON)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable '.[espeak,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable '.[$(EXTRAS)]'
 	touch $@
 
 demo: setup ## make two videos, one Russian and one English
 	@scripts/demo.sh "$(DEMO_SPOOL)"
 
-test: setup ## the whole test suite; two files at a time, since many tests wait
+test: setup ## the test suite but for soak; two files at a time, since many tests wait
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup ## the tests that take minutes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,8 +10,8 @@ from pipeline.avatars import Avatars
 from pipeline.avatars.faces import NoFace
 from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError
+from pipeline.job import JOB_NAME
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 HINT = "letters, digits, '.', '_' and '-', beginning with a letter or a digit"
 
 
@@ -40,7 +39,7 @@ def add(config: Config, file: Path, name: str) -> str:
 
     Raises JobError when it cannot, or when the name is not free.
     """
-    if not NAME.fullmatch(name):
+    if JOB_NAME.match(name) is None:  # avatars are called like jobs
         raise JobError("avatar", f"{name[:100]!r} is no name of an avatar", field="name", hint=HINT)
     if name in Avatars(config).names():
         raise JobError("avatar", f"there is an avatar {name!r} already", field="name", hint="choose another --name")

@@ -175,7 +175,7 @@ def _wait(spool: Spool, before: dict[str, Ending]) -> int:
     waiting, missing, code = set(before), set[str](), 0
     while waiting:
         for name in sorted(waiting):
-            if _is_under_way(spool, name):
+            if spool.is_under_way(name):  # endings that are there may be those of an earlier job of its name
                 continue
             ending = _ending(spool, name)
             if ending == before[name] and name not in missing:
@@ -188,14 +188,6 @@ def _wait(spool: Spool, before: dict[str, Ending]) -> int:
             return EXIT_NO_DAEMON
         time.sleep(POLL_SECONDS)
     return code
-
-
-def _is_under_way(spool: Spool, name: str) -> bool:
-    """Whether a job has not ended: endings that are there may be those of an earlier job of its name.
-
-    Looked for in the order in which a job moves, so that one that moves meanwhile is not missed.
-    """
-    return (spool.inbox / f"{name}{JOB_SUFFIX}").exists() or (spool.work / name).exists()
 
 
 def _tell_ending(spool: Spool, name: str, ending: Ending, before: Ending) -> int:
@@ -219,7 +211,7 @@ def cancel(place: Place, name: str) -> None:
     Works while the daemon is down: its next start does it.
     """
     place.spool.create()
-    if not _is_under_way(place.spool, name):
+    if not place.spool.is_under_way(name):
         raise click.UsageError(f"there is no job {name} queued or running")
     place.spool.ask_to_cancel(name)
 
@@ -270,7 +262,7 @@ def resume(place: Place) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @placed
 def show_health(place: Place, as_json: bool) -> None:
-    """Tell whether jobs are being worked on; exit with 1 if not: down, hung, paused or stopped."""
+    """Tell whether jobs are being worked on; exit with 1 if not: down, stale (its loop hangs) or paused."""
     found = health(place.spool)
     if as_json:
         click.echo(json.dumps({**found.told, "state": found.state, "why": found.why}))
@@ -339,6 +331,8 @@ def add(place: Place, file: Path, name: str | None) -> None:
 @placed
 def status(place: Place, name: str | None, as_json: bool, watch: bool) -> None:
     """Show what the daemon does, or where the job NAME is."""
+    if watch and (name is not None or as_json):
+        raise click.UsageError("--watch shows all jobs, on a screen: it goes with neither NAME nor --json")
     if watch:
         live_view(place.spool)
     elif name is not None:
@@ -357,7 +351,7 @@ def _job_status(spool: Spool, name: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--quick", is_flag=True, help="Fewer and shorter jobs: a minute instead of several.")
+@click.option("--quick", is_flag=True, help="Fewer and shorter jobs: one or two minutes instead of several.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @placed
 def bench(place: Place, quick: bool, as_json: bool) -> None:

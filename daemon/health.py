@@ -22,7 +22,7 @@ class Health:
     """How the daemon of a spool is."""
 
     state: str
-    """One of the states above, `stale` or `down`."""
+    """One of the states above but `stopped`, else `stale` or `down`."""
     why: str
     told: dict[str, Any]
     """The health file; empty where no daemon speaks for it."""
@@ -41,9 +41,9 @@ def health(spool: Spool) -> Health:
     if not spool.has_owner():
         return Health("down", f"no daemon works on {spool.root}", {})
     told = spool.told()
-    if told is None or told["state"] == STOPPED:  # the file of the daemon before
+    age_seconds = time.monotonic() - told["monotonic_seconds"] if told else 0
+    if not told or told["state"] == STOPPED or age_seconds < 0:  # of the daemon before; perhaps of an earlier boot
         return Health(STARTING, "", {})
-    age_seconds = time.monotonic() - told["monotonic_seconds"]
-    if not 0 <= age_seconds <= STALE_SECONDS:
+    if age_seconds > STALE_SECONDS:
         return Health("stale", f"the daemon (pid {told['pid']}) has not been heard of for {age_seconds:.0f} s", told)
     return Health(told["state"], told["why"], told)

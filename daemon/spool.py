@@ -317,10 +317,8 @@ class Spool:
 
     def failed_job(self, name: str) -> bytes | None:
         """The job file of a job that ended badly; None where there is none."""
-        try:
-            return (self.failed / name / JOB).read_bytes()
-        except FileNotFoundError:
-            return None
+        file = self.failed / name / JOB
+        return file.read_bytes() if JOB_NAME.match(name) and file.exists() else None
 
     def was_done(self, name: str) -> bool:
         """Whether a job of this name has been done before."""
@@ -350,7 +348,10 @@ class Spool:
             _replace(folder / text_name, text.encode())
 
     def is_under_way(self, name: str) -> bool:
-        """Whether a job waits or runs: its folder in `work/` is there before its file leaves the inbox."""
+        """Whether a job waits or runs.
+
+        Looked for in the order in which it moves: its folder in `work/` is there before its file leaves the inbox.
+        """
         places = (self.inbox / f"{name}{JOB_SUFFIX}", self.folder(name))
         return JOB_NAME.match(name) is not None and any(place.exists() for place in places)
 

@@ -1,4 +1,4 @@
-"""How things stand on a spool, read from its folders and the daemon's status file."""
+"""How things stand on a spool, read from its folders and the daemon's health file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Overview:
         try:
             return _ended(name, (spool.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
         except FileNotFoundError:
-            return {"job": name, "state": "queued"} if (spool.work / name).exists() else None
+            return {"job": name, "state": "queued"} if spool.is_under_way(name) else None
 
 
 def _ended(name: str, data: bytes) -> dict[str, Any]:

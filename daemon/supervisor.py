@@ -88,6 +88,7 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._on_signal)
             try:
+                self._tell(health.STARTING, "")  # at once: the file that is there is of the daemon before
                 self._recover()
                 while not self._ended(once):
                     self._turn()
@@ -277,7 +278,7 @@ class Supervisor:
                 self._claimed.pop(name, None)
                 self._submissions[name] = Submission(self._spool.submitted_at(name), time.monotonic())
                 self._fail(name, ErrorReport.of(cancelled(name), stage="queued"))
-            elif name not in self._unpublished:
+            elif not self._spool.is_under_way(name):  # else it is tried again: a full disk lets nothing be claimed
                 self._spool.forget_cancelling(name)
 
     # Streams

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipeline.errors import ConfigError
 from pipeline.nearest import nearest_hint
-from pipeline.voices.settings import VoiceSettings
+from pipeline.voices.settings import LanguageTag, VoiceSettings
 
 CONFIG_FILE = "config.yaml"
 
@@ -105,7 +105,7 @@ class Config(Section):
     """The whole configuration. Relative paths in it start at `base`, the folder of the file."""
 
     spool: str = "."
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")] = "ru"
+    language: LanguageTag = "ru"
     tts: VoiceSettings = VoiceSettings()
     avatars: AvatarsSettings = AvatarsSettings()
     models: ModelsSettings = ModelsSettings()

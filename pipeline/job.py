@@ -14,6 +14,7 @@ from pipeline import text as speech_text
 from pipeline.config import Config, Fps
 from pipeline.errors import JobError
 from pipeline.nearest import nearest_hint
+from pipeline.voices.settings import LanguageTag
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 JOB_MAX_BYTES = 64 * 1024
@@ -37,7 +38,7 @@ class Job(BaseModel):
 
     text: StrictStr | None = None
     audio: StrictStr | None = None
-    language: Annotated[StrictStr, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")] | None = None
+    language: LanguageTag | None = None
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
@@ -88,7 +89,11 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
     """Read bytes as one JSON object, stricter than `json.loads`. Raises JobError."""
     _check_depth(data[:JOB_MAX_BYTES])
     if len(data) > JOB_MAX_BYTES:
-        raise JobError("too_large", f"the job file is over {JOB_MAX_BYTES} bytes")
+        raise JobError(
+            "too_large",
+            f"the job file is over {JOB_MAX_BYTES} bytes",
+            hint=r"write letters as UTF-8, not as \u escapes",
+        )
     try:
         raw = json.loads(
             _decode(data),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,16 @@ def test_the_documentation_names_every_module() -> None:
     ]
     names = [f"`{entry.relative_to(ROOT)}{'/' * entry.is_dir()}`" for entry in entries]
     assert [name for name in names if name not in table] == []
+
+
+def test_every_requirement_is_pinned_and_its_licence_told() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    names = re.findall(r"^[A-Za-z0-9-]+", setup["options"]["install_requires"], re.MULTILINE)
+    pinned = (ROOT / "requirements.txt").read_text("utf-8").lower()
+    licences = (ROOT / "docs" / "licences.md").read_text("utf-8")
+    assert "torch" in names
+    assert [name for name in names if f"\n{name}==" not in pinned or not re.search(rf"\b{name}\b", licences)] == []
 
 
 @pytest.mark.parametrize("command", ["submit", "status"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
@@ -21,6 +22,11 @@ def load(tmp_path: Path, content: str) -> Config:
 def test_the_shipped_file_holds_the_defaults() -> None:
     shipped = load_config(ROOT / "config.yaml").model_dump()
     assert shipped == Config().model_dump()
+
+
+def test_the_shipped_file_names_every_key() -> None:
+    shipped = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+    assert shipped == Config().model_dump(mode="json")
 
 
 def test_no_file_means_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,4 +122,6 @@ def test_spoilt_job_files_end_in_a_job_or_a_job_error(seed: int) -> None:
 
 
 def test_no_file_is_larger_than_the_parser_reads() -> None:
-    assert refused(b" " * (JOB_MAX_BYTES + 1)).code == "too_large"
+    error = refused(json.dumps({"text": "а" * (JOB_MAX_BYTES // 6)}).encode())
+    assert error.code == "too_large"
+    assert error.hint == r"write letters as UTF-8, not as \u escapes"

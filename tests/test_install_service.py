@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -14,8 +15,11 @@ import pytest
 from tests.service_root import service_root
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("daemon", "pipeline", "scripts", "systemd")
-FILES = ("config.yaml", "setup.cfg", "pyproject.toml", "requirements.txt", "Makefile", "README.md", "LICENSE")
+PARTS = ("daemon", "pipeline", "scripts", "systemd", "docs")
+FILES = (
+    *("config.yaml", "setup.cfg", "pyproject.toml", "requirements.txt"),
+    *("Makefile", "README.md", "CHANGELOG.md", "LICENSE"),
+)
 COMMANDS = {
     "id": '[ "$1" = -u ] && echo 0',
     "make": 'mkdir -p "$3/.venv/bin" && touch "$3/.venv/bin/lipdrop" && chmod u+x "$3/.venv/bin/lipdrop"',
@@ -87,10 +91,31 @@ def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: P
     settings, dropped = root / "etc/lipdrop/config.yaml", root / "var/lib/lipdrop/inbox/a.json"
     settings.write_text("language: en\n")
     dropped.write_text("{}")
-    (root / "opt/lipdrop/daemon/gone.py").touch()
+    for part in ("daemon/gone.py", "docs/gone.md"):
+        (root / "opt/lipdrop" / part).touch()
     (place / "checkout" / "daemon" / "new.py").touch()
     install(place)
     assert settings.read_text() == "language: en\n"
     assert dropped.exists()
-    assert not (root / "opt/lipdrop/daemon/gone.py").exists()
+    assert not list((root / "opt/lipdrop").glob("*/gone.*"))
     assert (root / "opt/lipdrop/daemon/new.py").exists()
+
+
+def test_what_the_readme_and_the_errors_point_to_is_installed(place: Path) -> None:
+    install(place)
+    home = place / "root" / "opt" / "lipdrop"
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (home / "README.md").read_text("utf-8"))
+    hints = [
+        hint for module in home.glob("*/**/*.py") for hint in re.findall(r"docs/\w+\.md", module.read_text("utf-8"))
+    ]
+    assert "docs/avatars.md" in hints
+    assert [path for path in (*links, *hints) if not (home / path).exists()] == []
+
+
+def test_the_service_gets_no_tools_of_development(place: Path) -> None:
+    install(place)
+    call = next(call for call in (place / "calls").read_text().splitlines() if call.startswith("make"))
+    extras = next(word for word in call.split() if word.startswith("EXTRAS="))
+    dry_run = ["make", "--dry-run", "--always-make", "-C", str(ROOT), ".venv/.installed", extras]
+    steps = subprocess.run(dry_run, capture_output=True, text=True, check=True).stdout
+    assert "--editable '.[espeak]'" in steps

@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from daemon.health import STALE_SECONDS
+from daemon.spool import Spool
 from tests.hostile import COSTLY_JOB
 from tests.running import BOOT_SECONDS, ORPHANS_SECONDS, ROOT, CheapDaemon, lipdrop, until
 
@@ -422,19 +423,26 @@ ssize_t write(int file, const void *data, size_t count) {
     char link[64], path[4096] = "";
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length > 0 && strstr(path, "/speech.wav") && access(getenv("QUOTA"), F_OK) == 0) { errno = EDQUOT; return -1; }
+    int refused = length > 0 && strstr(path, getenv("REFUSED"));
+    if (refused && access(getenv("QUOTA"), F_OK) == 0) { errno = EDQUOT; return -1; }
     return syscall(SYS_write, file, data, count);
 }
 """
 
 
+def exhausted(daemon: CheapDaemon, refused: str, folder: Path) -> Path:
+    """Let the disk refuse a file's bytes, by a part of its path, as long as the returned file is there."""
+    quota = folder / "quota"
+    quota.touch()
+    daemon.environment = {"LD_PRELOAD": compiled(QUOTA_SHIM, folder), "QUOTA": str(quota), "REFUSED": refused}
+    return quota
+
+
 @needs_compiler
 def test_a_quota_pauses_and_costs_nothing(daemon: CheapDaemon, tmp_path: Path) -> None:
     """The disk looks as if it had room, and refuses what a stage writes."""
-    quota = tmp_path / "quota"
-    quota.touch()
     daemon = CheapDaemon(daemon.spool, limits={**FAST["limits"], "attempts": 1})
-    daemon.environment = {"LD_PRELOAD": compiled(QUOTA_SHIM, tmp_path), "QUOTA": str(quota)}
+    quota = exhausted(daemon, "/speech.wav", tmp_path)
     with daemon.start().ready():
         daemon.drop("first", text="1 hello")
         health = until(lambda: ((t := daemon.status())["state"] == "paused" and t) or None, "paused state")
@@ -497,9 +505,36 @@ def test_a_job_is_cancelled_while_the_daemon_is_down(daemon: CheapDaemon) -> Non
     assert daemon.ran() == []
 
 
-@pytest.mark.parametrize("command", ["cancel", "retry"])
-def test_what_is_not_there_is_a_usage_error(command: str, tmp_path: Path) -> None:
-    assert lipdrop(command, "nobody", cwd=tmp_path).returncode == 2
+@needs_compiler
+def test_a_job_is_cancelled_although_the_disk_is_full_meanwhile(daemon: CheapDaemon, tmp_path: Path) -> None:
+    """Nothing can be claimed then, and the job stays in the inbox; so does the wish to end it."""
+    quota = exhausted(daemon, "/.job.json", tmp_path)
+    assert lipdrop("pause", cwd=daemon.spool).returncode == 0
+    daemon.drop("queued", text="1 hello")
+    assert lipdrop("cancel", "queued", cwd=daemon.spool).returncode == 0
+    daemon.start()
+    until(lambda: daemon.log().count("job queued: cannot be taken in yet") > 1 or None, "two refused claims", 10)
+    assert (daemon.spool / "inbox" / "queued.json").exists()
+    quota.unlink()
+    assert daemon.ending("queued")["error"]["code"] == "cancelled"
+    until_work_is_clear(daemon)
+    assert not list((daemon.spool / "run" / "cancel").iterdir())
+    assert daemon.ran() == []
+
+
+@pytest.mark.parametrize("command", ["cancel", "retry", "status"])
+@pytest.mark.parametrize("name", ["nobody", "", ".", ".."])
+def test_what_is_not_there_is_a_usage_error(command: str, name: str, tmp_path: Path) -> None:
+    Spool(tmp_path).create()
+    (tmp_path / "job.json").write_text(JOB)
+    assert lipdrop(command, name, cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["somebody", "--watch"], ["--watch", "--json"]])
+def test_watching_shows_everything_to_people(arguments: list[str], tmp_path: Path) -> None:
+    ended = lipdrop("status", *arguments, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--watch" in ended.stderr
 
 
 def test_waiting_ends_when_the_job_is_taken_out_of_the_inbox(daemon: CheapDaemon) -> None:

@@ -1,4 +1,4 @@
-"""Train the mouth network: `python -m training.train`, about fifteen minutes on two cores."""
+"""Train the mouth network: `python -m training.train`, about fourteen minutes on two cores."""
 
 from __future__ import annotations
 
