@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 BOOT_SECONDS = 120
 JOB_SECONDS = 150
 ORPHANS_SECONDS = 10
-"""After this long nothing is left of what was killed; 2 s are promised, which a machine with more to do may not keep."""
+"""After this long nothing is left of what was killed; 2 s are promised, but a machine with more to do may need more."""
 
 
 def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
