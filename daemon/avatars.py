@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.avatars import Avatars
@@ -17,9 +19,8 @@ HINT = "letters, digits, '.', '_' and '-', beginning with a letter or a digit"
 
 def check(config: Config, name: str) -> str:
     """Look at an avatar as a job would; say in a line what there is. Raises JobError when it cannot speak."""
-    # What is found is not kept: the spool's cache belongs to the daemon's user.
-    with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
-        avatar = Avatars(config, Path(scratch)).load(name)
+    with _avatars(config) as avatars:
+        avatar = avatars.load(name)
         place = avatar.placed(None)
     if isinstance(place.landmarks, NoFace):
         raise place.landmarks.error()
@@ -65,6 +66,14 @@ def _only(config: Config, folder: str) -> AvatarsSettings:
 
 def described(config: Config, name: str) -> str:
     """What an avatar is, without looking for its face. Raises JobError when its files cannot be read."""
-    avatar = Avatars(config).load(name)
+    with _avatars(config) as avatars:
+        avatar = avatars.load(name)
     columns, rows = avatar.sides
     return f"{'video' if avatar.moves else 'picture'} of {columns}x{rows}"
+
+
+@contextmanager
+def _avatars(config: Config) -> Iterator[Avatars]:
+    """The avatars; what is found in them is not kept, since the spool's cache belongs to the daemon's user."""
+    with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
+        yield Avatars(config, Path(scratch))

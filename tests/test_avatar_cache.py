@@ -237,6 +237,17 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     refused(tmp_path, content(bytes(1)))
 
 
+def test_what_may_be_read_but_not_marked_as_used_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a file that belongs to another user."""
+
+    def utime(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "a").write_bytes(b"kept")
+    monkeypatch.setattr(os, "utime", utime)
+    assert read(Cache(tmp_path, 1000), "a", content(b"made")) == b"kept"
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     refused(tmp_path, lambda path: content(b"a")(Path("/dev/full")), "disk_full")
     assert names(tmp_path) == set()

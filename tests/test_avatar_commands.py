@@ -14,7 +14,7 @@ import pytest
 from pipeline.avatars import Avatars
 from pipeline.avatars.faces import Faces, find_in_picture
 from pipeline.config import load_config
-from tests.clips import beside, masked, portrait, smaller
+from tests.clips import beside, film, masked, portrait, smaller, swaying, write_clip
 
 PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
 
@@ -42,6 +42,15 @@ def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
     assert avatars(place, "check", "eileen").stdout == added.stdout
     assert Avatars(load_config(place / "config.yaml")).load("eileen").fitted(None).require_landmarks()
     assert not (place / "cache").exists() or not list((place / "cache").glob("*.part"))
+
+
+def test_only_the_daemon_writes_into_its_cache(place: Path) -> None:
+    """Given a video: whoever asks what it is may be another user, whose files the daemon could not use."""
+    (place / "mine" / "anna").mkdir(parents=True)
+    write_clip(place / "mine" / "anna" / "video.mp4", film(swaying(3)))
+    assert "anna\tvideo of 256x256" in avatars(place, "list").stdout.splitlines()
+    assert avatars(place, "check", "anna").returncode == 0
+    assert not (place / "cache").exists()
 
 
 def test_what_cannot_speak_is_not_added(place: Path) -> None:

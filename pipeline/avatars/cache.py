@@ -95,5 +95,6 @@ def _opened(path: Path) -> BinaryIO | None:
         file = path.open("rb")
     except FileNotFoundError:
         return None
-    os.utime(file.fileno())
+    with suppress(PermissionError):  # another user's, which may be read all the same
+        os.utime(file.fileno())
     return file
