@@ -18,7 +18,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from pipeline.avatars import Avatar, Avatars, library
+from pipeline.avatars import Avatar, Avatars, faces, library, video
 from pipeline.avatars.cache import SECONDS_PER_DAY, Cache
 from pipeline.avatars.faces import Faces
 from pipeline.avatars.folder import read_picture
@@ -302,6 +302,17 @@ def test_other_settings_are_another_entry(
     before = names(tmp_path / "cache")
     avatar_of(tmp_path, "anna", settings, **limits).fitted(None)
     assert {name.rpartition(".")[2] for name in names(tmp_path / "cache") - before} == more
+
+
+def test_what_an_earlier_version_has_kept_is_not_used(
+    anna: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avatar_of(tmp_path, "anna").fitted(None)
+    before = names(tmp_path / "cache")
+    for module in (video, faces):
+        monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    avatar_of(tmp_path, "anna").fitted(None)
+    assert {name.rpartition(".")[2] for name in names(tmp_path / "cache") - before} == {"json", "npz", "i420"}
 
 
 def test_a_changed_video_is_another_entry(anna: Path, tmp_path: Path) -> None:

@@ -22,6 +22,12 @@ from pipeline.media import clips
 from pipeline.media.clips import ClipFormat, Cut
 from pipeline.media.ffmpeg import unreadable
 
+VERSION = 1
+"""Of what is kept of a video's header and frames: what an earlier version has kept is not used.
+
+To be raised when a header is read or written otherwise, or frames are decoded, turned, cut or scaled otherwise.
+"""
+
 LOOKED_AT_SIDE_MAX = 1280
 """Faces are looked for in frames whose longer side is at most this."""
 
@@ -49,7 +55,7 @@ class VideoSource:
 
         Like all that is read of the file, StageError when it has changed.
         """
-        with cache.open(f"{digest}-format.json", lambda target: _write_format(target, file, digest)) as kept:
+        with cache.open(f"{digest}-format-{VERSION}.json", lambda target: _write_format(target, file, digest)) as kept:
             found = ClipFormat.from_json(kept.read())
         if found.width * found.height > pixels_max:
             raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in all")
@@ -72,7 +78,7 @@ class VideoSource:
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
         """The frames, cut and scaled to `size`. Raises JobError."""
-        shape = hashlib.sha256(repr((cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
+        shape = hashlib.sha256(repr((VERSION, cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
         file = self.cache.open(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
         frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
         # The face was followed in another run of ffmpeg: what only one of the two has found cannot be used.
