@@ -173,8 +173,9 @@ def seeded_models(folder: Path) -> ModelsSettings:
 
 
 def _config(config: Config, folder: Path, models: ModelsSettings) -> Config:
+    """The configuration's workers and video settings; what else it says could keep the jobs from being done."""
     avatars = AvatarsSettings(folder=str(folder / "avatars"))
-    return config.model_copy(update={"avatars": avatars, "models": models})
+    return Config(avatars=avatars, models=models, workers=config.workers, video=config.video)
 
 
 def _measure_engine(name: str, config: Config, extent: Extent, tell: Callable[[str], None]) -> EngineSpeed:

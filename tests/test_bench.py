@@ -18,14 +18,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from daemon import submission
-from daemon.bench import MOVE, VIDEO_SIZE, Extent, make_video, measure, show
+from daemon import bench, submission
+from daemon.bench import MOVE, VIDEO_SIZE, VOICE, Extent, make_video, measure, show
 from daemon.submission import Draft
 from daemon.trial import Memory, Trial
-from pipeline.config import Config
+from pipeline.config import Config, ModelsSettings
 from pipeline.engines.wav2lip.checkpoint import load_state_dict
 from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint
 from pipeline.errors import BootError
+from pipeline.voices import Voices
 from tests.media import frames, streams
 
 HOG = """
@@ -60,6 +61,22 @@ def test_the_video_moves_slowly_and_ends_where_it_began(tmp_path: Path) -> None:
     # A quarter of the way through, the view is at its rightmost, and half way up.
     there, back = shown[25], shown[75]
     assert cv2.absdiff(there[:, : -MOVE[0]], back[:, MOVE[0] :]).mean() < 2
+
+
+def test_only_workers_and_video_settings_are_the_users(tmp_path: Path) -> None:
+    """Given settings under which no job of it could be done."""
+    asked = {
+        "tts": {"backend": "espeak", "voices": {"en": "espeak:en-us"}, "command": {"argv": ["./say"]}},
+        "limits": {"text_characters": 1, "audio_seconds": 1},
+        "workers": [{"model": "gan", "device": "cpu"}],
+        "video": {"fps": 50, "preset": "slow"},
+    }
+    config = Config.model_validate(asked)
+    measured = bench._config(config, tmp_path, ModelsSettings())
+    assert (measured.workers, measured.video) == (config.workers, config.video)
+    backend, voice = Voices(measured.tts).choose("en", VOICE)
+    assert f"{backend.name}:{voice}" == VOICE
+    assert measured.limits == Config().limits
 
 
 def test_memory_is_that_of_all_processes_below(tmp_path: Path) -> None:
