@@ -14,7 +14,7 @@ import torch
 
 from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.config import Config
-from pipeline.engines import load_engine
+from pipeline.engines import load_engine, made_from
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.encoder import SegmentEncoder
@@ -96,7 +96,7 @@ class LipSyncStage:
         yield from renderer.render(start, stop)
 
     def _differ(self, one: str, other: str) -> bool:
-        return self._config.model_settings(one) != self._config.model_settings(other)
+        return made_from(one, self._config) != made_from(other, self._config)
 
     def _engine(self, model: str) -> Engine:
         if model not in self._engines:
