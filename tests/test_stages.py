@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.config import Config, ModelSettings, ModelsSettings
 from pipeline.engines.base import Engine, SpeechFeatures
 from pipeline.errors import JobError, StageError
 from pipeline.executors.base import WorkerSpec
+from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
@@ -279,6 +281,18 @@ def test_an_encoder_that_cannot_write_is_explained(tmp_path: Path) -> None:
     assert caught.value.code == "encoder"
     assert "No such file" in caught.value.message
     assert caught.value.hint
+
+
+def test_an_encoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "WAIT_SECONDS", 0.2)
+    with pytest.raises(StageError) as caught:  # noqa: SIM117
+        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, Config().video, threads=1) as encoder:
+            encoder.write(np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8))
+            os.kill(encoder._process.pid, signal.SIGSTOP)
+    assert caught.value.code == "encoder"
+    assert caught.value.hint
+    assert encoder._process.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 259}, {"size": (64, 64)}, {"seconds": 10.398}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ TIMESCALE_HZ = 90_000
 
 GOP_SECONDS = 2
 WAIT_SECONDS = 120
+"""After the last frame was taken; what is still to be encoded takes a few."""
 
 
 class SegmentEncoder:
@@ -88,7 +90,11 @@ class SegmentEncoder:
     def _finish(self) -> None:
         if self._pending is not None:
             self._pending.result()
-        _, errors = self._process.communicate(timeout=WAIT_SECONDS)
+        try:
+            _, errors = self._process.communicate(timeout=WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            message = f"ffmpeg did not end within {WAIT_SECONDS} s of the last frame"
+            raise StageError("encoder", message, hint="is the machine overloaded, or the disk very slow?") from None
         if self._process.returncode != 0:
             raise _failed(errors)
         self._unfinished.rename(self._path)
