@@ -110,6 +110,14 @@ def start(
     return subprocess.Popen(limited, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, process_group=0)
 
 
+def end_of(complaints: IO[bytes]) -> bytes:
+    """A program's standard error, read until it is closed: what is kept of it."""
+    kept = b""
+    while block := os.read(complaints.fileno(), BLOCK_BYTES):
+        kept = (kept + block)[-COMPLAINT_BYTES_MAX:]
+    return kept
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End what is left of a program: all of it, or the children that it left behind."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import struct
 import subprocess
@@ -420,6 +421,21 @@ def test_many_complaints_do_not_stop_the_reading(sway: Path) -> None:
     chatty = ffmpeg.source(sway, clips.FORMATS)["v:0"].filter("loop", loop=5, size=FRAMES).filter("signalstats")
     chatty = chatty.filter("metadata", mode="print", file="/dev/stderr")
     assert sum(1 for _ in ffmpeg.read_frames(chatty, "gray", SIDE * SIDE, "avatar", 60)) == 6 * FRAMES
+
+
+def test_of_many_complaints_the_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a program that can write no large file, and that complains in 20 MB."""
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\nulimit -f 1000\nseq 3000000 >&2\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    source = ffmpeg.source(tmp_path / "video.mp4", clips.FORMATS)
+    tracemalloc.start()
+    try:
+        with pytest.raises(JobError, match=r"ffmpeg: 3000000$"):
+            list(ffmpeg.read_frames(source, "gray", SIDE * SIDE, "avatar", 60))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_killed_ffmpeg_is_not_the_end_of_the_video(sway: Path) -> None:

@@ -9,9 +9,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import ffmpeg
 import numpy as np
@@ -109,8 +109,10 @@ def read_frames(
     """
     argv = _argv(ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format), "-xerror")
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
-    # Complaints go into a file: nobody reads a pipe meanwhile, and when it is full ffmpeg would wait for ever.
-    with TemporaryFile() as log, _start(argv, subprocess.DEVNULL, limits, log) as process:
+    with _start(argv, subprocess.DEVNULL, limits) as process, ThreadPoolExecutor(max_workers=1) as listener:
+        assert process.stdout is not None and process.stderr is not None
+        # By a thread of its own: when nobody reads its complaints ffmpeg waits for ever.
+        complaint = listener.submit(programs.end_of, process.stderr)
         late = threading.Event()
 
         def end() -> None:
@@ -118,20 +120,17 @@ def read_frames(
             programs.kill_group(process)
 
         timer = threading.Timer(timeout_seconds, end)
-        timer.start()
         try:
-            assert process.stdout is not None
+            timer.start()
             while len(data := process.stdout.read(frame_bytes)) == frame_bytes:
                 yield np.frombuffer(data, np.uint8)
             process.wait()
         finally:
             timer.cancel()
             programs.kill_group(process)
-        log.seek(0)
-        complaint = log.read()[-programs.COMPLAINT_BYTES_MAX :]
     if late.is_set():
         raise unreadable(field, "it takes too long to read")
-    error = _failed(argv[0], Ended(process.returncode, b"", complaint)) if process.returncode else None
+    error = _failed(argv, Ended(process.returncode, b"", complaint.result())) if process.returncode else None
     if error is not None and error.code == "media_killed":
         raise error
     if error is not None or data:
@@ -181,11 +180,9 @@ def _argv(output: Stream, *flags: str) -> list[str]:
     return [argv[0], "-nostdin", "-v", "error", "-filter_complex_threads", "1", *flags, *argv[1:]]
 
 
-def _start(
-    argv: Sequence[str], stdin: int, limits: Limits | None = None, stderr: IO[bytes] | int = subprocess.PIPE
-) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], stdin: int, limits: Limits | None = None) -> subprocess.Popen[bytes]:
     with _installed():
-        return programs.start(argv, stdin, limits, stderr)
+        return programs.start(argv, stdin, limits)
 
 
 def _run(argv: Sequence[str], limits: Limits) -> bytes:
