@@ -1,4 +1,4 @@
-"""Measure the mouth model on voices and sentences that it never heard: `python -m benchmarks.mouth_quality`."""
+"""Measure the mouth model on sentences that it never heard: `python -m benchmarks.mouth_quality`."""
 
 from __future__ import annotations
 

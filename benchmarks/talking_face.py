@@ -1,9 +1,9 @@
 """Measure the talking face as it is seen: `python -m benchmarks.talking_face [PICTURE ...]`.
 
-The built-in engine speaks sentences in voices that its network never heard, on the avatars that come with lipdrop and
-on further pictures: those named, else the portrait of the tests. Every frame's pixels are looked at, by colour: what is
-neither skin nor lips is the inside of the mouth; skin and lips are told from the still picture. What is seen is
-compared with the phonemes that were spoken; these are told to the engine, as the built-in voices do, or not.
+The built-in engine speaks sentences that its network never heard, on the avatars that come with lipdrop and on further
+pictures: those named, else the portrait of the tests. Every frame's pixels are looked at, by colour: what is neither
+skin nor lips is the inside of the mouth; skin and lips are told from the still picture. What is seen is compared with
+the phonemes that were spoken; these are told to the engine, as the built-in voices do, or not.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
 from pipeline.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.voices.base import Phoneme
-from training.dataset import SpeechClip, held_out_clip, is_installed
+from training.dataset import SpeechClip, backend, held_out_clip, is_installed
 from training.measures import Scores, average, flicker, measured, opening, still
 
 VOICES: dict[str, list[tuple[str, str, float]]] = {
@@ -54,6 +54,15 @@ def scores(voices: str, told: bool) -> Scores:
 
 def average_of(clips: list[SpeechClip], told: bool) -> Scores:
     return average([measured(model().track(features(clip, told=told)), clip.phonemes, 25) for clip in clips])
+
+
+def test_a_clip_is_the_same_whatever_was_spoken_before() -> None:
+    first = held_out_clip("en", "en-us+m4")
+    held_out_clip("ru", "ru+f3")
+    backend("espeak").speak("Guten Tag", "de", "de", 1.0)
+    again = held_out_clip("en", "en-us+m4")
+    assert np.array_equal(again.mel, first.mel)
+    assert again.phonemes == first.phonemes
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["audio", "phonemes"])

@@ -10,7 +10,9 @@ microphones and vocal tracts to the batches.
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -258,7 +260,18 @@ def random_voice(language: str, random: np.random.Generator) -> str:
 
 
 def held_out_clip(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
-    """The held-out sentences of the language, 20 seconds and more, with pauses of 0.15 to 0.6 s."""
+    """The held-out sentences of the language, 20 seconds and more, with pauses of 0.15 to 0.6 s.
+
+    The same whatever was spoken before: espeak-ng keeps a state from one sentence to the next, so each clip is made in
+    a process of its own.
+    """
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([__name__])  # or each process would take seconds to import torch
+    with ProcessPoolExecutor(1, server) as process:
+        return process.submit(_held_out_clip, language, voice, speed).result()
+
+
+def _held_out_clip(language: str, voice: str, speed: float) -> SpeechClip:
     random = np.random.default_rng(0)
     lines = sentences(language, held_out=True)
     while sum(map(len, lines)) < HELD_OUT_LETTERS:

@@ -1,4 +1,4 @@
-"""The table of the model card: the mouth model on voices and sentences that it never heard."""
+"""The table of the model card: the mouth model on sentences that it never heard."""
 
 from __future__ import annotations
 
