@@ -38,7 +38,11 @@ class LipdropError(Exception):
 
 
 class ConfigError(LipdropError):
-    """The configuration cannot be used: the program ends with exit code 78."""
+    """The configuration cannot be used: at the start the program ends with exit code 78.
+
+    What is found only when a job needs it, such as a program that has been removed since, ends that job: the program
+    would end of it again at every start.
+    """
 
 
 class JobError(LipdropError):
@@ -79,7 +83,7 @@ class ErrorReport:
     retryable: bool = False
     """Whether the same item may succeed when it is run again."""
     fatal: bool = False
-    """Whether the configuration is at fault, so that no job can succeed: the program ends."""
+    """Whether the configuration is at fault: the program ends if a worker finds so when it starts."""
     traceback: str = ""
 
     @classmethod

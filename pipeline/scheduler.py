@@ -168,7 +168,7 @@ class Scheduler:
     def step(self, timeout_seconds: float) -> list[Outcome]:
         """Start what can start, wait for something to happen, and return the jobs that ended.
 
-        Raises ConfigError when a worker finds its configuration unusable, BootError when the last
+        Raises ConfigError when a worker that starts finds its configuration unusable, BootError when the last
         worker of a role is given up.
         """
         now = time.monotonic()
@@ -235,7 +235,6 @@ class Scheduler:
             case Failed(task=None):
                 self._boot_failed(worker, event.error)
             case Failed():
-                self._end_if_fatal(event.error)
                 self._release(worker, event.error)
             case Died():
                 self._died(worker, event)
@@ -264,9 +263,6 @@ class Scheduler:
 
     def _boot_failed(self, worker: _Worker, error: ErrorReport) -> None:
         log.error("worker %s could not start: %s\n%s", worker.spec.name, error.message, error.traceback)
-        self._end_if_fatal(error)
-
-    def _end_if_fatal(self, error: ErrorReport) -> None:
         if error.fatal:
             raise ConfigError(error.code, error.message, field=error.field, hint=error.hint)
 

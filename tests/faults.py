@@ -155,6 +155,15 @@ class BadJobTts(CheapTts):
         yield from super().process(item)
 
 
+class BadConfigTts(CheapTts):
+    """A program of the configuration's is there at the start, and not when it should speak."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        if item.text == "bad":
+            raise ConfigError("tts_missing", "no such program", field="tts.command.argv", hint="install it")
+        yield from super().process(item)
+
+
 class KilledByText(CheapTts):
     def process(self, item: TtsItem) -> Iterator[Speech]:
         if item.text == "kill":

@@ -255,6 +255,17 @@ def test_a_worker_that_finds_its_configuration_bad_ends_everything(executor: Exe
     assert caught.value.field == "models.gan.checkpoint"
 
 
+def test_a_mistake_in_the_configuration_that_only_a_job_finds_ends_that_job_alone(start: Start, tmp_path: Path) -> None:
+    scheduler = start(ThreadExecutor(), tts="BadConfigTts")
+    scheduler.add(flow(tmp_path, "bad", text="bad"))
+    scheduler.add(flow(tmp_path, "good"))
+    ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 2)}
+    assert isinstance(ended["good"], Done)
+    lost = ended["bad"]
+    assert isinstance(lost, Lost)
+    assert (lost.error.code, lost.error.field, lost.attempts) == ("tts_missing", "tts.command.argv", 1)
+
+
 def test_workers_that_cannot_start_are_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "BACKOFF_FIRST_SECONDS", 0.01)
     scheduler = start(ProcessExecutor(), merge="KilledInSetup")

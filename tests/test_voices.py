@@ -726,6 +726,34 @@ def test_a_default_voice_is_used_and_must_exist() -> None:
     assert caught.value.field == "tts.voices.ru"
 
 
+@pytest.mark.parametrize(("language", "voice"), [("en-gb", "espeak:en-us+f2"), ("en-GB", "hibari:heart")])
+def test_a_default_voice_speaks_every_region_of_its_language(language: str, voice: str) -> None:
+    backend, name = Voices(VoiceSettings(voices={"en": voice})).choose(language, None)
+    assert f"{backend.name}:{name}" == voice
+
+
+def test_a_default_voice_speaks_a_region_that_another_backend_knows_by_itself(program: Path) -> None:
+    command = CommandSettings(argv=(str(program),), voices={"ru-RU": ("lida",)})
+    settings = VoiceSettings(command=command, voices={"ru": "espeak:ru+m1"})
+    assert Voices(settings).choose("ru-RU", None)[1] == "ru+m1"
+    regional = settings.model_copy(update={"voices": {"ru": "espeak:ru+m1", "ru-RU": "command:lida"}})
+    assert Voices(regional).choose("ru-RU", None)[1] == "lida"
+    assert Voices(regional).choose("ru", None)[1] == "ru+m1"
+
+
+def test_where_a_default_voice_has_gone_the_best_one_speaks(program: Path, piper_folder: Path) -> None:
+    piper = PiperSettings(folder=str(piper_folder), command=str(program))
+    voices = Voices(VoiceSettings(piper=piper, voices={"ru": "piper:ru_RU-irina"}))
+    assert voices.choose("ru", None)[0].name == "piper"
+    (piper_folder / "ru_RU-irina.onnx").unlink()
+    assert voices.choose("ru", None)[0].name in ("rhvoice", "espeak")
+    alone = Voices(VoiceSettings(backend="piper", piper=piper, voices={"en": "piper:old"}))
+    (piper_folder / "old.onnx").unlink()
+    with pytest.raises(JobError) as caught:
+        alone.choose("en", None)
+    assert caught.value.code == "language"
+
+
 @pytest.mark.parametrize("backend", ["http", "command", "piper"])
 def test_a_backend_that_is_asked_for_by_name_must_be_there(backend: Any) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -750,5 +778,3 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
 def test_settings_read_lists_as_yaml_has_them() -> None:
     settings = VoiceSettings.model_validate({"command": {"argv": ["my-tts", "{text}"], "voices": {"kk": ["aigul"]}}})
     assert settings.command.argv == ("my-tts", "{text}")
-    assert settings.default_voice("ru") is None
-    assert VoiceSettings(voices={"en": "hibari:heart"}).default_voice("en-GB") == "hibari:heart"

@@ -6,7 +6,8 @@ this machine is simply not there, unless the configuration asks for it by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import ConfigError, JobError
@@ -33,7 +34,7 @@ class Voices:
             self._backends[settings.backend] = _started(settings.backend, settings, base)
         for language, voice in settings.voices.items():
             if voice is not None:
-                self._configured(language, voice)
+                self._check_default(language, voice)
 
     def available(self, language: str) -> list[str]:
         """Full names of the voices for a language, best first."""
@@ -45,13 +46,12 @@ class Voices:
         `voice` is a full name, a bare name that only one backend knows, or None for the default.
         Raises JobError `language` when nobody speaks it, `voice` when there is no such voice.
         """
-        default = self._settings.default_voice(language)
-        if voice is None and default is not None:
-            return self._configured(language, default)
-        found = next(self._speaking(language), None)
-        if found is None:
+        best = next(self._speaking(language), None)
+        if voice is None:
+            best = self._default(language) or best
+        if best is None:
             raise self._nobody(language)
-        return found if voice is None else self._named(language, voice)
+        return best if voice is None else self._named(language, voice)
 
     def _named(self, language: str, voice: str) -> tuple[Backend, str]:
         speaking = list(self._speaking(language))
@@ -68,17 +68,25 @@ class Voices:
             hint=_listed([f"{backend.name}:{name}" for backend, name in speaking]),
         )
 
-    def _configured(self, language: str, voice: str) -> tuple[Backend, str]:
-        """A default voice from the configuration: not finding it is the configuration's fault."""
+    def _default(self, language: str) -> tuple[Backend, str] | None:
+        """The configured voice, under the tag that it is configured for; None: any, or it has gone since the start."""
+        for tag in _tags(language):
+            voice = self._settings.voices.get(tag)
+            if voice is not None:
+                with contextlib.suppress(JobError):
+                    return self._named(tag, voice)
+        return None
+
+    def _check_default(self, language: str, voice: str) -> None:
+        """Not finding a default voice is the configuration's fault, and no job's."""
         try:
-            return self._named(language, voice)
+            self._named(language, voice)
         except JobError as error:
             raise ConfigError("tts_voice", error.message, field=f"tts.voices.{language}", hint=error.hint) from None
 
     def _speaking(self, language: str) -> Iterator[tuple[Backend, str]]:
         """Every voice for a language, best first; a language with a region falls back to the language alone."""
-        tags = dict.fromkeys([language, language.partition("-")[0]])
-        for tag in tags:
+        for tag in _tags(language):
             found = [(backend, voice) for backend in self._present() for voice in backend.voices(tag)]
             if found:
                 return iter(found)
@@ -105,6 +113,11 @@ class Voices:
         if self._settings.backend != "auto":
             hint = f"only {self._settings.backend} may speak here: see tts.backend in the configuration"
         return JobError("language", f"no voice here speaks {language!r}", field="language", hint=hint)
+
+
+def _tags(language: str) -> Iterable[str]:
+    """A language's own tag, then the one without its region."""
+    return dict.fromkeys([language, language.partition("-")[0]])
 
 
 def _started(name: BackendName, settings: VoiceSettings, base: Path) -> Backend:

@@ -87,7 +87,3 @@ class VoiceSettings(_Section):
     http: HttpSettings = HttpSettings()
     piper: PiperSettings = PiperSettings()
     command: CommandSettings = CommandSettings()
-
-    def default_voice(self, language: str) -> str | None:
-        """The voice that is configured for a language, or for the language without its region; None: any."""
-        return self.voices.get(language) or self.voices.get(language.partition("-")[0])
