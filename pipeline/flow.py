@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline import text
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.job import Job
@@ -168,7 +169,7 @@ def budget_seconds(item: Item, config: Config) -> float:
     """How long an item may take before its worker counts as hung: generous, and scaled with the work."""
     match item:
         case TtsItem():
-            return 120 + 0.2 * len(item.text)
+            return 120 + 0.2 * len(item.text) + _answering_seconds(item, config)
         case SplitItem():
             return 120 + _listening_seconds(item.speech, config) + _watching_seconds(item.avatar, config)
         case Chunk():
@@ -177,6 +178,12 @@ def budget_seconds(item: Item, config: Config) -> float:
             return 120 + item.segment.timeline.seconds
         case MergeItem():
             return 120 + item.timeline.seconds
+
+
+def _answering_seconds(item: TtsItem, config: Config) -> float:
+    """For a service or program of the user's own, which may take its time for every sentence."""
+    limit_seconds = config.tts.sentence_seconds
+    return limit_seconds * len(text.sentences(item.text, item.language)) if limit_seconds else 0
 
 
 def _listening_seconds(speech: Speech, config: Config) -> float:

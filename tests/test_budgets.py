@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,31 @@ def test_a_deadline_grows_with_the_work(kind: str) -> None:
     assert 60 < short < 300
     assert short < long < longest
     assert longest - short == pytest.approx((long - short) * (1800 - 3) / (30 - 3))
+
+
+@pytest.mark.parametrize(
+    ("tts", "sentence_seconds"),
+    [
+        ({"http": {"url": "http://localhost/", "timeout_seconds": 3600, "retries": 2}}, 3600 * (1 + 2)),
+        ({"http": {"url": "http://localhost/", "timeout_seconds": 30, "retries": 10}}, 30 * (1 + 10)),
+        ({"command": {"argv": ["speak"], "timeout_seconds": 3600}}, 3600),
+        ({"command": {"argv": ["speak"]}, "http": {"url": "http://localhost/", "timeout_seconds": 300}}, 300 * 3),
+        ({"backend": "piper", "piper": {"folder": "voices"}}, 120),
+    ],
+)
+def test_a_service_or_program_may_take_its_time_for_every_sentence(
+    tts: dict[str, Any], sentence_seconds: float
+) -> None:
+    said = TtsItem("job", FOLDER, "One. Two. Three.\nFour", "en", None, 1.0)
+    own, configured = Config(), Config.model_validate({"tts": tts})
+    extra = budget_seconds(said, configured) - budget_seconds(said, own)
+    assert 4 * sentence_seconds <= extra <= 4 * (3 * sentence_seconds + 600)
+
+
+def test_what_will_not_speak_is_not_waited_for() -> None:
+    said = TtsItem("job", FOLDER, "One. Two.", "en", None, 1.0)
+    espeak = Config.model_validate({"tts": {"backend": "espeak", "command": {"argv": ["speak"]}}})
+    assert budget_seconds(said, espeak) == budget_seconds(said, Config())
 
 
 def test_only_a_video_is_given_the_time_to_follow_its_face(tmp_path: Path) -> None:

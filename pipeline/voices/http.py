@@ -15,11 +15,10 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.voices.base import Utterance
 from pipeline.voices.decode import decoded
 from pipeline.voices.levels import finished
-from pipeline.voices.settings import HttpSettings
+from pipeline.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings
 
 VOICE = "default"
 RETRY_STATUSES = (500, 502, 503, 504)
-BACKOFF_SECONDS = 0.3
 BLOCK_BYTES = 64 * 1024
 
 
@@ -98,7 +97,7 @@ def _session(retries: int) -> requests.Session:
         redirect=False,
         status_forcelist=RETRY_STATUSES,
         allowed_methods=["POST"],
-        backoff_factor=BACKOFF_SECONDS,
+        backoff_factor=HTTP_BACKOFF_SECONDS,
         raise_on_status=False,
         respect_retry_after_header=False,
     )

@@ -13,9 +13,7 @@ from pipeline.voices.base import Utterance
 from pipeline.voices.decode import decoded
 from pipeline.voices.levels import finished
 from pipeline.voices.program import read_answer, run_program
-from pipeline.voices.settings import PiperSettings
-
-TIMEOUT_SECONDS = 120.0
+from pipeline.voices.settings import PIPER_TIMEOUT_SECONDS, PiperSettings
 
 
 class Piper:
@@ -50,7 +48,7 @@ class Piper:
             run_program(
                 [*argv, "--length_scale", f"{1 / speed:.4f}"],
                 " ".join(text.split()) + "\n",
-                timeout_seconds=TIMEOUT_SECONDS,
+                timeout_seconds=PIPER_TIMEOUT_SECONDS,
                 field="tts.piper.command",
             )
             audio = read_answer(output, argv[0], "tts.piper.command")

@@ -17,6 +17,11 @@ def _listed(value: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")]
+HTTP_BACKOFF_SECONDS = 0.3
+"""The pause before the second further attempt is twice as long, and doubles with each one after it."""
+PIPER_TIMEOUT_SECONDS = 120.0
+"""For one sentence."""
+
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 
 
@@ -35,6 +40,11 @@ class HttpSettings(_Section):
     """Further attempts when the service cannot be reached or answers with a 5xx status."""
     max_bytes: Annotated[int, Field(ge=1024)] = 50_000_000
     """The largest answer that is read."""
+
+    @property
+    def sentence_seconds(self) -> float:
+        """The longest that a sentence may take: every attempt may time out twice, and so may reading the answer."""
+        return 2 * self.timeout_seconds * (self.retries + 2) + HTTP_BACKOFF_SECONDS * (1 << self.retries)
 
     @field_validator("url")
     @classmethod
@@ -87,3 +97,13 @@ class VoiceSettings(_Section):
     http: HttpSettings = HttpSettings()
     piper: PiperSettings = PiperSettings()
     command: CommandSettings = CommandSettings()
+
+    @property
+    def sentence_seconds(self) -> float:
+        """The longest that the user's own service or programs may take for a sentence; 0: there are none."""
+        limits = {
+            "http": self.http.sentence_seconds if self.http.url is not None else 0.0,
+            "command": self.command.timeout_seconds if self.command.argv is not None else 0.0,
+            "piper": PIPER_TIMEOUT_SECONDS if self.piper.folder is not None else 0.0,
+        }
+        return max(limits.values()) if self.backend == "auto" else limits.get(self.backend, 0.0)
