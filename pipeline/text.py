@@ -30,7 +30,8 @@ FAULTY_NUMBERS = frozenset({"am"})
 """Languages whose numbers num2words 0.5.14 fails at, or never comes to an end with."""
 
 _ABBREVIATION_CHARACTERS_MAX = 12
-_END = re.compile(r"""[.!?…؟۔।]+["'»”’“)\]}]*(?=\s|$)|[。！？]+[」』”）]*""")
+_END = re.compile(r"""(?<![.!?…؟۔।])[.!?…؟۔।]++["'»”’“)\]}]*+(?=\s|$)|[。！？]+[」』”）]*""")
+"""Marks are taken all or none: to look again from within a long run of them would take time by its square."""
 _OPENING = "\"'«“„‘([{—–- "
 _END_CHARACTERS_MAX = 8
 _CLAUSE_END = re.compile(r"[,;:—–)]\s")
@@ -261,8 +262,8 @@ _RANGE = re.compile(r"(?<![\w.,-])(\d+(?:[.,]\d+)?)\s?[-–—]\s?(?=\d+(?:[.,]\
 _PHONE = re.compile(r"(?<!\w)\+(\d[\d ()-]{7,20}\d)")
 _HYPHENATED = re.compile(r"(?<![\w-])\d+(?:-\d+){2,}(?![\w-])")
 _BARE_DECIMAL = re.compile(r"(?<![\w.,])\.(?=\d)")
-_GROUPED_EVERYWHERE = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:[.,]000)+|(?:['’]\d{3})+)(?![\d.,]*\d)")
-_DOTTED_NUMBER = re.compile(r"\d+(?:\.\d+){2,}")
+_GROUPED_EVERYWHERE = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:[.,]000)++|(?:['’]\d{3})+)(?![\d.,]*\d)")
+_DOTTED_NUMBER = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")
 _NUMBER = re.compile(r"(?<![\w.,])(-?)(\d+(?:[.,]\d+)?)|(\d+)")
 _FRACTION = re.compile(r"(?<![\d/])([1-3]/[234])(?![\d/])")
 _WORD_AND_NUMBER = re.compile(r"(?<=[^\W\d])-(?=\d)|(?<=\d)-(?=[^\W\d])")

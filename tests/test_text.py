@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from num2words import CONVERTER_CLASSES
 
-from pipeline.text import SENTENCE_CHARACTERS_MAX, sentences, speakable, spoken
+from pipeline.text import SENTENCE_CHARACTERS_MAX, pieces, sentences, speakable, spoken
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 
@@ -194,6 +195,32 @@ def test_hostile_texts_take_little_time(text: str) -> None:
         for sentence in sentences(text, language):
             assert speakable(spoken(sentence, language))
     assert time.monotonic() - start < 8
+
+
+def grows_in_proportion(work: Callable[[str, str], object], text: Callable[[int], str]) -> bool:
+    """Whether a text eight times as long takes about eight times the processor's time, and not 64 times."""
+    short, long = (min(processor_seconds(work, text(count)) for _ in range(3)) for count in (2_000, 16_000))
+    return long < 24 * short + 0.02
+
+
+def processor_seconds(work: Callable[[str, str], object], text: str) -> float:
+    start = time.process_time()
+    work(text, "en")
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [".", ".…", ".)", '!"', "....a", "(", "。", "。」", "，", "-", "a.", "a-", "_@", "你", "\u200c", " ", "\n", "Mr. "],
+)
+@pytest.mark.parametrize(("before", "after"), [("", "a"), ("a", "a"), ("a ", " a b. A")])
+def test_the_time_to_cut_a_text_does_not_grow_with_the_square_of_its_length(before: str, after: str, unit: str) -> None:
+    assert grows_in_proportion(pieces, lambda count: before + unit * (count // len(unit)) + after)
+
+
+@pytest.mark.parametrize("unit", ["1", ",000", ".1"])
+def test_the_time_to_say_a_number_does_not_grow_with_the_square_of_its_length(unit: str) -> None:
+    assert grows_in_proportion(spoken, lambda count: f"a1{unit * (count // len(unit))},5")
 
 
 @pytest.mark.parametrize(
