@@ -22,8 +22,9 @@ FIRST_WORDS_MAX = 10
 """Of its first piece, which someone is waiting for."""
 PIECE_WORDS_MIN = 4
 """A piece that is cut out of a sentence is no shorter, nor is the first one: the next must be ready when it ends."""
-PIECE_CHARACTERS_MAX = 120
+CHARACTERS_PER_WORD = 8
 """Where there are no spaces between words."""
+PIECE_CHARACTERS_MAX = PIECE_WORDS_MAX * CHARACTERS_PER_WORD
 OTHER_DIGITS_MAX = 9
 """Where only num2words knows the language, longer numbers are read digit by digit."""
 FAULTY_NUMBERS = frozenset({"am"})
@@ -37,6 +38,10 @@ _END_CHARACTERS_MAX = 8
 _CLAUSE_END = re.compile(r"[,;:—–)]\s")
 _CLAUSE_MARKS = ",;:—–)，、；："
 _DASHES = ("—", "–", "-")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""A letter of those who write without spaces: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгдеёжзийклмнопрстуфхцчшщъыьэюяәіңғүұқөһ")
 _YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
 """`В 2020 г` is no sentence yet, whatever follows."""
@@ -103,7 +108,8 @@ def _break(words: list[str], limit: int, language: Language) -> int:
 
 
 def _words(phrase: str) -> int:
-    return len(phrase.split())
+    """How many words a phrase has, or about how many where there are no spaces between them."""
+    return sum(1 + len(word) // CHARACTERS_PER_WORD if _UNSPACED.search(word) else 1 for word in phrase.split())
 
 
 def _cut(line: str, language: Language) -> Iterator[str]:

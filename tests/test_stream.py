@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,31 @@ def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -
     spoken = [sum(text.speakable(word) for word in piece.split()) for piece in pieces]
     assert max(spoken, default=0) <= text.PIECE_WORDS_MAX
     assert max(spoken[:1], default=0) <= text.FIRST_WORDS_MAX
+
+
+@given(words=st.lists(st.sampled_from(["a", "bb,", "and", "dd.", "—", "Ee!", "ж" * 30, "\n"]), min_size=1))
+@settings(max_examples=60)
+def test_pieces_of_words_are_as_full_as_they_may_be(words: list[str]) -> None:
+    pieces = text.pieces(" ".join(words), "en")
+    for number, (piece, after) in enumerate(pairwise(pieces)):
+        limit = text.PIECE_WORDS_MAX if number else text.FIRST_WORDS_MAX
+        assert len(piece.split()) + len(after.partition("\n")[0].split()) > limit
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("zh", "今天天气很好，我们一起去公园散步吧。"),
+        ("zh", "你好。"),
+        ("ja", "これはテストです。"),
+        ("th", "สวัสดีครับ ยินดีที่ได้รู้จัก\n"),
+    ],
+)
+def test_pieces_of_a_language_without_spaces_are_short_and_the_first_one_shorter(language: str, sentence: str) -> None:
+    first, *others = text.pieces(sentence * 40, language)
+    assert "".join("".join([first, *others]).split()) == "".join((sentence * 40).split())
+    assert len(first) <= text.PIECE_CHARACTERS_MAX * text.FIRST_WORDS_MAX / text.PIECE_WORDS_MAX
+    assert text.PIECE_CHARACTERS_MAX / 3 < max(map(len, others)) <= text.PIECE_CHARACTERS_MAX
 
 
 # Rendering
