@@ -17,7 +17,10 @@ ENDINGS: dict[str, tuple[str, str, bool]] = {
 }  # fmt: skip
 
 YEAR_CASES = {"год": "n", "года": "g", "году": "p", "годом": "i", "годе": "p"}
-CENTURY_CASES = {"век": "n", "века": "g", "веку": "d", "веком": "i", "веке": "p"}
+CENTURY_CASES = {
+    "век": "n", "века": "g", "веку": "d", "веком": "i", "веке": "p", "веков": "g", "векам": "d", "веками": "i",
+    "веках": "p",
+}  # fmt: skip
 
 # Genitives that do not follow the rule when a number begins a compound: столетний, not сталетний.
 NO_NOUNS = frozenset({"или", "для", "при", "если", "число", "около"})
@@ -133,7 +136,7 @@ RULES = (
          _year),
     rule(r"((?<!\w)(?:[Вв]о?|[Оо]|[Кк]|[Сс]|[Дд]о|[Оо]т|[Пп]осле|[Оо]коло) )?\b(1\d{3}|20\d{2})\s?(г\.)", _year),
     rule(r"((?<!\w)[Вв] )?\b(1\d{3}|20\d{2})\s?[-–—]\s?(1\d{3}|20\d{2}) (гг\.|годы|годах)", _years),
-    rule(r"\b([IVXLC]+) (век[а-я]{0,2}|в\.)(?!\w)", _century),
+    rule(rf"\b([IVXLC]+) ({'|'.join(CENTURY_CASES)}|в\.)(?!\w)", _century),
     rule(r"\b(\d{1,15})-(" + "|".join(sorted(ENDINGS, key=len, reverse=True)) + r")\b", _with_ending),
     rule(r"\b(\d{1,15})-(?:ти|ти|и)\b", lambda match: in_words(int(match[1]), "ru", case="g")),
     rule(r"\b(\d{1,6})-([а-яё]{4,})\b", _compound), rule(r"№{2,}", "номера "),
