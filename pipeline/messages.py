@@ -53,6 +53,8 @@ class TtsItem:
     """Of a stream's piece; 0 when the text is whole."""
     pause_seconds: float = 0.0
     """Silence after it, before the next piece."""
+    may_be_silent: bool = False
+    """Whether a text that the voice finds nothing to say in becomes a silence, and is no error."""
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class StreamFlow(JobFlow):
 
     @property
     def expected_seconds(self) -> float:
-        """None, so that it is due when it comes: someone is watching."""
+        """0, so that it is due when it comes: someone is watching."""
         return 0.0
 
     @property
@@ -165,27 +165,50 @@ class StreamFlow(JobFlow):
                 return super().has_answered(item)
 
     def _first(self) -> list[Item]:
-        return [self._speak(index) for index in range(self._speakable)] or super()._first()
+        return self._speak_next(0) or super()._first()
 
     @property
     def _speakable(self) -> int:
-        """How many pieces may be spoken by now: two at first, then more ahead with each one that is rendered."""
-        rendered = len(self.segments)
-        return min(len(self.texts), 2 * (rendered + 1), rendered + PIECES_AHEAD)
+        """How many pieces may be spoken by now: two at first, then more ahead with each one that is rendered.
+
+        The last one waits until something has been said, or until it alone is left to say something.
+        """
+        rendered, others = len(self.segments), len(self.texts) - 1
+        known = others + 1 if self._has_spoken or len(self.speeches) >= others else others
+        return min(known, 2 * (rendered + 1), rendered + PIECES_AHEAD)
+
+    @property
+    def _has_spoken(self) -> bool:
+        """Whether the voice has found something to say in one of the pieces."""
+        return any(speech.sentences for speech in self.speeches.values())
+
+    def _speak_next(self, first: int) -> list[Item]:
+        """The pieces from `first` on that may be spoken by now."""
+        return [self._speak(index) for index in range(first, self._speakable) if index not in self.speeches]
 
     def _speak(self, index: int) -> TtsItem:
         said = self.texts[index]
         pause = self.config.tts.pause_seconds if text.ends_sentence(said) else CLAUSE_PAUSE_SECONDS
-        folder = self.folder / f"piece-{index:03d}"
-        return TtsItem(self.name, folder, said, self._language, self.job.voice, self.job.speed, index, pause)
+        return TtsItem(
+            job=self.name,
+            folder=self.folder / f"piece-{index:03d}",
+            text=said,
+            language=self._language,
+            voice=self.job.voice,
+            speed=self.job.speed,
+            index=index,
+            pause_seconds=pause,
+            may_be_silent=self._has_spoken or index + 1 < len(self.texts),
+        )
 
     def _accept_speech(self, speech: Speech) -> list[Item]:
         if not self.texts:
             return super()._accept_speech(speech)
         if speech.index in self.speeches:
             return []
+        speakable = self._speakable
         self.speeches[speech.index] = speech
-        return self._split_piece(speech.index)
+        return [*self._split_piece(speech.index), *self._speak_next(speakable)]
 
     def _accept_chunk(self, chunk: Chunk) -> list[Item]:
         if not self.texts:
@@ -208,8 +231,7 @@ class StreamFlow(JobFlow):
             return []
         speakable = self._speakable
         self.segments[segment.index] = segment
-        next_ones = [index for index in range(speakable, self._speakable) if index not in self.speeches]
-        return [*self._pack(segment.index), *self._pack(segment.index + 1), *map(self._speak, next_ones)]
+        return [*self._pack(segment.index), *self._pack(segment.index + 1), *self._speak_next(speakable)]
 
     def _pack(self, index: int) -> list[Item]:
         """A piece's sound begins within the piece before."""

@@ -21,7 +21,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
 from pipeline.stages import lipsync
 from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
@@ -29,7 +29,7 @@ from pipeline.stages.split import SplitStage
 from pipeline.stages.tts import TtsStage
 from pipeline.voices import Voices
 from pipeline.voices.base import Utterance
-from tests.media import frames, speech_like, write_recording
+from tests.media import audio, frames, speech_like, write_recording
 
 SIZE = (128, 128)
 
@@ -113,6 +113,19 @@ def test_a_text_of_which_nothing_is_spoken_is_refused(tmp_path: Path, monkeypatc
     with pytest.raises(JobError) as caught:
         list(stage.process(TtsItem("job", tmp_path, "Ы. Э.", "ru", None, 1.0)))
     assert (caught.value.code, caught.value.field) == ("no_speech", "text")
+
+
+def test_a_piece_of_a_stream_of_which_nothing_is_spoken_is_a_short_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Voices, "choose", lambda *_: (Mute(), "mute"))
+    stage = TtsStage(spec())
+    stage.setup("cpu")
+    [speech] = stage.process(TtsItem("job", tmp_path, "Ы. Э.", "ru", None, 1.0, may_be_silent=True))
+    assert (speech.sentences, speech.phonemes, speech.voice) == ((), None, "mute:mute")
+    heard = audio(speech.audio)
+    assert 0 < len(heard) < PCM_RATE_HZ / 2
+    assert not heard.any()
 
 
 # Split

@@ -354,6 +354,27 @@ def test_a_recording_is_streamed_too(daemon: RunningDaemon) -> None:
     assert np.corrcoef(heard[: len(recording)], recording)[0, 1] > 0.98
 
 
+def test_what_a_voice_cannot_say_is_silent_unless_it_can_say_nothing(tmp_path: Path) -> None:
+    """A voice that leaves words in Latin letters out."""
+    write_recording(tmp_path / "speech.wav", speech_like(2))
+    write_recording(tmp_path / "silence.wav", np.zeros(8000, np.int16))
+    (tmp_path / "speak").write_text('#!/bin/sh\nif grep -q "[a-z]"; then cat silence.wav; else cat speech.wav; fi\n')
+    (tmp_path / "speak").chmod(0o755)
+    foreign = "One, two, three, four, five, six, seven, eight, nine, ten."
+    russian = "Раз, два, три, раз, два, три, раз, два, три, раз."
+    tts = {"backend": "command", "command": {"argv": ["./speak"]}}
+    with RunningDaemon(tmp_path, tts=tts) as daemon:
+        daemon.start().ready()
+        stream = begun(daemon, "partly", text=f"{foreign} {russian} {foreign}", captions=True)
+        timing = whole(daemon, "partly", stream)
+        assert [chunk["frames"] for chunk in timing["chunks"]] == [13, pytest.approx(57, abs=2), 13]
+        assert [said["text"] for said in timing["sentences"]] == [russian]
+        daemon.drop("mute", text=f"{foreign} {foreign}", **SMALL)
+        error = daemon.ending("mute")["error"]
+        assert (error["code"], error["field"], error["stage"]) == ("no_speech", "text", "tts")
+        until(lambda: not (tmp_path / "outbox" / "mute").exists() or None, "end of the stream")
+
+
 @pytest.mark.parametrize("fps", [24, 30, 50])
 def test_every_frame_rate_is_exact(daemon: RunningDaemon, fps: int) -> None:
     name = f"rate-{fps}"

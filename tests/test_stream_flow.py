@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -38,6 +39,7 @@ from pipeline.stream_flow import NOTICE_SECONDS, PIECES_AHEAD, StreamFlow
 FPS = 25
 SENTENCE = "Six words are in this sentence."
 SECONDS_PER_WORD = 0.35
+SILENT_SECONDS = 0.5
 HEARD_LATE_SECONDS = 0.1
 """How long before its picture a piece's sound ends."""
 
@@ -54,6 +56,10 @@ class Machine:
     start: float = 0.0
     spoken: list[tuple[int, int]] = field(default_factory=list)
     """The pieces in the order in which they were spoken, and how many were rendered by then."""
+    mute: Container[int] = ()
+    """The pieces that the voice finds nothing to say in."""
+    must_speak: list[int] = field(default_factory=list)
+    """The pieces that may not be silent."""
 
     def run(self) -> None:
         """Until all pieces are packed."""
@@ -89,7 +95,8 @@ class Machine:
         match item:
             case TtsItem():
                 self.spoken.append((item.index, len(self.flow.segments)))
-                said = (Sentence(item.text, 0, _length(item.text)),)
+                self.must_speak += [] if item.may_be_silent else [item.index]
+                said = () if item.index in self.mute else (Sentence(item.text, 0, _length(item.text)),)
                 return Speech("job", folder, folder / "speech.wav", sentences=said, span=span, index=item.index)
             case SplitItem():
                 assert item.piece is not None
@@ -111,7 +118,8 @@ def _length(said: str) -> float:
 
 def _chunk(item: SplitItem, span: Span) -> Chunk:
     assert item.piece is not None
-    frames = round(FPS * _length(item.speech.sentences[0].text))
+    said = item.speech.sentences
+    frames = round(FPS * (_length(said[0].text) if said else SILENT_SECONDS))
     first, file = item.piece.first_frame, item.speech.folder / "file"
     timeline = Timeline(frames * 640, frames, FPS, (), "stream", file, file, file, span, span, first)
     ends = (first, first + frames)
@@ -179,3 +187,22 @@ def test_speech_does_not_run_far_ahead_and_every_piece_is_spoken_once(tmp_path: 
     assert [index for index, _ in machine.spoken] == list(range(len(stream.texts)))
     assert max(index - rendered for index, rendered in machine.spoken) < PIECES_AHEAD
     assert len(stream.packs) == len(stream.texts)
+
+
+@pytest.mark.parametrize("mute", [{0}, {2, 3}, set(range(11)), {11}])
+def test_pieces_that_say_nothing_are_silent_unless_nothing_at_all_is_said(mute: set[int], tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 23))
+    assert len(stream.texts) == 12
+    machine = Machine(stream, render=0.5, mute=mute)
+    machine.run()
+    assert [index for index, _ in machine.spoken] == list(range(12))
+    assert machine.must_speak == ([11] if len(mute) == 11 else [])
+    assert stream.speech is not None
+    assert len(stream.speech.sentences) == 12 - len(mute)
+    assert [stream.sentences(index) for index in mute] == [[] for _ in mute]
+
+
+def test_a_stream_of_one_piece_must_speak(tmp_path: Path) -> None:
+    [item] = flow(tmp_path, SENTENCE).begin()
+    assert isinstance(item, TtsItem)
+    assert not item.may_be_silent

@@ -20,6 +20,9 @@ from pipeline.voices import Voices
 from pipeline.voices.base import Backend, Phoneme, Utterance
 
 INT16_MAX = 32_767
+SILENCE_SECONDS = 0.25
+"""What a piece of a stream becomes that its voice finds nothing to say in."""
+SILENCE_RATE_HZ = 24_000
 
 
 class TtsStage:
@@ -45,9 +48,10 @@ class TtsStage:
             for sentence in text.sentences(item.text, item.language):
                 spoken = text.spoken(sentence, item.language)
                 recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed))
-            recording.end(item.pause_seconds)
-        if not recording.sentences:
-            raise JobError("no_speech", f"{_full_name(backend, voice)} finds nothing to say in the text", field="text")
+            if not recording.sentences and not item.may_be_silent:
+                message = f"{_full_name(backend, voice)} finds nothing to say in the text"
+                raise JobError("no_speech", message, field="text")
+            recording.end(item.pause_seconds if recording.sentences else SILENCE_SECONDS)
         yield Speech(
             job=item.job,
             folder=item.folder,
@@ -106,14 +110,15 @@ class _Recording:
 
     def end(self, pause_seconds: float) -> None:
         """Append a last pause."""
-        if self._file is not None:
-            self._pause(pause_seconds)
+        if self._file is None:
+            self._file = self._open(SILENCE_RATE_HZ)
+        self._pause(pause_seconds)
 
     def _pause(self, seconds: float) -> None:
         self._write(np.zeros(round(seconds * self._rate_hz), np.float32))
 
     def _open(self, rate_hz: int) -> wave.Wave_write:
-        """Open the file at the voice's rate, which the first utterance tells."""
+        """Open the file at the voice's rate, which the first utterance tells; a silence may have any."""
         self._rate_hz = rate_hz
         file = wave.open(str(self.path), "wb")  # noqa: SIM115 - closed by __exit__
         file.setnchannels(1)
