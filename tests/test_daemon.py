@@ -363,6 +363,31 @@ def test_what_a_speech_command_forks_ends_with_its_worker(end: str, own_daemon: 
         assert not psutil.wait_procs([forked], timeout=ORPHANS_SECONDS)[1]
 
 
+@pytest.mark.parametrize("tts", ["command", "piper"])
+def test_a_speech_program_that_is_killed_leaves_no_file(tts: str, own_daemon: RunningDaemon, tmp_path: Path) -> None:
+    spool, temporary = own_daemon.spool, tmp_path / "tmp"
+    temporary.mkdir()
+    (spool / "speak").write_text(f'#!/bin/sh\necho "$@" >{spool}/arguments\nsleep 600\n')
+    (spool / "speak").chmod(0o755)
+    (spool / "anna.onnx").touch()
+    (spool / "anna.onnx.json").write_text('{"language": {"code": "ru"}}')
+    command = {"argv": ["./speak", "--output_file", "{output}"]}
+    piper = {"folder": ".", "command": "./speak"}
+    speaks = RunningDaemon(spool, tts={"backend": tts, "command": command, "piper": piper})
+    speaks.environment["TMPDIR"] = str(temporary)
+    with speaks.start().ready():
+        speaks.drop("killed", text="Привет")
+        arguments = until(
+            lambda: ((spool / "arguments").exists() and (spool / "arguments").read_text()) or None, "speech"
+        )
+        assert Path(arguments.partition("--output_file ")[2].split()[0]).is_relative_to(spool / "work" / "killed")
+        os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
+        assert lipdrop("cancel", "killed", cwd=spool).returncode == 0
+        assert speaks.ending("killed")["error"]["code"] == "cancelled"
+        until(lambda: not any((spool / "work").iterdir()) or None, "clear work folder")
+        assert not list(temporary.glob("lipdrop-*"))
+
+
 # The command line
 
 

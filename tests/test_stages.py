@@ -102,7 +102,7 @@ class Mute:
     def voices(self, language: str) -> list[str]:
         return ["mute"]
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         return Utterance(np.zeros(0, np.float32), 16_000)
 
 

@@ -47,7 +47,7 @@ class TtsStage:
         with recording:
             for sentence in text.sentences(item.text, item.language):
                 spoken = text.spoken(sentence, item.language)
-                recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed))
+                recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed, item.folder))
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} finds nothing to say in the text"
                 raise JobError("no_speech", message, field="text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -38,10 +39,11 @@ class Backend(Protocol):
         """Names of the voices that can speak `language` here and now, best first; empty when there is none."""
         ...
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak `text` (already normalised, one sentence) with one of `voices(language)`.
 
-        `speed` 1.0 is the voice's own pace, 2.0 twice as fast.
+        `speed` 1.0 is the voice's own pace, 2.0 twice as fast. `scratch` is a folder for files in between, which a
+        worker that is killed cannot remove; None: the system's.
         Raises StageError when the engine or service fails.
         """
         ...

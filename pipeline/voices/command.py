@@ -40,10 +40,10 @@ class Command:
         configured = self._settings.voices
         return list(configured.get(language, ())) if configured else [DEFAULT_VOICE]
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence. A program that takes no speed has its answer sped up."""
-        with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
-            output = Path(folder) / "speech.wav"
+        with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
+            output = Path(folder).absolute() / "speech.wav"
             values = {"language": language, "voice": voice, "speed": f"{speed:g}", "output": str(output)}
             argv = [_filled(argument, values | {"text": _no_option(text)}) for argument in self._template]
             wants_text = not self._has("text")

@@ -108,7 +108,7 @@ class Espeak:
         endings = [f"+{VARIANT}", "", *(f"+{variant}" for variant in others)]
         return [dialect + ending for ending in endings for dialect in dialects]
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence, with the exact time of every phoneme."""
         samples, marks = self._engine.synthesize(text, voice, round(WORDS_PER_MINUTE * speed))
         marks = _in_ipa(marks, voice)

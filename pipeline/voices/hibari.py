@@ -63,7 +63,7 @@ class Hibari:
         british = language.lower() == "en-gb"
         return sorted(here, key=lambda name: bool(self._known[name].get("british")) != british)
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; phoneme times come with it unless this release of the model hides them."""
         model, durations = _model(voice)
         sounds, phonemes, start = [np.zeros(0, np.float32)], list[Phoneme](), 0.0

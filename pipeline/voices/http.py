@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -38,7 +39,7 @@ class Http:
         """One voice for any language: the service decides what it sounds like."""
         return [VOICE]
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Ask the service for one sentence; speed, which it does not know, is applied to its answer."""
         audio = self._ask({"text": text, "lang": language})
         return finished(*decoded(audio, tempo=speed))

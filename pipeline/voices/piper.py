@@ -39,10 +39,10 @@ class Piper:
             if _speaks(voice, language)
         ]
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence; phonemes are not told."""
-        with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
-            output = Path(folder) / "speech.wav"
+        with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
+            output = Path(folder).absolute() / "speech.wav"
             model = self._folder / f"{voice}.onnx"
             argv = [self._program, "--model", str(model.absolute()), "--output_file", str(output)]
             run_program(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -113,7 +114,7 @@ class Rhvoice:
         preferred = PREFERRED.get(base, ())
         return [name for name in preferred if name in names] + [name for name in names if name not in preferred]
 
-    def speak(self, text: str, language: str, voice: str, speed: float) -> Utterance:
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; phonemes are not told."""
         params = _SynthParams(
             voice_profile=self._profile(voice).encode(),
