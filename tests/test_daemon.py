@@ -289,7 +289,8 @@ def finished(work: Path) -> set[str]:
     """The files in a job's work folder that its journal vouches for."""
     journal = work / "journal"
     text = journal.read_text() if journal.exists() else ""
-    lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]  # the last may be half written
+    whole = text[: text.rfind("\n") + 1]  # the last line may be half written
+    lines = [json.loads(line) for line in whole.splitlines() if line]
     return {Path(file).name for line in lines for file in line.get("files", {})}
 
 
