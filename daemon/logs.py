@@ -37,7 +37,8 @@ def set_up(*, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("watchdog").setLevel(logging.ERROR)  # it warns of its own orderly end
+    # It calls its own orderly end an error; what it may lose costs a delay, never a job.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
 
 def _escaped(text: str) -> str:

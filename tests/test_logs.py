@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import unicodedata
 
 import pytest
 
 from daemon.logs import JsonFormatter, LineFormatter
+from tests.running import ROOT
 
 HOSTILE = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]))
 EVIL = f"a{HOSTILE}b"
@@ -53,3 +55,15 @@ def test_a_traceback_is_indented() -> None:
     assert len(others) >= 3
     assert all(line.startswith("    ") for line in others)
     assert others[-1] == "    ValueError: bad\\u001b[2J"
+
+
+def test_the_end_of_the_watching_is_no_error() -> None:
+    """As watchdog says it, now and then, when a daemon ends."""
+    code = (
+        "import logging; from daemon import logs; logs.set_up(as_json=False)\n"
+        "logging.getLogger('watchdog.observers.inotify').error('called when the thread is inactive')\n"
+        "logging.getLogger('daemon').error('ours')"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    assert "ours" in told
+    assert "inactive" not in told
