@@ -19,7 +19,7 @@ from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.mel import COLUMNS_PER_SECOND
-from training.dataset import held_out_clip
+from training.dataset import SpeechClip, held_out_clip
 
 FPS = 25
 WARM_UP_FRAMES = 16
@@ -29,6 +29,7 @@ WARM_UP_FRAMES = 16
 class Task:
     """What one process renders."""
 
+    clip: SpeechClip
     avatar: str
     idle_motion: bool
     size: tuple[int, int]
@@ -39,7 +40,7 @@ def frames_per_second(task: Task) -> float:
     """Render some 30 s of speech on one core."""
     os.sched_setaffinity(0, {task.core})
     torch.set_num_threads(1)
-    clip = held_out_clip("en", "heart")
+    clip = task.clip
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
     avatar = Avatars(Config()).load(task.avatar)
     settings = avatar.settings.model_copy(update={"idle_motion": task.idle_motion})
@@ -57,13 +58,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=720)
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
+    cores, clip = sorted(os.sched_getaffinity(0)), held_out_clip("en", "heart")
     print(f"| avatar | idle motion | frames a second on {len(cores)} cores at {options.side}x{options.side} |")
     print("| --- | --- | ---: |")
     with multiprocessing.get_context("spawn").Pool(len(cores)) as pool:
         for avatar in Avatars(Config()).names():
             for idle_motion in (False, True):
-                tasks = [Task(avatar, idle_motion, (options.side, options.side), core) for core in cores]
+                tasks = [Task(clip, avatar, idle_motion, (options.side, options.side), core) for core in cores]
                 rates = pool.map(frames_per_second, tasks, chunksize=1)
                 print(f"| {avatar} | {'on' if idle_motion else 'off'} | {np.sum(rates):.0f} |", flush=True)
 
