@@ -317,8 +317,12 @@ class Spool:
 
     def failed_job(self, name: str) -> bytes | None:
         """The job file of a job that ended badly; None where there is none."""
-        file = self.failed / name / JOB
-        return file.read_bytes() if JOB_NAME.match(name) and file.exists() else None
+        if JOB_NAME.match(name) is None:
+            return None
+        try:
+            return (self.failed / name / JOB).read_bytes()
+        except FileNotFoundError:  # or pruned just now
+            return None
 
     def was_done(self, name: str) -> bool:
         """Whether a job of this name has been done before."""

@@ -160,11 +160,11 @@ class RunningDaemon:
             "memory": self.memory_bytes(),
         }
 
-    def restarted(self, *arguments: str) -> Self:
+    def restarted(self, *arguments: str, orphans_seconds: float = ORPHANS_SECONDS) -> Self:
         """Kill it as a crash does, see that its workers are gone soon too, and start it again."""
         family = self.family()
         self.stop(signal.SIGKILL)
-        assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
+        assert not psutil.wait_procs(family, timeout=orphans_seconds)[1]
         return self.start(*arguments)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

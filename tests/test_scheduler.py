@@ -138,14 +138,20 @@ def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
     outcomes(scheduler, 2)
 
 
-def test_a_bad_job_is_lost_at_once_and_the_next_one_runs(executor: Executor, start: Start, tmp_path: Path) -> None:
-    scheduler = start(executor, tts="BadJobTts")
-    scheduler.add(flow(tmp_path, "bad", text="bad"))
-    scheduler.add(flow(tmp_path, "good"))
+def lost_beside_a_good_one(scheduler: Scheduler, folder: Path) -> Lost:
+    """How a bad job ends; the one after it is done."""
+    scheduler.add(flow(folder, "bad", text="bad"))
+    scheduler.add(flow(folder, "good"))
     ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 2)}
     assert isinstance(ended["good"], Done)
     lost = ended["bad"]
     assert isinstance(lost, Lost)
+    return lost
+
+
+def test_a_bad_job_is_lost_at_once_and_the_next_one_runs(executor: Executor, start: Start, tmp_path: Path) -> None:
+    scheduler = start(executor, tts="BadJobTts")
+    lost = lost_beside_a_good_one(scheduler, tmp_path)
     assert (lost.error.code, lost.error.field, lost.error.hint) == ("voice", "voice", "voices: a, b")
     assert (lost.error.stage, lost.attempts) == ("tts", 1)
     assert scheduler.workers["tts-0"] is WorkerState.IDLE
@@ -257,12 +263,7 @@ def test_a_worker_that_finds_its_configuration_bad_ends_everything(executor: Exe
 
 def test_a_mistake_in_the_configuration_that_only_a_job_finds_ends_that_job_alone(start: Start, tmp_path: Path) -> None:
     scheduler = start(ThreadExecutor(), tts="BadConfigTts")
-    scheduler.add(flow(tmp_path, "bad", text="bad"))
-    scheduler.add(flow(tmp_path, "good"))
-    ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 2)}
-    assert isinstance(ended["good"], Done)
-    lost = ended["bad"]
-    assert isinstance(lost, Lost)
+    lost = lost_beside_a_good_one(scheduler, tmp_path)
     assert (lost.error.code, lost.error.field, lost.attempts) == ("tts_missing", "tts.command.argv", 1)
 
 
