@@ -20,7 +20,7 @@ from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.mel import COLUMNS_PER_SECOND
+from pipeline.engines.mel import COLUMNS_PER_SECOND
 from training.dataset import clip, joined, say
 
 FRAME_SIDE = 1080

@@ -20,7 +20,7 @@ from artwork.geometry import SIDE
 from artwork.people import PEOPLE
 from artwork.person import Person
 
-FOLDER = Path(__file__).parents[1] / "pipeline" / "assets"
+FOLDER = Path(__file__).parents[1] / "pipeline" / "avatars" / "assets"
 OVERSAMPLING = 2
 """Drawn at twice the size, in half floats: many faint layers neither alias nor band."""
 

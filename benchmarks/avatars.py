@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from benchmarks.talking_face import PORTRAIT
-from daemon.bench import make_video, seeded_models
+from daemon.bench.measure import make_video, seeded_models
 from pipeline.avatars import Avatars
 from pipeline.config import AvatarsSettings, Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, SpeechFeatures
-from pipeline.mel import COLUMNS_PER_SECOND, MEL_BANDS, SILENCE
+from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS, SILENCE
 
 FPS = 25
 SPEECH_SECONDS = 10

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from daemon.bench import VOICE, make_video, seeded_models, text_of
-from daemon.trial import Trial
+from daemon.bench.measure import VOICE, make_video, seeded_models, text_of
+from daemon.bench.trial import Trial
 from pipeline.config import AvatarsSettings, Config, ModelsSettings
 
 SIZE = (1920, 1080)

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.mel import COLUMNS_PER_SECOND
+from pipeline.engines.mel import COLUMNS_PER_SECOND
 from training.report import rows, table
 
 LONG_SECONDS = 600

@@ -18,7 +18,7 @@ from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
-from pipeline.mel import COLUMNS_PER_SECOND
+from pipeline.engines.mel import COLUMNS_PER_SECOND
 from training.dataset import SpeechClip, held_out_clip
 
 FPS = 25

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from daemon.bench import seeded_models
-from daemon.spool import PLAYLIST
-from daemon.trial import Trial
+from daemon.bench.measure import seeded_models
+from daemon.bench.trial import Trial
+from daemon.spool.spool import PLAYLIST
 from pipeline.config import Config, ModelsSettings
 
 TEXTS = {

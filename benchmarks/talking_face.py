@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import BUILT_IN_FOLDER, Avatar, AvatarSettings, FaceLandmarks
-from pipeline.avatars.faces import Faces, NoFace, find_in_picture
+from pipeline.avatars.faces.tracking import Faces, NoFace, find_in_picture
 from pipeline.avatars.folder import media_file, read_picture
 from pipeline.avatars.scenes import Still, cut_rgb
 from pipeline.engines.base import SpeechFeatures
@@ -27,8 +27,8 @@ from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.builtin.face_shape import FaceShape
 from pipeline.engines.builtin.mouth_motion import Pose
 from pipeline.engines.builtin.visemes import phoneme_track, visemes
-from pipeline.mel import COLUMNS_PER_SECOND
-from pipeline.voices.base import Phoneme
+from pipeline.engines.mel import COLUMNS_PER_SECOND
+from pipeline.messages import Phoneme
 from training.dataset import DIALECTS, SpeechClip, held_out_clip, is_installed
 from training.measures import correlation, flicker, is_rounded, is_spread, lag, middles, opening, pauses
 

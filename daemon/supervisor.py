@@ -12,22 +12,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from daemon import captions, health, notify, report, streams
-from daemon.intake import Intake
-from daemon.report import Submission
-from daemon.retention import prune
-from daemon.spool import Spool
-from daemon.streams import Stream
-from daemon.watcher import Watcher
+from daemon import notify
+from daemon.outputs import captions, report
+from daemon.outputs import hls as streams
+from daemon.outputs.hls import Stream
+from daemon.outputs.report import Submission
+from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.journal import Journal, fingerprint
+from daemon.scheduling.scheduler import Done, Outcome, Scheduler, cancelled
+from daemon.scheduling.stream_flow import StreamFlow
+from daemon.spool import health
+from daemon.spool.intake import Intake
+from daemon.spool.retention import prune
+from daemon.spool.spool import Spool
+from daemon.spool.watcher import Watcher
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import ErrorReport, JobError
 from pipeline.executors.base import Executor, WorkerSpec
-from pipeline.flow import JobFlow
 from pipeline.job import parse_job
-from pipeline.journal import Journal, fingerprint
-from pipeline.scheduler import Done, Outcome, Scheduler, cancelled
-from pipeline.stream_flow import StreamFlow
 
 SCAN_SECONDS = 2.0
 """The inbox is listed at least this often, whatever the watcher tells."""

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pipeline.errors import ConfigError
-from pipeline.nearest import nearest_hint
-from pipeline.voices.settings import LanguageTag, VoiceSettings
+from pipeline.errors import ConfigError, nearest_hint
+from pipeline.speech.voices.settings import LanguageTag, VoiceSettings
 
 CONFIG_FILE = "config.yaml"
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 FULL_REASONS = tuple(map(os.strerror, FULL_ERRNOS))
@@ -110,3 +112,9 @@ class ErrorReport:
             fatal=isinstance(error, ConfigError),
             traceback="" if isinstance(error, JobError) else traceback,
         )
+
+
+def nearest_hint(word: str, known: Sequence[str]) -> str:
+    """A hint for an unknown `word`: the nearest known one where there is one, else all of them."""
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(sorted(known))

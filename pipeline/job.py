@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipeline import text as speech_text
 from pipeline.config import Config, Fps
-from pipeline.errors import JobError
-from pipeline.nearest import nearest_hint
-from pipeline.voices.settings import LanguageTag
+from pipeline.errors import JobError, nearest_hint
+from pipeline.speech import text as speech_text
+from pipeline.speech.voices.settings import LanguageTag
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 JOB_MAX_BYTES = 64 * 1024

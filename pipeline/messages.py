@@ -39,6 +39,15 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Phoneme:
+    """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
+
+    symbol: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
 class TtsItem:
     """For the TTS stage: speak a text."""
 

@@ -32,7 +32,7 @@ def cheap_specs(config: Config, **stages: str) -> list[WorkerSpec]:
 
 def make_defective() -> None:
     """Give the daemon itself two defects: jobs with "defect" in them meet one at intake, all with captions another."""
-    from pipeline import journal
+    from daemon.scheduling import journal
 
     whole = journal.fingerprint
 
@@ -40,7 +40,7 @@ def make_defective() -> None:
         return whole(job, *rest) if b"defect" not in job else str(1 // 0)
 
     patch("daemon.supervisor.fingerprint", fingerprint).start()
-    patch("daemon.captions.write", lambda folder, timing: 1 // 0).start()
+    patch("daemon.outputs.captions.write", lambda folder, timing: 1 // 0).start()
 
 
 def make_linkless() -> None:
@@ -58,9 +58,9 @@ def make_linkless() -> None:
 def main(arguments: list[str]) -> None:
     # Imported here: worker processes import this module again, and need none of it.
     from daemon import logs
-    from daemon.spool import Spool, SpoolOwned
+    from daemon.spool.spool import Spool, SpoolOwned
+    from daemon.spool.watcher import Watcher
     from daemon.supervisor import Supervisor
-    from daemon.watcher import Watcher
     from pipeline.executors.processes import ProcessExecutor
 
     logs.set_up(as_json=False)
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> None:
     if "--defective" in arguments:
         make_defective()
     if "--hasty" in arguments:  # a worker is given up after its second failed start
-        patch("pipeline.scheduler.BOOT_FAILURES_MAX", 1).start()
+        patch("daemon.scheduling.scheduler.BOOT_FAILURES_MAX", 1).start()
     if "--linkless" in arguments:
         make_linkless()
     config = load_config(None)

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from daemon.spool import Spool
+from daemon.spool.spool import Spool
+from daemon.spool.watcher import Watcher
 from daemon.supervisor import Supervisor
-from daemon.watcher import Watcher
 from pipeline.config import Config, LimitsSettings
 from pipeline.executors.threads import ThreadExecutor
 from tests.cheap_daemon import cheap_specs

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.engines.wav2lip.seeded import seeded_tensor
+from daemon.bench.seeded_weights import seeded_tensor
 
 WAV2LIP_DATA = Path(__file__).parent / "data" / "wav2lip"
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.voices.base import Phoneme, Utterance
+from pipeline.messages import Phoneme
+from pipeline.speech.voices.base import Utterance
 from training.align import aligned
 from training.dataset import REFERENCE_SPEED, resampled, say, sentences, with_phonemes
 

@@ -18,9 +18,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from pipeline.avatars import Avatar, Avatars, faces, library, video
+from pipeline.avatars import Avatar, Avatars, library, video
 from pipeline.avatars.cache import SECONDS_PER_DAY, Cache
-from pipeline.avatars.faces import Faces
+from pipeline.avatars.faces import tracking as faces
+from pipeline.avatars.faces.tracking import Faces
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.scenes import Clip
 from pipeline.config import AvatarsSettings, Config, LimitsSettings

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.avatars import Avatars
-from pipeline.avatars.faces import Faces, find_in_picture
+from pipeline.avatars.faces.tracking import Faces, find_in_picture
 from pipeline.config import load_config
 from tests.clips import beside, film, masked, portrait, smaller, swaying, write_clip
 
@@ -73,7 +73,9 @@ def test_a_check_tells_of_each_bad_avatar(place: Path) -> None:
     for name, content in (("broken", b"no picture"), ("empty", b"")):
         (place / "mine" / name).mkdir(parents=True)
         (place / "mine" / name / "a.png").write_bytes(content)
-    shutil.copytree(Path(__file__).parents[1] / "pipeline" / "assets" / "presenter", place / "mine" / "copy")
+    shutil.copytree(
+        Path(__file__).parents[1] / "pipeline" / "avatars" / "assets" / "presenter", place / "mine" / "copy"
+    )
     checked = avatars(place, "check")
     assert checked.returncode == 65
     assert [line.split(":")[:2] for line in checked.stderr.splitlines()] == [["broken", " media"], ["empty", " media"]]

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, AvatarSettings, FaceLandmarks, FittedAvatar
-from pipeline.avatars.faces import NoFace, find_in_picture
+from pipeline.avatars.faces.tracking import NoFace, find_in_picture
 from pipeline.avatars.landmarks import CONTOURS
 from pipeline.avatars.scenes import Still
 from pipeline.config import AvatarsSettings, Config, LimitsSettings

@@ -18,15 +18,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from daemon import bench, submission
-from daemon.bench import MOVE, VIDEO_SIZE, VOICE, Extent, make_video, measure, show
-from daemon.submission import Draft
-from daemon.trial import Memory, Trial
+from daemon.bench import measure as bench
+from daemon.bench.measure import MOVE, VIDEO_SIZE, VOICE, Extent, make_video, measure, show
+from daemon.bench.seeded_weights import save_seeded_checkpoint
+from daemon.bench.trial import Memory, Trial
+from daemon.cli import submission
+from daemon.cli.submission import Draft
 from pipeline.config import Config, ModelsSettings
 from pipeline.engines.wav2lip.checkpoint import load_state_dict
-from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint
 from pipeline.errors import BootError
-from pipeline.voices import Voices
+from pipeline.speech.voices.catalogue import Voices
 from tests.media import frames, streams
 
 HOG = """

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from daemon.scheduling.job_flow import budget_seconds
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
-from pipeline.flow import budget_seconds
 from pipeline.messages import (
     PCM_RATE_HZ,
     Chunk,

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.chunks import (
+from pipeline.config import SplitSettings
+from pipeline.messages import PCM_RATE_HZ
+from pipeline.stages.chunks import (
     FRAME_STEP,
     PAUSE_SEARCH_SECONDS,
     STREAM_FIRST_SECONDS,
@@ -20,8 +22,6 @@ from pipeline.chunks import (
     plan,
     stream_edges,
 )
-from pipeline.config import SplitSettings
-from pipeline.messages import PCM_RATE_HZ
 
 SETTINGS = SplitSettings()
 

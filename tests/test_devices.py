@@ -15,12 +15,12 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
+from daemon.bench.seeded_weights import save_seeded_checkpoint
 from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.wav2lip import Wav2LipEngine, engine
-from pipeline.engines.wav2lip.seeded import save_seeded_checkpoint
 from tests.clips import film, swaying, write_clip
 
 GPU = torch.device("meta")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
-from pipeline.avatars.faces import Faces, NoFace, _pose_problem, find_in_picture, load
+from pipeline.avatars.faces.finder import FaceFinder, Mesh
+from pipeline.avatars.faces.tracking import Faces, NoFace, _pose_problem, find_in_picture, load
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.settings import Box
-from pipeline.faces.finder import FaceFinder, Mesh
 from tests.clips import Picture, beside, contours, mapped, masked, placed, portrait, seen_by, smaller
 
 S3FD_BOX = (179, 50, 272, 174)

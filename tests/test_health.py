@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.health import Health, health
-from daemon.spool import Spool
+from daemon.spool.health import Health, health
+from daemon.spool.spool import Spool
 from daemon.supervisor import Supervisor
 from pipeline.config import Config
 from pipeline.executors.threads import ThreadExecutor

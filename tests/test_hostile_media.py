@@ -24,8 +24,8 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import ffmpeg
 from pipeline.messages import Chunk, Speech, SplitItem
 from pipeline.programs import Limits
+from pipeline.speech.voices.decode import decoded
 from pipeline.stages.split import SplitStage
-from pipeline.voices.decode import decoded
 from tests.hostile import playlists, put_recordings
 from tests.media import speech_like, write_recording
 from tests.witness import Witness

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon import spool as spool_module
-from daemon.intake import Intake
-from daemon.spool import PLACEHOLDER, RECORDING, Spool
+from daemon.spool import spool as spool_module
+from daemon.spool.intake import Intake
+from daemon.spool.spool import PLACEHOLDER, RECORDING, Spool
 from pipeline.errors import JobError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 from tests.hostile import RAW_NAME, UNFINISHED_JOBS, put_names

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
-from pipeline.idle_motion import LivingCanvas
-from pipeline.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
-from pipeline.idle_motion.eyelids import LEVELS, eyelids
-from pipeline.idle_motion.fine_plane import FinePlane
-from pipeline.idle_motion.sway import PoseField, Sway, warp_of
+from pipeline.avatars.idle_motion import LivingCanvas
+from pipeline.avatars.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
+from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
+from pipeline.avatars.idle_motion.fine_plane import FinePlane
+from pipeline.avatars.idle_motion.sway import PoseField, Sway, warp_of
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
 

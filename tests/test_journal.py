@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import journal as journal_module
+from daemon.scheduling import journal as journal_module
+from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.journal import Journal, fingerprint
 from pipeline.config import Config, VideoSettings
 from pipeline.executors.base import WorkerSpec
-from pipeline.flow import JobFlow
 from pipeline.job import Job
-from pipeline.journal import Journal, fingerprint
 from pipeline.messages import Chunk, Item, MergeItem, SplitItem, TtsItem
 from tests import faults
 

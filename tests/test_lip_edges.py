@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.faces.lip_edges import on_lip_edges
+from pipeline.avatars.faces.lip_edges import on_lip_edges
 from tests.faces import presenter_landmarks, presenter_picture
 
 Points = NDArray[np.float32]

@@ -15,8 +15,8 @@ from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.loudness import GATE_BELOW, Floats, silences, speech_gate
+from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
-from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
 
 SECOND = COLUMNS_PER_SECOND
 STEP = 16

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import mel as module
-from pipeline.mel import BLOCK_COLUMNS, HOP_SAMPLES, MEL_BANDS, SILENCE, columns_of, mel_spectrogram, windows
+from pipeline.engines import mel as module
+from pipeline.engines.mel import BLOCK_COLUMNS, HOP_SAMPLES, MEL_BANDS, SILENCE, columns_of, mel_spectrogram, windows
 from tests.media import speech_like
 from tests.seeded_weights import WAV2LIP_DATA
 

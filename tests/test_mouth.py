@@ -15,8 +15,8 @@ from pipeline.engines.builtin.mouth import WEIGHTS, MouthModel
 from pipeline.engines.builtin.network import MouthNetwork
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
-from pipeline.mel import COLUMNS_PER_SECOND, mel_spectrogram
-from pipeline.voices.base import Phoneme
+from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
+from pipeline.messages import Phoneme
 from training.dataset import SpeechClip, backend, held_out_clip, is_installed
 from training.measures import Scores, average, flicker, measured, opening, still
 

@@ -20,8 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon.health import STALE_SECONDS
-from daemon.spool import Spool
+from daemon.spool.health import STALE_SECONDS
+from daemon.spool.spool import Spool
 from tests.hostile import COSTLY_JOB
 from tests.running import BOOT_SECONDS, ORPHANS_SECONDS, ROOT, CheapDaemon, lipdrop, until
 

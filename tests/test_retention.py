@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from daemon.retention import SECONDS_PER_DAY, prune
+from daemon.spool.retention import SECONDS_PER_DAY, prune
 
 
 def keep(folder: Path, name: str, *, days: float, size: int) -> Path:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import scheduler as scheduler_module
+from daemon.scheduling import scheduler as scheduler_module
+from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.journal import Journal
+from daemon.scheduling.scheduler import Done, Lost, Outcome, Scheduler, WorkerState
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import BootError, ConfigError
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.threads import ThreadExecutor
-from pipeline.flow import JobFlow
 from pipeline.job import Job
-from pipeline.journal import Journal
-from pipeline.scheduler import Done, Lost, Outcome, Scheduler, WorkerState
 from tests.faults import CHUNKS, runs
 
 DEADLINE_SECONDS = 30

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon import notify
-from daemon.health import STALE_SECONDS
+from daemon.spool.health import STALE_SECONDS
 from pipeline.config import Config
 from pipeline.executors.processes import EXIT_SECONDS
 from tests.running import CheapDaemon, until

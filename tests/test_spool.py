@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from daemon import spool as spool_module
-from daemon.intake import Intake
-from daemon.spool import Spool, SpoolOwned
-from daemon.watcher import Watcher
+from daemon.spool import spool as spool_module
+from daemon.spool.intake import Intake
+from daemon.spool.spool import Spool, SpoolOwned
+from daemon.spool.watcher import Watcher
 from tests.hostile import COSTLY_JOB
 
 JOB = b'{"text": "hello"}'

@@ -22,13 +22,13 @@ from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import PCM_RATE_HZ, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
+from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.catalogue import Voices
 from pipeline.stages import lipsync
 from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
 from pipeline.stages.tts import TtsStage
-from pipeline.voices import Voices
-from pipeline.voices.base import Utterance
 from tests.media import audio, frames, speech_like, write_recording
 
 SIZE = (128, 128)

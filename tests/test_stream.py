@@ -24,18 +24,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from daemon import play
-from daemon.spool import Spool
-from pipeline import text
+from daemon.outputs import player_server as play
+from daemon.spool.spool import Spool
 from pipeline.avatars import Avatars, AvatarSettings, FittedAvatar
-from pipeline.avatars.faces import NoFace
+from pipeline.avatars.faces.tracking import NoFace
 from pipeline.avatars.scenes import Clip
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
+from pipeline.engines.mel import SILENCE
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.media import aac
-from pipeline.mel import SILENCE
+from pipeline.speech import text
 from tests.browser import CHROMIUM, Browser
 from tests.hls import AUDIO, VIDEO, Stream, pieces_there, playlist
 from tests.media import audio, speech_like, streams, write_recording

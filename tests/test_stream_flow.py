@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.scheduling.job_flow import ROLES
+from daemon.scheduling.journal import Journal
+from daemon.scheduling.stream_flow import NOTICE_SECONDS, PIECES_AHEAD, StreamFlow
 from pipeline.config import Config
-from pipeline.flow import ROLES
 from pipeline.job import Job
-from pipeline.journal import Journal
 from pipeline.messages import (
     Chunk,
     Fragment,
@@ -34,7 +35,6 @@ from pipeline.messages import (
     Timeline,
     TtsItem,
 )
-from pipeline.stream_flow import NOTICE_SECONDS, PIECES_AHEAD, StreamFlow
 
 FPS = 25
 SENTENCE = "Six words are in this sentence."

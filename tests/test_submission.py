@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon import cli
-from daemon.captions import srt, webvtt
-from daemon.spool import Spool
-from daemon.submission import Draft, drafts, drop
-from pipeline.durable import write_file
+from daemon.cli import main as cli
+from daemon.cli.submission import Draft, drafts, drop
+from daemon.outputs.captions import srt, webvtt
+from daemon.spool.spool import Spool
 from pipeline.errors import JobError
+from pipeline.files import write_file
 from pipeline.messages import Sentence
 from tests.running import lipdrop
 

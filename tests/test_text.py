@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from num2words import CONVERTER_CLASSES
 
-from pipeline.text import SENTENCE_CHARACTERS_MAX, pieces, sentences, speakable, spoken
+from pipeline.speech.text import SENTENCE_CHARACTERS_MAX, pieces, sentences, speakable, spoken
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 

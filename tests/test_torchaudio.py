@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from pipeline.torchaudio_cpu import import_torchaudio, looking_empty, torchaudio
+from pipeline.engines.torchaudio_cpu import import_torchaudio, looking_empty, torchaudio
 
 MISSING = OSError("libc10_cuda.so: cannot open shared object file")
 

@@ -22,7 +22,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatar, Avatars, FaceLandmarks, FittedAvatar
-from pipeline.avatars.faces import Faces, NoFace, find_in_clip, find_in_picture
+from pipeline.avatars.faces.finder import FaceFinder
+from pipeline.avatars.faces.tracking import Faces, NoFace, find_in_clip, find_in_picture
 from pipeline.avatars.folder import digest
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings
@@ -33,7 +34,6 @@ from pipeline.engines.canvases import make_canvas
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
-from pipeline.faces.finder import FaceFinder
 from pipeline.media import clips, ffmpeg
 from pipeline.media.canvas import Regions
 from pipeline.messages import Speech, SplitItem

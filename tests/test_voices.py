@@ -24,19 +24,20 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, JobError, StageError
-from pipeline.voices import Voices
-from pipeline.voices import program as program_module
-from pipeline.voices.base import Phoneme, Utterance
-from pipeline.voices.command import Command
-from pipeline.voices.decode import decoded
-from pipeline.voices.espeak import DATA_PATH_MAX, Espeak
-from pipeline.voices.hibari import Hibari
-from pipeline.voices.http import Http
-from pipeline.voices.levels import PEAK_DBFS, SPEECH_DBFS, finished, levelled
-from pipeline.voices.piper import Piper
-from pipeline.voices.program import run_program
-from pipeline.voices.rhvoice import Rhvoice
-from pipeline.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
+from pipeline.messages import Phoneme
+from pipeline.speech.voices import program as program_module
+from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.catalogue import Voices
+from pipeline.speech.voices.command import Command
+from pipeline.speech.voices.decode import decoded
+from pipeline.speech.voices.espeak import DATA_PATH_MAX, Espeak
+from pipeline.speech.voices.hibari import Hibari
+from pipeline.speech.voices.http import Http
+from pipeline.speech.voices.levels import PEAK_DBFS, SPEECH_DBFS, finished, levelled
+from pipeline.speech.voices.piper import Piper
+from pipeline.speech.voices.program import run_program
+from pipeline.speech.voices.rhvoice import Rhvoice
+from pipeline.speech.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
 
 SPEECH = {
     "ru": "Мама и папа любят пить бульон.",
@@ -287,7 +288,7 @@ class FakeRhvoice:
         return 4
 
     def RHVoice_get_voices(self, _engine: int) -> list[Any]:
-        from pipeline.voices.rhvoice import _VoiceInfo
+        from pipeline.speech.voices.rhvoice import _VoiceInfo
 
         listed = [(b"ru", b"Aleksandr", 1), (b"ru", b"Zoya", 2), (b"ru", b"Anna", 2), (b"en", b"Slt", 2)]
         return [_VoiceInfo(language, name, gender, b"XX") for language, name, gender in listed]

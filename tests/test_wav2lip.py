@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatars, AvatarSettings, FittedAvatar
-from pipeline.avatars.faces import NoFace
+from pipeline.avatars.faces.tracking import NoFace
 from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
 from pipeline.avatars.scenes import Clip, Scene, Still, cut_rgb
 from pipeline.avatars.settings import Box

@@ -7,11 +7,11 @@ import os
 import pytest
 import torch
 
-from pipeline import workers
+from daemon.scheduling import workers
+from daemon.scheduling.workers import worker_specs
 from pipeline.config import Config, WorkerSettings
 from pipeline.errors import ConfigError
 from pipeline.executors.worker import visible_gpu
-from pipeline.workers import worker_specs
 
 
 def lipsync_devices(monkeypatch: pytest.MonkeyPatch, gpus: int, *devices: str) -> list[str]:

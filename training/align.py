@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.mel import SAMPLE_RATE_HZ
-from pipeline.runs import runs
-from pipeline.torchaudio_cpu import torchaudio
-from pipeline.voices.base import Phoneme
+from pipeline.engines.mel import SAMPLE_RATE_HZ
+from pipeline.engines.torchaudio_cpu import torchaudio
+from pipeline.media.runs import runs
+from pipeline.messages import Phoneme
 
 HOP_SAMPLES = 80
 COLUMN_SECONDS = HOP_SAMPLES / SAMPLE_RATE_HZ

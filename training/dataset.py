@@ -23,14 +23,15 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.engines.builtin.visemes import VOWELS, mouth_at
+from pipeline.engines.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
 from pipeline.errors import ConfigError
-from pipeline.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
-from pipeline.voices.base import Backend, Phoneme, Utterance
-from pipeline.voices.espeak import Espeak
-from pipeline.voices.hibari import Hibari
-from pipeline.voices.piper import Piper
-from pipeline.voices.rhvoice import Rhvoice
-from pipeline.voices.settings import PiperSettings
+from pipeline.messages import Phoneme
+from pipeline.speech.voices.base import Backend, Utterance
+from pipeline.speech.voices.espeak import Espeak
+from pipeline.speech.voices.hibari import Hibari
+from pipeline.speech.voices.piper import Piper
+from pipeline.speech.voices.rhvoice import Rhvoice
+from pipeline.speech.voices.settings import PiperSettings
 from training.align import aligned
 
 TEXTS = Path(__file__).parent / "texts"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 MODELS = {"face_detection_full_range.tflite": "detector.onnx", "face_landmark.tflite": "mesh.onnx"}
-FACES = Path(__file__).parents[1] / "pipeline" / "faces"
+FACES = Path(__file__).parents[1] / "pipeline" / "avatars" / "faces"
 OPSET, IR_VERSION = 17, 8
 
 NAMES = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.engines.base import frame_times
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import VOWELS, phoneme_track, visemes
-from pipeline.voices.base import Phoneme
+from pipeline.messages import Phoneme
 
 CLOSED = 0.9
 """A closure at least this high shows lips that meet."""

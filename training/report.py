@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.mel import COLUMNS_PER_SECOND
+from pipeline.engines.mel import COLUMNS_PER_SECOND
 from training.dataset import (
     DIALECTS,
     HELD_OUT_NATURAL,

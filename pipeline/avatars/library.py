@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.avatars import faces
 from pipeline.avatars.avatar import Avatar
 from pipeline.avatars.cache import Cache
-from pipeline.avatars.faces import Faces, NoFace
+from pipeline.avatars.faces import tracking as faces
+from pipeline.avatars.faces.tracking import Faces, NoFace
 from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
@@ -19,7 +19,7 @@ from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
 from pipeline.errors import JobError
 
-BUILT_IN_FOLDER = Path(__file__).parents[1] / "assets"
+BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
 
 CACHE_FOLDER = "cache"

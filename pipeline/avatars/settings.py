@@ -11,10 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.avatars.folder import read_text, refuse
-from pipeline.errors import JobError
+from pipeline.errors import JobError, nearest_hint
 from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
 from pipeline.media.clips import Cut
-from pipeline.nearest import nearest_hint
 
 Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars.cache import Cache
-from pipeline.avatars.faces import Faces, NoFace, find_in_clip, moved_box
+from pipeline.avatars.faces.tracking import Faces, NoFace, find_in_clip, moved_box
 from pipeline.avatars.folder import too_many_pixels, unchanged
 from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.voices.base import Phoneme
+from pipeline.messages import Phoneme
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ class SpeechFeatures:
     """What an engine knows of the whole job's audio, whichever chunk it renders; or of one piece of a stream's."""
 
     mel: NDArray[np.float32]
-    """Mel spectrogram of the whole job, shape [80, columns], 80 columns a second (see `pipeline.mel`)."""
+    """Mel spectrogram of the whole job, shape [80, columns], 80 columns a second (see `pipeline.engines.mel`)."""
     frames: int
     """Video frames of the whole job."""
     fps: int

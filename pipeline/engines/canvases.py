@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars.avatar import FittedAvatar
-from pipeline.avatars.faces import NoFace
+from pipeline.avatars.faces.tracking import NoFace
+from pipeline.avatars.idle_motion import LivingCanvas
 from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.loudness import emphasis
-from pipeline.idle_motion import LivingCanvas
 from pipeline.media.canvas import Canvas, Regions, StillCanvas, paint
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pipeline.engines.base import SpeechFeatures, frame_times
-from pipeline.mel import COLUMNS_PER_SECOND, SILENCE
-from pipeline.runs import runs
+from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
+from pipeline.media.runs import runs
 
 LOUDNESS_COLUMNS = 40
 """The loudest half second of a recording is its reference level: no click is that long."""

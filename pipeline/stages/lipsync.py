@@ -16,11 +16,10 @@ from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.config import Config
 from pipeline.engines import load_engine, made_from
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
+from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.mel import COLUMNS_PER_SECOND, MEL_BANDS
-from pipeline.messages import Chunk, Segment, Span, Timeline
-from pipeline.voices.base import Phoneme
+from pipeline.messages import Chunk, Phoneme, Segment, Span, Timeline
 
 FADE_FRAMES = 5
 """How long a chunk cross-fades from the model of the chunk before it."""

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatars
-from pipeline.chunks import chunk_edges, plan, stream_edges
+from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import pcm
 from pipeline.media.pcm import TRACK_RATE_HZ
-from pipeline.mel import mel_spectrogram
 from pipeline.messages import PCM_RATE_HZ, Chunk, Span, SplitItem, Timeline
+from pipeline.stages.chunks import chunk_edges, plan, stream_edges
 
 PIECE_SECONDS_MIN = 0.5
 """A piece of a stream is at least so long: its end is encoded with the next one's sound (see `pipeline.media.aac`)."""

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import text
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
-from pipeline.messages import Sentence, Span, Speech, TtsItem
-from pipeline.voices import Voices
-from pipeline.voices.base import Backend, Phoneme, Utterance
+from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
+from pipeline.speech import text
+from pipeline.speech.voices.base import Backend, Utterance
+from pipeline.speech.voices.catalogue import Voices
 
 INT16_MAX = 32_767
 SILENCE_SECONDS = 0.25

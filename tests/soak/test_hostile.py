@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon.spool import Spool
+from daemon.spool.spool import Spool
 from daemon.supervisor import Supervisor
 from pipeline.config import Config
 from pipeline.errors import JobError

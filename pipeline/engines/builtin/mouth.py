@@ -15,8 +15,8 @@ from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, norm
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
 from pipeline.engines.loudness import at_frames, bounded, reference_level, relative_loudness, speech_gate
-from pipeline.mel import COLUMNS_PER_SECOND
-from pipeline.runs import runs
+from pipeline.engines.mel import COLUMNS_PER_SECOND
+from pipeline.media.runs import runs
 
 WEIGHTS = Path(__file__).with_name("mouth.safetensors")
 BLOCK_COLUMNS = 4096

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.base import frame_times
 from pipeline.engines.builtin.track import Mouth
-from pipeline.voices.base import Phoneme
+from pipeline.messages import Phoneme
 
 PAUSE_SECONDS = 0.16
 """A gap at least this long closes the mouth; a shorter one only relaxes it."""

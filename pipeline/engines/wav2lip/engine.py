@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
-from pipeline.avatars.faces import NoFace
+from pipeline.avatars.faces.tracking import NoFace
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import Drawn, composed, make_canvas
 from pipeline.engines.loudness import speech_gate
+from pipeline.engines.mel import windows
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.face import Face
 from pipeline.engines.wav2lip.network import FoldedWav2Lip
 from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError, StageError
 from pipeline.media.canvas import Regions
-from pipeline.mel import windows
 
 DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
 """On a CPU the fastest among 1 to 32. On a GPU one batch should take longer than starting its some hundred kernels, and

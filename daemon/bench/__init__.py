@@ -1,0 +1,1 @@
+"""`lipdrop bench`: everything that measures this machine."""

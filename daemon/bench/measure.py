@@ -1,0 +1,276 @@
+"""`lipdrop bench`: how fast this machine is. The network alone, then real jobs on a real daemon, engine by engine.
+
+No licence is needed: Wav2Lip runs with weights of the full size that say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from daemon.bench.trial import Trial
+from pipeline.avatars import BUILT_IN_FOLDER
+from pipeline.config import AvatarsSettings, Config, ModelSettings, ModelsSettings
+from pipeline.media import ffmpeg
+
+if TYPE_CHECKING:
+    from daemon.bench.forward_speed import ForwardReport
+
+SENTENCES = (
+    "Put a text into the folder, and a few seconds later a talking portrait says it.",
+    "Lips move together with the speech, and sound and picture match to the frame.",
+    "Milk, a violet, the noise of the surf and the ringing of spring are heard and seen equally well.",
+)
+VOICE = "hibari:heart"
+"""A voice that comes with lipdrop: a better one that happens to be there would measure something else."""
+
+VIDEO = "video"
+VIDEO_SIZE = (1280, 720)
+VIDEO_SECONDS = 4
+MOVE = (96, 40)
+"""By how many pixels the picture moves in the video, to and fro."""
+
+WIDTH = 200
+"""Of the tables, in characters."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    sentences: int
+    avatars: tuple[tuple[str, str], ...]
+    """Name and size."""
+    runs: int
+    """Of each job; the fastest is shown."""
+    batches: tuple[int, ...]
+    rounds: int
+    """Of the network's forward pass."""
+
+
+FULL = Extent(6, (("presenter", "512x512"), ("presenter", "720x720"), (VIDEO, "1280x720")), 2, (1, 4, 8, 16, 32), 5)
+QUICK = Extent(2, (("presenter", "512x512"), (VIDEO, "1280x720")), 1, (1, 8), 2)
+
+
+@dataclass(frozen=True)
+class JobSpeed:
+    """One job, from the drop to its timing JSON."""
+
+    avatar: str
+    size: str
+    mode: str
+    seconds: float
+    """Of the fastest run."""
+    all_seconds: tuple[float, ...]
+    memory_bytes: int
+    """Peak of all processes together."""
+    timing: dict[str, Any] | None
+    """The fastest run's timing JSON; None when the job failed."""
+    error: str | None
+
+    @property
+    def frames_per_second(self) -> float:
+        """From the drop to the end."""
+        return self.timing["video"]["frames"] / self.seconds if self.timing else 0.0
+
+
+@dataclass(frozen=True)
+class EngineSpeed:
+    """One engine in all its workers."""
+
+    engine: str
+    cold_start_seconds: float
+    jobs: tuple[JobSpeed, ...]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What it was measured on."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    date: str
+    load: float
+    """Average of the minute before it began: of what else runs there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was measured."""
+
+    machine: Machine
+    forward: ForwardReport
+    engines: tuple[EngineSpeed, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def measure(config: Config, extent: Extent, tell: Callable[[str], None]) -> Report:
+    """Measure the configuration's workers, with its video settings; `tell` is told what is being done."""
+    from daemon.bench.forward_speed import measure_forward  # loads torch
+
+    machine = this_machine()
+    with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as scratch:
+        folder = Path(scratch)
+        tell("making weights and a video")
+        wav2lip = seeded_models(folder)
+        make_video(folder / "avatars" / VIDEO / "video.mp4")
+        tell("wav2lip: the network alone")
+        forward = measure_forward(folder / "gan.pth", config, extent.batches, extent.rounds)
+        models = {"builtin": ModelsSettings(), "wav2lip": wav2lip}
+        engines = tuple(
+            _measure_engine(name, _config(config, folder, chosen), extent, tell) for name, chosen in models.items()
+        )
+    return Report(machine, forward, engines)
+
+
+def this_machine() -> Machine:
+    """Describe the machine."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return Machine(
+        processor=models[0].partition(":")[2].strip() if models else os.uname().machine,
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        date=time.strftime("%Y-%m-%d"),
+        load=os.getloadavg()[0],
+    )
+
+
+def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VIDEO_SECONDS) -> None:
+    """The presenter's picture, before which the camera slowly moves to and fro."""
+    path.parent.mkdir(parents=True)
+    (width, height), (across, down) = size, MOVE
+    picture = BUILT_IN_FOLDER / "presenter" / "picture.png"
+    still = ffmpeg.source(picture, "png_pipe", loop=1, framerate=25, t=seconds)
+    high = height + down
+    wide = still.filter("scale", high, high).filter("pad", width + across, high, "(ow-iw)/2", 0, "gray")
+    turn = f"2*PI*t/{VIDEO_SECONDS}"
+    moved = wide.filter("crop", width, height, f"{across / 2}*(1+sin({turn}))", f"{down / 2}*(1+cos({turn}))")
+    output = ffmpeg.target(path, moved, vcodec="libx264", preset="veryfast", crf=16, pix_fmt="yuv420p")
+    ffmpeg.run(output, timeout_seconds=600)
+
+
+def seeded_models(folder: Path) -> ModelsSettings:
+    """Wav2Lip with weights that say nothing. In two files: where chunks of different models meet they cross-fade."""
+    from daemon.bench.seeded_weights import save_seeded_checkpoint  # loads torch
+
+    save_seeded_checkpoint(folder / "gan.pth")
+    os.link(folder / "gan.pth", folder / "nogan.pth")
+    gan, nogan = (ModelSettings(engine="wav2lip", checkpoint=str(folder / f"{name}.pth")) for name in ("gan", "nogan"))
+    return ModelsSettings(gan=gan, nogan=nogan)
+
+
+def _config(config: Config, folder: Path, models: ModelsSettings) -> Config:
+    """The configuration's workers and video settings; what else it says could keep the jobs from being done."""
+    avatars = AvatarsSettings(folder=str(folder / "avatars"))
+    return Config(avatars=avatars, models=models, workers=config.workers, video=config.video)
+
+
+def _measure_engine(name: str, config: Config, extent: Extent, tell: Callable[[str], None]) -> EngineSpeed:
+    tell(f"{name}: starting")
+    with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as spool, Trial(Path(spool), config) as trial:
+        jobs = tuple(_jobs(name, trial, extent, tell))
+    return EngineSpeed(name, trial.cold_start_seconds, jobs)
+
+
+def text_of(sentences: int) -> str:
+    """So many sentences of English, some four seconds each."""
+    return " ".join(SENTENCES[number % len(SENTENCES)] for number in range(sentences))
+
+
+def _jobs(engine: str, trial: Trial, extent: Extent, tell: Callable[[str], None]) -> Iterator[JobSpeed]:
+    text = text_of(extent.sentences)
+    for avatar, size in extent.avatars:
+        # The first job of an avatar also finds its face and writes its frames out: that is no part of the speed.
+        trial.run(f"{avatar}-{size}-first", text="One.", language="en", voice=VOICE, avatar=avatar, size=size)
+        for mode in ("sequential", "parallel"):
+            tell(f"{engine}: {avatar}, {size}, {mode}")
+            start = time.monotonic()
+            job = {"text": text, "language": "en", "voice": VOICE, "mode": mode, "avatar": avatar, "size": size}
+            runs = [trial.run(f"{avatar}-{size}-{mode}-{number}", **job) for number in range(extent.runs)]
+            seconds, timing = min(runs, key=lambda run: run[0])
+            done = timing["status"] == "done"
+            yield JobSpeed(
+                avatar=avatar,
+                size=size,
+                mode=mode,
+                seconds=seconds,
+                all_seconds=tuple(one for one, _ in runs),
+                memory_bytes=trial.memory.peak_bytes(start),
+                timing=timing if done else None,
+                error=None if done else timing["error"]["code"],
+            )
+
+
+def show(report: Report, console: Console) -> None:
+    """Print Markdown."""
+    machine, forward = report.machine, report.forward
+    memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
+    _print(console, f"{machine.processor}, {machine.cores} cores, {memory}; {machine.date}, load {machine.load:.1f}")
+    _print(
+        console,
+        f"\nThe network of Wav2Lip alone, frames a second: one worker on {forward.device}, {forward.precision}, "
+        f"threads: {forward.threads}\n",
+    )
+    console.print(_forward_table(forward))
+    for engine in report.engines:
+        _print(console, f"\nEngine {engine.engine}, cold start {engine.cold_start_seconds:.1f} s\n")
+        console.print(_engine_table(engine))
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _forward_table(forward: ForwardReport) -> Table:
+    table = _table("batch", "as published", "video", "still", "gain, video", "gain, still")
+    for speed in forward.speeds:
+        used = " (ours)" if speed.batch_frames == forward.batch_frames else ""
+        rates = (f"{rate:.1f}" for rate in (speed.plain, speed.video, speed.still))
+        gains = (f"{rate / speed.plain:.1f}" for rate in (speed.video, speed.still))
+        table.add_row(f"{speed.batch_frames}{used}", *rates, *gains)
+    return table
+
+
+COLUMNS = ("speech", "seconds", "real time", "frames/s", "prepare", "lip-sync", "of that, inference", "merge", "MiB")
+"""Times in seconds. real time: seconds for each second of speech; frames/s: from the drop to the timing JSON; prepare:
+TTS, converting and splitting; inference: summed over the workers; MiB: peak of all processes together."""
+
+
+def _engine_table(engine: EngineSpeed) -> Table:
+    table = _table("avatar", "mode", *COLUMNS)
+    for job in engine.jobs:
+        table.add_row(f"{job.avatar} {job.size}", job.mode, *_cells(job))
+    return table
+
+
+def _cells(job: JobSpeed) -> Iterator[str]:
+    if job.timing is None:
+        yield str(job.error)
+        return
+    audio, times = job.timing["audio"]["seconds"], job.timing["timing"]
+    yield from (f"{audio:.1f}", f"{job.seconds:.2f}", f"{job.seconds / audio:.2f}", f"{job.frames_per_second:.1f}")
+    yield f"{sum(times[f'{stage}_seconds'] for stage in ('tts', 'convert', 'split')):.2f}"
+    yield f"{times['lipsync_seconds']:.2f}"
+    yield f"{sum(chunk['inference_seconds'] for chunk in job.timing['chunks']):.2f}"
+    yield f"{times['merge_seconds']:.2f}"
+    yield f"{job.memory_bytes / 2**20:.0f}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.MARKDOWN)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("avatar", "mode") else "right", no_wrap=True)
+    return table

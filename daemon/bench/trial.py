@@ -1,0 +1,144 @@
+"""A daemon to measure: started by its command line on a spool of its own, and watched from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from daemon.cli import submission
+from daemon.spool.health import OK, health
+from daemon.spool.spool import Spool
+from pipeline import programs
+from pipeline.config import CONFIG_FILE, Config
+from pipeline.errors import BootError
+
+POLL_SECONDS = 0.01
+MEMORY_SECONDS = 1.0
+"""Between two looks at the memory: one costs the kernel some 10 ms for each process."""
+STOP_SECONDS = 60
+
+
+class Trial:
+    """A daemon on a temporary spool. A context manager: it runs, all workers ready, inside the block."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        """`folder` is empty; it becomes the spool, and relative paths of the configuration start there."""
+        self.spool = Spool(folder)
+        self.memory: Memory
+        self.cold_start_seconds = 0.0
+        """From the command to the moment when all workers are ready."""
+        settings = config.model_dump(mode="json") | {"spool": "."}
+        (folder / CONFIG_FILE).write_text(yaml.safe_dump(settings), "utf-8")
+        self._log = folder / "log"
+
+    def __enter__(self) -> Self:
+        start = time.monotonic()
+        argv = [sys.executable, "-m", "daemon", "run", "--config", str(self.spool.root / CONFIG_FILE)]
+        with self._log.open("wb") as log:
+            self._process = programs.start(argv, subprocess.DEVNULL, stderr=log)
+        self.memory = Memory(self._process.pid)
+        try:
+            self.until(lambda: health(self.spool).state == OK)
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
+        self.cold_start_seconds = time.monotonic() - start
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.memory.stop()
+        with self._process:
+            if kind is None:
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(STOP_SECONDS)
+            programs.kill_group(self._process)  # its workers, too, and at once when it is interrupted
+
+    def run(self, name: str, **job: Any) -> tuple[float, dict[str, Any]]:
+        """Drop a job; the seconds until its timing JSON is there, and the JSON, of a failed job too."""
+        start = time.monotonic()
+        self.drop(name, **job)
+        timing = self.ending(name)
+        return time.monotonic() - start, timing
+
+    def drop(self, name: str, **job: Any) -> None:
+        """Drop a job."""
+        submission.drop(submission.Draft(name, json.dumps(job).encode()), self.spool)
+
+    def ending(self, name: str) -> dict[str, Any]:
+        """Wait for a job's timing JSON."""
+        ending = self.spool.outbox / f"{name}.json"
+        self.until(ending.exists)
+        timing: dict[str, Any] = json.loads(ending.read_bytes())
+        return timing
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """Wait. Raises BootError when the daemon ends meanwhile."""
+        while not reached():
+            if self._process.poll() is not None:
+                complaint = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
+                raise BootError("daemon_ended", f"the measured daemon ended: {complaint}")
+            time.sleep(POLL_SECONDS)
+
+
+class Memory:
+    """The memory of a process and all below it: proportional (PSS), so that what they share counts once."""
+
+    def __init__(self, pid: int) -> None:
+        self.samples: list[tuple[float, int]] = []
+        """When (monotonic seconds), and how many bytes."""
+        self._pid = pid
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def now_bytes(self) -> int:
+        """All of them together."""
+        return sum(_pss_bytes(pid) for pid in _family(self._pid))
+
+    def peak_bytes(self, since: float) -> int:
+        """The most that was seen since then (monotonic seconds), or is now."""
+        return max([self.now_bytes(), *(size for moment, size in self.samples if moment >= since)])
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(MEMORY_SECONDS):
+            self.samples.append((time.monotonic(), self.now_bytes()))
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and all below it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The program's name, in brackets, may hold anything; behind it come the state and the parent.
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # ended meanwhile
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    waiting = [pid]
+    while waiting:
+        yield (one := waiting.pop())
+        waiting += children.get(one, [])
+
+
+def _pss_bytes(pid: int) -> int:
+    """Proportional set size; 0 of a process that is gone."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))

@@ -1,0 +1,158 @@
+"""Submitting: turning files of several kinds into checked jobs, and dropping them into the inbox."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from daemon.spool.spool import JOB_SUFFIX, Spool
+from pipeline.errors import JobError
+from pipeline.job import JOB_NAME, parse_json_object
+
+T = TypeVar("T")
+
+CSV_STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "size"})
+NAME_KEY = "name"
+"""In a batch a line may name its job; without it the file's name and the line's number do."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job that is not dropped yet."""
+
+    name: str
+    data: bytes
+    """The job file's bytes."""
+
+
+def drafts(file: str, data: bytes) -> Iterator[Draft]:
+    """The jobs in a file, by its ending: .json one, .jsonl and .csv one a line, .txt its text.
+
+    `file` "-" means a job from standard input. Raises JobError.
+    """
+    path = Path(file)
+    stem = _legal_name(path.stem, data) if file != "-" else _legal_name("", data)
+    match path.suffix.lower():
+        case ".jsonl":
+            yield from _batch(stem, _lines(_text(data)), _json_job)
+        case ".csv":
+            yield from _batch(stem, _csv_rows(_text(data)), _csv_job)
+        case ".txt":
+            yield Draft(stem, _json_bytes({"text": _text(data).strip()}))
+        case _:
+            yield Draft(stem, data)
+
+
+def drop(draft: Draft, spool: Spool) -> None:
+    """Put a job into the inbox, whole from its first moment there. Raises JobError when its name is taken."""
+    unfinished = spool.inbox / f".{draft.name}.{os.getpid()}.part"
+    try:
+        unfinished.write_bytes(draft.data)
+        os.link(unfinished, spool.inbox / f"{draft.name}{JOB_SUFFIX}")
+    except FileExistsError:
+        raise _name_taken(draft.name) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def check_names(jobs: Collection[Draft], spool: Spool) -> None:
+    """Refuse names that could not all be dropped. Raises JobError."""
+    seen: set[str] = set()
+    for job in jobs:
+        if job.name in seen:
+            raise JobError("conflict", f"two of the jobs are named {job.name}", field=NAME_KEY, hint="rename one")
+        seen.add(job.name)
+        if os.path.lexists(spool.inbox / f"{job.name}{JOB_SUFFIX}"):
+            raise _name_taken(job.name)
+
+
+def _name_taken(name: str) -> JobError:
+    return JobError("conflict", f"a job {name} is waiting in the inbox already")
+
+
+@contextlib.contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put in front of a JobError's message where its job stands."""
+    try:
+        yield
+    except JobError as error:
+        raise JobError(error.code, f"{where}: {error.message}", field=error.field, hint=error.hint) from error
+
+
+def _lines(text: str) -> Iterator[str]:
+    r"""The lines that hold anything. Only \n ends one: JSON strings may hold U+2028 and its like as they are."""
+    return (line for line in text.split("\n") if line.strip())
+
+
+def _json_job(line: str) -> dict[str, Any]:
+    return parse_json_object(line.encode())
+
+
+def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]]) -> Iterator[Draft]:
+    for number, source in enumerate(sources, start=1):
+        with located(f"job {number}"):
+            yield _batch_draft(f"{stem[:90]}-{number:04d}", read(source))
+
+
+def _batch_draft(default_name: str, job: dict[str, Any]) -> Draft:
+    name = job.pop(NAME_KEY, None) or default_name
+    if not isinstance(name, str) or JOB_NAME.match(name) is None:
+        raise JobError("name", f"{name!r} is no legal job name", field=NAME_KEY)
+    return Draft(name, _json_bytes(job))
+
+
+def _csv_rows(text: str) -> Iterator[dict[str, str]]:
+    """The rows below the header, without their empty cells. Raises JobError."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = next(rows, [])
+        if len(set(header)) < len(header):
+            raise JobError("duplicate_key", "two columns of the CSV file have the same name")
+        for row in filter(None, rows):
+            if len(row) > len(header):
+                raise JobError("not_csv", f"the row that ends at line {rows.line_num} has more cells than the header")
+            yield {key: value for key, value in zip(header, row, strict=False) if value}
+    except csv.Error as error:
+        raise JobError("not_csv", f"not CSV at line {rows.line_num}: {error}") from None
+
+
+def _csv_job(filled: dict[str, str]) -> dict[str, Any]:
+    """A CSV row as a job: numbers, booleans and metadata are read as JSON."""
+    return {key: value if key in CSV_STRING_KEYS else _literal(value) for key, value in filled.items()}
+
+
+def _literal(value: str) -> Any:
+    """A cell as JSON, by the rules of a job file; as it stands when it is none."""
+    try:
+        wrapped = parse_json_object(f'{{"cell": {value}}}'.encode())
+    except JobError as error:
+        if error.code != "not_json":
+            raise
+        return value
+    return wrapped["cell"] if len(wrapped) == 1 else value
+
+
+def _legal_name(stem: str, data: bytes) -> str:
+    """The file's name as a job's name; a hash of its bytes where nothing legal is left of it."""
+    legal = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100]
+    return legal or "job-" + hashlib.sha256(data).hexdigest()[:12]
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JobError("encoding", f"not UTF-8 at byte {error.start}", hint="save as UTF-8") from None
+
+
+def _json_bytes(job: dict[str, Any]) -> bytes:
+    return json.dumps(job, ensure_ascii=False).encode()

@@ -1,0 +1,111 @@
+"""What a job's stream shows: an HLS playlist that grows while the job runs, and what plays it in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.outputs import captions
+from daemon.scheduling.stream_flow import StreamFlow
+from daemon.spool.spool import CAPTION_SUFFIXES, JOB_SUFFIX, PLAYER, PLAYLIST
+from pipeline.errors import JobError
+from pipeline.messages import Fragment, Pack, Sentence
+
+PLAYER_FOLDER = Path(__file__).parent / "player"
+ASSETS = (PLAYER_FOLDER / PLAYER, PLAYER_FOLDER / "hls.light.min.js")
+INIT = "init.mp4"
+MASTER, CAPTIONS_PLAYLIST = "master.m3u8", "captions.m3u8"
+
+TARGET_SECONDS = 3
+"""The longest fragment, rounded: a keyframe comes every two seconds, and a tail of less than one goes with it."""
+
+RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES)
+
+
+def check_name(name: str) -> None:
+    """Refuse a stream whose folder would be called as another job's outputs are. Raises JobError."""
+    if name.endswith(RESERVED_SUFFIXES):
+        message = f"a streamed job's name must not end with {', '.join(RESERVED_SUFFIXES)}"
+        raise JobError("name", message, field="mode", hint="rename the job file")
+
+
+@dataclass
+class Stream:
+    """The stream of one job in flight."""
+
+    flow: StreamFlow
+    shown: int = 0
+    """How many pieces are shown."""
+    _playable: list[Pack] = field(default_factory=list)
+
+    def has_news(self) -> bool:
+        """Whether there are pieces to be shown."""
+        self._playable = self.flow.playable
+        return len(self._playable) > self.shown
+
+    def mark_shown(self) -> None:
+        """Note that all that was playable is shown."""
+        self.shown = len(self._playable)
+
+    def files(self) -> dict[str, Path]:
+        """The files of the pieces that are not shown yet, by their names in the stream."""
+        new = self._playable[self.shown :]
+        first = {INIT: self._playable[0].init} if new and self.shown == 0 else {}
+        return first | {fragment.path.name: fragment.path for pack in new for fragment in pack.fragments}
+
+    def texts(self) -> dict[str, str]:
+        """Captions and playlists, in the order in which they must appear: the one that players look at is the last."""
+        texts: dict[str, str] = {}
+        if self._has_captions:
+            texts = dict(self._captions())
+            texts[CAPTIONS_PLAYLIST] = self._playlist(".vtt")
+            texts[MASTER] = self._master()
+        return texts | {PLAYLIST: self._playlist(".m4s")}
+
+    @property
+    def _has_captions(self) -> bool:
+        return self.flow.job.captions and bool(self.flow.texts)
+
+    def _playlist(self, suffix: str) -> str:
+        """An HLS media playlist (RFC 8216); captions are cut where the picture is."""
+        lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{TARGET_SECONDS}", "#EXT-X-MEDIA-SEQUENCE:0"]
+        lines += ["#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-INDEPENDENT-SEGMENTS"]
+        lines += [f"# piece {len(self._playable)} of {self.flow.count}"]  # for the player, as is the next one
+        lines += ["# captions"] if self._has_captions else []
+        lines += [f'#EXT-X-MAP:URI="{INIT}"'] if suffix == ".m4s" else []
+        for pack in self._playable:
+            for fragment in pack.fragments:
+                name = fragment.path.with_suffix(suffix).name
+                lines += [f"#EXTINF:{fragment.frames / self.flow.fps:.5f},", name]
+        lines += ["#EXT-X-ENDLIST"] if len(self._playable) == self.flow.count else []
+        return "\n".join(lines) + "\n"
+
+    def _master(self) -> str:
+        """The playlist for players that show captions."""
+        segment = self.flow.segments[0]
+        fragments = [fragment for pack in self._playable[:1] for fragment in pack.fragments]
+        bits = 8 * sum(fragment.path.stat().st_size for fragment in fragments)
+        rate = round(1.5 * bits * self.flow.fps / sum(fragment.frames for fragment in fragments))
+        language = self.flow.job.language or self.flow.config.language
+        media = f'TYPE=SUBTITLES,GROUP-ID="captions",NAME="{language}",LANGUAGE="{language}",AUTOSELECT=YES,DEFAULT=YES'
+        variant = f'BANDWIDTH={rate},RESOLUTION={segment.width}x{segment.height},SUBTITLES="captions"'
+        lines = ["#EXTM3U", "#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MEDIA:{media},URI="{CAPTIONS_PLAYLIST}"']
+        return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
+
+    def _captions(self) -> Iterator[tuple[str, str]]:
+        """The captions of the new pieces: of each fragment, what is said while it is shown."""
+        for pack in self._playable[self.shown :]:
+            sentences, frame = self.flow.sentences(pack.index), self.flow.segments[pack.index].start_frame
+            for fragment in pack.fragments:
+                start, frame = frame, frame + fragment.frames
+                said = _between(sentences, start / self.flow.fps, frame / self.flow.fps)
+                yield _caption_name(fragment), captions.webvtt(said)
+
+
+def _caption_name(fragment: Fragment) -> str:
+    return fragment.path.with_suffix(".vtt").name
+
+
+def _between(sentences: list[Sentence], start: float, end: float) -> list[Sentence]:
+    return [said for said in sentences if said.start_seconds < end and said.end_seconds > start]

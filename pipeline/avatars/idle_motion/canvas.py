@@ -1,0 +1,91 @@
+"""Frames of a still picture that lives."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.idle_motion.blinks import Blinks
+from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
+from pipeline.avatars.idle_motion.fine_plane import FinePlane
+from pipeline.avatars.idle_motion.sway import Sway, Warp, warp_of
+from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
+from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
+
+
+class LivingCanvas:
+    """A still picture that blinks, sways and breathes.
+
+    A frame depends on its number, the picture and the job's loudness alone, bit for bit: neither on the batch it is
+    made in nor on what was made before. Frame 0 is the picture at rest. What cannot be moved safely stays still: eyes
+    that are too small or shut, a face too small or outside the picture.
+    """
+
+    def __init__(
+        self,
+        picture: NDArray[np.uint8],
+        landmarks: FaceLandmarks,
+        fps: int,
+        emphasis: NDArray[np.float32] | None = None,
+    ) -> None:
+        """`picture`: RGB [height, width, 3], both even; `emphasis`: loudness of each frame of the job, 0 to 1."""
+        height, width = picture.shape[:2]
+        seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
+        loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
+        self._fps = fps
+        self._canvas = StillCanvas(picture)
+        still = i420(torch.from_numpy(picture)[None])[0].numpy()
+        self._blinks = Blinks(seed, fps, loudness)
+        self._eyelids = eyelids(picture, landmarks)
+        self._sway = Sway(seed, fps, loudness)
+        warp = warp_of(landmarks, width, height)
+        self._moving = _Moving(warp, planes_of(still)) if warp else None
+
+    def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
+        """See `pipeline.media.canvas.Canvas`; the regions are laid into the picture before it moves."""
+        frames = self._canvas.compose(regions, corners, start_frame)
+        width, height = regions.size
+        for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
+            planes = planes_of(frame)
+            painted = [(x, y, x + width, y + height), *self._blink(planes, number)]
+            if self._moving is not None:
+                self._moving.move(planes, painted, self._sway.pose(number))
+        return frames
+
+    def _blink(self, planes: Planes, number: int) -> list[PixelBox]:
+        """Lower the lids in a frame; gives the boxes it changed."""
+        level = round(LEVELS * self._blinks.closure(number / self._fps)) if self._eyelids else 0
+        if level == 0:
+            return []
+        for lids in self._eyelids:
+            lids.paint(planes, level)
+        return [lids.box for lids in self._eyelids]
+
+
+class _Moving:
+    """Moves frames that differ from the picture inside a few boxes only."""
+
+    def __init__(self, warp: Warp, still: Planes) -> None:
+        self._warp = warp
+        self._fine = tuple(FinePlane(plane) for plane in still)
+        self._painted: list[PixelBox] = []
+        """Where the fine planes show the frame before, not the picture."""
+
+    def move(self, planes: Planes, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
+        """Move a frame, which is the picture but for the boxes `painted`."""
+        luma, chroma = self._warp.maps(pose)
+        for plane, fine, points, step in zip(planes, self._fine, (luma, chroma, chroma), PLANE_STEPS, strict=True):
+            for box in {*painted, *self._painted}:
+                fine.refine(plane, _scaled(box, step))
+            x1, y1, x2, y2 = _scaled(self._warp.box, step)
+            fine.sample(points, plane[y1:y2, x1:x2])
+        self._painted = painted
+
+
+def _scaled(box: PixelBox, step: int) -> PixelBox:
+    x1, y1, x2, y2 = box
+    return x1 // step, y1 // step, x2 // step, y2 // step

@@ -1,0 +1,142 @@
+"""What reading a text aloud needs to know of a language.
+
+A language says its numbers and lists its abbreviations, units and currencies; what all of them have in common,
+the order in which a text is worked through, is in `pipeline.speech.text`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+DIGITS_MAX = 15
+"""Longer numbers are read digit by digit."""
+
+Match = re.Match[str]
+Rule = tuple[re.Pattern[str], str | Callable[[Match], str]]
+"""A pattern and what to say instead of what it matches."""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A counted thing: after one, after two to four (and after decimals), after many."""
+
+    one: str
+    few: str
+    many: str
+    feminine: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """The words of one language. Abbreviations are in lower case and without their last full stop."""
+
+    code: str
+    """num2words' name for it."""
+    before_name: frozenset[str] = frozenset()
+    """Abbreviations that a name follows: no sentence ends after them."""
+    before_number: frozenset[str] = frozenset()
+    """Abbreviations after which no sentence ends when a number follows."""
+    closing: frozenset[str] = frozenset()
+    """Abbreviations that end a sentence when a capital letter follows."""
+    conjunctions: frozenset[str] = frozenset()
+    """Words before which a long sentence can be cut."""
+    rules: Sequence[Rule] = ()
+    """What only this language has, in order, before numbers are read."""
+    magnitudes: Mapping[str, Noun] = field(default_factory=dict)
+    units: Mapping[str, Noun] = field(default_factory=dict)
+    currencies: Mapping[str, tuple[Noun, Noun]] = field(default_factory=dict)
+    """Sign or code: the currency and its hundredth."""
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    fractions: Mapping[str, str] = field(default_factory=dict)
+    """`1/2` and the like."""
+    range_word: str = "—"
+    """Between the ends of a range."""
+    thousands: str = " "
+    """What separates groups of three digits."""
+    dot: str = ""
+    """Said in addresses, like the next two."""
+    slash: str = ""
+    at: str = ""
+    minus: str = ""
+    plus: str = ""
+    month_first: bool = False
+    """Whether 1/2/2026 is in January."""
+    telephone_digits: bool = False
+    """Whether telephone numbers are said digit by digit, not group by group."""
+
+    def number(self, number: str, *, feminine: bool = False) -> str:
+        """A number in words: digits, perhaps with a decimal point or comma."""
+        whole, _, fraction = number.replace(",", ".").partition(".")
+        if len(number) > DIGITS_MAX or (len(whole) > 1 and whole[0] == "0"):
+            return self.digits(number)
+        return self.decimal(whole, fraction) if fraction else self.cardinal(int(whole), feminine=feminine)
+
+    def digits(self, number: str) -> str:
+        """Digit by digit, in groups of three; up to four digits are one group."""
+        digits = [self.cardinal(int(digit)) for digit in number if digit.isdigit()]
+        size = 3 if len(digits) > 4 else 4
+        return ", ".join(" ".join(digits[i : i + size]) for i in range(0, len(digits), size))
+
+    def telephone(self, groups: Sequence[str]) -> str:
+        """The groups of a telephone number."""
+        return ", ".join(self.digits(group) if self.telephone_digits else self.number(group) for group in groups)
+
+    def cardinal(self, value: int, *, feminine: bool = False) -> str:
+        """One, two, three ..."""
+        return in_words(value, self.code)
+
+    def decimal(self, whole: str, fraction: str) -> str:
+        """A number with decimals."""
+        return in_words(float(f"{whole}.{fraction}"), self.code)
+
+    def form(self, number: str, noun: Noun) -> str:
+        """The form of a noun after a number."""
+        return noun.one if number == "1" else noun.many
+
+    def counted(self, number: str, noun: Noun) -> str:
+        """A number and what it counts."""
+        return f"{self.number(number, feminine=noun.feminine)} {self.form(number, noun)}"
+
+    def money(self, number: str, currency: tuple[Noun, Noun]) -> str:
+        """An amount: two decimals are the currency's hundredths."""
+        whole, _, cents = number.replace(",", ".").partition(".")
+        if len(cents) != 2:
+            return self.counted(number, currency[0])
+        parts = [self.counted(whole, currency[0])]
+        return " ".join(parts if cents == "00" else [*parts, self.counted(str(int(cents)), currency[1])])
+
+    def time(self, hours: int, minutes: int) -> str:
+        """A time of day."""
+        return f"{self.cardinal(hours)} {self.cardinal(minutes)}"
+
+    def date(self, day: int, month: int, year: int) -> str:
+        """A date of the calendar."""
+        return f"{self.cardinal(day)} {self.cardinal(month)} {self.cardinal(year)}"
+
+
+def in_words(value: float, code: str, **options: Any) -> str:
+    """A number in num2words' words."""
+    import num2words
+
+    words: str = num2words.num2words(value, lang=code, **options)
+    return words
+
+
+def rule(pattern: str, say: str | Callable[[Match], str]) -> Rule:
+    """A rule from the source of its pattern."""
+    return re.compile(pattern), say
+
+
+def listed(words: str) -> tuple[str, ...]:
+    """The words of a string."""
+    return tuple(words.split())
+
+
+def roman(numeral: str) -> int:
+    """The value of a Roman numeral."""
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in numeral]
+    following = [*values[1:], 0]
+    return sum(-value if value < after else value for value, after in zip(values, following, strict=True))

@@ -1,0 +1,1 @@
+"""Voices: the TTS back ends, interchangeable behind `base.Backend`; `catalogue.py` chooses among them."""

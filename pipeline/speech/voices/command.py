@@ -1,0 +1,74 @@
+"""command: any speech program, described by an argument template in the configuration."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from pipeline.errors import ConfigError
+from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.decode import decoded
+from pipeline.speech.voices.levels import finished
+from pipeline.speech.voices.program import read_answer, run_program
+from pipeline.speech.voices.settings import CommandSettings
+
+DEFAULT_VOICE = "default"
+FIELD = "tts.command.argv"
+_PLACEHOLDER = re.compile(r"\{(language|voice|speed|text|output)\}")
+
+
+class Command:
+    """Speaks with the configured program. Raises ConfigError `tts_missing` when there is none."""
+
+    name: ClassVar[str] = "command"
+
+    def __init__(self, settings: CommandSettings, base: Path = Path()) -> None:
+        """`base` is where a program named by a relative path is looked for."""
+        if settings.argv is None:
+            raise _missing("no program is configured")
+        program = shutil.which(settings.argv[0]) or shutil.which(base / settings.argv[0])
+        if program is None:
+            raise _missing(f"there is no program {settings.argv[0]}")
+        self._template = (str(Path(program).absolute()), *settings.argv[1:])
+        self._settings = settings
+
+    def voices(self, language: str) -> list[str]:
+        """The configured names; `default` for any language when none are configured."""
+        configured = self._settings.voices
+        return list(configured.get(language, ())) if configured else [DEFAULT_VOICE]
+
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
+        """Run the program once for the sentence. A program that takes no speed has its answer sped up."""
+        with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
+            output = Path(folder).absolute() / "speech.wav"
+            values = {"language": language, "voice": voice, "speed": f"{speed:g}", "output": str(output)}
+            argv = [_filled(argument, values | {"text": _no_option(text)}) for argument in self._template]
+            wants_text = not self._has("text")
+            written = run_program(
+                argv,
+                text if wants_text else "",
+                timeout_seconds=self._settings.timeout_seconds,
+                field=FIELD,
+            )
+            audio = read_answer(output, argv[0], FIELD) if self._has("output") else written
+        return finished(*decoded(audio, tempo=1.0 if self._has("speed") else speed))
+
+    def _has(self, placeholder: str) -> bool:
+        return any("{" + placeholder + "}" in argument for argument in self._template)
+
+
+def _filled(argument: str, values: dict[str, str]) -> str:
+    """Fill an argument in one pass, so that braces in the text stay text."""
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], argument)
+
+
+def _no_option(text: str) -> str:
+    """The text such that no program takes it for an option or a file to read."""
+    return text if text[:1].isalnum() else f" {text}"
+
+
+def _missing(reason: str) -> ConfigError:
+    return ConfigError("tts_missing", reason, field=FIELD, hint=f"set {FIELD}")

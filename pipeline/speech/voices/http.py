@@ -1,0 +1,111 @@
+"""http: a speech service of the user's own. POST JSON {"text", "lang"}, answered with MP3 or WAV."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.util import Retry
+
+from pipeline.errors import ConfigError, StageError
+from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.decode import decoded
+from pipeline.speech.voices.levels import finished
+from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings
+
+VOICE = "default"
+RETRY_STATUSES = (500, 502, 503, 504)
+BLOCK_BYTES = 64 * 1024
+
+
+class Http:
+    """Speaks through the configured service. Raises ConfigError `tts_missing` when there is none."""
+
+    name: ClassVar[str] = "http"
+
+    def __init__(self, settings: HttpSettings) -> None:
+        if settings.url is None:
+            raise ConfigError("tts_missing", "no speech service is configured", field="tts.http.url", hint="set it")
+        self._url = settings.url
+        self._settings = settings
+        self._session = _session(settings.retries)
+
+    def voices(self, language: str) -> list[str]:
+        """One voice for any language: the service decides what it sounds like."""
+        return [VOICE]
+
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
+        """Ask the service for one sentence; speed, which it does not know, is applied to its answer."""
+        audio = self._ask({"text": text, "lang": language})
+        return finished(*decoded(audio, tempo=speed))
+
+    def _ask(self, question: dict[str, str]) -> bytes:
+        seconds = self._settings.timeout_seconds
+        try:
+            with self._session.post(
+                self._url, json=question, timeout=seconds, stream=True, allow_redirects=False
+            ) as answer:
+                self._check(answer)
+                return self._read(answer, deadline=time.monotonic() + seconds)
+        except (requests.Timeout, ReadTimeoutError):
+            raise self._too_slow() from None
+        except requests.RequestException:
+            raise _error("tts_unreachable", f"{self._host} cannot be reached: no connection") from None
+        except HTTPError:
+            raise _error("tts_unreachable", f"{self._host} cannot be reached: its answer broke off") from None
+
+    def _check(self, answer: requests.Response) -> None:
+        if answer.is_redirect:
+            raise _error("tts_http_status", f"{self._host} answered {answer.status_code}: redirects are not followed")
+        if answer.status_code != requests.codes.ok:
+            raise _error("tts_http_status", f"{self._host} answered {answer.status_code}")
+
+    def _read(self, answer: requests.Response, deadline: float) -> bytes:
+        """The body, given up on as soon as it is too long or too slow.
+
+        `read1` returns what is there: a read that waits for a full block would let a drip outlive the deadline.
+        """
+        body = bytearray()
+        while block := answer.raw.read1(BLOCK_BYTES, decode_content=True):
+            body += block
+            if len(body) > self._settings.max_bytes:
+                raise _error("tts_too_large", f"{self._host} answered with over {self._settings.max_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise self._too_slow()
+        return bytes(body)
+
+    def _too_slow(self) -> StageError:
+        return _error("tts_timeout", f"{self._host} took over {self._settings.timeout_seconds:g} s")
+
+    @property
+    def _host(self) -> str:
+        """The service as messages name it: without path, query or password."""
+        return urlsplit(self._url).hostname or ""
+
+
+def _session(retries: int) -> requests.Session:
+    """A session that tries again when there is no connection or a 5xx answer, and at no other time."""
+    session = requests.Session()
+    session.trust_env = False
+    retry = Retry(
+        total=retries,
+        read=False,
+        redirect=False,
+        status_forcelist=RETRY_STATUSES,
+        allowed_methods=["POST"],
+        backoff_factor=HTTP_BACKOFF_SECONDS,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
+
+
+def _error(code: str, message: str) -> StageError:
+    return StageError(code, message, hint="see tts.http in the configuration, and the service's own log")

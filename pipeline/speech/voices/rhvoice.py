@@ -1,0 +1,199 @@
+"""RHVoice: natural Russian and English voices, where the machine has it (`make voices` installs it on Debian).
+
+The library is loaded into the process by its C interface; its core and its Debian voices need no network.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pipeline.errors import ConfigError, StageError
+from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.levels import INT16_SCALE, finished
+
+LIBRARY = "libRHVoice.so.5"
+"""The release whose structures are described here."""
+
+PREFERRED = {"ru": ("anna", "irina", "elena", "aleksandr"), "en": ("slt", "clb", "bdl", "alan")}
+"""Voices without non-commercial terms, best first; the others come after them."""
+
+_DO_NOT_CLIP_RATE = 1
+_TEXT_MESSAGE = 0
+
+_SetRate = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+_Play = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_uint, ctypes.c_void_p)
+
+
+class _Callbacks(ctypes.Structure):
+    _fields_ = (
+        ("set_sample_rate", _SetRate),
+        ("play_speech", _Play),
+        ("process_mark", ctypes.c_void_p),
+        ("word_starts", ctypes.c_void_p),
+        ("word_ends", ctypes.c_void_p),
+        ("sentence_starts", ctypes.c_void_p),
+        ("sentence_ends", ctypes.c_void_p),
+        ("play_audio", ctypes.c_void_p),
+        ("done", ctypes.c_void_p),
+    )
+
+
+class _InitParams(ctypes.Structure):
+    _fields_ = (
+        ("data_path", ctypes.c_char_p),
+        ("config_path", ctypes.c_char_p),
+        ("resource_paths", ctypes.c_void_p),
+        ("callbacks", _Callbacks),
+        ("options", ctypes.c_uint),
+    )
+
+
+class _VoiceInfo(ctypes.Structure):
+    _fields_ = (
+        ("language", ctypes.c_char_p),
+        ("name", ctypes.c_char_p),
+        ("gender", ctypes.c_int),
+        ("country", ctypes.c_char_p),
+    )
+
+
+class _SynthParams(ctypes.Structure):
+    _fields_ = (
+        ("voice_profile", ctypes.c_char_p),
+        ("absolute_rate", ctypes.c_double),
+        ("absolute_pitch", ctypes.c_double),
+        ("absolute_volume", ctypes.c_double),
+        ("relative_rate", ctypes.c_double),
+        ("relative_pitch", ctypes.c_double),
+        ("relative_volume", ctypes.c_double),
+        ("punctuation_mode", ctypes.c_int),
+        ("punctuation_list", ctypes.c_char_p),
+        ("capitals_mode", ctypes.c_int),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Speaker(NamedTuple):
+    """A voice that is installed."""
+
+    name: str
+    language: str
+    gender: int
+
+
+class Rhvoice:
+    """Speaks with RHVoice. Raises ConfigError `tts_missing` when the machine does not have it.
+
+    `library` is the loaded shared library, `data` the folder of its languages and voices; by default the system's.
+    """
+
+    name: ClassVar[str] = "rhvoice"
+
+    def __init__(self, library: Any = None, data: str | None = None) -> None:
+        self._library = library or _system_library()
+        self._lock = threading.Lock()
+        self._sound: list[bytes] = []
+        self._rate_hz = 0
+        self._callbacks = _Callbacks(_SetRate(self._set_rate), _Play(self._take))
+        path = data.encode() if data else None
+        self._engine = self._library.RHVoice_new_tts_engine(_InitParams(path, None, None, self._callbacks, 0))
+        if not self._engine:
+            raise _missing("RHVoice finds no voices")
+        self._speakers = self._installed()
+
+    def voices(self, language: str) -> list[str]:
+        """Names in lower case, those that are free of non-commercial terms first."""
+        base = language.lower().partition("-")[0]
+        names = sorted(speaker.name for speaker in self._speakers if speaker.language == base)
+        preferred = PREFERRED.get(base, ())
+        return [name for name in preferred if name in names] + [name for name in names if name not in preferred]
+
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
+        """Speak one sentence; phonemes are not told."""
+        params = _SynthParams(
+            voice_profile=self._profile(voice).encode(),
+            relative_rate=speed,
+            relative_pitch=1.0,
+            relative_volume=1.0,
+            flags=_DO_NOT_CLIP_RATE,
+        )
+        with self._lock:
+            self._sound = []
+            self._say(text.replace("\0", " ").encode(), params)
+            samples = np.frombuffer(b"".join(self._sound), np.int16)
+        return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._rate_hz or 24_000)
+
+    def _say(self, content: bytes, params: _SynthParams) -> None:
+        message = self._library.RHVoice_new_message(
+            self._engine, content, len(content), _TEXT_MESSAGE, ctypes.byref(params), None
+        )
+        if not message:
+            raise StageError("tts_engine", f"RHVoice refuses the text for {params.voice_profile.decode()}")
+        try:
+            if not self._library.RHVoice_speak(message):
+                raise StageError("tts_engine", "RHVoice failed to speak")
+        finally:
+            self._library.RHVoice_delete_message(message)
+
+    def _profile(self, voice: str) -> str:
+        """The voice, with a companion of the same sex for words in the other script: Latin ones in Russian, say."""
+        own = next((speaker for speaker in self._speakers if speaker.name == voice), None)
+        companions = (
+            other.name
+            for language, names in PREFERRED.items()
+            for name in names
+            for other in self._speakers
+            if own and language != own.language and other.name == name and other.gender == own.gender
+        )
+        return "+".join([voice, *list(companions)[:1]])
+
+    def _installed(self) -> list[_Speaker]:
+        count = self._library.RHVoice_get_number_of_voices(self._engine)
+        infos = self._library.RHVoice_get_voices(self._engine)
+        return [
+            _Speaker(infos[i].name.decode().lower(), infos[i].language.decode().lower(), infos[i].gender)
+            for i in range(count)
+        ]
+
+    def _set_rate(self, rate_hz: int, _user_data: object) -> int:
+        self._rate_hz = rate_hz
+        return 1
+
+    def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _user_data: object) -> int:
+        self._sound.append(ctypes.string_at(samples, 2 * count))
+        return 1
+
+
+@cache
+def _system_library() -> ctypes.CDLL:
+    try:
+        return described(ctypes.CDLL(LIBRARY))
+    except OSError:
+        raise _missing("RHVoice is not installed") from None
+
+
+def described(library: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions, without which pointers would be cut to 32 bits."""
+    pointer = ctypes.c_void_p
+    library.RHVoice_new_tts_engine.argtypes = [ctypes.POINTER(_InitParams)]
+    library.RHVoice_new_tts_engine.restype = pointer
+    library.RHVoice_get_number_of_voices.argtypes = [pointer]
+    library.RHVoice_get_voices.argtypes = [pointer]
+    library.RHVoice_get_voices.restype = ctypes.POINTER(_VoiceInfo)
+    library.RHVoice_new_message.argtypes = [
+        *(pointer, ctypes.c_char_p, ctypes.c_uint, ctypes.c_int, ctypes.POINTER(_SynthParams), pointer)
+    ]
+    library.RHVoice_new_message.restype = pointer
+    library.RHVoice_speak.argtypes = [pointer]
+    library.RHVoice_delete_message.argtypes = [pointer]
+    return library
+
+
+def _missing(reason: str) -> ConfigError:
+    return ConfigError("tts_missing", reason, field="tts.backend", hint="make voices installs it on Debian (root)")
