@@ -34,18 +34,19 @@ class Measured:
 def earliest_starts(measured: Measured) -> list[float]:
     """For each piece, the earliest start of playing that finds it ready in time, in monotonic seconds.
 
-    Assumes that every piece is spoken and rendered as fast as the first one, and that each worker takes the next piece
-    as soon as it is free.
+    Assumes that every piece is spoken and rendered as fast as the first one. Deliberately cautious: the second piece is
+    expected to wait for the worker that renders the first; the later ones go to whichever worker is free.
     """
     first, *others = measured.lengths_seconds
     render, speak = measured.rendering.seconds / first, measured.speaking_seconds / first
-    free = [measured.rendering.end_seconds, *([measured.second_cut_at_seconds] * (measured.workers - 1))]
+    free = [measured.second_cut_at_seconds] * (measured.workers - 1)
     starts, heard = [measured.packing.end_seconds], measured.sound_seconds - NOTICE_SECONDS
     spoken = measured.second_cut_at_seconds
     for index, length in enumerate(others, 1):
         if index > 1:  # the third piece is not spoken before the first is rendered
             spoken = max(spoken, measured.rendering.end_seconds) + speak * length
-        rendered = max(heappop(free), spoken) + render * length
+        worker_free = heappop(free) if index > 1 else measured.rendering.end_seconds
+        rendered = max(worker_free, spoken) + render * length
         heappush(free, rendered)
         starts.append(rendered + measured.packing.seconds - heard)
         heard += length
