@@ -13,7 +13,7 @@ NOTICE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of a stream once its first piece is packed and its second one is cut. Times are monotonic."""
+    """Measurements of a stream, made once its first piece is packed and its second one cut. Times are monotonic."""
 
     lengths_seconds: tuple[float, ...]
     """Length of every piece, measured or expected."""

@@ -35,7 +35,7 @@ class StreamFlow(Flow):
 
     @abstractmethod
     def sentences(self, index: int) -> list[Sentence]:
-        """What is said in a piece, with times counted from the start of the job."""
+        """The sentences of a piece, with times counted from the start of the job."""
 
     @property
     def expected_seconds(self) -> float:

@@ -67,7 +67,7 @@ class TextStream(StreamFlow):
         )
 
     def sentences(self, index: int) -> list[Sentence]:
-        """What is said in a piece, with times counted from the start of the job."""
+        """The sentences of a piece, with times counted from the start of the job."""
         offset = self.chunks[index].start_frame / self.fps
         return [
             Sentence(sentence.text, offset + sentence.start_seconds, offset + sentence.end_seconds)
