@@ -181,13 +181,13 @@ def test_what_was_not_used_for_the_longest_time_goes_first(tmp_path: Path) -> No
 
 def test_what_was_not_used_for_so_long_is_forgotten(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", 3000)
-    cache.forget(30)
+    cache.remove_unused(30)
     for days, name in ((31, "old"), (29, "new"), (40, "used")):
         read(cache, name, content(b"kept"))
         used_at = time.time() - days * SECONDS_PER_DAY
         os.utime(tmp_path / "cache" / name, (used_at, used_at))
     read(cache, "used", content(b""))
-    cache.forget(30)
+    cache.remove_unused(30)
     assert names(tmp_path / "cache") == {"new", "used"}
 
 

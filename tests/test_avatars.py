@@ -233,7 +233,7 @@ def test_a_wide_frame_costs_little_memory() -> None:
     code = (
         "import resource, numpy as np\n"
         "from pipeline.avatars import Avatar, AvatarSettings\n"
-        "from pipeline.avatars.faces import NoFace\n"
+        "from pipeline.avatars.faces.results import NoFace\n"
         "none = NoFace('no_face', '', '')\n"
         "avatar = Avatar(np.zeros((1080, 1080, 3), np.uint8), AvatarSettings(), lambda: none)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
@@ -420,10 +420,10 @@ def landmarks_with(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ("", "not JSON"),
-        ("{", "not JSON"),
-        ("[" * 100_000, "not JSON"),
-        ("9" * 5000, "not JSON"),
+        ("", "invalid JSON"),
+        ("{", "invalid JSON"),
+        ("[" * 100_000, "invalid JSON"),
+        ("9" * 5000, "invalid JSON"),
         ("[]", "not an object"),
         ("null", "not an object"),
         ("{}", "lips_outer"),
@@ -488,9 +488,9 @@ def test_the_landmarks_of_the_built_in_avatars_are_as_documented(name: str) -> N
         ("facebox: [1, 2, 3, 4]", "'facebox'", "'face_box'"),
         ("1: 2", "'1'", "known: "),
         ("size: 720", "size", ""),
-        ("size: [", "not YAML", ""),
-        ("day: 2024-99-99", "not YAML", ""),
-        ("[" * 5000, "not YAML", ""),
+        ("size: [", "invalid YAML", ""),
+        ("day: 2024-99-99", "invalid YAML", ""),
+        ("[" * 5000, "invalid YAML", ""),
         ("face_box: [1, 2, 3]", "face_box", ""),
         ("face_box: [.nan, 2, 3, 4]", "face_box", ""),
         ("face_box: [1, 2, .inf, 4]", "face_box", ""),

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
+from pipeline.avatars.faces.checks import pose_problem
 from pipeline.avatars.faces.finder import FaceFinder, Mesh
-from pipeline.avatars.faces.tracking import Faces, NoFace, _pose_problem, find_in_picture, load
+from pipeline.avatars.faces.results import Faces, NoFace, load
+from pipeline.avatars.faces.tracking import find_in_picture
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.settings import Box
 from tests.clips import Picture, beside, contours, mapped, masked, placed, portrait, seen_by, smaller
@@ -206,7 +208,7 @@ def test_a_face_that_looks_to_the_side_cannot_speak(degrees: float, expected: st
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([(cosine, 0, sine), (0, 1, 0), (-sine, 0, cosine)], np.float32)
     middle = mesh.points.mean(0)
-    answer = _pose_problem(replace(mesh, points=(mesh.points - middle) @ turn.T + middle))
+    answer = pose_problem(replace(mesh, points=(mesh.points - middle) @ turn.T + middle))
     assert (answer.code if answer else None) == expected
 
 

@@ -16,7 +16,8 @@ from pipeline.avatars.idle_motion import LivingCanvas
 from pipeline.avatars.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
-from pipeline.avatars.idle_motion.sway import PoseField, Sway, warp_of
+from pipeline.avatars.idle_motion.sway import PoseField, Sway
+from pipeline.avatars.idle_motion.warp import make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
 
@@ -134,7 +135,7 @@ def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Pic
     """Given a green disc for a mouth, then it is where the head has been moved to, and so is all else."""
     disc = cut(picture, MOUTH).numpy()
     cv2.circle(disc[0], (28, 12), 9, (0, 255, 0), -1)
-    warp = warp_of(landmarks, SIDE, SIDE)
+    warp = make_warp(landmarks, SIDE, SIDE)
     assert warp is not None
     assert warp.box == (0, 0, SIDE, SIDE)
     painted = StillCanvas(picture).compose(Regions(torch.from_numpy(disc)), corners(MOUTH), 0)[0].numpy()
@@ -396,8 +397,8 @@ def test_any_loudness(loudness: list[float], picture: Picture, landmarks: FaceLa
 
 
 def test_a_face_outside_the_picture_moves_nothing(landmarks: FaceLandmarks) -> None:
-    assert warp_of(landmarks, SIDE, SIDE) is not None
-    assert warp_of(landmarks.transformed(1, 1000, 0), SIDE, SIDE) is None
+    assert make_warp(landmarks, SIDE, SIDE) is not None
+    assert make_warp(landmarks.transformed(1, 1000, 0), SIDE, SIDE) is None
 
 
 def test_a_blink_is_over_in_a_third_of_a_second() -> None:
