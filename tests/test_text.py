@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from num2words import CONVERTER_CLASSES
 
-from pipeline.speech.text import SENTENCE_CHARACTERS_MAX, pieces, sentences, speakable, spoken
+from pipeline.speech.sentences import SENTENCE_CHARACTERS_MAX, pieces, sentences, speakable
+from pipeline.speech.spoken import spoken
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 

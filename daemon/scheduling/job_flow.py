@@ -24,7 +24,7 @@ from pipeline.messages import (
     TtsItem,
     Video,
 )
-from pipeline.speech import text
+from pipeline.speech.sentences import sentences
 
 ROLES: dict[type[Item], str] = {
     TtsItem: "tts",
@@ -183,7 +183,7 @@ def budget_seconds(item: Item, config: Config) -> float:
 def _answering_seconds(item: TtsItem, config: Config) -> float:
     """For a service or program of the user's own, which may take its time for every sentence."""
     limit_seconds = config.tts.sentence_seconds
-    return limit_seconds * len(text.sentences(item.text, item.language)) if limit_seconds else 0
+    return limit_seconds * len(sentences(item.text, item.language)) if limit_seconds else 0
 
 
 def _listening_seconds(speech: Speech, config: Config) -> float:

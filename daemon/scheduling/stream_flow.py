@@ -25,7 +25,7 @@ from pipeline.messages import (
     Timeline,
     TtsItem,
 )
-from pipeline.speech import text
+from pipeline.speech.sentences import ends_sentence, pieces
 
 CLAUSE_PAUSE_SECONDS = 0.06
 """After a piece that ends within a sentence."""
@@ -51,7 +51,7 @@ class StreamFlow(JobFlow):
     packs: dict[int, Pack] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.texts = text.pieces(self.job.text, self._language) if self.job.text is not None else []
+        self.texts = pieces(self.job.text, self._language) if self.job.text is not None else []
 
     @property
     def _language(self) -> str:
@@ -188,7 +188,7 @@ class StreamFlow(JobFlow):
 
     def _speak(self, index: int) -> TtsItem:
         said = self.texts[index]
-        pause = self.config.tts.pause_seconds if text.ends_sentence(said) else CLAUSE_PAUSE_SECONDS
+        pause = self.config.tts.pause_seconds if ends_sentence(said) else CLAUSE_PAUSE_SECONDS
         return TtsItem(
             job=self.name,
             folder=self.folder / f"piece-{index:03d}",

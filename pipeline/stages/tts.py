@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
-from pipeline.speech import text
+from pipeline.speech.sentences import sentences
+from pipeline.speech.spoken import spoken
 from pipeline.speech.voices.base import Backend, Utterance
 from pipeline.speech.voices.catalogue import Voices
 
@@ -45,9 +46,9 @@ class TtsStage:
         backend, voice = self._voices.choose(item.language, item.voice)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
-            for sentence in text.sentences(item.text, item.language):
-                spoken = text.spoken(sentence, item.language)
-                recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed, item.folder))
+            for sentence in sentences(item.text, item.language):
+                plain = spoken(sentence, item.language)
+                recording.add(sentence, backend.speak(plain, item.language, voice, item.speed, item.folder))
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} finds nothing to say in the text"
                 raise JobError("no_speech", message, field="text")

@@ -1,7 +1,7 @@
 """What reading a text aloud needs to know of a language.
 
 A language says its numbers and lists its abbreviations, units and currencies; what all of them have in common,
-the order in which a text is worked through, is in `pipeline.speech.text`.
+the order in which a text is worked through, is in `pipeline.speech.spoken`.
 """
 
 from __future__ import annotations
