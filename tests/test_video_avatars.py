@@ -523,7 +523,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
     argv = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine", "-t", "1", str(tmp_path / "a.mp4")]
     subprocess.run(argv, check=True)
     error = refused(tmp_path / "a.mp4", tmp_path)
-    assert (error.code, "holds no video" in error.message) == ("media", True)
+    assert (error.code, "contains no video" in error.message) == ("media", True)
 
 
 def test_a_video_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
