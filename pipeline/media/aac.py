@@ -1,9 +1,9 @@
 """Encoding AAC in parts that join into one continuous stream.
 
 A frame decodes to 1,024 samples, but is computed from twice as many, and from encoder state. So each part is encoded
-with some of the audio before it, whose frames are dropped, and ends a few frames before the known audio does. Its frames
-then fit the neighbouring parts as if all audio had been encoded at once: they share one grid, with nothing added or lost
-at the joints.
+with some of the audio before it, whose frames are dropped, and ends a few frames before the known audio does. Its
+frames then fit the neighbouring parts as if all audio had been encoded at once: they share one grid, with nothing
+added or lost at the joints.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def part_end(samples: int, *, is_last: bool) -> int:
 def encode_part(samples: NDArray[np.int16], first: int, start: int, stop: int, scratch: Path) -> list[bytes]:
     """The raw AAC-LC frames of [start, stop) of a sound, mono at 48 kHz.
 
-    `samples` of it are known, from sample `first` on; `first`, `start` and `stop` are multiples of 1,024. `scratch` is the
-    path of temporary files, less their suffix. Raises StageError.
+    `samples` of it are known, from sample `first` on; `first`, `start` and `stop` are multiples of 1,024. `scratch` is
+    the path of temporary files, less their suffix. Raises StageError.
     """
     begin = max(first, start - BEFORE_FRAMES * FRAME_SAMPLES)
     frames = _encoded(samples[begin - first :], scratch)

@@ -95,9 +95,9 @@ def rgb_frames(
 def i420_frames(
     path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield a crop of the frames of the first `seconds`, scaled to `size` (width, height): I420 [height * 3 / 2, width].
+    """Yield a crop of the frames of the first `seconds`, scaled to `size` (width, height).
 
-    `sides` (columns, rows) are those of the displayed frames; BT.709, limited range. Raises JobError.
+    Each is I420 [height * 3 / 2, width]. `sides` (columns, rows) are those of the displayed frames; BT.709, limited range. Raises JobError.
     """
     width, height = size
     shape = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}

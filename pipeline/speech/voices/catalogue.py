@@ -69,7 +69,7 @@ class Voices:
         )
 
     def _default(self, language: str) -> tuple[Backend, str] | None:
-        """The configured voice, under the tag that it is configured for; None: not configured, or no longer available."""
+        """The configured voice, under the tag it is configured for; None: not configured, or no longer available."""
         for tag in _tags(language):
             voice = self._settings.voices.get(tag)
             if voice is not None:

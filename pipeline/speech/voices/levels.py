@@ -1,7 +1,7 @@
 """Finishing an utterance: trim silence at both ends and normalize loudness.
 
-Voices differ by 20 dB and more, and pad speech with up to half a second of silence. The pipeline sets the pauses between
-sentences, so padding is removed.
+Voices differ by 20 dB and more, and pad speech with up to half a second of silence. The pipeline sets the pauses
+between sentences, so padding is removed.
 """
 
 from __future__ import annotations
