@@ -61,7 +61,7 @@ class SegmentEncoder:
         return self
 
     def write(self, frames: NDArray[np.uint8]) -> None:
-        """Queue a batch of I420 frames, shape [n, height * 3 / 2, width]; blocks until the batch before it is written."""
+        """Queue a batch of I420 frames [n, height * 3 / 2, width]; blocks until the one before is written."""
         previous, self._pending = self._pending, self._feeder.submit(self._feed, frames)
         if previous is not None:
             previous.result()
