@@ -197,7 +197,7 @@ def test_espeak_finds_its_data_under_a_long_path(tmp_path: Path) -> None:
     code = (
         "import sys, espeakng_loader\n"
         "espeakng_loader.get_data_path = lambda: sys.argv[1]\n"
-        "from pipeline.voices.espeak import Espeak\n"
+        "from pipeline.speech.voices.espeak import Espeak\n"
         "sys.exit(Espeak().speak('да', 'ru', 'ru+f2', 1.0).samples.size == 0)"
     )
     argv = [sys.executable, "-c", code, str(deep / "espeak-ng-data")]

@@ -97,7 +97,8 @@ def i420_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield a crop of the frames of the first `seconds`, scaled to `size` (width, height).
 
-    Each is I420 [height * 3 / 2, width]. `sides` (columns, rows) are those of the displayed frames; BT.709, limited range. Raises JobError.
+    Each is I420 [height * 3 / 2, width], BT.709, limited range. `sides` (columns, rows) are those of the displayed
+    frames. Raises JobError.
     """
     width, height = size
     shape = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}
