@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipeline.config import Config
 from pipeline.media.pcm import CONVERT_TIMEOUT_SECONDS
 from pipeline.messages import Chunk, MergeItem, PackItem, SplitItem, TtsItem
-from pipeline.speech import text
+from pipeline.speech import sentences
 
 BASE_SECONDS = 120.0
 """For loading, starting programs and a busy machine."""
@@ -42,7 +42,7 @@ def tts_seconds(item: TtsItem, allowed: Allowances) -> float:
     """Budget for speaking a text; a slow service or program gets its own limit for every sentence."""
     seconds = BASE_SECONDS + 0.2 * len(item.text)
     if allowed.sentence_seconds:
-        seconds += allowed.sentence_seconds * len(text.sentences(item.text, item.language))
+        seconds += allowed.sentence_seconds * len(sentences.sentences(item.text, item.language))
     return seconds
 
 

@@ -21,7 +21,7 @@ from pipeline.messages import (
     Timeline,
     TtsItem,
 )
-from pipeline.speech import text
+from pipeline.speech import sentences
 
 CLAUSE_PAUSE_SECONDS = 0.06
 """Pause after a piece that ends within a sentence."""
@@ -44,7 +44,7 @@ class TextStream(StreamFlow):
     def texts(self) -> list[str]:
         """Text of each piece."""
         assert self.job.text is not None
-        return text.pieces(self.job.text, self.language)
+        return sentences.pieces(self.job.text, self.language)
 
     @property
     def count(self) -> int:
@@ -119,7 +119,7 @@ class TextStream(StreamFlow):
 
     def _speak(self, index: int) -> TtsItem:
         said = self.texts[index]
-        pause = self.config.tts.pause_seconds if text.ends_sentence(said) else CLAUSE_PAUSE_SECONDS
+        pause = self.config.tts.pause_seconds if sentences.ends_sentence(said) else CLAUSE_PAUSE_SECONDS
         return TtsItem(
             job=self.name,
             folder=self.folder / f"piece-{index:03d}",
