@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daemon.spool import recordings as recordings_module
+from daemon.spool import untrusted
 from daemon.spool.claims import PLACEHOLDER
 from daemon.spool.intake import Intake
 from daemon.spool.layout import RECORDING
@@ -191,9 +192,7 @@ def test_a_file_that_is_replaced_before_the_claim_is_the_job(spool: Spool) -> No
     assert spool.job_bytes("a") == b'{"text": "another"}'
 
 
-def test_a_file_that_disappears_before_its_claim_is_skipped_silently(
-    spool: Spool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_that_disappears_before_its_claim_is_skipped(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     assert not spool.claim("a")
     assert list(spool.work.iterdir()) == []
     assert caplog.messages == []
@@ -231,7 +230,7 @@ def test_a_recording_is_a_plain_file_inside_the_inbox(audio: str, spool: Spool) 
 
 def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The swap happens between check and use."""
-    take = recordings_module.link_or_copy
+    take = untrusted.link_or_copy
 
     def swapped(source: Path, target: Path) -> None:
         source.unlink()

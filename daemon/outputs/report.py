@@ -138,13 +138,13 @@ class Failure(Part):
     code: str
     """Stable identifier of the error."""
     message: str
-    field: str | None
+    field: str | None = None
     """The job's key at fault."""
-    stage: str | None
+    stage: str | None = None
     """Where the job failed."""
-    attempt: int
+    attempt: int = 1
     """Number of attempts made."""
-    hint: str | None
+    hint: str | None = None
     """What the user can do about it."""
 
 
