@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from daemon.outputs.report import Submission
 from daemon.publisher import Publisher
-from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal, fingerprint
+from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.scheduler import Scheduler, cancelled
-from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.intake import Intake
 from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
@@ -170,13 +170,13 @@ class Admission:
         else:
             self._start(self._make_flow(name, seen_seconds), submission)
 
-    def _start(self, flow: JobFlow, submission: Submission) -> None:
+    def _start(self, flow: Flow, submission: Submission) -> None:
         self._publisher.open_stream(flow)
         log.info("job %s: started", flow.name)
         self._publisher.expect(flow.name, Submission(submission.submitted_at, flow.journal.seen_seconds))
         self._scheduler.add(flow)
 
-    def _make_flow(self, name: str, seen_seconds: float) -> JobFlow:
+    def _make_flow(self, name: str, seen_seconds: float) -> Flow:
         """The job's flow, with the results of an earlier daemon; unfinished files of that are removed."""
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
@@ -184,5 +184,4 @@ class Admission:
         mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
         journal = Journal(folder, mark, seen_seconds)
         self._spool.clear(name, journal.files)
-        kind = StreamFlow if job.mode == "stream" else JobFlow
-        return kind(name, job, folder, recording, config, journal)
+        return make_flow(name, job, folder=folder, recording=recording, config=config, journal=journal)

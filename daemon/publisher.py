@@ -13,7 +13,7 @@ from daemon.outputs import captions, hls
 from daemon.outputs.hls import Stream
 from daemon.outputs.measured import done_report
 from daemon.outputs.report import DoneReport, JobReport, Submission, failed_report, repeated_report
-from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.flow import Flow
 from daemon.scheduling.scheduler import Done, Outcome
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.spool import Spool
@@ -53,7 +53,7 @@ class Publisher:
 
     # Streams
 
-    def open_stream(self, flow: JobFlow) -> None:
+    def open_stream(self, flow: Flow) -> None:
         """Start showing a streamed job, or continue the stream of an earlier daemon. Raises JobError and OSError."""
         if isinstance(flow, StreamFlow):
             hls.check_name(flow.name)

@@ -18,12 +18,12 @@ from daemon.outputs.report import (
     rounded,
     timestamp,
 )
-from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.flow import Flow
 from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
 
 
-def done_report(flow: JobFlow, submission: Submission, attempts: int) -> DoneReport:
+def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport:
     """The report of a job that succeeded."""
     assert flow.speech is not None and flow.video is not None
     segments = [flow.segments[index] for index in sorted(flow.segments)]
@@ -48,7 +48,7 @@ def done_report(flow: JobFlow, submission: Submission, attempts: int) -> DoneRep
     )
 
 
-def _audio(flow: JobFlow, timeline: Timeline) -> Audio:
+def _audio(flow: Flow, timeline: Timeline) -> Audio:
     assert flow.speech is not None
     return Audio(
         seconds=rounded(timeline.seconds),
@@ -59,7 +59,7 @@ def _audio(flow: JobFlow, timeline: Timeline) -> Audio:
     )
 
 
-def _video(flow: JobFlow) -> Video:
+def _video(flow: Flow) -> Video:
     assert flow.video is not None
     described = asdict(flow.video)
     return Video(
@@ -68,7 +68,7 @@ def _video(flow: JobFlow) -> Video:
     )
 
 
-def _timing(flow: JobFlow, segments: list[Segment], timeline: Timeline, submission: Submission) -> Timing:
+def _timing(flow: Flow, segments: list[Segment], timeline: Timeline, submission: Submission) -> Timing:
     assert flow.speech is not None and flow.video is not None
     first_span = flow.speech.span or timeline.convert
     total = time.monotonic() - submission.seen_seconds
@@ -90,14 +90,14 @@ def _timing(flow: JobFlow, segments: list[Segment], timeline: Timeline, submissi
     )
 
 
-def _first_segment_end(flow: JobFlow) -> float:
+def _first_segment_end(flow: Flow) -> float:
     """When the first segment was rendered, or, in a stream, when it could be played. Monotonic seconds."""
     if isinstance(flow, StreamFlow):
         return flow.ready_seconds(0)
     return min(segment.span.end_seconds for segment in flow.segments.values())
 
 
-def _chunk(flow: JobFlow, segment: Segment, submission: Submission) -> ChunkReport:
+def _chunk(flow: Flow, segment: Segment, submission: Submission) -> ChunkReport:
     queued = segment.span.start_seconds - segment.timeline.split.end_seconds
     return ChunkReport(
         index=segment.index,
@@ -116,7 +116,7 @@ def _chunk(flow: JobFlow, segment: Segment, submission: Submission) -> ChunkRepo
     )
 
 
-def _playback(flow: JobFlow, index: int, submission: Submission) -> dict[str, float]:
+def _playback(flow: Flow, index: int, submission: Submission) -> dict[str, float]:
     """For a stream's piece: when it could be played, and how long before it was needed."""
     if not isinstance(flow, StreamFlow):
         return {}
