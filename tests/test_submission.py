@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli import main as cli
+from daemon.cli import waiting
 from daemon.cli.submission import Draft, drafts, drop
 from daemon.outputs.captions import srt, webvtt
 from daemon.spool.spool import Spool
@@ -182,13 +182,13 @@ def ends(spool: Spool, name: str, *, failed: bool) -> None:
 
 def waited(spool: Spool, daemon: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> int:
     """The exit code of waiting for the job "a" while something plays the daemon."""
-    monkeypatch.setattr(cli, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(spool, "has_owner", lambda: True)
-    before = {"a": cli._ending(spool, "a")}
+    before = {"a": waiting.ending(spool, "a")}
     thread = threading.Thread(target=daemon)
     thread.start()
     try:
-        return cli._wait(spool, before)
+        return waiting.wait(spool, before)
     finally:
         thread.join()
 
