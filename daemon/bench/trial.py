@@ -42,7 +42,8 @@ class Trial:
 
     def __enter__(self) -> Self:
         start = time.monotonic()
-        argv = [sys.executable, "-m", "daemon", "run", "--config", str(self.spool.root / CONFIG_FILE)]
+        # -P: a folder named daemon in the caller's directory must not be run instead.
+        argv = [sys.executable, "-P", "-m", "daemon", "run", "--config", str(self.spool.root / CONFIG_FILE)]
         with self._log.open("wb") as log:
             self._process = programs.start(argv, subprocess.DEVNULL, stderr=log)
         self.memory = Memory(self._process.pid)
