@@ -17,7 +17,7 @@ pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check --quiet)
 "${pip[@]}" wheel --no-deps --wheel-dir "$scratch/dist" "$scratch/source" 2>/dev/null
 
 echo "installing it"
-"${pip[@]}" install --constraint "$checkout/requirements.txt" "$scratch"/dist/*.whl 2>/dev/null
+"${pip[@]}" install --no-compile --constraint "$checkout/requirements.txt" "$scratch"/dist/*.whl 2>/dev/null
 "${pip[@]}" check
 
 echo "rendering a job"

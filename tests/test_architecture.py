@@ -95,6 +95,19 @@ def test_every_requirement_is_pinned_and_its_licence_told() -> None:
     assert [name for name in names if f"\n{name}==" not in pinned or not re.search(rf"\b{name}\b", licences)] == []
 
 
+def test_messages_point_to_nothing_that_the_wheel_lacks() -> None:
+    """Only `daemon/` and `pipeline/` are installed: no docs, no scripts, no Makefile."""
+    pointer = re.compile(r"\b(docs|scripts|tests|training|systemd)/|\bmake [a-z-]+ installs|README")
+    texts = {
+        f"{module.relative_to(ROOT)}: {node.value}"
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and pointer.search(node.value)
+    }
+    docstrings = {text for text in texts if "\n" in text}
+    assert texts - docstrings == set()
+
+
 QUICK_COMMANDS = ("status", "status a", "health", "pause", "resume", "cancel a")
 SLOW_IMPORTS = {"torch", "torchaudio", "cv2", "numpy", "PIL", "onnxruntime", "rich", "num2words", "requests"}
 REPORT_IMPORTS = """
