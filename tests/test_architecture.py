@@ -1,4 +1,4 @@
-"""Rules of the code base that are easier to keep than to find again."""
+"""Rules of the code base, enforced."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ FORBIDDEN = {
     "pipeline/avatars/": {"torch", "pipeline.engines", "pipeline.stages", "pipeline.executors"},
     "pipeline/executors/worker.py": {"torch"},
 }
-"""What a module must not import, by the beginning of its path."""
+"""Forbidden imports by path prefix."""
 
 ALLOWED = {
     "daemon/bench/": {"torch"},
     "daemon/scheduling/workers.py": {"torch"},
     "pipeline/avatars/idle_motion/": {"torch"},
 }
-"""Exceptions, by the beginning of a path: measuring and drawing compute with tensors."""
+"""Exceptions by path prefix: measuring and drawing compute with tensors."""
 
 RUNS_CODE: dict[str, frozenset[str]] = {
     "subprocess.Popen": frozenset({"pipeline/programs.py"}),
@@ -48,7 +48,7 @@ RUNS_CODE: dict[str, frozenset[str]] = {
         frozenset(),
     ),
 }
-"""What may run a stranger's code when it is given a stranger's words, and where it may be called."""
+"""Calls that can execute untrusted input, and the modules that may make them."""
 
 UNSAFE_ARGUMENTS = {"shell", "preexec_fn", "allow_pickle"}
 
@@ -85,7 +85,7 @@ def test_the_documentation_names_every_module() -> None:
     assert [name for name in names if name not in table] == []
 
 
-def test_every_requirement_is_pinned_and_its_licence_told() -> None:
+def test_every_requirement_is_pinned_and_its_licence_listed() -> None:
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg", "utf-8")
     names = re.findall(r"^[A-Za-z0-9-]+", setup["options"]["install_requires"], re.MULTILINE)
@@ -141,7 +141,7 @@ def test_no_function_is_longer_than_fifty_lines(module: Path) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_runs_a_strangers_code(module: Path) -> None:
+def test_nothing_executes_untrusted_input(module: Path) -> None:
     place = str(module.relative_to(ROOT))
     for call in (node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.Call)):
         name, arguments = ast.unparse(call.func), {word.arg: ast.unparse(word.value) for word in call.keywords}
