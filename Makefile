@@ -1,4 +1,4 @@
-# One entry for everything. `make demo` and `make test` prepare the machine themselves.
+# The entry point for everything. `make demo` and `make test` set up the machine first.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
@@ -7,14 +7,14 @@ BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
 
-.PHONY: help setup system demo test soak lint format schemas bench voices install-service clean
+.PHONY: help setup system demo test soak lint format schemas wheel-test test-pythons bench voices install-service clean
 
-help: ## show what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(VENV)/.installed ## prepare: system packages, .venv, the project
 
-system: ## install the system packages that are missing (ffmpeg, venv)
+system: ## install missing system packages (ffmpeg, venv)
 	@scripts/install-system.sh "$(PYTHON)"
 
 $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-system.sh
@@ -44,6 +44,12 @@ format: setup ## format the code
 schemas: setup ## write the JSON Schemas of jobs and reports
 	$(BIN)/python -m daemon.outputs.schemas docs/schemas
 
+wheel-test: system ## build the wheel, install it in an empty environment, render a job there
+	@scripts/test-wheel.sh "$(PYTHON)"
+
+test-pythons: system ## lint and the fast tests on every supported Python of this machine
+	@scripts/test-pythons.sh
+
 bench: setup ## measure this machine
 	$(BIN)/lipdrop bench
 
@@ -53,5 +59,5 @@ voices: ## install RHVoice's natural voices (Debian non-free; root)
 install-service: ## install and start the systemd unit (root)
 	@scripts/install-service.sh
 
-clean: ## remove what `make setup` and `make demo` made
-	rm -rf $(VENV) $(DEMO_SPOOL) *.egg-info
+clean: ## remove environments and the demo's spool
+	rm -rf $(VENV) $(VENV)-3.* $(DEMO_SPOOL) *.egg-info

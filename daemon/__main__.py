@@ -1,5 +1,11 @@
 """`python -m daemon` is `lipdrop`."""
 
+import sys
+from pathlib import Path
+
+if not sys.flags.safe_path and Path(sys.path[0]) != Path(__file__).parent.parent:
+    del sys.path[0]  # `-m` put the caller's folder there: its `pipeline` or `torch` must not be imported
+
 from daemon.cli.main import main
 
 if __name__ == "__main__":

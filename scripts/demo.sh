@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Drops two jobs into a spool, runs the daemon until they are done, and says where the videos are.
+# Drops two jobs into a spool, runs the daemon until they are done and prints the paths of the videos.
 # Usage: demo.sh SPOOL
 set -euo pipefail
 spool=$1
@@ -13,4 +13,4 @@ echo "Watch them:"
 for video in "$spool"/outbox/*.mp4; do
     echo "  $(realpath "$video")"
 done
-echo "Beside each lies its timing JSON."
+echo "The timing JSON of each is next to it."

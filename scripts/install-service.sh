@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # Installs lipdrop under /opt/lipdrop with its own user, spool and configuration, and starts its systemd unit.
-# Run as root. A second run updates the program and leaves configuration and spool alone.
-# The service runs with the system's Python: one below a home folder is out of its reach. PYTHON=... names another.
-# DESTDIR=... puts everything below that folder.
+# Run as root. A second run updates the program and keeps configuration and spool.
+# The service uses the system's Python, since it cannot read home folders. PYTHON=... selects another.
+# DESTDIR=... installs everything below that folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=${DESTDIR:-}
 home=$root/opt/lipdrop config=$root/etc/lipdrop
 
-# What is installed here is read by another user, whatever root's own umask.
+# Another user reads the installed files, whatever root's own umask.
 umask 022
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "this needs root: sudo make install-service" >&2
+    echo "root is required: sudo make install-service" >&2
     exit 1
 fi
 if ! command -v systemd-tmpfiles >/dev/null; then
-    echo "this needs systemd" >&2
+    echo "systemd is required" >&2
     exit 1
 fi
 
@@ -26,7 +26,7 @@ rm -rf "$home"/daemon "$home"/pipeline "$home"/docs
 cp -r --no-preserve=ownership daemon pipeline scripts systemd docs config.yaml setup.cfg pyproject.toml \
     requirements.txt Makefile README.md CHANGELOG.md LICENSE "$home"
 make --no-print-directory -C "$home" setup PYTHON="${PYTHON:-/usr/bin/python3}" EXTRAS=espeak
-chmod -R go=rX "$home"    # a checkout may be its owner's alone
+chmod -R go=rX "$home"    # the checkout may be private
 
 echo "user:          lipdrop"
 id lipdrop >/dev/null 2>&1 || useradd --system --user-group --home-dir /var/lib/lipdrop --shell /usr/sbin/nologin lipdrop
@@ -43,7 +43,7 @@ unit=$root/etc/systemd/system/lipdrop.service
 echo "unit:          $unit"
 install -D -m 0644 systemd/lipdrop.service "$unit"
 if [ ! -d "$root/run/systemd/system" ]; then
-    echo "systemd is not running here: the unit is installed but not started"
+    echo "systemd is not running: the unit is installed but not started"
     exit 0
 fi
 systemctl daemon-reload

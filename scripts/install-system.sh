@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the system packages that lipdrop needs and this machine lacks. Says what to do when it may not.
+# Installs the missing system packages; without root, prints the command that does.
 # Usage: install-system.sh PYTHON
 set -euo pipefail
 python=${1:-python3}
@@ -17,12 +17,12 @@ elif command -v dnf >/dev/null; then
 elif command -v pacman >/dev/null; then
     install="pacman -S --noconfirm --needed ${missing[*]/python3-venv/}"
 else
-    echo "lipdrop needs: ${missing[*]}. Install these and run make again." >&2
+    echo "lipdrop needs: ${missing[*]}. Install them and run make again." >&2
     exit 1
 fi
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "lipdrop needs: ${missing[*]}. Run this line, then make again:" >&2
+    echo "lipdrop needs: ${missing[*]}. Run this command, then make again:" >&2
     echo "  sudo sh -c '$install'" >&2
     exit 1
 fi

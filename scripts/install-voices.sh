@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs RHVoice with its Russian and English voices from Debian's non-free component. Root only.
-# The component is used for this one installation, from the mirrors that apt already uses; apt's own sources,
-# and what it knows of packages, stay as they are.
+# The component is enabled for this installation only, on the mirrors that apt already uses; apt's own sources and
+# package lists do not change.
 # Usage: install-voices.sh
 set -euo pipefail
 packages=(librhvoice5 rhvoice-russian rhvoice-english)
@@ -11,7 +11,7 @@ installed() {
 }
 
 missing=()
-command -v apt-get >/dev/null || { echo "RHVoice's packages are Debian's: this machine has no apt-get" >&2; exit 1; }
+command -v apt-get >/dev/null || { echo "apt-get not found: RHVoice's packages are for Debian" >&2; exit 1; }
 for package in "${packages[@]}"; do
     installed "$package" || missing+=("$package")
 done
@@ -20,7 +20,7 @@ if [ ${#missing[@]} -eq 0 ]; then
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "installing RHVoice needs root. Run: sudo $0" >&2
+    echo "root is required: sudo $0" >&2
     exit 1
 fi
 
@@ -29,7 +29,7 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/parts" "$scratch/lists/partial"
 chmod 755 "$scratch" "$scratch/parts" "$scratch/lists"
 
-# The machine's own Debian sources, with the component exchanged. Two formats: one-line .list, and deb822 .sources.
+# The machine's own Debian sources with the component replaced. Two formats: one-line .list, and deb822 .sources.
 shopt -s nullglob
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
     [ -f "$file" ] || continue
@@ -41,7 +41,7 @@ for file in /etc/apt/sources.list.d/*.sources; do
     sed -E 's/^Components:.*/Components: main non-free/' "$file" >"$scratch/parts/$(basename "$file" .sources)-own.sources"
 done
 if ! grep -rqs non-free "$scratch/parts"; then
-    echo "apt has no Debian mirror here: add the non-free component yourself, then install ${missing[*]}" >&2
+    echo "no Debian mirror in apt's sources: enable the non-free component, then install ${missing[*]}" >&2
     exit 1
 fi
 
@@ -53,4 +53,4 @@ echo "installing from Debian non-free: ${missing[*]} (about 130 MB)"
 DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 echo "installed: ${missing[*]}"
 echo "voices: Russian anna, irina, elena, aleksandr; English slt, clb, bdl, alan; restart the daemon to use them."
-echo "The packages' other voices are under non-commercial licences: see /usr/share/doc/librhvoice5/copyright"
+echo "Other voices in these packages have non-commercial licences: see /usr/share/doc/librhvoice5/copyright"

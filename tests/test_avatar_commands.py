@@ -45,7 +45,7 @@ def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
 
 
 def test_only_the_daemon_writes_into_its_cache(place: Path) -> None:
-    """Given a video: whoever asks what it is may be another user, whose files the daemon could not use."""
+    """Given a video: the caller may be another user, whose files the daemon could not use."""
     (place / "mine" / "anna").mkdir(parents=True)
     write_clip(place / "mine" / "anna" / "video.mp4", film(swaying(3)))
     assert "anna\tvideo of 256x256" in avatars(place, "list").stdout.splitlines()
@@ -53,7 +53,7 @@ def test_only_the_daemon_writes_into_its_cache(place: Path) -> None:
     assert not (place / "cache").exists()
 
 
-def test_what_cannot_speak_is_not_added(place: Path) -> None:
+def test_an_unusable_picture_is_not_added(place: Path) -> None:
     flat = place / "flat.png"
     cv2.imwrite(str(flat), np.full((300, 300, 3), 127, np.uint8))
     refused = avatars(place, "add", str(flat))
@@ -69,7 +69,7 @@ def test_a_name_must_be_free_and_plain(place: Path, name: str) -> None:
     assert not (place / "mine" / name).exists()
 
 
-def test_a_check_tells_of_each_bad_avatar(place: Path) -> None:
+def test_a_check_reports_each_bad_avatar(place: Path) -> None:
     for name, content in (("broken", b"no picture"), ("empty", b"")):
         (place / "mine" / name).mkdir(parents=True)
         (place / "mine" / name / "a.png").write_bytes(content)
@@ -82,7 +82,7 @@ def test_a_check_tells_of_each_bad_avatar(place: Path) -> None:
     assert "copy\tpicture of 1080x1080, frames of 720x720" in checked.stdout
 
 
-def test_a_check_tells_why_each_picture_cannot_speak(place: Path) -> None:
+def test_a_check_says_why_each_picture_is_unusable(place: Path) -> None:
     found = find_in_picture(portrait(), None)
     assert isinstance(found, Faces)
     pictures = {

@@ -1,4 +1,4 @@
-"""`lipdrop bench`: what it measures with, a small run of it whole, and what it prints."""
+"""`lipdrop bench`: its inputs, a small complete run, and its output."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_video_moves_slowly_and_ends_where_it_began(tmp_path: Path) -> None:
 
 
 def test_only_workers_and_video_settings_are_the_users(tmp_path: Path) -> None:
-    """Given settings under which no job of it could be done."""
+    """Given settings under which none of its jobs could succeed."""
     asked = {
         "tts": {"backend": "espeak", "voices": {"en": "espeak:en-us"}, "command": {"argv": ["./say"]}},
         "limits": {"text_characters": 1, "audio_seconds": 1},
@@ -80,7 +80,7 @@ def test_only_workers_and_video_settings_are_the_users(tmp_path: Path) -> None:
     assert measured.limits == Config().limits
 
 
-def test_memory_is_that_of_all_processes_below(tmp_path: Path) -> None:
+def test_memory_includes_descendants(tmp_path: Path) -> None:
     (tmp_path / "hog.py").write_text(HOG)
     argv = [sys.executable, "-c", HOG, "100", "50", str(tmp_path / "hog.py")]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -102,7 +102,7 @@ def test_memory_is_that_of_all_processes_below(tmp_path: Path) -> None:
     assert memory.now_bytes() == 0
 
 
-def test_a_daemon_that_cannot_start_is_told(tmp_path: Path) -> None:
+def test_a_daemon_that_cannot_start_is_reported(tmp_path: Path) -> None:
     config = Config.model_validate({"models": {"gan": {"engine": "wav2lip", "checkpoint": "none.pth"}}})
     start = time.monotonic()
     with pytest.raises(BootError, match="checkpoint_missing"), Trial(tmp_path, config):
@@ -124,8 +124,8 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_small_run_measures_everything() -> None:
     extent = Extent(sentences=1, avatars=(("presenter", "64x64"),), runs=2, batches=(1, 8), rounds=1)
-    told: list[str] = []
-    report = measure(Config(), extent, told.append)
+    steps: list[str] = []
+    report = measure(Config(), extent, steps.append)
     assert [speed.batch_frames for speed in report.forward.speeds] == [1, 8]
     assert all(min(speed.plain, speed.video, speed.still) > 0 for speed in report.forward.speeds)
     assert [engine.engine for engine in report.engines] == ["builtin", "wav2lip"]
@@ -137,7 +137,7 @@ def test_a_small_run_measures_everything() -> None:
             assert job.seconds == min(job.all_seconds) >= job.timing.timing.total_seconds * 0.9
             assert len(job.all_seconds) == 2
             assert job.memory_bytes > 100 << 20
-    assert "wav2lip: presenter, 64x64, parallel" in told
+    assert "wav2lip: presenter, 64x64, parallel" in steps
     assert json.loads(json.dumps(report.as_dict()))["forward"] == json.loads(json.dumps(asdict(report.forward)))
     printed = io.StringIO()
     show(report, Console(file=printed, width=200))

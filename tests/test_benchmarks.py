@@ -1,4 +1,4 @@
-"""The benchmarks start: that they do not rot between the rare runs of them."""
+"""The benchmarks start, so that they do not rot between their rare runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ MODULES = sorted(path.stem for path in Path(benchmarks.__file__).parent.glob("[!
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_it_tells_how_it_is_used(
-    module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_prints_its_usage(module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", [module, "--help"])
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(f"benchmarks.{module}").main()

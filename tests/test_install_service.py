@@ -1,4 +1,4 @@
-"""`make install-service`, below a folder of its own: the commands that change the machine are replaced."""
+"""`make install-service` below a temporary root, with stand-ins for the commands that change the machine."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ COMMANDS = {
     "useradd": "true",
     "systemctl": "true",
 }
-"""What stands in for each; all write down how they were called."""
+"""Stand-ins; all record their arguments."""
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A checkout that is its owner's alone, commands, and a root on which systemd runs."""
+    """A private checkout, the stand-in commands, and a root on which systemd runs."""
     for part in PARTS:
         shutil.copytree(ROOT / part, tmp_path / "checkout" / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
@@ -48,7 +48,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def install(place: Path) -> list[str]:
-    """Run the script with the strictest umask; the lines that it prints."""
+    """Run the script with the strictest umask; returns the lines that it prints."""
     environment = {"PATH": f"{place / 'bin'}:{os.environ['PATH']}", "DESTDIR": str(place / "root")}
     script = place / "checkout" / "scripts" / "install-service.sh"
     ended = subprocess.run([script], env=environment, umask=0o077, capture_output=True, text=True, check=False)
@@ -57,7 +57,7 @@ def install(place: Path) -> list[str]:
 
 
 def closed(folder: Path) -> Iterator[Path]:
-    """What another user cannot read or pass through."""
+    """Paths that other users cannot read or enter."""
     for path in (folder, *folder.rglob("*")):
         needed = 0o055 if path.is_dir() else 0o044
         if stat.S_IMODE(path.stat().st_mode) & needed != needed:
@@ -101,18 +101,15 @@ def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: P
     assert (root / "opt/lipdrop/daemon/new.py").exists()
 
 
-def test_what_the_readme_and_the_errors_point_to_is_installed(place: Path) -> None:
+def test_what_the_readme_links_to_is_installed(place: Path) -> None:
     install(place)
     home = place / "root" / "opt" / "lipdrop"
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (home / "README.md").read_text("utf-8"))
-    hints = [
-        hint for module in home.glob("*/**/*.py") for hint in re.findall(r"docs/\w+\.md", module.read_text("utf-8"))
-    ]
-    assert "docs/avatars.md" in hints
-    assert [path for path in (*links, *hints) if not (home / path).exists()] == []
+    assert links
+    assert [path for path in links if not (home / path).exists()] == []
 
 
-def test_the_service_gets_no_tools_of_development(place: Path) -> None:
+def test_the_service_gets_no_development_tools(place: Path) -> None:
     install(place)
     call = next(call for call in (place / "calls").read_text().splitlines() if call.startswith("make"))
     extras = next(word for word in call.split() if word.startswith("EXTRAS="))

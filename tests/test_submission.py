@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli import main as cli
+from daemon.cli import waiting
 from daemon.cli.submission import Draft, drafts, drop
 from daemon.outputs.captions import srt, webvtt
 from daemon.spool.spool import Spool
@@ -51,7 +51,7 @@ def test_a_file_name_becomes_a_legal_job_name(file: str, name: str) -> None:
     assert list(read(file, "a")) == [name]
 
 
-def test_a_name_of_which_nothing_legal_is_left_becomes_a_hash() -> None:
+def test_a_name_without_legal_characters_becomes_a_hash() -> None:
     [name] = read("привет.txt", "a")
     assert name.startswith("job-")
 
@@ -94,7 +94,7 @@ def test_a_csv_cell_stays_one_cell() -> None:
     }
 
 
-def test_an_error_in_a_batch_tells_which_job() -> None:
+def test_an_error_in_a_batch_names_the_job() -> None:
     with pytest.raises(JobError, match="job 2: "):
         read("a.jsonl", '{"text": "a"}\n\n{"text": "b"')
 
@@ -103,7 +103,7 @@ def test_an_error_in_a_batch_tells_which_job() -> None:
 
 
 def submitted(folder: Path, *files: str) -> tuple[int, str, list[str]]:
-    """Exit code, standard error and what lies in the inbox after `submit`."""
+    """Exit code, standard error and the inbox's entries after `submit`."""
     ended = lipdrop("submit", *files, "--spool", folder, cwd=folder)
     inbox = folder / "inbox"
     return ended.returncode, ended.stderr, sorted(entry.name for entry in inbox.glob("*"))
@@ -115,7 +115,7 @@ def assert_one_line(error: str, beginning: str) -> None:
     assert error.endswith("\n")
 
 
-def test_a_name_that_comes_twice_drops_nothing(tmp_path: Path) -> None:
+def test_a_duplicate_name_drops_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a", "name": "b"}\n{"text": "b"}\n')
     (tmp_path / "b.txt").write_text("b")
     code, error, inbox = submitted(tmp_path, "a.jsonl", "b.txt")
@@ -133,7 +133,7 @@ def test_a_name_that_is_waiting_drops_nothing(tmp_path: Path) -> None:
     assert_one_line(error, "lipdrop: conflict: ")
 
 
-def test_a_hostile_batch_ends_in_one_line(tmp_path: Path) -> None:
+def test_an_error_in_a_hostile_batch_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\na,b\n")
     code, error, inbox = submitted(tmp_path, "a.csv")
     assert (code, inbox) == (65, [])
@@ -159,7 +159,7 @@ def test_a_recording_in_the_inbox_is_good(tmp_path: Path) -> None:
     assert submitted(tmp_path, "a.json") == (0, "", ["a.json", "real.wav"])
 
 
-def test_what_the_system_refuses_ends_in_one_line(tmp_path: Path) -> None:
+def test_an_io_error_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "inbox").write_text("no folder")
     (tmp_path / "a.txt").write_text("a")
     ended = lipdrop("submit", "a.txt", "--spool", tmp_path, cwd=tmp_path)
@@ -167,11 +167,11 @@ def test_what_the_system_refuses_ends_in_one_line(tmp_path: Path) -> None:
     assert_one_line(ended.stderr, "lipdrop: io: ")
 
 
-# Waiting under a name that an earlier job has
+# Waiting under the name of an earlier job
 
 
 def ends(spool: Spool, name: str, *, failed: bool) -> None:
-    """What a daemon leaves of a job that ended."""
+    """Write what a daemon leaves when a job has ended."""
     write_file(spool.outbox / f"{name}.json", b"{}")
     shutil.rmtree(spool.failed / name, ignore_errors=True)
     if failed:
@@ -181,21 +181,21 @@ def ends(spool: Spool, name: str, *, failed: bool) -> None:
 
 
 def waited(spool: Spool, daemon: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of waiting for the job "a" while something plays the daemon."""
-    monkeypatch.setattr(cli, "POLL_SECONDS", 0.01)
+    """The exit code of waiting for the job "a" while a thread acts as the daemon."""
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(spool, "has_owner", lambda: True)
-    before = {"a": cli._ending(spool, "a")}
+    before = {"a": waiting.ending(spool, "a")}
     thread = threading.Thread(target=daemon)
     thread.start()
     try:
-        return cli._wait(spool, before)
+        return waiting.wait(spool, before)
     finally:
         thread.join()
 
 
 @pytest.mark.parametrize("newcomer_fails", [False, True])
 def test_waiting_is_for_the_newcomer(newcomer_fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The earlier job ends the other way, so that the exit code shows whose ending was told."""
+    """The earlier job ends the other way, so that the exit code shows whose ending was reported."""
     spool = Spool(tmp_path)
     spool.create()
     (spool.work / "a").mkdir()
@@ -218,7 +218,7 @@ def test_waiting_is_for_the_newcomer(newcomer_fails: bool, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("content", [b"[1]", b"\xff", b"", b"{}", b'{"status": []}', b"[" * 100_000])
-def test_status_of_a_job_whose_timing_was_written_over(content: bytes, tmp_path: Path) -> None:
+def test_status_of_a_job_whose_timing_was_overwritten(content: bytes, tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.create()
     (spool.outbox / "a.json").write_bytes(content)

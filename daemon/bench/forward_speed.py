@@ -1,4 +1,4 @@
-"""How fast the network alone is: as the official code computes it, and as lipdrop does."""
+"""Speed of the network alone: as the official code computes it, and as lipdrop does."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ CONFIG_KEY = "models.gan.checkpoint"
 
 @dataclass(frozen=True)
 class ForwardSpeed:
-    """Frames a second of one worker, by batch size; the best of some rounds."""
+    """Frames per second of one worker at one batch size; the best of several rounds."""
 
     batch_frames: int
     plain: float
-    """The module as it was published, in single precision."""
+    """The module as published, in single precision."""
     video: float
-    """lipdrop's, a new face in each frame."""
+    """lipdrop's network, a new face in each frame."""
     still: float
-    """lipdrop's, one face for all frames."""
+    """lipdrop's network, one face for all frames."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class ForwardReport:
     """The network on one device."""
 
     device: str
-    """Its name."""
+    """The device's name."""
     threads: int
     """Of one worker."""
     precision: str
-    """What lipdrop computes in there, like `bfloat16`."""
+    """What lipdrop computes in on this device, like `bfloat16`."""
     batch_frames: int
-    """What lipdrop's engine uses there."""
+    """The batch size that lipdrop's engine uses on this device."""
     speeds: tuple[ForwardSpeed, ...]
 
 
 def measure_forward(checkpoint: Path, config: Config, batches: Sequence[int], rounds: int) -> ForwardReport:
-    """Measure the network where the first configured worker runs, with the threads that it has."""
+    """Measure the network on the first configured worker's device and threads."""
     spec = next(spec for spec in worker_specs(config, torch.cuda.device_count()) if spec.role == "lipsync")
     torch.set_num_threads(spec.threads)
     device = torch.device(spec.device)
@@ -83,7 +83,7 @@ def _speeds(checkpoint: Path, engine: Wav2LipEngine, batches: Sequence[int], rou
 
 
 def _alternated(calls: Sequence[Callable[[], object]], device: torch.device, rounds: int) -> list[float]:
-    """The least seconds of each call, taken in turn: what else the machine does then slows all of them alike."""
+    """The shortest time of each call in seconds; taken in turn, so that other load slows all of them equally."""
     taken = [[_seconds(call, device) for call in calls] for _ in range(rounds + 1)]
     return [min(of_one) for of_one in zip(*taken[1:], strict=True)]
 

@@ -1,6 +1,6 @@
-"""`lipdrop bench`: how fast this machine is. The network alone, then real jobs on a real daemon, engine by engine.
+"""`lipdrop bench`: the speed of this machine. The network alone, then real jobs on a real daemon for each engine.
 
-No licence is needed: Wav2Lip runs with weights of the full size that say nothing.
+No checkpoint is needed: Wav2Lip runs with full-size random weights.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ SENTENCES = (
     "Milk, a violet, the noise of the surf and the ringing of spring are heard and seen equally well.",
 )
 VOICE = "hibari:heart"
-"""A voice that comes with lipdrop: a better one that happens to be there would measure something else."""
+"""A voice that comes with lipdrop: a better one that this machine has would make results incomparable."""
 
 VIDEO = "video"
 VIDEO_SIZE = (1280, 720)
 VIDEO_SECONDS = 4
 MOVE = (96, 40)
-"""By how many pixels the picture moves in the video, to and fro."""
+"""Pixels by which the picture moves back and forth in the video, across and down."""
 
 WIDTH = 200
 """Of the tables, in characters."""
@@ -46,16 +46,16 @@ WIDTH = 200
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured."""
+    """How much to measure."""
 
     sentences: int
     avatars: tuple[tuple[str, str], ...]
     """Name and size."""
     runs: int
-    """Of each job; the fastest is shown."""
+    """Runs of each job; the fastest is shown."""
     batches: tuple[int, ...]
     rounds: int
-    """Of the network's forward pass."""
+    """Rounds of the network's forward pass."""
 
 
 FULL = Extent(6, (("presenter", "512x512"), ("presenter", "720x720"), (VIDEO, "1280x720")), 2, (1, 4, 8, 16, 32), 5)
@@ -64,29 +64,29 @@ QUICK = Extent(2, (("presenter", "512x512"), (VIDEO, "1280x720")), 1, (1, 8), 2)
 
 @dataclass(frozen=True)
 class JobSpeed:
-    """One job, from the drop to its timing JSON."""
+    """One job, from drop to timing JSON."""
 
     avatar: str
     size: str
     mode: str
     seconds: float
-    """Of the fastest run."""
+    """The fastest run."""
     all_seconds: tuple[float, ...]
     memory_bytes: int
-    """Peak of all processes together."""
+    """Peak total of all processes."""
     timing: DoneReport | None
-    """Of the fastest run; None if the job failed."""
+    """The fastest run's report; None if the job failed."""
     error: str | None
 
     @property
     def frames_per_second(self) -> float:
-        """From the drop to the end."""
+        """Frames per second from drop to timing JSON."""
         return self.timing.video.frames / self.seconds if self.timing else 0.0
 
 
 @dataclass(frozen=True)
 class EngineSpeed:
-    """One engine in all its workers."""
+    """One engine in all workers."""
 
     engine: str
     cold_start_seconds: float
@@ -95,51 +95,51 @@ class EngineSpeed:
 
 @dataclass(frozen=True)
 class Machine:
-    """What it was measured on."""
+    """The machine that was measured."""
 
     processor: str
     cores: int
     memory_bytes: int
     date: str
     load: float
-    """Average of the minute before it began: of what else runs there."""
+    """Load average of the minute before: other processes distort the figures."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured."""
+    """All results."""
 
     machine: Machine
     forward: ForwardReport
     engines: tuple[EngineSpeed, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return all fields, for `--json`."""
         return asdict(self, dict_factory=_plain)
 
 
 def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The fields of a dataclass as a dict; so are reports in them."""
+    """The fields of a dataclass as a dict, reports in them included."""
     return {
         key: value.model_dump(exclude_unset=True) if isinstance(value, DoneReport) else value for key, value in items
     }
 
 
-def measure(config: Config, extent: Extent, tell: Callable[[str], None]) -> Report:
-    """Measure the configuration's workers, with its video settings; `tell` is told what is being done."""
+def measure(config: Config, extent: Extent, progress: Callable[[str], None]) -> Report:
+    """Measure the configuration's workers, with its video settings; `progress` gets the current step."""
     from daemon.bench.forward_speed import measure_forward  # loads torch
 
     machine = this_machine()
     with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as scratch:
         folder = Path(scratch)
-        tell("making weights and a video")
+        progress("making weights and a video")
         wav2lip = seeded_models(folder)
         make_video(folder / "avatars" / VIDEO / "video.mp4")
-        tell("wav2lip: the network alone")
+        progress("wav2lip: the network alone")
         forward = measure_forward(folder / "gan.pth", config, extent.batches, extent.rounds)
         models = {"builtin": ModelsSettings(), "wav2lip": wav2lip}
         engines = tuple(
-            _measure_engine(name, _config(config, folder, chosen), extent, tell) for name, chosen in models.items()
+            _measure_engine(name, _config(config, folder, chosen), extent, progress) for name, chosen in models.items()
         )
     return Report(machine, forward, engines)
 
@@ -157,7 +157,7 @@ def this_machine() -> Machine:
 
 
 def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VIDEO_SECONDS) -> None:
-    """The presenter's picture, before which the camera slowly moves to and fro."""
+    """Write a video of the presenter's picture, the camera slowly moving back and forth."""
     path.parent.mkdir(parents=True)
     (width, height), (across, down) = size, MOVE
     picture = BUILT_IN_FOLDER / "presenter" / "picture.png"
@@ -186,25 +186,25 @@ def _config(config: Config, folder: Path, models: ModelsSettings) -> Config:
     return Config(avatars=avatars, models=models, workers=config.workers, video=config.video)
 
 
-def _measure_engine(name: str, config: Config, extent: Extent, tell: Callable[[str], None]) -> EngineSpeed:
-    tell(f"{name}: starting")
+def _measure_engine(name: str, config: Config, extent: Extent, progress: Callable[[str], None]) -> EngineSpeed:
+    progress(f"{name}: starting")
     with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as spool, Trial(Path(spool), config) as trial:
-        jobs = tuple(_jobs(name, trial, extent, tell))
+        jobs = tuple(_jobs(name, trial, extent, progress))
     return EngineSpeed(name, trial.cold_start_seconds, jobs)
 
 
 def text_of(sentences: int) -> str:
-    """So many sentences of English, some four seconds each."""
+    """English sentences of about four seconds each."""
     return " ".join(SENTENCES[number % len(SENTENCES)] for number in range(sentences))
 
 
-def _jobs(engine: str, trial: Trial, extent: Extent, tell: Callable[[str], None]) -> Iterator[JobSpeed]:
+def _jobs(engine: str, trial: Trial, extent: Extent, progress: Callable[[str], None]) -> Iterator[JobSpeed]:
     text = text_of(extent.sentences)
     for avatar, size in extent.avatars:
-        # The first job of an avatar also finds its face and writes its frames out: that is no part of the speed.
+        # The first job of an avatar also finds its face and decodes its frames, which is not measured.
         trial.run(f"{avatar}-{size}-first", text="One.", language="en", voice=VOICE, avatar=avatar, size=size)
         for mode in ("sequential", "parallel"):
-            tell(f"{engine}: {avatar}, {size}, {mode}")
+            progress(f"{engine}: {avatar}, {size}, {mode}")
             start = time.monotonic()
             job = {"text": text, "language": "en", "voice": VOICE, "mode": mode, "avatar": avatar, "size": size}
             runs = [trial.run(f"{avatar}-{size}-{mode}-{number}", **job) for number in range(extent.runs)]
@@ -252,8 +252,8 @@ def _forward_table(forward: ForwardReport) -> Table:
 
 
 COLUMNS = ("speech", "seconds", "real time", "frames/s", "prepare", "lip-sync", "of that, inference", "merge", "MiB")
-"""Times in seconds. real time: seconds for each second of speech; frames/s: from the drop to the timing JSON; prepare:
-TTS, converting and splitting; inference: summed over the workers; MiB: peak of all processes together."""
+"""Times in seconds. real time: seconds for each second of speech; frames/s: from drop to timing JSON; prepare:
+TTS, converting and splitting; inference: sum over the workers; MiB: peak total of all processes."""
 
 
 def _engine_table(engine: EngineSpeed) -> Table:

@@ -1,6 +1,6 @@
-"""Weights that anyone can make again, to measure with and to test with: the published ones may not be shipped.
+"""Reproducible weights for measuring and testing: the licence of the published ones forbids shipping them.
 
-Each tensor is drawn from a generator that is seeded by its own name, so it depends on nothing but name and shape.
+Each tensor comes from a generator seeded with its name, so it depends only on name and shape.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pipeline.engines.wav2lip.network import Wav2Lip
 
 
 def save_seeded_checkpoint(path: Path) -> None:
-    """Write a checkpoint of the full size (145 MB). What its network says is noise."""
+    """Write a full-size checkpoint (145 MB); its network outputs noise."""
     with torch.device("meta"):
         shapes = {name: tuple(value.shape) for name, value in Wav2Lip().state_dict().items()}
     torch.save({name: torch.from_numpy(np.asarray(seeded_tensor(name, shape))) for name, shape in shapes.items()}, path)
 
 
 def seeded_tensor(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """The tensor of a name in the network's state dict: float32, int64 for `num_batches_tracked`."""
+    """Return one tensor of the network's state dict: float32, int64 for `num_batches_tracked`."""
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
     noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
     if name.endswith("running_var"):
         return 1.0 + 0.1 * np.abs(noise)
-    if len(shape) == 4:  # a convolution: scaled so that activations keep their size
+    if len(shape) == 4:  # a convolution: scaled so that activations keep their magnitude
         return noise * np.float32(np.sqrt(1.25 / float(np.prod(shape[1:]))))
     if name.endswith("weight"):  # batch-norm scale
         return 1.0 + 0.1 * noise

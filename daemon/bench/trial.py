@@ -1,4 +1,4 @@
-"""A daemon to measure: started by its command line on a spool of its own, and watched from outside."""
+"""A daemon to measure: started from its command line on its own spool, observed from outside."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from pipeline.errors import BootError
 
 POLL_SECONDS = 0.01
 MEMORY_SECONDS = 1.0
-"""Between two looks at the memory: one costs the kernel some 10 ms for each process."""
+"""Between two memory samples: one costs the kernel about 10 ms per process."""
 STOP_SECONDS = 60
 
 
 class Trial:
-    """A daemon on a temporary spool. A context manager: it runs, all workers ready, inside the block."""
+    """A daemon on a temporary spool. Context manager: inside the block it runs and all workers are ready."""
 
     def __init__(self, folder: Path, config: Config) -> None:
-        """`folder` is empty; it becomes the spool, and relative paths of the configuration start there."""
+        """`folder` must be empty; it becomes the spool, and relative paths in the configuration start there."""
         self.spool = Spool(folder)
         self.memory: Memory
         self.cold_start_seconds = 0.0
-        """From the command to the moment when all workers are ready."""
+        """From the command until all workers are ready."""
         settings = config.model_dump(mode="json") | {"spool": "."}
         (folder / CONFIG_FILE).write_text(yaml.safe_dump(settings), "utf-8")
         self._log = folder / "log"
 
     def __enter__(self) -> Self:
         start = time.monotonic()
-        argv = [sys.executable, "-m", "daemon", "run", "--config", str(self.spool.root / CONFIG_FILE)]
+        # -P: a folder named daemon in the caller's directory must not be run instead.
+        argv = [sys.executable, "-P", "-m", "daemon", "run", "--config", str(self.spool.root / CONFIG_FILE)]
         with self._log.open("wb") as log:
             self._process = programs.start(argv, subprocess.DEVNULL, stderr=log)
         self.memory = Memory(self._process.pid)
@@ -62,7 +63,7 @@ class Trial:
                 self._process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(STOP_SECONDS)
-            programs.kill_group(self._process)  # its workers, too, and at once when it is interrupted
+            programs.kill_group(self._process)  # its workers too, and at once after an interrupt
 
     def run(self, name: str, **job: Any) -> tuple[float, JobReport]:
         """Drop a job. Returns the seconds until its report is published, and the report, also of a failed job."""
@@ -82,35 +83,35 @@ class Trial:
         return read_report(file.read_bytes())
 
     def until(self, reached: Callable[[], bool]) -> None:
-        """Wait. Raises BootError when the daemon ends meanwhile."""
+        """Wait for a condition. Raises BootError if the daemon exits first."""
         while not reached():
             if self._process.poll() is not None:
                 complaint = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
-                raise BootError("daemon_ended", f"the measured daemon ended: {complaint}")
+                raise BootError("daemon_ended", f"the measured daemon exited: {complaint}")
             time.sleep(POLL_SECONDS)
 
 
 class Memory:
-    """The memory of a process and all below it: proportional (PSS), so that what they share counts once."""
+    """Memory of a process and its descendants: proportional (PSS), so that shared pages count once."""
 
     def __init__(self, pid: int) -> None:
         self.samples: list[tuple[float, int]] = []
-        """When (monotonic seconds), and how many bytes."""
+        """Monotonic seconds, and bytes."""
         self._pid = pid
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def now_bytes(self) -> int:
-        """All of them together."""
+        """Return their current total."""
         return sum(_pss_bytes(pid) for pid in _family(self._pid))
 
     def peak_bytes(self, since: float) -> int:
-        """The most that was seen since then (monotonic seconds), or is now."""
+        """Return the peak since a moment (monotonic seconds)."""
         return max([self.now_bytes(), *(size for moment, size in self.samples if moment >= since)])
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop sampling."""
         self._stopped.set()
         self._thread.join()
 
@@ -120,13 +121,13 @@ class Memory:
 
 
 def _family(pid: int) -> Iterator[int]:
-    """A process and all below it."""
+    """The ids of a process and its descendants."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The program's name, in brackets, may hold anything; behind it come the state and the parent.
+            # The program's name, in brackets, may contain anything; state and parent follow it.
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # ended meanwhile
+        except OSError:  # it has exited
             continue
         children.setdefault(parent, []).append(int(stat.parent.name))
     waiting = [pid]
@@ -136,7 +137,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _pss_bytes(pid: int) -> int:
-    """Proportional set size; 0 of a process that is gone."""
+    """Proportional set size; 0 if the process has exited."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:

@@ -1,16 +1,14 @@
-"""How things stand on a spool, read from its folders and the daemon's health file."""
+"""The state of a spool, read from its folders and the daemon's health file."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import click
 from pydantic import ValidationError
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 
 from daemon.outputs.report import read_report
 from daemon.spool.health import WorkerHealth, health
@@ -26,11 +24,11 @@ class Overview:
     daemon: str
     """starting, ok, degraded, paused, draining, stale or down."""
     why: str
-    """Why it is no better."""
+    """The reason if it is not ok."""
     waiting: int
     """Jobs in the inbox."""
     jobs: dict[str, str]
-    """Jobs in flight and the stage each is at."""
+    """Jobs in flight and the stage of each."""
     workers: dict[str, WorkerHealth]
     """State and process id of each."""
     done: int
@@ -38,28 +36,38 @@ class Overview:
     failed: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return all fields, for `--json`."""
         return {**asdict(self), "workers": {name: worker.model_dump() for name, worker in self.workers.items()}}
 
     def show(self) -> None:
         """Print for a person."""
-        Console().print(self.table())
+        click.echo(self.text())
 
-    def table(self) -> Table:
-        """As a table with two columns."""
-        table = Table(show_header=False, box=None)
-        table.add_row("daemon", f"{self.daemon}  [dim]{escape(self.why)}[/dim]")
-        table.add_row("waiting", str(self.waiting))
-        table.add_row("in flight", str(len(self.jobs)))
-        for name, stage in sorted(self.jobs.items()):
-            table.add_row("", f"{name}  [dim]{stage}[/dim]")
-        table.add_row("done, failed", f"{self.done}, {self.failed} since the start")
+    def text(self) -> str:
+        """Two columns, the details dimmed: ANSI escapes, which `click.echo` removes if the output is not a terminal.
+
+        Formatted by hand: importing rich would take as long as the rest of the command.
+        """
+        rows = list(self._rows())
+        width = max(len(label) for label, _, _ in rows)
+        lines = (
+            f" {label:<{width}}  {value}" + (f"  {click.style(detail, dim=True)}" if detail else "")
+            for label, value, detail in rows
+        )
+        return "\n".join(lines)
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
+        """Label, value and detail of each line."""
+        yield "daemon", self.daemon, self.why
+        yield "waiting", str(self.waiting), ""
+        yield "in flight", str(len(self.jobs)), ""
+        yield from (("", name, stage) for name, stage in sorted(self.jobs.items()))
+        yield "done, failed", f"{self.done}, {self.failed} since the start", ""
         for name, worker in self.workers.items():
-            table.add_row(f"worker {name}", f"{worker.state}  [dim]pid {worker.pid}[/dim]")
-        return table
+            yield f"worker {name}", worker.state, f"pid {worker.pid}"
 
     def of_job(self, spool: Spool, name: str) -> dict[str, Any] | None:
-        """Where one job is; its timing JSON once it has ended; None when nobody knows it."""
+        """The state of one job, with its timing JSON once it has ended; None if the job is unknown."""
         if name in self.jobs:
             return {"job": name, "state": self.jobs[name]}
         if spool.dropped_file(name).exists():
@@ -71,7 +79,7 @@ class Overview:
 
 
 def _ended(name: str, data: bytes) -> dict[str, Any]:
-    """A job's timing JSON with its state; anyone may have written over it in the outbox."""
+    """A job's timing JSON with its state. Untrusted: other users may have overwritten it in the outbox."""
     try:
         report = read_report(data)
     except ValidationError:
@@ -80,7 +88,7 @@ def _ended(name: str, data: bytes) -> dict[str, Any]:
 
 
 def overview(spool: Spool) -> Overview:
-    """Look at a spool, whether or not a daemon owns it."""
+    """Read the state of a spool, whether or not a daemon is running on it."""
     waiting, found = len(spool.scan()[0]), health(spool)
     report = found.report
     if report is None:
@@ -91,7 +99,10 @@ def overview(spool: Spool) -> Overview:
 
 def live_view(spool: Spool) -> None:
     """Show the overview until interrupted."""
-    with Live(overview(spool).table(), auto_refresh=False) as live:
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(Text.from_ansi(overview(spool).text()), auto_refresh=False) as live:
         while True:
             time.sleep(REFRESH_SECONDS)
-            live.update(overview(spool).table(), refresh=True)
+            live.update(Text.from_ansi(overview(spool).text()), refresh=True)

@@ -1,4 +1,4 @@
-"""Submitting: turning files of several kinds into checked jobs, and dropping them into the inbox."""
+"""Submitting: read files of several kinds as jobs and drop them into the inbox."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 CSV_STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "size"})
 NAME_KEY = "name"
-"""In a batch a line may name its job; without it the file's name and the line's number do."""
+"""Optional key of a batch line that names its job; default: the file's name and the line's number."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A job that is not dropped yet."""
+    """A job that has not been dropped yet."""
 
     name: str
     data: bytes
@@ -36,9 +36,9 @@ class Draft:
 
 
 def drafts(file: str, data: bytes) -> Iterator[Draft]:
-    """The jobs in a file, by its ending: .json one, .jsonl and .csv one a line, .txt its text.
+    """Return the jobs in a file, by its suffix: .json one, .jsonl and .csv one per line, .txt its text.
 
-    `file` "-" means a job from standard input. Raises JobError.
+    `file` "-": a JSON job from standard input. Raises JobError.
     """
     path = Path(file)
     stem = _legal_name(path.stem, data) if file != "-" else _legal_name("", data)
@@ -54,7 +54,7 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
 
 
 def drop(draft: Draft, spool: Spool) -> None:
-    """Put a job into the inbox, whole from its first moment there. Raises JobError when its name is taken."""
+    """Put a job into the inbox atomically. Raises JobError if its name is taken."""
     unfinished = spool.inbox / f".{draft.name}.{os.getpid()}.part"
     try:
         unfinished.write_bytes(draft.data)
@@ -66,7 +66,7 @@ def drop(draft: Draft, spool: Spool) -> None:
 
 
 def check_names(jobs: Collection[Draft], spool: Spool) -> None:
-    """Refuse names that could not all be dropped. Raises JobError."""
+    """Raise JobError unless all jobs can be dropped: names must be unique and free."""
     seen: set[str] = set()
     for job in jobs:
         if job.name in seen:
@@ -77,12 +77,12 @@ def check_names(jobs: Collection[Draft], spool: Spool) -> None:
 
 
 def _name_taken(name: str) -> JobError:
-    return JobError("conflict", f"a job {name} is waiting in the inbox already")
+    return JobError("conflict", f"a job {name} is already waiting in the inbox")
 
 
 @contextlib.contextmanager
 def located(where: str) -> Iterator[None]:
-    """Put in front of a JobError's message where its job stands."""
+    """Prefix the message of a JobError with the job's location."""
     try:
         yield
     except JobError as error:
@@ -90,7 +90,7 @@ def located(where: str) -> Iterator[None]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    r"""The lines that hold anything. Only \n ends one: JSON strings may hold U+2028 and its like as they are."""
+    r"""The lines that are not blank. Only \n separates lines: JSON strings may contain a literal U+2028."""
     return (line for line in text.split("\n") if line.strip())
 
 
@@ -107,7 +107,7 @@ def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]])
 def _batch_draft(default_name: str, job: dict[str, Any]) -> Draft:
     name = job.pop(NAME_KEY, None) or default_name
     if not isinstance(name, str) or JOB_NAME.match(name) is None:
-        raise JobError("name", f"{name!r} is no legal job name", field=NAME_KEY)
+        raise JobError("name", f"invalid job name {name!r}", field=NAME_KEY)
     return Draft(name, _json_bytes(job))
 
 
@@ -132,7 +132,7 @@ def _csv_job(filled: dict[str, str]) -> dict[str, Any]:
 
 
 def _literal(value: str) -> Any:
-    """A cell as JSON, by the rules of a job file; as it stands when it is none."""
+    """A cell parsed as JSON by the rules of a job file, or the plain text if it is not JSON."""
     try:
         wrapped = parse_json_object(f'{{"cell": {value}}}'.encode())
     except JobError as error:
@@ -143,7 +143,7 @@ def _literal(value: str) -> Any:
 
 
 def _legal_name(stem: str, data: bytes) -> str:
-    """The file's name as a job's name; a hash of its bytes where nothing legal is left of it."""
+    """The file's name as a job's name; a hash of its bytes if it has no legal characters."""
     legal = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100]
     return legal or "job-" + hashlib.sha256(data).hexdigest()[:12]
 

@@ -26,10 +26,10 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.executors.waker import Waker
 from pipeline.executors.worker import process_main
 from pipeline.messages import Died, Event, Task
-from pipeline.programs import END_WITH_PARENT, kill_session
+from pipeline.programs import kill_session
 
 PYTHON = Path(__file__).parent / "python-for-workers"
-"""Python that dies with the daemon from its first instruction. Without it a worker does so only after its imports."""
+"""Ends with the daemon (a worker's own tie starts only after its imports) and ignores modules in the current folder."""
 
 EXIT_SECONDS = 3.0
 """Grace period for a worker to exit after its pipe is closed, before it is killed."""
@@ -46,9 +46,11 @@ class ProcessExecutor:
 
     def __init__(self) -> None:
         self._context = mp.get_context("spawn")
-        if END_WITH_PARENT and os.access(PYTHON, os.X_OK):
+        if os.access(PYTHON, os.X_OK):
             os.environ["LIPDROP_PYTHON"] = sys.executable
             self._context.set_executable(str(PYTHON))
+        else:  # installed on a filesystem that forbids programs
+            os.environ["PYTHONSAFEPATH"] = "1"
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
 

@@ -17,6 +17,7 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 
+INSTALL_HINT = "install librhvoice5, rhvoice-russian and rhvoice-english from Debian's component non-free"
 LIBRARY = "libRHVoice.so.5"
 """The release whose structures are declared here."""
 
@@ -196,4 +197,4 @@ def described(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _missing(reason: str) -> ConfigError:
-    return ConfigError("tts_missing", reason, field="tts.backend", hint="make voices installs it on Debian (root)")
+    return ConfigError("tts_missing", reason, field="tts.backend", hint=INSTALL_HINT)

@@ -1,0 +1,45 @@
+"""What every command works on: a configuration and a spool, from `--config` and `--spool`."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.spool.spool import Spool
+from pipeline.config import Config, load_config
+
+SPOOL_UMASK = 0o027
+"""Only a spool's owner and group may read it, whatever the shell's own umask: files are 0640, folders 0750."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The configuration and the spool that a command works on."""
+
+    config: Config
+    spool: Spool
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--config` and `--spool` to a command, which gets the `Place` they name as its first argument."""
+
+    @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML).")
+    @click.option("--spool", "root", type=click.Path(path_type=Path), help="Spool folder; overrides the configuration.")
+    @functools.wraps(command)
+    def wrapper(config_file: Path | None, root: Path | None, **options: Any) -> None:
+        os.umask(SPOOL_UMASK)
+        config = load_config(config_file, spool=root)
+        command(Place(config, Spool(config.path(config.spool))), **options)
+
+    return wrapper
+
+
+def hint_suffix(hint: str | None) -> str:
+    """A hint as the end of an error's line."""
+    return f" ({hint})" if hint else ""

@@ -1,0 +1,65 @@
+"""The commands about the daemon as a whole: run, pause, resume, health."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from daemon.cli.exit_codes import EXIT_UNHEALTHY
+from daemon.cli.place import Place, placed
+from daemon.spool.health import health as read_health
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Work until the inbox is empty and no job is in flight, then exit.")
+@click.option("--log-json", is_flag=True, help="Write the log as JSON lines.")
+@placed
+def run(place: Place, once: bool, log_json: bool) -> None:
+    """Run the daemon in the foreground.
+
+    The first SIGTERM or Ctrl-C finishes the jobs in flight, the second stops at once; the next start resumes
+    interrupted jobs.
+    """
+    # These load torch.
+    from daemon import logs
+    from daemon.scheduling.workers import worker_specs
+    from daemon.supervisor import Supervisor
+    from pipeline.executors import make_executor
+
+    logs.set_up(as_json=log_json)
+    place.spool.create()
+    executor = make_executor(place.config)
+    specs = worker_specs(place.config, executor.gpu_count())
+    supervisor = Supervisor(place.config, place.spool, executor, specs)
+    sys.exit(supervisor.run(once=once))
+
+
+@click.command()
+@placed
+def pause(place: Place) -> None:
+    """Stop taking jobs until `resume`; jobs in flight go on. Survives restarts of the daemon."""
+    place.spool.create()
+    place.spool.pause()
+
+
+@click.command()
+@placed
+def resume(place: Place) -> None:
+    """Take jobs again."""
+    place.spool.resume()
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@placed
+def health(place: Place, as_json: bool) -> None:
+    """Report whether jobs are processed; exit with 1 if not: down, stale (its loop hangs) or paused."""
+    found = read_health(place.spool)
+    if as_json:
+        report = found.report.model_dump() if found.report else {}
+        click.echo(json.dumps({**report, "state": found.state, "why": found.why}))
+    else:
+        click.echo(f"{found.state}: {found.why}" if found.why else found.state)
+    sys.exit(0 if found.is_well else EXIT_UNHEALTHY)

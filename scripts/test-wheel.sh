@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into an empty environment outside the checkout and renders a job there.
+# Usage: test-wheel.sh PYTHON
+set -euo pipefail
+python=${1:-python3}
+checkout=$(cd "$(dirname "$0")/.." && pwd)
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+echo "building the wheel"
+# From a copy: a build leaves folders behind, and packages what earlier builds left.
+mkdir "$scratch/source"
+cp -r "$checkout"/{daemon,pipeline,setup.cfg,pyproject.toml,README.md,LICENSE} "$scratch/source"
+"$python" -m venv "$scratch/venv"
+pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check --quiet)
+"${pip[@]}" wheel --no-deps --wheel-dir "$scratch/dist" "$scratch/source" 2>/dev/null
+
+echo "installing it"
+"${pip[@]}" install --no-compile --constraint "$checkout/requirements.txt" "$scratch"/dist/*.whl 2>/dev/null
+"${pip[@]}" check
+
+echo "rendering a job"
+mkdir "$scratch/spool"
+cd "$scratch/spool"
+echo '{"text": "Hello from the wheel.", "language": "en", "size": "256x256"}' >hello.json
+lipdrop=$scratch/venv/bin/lipdrop
+"$lipdrop" submit hello.json >/dev/null
+"$lipdrop" run --once 2>log || { cat log >&2; exit 1; }
+ffprobe -v error -show_entries stream=codec_name,nb_frames -of csv=p=0 outbox/hello.mp4
+"$lipdrop" status hello
