@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
+# Twice the cores: many tests wait for processes. Each test process takes up to 2.5 GB.
+TEST_PROCESSES ?= $(shell expr 2 '*' $$(nproc))
 
 .PHONY: help setup system demo test soak lint format bench voices install-service clean
 
@@ -26,11 +28,11 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-sy
 demo: setup ## make two videos, one Russian and one English
 	@scripts/demo.sh "$(DEMO_SPOOL)"
 
-test: setup ## the test suite but for soak; two files at a time, since many tests wait
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: setup ## run the tests, except the slow ones
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
 
-soak: setup ## the tests that take minutes
-	$(BIN)/python -m pytest -m soak
+soak: setup ## run the slow tests (about an hour)
+	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
 
 lint: setup ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
 # Properties are about values, never about time: a slow machine is not a defect.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+LONGEST_FIRST = (
+    *("test_wav2lip", "test_stream", "test_daemon", "test_bench", "test_hostile_daemon", "test_restarts"),
+    *("test_crashes", "test_talking_face", "test_scheduler", "test_command_line", "test_cancelling", "test_mouth"),
+    *("test_supervision", "test_drops", "test_hostile_media", "test_stages", "test_many_jobs", "test_full_disk"),
+)
+"""Files that take more than ten seconds. They start first, so that no process is left alone with a long one."""
+
+
+def pytest_configure() -> None:
+    """Compute on one thread in each of several test processes, which share the cores already."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first."""
+    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture

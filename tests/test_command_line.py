@@ -106,6 +106,7 @@ def test_status_shows_the_daemon_and_its_jobs(daemon: CheapDaemon, tmp_path: Pat
     assert set(shown["workers"]) == {"tts-0", "split-0", "gan-0", "nogan-1", "merge-0"}
     daemon.drop("asked", text="1 hello")
     daemon.ending("asked")
+    daemon.until_work_is_clear()
     assert json.loads(in_process("status", "asked", "--json", cwd=daemon.spool).stdout)["state"] == "done"
     assert in_process("status", "unheard-of", cwd=daemon.spool).returncode == 2
     (tmp_path / "empty").mkdir()
