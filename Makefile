@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
-# Twice the cores: many tests wait for processes. Each test process takes up to 2.5 GB.
-TEST_PROCESSES ?= $(shell expr 2 '*' $$(nproc))
+# More than two cores need: many tests wait. Each takes up to 2.5 GB of memory with its daemon.
+TEST_PROCESSES ?= 4
 
 .PHONY: help setup system demo test soak lint format bench voices install-service clean
 
@@ -31,7 +31,7 @@ demo: setup ## make two videos, one Russian and one English
 test: setup ## run the tests, except the slow ones
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
 
-soak: setup ## run the slow tests (about an hour)
+soak: setup ## run the slow tests
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
 
 lint: setup ## format check, lint, types

@@ -22,7 +22,7 @@ settings.load_profile("untimed")
 
 LONGEST_FIRST = (
     *("test_wav2lip", "test_stream", "test_daemon", "test_bench", "test_hostile_daemon", "test_restarts"),
-    *("test_crashes", "test_talking_face", "test_scheduler", "test_command_line", "test_cancelling", "test_mouth"),
+    *("test_crashes", "test_talking_face", "test_scheduler", "test_commands", "test_cancelling", "test_mouth"),
     *("test_supervision", "test_drops", "test_hostile_media", "test_stages", "test_many_jobs", "test_full_disk"),
 )
 """Files that take more than ten seconds. They start first, so that no process is left alone with a long one."""

@@ -2,7 +2,7 @@
 
 `python -m tests.crash_steps FOLDER` runs the daemon on a fresh spool once for each step, in a process that kills
 itself before that step, then again to its end; it prints one JSON object for each. The steps are all calls that
-change the spool, told by the interpreter's audit events: nothing in lipdrop knows that it is watched.
+change the spool, as reported by audit events of the interpreter; lipdrop itself needs no hooks for this.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ class Steps:
         if self._count == self._crash_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self._count += 1
-        told = " -> ".join(place.removeprefix(self._root + "/") for place in places if place.startswith(self._root))
-        os.write(self._log, f"{event} {re.sub(r'[.0-9]+[.]part', '.part', told)}\n".encode())
+        line = " -> ".join(place.removeprefix(self._root + "/") for place in places if place.startswith(self._root))
+        os.write(self._log, f"{event} {re.sub(r'[.0-9]+[.]part', '.part', line)}\n".encode())
 
 
 def is_write(arguments: tuple[Any, ...]) -> bool:

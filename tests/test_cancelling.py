@@ -143,13 +143,6 @@ def test_a_job_that_does_not_exist_is_a_usage_error(command: str, name: str, tmp
     assert in_process(command, name, cwd=tmp_path).returncode == 2
 
 
-@pytest.mark.parametrize("arguments", [["a-job", "--watch"], ["--watch", "--json"]])
-def test_watching_shows_all_jobs_and_no_json(arguments: list[str], tmp_path: Path) -> None:
-    ended = in_process("status", *arguments, cwd=tmp_path)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "--watch" in ended.stderr
-
-
 def test_waiting_ends_when_the_job_is_removed_from_the_inbox(daemon: CheapDaemon) -> None:
     daemon.start().ready()
     assert in_process("pause", cwd=daemon.spool).returncode == 0

@@ -105,7 +105,7 @@ def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(daemon: CheapD
 
 
 def test_an_inbox_that_is_deleted_and_made_again_is_taken_from(daemon: CheapDaemon) -> None:
-    """Once made again by whoever drops a job, once by the daemon."""
+    """Made again once by the client that drops a job and once by the daemon."""
     daemon.start().ready()
     inbox = daemon.spool / "inbox"
     shutil.rmtree(inbox)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.running import CheapDaemon, RunningDaemon, in_process, lipdrop
 
 SMALL = "128x128"
@@ -115,13 +113,6 @@ def test_status_shows_the_daemon_and_its_jobs(daemon: CheapDaemon, tmp_path: Pat
 
 def test_voices_are_listed(tmp_path: Path) -> None:
     assert "espeak:kk" in in_process("voices", "--language", "kk", cwd=tmp_path).stdout
-
-
-@pytest.mark.parametrize("command", [[], ["run"], ["submit"], ["status"], ["cancel"], ["retry"], ["pause"], ["health"]])
-def test_every_command_explains_itself(command: list[str], tmp_path: Path) -> None:
-    shown = in_process(*command, "--help", cwd=tmp_path)
-    assert shown.returncode == 0
-    assert "Usage:" in shown.stdout
 
 
 def test_the_program_is_started_as_a_module_too(tmp_path: Path) -> None:
