@@ -31,11 +31,11 @@ def test_a_killed_daemon_resumes_where_it_was(daemon: CheapDaemon) -> None:
     seen = daemon.status()["monotonic_seconds"]
     (daemon.spool / "work" / "long" / "half").write_bytes(b"half a segment")
     daemon.restarted("lipsync=LongLipSync").ready()
+    resumed = time.monotonic()
     (daemon.spool / "go").touch()
     timing = daemon.ending("long")
     assert (timing["status"], timing["attempts"]) == ("done", 2)
-    assert timing["timing"]["total_seconds"] > time.monotonic() - seen - 5
-    assert timing["timing"]["queued_seconds"] >= -time.monotonic()
+    assert timing["timing"]["total_seconds"] > resumed - seen, "it counts from the drop"
     count = Counter(daemon.ran())
     assert {what for what, times in count.items() if times > 1} == {"long lipsync 1", "long lipsync 2"}
     daemon.until_work_is_clear()
