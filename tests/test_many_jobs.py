@@ -40,7 +40,7 @@ def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     daemon.until_work_is_clear()
     assert daemon.resources()["memory"] - before["memory"] < 16 << 20
     for kind in ("descriptors", "shared"):  # some are open for a moment; a leak stays
-        until(lambda: daemon.resources()[kind] <= before[kind] or None, f"end of more {kind}")  # noqa: B023
+        until(lambda: daemon.resources()[kind] <= before[kind] or None, f"end of more {kind}", pause_seconds=0.5)  # noqa: B023
 
 
 def test_what_is_kept_of_ended_jobs_is_bounded_and_as_old_as_their_end(tmp_path: Path) -> None:
