@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config import Config, Fps
 from pipeline.errors import JobError, nearest_hint
-from pipeline.speech import text as speech_text
+from pipeline.speech.sentences import speakable
 from pipeline.speech.voices.settings import LanguageTag
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -229,7 +229,7 @@ def _check_text(job: Job, config: Config) -> None:
     limit = config.limits.text_characters
     if len(job.text) > limit:
         raise JobError("too_long", f"the text has {len(job.text)} characters, the limit is {limit}", field="text")
-    if not speech_text.speakable(job.text):
+    if not speakable(job.text):
         raise JobError("no_speech", "the text has nothing to say", field="text", hint="letters or digits are needed")
 
 

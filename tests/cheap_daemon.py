@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> None:
         Watcher.refresh = lambda self: None  # type: ignore[method-assign]
     if "--defective" in arguments:
         make_defective()
-    if "--hasty" in arguments:  # a worker is given up after its second failed start
+    if "--hasty" in arguments:  # a worker is not restarted after its second failed start
         set_constants(BOOT_FAILURES_MAX=1)
     if "--brisk" in arguments:  # the loop turns and reports ten times as often; a full disk is retried after a second
         set_constants(SCAN_SECONDS=0.2, TELL_SECONDS=0.0, FULL_DISK_SECONDS=1.0)
