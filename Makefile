@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
+# More than two cores need: many tests wait. Each takes up to 2.5 GB of memory with its daemon.
+TEST_PROCESSES ?= 4
 
 .PHONY: help setup system demo test soak lint format schemas wheel-test test-pythons bench voices install-service clean
 
@@ -26,11 +28,11 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-sy
 demo: setup ## make two videos, one Russian and one English
 	@scripts/demo.sh "$(DEMO_SPOOL)"
 
-test: setup ## the test suite but for soak; two files at a time, since many tests wait
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: setup ## run the tests, except the slow ones
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
 
-soak: setup ## the tests that take minutes
-	$(BIN)/python -m pytest -m soak
+soak: setup ## run the slow tests
+	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
 
 lint: setup ## format check, lint, types
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""A headless Chromium that is told what to do over a pipe (Chrome DevTools Protocol); no library is needed."""
+"""A headless Chromium driven over a pipe (Chrome DevTools Protocol) without a library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANSWER_SECONDS = 60
 
 
 def _pipe() -> tuple[int, int]:
-    """A pipe whose descriptors are none of the first ones, which the browser is given."""
+    """A pipe with descriptors from 10 on: the browser is given 3 and 4."""
     low = os.pipe()
     high = fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, 10), fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, 10)
     for descriptor in low:
@@ -28,18 +28,18 @@ def _pipe() -> tuple[int, int]:
 
 
 class Refused(Exception):
-    """What was asked of the browser cannot be done now."""
+    """The browser cannot do this now."""
 
 
 class Browser:
-    """One page in a browser of its own."""
+    """One page in its own browser process."""
 
     def __init__(self, profile: Path, size: tuple[int, int] = (900, 960)) -> None:
         assert CHROMIUM is not None
         (theirs_in, self._out), (self._in, theirs_out) = _pipe(), _pipe()
         options = (*OPTIONS, f"--window-size={size[0]},{size[1]}", f"--user-data-dir={profile}")
         autoplay = "--autoplay-policy=no-user-gesture-required"
-        # The browser listens on descriptor 3 and answers on 4, by whatever numbers they are known here.
+        # The browser reads from descriptor 3 and writes to 4.
         script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self._process = subprocess.Popen(
             ["bash", "-c", script, CHROMIUM, *options, autoplay, "--remote-debugging-pipe", "about:blank"],
@@ -51,9 +51,9 @@ class Browser:
         self._buffer = b""
         self._number = 0
         self.complaints: list[str] = []
-        """What the page has written to its console as errors."""
+        """Errors that the page wrote to its console."""
         self.requests: list[str] = []
-        """The addresses that it has asked for."""
+        """URLs that the page requested."""
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Runtime", "Log", "Page", "Network"):
@@ -68,15 +68,15 @@ class Browser:
         self.call("Page.navigate", url=url)
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression gives on the page; None while there is none."""
+        """Evaluate a JavaScript expression on the page; None if there is no page yet."""
         try:
             answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        except Refused:  # while it goes to another page
+        except Refused:  # while it loads another page
             return None
         return answer["result"].get("value")
 
     def screenshot(self, path: Path) -> None:
-        """Write what the page shows as PNG."""
+        """Write a picture of the page as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def _ask(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Browser:
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
             block = os.read(self._in, 1 << 16) if ready else b""
-            assert block, "the browser does not answer"
+            assert block, "no answer from the browser"
             self._buffer += block
         line, _, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, Any] = json.loads(line)

@@ -1,14 +1,16 @@
 """The real daemon and real worker processes, with cheap stages in place of the costly ones.
 
-`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [ROLE=STAGE ...]` works on the
-current folder's `config.yaml`.
+`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [--brisk] [ROLE=STAGE ...]`
+uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or `MODULE:CLASS`.
 """
 
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import sys
+import types
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,13 +23,33 @@ NAMES = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"]
 
 
 def cheap_specs(config: Config, **stages: str) -> list[WorkerSpec]:
-    """The usual workers, on stages of `tests.faults`."""
+    """The usual workers with stages of `tests.faults`, or others given as `MODULE:CLASS`."""
     chosen = {**STAGES, **stages}
     return [
-        WorkerSpec(name, role, f"tests.faults:{chosen[role]}", config, model=name.partition("-")[0])
-        for role in chosen
+        WorkerSpec(name, role, stage if ":" in stage else f"tests.faults:{stage}", config, model=name.partition("-")[0])
+        for role, stage in chosen.items()
         for name in NAMES[role]
     ]
+
+
+def replace_torch() -> None:
+    """Let the process executor use the standard library's multiprocessing: importing torch takes 2 s of CPU time.
+
+    torch.multiprocessing adds only a way to pickle tensors, and no message has one. The tests with real stages use it.
+    """
+    stub = types.ModuleType("torch")
+    stub.multiprocessing = multiprocessing  # type: ignore[attr-defined]
+    sys.modules |= {"torch": stub, "torch.multiprocessing": multiprocessing}
+
+
+def set_constants(**values: float) -> None:
+    """Change constants of the daemon, in whichever of its modules they are."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("daemon.")]
+    for name, value in values.items():
+        owners = [module for module in modules if name in vars(module)]
+        assert owners, f"the daemon has no constant {name}"
+        for module in owners:
+            setattr(module, name, value)
 
 
 def make_defective() -> None:
@@ -56,7 +78,8 @@ def make_linkless() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    # Imported here: worker processes import this module again, and need none of it.
+    replace_torch()
+    # Imported here: worker processes import this module again but do not need these.
     from daemon import logs
     from daemon.spool.spool import Spool, SpoolOwned
     from daemon.spool.watcher import Watcher
@@ -69,7 +92,9 @@ def main(arguments: list[str]) -> None:
     if "--defective" in arguments:
         make_defective()
     if "--hasty" in arguments:  # a worker is not restarted after its second failed start
-        patch("daemon.scheduling.worker_pool.BOOT_FAILURES_MAX", 1).start()
+        set_constants(BOOT_FAILURES_MAX=1)
+    if "--brisk" in arguments:  # the loop turns and reports ten times as often; a full disk is retried after a second
+        set_constants(SCAN_SECONDS=0.2, HEALTH_SECONDS=0.0, FULL_DISK_SECONDS=1.0)
     if "--linkless" in arguments:
         make_linkless()
     config = load_config(None)

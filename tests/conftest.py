@@ -1,35 +1,69 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that several test modules share, and the order in which files run."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from hypothesis import settings
 
-from tests.seeded_weights import seeded_state_dict
+from tests.running import BRIEF_WAITS, CheapDaemon
 
 if TYPE_CHECKING:
+    import torch
+
     from pipeline.avatars.faces.results import Faces
 
-# A busy machine is no defect: properties are about values, never about time.
+# Properties are about values, never about time: a slow machine is not a defect.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+LONGEST_FIRST = (
+    *("test_wav2lip", "test_stream", "test_daemon", "test_bench", "test_hostile_daemon", "test_restarts"),
+    *("test_crashes", "test_talking_face", "test_scheduler", "test_commands", "test_cancelling", "test_mouth"),
+    *("test_supervision", "test_drops", "test_hostile_media", "test_stages", "test_many_jobs", "test_full_disk"),
+)
+"""Files that take more than ten seconds. They start first, so that no process is left alone with a long one."""
+
+
+def pytest_configure() -> None:
+    """Compute on one thread in each of several test processes, which share the cores already."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first."""
+    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[CheapDaemon]:
+    """A daemon with cheap stages for one test, not started yet."""
+    with CheapDaemon(tmp_path / "spool", **BRIEF_WAITS) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def weights() -> dict[str, torch.Tensor]:
-    """Seeded weights of Wav2Lip, under the network's own names."""
+    """Seeded weights of Wav2Lip under the network's own names."""
+    from tests.seeded_weights import seeded_state_dict
+
     return seeded_state_dict()
 
 
 @pytest.fixture(scope="session")
 def checkpoint(weights: dict[str, torch.Tensor]) -> Iterator[Path]:
-    """A Wav2Lip checkpoint as training writes it; under a name that says nothing. Removed at the end: 145 MB."""
+    """A Wav2Lip checkpoint as training writes it, under a name that does not say so; removed at the end (145 MB)."""
+    import torch
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.bin"
         state = {f"module.{key}": value for key, value in weights.items()}

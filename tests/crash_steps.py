@@ -15,7 +15,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from tests.cheap_daemon import cheap_specs
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.utime", "os.truncate"}
 LIMITS = LimitsSettings(quiet_seconds=0.05, free_megabytes=0)
+AT_ONCE = 4
+"""Steps that are crashed at the same time; each has a spool of its own."""
 OLD, NEW, BAD = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true}', b'{"text": "1", "voic": "x"}'
 
 
@@ -36,14 +38,23 @@ def main(folder: Path) -> None:
     prepare(folder / "before")
     spool = copied(folder / "steps")
     assert in_child(spool, None) == 1  # all steps without a crash; 1 because the bad job fails
-    steps = (spool.root / "steps").read_text().splitlines()
-    for number, step in enumerate(steps):
-        spool = copied(folder / f"crash-{number:03d}")
-        crashed = in_child(spool, number)
-        seen = outbox(spool)
-        ended = in_child(spool, None)
-        report = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
-        print(json.dumps(report), flush=True)  # noqa: T201
+    steps = list(enumerate((spool.root / "steps").read_text().splitlines()))
+    for first in range(0, len(steps), AT_ONCE):
+        pids = [fork(lambda: crash(folder, number, step)) for number, step in steps[first : first + AT_ONCE]]  # noqa: B023
+        assert [wait_for(pid) for pid in pids] == [0] * len(pids)
+        for number, _ in steps[first : first + AT_ONCE]:
+            print((folder / f"found-{number:03d}").read_text(), flush=True)  # noqa: T201
+
+
+def crash(folder: Path, number: int, step: str) -> int:
+    """Run the daemon up to a step and then again to its end; write what was found into a file."""
+    spool = copied(folder / f"crash-{number:03d}")
+    crashed = in_child(spool, number)
+    seen = outbox(spool)
+    ended = in_child(spool, None)
+    found = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
+    (folder / f"found-{number:03d}").write_text(json.dumps(found))
+    return 0
 
 
 def prepare(root: Path) -> None:
@@ -64,9 +75,23 @@ def copied(root: Path) -> Spool:
 
 def in_child(spool: Spool, crash_at: int | None) -> int:
     """Run the daemon in its own process until nothing is left to do; return its exit code."""
+    return wait_for(fork(lambda: run(spool, crash_at)))
+
+
+def fork(work: Callable[[], int]) -> int:
+    """Do some work in a child, which exits with what it returns; the child's process."""
     pid = os.fork()
     if pid == 0:
-        os._exit(run(spool, crash_at))
+        code = 1
+        try:
+            code = work()
+        finally:
+            os._exit(code)
+    return pid
+
+
+def wait_for(pid: int) -> int:
+    """Wait for a child's exit code."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

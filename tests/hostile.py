@@ -15,6 +15,7 @@ import struct
 import subprocess
 import zipfile
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +276,7 @@ def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
     return {**{name: code for name, (_, _, code) in bad.items()}, "fifo": "media", "interrupted": None}
 
 
+@cache
 def black_png(columns: int, rows: int) -> bytes:
     """A PNG of black pixels, made row by row: the largest one here is 0.8 MB long and 800 MB wide."""
     packer = zlib.compressobj(9)

@@ -1,4 +1,4 @@
-"""All that nobody should let in, dropped at once on a real daemon, among good jobs."""
+"""Hostile input of every kind, dropped at once on a real daemon among good jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING) +\
 MEMORY_GROWTH_MAX_BYTES = 120 << 20
 
 Expected = dict[str, str | None]
-"""The code of the error that each job ends with; None where it is done."""
+"""The error code that each job ends with; None if it ends well."""
 
 
 def drop_jobs(daemon: RunningDaemon) -> Expected:
@@ -66,7 +66,7 @@ def drop_avatars(daemon: RunningDaemon, address: str) -> Expected:
 
 
 def test_all_of_it_at_once(tmp_path: Path) -> None:
-    """With the voice that has a word for every letter, whatever else is installed."""
+    """With espeak, which speaks every letter, whatever else is installed."""
     with RunningDaemon(tmp_path / "spool", tts={"backend": "espeak"}).start() as daemon:
         inbox = daemon.ready().spool / "inbox"
         daemon.drop("before", text="Раз, два.", size=SMALL)
@@ -92,7 +92,7 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_all_avatars_at_once(tmp_path: Path) -> None:
-    """As jobs ask for them; what a playlist names, and who waits behind it, is never asked for."""
+    """Jobs name them. Neither the files nor the addresses that a playlist lists are ever opened."""
     with RunningDaemon(tmp_path / "spool").start() as daemon, Witness(daemon.ready().spool / "inbox") as caller:
         expected = drop_avatars(daemon, caller.address)
         with contextlib.ExitStack() as stack:
@@ -110,7 +110,7 @@ def test_all_avatars_at_once(tmp_path: Path) -> None:
 
 
 def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[str, Any]]) -> None:
-    """A job that failed was tried once; its file, as far as it was read, and its error lie in `failed`."""
+    """A failed job was tried once; its file, as far as it was read, and its error are in `failed`."""
     dropped = {f"bad-{number:03d}": data for number, (data, _) in enumerate([*BAD_JOBS, *BAD_WISHES])}
     for name, ending in endings.items():
         kept = daemon.spool / "failed" / name
@@ -125,7 +125,7 @@ def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[s
 
 
 def assert_the_log_is_whole(daemon: RunningDaemon, left_alone: set[str], expected: Expected) -> None:
-    """A line for each record, none forged, no traceback, and each stranger named once."""
+    """One line per record, none forged, no traceback, and each foreign file named once."""
     log = until(lambda: ((log := daemon.log()).count("is ignored") >= len(left_alone) and log) or None, "warnings")
     assert [line for line in log.splitlines() if not LOG_LINE.match(line)] == []
     assert log.count("is ignored") == len(left_alone)
@@ -134,18 +134,18 @@ def assert_the_log_is_whole(daemon: RunningDaemon, left_alone: set[str], expecte
         assert log.count(f"job {name}: " + (f"failed: {code}:" if code else "done in")) == 1
 
 
-def test_unfinished_jobs_are_what_they_say() -> None:
+def test_unfinished_jobs_are_bad_jobs() -> None:
     assert set(UNFINISHED_JOBS) <= set(BAD_JOBS)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o777])
-def test_files_are_the_owners_and_the_groups_whatever_the_umask(umask: int, tmp_path: Path) -> None:
+def test_files_belong_to_owner_and_group_whatever_the_umask(umask: int, tmp_path: Path) -> None:
     """A daemon and a `submit` started with any umask: the group reads everything, others nothing."""
     spool = RunningDaemon(tmp_path / "spool").spool
-    (tmp_path / "hello.txt").write_text("Раз, два.")
+    (tmp_path / "hello.json").write_text(json.dumps({"text": "Раз, два.", "size": SMALL}))
     before = os.umask(umask)
     try:
-        dropped = lipdrop("submit", tmp_path / "hello.txt", "--spool", spool, cwd=spool)
+        dropped = lipdrop("submit", tmp_path / "hello.json", "--spool", spool, cwd=spool)
         assert dropped.returncode == 0, dropped.stderr
         os.umask(before)
         dropped_mode = stat.S_IMODE((spool / "inbox" / "hello.json").stat().st_mode)

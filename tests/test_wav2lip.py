@@ -626,6 +626,13 @@ def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
 # Precision
 
 
+@pytest.fixture
+def one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare precisions on one frame: a CPU without instructions for 16-bit floats takes seconds for each."""
+    monkeypatch.setattr(precision, "REFERENCE_FRAMES", 1)
+
+
+@pytest.mark.usefixtures("one_frame")
 def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
     plain = FoldedWav2Lip(network)
     reduced = copy.deepcopy(plain).to(torch.bfloat16)
@@ -633,6 +640,7 @@ def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
     assert reduced(torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)).dtype == torch.float32
 
 
+@pytest.mark.usefixtures("one_frame")
 def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "lower_precision", lambda _: torch.bfloat16)
     plain = FoldedWav2Lip(network)
@@ -643,12 +651,11 @@ def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytes
 
 
 @pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The precision of a GPU, tried with one frame: a CPU may be slow in it."""
+def as_on_a_gpu(one_frame: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The precision of a GPU."""
     half = lower_precision(torch.device("cuda:1"))
     assert half == torch.float16
     monkeypatch.setattr(precision, "lower_precision", lambda _: half)
-    monkeypatch.setattr(precision, "REFERENCE_FRAMES", 1)
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")

@@ -1,4 +1,4 @@
-"""Hostile input in quantity: spoilt job files and recordings, and ten thousand jobs at once."""
+"""Hostile input in quantity: corrupted job files and recordings, and ten thousand jobs at once."""
 
 from __future__ import annotations
 
@@ -34,28 +34,30 @@ STAGES = {
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(100, 104))
-def test_half_a_million_spoilt_job_files(seed: int) -> None:
+def test_half_a_million_corrupted_job_files(seed: int) -> None:
     fuzz(random.Random(seed), 500_000, seeds=[data for data, _ in (*BAD_JOBS, *BAD_WISHES)])
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("ending", [".mp4", ".mp3", ".avi", ".flac", ".ogg", ".mkv", ".wma", ".wav", ".caf", ".aiff"])
-def test_hundreds_of_spoilt_recordings_are_read_or_refused(ending: str, tmp_path: Path) -> None:
+def test_hundreds_of_corrupted_recordings_are_read_or_refused(ending: str, tmp_path: Path) -> None:
     rng = random.Random(ending)
     whole = made(tmp_path, "-f lavfi -i sine=d=1", ending)
     for _ in range(300):
         data = bytearray(whole)
         for _ in range(rng.choice([1, 3, 30, 300])):
             data[rng.randrange(min(len(data), rng.choice([200, 2000, len(data)])))] = rng.choice([0, 127, 255])
-        (tmp_path / "spoilt").write_bytes(data)
+        (tmp_path / "corrupted").write_bytes(data)
         with contextlib.suppress(JobError):
-            pcm.convert(tmp_path / "spoilt", {tmp_path / "a.wav": 16_000, tmp_path / "b.wav": 48_000}, limit_seconds=9)
+            pcm.convert(
+                tmp_path / "corrupted", {tmp_path / "a.wav": 16_000, tmp_path / "b.wav": 48_000}, limit_seconds=9
+            )
             assert len(pcm.read_wav(tmp_path / "a.wav")) <= 9 * 16_000
 
 
 @pytest.mark.timeout(1800)
 def test_ten_thousand_jobs_at_once(tmp_path: Path) -> None:
-    """Cheap stages, the real supervision loop and spool: all are done, and nothing is kept of them in memory."""
+    """Cheap stages, the real supervision loop and spool: all are done, and none stays in memory."""
     config, spool = Config(), Spool(tmp_path)
     spool.create()
     for number in range(JOBS):

@@ -1,4 +1,4 @@
-"""Thousands of jobs and random deaths. Seeded, but which moment is hit differs from run to run."""
+"""Thousands of jobs and random kills. They are seeded, but which moment they hit differs from run to run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 SOAK_SECONDS = 3000
 SENTENCE, LONG_SENTENCES = "Мама мыла раму. ", 670
 PROMISED_SECONDS = 2
-"""After this long no process of a killed daemon is left, where nothing else runs."""
+"""No process of a killed daemon is left after this, on a machine that runs nothing else."""
 LIMITS = {"free_megabytes": 1, "attempts": 20}
 
 
@@ -35,7 +35,7 @@ def daemon(tmp_path: Path) -> Iterator[CheapDaemon]:
 
 
 def all_done(daemon: RunningDaemon, names: list[str]) -> None:
-    """Each job ends well, and is done exactly once."""
+    """Check that each job ends well, and only once."""
     assert Counter(daemon.ending(name, SOAK_SECONDS)["status"] for name in names) == {"done": len(names)}
     until(lambda: not any((daemon.spool / "work").iterdir()) or None, "clear work folder")
     assert not list((daemon.spool / "inbox").glob("*.json"))
@@ -66,7 +66,7 @@ def test_a_thousand_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
 
 
 def test_four_hundred_real_jobs_leave_nothing_behind(tmp_path: Path) -> None:
-    """Half a second each, recorded and spoken; the first hundred fill what is kept on purpose."""
+    """Half a second each, recorded and spoken; the first hundred fill the caches."""
     with RunningDaemon(tmp_path / "spool", limits=LIMITS).start().ready() as daemon:
         write_recording(daemon.spool / "inbox" / "half.wav", speech_like(0.5))
         drop_small(daemon, range(100))
@@ -79,7 +79,7 @@ def test_four_hundred_real_jobs_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def drop_small(daemon: RunningDaemon, numbers: range) -> None:
-    """Drop small jobs at once, and wait for their good ends."""
+    """Drop small jobs at once and wait until all are done."""
     names = [f"small-{number:03d}" for number in numbers]
     for number, name in zip(numbers, names, strict=True):
         job = {"text": "Да."} if number % 3 == 0 else {"audio": "half.wav"}
@@ -89,10 +89,9 @@ def drop_small(daemon: RunningDaemon, numbers: range) -> None:
 
 
 def test_a_long_job_does_not_starve_short_ones_dropped_with_it(tmp_path: Path) -> None:
-    """Real stages: ten minutes of text, and right behind it 20 texts of some 3 s.
+    """Real stages: ten minutes of text, and right behind it 20 texts of about 3 s.
 
-    They may have to wait for one item of the long job on each worker, and take their own time on a machine that it
-    shares.
+    They may wait for one item of the long job on each worker, and then share the machine with it.
     """
     with RunningDaemon(tmp_path / "spool", tts={"backend": "espeak"}).start().ready() as daemon:
         alone = total_seconds(daemon, drop_short(daemon, "alone"))
@@ -115,7 +114,7 @@ def drop_short(daemon: RunningDaemon, kind: str) -> list[str]:
 
 
 def total_seconds(daemon: RunningDaemon, names: list[str]) -> list[float]:
-    """How long jobs took from their drop to their end, in order of length."""
+    """Seconds from drop to end of each job, sorted."""
     return sorted(daemon.ending(name, SOAK_SECONDS)["timing"]["total_seconds"] for name in names)
 
 
@@ -129,7 +128,7 @@ def test_random_kills_of_workers_over_two_hundred_jobs_cost_one_item_each(daemon
 
 
 def test_random_kills_of_the_daemon_over_two_hundred_jobs(daemon: CheapDaemon) -> None:
-    """It is started again as systemd would; what its five workers were busy with is lost with it."""
+    """It is restarted as by systemd; the items its five workers were busy with are lost."""
     daemon.start().ready()
     names = daemon.drop_many(200, text="4 hello")
     kills = through_kills(
@@ -145,7 +144,7 @@ def through_kills(
     kill: Callable[[random.Random], object],
     pause_seconds: tuple[float, float] = (0.1, 0.6),
 ) -> int:
-    """Kill now and then until all jobs have ended, well and once; how often that was."""
+    """Kill at random moments until all jobs have ended, well and only once; returns the number of kills."""
     chance = random.Random(1)
     kills = 0
     while len(list((daemon.spool / "outbox").glob("*.json"))) < len(names):
@@ -160,7 +159,7 @@ def through_kills(
 
 
 def kill_one(daemon: RunningDaemon, chance: random.Random) -> None:
-    """Kill a worker that is ready: one that dies again and again in its start is given up."""
+    """Kill a worker that is ready: one that keeps dying while it starts is given up."""
     pids = [worker["pid"] for worker in daemon.status()["workers"].values() if worker["pid"] is not None]
     if pids:
         with contextlib.suppress(ProcessLookupError):
@@ -168,7 +167,7 @@ def kill_one(daemon: RunningDaemon, chance: random.Random) -> None:
 
 
 def test_real_jobs_through_kills_of_workers_and_daemon(tmp_path: Path) -> None:
-    """Ten real jobs. Whenever a timing JSON can be seen, its video plays and is what the JSON says."""
+    """Ten real jobs. Whenever a timing JSON is visible, its video plays and matches it."""
     chance = random.Random(2)
     with RunningDaemon(tmp_path / "spool", limits=LIMITS).start().ready() as daemon:
         write_recording(daemon.spool / "inbox" / "speech.wav", speech_like(24))
@@ -197,7 +196,7 @@ def test_real_jobs_through_kills_of_workers_and_daemon(tmp_path: Path) -> None:
 
 
 def read_outbox(outbox: Path, seen: Counter[str], ended: threading.Event) -> None:
-    """Probe the video of every timing JSON that can be seen, over and over."""
+    """Keep probing the video of every timing JSON that is visible."""
     while not ended.wait(0.1):
         for path in outbox.glob("*.json"):
             timing = json.loads(path.read_bytes())

@@ -1,0 +1,124 @@
+"""Commands as a user runs them: exit codes, output, and what they do to a spool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.running import CheapDaemon, RunningDaemon, in_process, lipdrop
+
+SMALL = "128x128"
+ONE_PROCESS = {"executor": "threads", "workers": [{"model": "gan"}]}
+"""Settings with which the workers find the same mistakes in less time."""
+GAN_FROM_FILE = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "models/gan.pt"}}, **ONE_PROCESS}
+
+# run
+
+
+def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path / "spool") as daemon:
+        daemon.drop("good", text="Привет", size=SMALL)
+        daemon.drop("bad", text="")
+        daemon.start("--once", "--log-json")
+        assert daemon.process is not None
+        assert daemon.process.wait(90) == 1
+        assert daemon.ending("good")["status"] == "done"
+        assert daemon.ending("bad")["status"] == "failed"
+        records = [json.loads(line) for line in daemon.log().splitlines()]
+    assert {"time", "level", "worker", "logger", "message"} == set(records[0])
+    assert any("job good: done" in record["message"] for record in records)
+
+
+def test_everything_can_run_in_one_process_for_debugging(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path / "spool", executor="threads") as daemon:
+        daemon.drop("debug", text="Привет", size=SMALL)
+        assert daemon.start("--once").ending("debug")["status"] == "done"
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == 0
+
+
+def test_a_second_daemon_exits_with_75(daemon: CheapDaemon) -> None:
+    daemon.start().ready()
+    ended = lipdrop("run", "--once", cwd=daemon.spool)
+    assert ended.returncode == 75
+    assert "another daemon" in ended.stderr
+
+
+def test_a_missing_checkpoint_exits_with_78(tmp_path: Path) -> None:
+    spool = RunningDaemon(tmp_path, **GAN_FROM_FILE).spool
+    ended = lipdrop("run", "--once", cwd=spool)
+    assert ended.returncode == 78
+    assert "models.gan.checkpoint" in ended.stderr
+    assert str(spool / "models" / "gan.pt") in ended.stderr
+
+
+def test_a_file_that_is_not_a_checkpoint_exits_with_78(tmp_path: Path) -> None:
+    spool = RunningDaemon(tmp_path, **GAN_FROM_FILE).spool
+    (spool / "models").mkdir()
+    (spool / "models" / "gan.pt").write_bytes(b"no weights")
+    ended = lipdrop("run", "--once", cwd=spool)
+    assert ended.returncode == 78
+    assert "models.gan.checkpoint" in ended.stderr
+
+
+def test_an_unknown_default_avatar_exits_with_78(tmp_path: Path) -> None:
+    spool = RunningDaemon(tmp_path, avatars={"default": "nobody"}, **ONE_PROCESS).spool
+    ended = lipdrop("run", "--once", cwd=spool)
+    assert ended.returncode == 78
+    assert "nobody" in ended.stderr
+
+
+# submit
+
+
+def test_submit_and_wait(daemon: CheapDaemon, tmp_path: Path) -> None:
+    (tmp_path / "batch.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in ("Один.", "Два.")))
+    daemon.start().ready()
+    ended = lipdrop("submit", "--wait", tmp_path / "batch.jsonl", cwd=daemon.spool)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(ended.stdout.split()) == [str(daemon.video(f"batch-000{number}")) for number in (1, 2)]
+    assert all(Path(line).exists() for line in ended.stdout.split())
+
+
+def test_submit_refuses_a_bad_job_and_drops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mixed.jsonl").write_bytes(b'{"text": "good"}\n{"text": "bad", "speed": 99}\n')
+    ended = in_process("submit", "mixed.jsonl", cwd=tmp_path)
+    assert ended.returncode == 65
+    assert "speed" in ended.stderr
+    assert not list(tmp_path.glob("*/mixed*"))
+
+
+def test_submit_works_while_the_daemon_is_down_but_cannot_wait(tmp_path: Path) -> None:
+    dropped = in_process("submit", "-", "--spool", tmp_path, cwd=tmp_path, stdin='{"text": "Привет"}'.encode())
+    assert dropped.returncode == 0, dropped.stderr
+    assert (tmp_path / "inbox" / f"{dropped.stdout.strip()}.json").exists()
+    waited = in_process("submit", "-", "--wait", "--spool", tmp_path, cwd=tmp_path, stdin=b'{"text": "a"}')
+    assert waited.returncode == 69
+
+
+# The others
+
+
+def test_status_shows_the_daemon_and_its_jobs(daemon: CheapDaemon, tmp_path: Path) -> None:
+    daemon.start().ready()
+    shown = json.loads(in_process("status", "--json", cwd=daemon.spool).stdout)
+    assert shown["daemon"] == "ok"
+    assert set(shown["workers"]) == {"tts-0", "split-0", "gan-0", "nogan-1", "merge-0"}
+    daemon.drop("asked", text="1 hello")
+    daemon.ending("asked")
+    daemon.until_work_is_clear()
+    assert json.loads(in_process("status", "asked", "--json", cwd=daemon.spool).stdout)["state"] == "done"
+    assert in_process("status", "unheard-of", cwd=daemon.spool).returncode == 2
+    (tmp_path / "empty").mkdir()
+    assert "down" in in_process("status", "--spool", tmp_path / "empty", cwd=tmp_path).stdout
+
+
+def test_voices_are_listed(tmp_path: Path) -> None:
+    assert "espeak:kk" in in_process("voices", "--language", "kk", cwd=tmp_path).stdout
+
+
+def test_the_program_is_started_as_a_module_too(tmp_path: Path) -> None:
+    """The other tests of commands call it in their own process."""
+    shown = lipdrop("--help", cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Usage:" in shown.stdout

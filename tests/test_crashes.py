@@ -1,0 +1,163 @@
+"""Workers and daemons that die, and workers that do not start (docs/promises.md).
+
+Real processes: the daemon with cheap stages.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.running import BRIEF_WAITS, ROOT, CheapDaemon, in_process, until
+
+
+def test_a_finished_item_is_not_run_again_when_its_worker_dies_late(daemon: CheapDaemon) -> None:
+    daemon.start("lipsync=LateDeathLipSync").ready()
+    daemon.drop("late", text="2 hello")
+    ending = daemon.ending("late")
+    assert (ending["status"], ending["attempts"]) == ("done", 1)
+    assert sorted(daemon.ran()) == ["late lipsync 0", "late lipsync 1", "late merge", "late split", "late tts"]
+
+
+def test_a_killed_daemon_resumes_where_it_was(daemon: CheapDaemon) -> None:
+    daemon.start("lipsync=LongLipSync").ready()
+    daemon.drop("long", text="4 hello")
+    daemon.until_ran("long lipsync 2")
+    seen = daemon.status()["monotonic_seconds"]
+    (daemon.spool / "work" / "long" / "half").write_bytes(b"half a segment")
+    daemon.restarted("lipsync=LongLipSync").ready()
+    resumed = time.monotonic()
+    (daemon.spool / "go").touch()
+    timing = daemon.ending("long")
+    assert (timing["status"], timing["attempts"]) == ("done", 2)
+    assert timing["timing"]["total_seconds"] > resumed - seen, "it counts from the drop"
+    count = Counter(daemon.ran())
+    assert {what for what, times in count.items() if times > 1} == {"long lipsync 1", "long lipsync 2"}
+    daemon.until_work_is_clear()
+
+
+def test_a_killed_daemon_takes_workers_along_that_hang_while_starting(daemon: CheapDaemon) -> None:
+    """They hang before the first line of lipdrop runs."""
+    hook = daemon.spool / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import os, sys, time\n"
+        "if '--multiprocessing-fork' in sys.orig_argv:\n"
+        f"    open(f'{hook}/{{os.getpid()}}.up', 'w').close()\n"
+        "    time.sleep(600)\n"
+    )
+    daemon.environment = {"PYTHONPATH": f"{hook}:{ROOT}"}
+    daemon.start()
+    until(lambda: len(list(hook.glob("*.up"))) == 5 or None, "all workers")
+    daemon.restarted()
+
+
+@pytest.mark.parametrize("change", ["config", "torn", "gone"])
+def test_stale_results_are_made_again(change: str, daemon: CheapDaemon) -> None:
+    daemon.start("lipsync=LongLipSync").ready()
+    daemon.drop("long", text="3 hello")
+    daemon.until_ran("long lipsync 2")  # chunk 0 is done, 1 and 2 hang
+    daemon.stop(signal.SIGKILL)
+    work = daemon.spool / "work" / "long"
+    if change == "config":
+        CheapDaemon(daemon.spool, **BRIEF_WAITS, video={"crf": 30})
+    elif change == "torn":
+        os.truncate(work / "chunk-0", 3)
+    else:
+        (work / "speech.wav").unlink()
+    (daemon.spool / "go").touch()
+    assert daemon.start().ending("long")["status"] == "done"
+    count = Counter(daemon.ran())
+    again = {"torn": "long lipsync 0"}.get(change, "long tts")
+    assert count[again] == 2
+    assert count["long tts"] == (1 if change == "torn" else 2)
+
+
+def test_a_job_that_kills_the_daemon_ends_failed_after_three_attempts(daemon: CheapDaemon) -> None:
+    daemon.drop("poison", text="poison")
+    for _ in range(3):
+        daemon.start("tts=KillsDaemonTts")
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == -signal.SIGKILL
+    daemon.drop("good", text="1 hello")
+    daemon.start("tts=KillsDaemonTts")
+    timing = daemon.ending("poison")
+    assert timing["status"] == "failed"
+    assert (timing["error"]["code"], timing["error"]["stage"], timing["error"]["attempt"]) == ("daemon_died", "tts", 3)
+    assert daemon.ending("good")["status"] == "done"
+    assert daemon.ran().count("poison tts") == 3
+
+
+@pytest.mark.soak
+def test_a_job_that_kills_the_daemon_takes_no_other_along(daemon: CheapDaemon) -> None:
+    """Not even a long job that is running whenever it strikes."""
+    stages = ("tts=KillsDaemonLateTts", "lipsync=WeightyLipSync")
+    daemon.drop("good", text="8 hello")
+    daemon.start(*stages)
+    daemon.until_ran("good lipsync 1")
+    daemon.drop("poison", text="poison")
+    for _ in range(3):
+        assert daemon.process is not None
+        assert daemon.process.wait(60) == -signal.SIGKILL
+        daemon.start(*stages)
+    assert daemon.ending("poison")["error"]["code"] == "daemon_died"
+    timing = daemon.ending("good")
+    assert (timing["status"], timing["attempts"]) == ("done", 2)
+    assert daemon.ran().count("poison tts") == 3
+
+
+def test_the_first_sigterm_drains(daemon: CheapDaemon) -> None:
+    daemon.start("--brisk", "lipsync=LongLipSync").ready()
+    daemon.drop("in-flight", text="2 hello")
+    daemon.until_ran("in-flight lipsync 1")
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGTERM)
+    until(lambda: daemon.status()["state"] == "draining" or None, "draining daemon")
+    daemon.drop("too-late", text="1 hello")
+    daemon.turns()
+    (daemon.spool / "go").touch()
+    assert daemon.process.wait(60) == 0
+    assert daemon.ending("in-flight")["status"] == "done"
+    assert (daemon.spool / "inbox" / "too-late.json").exists()
+
+
+def test_an_orderly_stop_costs_no_attempt(daemon: CheapDaemon) -> None:
+    """SIGTERM drains for the configured time, then requeues, well inside the unit's stop time."""
+    daemon = CheapDaemon(daemon.spool, limits={**BRIEF_WAITS["limits"], "drain_seconds": 0.5, "attempts": 1})
+    daemon.drop("long", text="2 hello")
+    with daemon.start("lipsync=LongLipSync"):
+        until(lambda: (daemon.ready().status()["jobs"] == {"long": "lipsync"}) or None, "job in lip-sync")
+        assert daemon.stop(seconds=15) == 130
+        assert daemon.status()["state"] == "stopped"
+    (daemon.spool / "go").touch()
+    with daemon.start():
+        ending = daemon.ending("long")
+    assert (ending["status"], ending["attempts"]) == ("done", 1)
+
+
+def test_the_others_work_on_while_a_worker_does_not_start(daemon: CheapDaemon) -> None:
+    daemon.start("lipsync=GanNeverStarts")
+    health = until(lambda: ((t := daemon.status()).get("state") == "degraded" and t) or None, "degraded state")
+    assert "gan-0" in health["why"]
+    daemon.drop("served", text="4 hello")
+    assert {chunk["worker"] for chunk in daemon.ending("served")["chunks"]} == {"nogan-1"}
+    assert in_process("health", cwd=daemon.spool).returncode == 0
+
+
+@pytest.mark.soak
+def test_a_worker_that_never_gets_ready_is_given_up_and_the_others_work_on(tmp_path: Path) -> None:
+    limits = {**BRIEF_WAITS["limits"], "boot_seconds": 8}
+    with CheapDaemon(tmp_path / "spool", limits=limits).start("--hasty", "lipsync=GanHangsInSetup") as daemon:
+        until(
+            lambda: daemon.status().get("workers", {}).get("gan-0", {}).get("state") == "down" or None, "end of gan-0"
+        )
+        daemon.drop("served", text="4 hello")
+        assert {chunk["worker"] for chunk in daemon.ending("served")["chunks"]} == {"nogan-1"}
+        health = daemon.status()
+        assert (health["state"], health["why"]) == ("degraded", "workers that do not start: gan-0 is down")
+        assert in_process("health", cwd=daemon.spool).returncode == 0

@@ -1,0 +1,71 @@
+"""Cutting the text of a stream into pieces that are spoken and shown one after the other."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.speech import sentences
+
+WORDS_MAX, FIRST_WORDS_MAX = 15, 10
+"""What docs/streaming.md promises of a piece, and of the first one."""
+WORDS = ["a", "bb,", "and", "и", "және", "dd.", "—", "Ee!", "ж" * 30, "\n"]
+RUSSIAN = (
+    "Здравствуйте, это проверка потока. Аватар начинает говорить, пока остальное ещё готовится, "
+    "и никто не ждёт конца, потому что каждая часть показывается сразу, как только она готова. "
+    "Потом идёт ещё одно предложение. И ещё одно, самое последнее в этом коротком тексте."
+)
+
+
+def test_sentences_of_over_fifteen_words_are_cut_at_clauses_and_conjunctions() -> None:
+    assert sentences.pieces(RUSSIAN, "ru") == [
+        "Здравствуйте, это проверка потока.",
+        "Аватар начинает говорить, пока остальное ещё готовится, и никто не ждёт конца,",
+        "потому что каждая часть показывается сразу, как только она готова.\nПотом идёт ещё одно предложение.",
+        "И ещё одно, самое последнее в этом коротком тексте.",
+    ]
+    long = "one two three four five six seven eight nine and ten eleven twelve thirteen fourteen fifteen sixteen more."
+    assert sentences.pieces("That is the first piece of it.\n" + long, "en")[1].endswith("nine")
+
+
+@pytest.mark.parametrize("language", ["ru", "en", "kk", "de"])
+@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=100))
+@settings(max_examples=60)
+def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -> None:
+    said = " ".join(words)
+    pieces = sentences.pieces(said, language)
+    assert " ".join(pieces).split() == (said.split() if sentences.speakable(said) else [])
+    # A mark alone goes with the words before it and is not counted.
+    spoken = [sum(sentences.speakable(word) for word in piece.split()) for piece in pieces]
+    assert max(spoken, default=0) <= WORDS_MAX
+    assert max(spoken[:1], default=0) <= FIRST_WORDS_MAX
+
+
+@given(words=st.lists(st.sampled_from(WORDS), min_size=50, max_size=100))
+@settings(max_examples=60)
+def test_pieces_are_as_full_as_they_may_be(words: list[str]) -> None:
+    """A piece and the next phrase would be too long together. At least 50 words make several pieces."""
+    pieces = sentences.pieces(" ".join([*words, "end"]), "en")
+    assert len(pieces) > 2
+    for number, (piece, after) in enumerate(pairwise(pieces)):
+        limit = WORDS_MAX if number else FIRST_WORDS_MAX
+        assert len(piece.split()) + len(after.partition("\n")[0].split()) > limit
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("zh", "今天天气很好，我们一起去公园散步吧。"),
+        ("zh", "你好。"),
+        ("ja", "これはテストです。"),
+        ("th", "สวัสดีครับ ยินดีที่ได้รู้จัก\n"),
+    ],
+)
+def test_pieces_of_a_language_without_spaces_are_short_and_the_first_one_shorter(language: str, sentence: str) -> None:
+    first, *others = sentences.pieces(sentence * 40, language)
+    assert "".join("".join([first, *others]).split()) == "".join((sentence * 40).split())
+    assert len(first) <= 80
+    assert 40 < max(map(len, others)) <= 120

@@ -1,0 +1,95 @@
+"""The daemon with its real stages is killed or stopped while it works, and started again (docs/promises.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.running import ORPHANS_SECONDS, RunningDaemon, assert_video_matches, until
+
+TEXT = "Мама мыла раму. Потом папа пил какао, а мы молчали."
+SIZE = "256x256"
+
+
+@pytest.fixture(scope="module")
+def spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    """A daemon that the tests start themselves; the one before may have left it running."""
+    with RunningDaemon(tmp_path_factory.mktemp("spool")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def daemon(spool: RunningDaemon) -> RunningDaemon:
+    if spool.process is None or spool.process.poll() is not None:
+        spool.start()
+    return spool.ready()
+
+
+@pytest.mark.soak
+def test_killed_workers_cost_nothing_but_time(daemon: RunningDaemon) -> None:
+    """Every worker is killed idle, then the lip-sync workers busy: all jobs end well, none twice."""
+    for worker in ("tts-0", "split-0", "gan-0", "nogan-1", "merge-0"):
+        os.kill(daemon.worker_pid(worker), signal.SIGKILL)
+    daemon.record("long.wav", 40)
+    names = [f"job-{number}" for number in range(4)]
+    for name in names:
+        daemon.drop(name, audio="long.wav", size=SIZE)
+    until(lambda: "lipsync" in daemon.status()["jobs"].values() or None, "job in lip-sync")
+    for worker in ("gan-0", "nogan-1"):
+        os.kill(daemon.worker_pid(worker), signal.SIGKILL)
+    endings = daemon.endings(names)
+    assert [ending["status"] for ending in endings] == ["done"] * 4
+    assert max(ending["attempts"] for ending in endings) == 2
+    for ending in endings:
+        assert_video_matches(daemon, ending)
+    assert sum(daemon.log().count(f"job {name}: done in") for name in names) == 4
+
+
+def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemon) -> None:
+    daemon.record("recorded.wav", 40)
+    daemon.drop("spoken", text=TEXT * 12, size=SIZE)
+    daemon.drop("recorded", audio="recorded.wav", size=SIZE)
+    work = daemon.spool / "work" / "spoken"
+    until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
+    family = daemon.family()
+    assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
+    made = {name: (work / name).stat().st_mtime_ns for name in finished(work)}
+    assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= set(made)
+    first = len(daemon.log())
+    daemon.start()
+    until(lambda: "job spoken: started" in daemon.log()[first:] or None, "job started again")
+    assert {name: (work / name).stat().st_mtime_ns for name in made} == made
+    for ending in daemon.endings(["spoken", "recorded"]):
+        assert ending["status"] == "done"
+        assert_video_matches(daemon, ending)
+    assert daemon.ending("spoken")["sentences"]
+
+
+def finished(work: Path) -> set[str]:
+    """The files in a job's work folder that its journal lists as complete."""
+    journal = work / "journal"
+    text = journal.read_text() if journal.exists() else ""
+    whole = text[: text.rfind("\n") + 1]  # the last line may be half written
+    lines = [json.loads(line) for line in whole.splitlines() if line]
+    return {Path(file).name for line in lines for file in line.get("files", {})}
+
+
+def test_the_second_sigterm_stops_now_and_the_next_start_resumes(daemon: RunningDaemon) -> None:
+    daemon.record("stopped.wav", 60)
+    daemon.drop("stopped", audio="stopped.wav", size=SIZE)
+    until(lambda: "lipsync" in daemon.status()["jobs"].values() or None, "job in lip-sync")
+    family = daemon.family()
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGTERM)
+    until(lambda: daemon.status().get("state") == "draining" or None, "draining daemon")
+    assert daemon.stop(seconds=15) == 130
+    assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
+    assert daemon.start("--once").ending("stopped")["status"] == "done"
+    assert daemon.process.wait(60) == 0

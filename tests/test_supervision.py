@@ -1,0 +1,132 @@
+"""Health, the watchdog, jumps of the clock, and defects of the daemon itself (docs/promises.md).
+
+Real processes: the daemon with cheap stages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from daemon.spool.health import STALE_SECONDS
+from tests import shims
+from tests.running import REAL_TTS, CheapDaemon, drop_with_time, in_process, until
+from tests.shims import needs_compiler
+
+
+def test_health_goes_bad_and_the_watchdog_hungry_when_the_loop_hangs(daemon: CheapDaemon, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        daemon.environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        process = daemon.start().ready().process
+        assert process is not None
+        assert in_process("health", cwd=daemon.spool).returncode == 0
+        listener.settimeout(5)
+        until(lambda: b"WATCHDOG=1" in listener.recv(1000) or None, "feed of the watchdog")
+        os.kill(process.pid, signal.SIGSTOP)
+        until(lambda: is_stopped(process.pid) or None, "stopped daemon")
+        drain(listener)
+        until(lambda: health(daemon)[0] == 1 or None, "bad health", STALE_SECONDS + 10)
+        assert health(daemon) == (1, "stale")
+        with pytest.raises(BlockingIOError):  # nothing has fed the watchdog
+            listener.recv(1000)
+        os.kill(process.pid, signal.SIGCONT)
+        until(lambda: health(daemon)[0] == 0 or None, "good health")
+        listener.setblocking(True)
+        listener.settimeout(5)
+        assert b"WATCHDOG=1" in listener.recv(1000)
+    assert daemon.stop() == 0
+    assert in_process("health", cwd=daemon.spool).returncode == 1
+
+
+def is_stopped(pid: int) -> bool:
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
+def drain(listener: socket.socket) -> None:
+    """Read everything that was sent so far; the socket does not block after this."""
+    listener.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            listener.recv(1000)
+
+
+def health(daemon: CheapDaemon) -> tuple[int, str]:
+    """Exit code and state of `lipdrop health`."""
+    ended = in_process("health", "--json", cwd=daemon.spool)
+    return ended.returncode, json.loads(ended.stdout)["state"]
+
+
+@needs_compiler
+@pytest.mark.parametrize("days", [-1, 1])
+def test_the_wall_clock_may_jump(days: int, daemon: CheapDaemon, tmp_path: Path) -> None:
+    jump = tmp_path / "jump"
+    jump.write_text("0")
+    daemon.environment = {"LD_PRELOAD": shims.compiled(shims.CLOCK, tmp_path), "CLOCK_JUMP": str(jump)}
+    daemon.start("lipsync=LongLipSync").ready()
+    daemon.drop("long", text="3 hello")
+    daemon.until_ran("long lipsync 2")
+    now = time.time()
+    jump.write_text(str(days * 86_400))
+    status = until(
+        lambda: (abs(seconds_of((t := daemon.status())["at"]) - now) > 43_200 and t) or None, "jump of the clock"
+    )
+    assert status["state"] == "ok"
+    (daemon.spool / "go").touch()
+    ending = daemon.ending("long")
+    assert (ending["status"], ending["attempts"]) == ("done", 1)
+    assert 0 < ending["timing"]["total_seconds"] < 43_200
+    drop_with_time(daemon, "next", "1 hello", ns=int(now + days * 86_400) * 10**9)
+    assert daemon.ending("next")["status"] == "done"
+    assert in_process("health", cwd=daemon.spool).returncode == 0
+
+
+def seconds_of(stamp: str) -> float:
+    moment: datetime = datetime.fromisoformat(stamp)
+    return moment.timestamp()
+
+
+def test_a_defect_of_the_daemon_costs_only_the_job_that_meets_it(daemon: CheapDaemon) -> None:
+    daemon.start("--defective").ready()
+    daemon.drop("at-intake", text="1 defect")
+    daemon.drop("at-the-end", text="1 hello", captions=True)
+    daemon.drop("good", text="1 hello")
+    assert daemon.ending("good")["status"] == "done"
+    for name, stage in (("at-intake", "intake"), ("at-the-end", "publish")):
+        error = daemon.ending(name)["error"]
+        assert (error["code"], error["stage"]) == ("internal", stage)
+        kept = json.loads((daemon.spool / "failed" / name / "error.json").read_bytes())
+        assert "ZeroDivisionError" in kept["traceback"]
+    assert daemon.process is not None
+    assert daemon.process.poll() is None
+    daemon.until_work_is_clear()
+
+
+def test_a_defect_is_explained_with_its_traceback_for_the_operator(daemon: CheapDaemon) -> None:
+    daemon.start("tts=CrashingTts").ready()
+    daemon.drop("crash", text="1 hello")
+    shown = daemon.ending("crash")["error"]
+    assert (shown["code"], shown["stage"], shown["attempt"]) == ("internal", "tts", 3)
+    assert "traceback" not in shown
+    kept = json.loads((daemon.spool / "failed" / "crash" / "error.json").read_bytes())
+    assert "ZeroDivisionError: a defect" in kept["traceback"]
+    assert {key: kept[key] for key in shown} == shown
+    assert "ZeroDivisionError: a defect" in daemon.log()
+
+
+def test_an_unreachable_tts_service_is_explained(tmp_path: Path) -> None:
+    service = {"backend": "http", "http": {"url": "http://127.0.0.1:9/tts", "retries": 0}}
+    with CheapDaemon(tmp_path / "spool", tts=service).start(REAL_TTS) as daemon:
+        daemon.drop("service", text="Привет")
+        error = daemon.ending("service")["error"]
+    assert (error["code"], error["stage"]) == ("tts_unreachable", "tts")
+    assert error["hint"]
