@@ -1,4 +1,4 @@
-"""The configuration: one commented YAML file, checked whole before anything starts."""
+"""The configuration: one commented YAML file, checked as a whole before anything starts."""
 
 from __future__ import annotations
 
@@ -6,21 +6,61 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
+from pipeline.settings import DuplicateKeyError, Section, parse_yaml
 from pipeline.speech.voices.settings import LanguageTag, VoiceSettings
 
 CONFIG_FILE = "config.yaml"
+BOTH = "both"
+"""As a job's `model`: chunks alternate between the workers' models."""
 
-ModelName = Literal["gan", "nogan"]
 Fps = Literal[24, 25, 30, 50]
 
+DEFAULT_MODELS: dict[str, dict[str, Any]] = {"gan": {"silence_gate": True}, "nogan": {}}
+"""Models that exist without being configured; what the configuration says about one is added to its entry here.
 
-class Section(BaseModel):
-    """Base of every part of the configuration: no unknown keys, no silent conversion, no change."""
+`gan` has the silence gate: trained against a discriminator, its mouth keeps moving in pauses.
+"""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+def _model_name(name: str) -> str:
+    if name == BOTH:
+        raise PydanticCustomError("reserved", f"{BOTH!r} is reserved", {"hint": "choose another name"})
+    return name
+
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"), AfterValidator(_model_name)]
+
+
+def _model_settings(value: Any) -> Any:
+    """A mapping as the settings class of its engine; anything else is left for the caller's validation."""
+    if not isinstance(value, dict):
+        return value
+    engine = value.get("engine", DEFAULT_ENGINE)
+    try:
+        chosen = settings_class(engine) if isinstance(engine, str) else ModelSettings
+    except UnknownEngineError as error:
+        raise _error_at(("engine",), "unknown_engine", str(error), error.hint, engine) from error
+    return chosen.model_validate(value)
+
+
+def _error_at(place: tuple[str | int, ...], code: str, message: str, hint: str, value: Any) -> ValidationError:
+    """A validation error below the value that is being validated."""
+    # The message is passed as a value: it may hold braces.
+    problem = PydanticCustomError(code, "{message}", {"message": message, "hint": hint})
+    return ValidationError.from_exception_data(code, [InitErrorDetails(type=problem, loc=place, input=value)])
 
 
 class AvatarsSettings(Section):
@@ -32,30 +72,11 @@ class AvatarsSettings(Section):
     cache_days: Annotated[int, Field(ge=1)] = 30
 
 
-class ModelSettings(Section):
-    """What a model name stands for."""
-
-    engine: Literal["builtin", "wav2lip"] = "builtin"
-    checkpoint: str | None = None
-
-    @model_validator(mode="after")
-    def _checkpoint_where_needed(self) -> ModelSettings:
-        if self.engine == "wav2lip" and self.checkpoint is None:
-            raise ValueError("engine wav2lip needs a checkpoint")
-        return self
-
-
-class ModelsSettings(Section):
-    """The two lip-sync models."""
-
-    gan: ModelSettings = ModelSettings()
-    nogan: ModelSettings = ModelSettings()
-
-
 class WorkerSettings(Section):
     """One lip-sync worker process."""
 
-    model: ModelName
+    model: str
+    """A name in `models`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d{1,2})$")] = "auto"
 
 
@@ -107,7 +128,10 @@ class Config(Section):
     language: LanguageTag = "ru"
     tts: VoiceSettings = VoiceSettings()
     avatars: AvatarsSettings = AvatarsSettings()
-    models: ModelsSettings = ModelsSettings()
+    models: Annotated[
+        dict[ModelName, Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model_settings)]],
+        Field(default_factory=dict, validate_default=True),
+    ]
     workers: Annotated[tuple[WorkerSettings, ...], Field(min_length=1, max_length=16)] = (
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
@@ -125,20 +149,46 @@ class Config(Section):
     def _list_to_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _with_default_models(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        defaults = {name: value.get(name, {}) for name in DEFAULT_MODELS}
+        return {**defaults, **value} | {
+            name: {**DEFAULT_MODELS[name], **given} for name, given in defaults.items() if isinstance(given, dict)
+        }
+
+    @model_validator(mode="after")
+    def _workers_have_models(self) -> Config:
+        for index, worker in enumerate(self.workers):
+            if worker.model not in self.models:
+                message, hint = f"there is no model {worker.model[:100]!r}", self.model_hint(worker.model)
+                raise _error_at(("workers", index, "model"), "unknown_model", message, hint, worker.model)
+        return self
+
+    @property
+    def worker_models(self) -> tuple[str, ...]:
+        """The different models of the workers, in the workers' order."""
+        return tuple(dict.fromkeys(worker.model for worker in self.workers))
+
+    def model_hint(self, name: str, *others: str) -> str:
+        """A hint for an unknown model: the nearest of the configured names and `others`."""
+        return nearest_hint(name[:100], [*self.models, *others])
+
     def path(self, name: str) -> Path:
         """The absolute path of a file or folder that the configuration names."""
         return (self.base / Path(name).expanduser()).absolute()
 
     def model_settings(self, model: str) -> ModelSettings:
-        """The settings of a model by its name."""
-        settings: ModelSettings = getattr(self.models, model)
-        return settings
+        """The settings of a configured model."""
+        return self.models[model]
 
 
 def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
-    """Read `file`, or `config.yaml` of the current folder when there is one, or the defaults.
+    """Read `file`; by default `config.yaml` of the current folder if it exists, else use the defaults.
 
-    `spool` overrides the file's own. Raises ConfigError.
+    `spool` overrides the file's. Raises ConfigError.
     """
     if file is None:
         file = Path(CONFIG_FILE)
@@ -150,22 +200,24 @@ def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
     if spool is not None:
         raw["spool"] = str(spool.absolute())
     config = _validated(raw, file)
-    _check_checkpoints(config)
+    _check_files(config)
     return config
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(file.read_text("utf-8"))
+        raw = parse_yaml(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigError("config_unreadable", f"cannot read {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except DuplicateKeyError as error:
+        raise ConfigError("config_duplicate_key", str(error), field=error.path, hint="keep one of them") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ConfigError("config_not_yaml", f"{file} is not valid YAML: {error}") from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise ConfigError("config_not_mapping", f"{file} must be a mapping of settings")
-    return raw
+    return {str(key): value for key, value in raw.items()}
 
 
 def _validated(raw: dict[str, Any], file: Path) -> Config:
@@ -173,10 +225,11 @@ def _validated(raw: dict[str, Any], file: Path) -> Config:
         return Config.model_validate({**raw, "base": file.absolute().parent})
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
+        path = ".".join(str(part) for part in first["loc"] if part != "[key]")
         if first["type"] == "extra_forbidden":
-            raise _unknown_key(path, _siblings(first["loc"])) from error
-        raise ConfigError("config_value", f"{path}: {first['msg']}", field=path, hint=f"see {file}") from error
+            raise _unknown_key(path, _siblings(first["loc"], raw)) from error
+        hint = first.get("ctx", {}).get("hint", f"see {file}")
+        raise ConfigError("config_value", f"{path}: {first['msg']}", field=path, hint=hint) from error
 
 
 def _unknown_key(path: str, known: list[str]) -> ConfigError:
@@ -184,26 +237,26 @@ def _unknown_key(path: str, known: list[str]) -> ConfigError:
     return ConfigError("config_unknown_key", f"unknown key {path}", field=path, hint=hint)
 
 
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
+def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]:
     """The keys that are known where an unknown one was found."""
     model: Any = Config
+    if location[0] == "models":
+        model = settings_class(raw["models"][location[1]].get("engine", DEFAULT_ENGINE))
+        location = location[2:]
     for part in location[:-1]:
         if isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            model = WorkerSettings if part == "workers" else annotation
+            model = WorkerSettings if part == "workers" else model.model_fields[part].annotation
     return [name for name in model.model_fields if name != "base"]
 
 
-def _check_checkpoints(config: Config) -> None:
-    for model in ModelsSettings.model_fields:
-        settings = config.model_settings(model)
-        if settings.checkpoint is None:
-            continue
-        path, key = config.path(settings.checkpoint), f"models.{model}.checkpoint"
-        if not path.is_file():
-            raise ConfigError(
-                "checkpoint_missing",
-                f"no checkpoint at {path}",
-                field=key,
-                hint=f"put the file there, or change {key}, or set models.{model}.engine: builtin",
-            )
+def _check_files(config: Config) -> None:
+    for model, settings in config.models.items():
+        for name, file in settings.files.items():
+            path, key = config.path(file), f"models.{model}.{name}"
+            if not path.is_file():
+                raise ConfigError(
+                    f"{name}_missing",
+                    f"no {name} at {path}",
+                    field=key,
+                    hint=f"put the file there, or change {key}, or set models.{model}.engine: builtin",
+                )

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipeline.config import Config, Fps
+from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, nearest_hint
-from pipeline.speech import text as speech_text
 from pipeline.speech.voices.settings import LanguageTag
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -31,24 +30,43 @@ FRAME_SIDE_MAX = 4096
 
 
 class Job(BaseModel):
-    """A valid job. Keys that the file leaves out are filled from the configuration when it is used."""
+    """What to say, who says it, and how the video is made.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    Defaults that depend on the configuration are null here and filled in when the job runs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     text: StrictStr | None = None
+    """The text to speak. Exactly one of `text` and `audio` is required."""
     audio: StrictStr | None = None
+    """The name of a recording in `inbox/` to lip-sync instead of a text."""
     language: LanguageTag | None = None
+    """Language of the text, such as `ru`, `en` or `kk`. Default: `language` of the configuration."""
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
+    """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
+    """Rate of speech relative to the voice's normal one."""
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
+    """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
+    pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
     num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
-    model: Literal["gan", "nogan", "both"] | None = None
+    """The most lip-sync workers that this job may use at once. Default: all."""
+    model: StrictStr | None = None
+    """A model of the configuration, or `both`: chunks alternate between the workers' models and cross-fade where they
+    meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
     avatar: StrictStr | None = None
+    """Name of an avatar. Default: `avatars.default` of the configuration."""
     size: StrictStr | None = None
+    """Frame size as `WIDTHxHEIGHT`, both even. Default: the avatar's own."""
     fps: Fps | None = None
+    """Frames per second. Default: `video.fps` of the configuration."""
     captions: StrictBool = False
+    """Whether to write captions, as SRT and WebVTT."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    """Jobs of higher priority run first."""
     metadata: dict[str, Any] = {}
+    """Any data of yours, copied to the timing JSON unchanged; at most 4 KiB as JSON."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Job:
@@ -79,6 +97,7 @@ def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
         raise _job_error(error) from None
     _check_text(job, config)
     _check_size(job, config)
+    _check_model(job, config)
     _check_avatar(job, avatars)
     _check_metadata(job)
     return job
@@ -229,8 +248,10 @@ def _check_text(job: Job, config: Config) -> None:
     limit = config.limits.text_characters
     if len(job.text) > limit:
         raise JobError("too_long", f"the text has {len(job.text)} characters, the limit is {limit}", field="text")
-    if not speech_text.speakable(job.text):
-        raise JobError("no_speech", "the text has nothing to say", field="text", hint="letters or digits are needed")
+    from pipeline.speech.text import speakable  # loads the languages, which only a text needs
+
+    if not speakable(job.text):
+        raise JobError("no_speech", "the text contains nothing to speak", field="text", hint="add letters or digits")
 
 
 def _check_size(job: Job, config: Config) -> None:
@@ -253,6 +274,12 @@ def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
         bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in all"
         return f"size {size} is out of bounds", bounds
     return None
+
+
+def _check_model(job: Job, config: Config) -> None:
+    if job.model is not None and job.model != BOTH and job.model not in config.models:
+        hint = config.model_hint(job.model, BOTH)
+        raise JobError("range", f"there is no model {job.model[:100]!r}", field="model", hint=hint)
 
 
 def _check_avatar(job: Job, avatars: Collection[str]) -> None:

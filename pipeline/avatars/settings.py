@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.avatars.folder import read_text, refuse
 from pipeline.errors import JobError, nearest_hint
 from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
 from pipeline.media.clips import Cut
+from pipeline.settings import DuplicateKeyError, parse_yaml
 
 Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
 
@@ -21,6 +22,11 @@ Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
 
 HINT = "docs/avatars.md has the keys and their values"
+
+
+def _switch(value: Any) -> Any:
+    """YAML reads a plain `on` or `off` as true or false."""
+    return ("off", "on")[value] if isinstance(value, bool) else value
 
 
 class AvatarSettings(BaseModel):
@@ -38,8 +44,8 @@ class AvatarSettings(BaseModel):
     """WIDTHxHEIGHT of its videos; bounded like a job's."""
     blend: Literal["feather", "paste"] = "feather"
     """How Wav2Lip's face is laid into the picture: with a soft border, or plainly."""
-    silence_gate: Literal["auto", "on", "off"] = "auto"
-    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: the model `gan`'s does, which else moves."""
+    silence_gate: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: as the model's `silence_gate` says."""
     idle_motion: bool = True
     """Whether a still picture blinks, sways and breathes."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"
@@ -72,7 +78,9 @@ class AvatarSettings(BaseModel):
         if not os.path.lexists(file):
             return cls()
         try:
-            raw = yaml.safe_load(read_text(file))
+            raw = parse_yaml(read_text(file))
+        except DuplicateKeyError as error:
+            refuse(file, str(error), "keep one of them")
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             refuse(file, f"not YAML: {error}", HINT)
         if raw is not None and not isinstance(raw, dict):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.faces.tracking import NoFace
+from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import Drawn, composed, make_canvas
 from pipeline.engines.loudness import speech_gate
@@ -55,6 +56,14 @@ class Wav2LipEngine:
         self.device = device
         self.batch_frames = DEVICE_BATCH_FRAMES[device.type]
         self.gated = gated
+
+    @classmethod
+    def load(cls, model: str, config: Config, device: torch.device) -> Wav2LipEngine:
+        """See `Engine`."""
+        settings = config.model_settings(model)
+        assert settings.checkpoint is not None
+        key = f"models.{model}.checkpoint"
+        return cls(config.path(settings.checkpoint), device, config_key=key, gated=settings.silence_gate)
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
         """Prepare one job. Raises JobError when it is not known where the avatar's face is."""
