@@ -53,12 +53,22 @@ def test_the_mouth_closes_once_for_a_level_that_wavers() -> None:
     assert gate[30:-30].max() == 0
 
 
-@pytest.mark.parametrize(("model", "gated"), [("gan", True), ("nogan", False)])
-def test_only_gan_rests_in_pauses_by_itself(
-    model: str, gated: bool, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("model", "settings", "gated"),
+    [
+        ("gan", {}, True),
+        ("nogan", {}, False),
+        ("studio", {}, False),
+        ("gan", {"silence_gate": False}, False),
+        ("studio", {"silence_gate": True}, True),
+    ],
+)
+def test_the_mouth_rests_in_pauses_where_the_model_says_so(
+    model: str, settings: dict[str, bool], gated: bool, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "lower_precision", lambda _: None)  # so that it is loaded at once
-    config = Config.model_validate({"models": {model: {"engine": "wav2lip", "checkpoint": str(checkpoint)}}})
+    monkeypatch.setattr(precision, "lower_precision", lambda _: None)  # loads faster
+    wav2lip = {"engine": "wav2lip", "checkpoint": str(checkpoint), **settings}
+    config = Config.model_validate({"models": {model: wav2lip}})
     engine = load_engine(model, config, torch.device("cpu"))
     assert isinstance(engine, Wav2LipEngine)
     assert engine.gated == gated

@@ -612,10 +612,17 @@ def test_what_did_not_fit_is_freed_before_the_next_attempt() -> None:
     assert len(held) == 2 + 4
 
 
-def test_frames_past_the_end_of_the_mel_are_silent_and_whole(engine: Wav2LipEngine) -> None:
-    mel = np.full((80, 8), -4, np.float32)
-    [batch] = engine.renderer(avatar(), SpeechFeatures(mel, 6, 25)).render(0, 6)
-    assert (batch == batch[0]).all()
+def test_frames_past_the_end_of_the_mel_are_silent(engine: Wav2LipEngine) -> None:
+    """Given eight columns of speech for six frames, of which three start later."""
+    silence = np.full((80, 80), -4, np.float32)
+    padded = silence.copy()
+    padded[:, :8] = speech(25).mel[:, :8].clip(0, 1)
+    [ended], [same], [silent] = (
+        engine.renderer(avatar(), SpeechFeatures(mel, 6, 25)).render(0, 6) for mel in (padded[:, :8], padded, silence)
+    )
+    assert torch.equal(ended, same)
+    assert torch.equal(ended[3:], silent[3:])
+    assert all((ended[frame] != silent[frame]).any() for frame in range(3))
 
 
 def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
