@@ -64,7 +64,7 @@ def _error_at(place: tuple[str | int, ...], code: str, message: str, hint: str, 
 
 
 class AvatarsSettings(Section):
-    """Where avatars are found."""
+    """Where avatars are found, and how much is cached about them."""
 
     folder: str = "avatars"
     default: str = "presenter"
@@ -99,7 +99,7 @@ class VideoSettings(Section):
 
 
 class LimitsSettings(Section):
-    """Bounds that keep one job from costing the others."""
+    """Limits that keep one job from harming others."""
 
     text_characters: Annotated[int, Field(ge=1)] = 20_000
     audio_seconds: Annotated[int, Field(ge=1, le=7200)] = 1800
@@ -115,7 +115,7 @@ class LimitsSettings(Section):
 
 
 class RetentionSettings(Section):
-    """How much is kept of jobs that have ended, in `done/` and in `failed/` each. Videos are never removed."""
+    """How much is kept of finished jobs, in `done/` and `failed/` each. Videos are never removed."""
 
     days: Annotated[int, Field(ge=1)] = 90
     megabytes: Annotated[int, Field(ge=1)] = 500
@@ -128,10 +128,9 @@ class Config(Section):
     language: LanguageTag = "ru"
     tts: VoiceSettings = VoiceSettings()
     avatars: AvatarsSettings = AvatarsSettings()
-    models: Annotated[
-        dict[ModelName, Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model_settings)]],
-        Field(default_factory=dict, validate_default=True),
-    ]
+    models: dict[ModelName, Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model_settings)]] = Field(
+        default_factory=dict, validate_default=True
+    )
     workers: Annotated[tuple[WorkerSettings, ...], Field(min_length=1, max_length=16)] = (
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
@@ -177,7 +176,7 @@ class Config(Section):
         return nearest_hint(name[:100], [*self.models, *others])
 
     def path(self, name: str) -> Path:
-        """The absolute path of a file or folder that the configuration names."""
+        """The absolute path of a file or folder named in the configuration."""
         return (self.base / Path(name).expanduser()).absolute()
 
     def model_settings(self, model: str) -> ModelSettings:

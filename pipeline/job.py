@@ -1,4 +1,4 @@
-"""The job: what a user asks for, read from bytes that nobody vouches for."""
+"""The job: a user's request, parsed from untrusted bytes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ METADATA_MAX_BYTES = 4 * 1024
 JSON_MAX_DEPTH = 16
 NUMBER_MAX_DIGITS = 30
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-"""All but tab and the ends of lines. Those above 7F are ESC and its like for an 8-bit terminal."""
+"""All except tab and line ends. Those above 7F are escape sequences on an 8-bit terminal."""
 SURROGATES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
-"""Escapes in valid JSON; the group is there for half of a pair."""
+"""Escapes in valid JSON; the group matches half of a surrogate pair."""
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
-"""Each side has a limit of its own: a long thin frame has few pixels, and still costs a huge scaled picture."""
+"""Each side is limited too: a long thin frame has few pixels, but needs a huge scaled picture."""
 
 
 class Job(BaseModel):
@@ -86,9 +86,9 @@ class Job(BaseModel):
 
 
 def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
-    """Read and check a job file's bytes against the configuration and the names of the avatars there are.
+    """Parse a job file and check it against the configuration and the names of the existing avatars.
 
-    Raises JobError, whose code says which rule was broken.
+    Raises JobError, whose code names the broken rule.
     """
     raw = parse_json_object(data)
     try:
@@ -124,7 +124,7 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
         where = f"line {error.lineno}, column {error.colno}"
         raise JobError("not_json", f"the job file is not JSON: {error.msg} at {where}") from None
     if not isinstance(raw, dict):
-        raise JobError("not_object", "the job file must hold a JSON object", hint='like {"text": "Hello"}')
+        raise JobError("not_object", "the job file must be a JSON object", hint='like {"text": "Hello"}')
     _check_surrogates(data)
     _check_characters(raw)
     return raw
@@ -136,7 +136,7 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The decoder counts from behind the byte-order mark.
+        # The decoder counts from after the byte-order mark.
         raise _bad_encoding(f"not UTF-8 at byte {len(data) - len(error.object) + error.start}") from None
 
 
@@ -145,7 +145,7 @@ def _bad_encoding(message: str) -> JobError:
 
 
 def _check_depth(data: bytes) -> None:
-    """Refuse deep nesting before the recursive parser meets it. What matters here is ASCII, in UTF-8 too."""
+    """Refuse deep nesting before the recursive parser runs. Quotes and brackets are ASCII in UTF-8 too."""
     depth = 0
     for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', data, re.DOTALL):
         depth += (bracket in b"[{") - (bracket in b"]}")
@@ -154,7 +154,7 @@ def _check_depth(data: bytes) -> None:
 
 
 def _check_surrogates(data: bytes) -> None:
-    """Refuse half of a surrogate pair, which is no character. UTF-8 has none: only an escape can make one."""
+    """Refuse half of a surrogate pair, which is not a character. UTF-8 has none: only an escape can make one."""
     for escape in SURROGATES.finditer(data):
         if escape[1]:
             raise _bad_encoding(f"half of a surrogate pair at byte {escape.start()}")
@@ -164,13 +164,13 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise JobError("duplicate_key", f"the key '{_printable(key)}' stands twice", field=_printable(key))
+            raise JobError("duplicate_key", f"duplicate key '{_printable(key)}'", field=_printable(key))
         found[key] = value
     return found
 
 
 def _bad_number(literal: str) -> NoReturn:
-    raise JobError("number", f"{literal[:NUMBER_MAX_DIGITS]} is not a number that a job may hold")
+    raise JobError("number", f"{literal[:NUMBER_MAX_DIGITS]} is not a number allowed in a job")
 
 
 def _integer(literal: str) -> int:
@@ -190,7 +190,7 @@ def _check_characters(value: Any, field: str | None = None) -> None:
     """Refuse control characters anywhere in the job."""
     if isinstance(value, str):
         if CONTROL_CHARACTERS.search(value):
-            raise JobError("control_char", "a control character", field=field, hint="remove it")
+            raise JobError("control_char", "control characters are not allowed", field=field, hint="remove it")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_characters(key, field)
@@ -201,7 +201,7 @@ def _check_characters(value: Any, field: str | None = None) -> None:
 
 
 def _printable(key: str) -> str:
-    """A stranger's key such that it fits into a line and steers no terminal."""
+    """An untrusted key, escaped and shortened for a log line or a terminal."""
     return repr(key)[1:-1][:100]
 
 
@@ -216,7 +216,7 @@ PYDANTIC_CODES = {
     "string_too_long": "range",
     "finite_number": "number",
 }
-"""Pydantic's error types that are not about the type of a value."""
+"""Codes for pydantic's error types; all others are `type`."""
 
 
 def _job_error(error: ValidationError) -> JobError:
@@ -235,7 +235,7 @@ def _job_error(error: ValidationError) -> JobError:
 
 
 def _same_type(problem: Any) -> bool:
-    """Whether a value outside a fixed choice at least has the choices' type."""
+    """Whether a value outside a fixed choice has the type of the choices."""
     value = problem["input"]
     return (
         isinstance(value, int) and not isinstance(value, bool) if problem["loc"][0] == "fps" else isinstance(value, str)
@@ -262,7 +262,7 @@ def _check_size(job: Job, config: Config) -> None:
 
 
 def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
-    """Why `size` cannot be a video's size, and what to do about it; None when it can. Avatars have sizes too."""
+    """The reason why `size` is not a valid video size, and a hint; None if it is valid. Used for avatars too."""
     match = SIZE.match(size)
     if match is None:
         return f"size {size[:20]!r} is not WIDTHxHEIGHT", 'like "720x720"'
@@ -271,7 +271,7 @@ def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
         return f"size {size}: width and height must be even", 'like "720x720"'
     sides_fit = min(width, height) >= FRAME_SIDE_MIN and max(width, height) <= FRAME_SIDE_MAX
     if not sides_fit or width * height > pixels_max:
-        bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in all"
+        bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in total"
         return f"size {size} is out of bounds", bounds
     return None
 

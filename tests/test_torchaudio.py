@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from pipeline.engines.torchaudio_cpu import import_torchaudio, looking_empty, torchaudio
+from pipeline.engines.torchaudio_cpu import appearing_empty, import_torchaudio, torchaudio
 
 MISSING = OSError("libc10_cuda.so: cannot open shared object file")
 
@@ -37,7 +37,7 @@ def test_only_the_one_folder_looks_empty(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "x.so").touch()
     original = Path.glob
-    with pytest.raises(KeyError), looking_empty(hidden):
+    with pytest.raises(KeyError), appearing_empty(hidden):
         assert list(hidden.glob("*.so")) == []
         assert list(other.glob("*.so")) == [other / "x.so"]
         raise KeyError

@@ -294,7 +294,7 @@ def _not_finite(state: Weights) -> None:
         (_without, f"missing keys: {BIAS}"),
         (_with_more, "unexpected keys: netD.weight"),
         (_misshapen, f"wrong shapes: {BIAS} is [4] instead of [3]"),
-        (_not_finite, f"numbers that are not finite: {BIAS}"),
+        (_not_finite, f"values that are not finite: {BIAS}"),
     ],
 )
 def test_a_wrong_state_dict_is_told_by_its_keys(
@@ -409,7 +409,7 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
 def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
     face = Face(picture(), box, None, blend, CPU)
-    region = face.laid_in(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
+    region = face.blended(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
     own = picture().astype(np.float32)
     assert region.shape == (2, *own.shape)
     inside = np.zeros(own.shape, bool)
@@ -428,7 +428,7 @@ def test_colours_that_are_a_little_off_are_put_right(
     face = Face(picture(), FACE_BOX, None, blend, CPU)
     own = face.image[:, 3:]
     shifted = own + torch.tensor(off)[None, :, None, None] / 255
-    made, right = (face.laid_in(one, torch.ones(1))[0] for one in (shifted, own))
+    made, right = (face.blended(one, torch.ones(1))[0] for one in (shifted, own))
     mouth = (made - right)[21 + 93 : 21 + 106, 31 + 30 : 31 + 60].mean((0, 1))
     assert mouth.tolist() == pytest.approx([left * levels for levels in reversed(off)], abs=0.6)
 
@@ -446,7 +446,7 @@ def test_the_skin_keeps_its_grain_and_the_lips_take_none(blend: Literal["feather
     lips = np.array([(160, 280), (200, 270), (240, 280), (200, 300)], np.float32)
     box = (40, 40, 360, 360)
     with_lips, without = (Face(grainy, box, known, blend, CPU) for known in (lips, None))
-    made, blurred = (face.laid_in(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
+    made, blurred = (face.blended(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
     mouth, skin = np.zeros((400, 400), bool), np.zeros((400, 400), bool)
     mouth[272:296, 180:220] = True
     skin[320:340, 150:250] = True
@@ -466,12 +466,12 @@ def test_edges_are_no_grain() -> None:
     face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU)
     moved = face.image[:, 3:].roll(4, 2)
     plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU)
-    assert (face.laid_in(moved, torch.ones(1)) - plain.laid_in(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
+    assert (face.blended(moved, torch.ones(1)) - plain.blended(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
 
 
 def test_another_colour_altogether_stays() -> None:
     face = Face(picture(), FACE_BOX, None, "feather", CPU)
-    white = face.laid_in(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
+    white = face.blended(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
     assert white.min() > 255 - COLOUR_SHIFT_MAX - 1e-3
 
 
@@ -491,7 +491,7 @@ def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
 def test_the_colours_are_not_swapped() -> None:
     face = Face(picture(), FACE_BOX, None, "paste", CPU)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
-    assert face.laid_in(blue, torch.ones(1))[0, 81, 91].tolist() == pytest.approx([0, 0, 255], abs=1e-3)
+    assert face.blended(blue, torch.ones(1))[0, 81, 91].tolist() == pytest.approx([0, 0, 255], abs=1e-3)
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
     assert (face.image[:, :3, 48:] == 0).all()
     assert face.image[0, 3].mean() == pytest.approx(_in_box()[:, :, 2].mean() / 255, abs=0.01)

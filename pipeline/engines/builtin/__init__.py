@@ -1,4 +1,4 @@
-"""The built-in engine: moves the mouth of any avatar whose landmarks are known, with nothing to download."""
+"""The built-in engine: moves the mouth of any avatar with known landmarks; nothing to download."""
 
 from __future__ import annotations
 
