@@ -67,9 +67,13 @@ class AvatarsSettings(Section):
     """Where avatars are found, and how much is cached about them."""
 
     folder: str = "avatars"
+    """Folder of the user's own avatars, one folder each."""
     default: str = "presenter"
+    """Avatar of jobs that name none."""
     cache_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
+    """Size limit of the cache in the spool: faces found, frames of videos, files derived by engines."""
     cache_days: Annotated[int, Field(ge=1)] = 30
+    """Cached files unused for this long are removed."""
 
 
 class WorkerSettings(Section):
@@ -78,21 +82,27 @@ class WorkerSettings(Section):
     model: str
     """A name in `models`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d{1,2})$")] = "auto"
+    """auto: the GPUs in turn, or the CPU without one."""
 
 
 class SplitSettings(Section):
     """How a job is cut into chunks."""
 
     sequential_below_seconds: Annotated[float, Field(ge=0, strict=False)] = 10.0
+    """In mode auto, shorter audio is a single chunk."""
     chunk_seconds: Annotated[float, Field(ge=2, strict=False)] = 15.0
+    """Approximate length of a chunk."""
     prefer_pauses: bool = True
+    """Whether a cut moves into a pause nearby."""
 
 
 class VideoSettings(Section):
     """How frames are encoded (libx264)."""
 
     fps: Fps = 25
+    """Frames per second of jobs that do not say."""
     crf: Annotated[int, Field(ge=0, le=51)] = 20
+    """Constant rate factor: lower is better and larger."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         "veryfast"
     )
@@ -102,46 +112,66 @@ class LimitsSettings(Section):
     """Limits that keep one job from harming others."""
 
     text_characters: Annotated[int, Field(ge=1)] = 20_000
+    """Characters of a job's text."""
     audio_seconds: Annotated[int, Field(ge=1, le=7200)] = 1800
+    """Length of a job's audio."""
     frame_pixels: Annotated[int, Field(ge=64 * 64)] = 1920 * 1920
+    """Width times height of a video."""
     picture_pixels: Annotated[int, Field(ge=64 * 64)] = 50_000_000
+    """Width times height of an avatar's picture or video."""
     avatar_seconds: Annotated[int, Field(ge=1, le=600)] = 120
+    """Length of an avatar's video."""
     jobs_in_flight: Annotated[int, Field(ge=1)] = 8
+    """Jobs worked on at the same time."""
     attempts: Annotated[int, Field(ge=1)] = 3
+    """Attempts at one work item when its worker dies or a service fails."""
     boot_seconds: Annotated[float, Field(gt=0, strict=False)] = 120.0
+    """Time for a worker to load and warm up."""
     quiet_seconds: Annotated[float, Field(gt=0, strict=False)] = 2.0
+    """How long an incomplete job file may stay unchanged before it is refused."""
     drain_seconds: Annotated[float, Field(ge=0, strict=False)] = 60.0
+    """How long SIGTERM waits for jobs in flight."""
     free_megabytes: Annotated[int, Field(ge=0)] = 200
+    """With less free space on the spool's disk, no new work starts."""
 
 
 class RetentionSettings(Section):
     """How much is kept of finished jobs, in `done/` and `failed/` each. Videos are never removed."""
 
     days: Annotated[int, Field(ge=1)] = 90
+    """Age limit."""
     megabytes: Annotated[int, Field(ge=1)] = 500
+    """Size limit."""
 
 
 class Config(Section):
     """The whole configuration. Relative paths in it start at `base`, the folder of the file."""
 
     spool: str = "."
+    """The folder with inbox/, work/, outbox/, done/ and failed/."""
     language: LanguageTag = "ru"
+    """Language of jobs that name none."""
     tts: VoiceSettings = VoiceSettings()
     avatars: AvatarsSettings = AvatarsSettings()
     models: dict[ModelName, Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model_settings)]] = Field(
         default_factory=dict, validate_default=True
     )
+    """The lip-sync models by name; `DEFAULT_MODELS` are always present."""
     workers: Annotated[tuple[WorkerSettings, ...], Field(min_length=1, max_length=16)] = (
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
     )
+    """The lip-sync workers. The first one's model is the default of jobs with a single chunk."""
     split: SplitSettings = SplitSettings()
     video: VideoSettings = VideoSettings()
     executor: Literal["processes", "threads"] = "processes"
+    """Where workers run: `threads` runs everything in one process, for debugging."""
     on_conflict: Literal["replace", "refuse"] = "replace"
+    """What happens to a different job under the name of a finished one."""
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
     base: Annotated[Path, Field(exclude=True)] = Path()
+    """Folder of the file, not a setting."""
 
     @field_validator("workers", mode="before")
     @classmethod
