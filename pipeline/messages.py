@@ -105,7 +105,7 @@ class SplitItem:
     mode: str
     """auto, sequential, parallel or stream."""
     model: str | None
-    """gan, nogan or both; None: the mode's default."""
+    """A configured model or `both`; None: the default of the mode."""
     avatar: str
     size: tuple[int, int] | None
     """Width and height; None: the avatar's own."""
