@@ -39,7 +39,7 @@ def test_the_rendered_mouth_follows_the_speech(
 ) -> None:
     """Given the phonemes, or only their sound."""
     clip = held_out_clip(voice[:2], VOICES[voice])
-    seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, told=with_phonemes)
+    seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, with_phonemes=with_phonemes)
     assert seen.closures >= 0.95
     assert seen.rounded_to_spread <= 0.85
     assert seen.correlation >= 0.8
