@@ -17,8 +17,9 @@ from daemon.outputs import captions, report
 from daemon.outputs import hls as streams
 from daemon.outputs.hls import Stream
 from daemon.outputs.report import Submission
-from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal, fingerprint
+from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.scheduler import Done, Outcome, Scheduler, cancelled
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool import health
@@ -253,7 +254,7 @@ class Supervisor:
         self._submissions[name] = replace(submission, seen_seconds=flow.journal.seen_seconds)
         self._scheduler.add(flow)
 
-    def _checked(self, name: str, seen_seconds: float) -> JobFlow:
+    def _checked(self, name: str, seen_seconds: float) -> Flow:
         """The job's flow, with what an earlier daemon has done of it; what that left half done is removed."""
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
@@ -261,8 +262,7 @@ class Supervisor:
         mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
         journal = Journal(folder, mark, seen_seconds)
         self._spool.clear(name, journal.files)
-        kind = StreamFlow if job.mode == "stream" else JobFlow
-        return kind(name, job, folder, recording, config, journal)
+        return make_flow(name, job, folder=folder, recording=recording, config=config, journal=journal)
 
     def _refuse(self, name: str) -> None:
         """Turn away another job under a name that is taken; the outputs that are there stay as they are."""
@@ -286,7 +286,7 @@ class Supervisor:
 
     # Streams
 
-    def _open_stream(self, flow: JobFlow) -> None:
+    def _open_stream(self, flow: Flow) -> None:
         """Begin to show a stream; one of an earlier daemon goes on. Raises JobError and OSError."""
         if isinstance(flow, StreamFlow):
             streams.check_name(flow.name)

@@ -1,7 +1,6 @@
-"""The errors lipdrop raises, and the report of one that crosses a process boundary or reaches a user.
+"""The errors that lipdrop raises, and their serializable form.
 
-An error is raised where the fact is known and caught in two places only: the worker loop
-(`pipeline.executors.worker`) and the daemon's supervision loop.
+Errors are caught in two places only: the worker loop (`pipeline.executors.worker`) and the daemon's supervision loop.
 """
 
 from __future__ import annotations
@@ -14,21 +13,20 @@ from difflib import get_close_matches
 
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 FULL_REASONS = tuple(map(os.strerror, FULL_ERRNOS))
-"""How programs tell of them."""
+"""How programs word them."""
 DISK_FULL = "disk_full"
-"""The code of an error that ends when there is room again."""
+"""Code of the error that goes away once there is free space again."""
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether the disk had no room, or this user no right to more of it."""
+    """Whether the disk is full or the user's quota is exceeded."""
     return isinstance(error, OSError) and error.errno in FULL_ERRNOS
 
 
 class LipdropError(Exception):
     """Base of every error that lipdrop raises on purpose.
 
-    `code` is a stable word for programs, `field` the job or config key at fault (or None),
-    `hint` what the reader can do about it.
+    `code` is a stable identifier for programs, `field` the job or config key at fault (or None), `hint` suggests a fix.
     """
 
     def __init__(self, code: str, message: str, *, field: str | None = None, hint: str | None = None) -> None:
@@ -40,33 +38,33 @@ class LipdropError(Exception):
 
 
 class ConfigError(LipdropError):
-    """The configuration cannot be used: at the start the program ends with exit code 78.
+    """The configuration is unusable: at startup the program exits with code 78.
 
-    What is found only when a job needs it, such as a program that has been removed since, ends that job: the program
-    would end of it again at every start.
+    If the problem shows only when a job needs the setting (say, a program was uninstalled), only that job fails.
+    Otherwise the job would stop the daemon again at every start.
     """
 
 
 class JobError(LipdropError):
-    """The job itself is at fault: it ends failed and is never retried."""
+    """The job itself is at fault: it fails and is never retried."""
 
 
 class StageError(LipdropError):
-    """A stage could not do its work for a reason outside the job; the item may be tried again."""
+    """A stage failed for a reason outside the job; the item may be retried."""
 
 
 class BootError(LipdropError):
-    """A worker could not get ready."""
+    """A worker could not start."""
 
 
 class WorkerDied(LipdropError):
-    """A worker process ended while it held an item."""
+    """A worker process exited while it was processing an item."""
 
     def __init__(self, worker: str, exitcode: int | None) -> None:
         super().__init__(
             "worker_died",
-            f"worker {worker} ended with exit code {exitcode}",
-            hint="see the log for what happened; the job can be dropped again",
+            f"worker {worker} exited with code {exitcode}",
+            hint="see the log for the cause, then resubmit the job",
         )
         self.worker = worker
         self.exitcode = exitcode
@@ -74,7 +72,7 @@ class WorkerDied(LipdropError):
 
 @dataclass(frozen=True)
 class ErrorReport:
-    """An error as data: what a worker sends to the daemon and what the timing JSON tells the user."""
+    """An error as data: sent from workers to the daemon, and written to the timing JSON."""
 
     code: str
     message: str
@@ -83,21 +81,21 @@ class ErrorReport:
     stage: str | None = None
     attempt: int = 1
     retryable: bool = False
-    """Whether the same item may succeed when it is run again."""
+    """Whether the same item may succeed on another attempt."""
     fatal: bool = False
-    """Whether the configuration is at fault: the program ends if a worker finds so when it starts."""
+    """Whether the configuration is at fault: if so and the worker is still starting, the program exits."""
     traceback: str = ""
 
     @classmethod
     def of(cls, error: BaseException, *, stage: str | None = None, traceback: str = "") -> ErrorReport:
-        """Describe `error`; what is neither a `LipdropError` nor a full disk is reported as `internal`."""
+        """Describe `error`. Anything but a `LipdropError` or a full disk gets the code `internal`."""
         if is_full(error):
-            return cls(code=DISK_FULL, message=f"a file cannot be written: {error}", stage=stage, retryable=True)
+            return cls(code=DISK_FULL, message=f"cannot write a file: {error}", stage=stage, retryable=True)
         if not isinstance(error, LipdropError):
             return cls(
                 code="internal",
                 message=f"{type(error).__name__}: {error}",
-                hint="this is a defect of lipdrop: the log holds the traceback",
+                hint="this is a bug in lipdrop; the traceback is in the log",
                 stage=stage,
                 retryable=True,
                 traceback=traceback,
@@ -115,6 +113,6 @@ class ErrorReport:
 
 
 def nearest_hint(word: str, known: Sequence[str]) -> str:
-    """A hint for an unknown `word`: the nearest known one where there is one, else all of them."""
+    """Suggest the closest known word for an unknown one, or list all known words."""
     close = get_close_matches(word, known, n=1)
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(sorted(known))

@@ -248,7 +248,7 @@ def _check_text(job: Job, config: Config) -> None:
     limit = config.limits.text_characters
     if len(job.text) > limit:
         raise JobError("too_long", f"the text has {len(job.text)} characters, the limit is {limit}", field="text")
-    from pipeline.speech.text import speakable  # loads the languages, which only a text needs
+    from pipeline.speech.sentences import speakable  # loads the languages, which only a text needs
 
     if not speakable(job.text):
         raise JobError("no_speech", "the text contains nothing to speak", field="text", hint="add letters or digits")

@@ -1,8 +1,7 @@
-"""What travels between the stages. Paths, numbers and short texts only: never frames, never tensors.
+"""Messages between the daemon and its workers: paths, numbers and short texts, never frames or tensors.
 
-Each result carries what the next stage needs and the spans of time that the timing JSON reports,
-so that nothing has to be looked up or joined later. Times are `time.monotonic()` seconds, which
-all processes of one machine share.
+Each result carries what the next stage needs and the time spans that the timing JSON reports, so that nothing has to be
+looked up or joined later. Times are `time.monotonic()` seconds, a clock that all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -13,25 +12,25 @@ from pathlib import Path
 from pipeline.errors import ErrorReport
 
 PCM_RATE_HZ = 16_000
-"""The master clock: every length in a job is counted in samples at this rate."""
+"""Master clock: every length in a job is counted in samples at this rate."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """When something ran."""
+    """Start and end of an operation, in monotonic seconds."""
 
     start_seconds: float
     end_seconds: float
 
     @property
     def seconds(self) -> float:
-        """Length of the span."""
+        """Duration."""
         return self.end_seconds - self.start_seconds
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the job's text and when it is heard."""
+    """A sentence of the job's text and when it is spoken."""
 
     text: str
     start_seconds: float
@@ -59,40 +58,40 @@ class TtsItem:
     voice: str | None
     speed: float
     index: int = 0
-    """Of a stream's piece; 0 when the text is whole."""
+    """Index of the piece in a stream; 0 for a whole text."""
     pause_seconds: float = 0.0
-    """Silence after it, before the next piece."""
+    """Silence appended before the next piece."""
     may_be_silent: bool = False
-    """Whether a text that the voice finds nothing to say in becomes a silence, and is no error."""
+    """Whether a text with nothing to speak becomes silence instead of an error."""
 
 
 @dataclass(frozen=True)
 class Speech:
-    """From the TTS stage, or straight from a job that brings its own recording."""
+    """From the TTS stage, or made directly from a job's own recording."""
 
     job: str
     folder: Path
     audio: Path
-    """The recording, any format and rate that ffmpeg reads."""
+    """The audio, in any format and rate that ffmpeg reads."""
     voice: str | None = None
     """`backend:voice`, or None for a recording."""
     sentences: tuple[Sentence, ...] = ()
     phonemes: Path | None = None
-    """JSON list of [symbol, start, end], in seconds; None when the voice gives none."""
+    """JSON list of [symbol, start, end], in seconds; None if the voice does not report phonemes."""
     span: Span | None = None
     index: int = 0
-    """Of a stream's piece; 0 when it is the whole job's."""
+    """Index of the piece in a stream; 0 for a whole job."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The place of a piece in a stream."""
+    """Position of a piece in a stream."""
 
     index: int
     count: int
-    """Pieces of the whole job."""
+    """Number of pieces in the job."""
     first_frame: int
-    """The job's frame that it begins with."""
+    """Number of its first frame within the job."""
 
 
 @dataclass(frozen=True)
@@ -105,41 +104,41 @@ class SplitItem:
     mode: str
     """auto, sequential, parallel or stream."""
     model: str | None
-    """A configured model or `both`; None: the default of the mode."""
+    """Name of a model, or both; None: the mode's default."""
     avatar: str
     size: tuple[int, int] | None
     """Width and height; None: the avatar's own."""
     piece: Piece | None = None
-    """None: the speech is the whole job's."""
+    """None: the speech is that of the whole job."""
 
     @property
     def index(self) -> int:
-        """Of the piece."""
+        """Index of the piece; 0 for a whole job."""
         return self.piece.index if self.piece else 0
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The exact lengths of a job, or of a piece of a stream, fixed once its audio is known."""
+    """Exact lengths of a job, or of a piece of a stream; fixed once the audio is known."""
 
     samples: int
-    """Of the PCM at `PCM_RATE_HZ`, padded or cut to whole frames."""
+    """Length of the PCM at `PCM_RATE_HZ`, padded or cut to whole frames."""
     frames: int
     fps: int
     unseen: tuple[tuple[int, int], ...]
-    """Stretches [start, stop) of frames of the avatar's video in which its face is not seen."""
+    """Frame ranges [start, stop) of the avatar's video in which no face is visible."""
     mode: str
-    """sequential, parallel or stream: what auto became."""
+    """sequential, parallel or stream; auto is resolved by now."""
     pcm: Path
-    """16 kHz mono WAV, what the models hear."""
+    """16 kHz mono WAV, the input of the models."""
     track: Path
-    """48 kHz mono WAV of the same length, what the viewer hears."""
+    """48 kHz mono WAV of the same length, the soundtrack of the video."""
     mel: Path
-    """Mel spectrogram of the whole, float32 .npy [80, columns]."""
+    """Mel spectrogram of the whole audio, float32 .npy [80, columns]."""
     convert: Span
     split: Span
     first_frame: int | None = None
-    """The job's frame that a piece of a stream begins with; None: these are the whole job's lengths."""
+    """For a piece of a stream: number of its first frame within the job. None: lengths of the whole job."""
 
     @property
     def seconds(self) -> float:
@@ -155,14 +154,14 @@ class Chunk:
     folder: Path
     index: int
     count: int
-    """Chunks of the whole job."""
+    """Number of chunks in the job."""
     start_frame: int
     stop_frame: int
     model: str
     mixed: bool
     """Whether the job's chunks alternate between the models."""
     fade_from: str | None
-    """The previous chunk's model when it differs: the first frames cross-fade from it."""
+    """The previous chunk's model if it differs: the first frames cross-fade from it."""
     avatar: str
     size: tuple[int, int] | None
     phonemes: Path | None
@@ -171,7 +170,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Segment:
-    """From a lip-sync worker: one chunk as video-only H.264."""
+    """From a lip-sync worker: one chunk or piece as video-only H.264."""
 
     job: str
     index: int
@@ -186,9 +185,9 @@ class Segment:
     worker: str
     span: Span
     inference_seconds: float
-    """Time spent computing frames; encoding runs beside it."""
+    """Time spent computing frames; encoding runs concurrently."""
     encode_seconds: float
-    """Time the encoder ran."""
+    """Run time of the encoder."""
     timeline: Timeline
 
 
@@ -205,13 +204,13 @@ class PackItem:
 
     @property
     def index(self) -> int:
-        """Of the piece."""
+        """Index of the piece."""
         return self.segment.index
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of a piece: a file that a player fetches."""
+    """Part of a piece: a file that a player fetches."""
 
     path: Path
     frames: int
@@ -219,15 +218,15 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Pack:
-    """From the merge stage: a piece of a stream, with picture and sound, as fragmented MP4 (CMAF)."""
+    """From the merge stage: a piece of a stream with picture and sound, as fragmented MP4 (CMAF)."""
 
     job: str
     index: int
     init: Path
-    """What a player needs before the first fragment; the same for all pieces."""
+    """Initialization segment that a player needs before the first fragment; the same for all pieces."""
     fragments: tuple[Fragment, ...]
     sound_seconds: float
-    """Where its sound ends in the job: a little before its picture, unless it is the last piece."""
+    """Where its sound ends within the job: slightly before its picture, except in the last piece."""
     span: Span
 
 
@@ -240,7 +239,7 @@ class MergeItem:
     segments: tuple[Segment, ...]
     timeline: Timeline
     index: int = 0
-    """There is one for each job."""
+    """Always 0: a job has one merge."""
 
 
 @dataclass(frozen=True)
@@ -259,10 +258,10 @@ class Video:
 
 
 Item = TtsItem | SplitItem | Chunk | PackItem | MergeItem
-"""What a stage is given."""
+"""Input of a stage. `daemon.scheduling.stages` says which stage takes which item."""
 
 Result = Speech | Chunk | Segment | Pack | Video
-"""What a stage yields."""
+"""Output of a stage."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +274,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has loaded and warmed up what it needs."""
+    """The worker has loaded and warmed up."""
 
     worker: str
     device: str
@@ -284,7 +283,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Yielded:
-    """The worker has one result of a task."""
+    """The worker has produced one result of a task."""
 
     worker: str
     task: int
@@ -293,7 +292,7 @@ class Yielded:
 
 @dataclass(frozen=True)
 class Finished:
-    """The worker is through with a task and free again."""
+    """The worker has completed a task and is free again."""
 
     worker: str
     task: int
@@ -301,7 +300,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The task raised; the worker is free again. `task` is None when the worker could not get ready."""
+    """The task raised; the worker is free again. `task` is None if the worker failed to start."""
 
     worker: str
     task: int | None
@@ -310,11 +309,11 @@ class Failed:
 
 @dataclass(frozen=True)
 class Died:
-    """The worker is gone."""
+    """The worker has exited."""
 
     worker: str
     exitcode: int | None
 
 
 Event = Ready | Yielded | Finished | Failed | Died
-"""What an executor tells the scheduler."""
+"""What an executor reports to the scheduler."""

@@ -68,8 +68,8 @@ def main(arguments: list[str]) -> None:
         Watcher.refresh = lambda self: None  # type: ignore[method-assign]
     if "--defective" in arguments:
         make_defective()
-    if "--hasty" in arguments:  # a worker is given up after its second failed start
-        patch("daemon.scheduling.scheduler.BOOT_FAILURES_MAX", 1).start()
+    if "--hasty" in arguments:  # a worker is not restarted after its second failed start
+        patch("daemon.scheduling.worker_pool.BOOT_FAILURES_MAX", 1).start()
     if "--linkless" in arguments:
         make_linkless()
     config = load_config(None)

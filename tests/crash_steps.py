@@ -1,8 +1,8 @@
-"""Crashes of the daemon before each step that it makes on disk, from the claim of a job to its publishing.
+"""Crash the daemon before each change that it makes on disk, from claiming a job to publishing it.
 
-`python -m tests.crash_steps FOLDER` runs the daemon on a fresh spool once for each step, in a process that kills
-itself before that step, then again to its end; it prints one JSON object for each. The steps are all calls that
-change the spool, told by the interpreter's audit events: nothing in lipdrop knows that it is watched.
+`python -m tests.crash_steps FOLDER` runs the daemon once per step on a fresh spool, in a process that kills itself
+before that step, then runs it again to completion. It prints one JSON object per step. Steps are all calls that change
+the spool, observed through the interpreter's audit events, so lipdrop itself needs no hooks.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ def main(folder: Path) -> None:
     Watcher.refresh = lambda self: None  # type: ignore[method-assign] # it takes its time to end
     prepare(folder / "before")
     spool = copied(folder / "steps")
-    assert in_child(spool, None) == 1  # all steps, none of them cut: the bad job fails
+    assert in_child(spool, None) == 1  # all steps without a crash; 1 because the bad job fails
     steps = (spool.root / "steps").read_text().splitlines()
     for number, step in enumerate(steps):
         spool = copied(folder / f"crash-{number:03d}")
         crashed = in_child(spool, number)
         seen = outbox(spool)
         ended = in_child(spool, None)
-        told = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
-        print(json.dumps(told), flush=True)  # noqa: T201
+        report = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
+        print(json.dumps(report), flush=True)  # noqa: T201
 
 
 def prepare(root: Path) -> None:
-    """Make a spool with the outputs of an earlier job "a"; in its inbox another "a" and one that is bad."""
+    """Make a spool with the outputs of an earlier job "a", and another "a" and a bad job in its inbox."""
     spool = Spool(root)
     spool.create()
     (spool.inbox / "a.json").write_bytes(OLD)
@@ -63,7 +63,7 @@ def copied(root: Path) -> Spool:
 
 
 def in_child(spool: Spool, crash_at: int | None) -> int:
-    """Run the daemon until nothing is left to do, in a process of its own; its exit code."""
+    """Run the daemon in its own process until nothing is left to do; return its exit code."""
     pid = os.fork()
     if pid == 0:
         os._exit(run(spool, crash_at))
@@ -78,7 +78,7 @@ def run(spool: Spool, crash_at: int | None) -> int:
 
 
 class Steps:
-    """Writes down each step that changes the spool, and kills the process before one of them."""
+    """Logs each step that changes the spool, and kills the process before one of them."""
 
     def __init__(self, root: Path, crash_at: int | None) -> None:
         self._root = str(root)
@@ -95,8 +95,8 @@ class Steps:
         if self._count == self._crash_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self._count += 1
-        told = " -> ".join(place.removeprefix(self._root + "/") for place in places if place.startswith(self._root))
-        os.write(self._log, f"{event} {re.sub(r'[.0-9]+[.]part', '.part', told)}\n".encode())
+        step = " -> ".join(place.removeprefix(self._root + "/") for place in places if place.startswith(self._root))
+        os.write(self._log, f"{event} {re.sub(r'[.0-9]+[.]part', '.part', step)}\n".encode())
 
 
 def is_write(arguments: tuple[Any, ...]) -> bool:
@@ -104,7 +104,7 @@ def is_write(arguments: tuple[Any, ...]) -> bool:
 
 
 def outbox(spool: Spool) -> dict[str, Any]:
-    """What can be seen: what a JSON says, and the digest of anything else."""
+    """The visible outputs: content of JSON files, digests of all others."""
     return {path.name: shown(path) for path in spool.outbox.iterdir()}
 
 
@@ -114,7 +114,7 @@ def shown(path: Path) -> Any:
 
 
 def files(spool: Spool) -> dict[str, Any]:
-    """Everything in the spool's folders; JSON and job files with what they say."""
+    """All files in the spool's folders: content of JSON files, sizes of all others."""
     return {str(path.relative_to(spool.root)): content(path) for path in sorted(everything(spool))}
 
 

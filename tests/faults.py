@@ -1,6 +1,6 @@
-"""Cheap stages for testing the wiring, and stages with a named fault each. They run in real worker processes.
+"""Cheap stages for testing the scheduler, and stages with one named fault each. They run in real worker processes.
 
-A fault that is to strike once leaves a mark in the item's folder before it strikes.
+A fault that must happen only once leaves a marker file in the item's folder before it happens.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class CheapSplit(CheapStage):
 
 
 class CheapLipSync(CheapStage):
-    """Leaves one line in the chunk's log each time it runs."""
+    """Appends a line to the chunk's log each time it runs."""
 
     def process(self, item: Chunk) -> Iterator[Segment]:
         note(item, f"{os.getpid()} {self.spec.name}")
@@ -119,7 +119,7 @@ class BadConfigInSetup(CheapStage):
 
 
 class KilledOnce(CheapLipSync):
-    """Dies by SIGKILL the first time it meets chunk 2."""
+    """Dies by SIGKILL the first time it gets chunk 2."""
 
     def work(self, item: Chunk) -> None:
         if item.index == 2 and first_time(item):
@@ -156,7 +156,7 @@ class BadJobTts(CheapTts):
 
 
 class BadConfigTts(CheapTts):
-    """A program of the configuration's is there at the start, and not when it should speak."""
+    """A configured program exists at startup, but not when it is needed."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         if item.text == "bad":
@@ -172,7 +172,7 @@ class KilledByText(CheapTts):
 
 
 class FailsTwiceTts(CheapTts):
-    """A service that answers at the third try."""
+    """A service that answers on the third attempt."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         tries = item.folder / "tries"
@@ -196,13 +196,13 @@ class CrashingTts(CheapStage):
 
 
 def note(item: Chunk, line: str) -> None:
-    """Append a line to the log of a chunk."""
+    """Append a line to a chunk's log."""
     with (item.folder / f"log-{item.index}").open("a") as file:
         file.write(line + "\n")
 
 
 def first_time(item: Chunk) -> bool:
-    """Whether this is the first call for this chunk, in whichever process."""
+    """Whether this is the first call for this chunk in any process."""
     try:
         (item.folder / f"mark-{item.index}").touch(exist_ok=False)
     except FileExistsError:
@@ -211,12 +211,12 @@ def first_time(item: Chunk) -> bool:
 
 
 def runs(folder: Path, index: int) -> list[str]:
-    """The lines of a chunk's log: one for each time that it was run."""
+    """The lines of a chunk's log: one per run."""
     return (folder / f"log-{index}").read_text().splitlines()
 
 
 class FailsInOneChunk(CheapLipSync):
-    """Chunk 0 fails at once while chunk 1 takes a while and then writes into the job's folder."""
+    """Chunk 0 fails at once, while chunk 1 takes longer and then writes into the job's folder."""
 
     def work(self, item: Chunk) -> None:
         if item.index == 0:
@@ -226,7 +226,7 @@ class FailsInOneChunk(CheapLipSync):
         (item.folder / "late").touch(exist_ok=False)
 
 
-# Stages for the whole daemon. Each run leaves a line in `ran`, in the spool: `JOB STAGE INDEX`.
+# Stages for the whole daemon. Each run appends a line to `ran` in the spool: `JOB STAGE INDEX`.
 
 
 def ran(item: TtsItem | SplitItem | Chunk | MergeItem, what: str) -> None:
@@ -236,7 +236,7 @@ def ran(item: TtsItem | SplitItem | Chunk | MergeItem, what: str) -> None:
 
 
 class CountedTts(CheapTts):
-    """Writes the text into its file. Texts with a number in front are cut into so many chunks."""
+    """Writes the text into its file. A number at the start of the text sets the number of chunks."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         ran(item, "tts")
@@ -246,7 +246,7 @@ class CountedTts(CheapTts):
 
 
 class CountedSplit(CheapSplit):
-    """One chunk for each second of the text's number."""
+    """As many chunks of one second as the number at the start of the text."""
 
     def process(self, item: SplitItem) -> Iterator[Chunk]:
         ran(item, "split")
@@ -267,7 +267,7 @@ class CountedLipSync(CheapLipSync):
 
 
 class CountedMerge(CheapStage):
-    """A video that is the text or the recording, so that each job has one of its own."""
+    """Writes the text or the recording as the video, so that each job has a different one."""
 
     def process(self, item: MergeItem) -> Iterator[Video]:
         ran(item, "merge")
@@ -280,7 +280,7 @@ class CountedMerge(CheapStage):
 
 
 class LongLipSync(CountedLipSync):
-    """Chunk 1 and those after it take for ever, unless the spool says otherwise."""
+    """Hangs in chunk 1 and all later ones until the spool has a file `go`."""
 
     def work(self, item: Chunk) -> None:
         super().work(item)
@@ -289,7 +289,7 @@ class LongLipSync(CountedLipSync):
 
 
 class LateDeathLipSync(CountedLipSync):
-    """Dies after its result has been sent, and before it can say that it is through."""
+    """Dies after it has sent its result, but before it can report that it has finished."""
 
     def process(self, item: Chunk) -> Iterator[Segment]:
         yield from super().process(item)
@@ -298,7 +298,7 @@ class LateDeathLipSync(CountedLipSync):
 
 
 class KillsDaemonTts(CountedTts):
-    """The text "poison" takes the whole daemon down."""
+    """The text "poison" kills the whole daemon."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         if item.text == "poison":
@@ -309,7 +309,7 @@ class KillsDaemonTts(CountedTts):
 
 
 class KillsDaemonLateTts(CountedTts):
-    """The text "poison" takes the whole daemon down when everything else has had the time to begin."""
+    """The text "poison" kills the whole daemon, but only after everything else has had time to start."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         if item.text == "poison":
@@ -321,7 +321,7 @@ class KillsDaemonLateTts(CountedTts):
 
 
 class WeightyLipSync(CountedLipSync):
-    """Takes longer than a daemon lives that is about to be killed."""
+    """Takes longer than a poisoned daemon lives."""
 
     def work(self, item: Chunk) -> None:
         super().work(item)
@@ -329,7 +329,7 @@ class WeightyLipSync(CountedLipSync):
 
 
 class FillsDiskTts(CountedTts):
-    """Writes more than there is room for, until the spool says that there is."""
+    """Writes more than fits on the disk, until the spool has a file `go`."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         ran(item, "tts")
@@ -339,7 +339,7 @@ class FillsDiskTts(CountedTts):
 
 
 class GanHangsInSetup(CountedLipSync):
-    """One of the two lip-sync workers never gets ready."""
+    """One of the two lip-sync workers never becomes ready."""
 
     def setup(self, device: str) -> None:
         if self.spec.model == "gan":

@@ -1,15 +1,17 @@
-"""Looking into finished videos, and making recordings, for tests."""
+"""Inspecting finished videos and writing recordings, for tests."""
 
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
-import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.media.pcm import write_wav
 
 
 def streams(video: Path) -> dict[str, dict[str, Any]]:
@@ -17,6 +19,16 @@ def streams(video: Path) -> dict[str, dict[str, Any]]:
     argv = ["ffprobe", "-v", "error", "-count_packets", "-show_streams", "-of", "json", str(video)]
     found = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)["streams"]
     return {stream["codec_type"]: stream for stream in found}
+
+
+def top_level_boxes(video: Path) -> list[str]:
+    """The types of an MP4's top-level boxes, in file order."""
+    data, at, found = video.read_bytes(), 0, []
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        found.append(kind.decode())
+        at += max(size, 8)
+    return found
 
 
 def frames(video: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -46,8 +58,4 @@ def speech_like(seconds: float, rate_hz: int = 16_000, seed: int = 0) -> NDArray
 
 def write_recording(path: Path, samples: NDArray[np.int16], rate_hz: int = 16_000) -> None:
     """Write a mono WAV."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
-        file.writeframes(samples.tobytes())
+    write_wav(path, samples, rate_hz)

@@ -1,4 +1,4 @@
-"""A crash before any step between a job's claim and its publishing converges."""
+"""The daemon recovers from a crash before any step from claiming a job to publishing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def crashes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [json.loads(line) for line in shown.splitlines()]
 
 
-def test_every_step_of_claim_and_publish_is_crashed_before(crashes: list[dict[str, Any]]) -> None:
+def test_there_is_a_crash_before_every_step_of_claiming_and_publishing(crashes: list[dict[str, Any]]) -> None:
     steps = {crash["step"] for crash in crashes}
     assert {
         "os.rename inbox/a.json -> work/a/claimed.json",
@@ -57,7 +57,7 @@ def test_each_crash_converges_to_one_video_and_one_json(crashes: list[dict[str, 
 
 
 def test_a_json_is_never_seen_without_its_video(crashes: list[dict[str, Any]]) -> None:
-    """Not with the video of an earlier job of its name either; both jobs are seen, and moments with neither."""
+    """Nor with the video of an earlier job of the same name. Both jobs are seen, and moments with neither."""
     digests = set()
     for crash in crashes:
         seen = crash["seen"]

@@ -1,7 +1,7 @@
-"""What the engines compute on a GPU stays there, until planes leave it.
+"""Engines keep their tensors on the GPU until finished planes leave it.
 
-PyTorch's `meta` device, whose tensors have a shape and no data, stands for the GPU: it refuses to mix with the CPU, and
-to tell a value, as a GPU tells one only after all its work is done.
+PyTorch's `meta` device, whose tensors have a shape but no data, plays the GPU: it refuses to mix with CPU tensors, and
+to return a value, which on a GPU would wait for all pending work.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FPS, SECONDS = 25, 2
 
 
 class Leaving(TorchFunctionMode):
-    """Lets tensors leave the GPU, as black ones, and notes how large they were."""
+    """Lets tensors leave the GPU as zeros, and records their shapes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def wav2lip(folder: Path) -> Wav2LipEngine:
 
 
 @pytest.mark.parametrize("make_engine", [builtin, wav2lip])
-def test_only_planes_of_the_regions_leave_the_gpu(
+def test_only_planes_of_the_face_regions_leave_the_gpu(
     make_engine: Callable[[Path], BuiltinEngine | Wav2LipEngine], avatar: FittedAvatar, leaving: Leaving, tmp_path: Path
 ) -> None:
     mel = np.random.default_rng(0).uniform(-4, 4, (80, 80 * SECONDS)).astype(np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,9 +119,7 @@ def test_what_says_nothing_moves_no_mouth(name: str, inbox: Inbox, tmp_path: Pat
 
 @pytest.mark.parametrize("seconds", [LIMIT_SECONDS + 0.1, 3600])
 def test_audio_over_the_limit_is_refused_before_it_is_decoded_whole(seconds: float, tmp_path: Path) -> None:
-    with wave.open(str(tmp_path / "long.wav"), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(round(seconds * 8000) * 2))
+    write_recording(tmp_path / "long.wav", np.zeros(round(seconds * 8000), np.int16), 8000)
     with pytest.raises(JobError) as caught:
         split(tmp_path / "long.wav", tmp_path)
     assert (caught.value.code, caught.value.field) == ("too_long", "audio")

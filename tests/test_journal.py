@@ -1,8 +1,9 @@
-"""The journal: what is begun and what is finished, across the death of its writer."""
+"""The journal: attempts and results, across the death of its writer."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def flow(work: Path, mark: str = "one") -> JobFlow:
 
 
 def run(flow: JobFlow, items: list[Item], steps: int = 6) -> list[Item]:
-    """Run so many items, or all there are; returns those that are left."""
+    """Run up to `steps` items; return the remaining ones."""
     while items and steps > 0:
         item, *items = items
         steps -= 1
@@ -48,7 +49,7 @@ def run(flow: JobFlow, items: list[Item], steps: int = 6) -> list[Item]:
 
 @pytest.mark.parametrize("steps", range(7))
 def test_a_flow_begins_where_its_journal_ends(steps: int, work: Path) -> None:
-    """Tts, split, three chunks, merge: after any number of them a new flow asks for the rest, no more."""
+    """Tts, split, three chunks, merge: after any number of them, a new flow asks for exactly the rest."""
     before = flow(work)
     left = run(before, before.begin(), steps)
     after = flow(work)
@@ -58,7 +59,7 @@ def test_a_flow_begins_where_its_journal_ends(steps: int, work: Path) -> None:
     assert after.video is not None
 
 
-def test_a_split_that_is_cut_off_is_done_anew(work: Path) -> None:
+def test_an_interrupted_split_runs_again_from_the_start(work: Path) -> None:
     first = flow(work)
     [split] = run(first, first.begin(), 1)
     assert isinstance(split, SplitItem)
@@ -68,7 +69,7 @@ def test_a_split_that_is_cut_off_is_done_anew(work: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", ["speech.wav", "chunk-0"])
-def test_results_end_with_the_first_whose_file_is_not_whole(gone: str, work: Path) -> None:
+def test_results_are_valid_up_to_the_first_with_an_incomplete_file(gone: str, work: Path) -> None:
     first = flow(work)
     run(first, first.begin(), 4)
     (work / gone).write_bytes(b"")
@@ -76,7 +77,7 @@ def test_results_end_with_the_first_whose_file_is_not_whole(gone: str, work: Pat
     assert kinds == {"speech.wav": [TtsItem], "chunk-0": [Chunk, Chunk, Chunk]}[gone]
 
 
-def test_another_fingerprint_begins_anew(work: Path) -> None:
+def test_another_fingerprint_starts_a_new_journal(work: Path) -> None:
     first = flow(work)
     items = first.begin()
     first.journal.begin(items[0])
@@ -86,7 +87,7 @@ def test_another_fingerprint_begins_anew(work: Path) -> None:
     assert other.journal.attempts(items[0]) == 0
 
 
-def test_after_a_boot_attempts_count_and_results_do_not(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_reboot_only_attempts_are_kept(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = flow(work)
     items = first.begin()
     first.journal.begin(items[0])
@@ -97,7 +98,7 @@ def test_after_a_boot_attempts_count_and_results_do_not(work: Path, monkeypatch:
     assert other.journal.attempts(items[0]) == 1
 
 
-def test_attempts_outlive_their_writer(work: Path) -> None:
+def test_attempts_survive_their_writer(work: Path) -> None:
     [item] = flow(work).begin()
     opened(work).begin(item)
     opened(work).begin(item)
@@ -106,7 +107,7 @@ def test_attempts_outlive_their_writer(work: Path) -> None:
     assert opened(work).most_attempts == 1
 
 
-def test_half_a_line_costs_nothing_but_itself(work: Path) -> None:
+def test_an_incomplete_line_does_not_damage_others(work: Path) -> None:
     first = flow(work)
     [item] = first.begin()
     first.journal.begin(item)
@@ -117,18 +118,18 @@ def test_half_a_line_costs_nothing_but_itself(work: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"{}", b"\xff", b'{"fingerprint": "one"}', b'\n{"kind": 1}'])
-def test_a_journal_that_is_none_is_begun_anew(content: bytes, work: Path) -> None:
+def test_a_damaged_journal_is_replaced(content: bytes, work: Path) -> None:
     (work / "journal").write_bytes(content)
     assert opened(work).results == []
     assert json.loads((work / "journal").read_bytes())["fingerprint"] == "one"
 
 
-def test_a_job_is_first_seen_by_the_daemon_that_died(work: Path) -> None:
+def test_the_time_when_a_job_was_first_seen_is_kept(work: Path) -> None:
     seen = opened(work).seen_seconds
     assert opened(work).seen_seconds == seen
 
 
-def test_the_fingerprint_is_of_all_that_a_video_depends_on(tmp_path: Path) -> None:
+def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Path) -> None:
     avatar = tmp_path / "avatars" / "mine"
     avatar.mkdir(parents=True)
     (avatar / "picture.png").write_bytes(b"1")
@@ -145,3 +146,36 @@ def test_the_fingerprint_is_of_all_that_a_video_depends_on(tmp_path: Path) -> No
     marks.append(fingerprint(b"job", config, "mine", None))
     assert len(set(marks)) == len(marks)
     assert fingerprint(b"job", config, "mine", None) == marks[-1]
+
+
+LATER_NS = 1_000_000_000
+
+
+def replaced(file: Path, content: bytes) -> None:
+    """Replace a file under its own name, by another of the same size that is a second younger."""
+    mtime_ns = file.stat().st_mtime_ns
+    new = file.with_name("new")
+    new.write_bytes(content)
+    assert new.stat().st_size == file.stat().st_size
+    os.utime(new, ns=(mtime_ns + LATER_NS, mtime_ns + LATER_NS))
+    new.replace(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["gan.pth", "nogan.pth", "recording", "avatars/mine/picture.png", "avatars/mine/avatar.yaml"]
+)
+def test_a_file_that_is_replaced_under_its_own_name_invalidates_results(name: str, tmp_path: Path, work: Path) -> None:
+    (tmp_path / "avatars" / "mine").mkdir(parents=True)
+    for file in ("gan.pth", "nogan.pth", "recording", "avatars/mine/picture.png", "avatars/mine/avatar.yaml"):
+        (tmp_path / file).write_bytes(b"old content")
+    models = {model: {"engine": "wav2lip", "checkpoint": f"{model}.pth"} for model in ("gan", "nogan")}
+    config = Config.model_validate({"base": tmp_path, "models": models})
+
+    def mark() -> str:
+        return fingerprint(b"job", config, "mine", tmp_path / "recording")
+
+    first = flow(work, mark())
+    run(first, first.begin())
+    assert flow(work, mark()).begin() == []
+    replaced(tmp_path / name, b"new content")
+    assert [type(item) for item in flow(work, mark()).begin()] == [TtsItem]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines import mel as module
 from pipeline.engines.mel import BLOCK_COLUMNS, HOP_SAMPLES, MEL_BANDS, SILENCE, columns_of, mel_spectrogram, windows
+from pipeline.media.pcm import as_float, read_wav
 from tests.media import speech_like
 from tests.seeded_weights import WAV2LIP_DATA
 
@@ -21,8 +21,7 @@ SECOND = 16_000
 
 @pytest.fixture(scope="module")
 def speech() -> NDArray[np.float32]:
-    with wave.open(str(WAV2LIP_DATA / "speech_16k.wav")) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / np.float32(32768)
+    return as_float(read_wav(WAV2LIP_DATA / "speech_16k.wav"))
 
 
 def noise(samples: int) -> NDArray[np.float32]:

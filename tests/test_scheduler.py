@@ -1,4 +1,4 @@
-"""The wiring, with cheap stages: in threads where nothing dies, in real processes where something does."""
+"""The scheduler with cheap stages: in threads, or in real processes where workers die."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.scheduling import scheduler as scheduler_module
+from daemon.scheduling import stages as stage_table
+from daemon.scheduling import worker_pool
 from daemon.scheduling.job_flow import JobFlow
 from daemon.scheduling.journal import Journal
-from daemon.scheduling.scheduler import Done, Lost, Outcome, Scheduler, WorkerState
+from daemon.scheduling.scheduler import Done, Lost, Outcome, Scheduler
+from daemon.scheduling.worker_pool import WorkerState
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import BootError, ConfigError
 from pipeline.executors.base import Executor, WorkerSpec
@@ -34,7 +36,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a scheduler on cheap stages, some of them replaced by faulty ones."""
+    """Start a scheduler on cheap stages; keyword arguments replace some of them by faulty ones."""
     started: list[Scheduler] = []
 
     def make(executor: Executor, config: Config | None = None, **stages: str) -> Scheduler:
@@ -62,7 +64,7 @@ def flow(tmp_path: Path, name: str = "job", **keys: object) -> JobFlow:
 
 
 def outcomes(scheduler: Scheduler, count: int = 1, each: Callable[[], None] = lambda: None) -> list[Outcome]:
-    """Run until so many jobs have ended."""
+    """Run until `count` jobs have ended."""
     ended: list[Outcome] = []
     deadline = time.monotonic() + DEADLINE_SECONDS
     while len(ended) < count:
@@ -127,7 +129,7 @@ def test_the_higher_priority_goes_first(start: Start, tmp_path: Path) -> None:
 
 
 def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
-    """While one job is in lip-sync, the next ones have been through the stages before it."""
+    """While one job is rendered, the next ones pass through the stages before lip-sync."""
     scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
     flows = [flow(tmp_path, f"job-{number}") for number in range(3)]
     for each in flows:
@@ -139,7 +141,7 @@ def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
 
 
 def lost_beside_a_good_one(scheduler: Scheduler, folder: Path) -> Lost:
-    """How a bad job ends; the one after it is done."""
+    """Run a bad job and a good one; return how the bad one ended."""
     scheduler.add(flow(folder, "bad", text="bad"))
     scheduler.add(flow(folder, "good"))
     ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 2)}
@@ -157,7 +159,7 @@ def test_a_bad_job_is_lost_at_once_and_the_next_one_runs(executor: Executor, sta
     assert scheduler.workers["tts-0"] is WorkerState.IDLE
 
 
-def test_a_lost_job_ends_when_no_worker_touches_its_folder_any_more(start: Start, tmp_path: Path) -> None:
+def test_a_lost_job_ends_once_no_worker_uses_its_folder(start: Start, tmp_path: Path) -> None:
     scheduler = start(ProcessExecutor(), lipsync="FailsInOneChunk")
     until(scheduler, lambda: all_idle(scheduler))
     scheduler.add(flow(tmp_path))
@@ -168,7 +170,7 @@ def test_a_lost_job_ends_when_no_worker_touches_its_folder_any_more(start: Start
     assert not (tmp_path / "job" / "log-2").exists()
 
 
-def test_a_failing_service_is_tried_again(executor: Executor, start: Start, tmp_path: Path) -> None:
+def test_a_failing_service_is_retried(executor: Executor, start: Start, tmp_path: Path) -> None:
     scheduler = start(executor, tts="FailsTwiceTts")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
@@ -176,7 +178,7 @@ def test_a_failing_service_is_tried_again(executor: Executor, start: Start, tmp_
     assert done.attempts == 3
 
 
-def test_a_defect_loses_its_job_with_a_traceback(executor: Executor, start: Start, tmp_path: Path) -> None:
+def test_a_bug_in_a_stage_fails_the_job_with_a_traceback(executor: Executor, start: Start, tmp_path: Path) -> None:
     scheduler = start(executor, tts="CrashingTts")
     scheduler.add(flow(tmp_path))
     [lost] = outcomes(scheduler)
@@ -220,7 +222,7 @@ def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(victim: str, 
 
 
 def test_a_hung_worker_is_killed_at_its_deadline(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler_module, "budget_seconds", lambda item, config: 2.0)
+    monkeypatch.setattr(stage_table, "budget_seconds", lambda item, allowed: 2.0)
     scheduler = start(ProcessExecutor(), lipsync="HangsOnce")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
@@ -229,10 +231,10 @@ def test_a_hung_worker_is_killed_at_its_deadline(start: Start, tmp_path: Path, m
     assert len(runs(tmp_path / "job", 1)) == 2
 
 
-def test_a_job_that_hangs_for_ever_is_told_what_to_do(
+def test_a_job_that_keeps_hanging_fails_with_a_hint(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler_module, "budget_seconds", lambda item, config: 0.3)
+    monkeypatch.setattr(stage_table, "budget_seconds", lambda item, allowed: 0.3)
     scheduler = start(ProcessExecutor(), Config(limits=LimitsSettings(attempts=1)), lipsync="SlowLipSync")
     scheduler.add(flow(tmp_path))
     [lost] = outcomes(scheduler)
@@ -241,9 +243,7 @@ def test_a_job_that_hangs_for_ever_is_told_what_to_do(
     assert lost.error.hint
 
 
-def test_a_crash_in_native_code_is_told_in_the_log(
-    start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_crash_in_native_code_is_logged(start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     scheduler = start(ProcessExecutor(), tts="SegfaultingTts")
     scheduler.add(flow(tmp_path))
     [lost] = outcomes(scheduler)
@@ -254,31 +254,31 @@ def test_a_crash_in_native_code_is_told_in_the_log(
     assert "faults.py" in shown
 
 
-def test_a_worker_that_finds_its_configuration_bad_ends_everything(executor: Executor, start: Start) -> None:
+def test_a_worker_with_an_unusable_configuration_stops_everything(executor: Executor, start: Start) -> None:
     scheduler = start(executor, lipsync="BadConfigInSetup")
     with pytest.raises(ConfigError, match="no checkpoint") as caught:
         until(scheduler, lambda: False)
     assert caught.value.field == "models.gan.checkpoint"
 
 
-def test_a_mistake_in_the_configuration_that_only_a_job_finds_ends_that_job_alone(start: Start, tmp_path: Path) -> None:
+def test_a_configuration_error_that_shows_only_in_a_job_fails_only_that_job(start: Start, tmp_path: Path) -> None:
     scheduler = start(ThreadExecutor(), tts="BadConfigTts")
     lost = lost_beside_a_good_one(scheduler, tmp_path)
     assert (lost.error.code, lost.error.field, lost.attempts) == ("tts_missing", "tts.command.argv", 1)
 
 
-def test_workers_that_cannot_start_are_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler_module, "BACKOFF_FIRST_SECONDS", 0.01)
+def test_workers_that_cannot_start_are_not_restarted_endlessly(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "BACKOFF_FIRST_SECONDS", 0.01)
     scheduler = start(ProcessExecutor(), merge="KilledInSetup")
     with pytest.raises(BootError, match="merge"):
         until(scheduler, lambda: False)
 
 
-def test_a_worker_that_does_not_get_ready_in_time_is_killed(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_that_is_not_ready_in_time_is_killed(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(limits=LimitsSettings(boot_seconds=0.01))
     scheduler = start(ProcessExecutor(), config)
-    until(scheduler, lambda: "ended with exit code -9" in caplog.text)
-    assert "is over its time" in caplog.text
+    until(scheduler, lambda: "exited with code -9" in caplog.text)
+    assert "exceeded its deadline" in caplog.text
 
 
 def test_jobs_that_kill_their_worker_do_not_use_up_its_restarts(start: Start, tmp_path: Path) -> None:
@@ -289,8 +289,8 @@ def test_jobs_that_kill_their_worker_do_not_use_up_its_restarts(start: Start, tm
     assert [type(ended[name]) for name in ("one", "two", "three")] == [Lost, Lost, Done]
 
 
-def test_a_hung_worker_in_a_thread_is_let_go(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler_module, "budget_seconds", lambda item, config: 0.5)
+def test_a_hung_worker_in_a_thread_is_abandoned(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_table, "budget_seconds", lambda item, allowed: 0.5)
     scheduler = start(ThreadExecutor(), lipsync="HangsOnce")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)

@@ -30,7 +30,7 @@ from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
 from pipeline.stages.tts import TtsStage
-from tests.media import audio, frames, speech_like, write_recording
+from tests.media import audio, frames, speech_like, streams, top_level_boxes, write_recording
 
 SIZE = (128, 128)
 
@@ -278,6 +278,17 @@ def test_joining_adds_and_loses_no_frame(merge_item: MergeItem) -> None:
     parts = np.concatenate([frames(segment.path, SIZE) for segment in merge_item.segments])
     assert len(joined) == video.frames == 260
     assert np.array_equal(joined, parts)
+
+
+def test_a_video_can_start_before_it_is_downloaded_and_names_its_colours(merge_item: MergeItem) -> None:
+    [video] = MergeStage(spec()).process(merge_item)
+    boxes = top_level_boxes(video.path)
+    assert boxes.index("moov") < boxes.index("mdat")
+    for path in (video.path, merge_item.segments[0].path):
+        picture = streams(path)["video"]
+        tags = [picture.get(key) for key in ("color_space", "color_transfer", "color_primaries", "color_range")]
+        assert tags == ["bt709", "bt709", "bt709", "tv"]
+        assert picture["pix_fmt"] == "yuv420p"
 
 
 def test_a_video_that_is_not_as_planned_is_never_handed_on(merge_item: MergeItem) -> None:

@@ -35,7 +35,7 @@ from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.mel import SILENCE
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.media import aac
-from pipeline.speech import text
+from pipeline.speech import sentences
 from tests.browser import CHROMIUM, Browser
 from tests.hls import AUDIO, VIDEO, Stream, pieces_there, playlist
 from tests.media import audio, speech_like, streams, write_recording
@@ -144,14 +144,14 @@ def packets(playlist: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def test_sentences_of_over_fifteen_words_are_cut_at_clauses_and_conjunctions() -> None:
-    assert text.pieces(RUSSIAN, "ru") == [
+    assert sentences.pieces(RUSSIAN, "ru") == [
         "Здравствуйте, это проверка потока.",
         "Аватар начинает говорить, пока остальное ещё готовится, и никто не ждёт конца,",
         "потому что каждая часть показывается сразу, как только она готова.\nПотом идёт ещё одно предложение.",
         "И ещё одно, самое последнее в этом коротком тексте.",
     ]
     long = "one two three four five six seven eight nine and ten eleven twelve thirteen fourteen fifteen sixteen more."
-    assert text.pieces("That is the first piece of it.\n" + long, "en")[1].endswith("nine")
+    assert sentences.pieces("That is the first piece of it.\n" + long, "en")[1].endswith("nine")
 
 
 @pytest.mark.parametrize("language", ["ru", "en", "kk", "de"])
@@ -159,20 +159,20 @@ def test_sentences_of_over_fifteen_words_are_cut_at_clauses_and_conjunctions() -
 @settings(max_examples=60)
 def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -> None:
     said = " ".join(words)
-    pieces = text.pieces(said, language)
-    assert " ".join(pieces).split() == (said.split() if text.speakable(said) else [])
+    pieces = sentences.pieces(said, language)
+    assert " ".join(pieces).split() == (said.split() if sentences.speakable(said) else [])
     # A mark alone, which goes with the words before it, is not worth a piece.
-    spoken = [sum(text.speakable(word) for word in piece.split()) for piece in pieces]
-    assert max(spoken, default=0) <= text.PIECE_WORDS_MAX
-    assert max(spoken[:1], default=0) <= text.FIRST_WORDS_MAX
+    spoken = [sum(sentences.speakable(word) for word in piece.split()) for piece in pieces]
+    assert max(spoken, default=0) <= sentences.PIECE_WORDS_MAX
+    assert max(spoken[:1], default=0) <= sentences.FIRST_WORDS_MAX
 
 
 @given(words=st.lists(st.sampled_from(["a", "bb,", "and", "dd.", "—", "Ee!", "ж" * 30, "\n"]), min_size=1))
 @settings(max_examples=60)
 def test_pieces_of_words_are_as_full_as_they_may_be(words: list[str]) -> None:
-    pieces = text.pieces(" ".join(words), "en")
+    pieces = sentences.pieces(" ".join(words), "en")
     for number, (piece, after) in enumerate(pairwise(pieces)):
-        limit = text.PIECE_WORDS_MAX if number else text.FIRST_WORDS_MAX
+        limit = sentences.PIECE_WORDS_MAX if number else sentences.FIRST_WORDS_MAX
         assert len(piece.split()) + len(after.partition("\n")[0].split()) > limit
 
 
@@ -186,10 +186,10 @@ def test_pieces_of_words_are_as_full_as_they_may_be(words: list[str]) -> None:
     ],
 )
 def test_pieces_of_a_language_without_spaces_are_short_and_the_first_one_shorter(language: str, sentence: str) -> None:
-    first, *others = text.pieces(sentence * 40, language)
+    first, *others = sentences.pieces(sentence * 40, language)
     assert "".join("".join([first, *others]).split()) == "".join((sentence * 40).split())
-    assert len(first) <= text.PIECE_CHARACTERS_MAX * text.FIRST_WORDS_MAX / text.PIECE_WORDS_MAX
-    assert text.PIECE_CHARACTERS_MAX / 3 < max(map(len, others)) <= text.PIECE_CHARACTERS_MAX
+    assert len(first) <= sentences.PIECE_CHARACTERS_MAX * sentences.FIRST_WORDS_MAX / sentences.PIECE_WORDS_MAX
+    assert sentences.PIECE_CHARACTERS_MAX / 3 < max(map(len, others)) <= sentences.PIECE_CHARACTERS_MAX
 
 
 # Rendering
@@ -267,7 +267,7 @@ def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon
     assert timing["timing"]["first_segment_seconds"] == timing["chunks"][0]["ready_seconds"]
     assert timing["timing"]["first_segment_seconds"] < timing["timing"]["total_seconds"]
     assert {chunk["model"] for chunk in timing["chunks"]} == {"gan", "nogan"}
-    assert max(len(said["text"].split()) for said in timing["sentences"]) <= text.PIECE_WORDS_MAX
+    assert max(len(said["text"].split()) for said in timing["sentences"]) <= sentences.PIECE_WORDS_MAX
 
     joined, video = stream.joined(tmp_path / "joined.mp4"), daemon.video(name)
     shown = frame_hashes(video)

@@ -1,4 +1,4 @@
-"""How the pieces of a stream follow each other, with workers that take as long as a test says."""
+"""The order in which a stream's pieces are processed, with simulated workers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.scheduling.job_flow import ROLES
+from daemon.scheduling import stages
 from daemon.scheduling.journal import Journal
-from daemon.scheduling.stream_flow import NOTICE_SECONDS, PIECES_AHEAD, StreamFlow
+from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.pacing import NOTICE_SECONDS
+from daemon.scheduling.recording_stream import RecordingStream
+from daemon.scheduling.stream_flow import StreamFlow
+from daemon.scheduling.text_stream import PIECES_AHEAD, TextStream
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import (
@@ -26,6 +30,7 @@ from pipeline.messages import (
     MergeItem,
     Pack,
     PackItem,
+    Piece,
     Result,
     Segment,
     Sentence,
@@ -41,28 +46,28 @@ SENTENCE = "Six words are in this sentence."
 SECONDS_PER_WORD = 0.35
 SILENT_SECONDS = 0.5
 HEARD_LATE_SECONDS = 0.1
-"""How long before its picture a piece's sound ends."""
+"""How much earlier than its picture a piece's sound ends."""
 
 
 @dataclass
 class Machine:
-    """Runs a flow's items by a clock of its own, on a worker for each stage and two for lip-sync."""
+    """Runs a flow's items in simulated time, with one worker for each stage and two for lip-sync."""
 
     flow: StreamFlow
     render: float
-    """Seconds for each second of video."""
+    """Seconds per second of video."""
     speak: float = 0.1
-    """Seconds for each second of speech."""
+    """Seconds per second of speech."""
     start: float = 0.0
     spoken: list[tuple[int, int]] = field(default_factory=list)
-    """The pieces in the order in which they were spoken, and how many were rendered by then."""
+    """The pieces in the order in which they were spoken, each with the number of pieces rendered by then."""
     mute: Container[int] = ()
-    """The pieces that the voice finds nothing to say in."""
+    """The pieces that contain nothing to speak."""
     must_speak: list[int] = field(default_factory=list)
-    """The pieces that may not be silent."""
+    """The pieces that must not be silent."""
 
     def run(self) -> None:
-        """Until all pieces are packed."""
+        """Run until all pieces are packed."""
         workers = {"tts": [self.start], "split": [self.start], "merge": [self.start], "lipsync": [self.start] * 2}
         order = itertools.count()
         waiting = [(self.start, next(order), item) for item in self.flow.begin()]
@@ -70,7 +75,7 @@ class Machine:
         while waiting or ending:
             if waiting and (not ending or waiting[0][0] <= ending[0][0]):
                 due, _, item = heapq.heappop(waiting)
-                free = workers[ROLES[type(item)]]
+                free = workers[stages.role(item)]
                 free.sort()
                 begun = max(due, free[0])
                 free[0] = begun + self._seconds(item)
@@ -99,7 +104,6 @@ class Machine:
                 said = () if item.index in self.mute else (Sentence(item.text, 0, _length(item.text)),)
                 return Speech("job", folder, folder / "speech.wav", sentences=said, span=span, index=item.index)
             case SplitItem():
-                assert item.piece is not None
                 return _chunk(item, span)
             case Chunk():
                 return _segment(item, span)
@@ -132,16 +136,19 @@ def _segment(item: Chunk, span: Span) -> Segment:
     return Segment("job", item.index, item.folder, *ends, 8, 8, *made_by, span, seconds, seconds, item.timeline)
 
 
-def flow(folder: Path, text: str, config: Config | None = None) -> StreamFlow:
+def flow(folder: Path, text: str) -> TextStream:
     journal = Journal(folder, "fingerprint", 0.0)
-    return StreamFlow("job", Job(text=text, language="en", mode="stream"), folder, None, config or Config(), journal)
+    job = Job(text=text, language="en", mode="stream")
+    made = make_flow("job", job, folder=folder, recording=None, config=Config(), journal=journal)
+    assert isinstance(made, TextStream)
+    return made
 
 
 def slacks(flow: StreamFlow) -> list[float]:
     return [flow.needed_seconds(index) - flow.ready_seconds(index) for index in range(1, len(flow.texts))]
 
 
-def test_a_fast_stream_begins_with_its_first_piece(tmp_path: Path) -> None:
+def test_a_fast_stream_starts_with_its_first_piece(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     Machine(stream, render=0.2).run()
     assert stream.begin_seconds == stream.packs[0].span.end_seconds
@@ -159,7 +166,7 @@ def test_a_stream_does_not_stall_however_slow_its_workers_are(
     assert min(slacks(stream)) > 0.9 * NOTICE_SECONDS
 
 
-def test_a_second_piece_that_comes_late_is_told_as_a_stall(tmp_path: Path) -> None:
+def test_a_late_second_piece_is_reported_as_a_stall(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     Machine(stream, render=0.2).run()
     stream.packs[1] = replace(stream.packs[1], span=Span(0, 30))
@@ -167,7 +174,7 @@ def test_a_second_piece_that_comes_late_is_told_as_a_stall(tmp_path: Path) -> No
     assert slacks(stream)[0] < -20
 
 
-def test_nothing_is_shown_before_playing_may_begin(tmp_path: Path) -> None:
+def test_nothing_is_playable_before_playing_may_start(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     now = time.monotonic()
     Machine(stream, render=0.2, start=now + 3600).run()
@@ -190,7 +197,7 @@ def test_speech_does_not_run_far_ahead_and_every_piece_is_spoken_once(tmp_path: 
 
 
 @pytest.mark.parametrize("mute", [{0}, {2, 3}, set(range(11)), {11}])
-def test_pieces_that_say_nothing_are_silent_unless_nothing_at_all_is_said(mute: set[int], tmp_path: Path) -> None:
+def test_pieces_without_speech_are_silent_but_one_piece_must_speak(mute: set[int], tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 23))
     assert len(stream.texts) == 12
     machine = Machine(stream, render=0.5, mute=mute)
@@ -206,3 +213,44 @@ def test_a_stream_of_one_piece_must_speak(tmp_path: Path) -> None:
     [item] = flow(tmp_path, SENTENCE).begin()
     assert isinstance(item, TtsItem)
     assert not item.may_be_silent
+
+
+def recording(folder: Path) -> RecordingStream:
+    journal = Journal(folder, "fingerprint", 0.0)
+    job = Job(audio="speech.mp3", mode="stream")
+    made = make_flow("job", job, folder=folder, recording=folder / "recording", config=Config(), journal=journal)
+    assert isinstance(made, RecordingStream)
+    return made
+
+
+def test_a_recording_is_split_as_a_whole_and_its_chunks_are_the_pieces(tmp_path: Path) -> None:
+    stream = recording(tmp_path)
+    [split] = stream.begin()
+    assert isinstance(split, SplitItem)
+    assert split.piece is None
+    assert (stream.count, stream.texts, stream.begin_seconds) == (None, (), inf)
+    first, second = (_recorded_chunk(split, index) for index in range(2))
+    assert stream.accept(first) == []
+    assert stream.accept(second) == [first, second]
+    assert stream.count == 2
+
+
+def test_a_recorded_piece_is_packed_once_the_one_before_it_is_rendered(tmp_path: Path) -> None:
+    stream = recording(tmp_path)
+    [split] = stream.begin()
+    assert isinstance(split, SplitItem)
+    first, second = (_recorded_chunk(split, index) for index in range(2))
+    stream.accept(first)
+    stream.accept(second)
+    assert stream.accept(_segment(second, Span(1, 2))) == []
+    packs = stream.accept(_segment(first, Span(1, 3)))
+    assert [(item.index, item.is_last) for item in packs if isinstance(item, PackItem)] == [(0, False), (1, True)]
+    machine = Machine(stream, render=1)
+    merged = [item for pack in packs for item in stream.accept(machine._result(pack, Span(3, 4)))]
+    assert [type(item) for item in merged] == [MergeItem]
+    assert len(stream.playable) == 2
+    assert stream.begin_seconds == 4
+
+
+def _recorded_chunk(item: SplitItem, index: int) -> Chunk:
+    return replace(_chunk(replace(item, piece=Piece(index, 2, index * 12)), Span(0, 1)), count=2)

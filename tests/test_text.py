@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from num2words import CONVERTER_CLASSES
 
-from pipeline.speech.text import SENTENCE_CHARACTERS_MAX, pieces, sentences, speakable, spoken
+from pipeline.speech.sentences import pieces, sentences, speakable
+from pipeline.speech.spoken import FAULTY_NUMBERS, spoken
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 
@@ -176,13 +177,16 @@ def test_long_numbers_are_read_digit_by_digit() -> None:
 def test_numbers_of_every_language_that_num2words_knows() -> None:
     numbers = "0 7 11 20 21 99 100 110 999 1000 1001 2026 99999 100000 123456 1000000 123456789 999999999 1234567890123"
     for language in CONVERTER_CLASSES:
-        assert speakable(spoken(numbers, language)), language
+        said = spoken(numbers, language)
+        assert speakable(said)
+        assert language in FAULTY_NUMBERS or not re.search(r"\d", said), f"{language}: {said}"
 
 
 def test_a_text_without_an_end_is_cut_between_words() -> None:
     found = sentences("слово " * 500, "ru")
-    assert all(len(sentence) <= SENTENCE_CHARACTERS_MAX for sentence in found)
-    assert all(set(sentence.split()) == {"слово"} for sentence in found)
+    assert 10 <= len(found) <= 20
+    assert max(map(len, found)) <= 300
+    assert " ".join(found).split() == ["слово"] * 500
 
 
 @pytest.mark.parametrize(

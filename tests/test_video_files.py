@@ -232,7 +232,7 @@ def test_a_file_with_sound_only_is_refused(tmp_path: Path) -> None:
     argv = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine", "-t", "1", str(tmp_path / "a.mp4")]
     subprocess.run(argv, check=True)
     error = refused(tmp_path / "a.mp4", tmp_path)
-    assert (error.code, "holds no video" in error.message) == ("media", True)
+    assert (error.code, "contains no video" in error.message) == ("media", True)
 
 
 def test_an_unreadable_video_is_refused(tmp_path: Path) -> None:

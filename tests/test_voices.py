@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import wave
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, JobError, StageError
+from pipeline.media.pcm import write_wav
 from pipeline.messages import Phoneme
 from pipeline.speech.voices import program as program_module
 from pipeline.speech.voices.base import Utterance
@@ -33,11 +33,14 @@ from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.espeak import DATA_PATH_MAX, Espeak
 from pipeline.speech.voices.hibari import Hibari
 from pipeline.speech.voices.http import Http
-from pipeline.speech.voices.levels import PEAK_DBFS, SPEECH_DBFS, finished, levelled
+from pipeline.speech.voices.levels import finished, levelled
 from pipeline.speech.voices.piper import Piper
 from pipeline.speech.voices.program import run_program
 from pipeline.speech.voices.rhvoice import Rhvoice
 from pipeline.speech.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
+
+SPEECH_DBFS, PEAK_DBFS = -20.0, -1.0
+"""RMS of the active speech, and the highest peak; written out here so that a changed level is noticed."""
 
 SPEECH = {
     "ru": "Мама и папа любят пить бульон.",
@@ -53,11 +56,7 @@ def tone(seconds: float, rate_hz: int = 16_000, amplitude: float = 0.3) -> NDArr
 
 def wav(seconds: float = 1.0, rate_hz: int = 16_000) -> bytes:
     file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(rate_hz)
-        writer.writeframes((tone(seconds, rate_hz) * 32767).astype(np.int16).tobytes())
+    write_wav(file, (tone(seconds, rate_hz) * 32767).astype(np.int16), rate_hz)
     return file.getvalue()
 
 
@@ -198,7 +197,7 @@ def test_espeak_finds_its_data_under_a_long_path(tmp_path: Path) -> None:
     code = (
         "import sys, espeakng_loader\n"
         "espeakng_loader.get_data_path = lambda: sys.argv[1]\n"
-        "from pipeline.voices.espeak import Espeak\n"
+        "from pipeline.speech.voices.espeak import Espeak\n"
         "sys.exit(Espeak().speak('да', 'ru', 'ru+f2', 1.0).samples.size == 0)"
     )
     argv = [sys.executable, "-c", code, str(deep / "espeak-ng-data")]
@@ -220,7 +219,8 @@ def test_hibari_speaks_english_with_phonemes() -> None:
 def test_hibari_durations_follow_the_sound() -> None:
     utterance = Hibari().speak("Papa, mama.", "en", "heart", 1.0)
     loudness = frame_db(utterance)
-    vowels = [p for p in utterance.phonemes if "ɑ" in p.symbol or "ˈ" in p.symbol]
+    vowels = [p for p in utterance.phonemes if "ɑ" in p.symbol]
+    assert len(vowels) == 2
     for vowel in vowels:
         assert loudness[round(100 * vowel.start_seconds) : round(100 * vowel.end_seconds)].max() > SPEECH_DBFS - 8
 
@@ -340,7 +340,10 @@ def rhvoice_or_skip() -> Rhvoice:
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_rhvoice_for_real(language: str) -> None:
     backend = rhvoice_or_skip()
-    for voice in backend.voices(language)[:2]:
+    voices = backend.voices(language)[:2]
+    if not voices:
+        pytest.skip(f"RHVoice has no {language} voice on this machine")
+    for voice in voices:
         utterance = backend.speak(SPEECH[language], language, voice, 1.0)
         assert_well_spoken(utterance)
         assert 1.5 < seconds(utterance) < 6

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-import torch
 
 from daemon.scheduling import workers
 from daemon.scheduling.workers import worker_specs
@@ -14,23 +13,33 @@ from pipeline.errors import ConfigError
 from pipeline.executors.worker import visible_gpu
 
 
-def lipsync_devices(monkeypatch: pytest.MonkeyPatch, gpus: int, *devices: str) -> list[str]:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+def lipsync_devices(gpus: int, *devices: str) -> list[str]:
     config = Config(workers=tuple(WorkerSettings(model="gan", device=device) for device in devices))
-    return [spec.device for spec in worker_specs(config) if spec.role == "lipsync"]
+    return [spec.device for spec in worker_specs(config, gpus) if spec.role == "lipsync"]
 
 
 @pytest.mark.parametrize(
     ("gpus", "devices"), [(0, ["cpu", "cpu"]), (1, ["cuda:0", "cuda:0"]), (2, ["cuda:0", "cuda:1"])]
 )
-def test_auto_deals_the_gpus_out(gpus: int, devices: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lipsync_devices(monkeypatch, gpus, "auto", "auto") == devices
+def test_auto_assigns_gpus_round_robin(gpus: int, devices: list[str]) -> None:
+    assert lipsync_devices(gpus, "auto", "auto") == devices
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        lipsync_devices(monkeypatch, 1, "cuda:0", "cuda:1")
+        lipsync_devices(1, "cuda:0", "cuda:1")
     assert caught.value.field == "workers.1.device"
+
+
+def test_each_role_has_its_own_stage_and_only_lip_sync_has_several_workers() -> None:
+    specs = worker_specs(Config(), 0)
+    assert [(spec.name, spec.role) for spec in specs] == [
+        ("tts-0", "tts"),
+        ("split-0", "split"),
+        ("gan-0", "lipsync"),
+        ("nogan-1", "lipsync"),
+        ("merge-0", "merge"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -42,8 +51,8 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         ([3], 2, [[3], [3]]),
     ],
 )
-def test_cores_are_shared_out_equally(cores: list[int], count: int, shares: list[list[int]]) -> None:
-    """Equally, because frames are the same to the bit only with the same number of threads."""
+def test_cores_are_divided_equally(cores: list[int], count: int, shares: list[list[int]]) -> None:
+    """Equally, because frames are bit-identical only with the same number of threads."""
     assert workers._core_shares(cores, count) == shares
 
 
@@ -57,11 +66,11 @@ def test_cores_are_shared_out_equally(cores: list[int], count: int, shares: list
         ("cuda:0", "GPU-8f2e", "GPU-8f2e"),
     ],
 )
-def test_a_worker_sees_its_own_gpu_only(device: str, inherited: str | None, visible: str) -> None:
+def test_a_worker_sees_only_its_own_gpu(device: str, inherited: str | None, visible: str) -> None:
     assert visible_gpu(device, inherited) == visible
 
 
 def test_encoders_may_run_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
-    specs = [spec for spec in worker_specs(Config()) if spec.role == "lipsync"]
+    specs = [spec for spec in worker_specs(Config(), 0) if spec.role == "lipsync"]
     assert [(spec.cpus, spec.encoder_cpus) for spec in specs] == [((0, 1), (0, 1, 2, 3)), ((2, 3), (0, 1, 2, 3))]

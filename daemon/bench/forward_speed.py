@@ -48,7 +48,7 @@ class ForwardReport:
 
 def measure_forward(checkpoint: Path, config: Config, batches: Sequence[int], rounds: int) -> ForwardReport:
     """Measure the network where the first configured worker runs, with the threads that it has."""
-    spec = next(spec for spec in worker_specs(config) if spec.role == "lipsync")
+    spec = next(spec for spec in worker_specs(config, torch.cuda.device_count()) if spec.role == "lipsync")
     torch.set_num_threads(spec.threads)
     device = torch.device(spec.device)
     engine = Wav2LipEngine(checkpoint, device, config_key=CONFIG_KEY)

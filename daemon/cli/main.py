@@ -101,7 +101,9 @@ def run(place: Place, once: bool, log_json: bool) -> None:
 
     logs.set_up(as_json=log_json)
     place.spool.create()
-    supervisor = Supervisor(place.config, place.spool, make_executor(place.config), worker_specs(place.config))
+    executor = make_executor(place.config)
+    specs = worker_specs(place.config, executor.gpu_count())
+    supervisor = Supervisor(place.config, place.spool, executor, specs)
     sys.exit(supervisor.run(once=once))
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon.outputs import captions
-from daemon.scheduling.job_flow import JobFlow
+from daemon.scheduling.flow import Flow
 from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.errors import ErrorReport
 from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
@@ -29,7 +29,7 @@ class Submission:
     """Monotonic."""
 
 
-def done_report(flow: JobFlow, submission: Submission, attempts: int) -> dict[str, Any]:
+def done_report(flow: Flow, submission: Submission, attempts: int) -> dict[str, Any]:
     """The timing JSON of a job that succeeded."""
     assert flow.speech is not None and flow.video is not None
     segments = [flow.segments[index] for index in sorted(flow.segments)]
@@ -92,7 +92,7 @@ def _head(name: str, status: str, submission: Submission, attempts: int) -> dict
     }
 
 
-def _video(flow: JobFlow) -> dict[str, Any]:
+def _video(flow: Flow) -> dict[str, Any]:
     assert flow.video is not None
     described = asdict(flow.video)
     return {
@@ -101,9 +101,7 @@ def _video(flow: JobFlow) -> dict[str, Any]:
     }
 
 
-def _timing(
-    flow: JobFlow, segments: list[Segment], timeline: Timeline, submission: Submission
-) -> dict[str, float | int]:
+def _timing(flow: Flow, segments: list[Segment], timeline: Timeline, submission: Submission) -> dict[str, float | int]:
     assert flow.speech is not None and flow.video is not None
     first_span = flow.speech.span or timeline.convert
     total = time.monotonic() - submission.seen_seconds
@@ -127,7 +125,7 @@ def _timing(
     )
 
 
-def _playing(flow: JobFlow, index: int, submission: Submission) -> dict[str, Any]:
+def _playing(flow: Flow, index: int, submission: Submission) -> dict[str, Any]:
     """Of a stream's piece: when it could be played, and how long before it had to be."""
     if not isinstance(flow, StreamFlow):
         return {}
@@ -135,7 +133,7 @@ def _playing(flow: JobFlow, index: int, submission: Submission) -> dict[str, Any
     return _rounded_all({"ready_seconds": ready - submission.seen_seconds, "slack_seconds": needed - ready})
 
 
-def _first_segment_end(flow: JobFlow) -> float:
+def _first_segment_end(flow: Flow) -> float:
     """When the first segment was there; of a stream, when it could be played."""
     if isinstance(flow, StreamFlow):
         return flow.ready_seconds(0)

@@ -1,8 +1,8 @@
-"""A job's journal: what was begun and what is finished, so that a daemon that died is taken up where it was.
+"""A job's journal: its attempts and results, so that a new daemon continues where one that died stopped.
 
-One file in the job's work folder, one JSON object a line, only ever appended to. An item's beginning is on disk
-before the item runs: a job that takes the whole machine down is counted too. Results are not synced; they hold for
-one boot of the machine, whose page cache outlives any process and whose monotonic clock the spans in them are told by.
+One append-only file in the job's work folder, one JSON object per line. The start of an item is synced to disk before
+the item runs, so that a job that crashes the whole machine is counted too. Results are not synced. They are valid for
+one boot of the machine: its page cache outlives any process, and their time spans refer to its monotonic clock.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import TypeAdapter
 
+from daemon.scheduling.stages import STAGES
 from pipeline.config import Config
 from pipeline.files import write_file
 from pipeline.messages import Item, Result
@@ -28,11 +29,14 @@ from pipeline.messages import Item, Result
 JOURNAL = "journal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-RESULTS: dict[str, TypeAdapter[Result]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Result)}
+RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
 
 
 def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
-    """What a job's results depend on: job and recording, configuration, checkpoints, avatar, and lipdrop itself."""
+    """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version.
+
+    Files are compared by size and modification time, since checkpoints are too large to read for every job.
+    """
     folder = config.path(config.avatars.folder) / avatar
     settings = config.model_dump(mode="json", exclude={"spool", "limits", "retention"})
     parts = [job.hex(), version("lipdrop"), json.dumps(settings)]
@@ -51,10 +55,10 @@ def _stamp(file: Path) -> str:
 
 
 class Journal:
-    """What is known of one job from before."""
+    """The journal of one job."""
 
     def __init__(self, folder: Path, fingerprint: str, seen_seconds: float) -> None:
-        """Take up the journal in a work folder, as far as it holds, or begin one. Raises OSError, as on a full disk."""
+        """Continue the valid part of a work folder's journal, or start a new one. Raises OSError, as on a full disk."""
         self._path = folder / JOURNAL
         self._head: dict[str, Any] = {
             "fingerprint": fingerprint,
@@ -65,34 +69,34 @@ class Journal:
         self._suspects: set[str] = set()
         self._keeps = True
         self.results: list[Result] = []
-        """The results that still hold, in the order in which they came."""
+        """The results that are still valid, in their original order."""
         self.files: set[Path] = {self._path}
-        """What must stay in the work folder: the journal and the files of its results."""
+        """Files that must stay in the work folder: the journal, and the files of its results."""
         kept: list[dict[str, Any]] = []
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # none, or written over by someone
-            kept = self._take_up(_lines(self._path))
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # missing or damaged
+            kept = self._continue(_lines(self._path))
         write_file(self._path, b"".join(map(_line, [{**self._head, "attempts": self._attempts}, *kept])))
 
     @property
     def seen_seconds(self) -> float:
-        """When the job was first seen, in monotonic seconds; by an earlier daemon, if one was."""
+        """When a daemon first saw the job, in monotonic seconds; possibly an earlier daemon."""
         return float(self._head["seen_seconds"])
 
     def attempts(self, item: Item) -> int:
-        """How often an item was begun and not released."""
+        """How often an item was started and not released."""
         return self._attempts[_key(item)]
 
     def is_suspect(self, item: Item) -> bool:
-        """Whether a daemon died while it ran the item: it may be what killed it."""
+        """Whether the item was running when a daemon died: it may have been the cause."""
         return _key(item) in self._suspects
 
     @property
     def most_attempts(self) -> int:
-        """The attempts of the job's most tried item, at least 1."""
+        """The highest attempt count of any item, at least 1."""
         return max([1, *self._attempts.values()])
 
     def begin(self, item: Item) -> None:
-        """Count an attempt. It is on disk before this returns: what the item may take down comes after.
+        """Count an attempt. It is synced to disk before this returns, because the item may crash the machine.
 
         Raises OSError.
         """
@@ -100,15 +104,15 @@ class Journal:
         self._attempts[_key(item)] += 1
 
     def release(self, item: Item) -> None:
-        """Take back an attempt that ended through no fault of the item."""
+        """Take back an attempt that was interrupted through no fault of the item."""
         self._attempts[_key(item)] -= 1
-        with contextlib.suppress(OSError):  # on a full disk it counts if the daemon dies as well
+        with contextlib.suppress(OSError):  # on a full disk; the attempt then counts only if the daemon dies too
             self._append({"released": _key(item)})
 
     def keep(self, result: Result) -> None:
-        """Remember a result, and how large the files are that it names.
+        """Record a result, with the sizes of the files that it names.
 
-        After one that could not be written, as on a full disk, no more are: those that follow build on it.
+        Once a result could not be written, as on a full disk, no more are: later ones depend on it.
         """
         if not self._keeps:
             return
@@ -126,10 +130,10 @@ class Journal:
             if synced:
                 os.fsync(file.fileno())
 
-    def _take_up(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Take over what an earlier daemon wrote: nothing of another fingerprint, attempts alone of another place.
+    def _continue(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Adopt what an earlier daemon wrote: nothing if the fingerprint differs, only attempts if the place does.
 
-        Returns the results' lines.
+        Returns the lines of the valid results.
         """
         head, *rest = lines
         if head["fingerprint"] != self._head["fingerprint"]:
@@ -140,7 +144,7 @@ class Journal:
         self._suspects = {key for key, count in self._attempts.items() if count > 0}
         if head["place"] != self._head["place"]:
             return []
-        kept = list(itertools.takewhile(_holds, (line for line in rest if "kind" in line)))
+        kept = list(itertools.takewhile(_is_valid, (line for line in rest if "kind" in line)))
         self.results = [RESULTS[line["kind"]].validate_python(line["result"]) for line in kept]
         self.files |= {Path(path) for line in kept for path in line["files"]}
         self._head = head
@@ -152,12 +156,12 @@ def _key(item: Item) -> str:
 
 
 def _line(value: dict[str, Any]) -> bytes:
-    """A line begins with its newline, so that half a line before it costs nothing but itself."""
+    """Each line starts with its newline, so that an incomplete line before it cannot damage it."""
     return b"\n" + json.dumps(value).encode()
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a journal: a daemon that died, or a full disk, may have left half of one."""
+    """The complete lines of a journal. A crash or a full disk may have left an incomplete one."""
     lines = []
     for line in path.read_bytes().split(b"\n"):
         with contextlib.suppress(ValueError):
@@ -165,13 +169,13 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _holds(line: dict[str, Any]) -> bool:
-    """Whether the files of a result are all there in their full size."""
+def _is_valid(line: dict[str, Any]) -> bool:
+    """Whether all files of a result exist in their full size."""
     return all(_size(Path(path)) == size for path, size in line["files"].items())
 
 
 def _files(value: object) -> Iterator[Path]:
-    """Every file that a message names, at any depth."""
+    """All files that a message names, at any depth."""
     if isinstance(value, Path) and value.is_file():
         yield value
     elif is_dataclass(value):

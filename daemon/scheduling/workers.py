@@ -1,46 +1,46 @@
-"""Which workers there are, and where each one runs."""
+"""The configured workers: which ones there are, and which cores and GPU each one gets."""
 
 from __future__ import annotations
 
 import os
 
-import torch
-
+from daemon.scheduling.stages import ROLES
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.executors.base import WorkerSpec
 
-STAGES = {
-    "tts": "pipeline.stages.tts:TtsStage",
-    "split": "pipeline.stages.split:SplitStage",
-    "lipsync": "pipeline.stages.lipsync:LipSyncStage",
-    "merge": "pipeline.stages.merge:MergeStage",
-}
+POOLED_ROLE = "lipsync"
+"""The role with several workers, as configured; every other role has one."""
 
 
-def worker_specs(config: Config) -> list[WorkerSpec]:
-    """One worker for each single stage, and the configured lip-sync workers, pinned. Raises ConfigError."""
+def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
+    """One worker for each single stage, and the configured lip-sync workers, pinned to cores and to `gpus` GPUs.
+
+    Raises ConfigError.
+    """
     cores = sorted(os.sched_getaffinity(0))
-    singles = {
-        role: WorkerSpec(f"{role}-0", role, STAGES[role], config, threads=len(cores))
-        for role in ("tts", "split", "merge")
-    }
-    return [singles["tts"], singles["split"], *_lipsync_specs(config, cores), singles["merge"]]
+    specs: list[WorkerSpec] = []
+    for role, stage in ROLES.items():
+        if role == POOLED_ROLE:
+            specs += _lipsync_specs(config, cores, gpus)
+        else:
+            specs.append(WorkerSpec(f"{role}-0", role, stage, config, threads=len(cores)))
+    return specs
 
 
-def _lipsync_specs(config: Config, cores: list[int]) -> list[WorkerSpec]:
-    devices = _devices(config)
+def _lipsync_specs(config: Config, cores: list[int], gpus: int) -> list[WorkerSpec]:
+    devices = _devices(config, gpus)
     shares = _core_shares(cores, len(devices))
     return [
         WorkerSpec(
             name=f"{worker.model}-{index}",
-            role="lipsync",
-            stage=STAGES["lipsync"],
+            role=POOLED_ROLE,
+            stage=ROLES[POOLED_ROLE],
             config=config,
             device=device,
             model=worker.model,
             cpus=tuple(share),
-            # While a job is one chunk the other workers' cores are idle.
+            # In a job of one chunk the other workers' cores are idle.
             encoder_cpus=tuple(cores),
             threads=len(share),
         )
@@ -48,9 +48,8 @@ def _lipsync_specs(config: Config, cores: list[int]) -> list[WorkerSpec]:
     ]
 
 
-def _devices(config: Config) -> list[str]:
-    """The device of each lip-sync worker: `auto` deals the GPUs out in turn, or takes the CPU where there is none."""
-    gpus = torch.cuda.device_count()
+def _devices(config: Config, gpus: int) -> list[str]:
+    """The device of each lip-sync worker. `auto` assigns GPUs round-robin, or the CPU on a machine without GPUs."""
     devices = []
     for index, worker in enumerate(config.workers):
         device = worker.device
@@ -59,7 +58,7 @@ def _devices(config: Config) -> list[str]:
         elif device.startswith("cuda:") and int(device[5:]) >= gpus:
             raise ConfigError(
                 "no_device",
-                f"there is no {device}: this machine has {gpus} GPUs",
+                f"no such device: {device}; this machine has {gpus} GPUs",
                 field=f"workers.{index}.device",
                 hint="use auto or cpu",
             )
@@ -68,7 +67,7 @@ def _devices(config: Config) -> list[str]:
 
 
 def _core_shares(cores: list[int], workers: int) -> list[list[int]]:
-    """The cores in `workers` equal, separate shares; when there are fewer cores than workers they are shared."""
+    """Divide the cores into `workers` equal, disjoint shares; with fewer cores than workers, workers share them."""
     if len(cores) < workers:
         return [[cores[index % len(cores)]] for index in range(workers)]
     size = len(cores) // workers

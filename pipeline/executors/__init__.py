@@ -1,17 +1,26 @@
-"""Executors say where workers run and what joins them; stages are ignorant of all of them."""
+"""Executors decide where workers run and how they are connected to the scheduler. Stages do not depend on them.
+
+`base.py` is the interface, `worker.py` the loop that every worker runs, `processes.py` and `threads.py` the
+implementations. To add one, implement `Executor` in a module of its own, register it here, and allow its name in
+`Config.executor`.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from pipeline.config import Config
 from pipeline.executors.base import Executor
 
+EXECUTORS = {
+    "processes": "pipeline.executors.processes:ProcessExecutor",
+    "threads": "pipeline.executors.threads:ThreadExecutor",
+}
+"""Import path of each executor, by its name in the configuration. Only the chosen one is imported."""
+
 
 def make_executor(config: Config) -> Executor:
-    """The executor that the configuration names."""
-    if config.executor == "threads":
-        from pipeline.executors.threads import ThreadExecutor
-
-        return ThreadExecutor()
-    from pipeline.executors.processes import ProcessExecutor
-
-    return ProcessExecutor()
+    """Make the executor named in the configuration."""
+    module, _, name = EXECUTORS[config.executor].partition(":")
+    executor: Executor = getattr(import_module(module), name)()
+    return executor

@@ -1,4 +1,17 @@
-"""What an executor is: it says where workers run and what joins them to the scheduler, and nothing else."""
+"""The executor interface: where workers run, and how they are connected to the scheduler.
+
+The scheduler sees seven methods and five events (`pipeline.messages.Event`); workers run `worker.work` with a
+`worker.Link` to the executor. Everything between the two belongs to the executor. A Ray executor, for example, would
+be one module beside `processes.py`: an actor for each `WorkerSpec` that runs `work`, a `Link` that carries tasks and
+events through the actor's mailbox, `Died` when the actor is lost, and `gpu_count` from the cluster's resources.
+
+Rules that the scheduler relies on:
+
+- After `start`, exactly one of `Ready`, `Failed` (with `task=None`) or `Died` follows; `Died` also follows `Failed`.
+- A worker holds one task at a time, and its events arrive in the order in which it sent them.
+- `Died` is a worker's last event. Results that it sent before it died are reported first.
+- Messages name files by path: workers share a filesystem and a monotonic clock with the daemon.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +39,7 @@ class WorkerSpec:
     device: str = "cpu"
     """cpu or cuda:N."""
     model: str | None = None
-    """For lip-sync workers: the model that is loaded and warmed up at the start."""
+    """For lip-sync workers: the model that is loaded and warmed up at startup."""
     cpus: tuple[int, ...] = ()
     """Cores this worker computes on; empty: any."""
     encoder_cpus: tuple[int, ...] = ()
@@ -36,28 +49,32 @@ class WorkerSpec:
 
 
 class Executor(Protocol):
-    """Starts workers, hands them tasks, tells what became of them. Used from one thread, `wake` from any."""
+    """Starts workers, sends them tasks and reports their events. Used from one thread; `wake` from any."""
+
+    def gpu_count(self) -> int:
+        """Return the number of GPUs that workers may use, as `cuda:0` up to `cuda:N-1`."""
+        ...
 
     def start(self, spec: WorkerSpec) -> None:
-        """Start a worker, or start it again after it died. `Ready`, `Failed` or `Died` follows."""
+        """Start a worker, or restart it after it died. `Ready`, `Failed` or `Died` follows. Raises OSError."""
         ...
 
     def send(self, worker: str, task: Task) -> None:
-        """Give a ready worker a task. A worker that is gone meanwhile is told by `Died`."""
+        """Send a task to a ready worker. If the worker has exited, `wait` reports `Died`."""
         ...
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
-        """Return what happened, as soon as something did; empty after the timeout or a `wake`."""
+        """Return new events as soon as there are any; empty after the timeout or a `wake`."""
         ...
 
     def wake(self) -> None:
-        """Make `wait` return at once."""
+        """Make `wait` return at once. Safe in signal handlers and other threads."""
         ...
 
     def kill(self, worker: str) -> None:
-        """End a worker that is not to be waited for; `Died` follows."""
+        """Kill a worker; `Died` follows."""
         ...
 
     def close(self) -> None:
-        """End all workers and wait until they are gone."""
+        """Stop all workers and wait until they have exited."""
         ...

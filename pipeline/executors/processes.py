@@ -1,7 +1,9 @@
-"""Workers as processes: each has its own pipe with one reader, so a killed one harms no other.
+"""Workers as processes, each with its own pipe, so that killing one cannot affect the others.
 
-`multiprocessing.Queue` shares a lock between its readers, which an idle reader takes along when it is killed;
-a pipe for each worker ends with its worker and says so at once.
+`multiprocessing.Queue` shares a lock between its readers: an idle reader that is killed keeps it locked. A pipe per
+worker has one reader, and reports end of file as soon as its worker dies.
+
+This is the only module that imports torch in the daemon's process.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.multiprocessing as mp
 
 from pipeline.executors.base import WorkerSpec
@@ -26,10 +29,10 @@ from pipeline.messages import Died, Event, Task
 from pipeline.programs import END_WITH_PARENT, kill_session
 
 PYTHON = Path(__file__).parent / "python-for-workers"
-"""Ends with the daemon from its start. Where that cannot be, a worker does so once its imports are done."""
+"""Python that dies with the daemon from its first instruction. Without it a worker does so only after its imports."""
 
 EXIT_SECONDS = 3.0
-"""How long a worker may take to end by itself once its pipe is closed."""
+"""Grace period for a worker to exit after its pipe is closed, before it is killed."""
 
 
 @dataclass
@@ -39,7 +42,7 @@ class _Worker:
 
 
 class ProcessExecutor:
-    """Runs each worker in a process of its own, made with `spawn` (CUDA and threads forbid `fork`)."""
+    """Runs each worker in its own process, started with `spawn` (CUDA and threads rule out `fork`)."""
 
     def __init__(self) -> None:
         self._context = mp.get_context("spawn")
@@ -49,23 +52,27 @@ class ProcessExecutor:
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
 
+    def gpu_count(self) -> int:
+        """Return the number of GPUs that CUDA offers this process. Does not initialize CUDA where NVML is present."""
+        return torch.cuda.device_count()
+
     def start(self, spec: WorkerSpec) -> None:
-        """Start a worker process."""
+        """Start a worker process. Raises OSError when the system has no memory or process slot left."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=process_main, args=(theirs, spec), name=spec.name, daemon=True)
         process.start()
-        theirs.close()  # with only the worker holding its end, its death ends the pipe
+        theirs.close()  # only the worker holds its end now, so its death closes the pipe
         self._workers[spec.name] = _Worker(process, ours)
 
     def send(self, worker: str, task: Task) -> None:
-        """Hand a task over; the pipe of a dead worker is found broken by `wait` too."""
+        """Send a task. `wait` also notices the broken pipe of a dead worker, so errors are only logged."""
         try:
             self._workers[worker].connection.send(task)
         except OSError:
-            logging.getLogger(__name__).debug("worker %s is gone before task %d", worker, task.id)
+            logging.getLogger(__name__).debug("worker %s exited before it received task %d", worker, task.id)
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
-        """Collect what the workers sent and which of them ended."""
+        """Collect messages from workers, and the deaths of those that exited."""
         sources: dict[Any, str] = {worker.connection: name for name, worker in self._workers.items()}
         sources |= {worker.process.sentinel: name for name, worker in self._workers.items()}
         ready = wait([self._waker.fileno(), *sources], timeout_seconds)
@@ -76,7 +83,7 @@ class ProcessExecutor:
         return events
 
     def _collect(self, name: str) -> list[Event]:
-        """All that a worker has sent; then, if it has ended, its death."""
+        """Return everything a worker has sent, then `Died` if it has exited."""
         worker = self._workers[name]
         ended = not worker.process.is_alive()
         events: list[Event] = []
@@ -90,26 +97,27 @@ class ProcessExecutor:
         except (EOFError, OSError):
             ended = True
         if ended:
-            events.append(Died(name, self._bury(name)))
+            events.append(Died(name, self._reap(name)))
         return events
 
-    def _bury(self, name: str) -> int | None:
+    def _reap(self, name: str) -> int | None:
+        """Clean up after a worker that has exited; return its exit code."""
         worker = self._workers.pop(name)
         worker.connection.close()
         _end(worker.process, EXIT_SECONDS)
         return worker.process.exitcode
 
     def wake(self) -> None:
-        """Make `wait` return; safe in signal handlers and other threads."""
+        """Make `wait` return. Safe in signal handlers and other threads."""
         self._waker.wake()
 
     def kill(self, worker: str) -> None:
-        """Kill a worker process; `wait` tells its death."""
+        """Kill a worker process; `wait` reports its exit."""
         if worker in self._workers:
             self._workers[worker].process.kill()
 
     def close(self) -> None:
-        """Close every pipe, which ends idle workers; kill those that are still busy."""
+        """Close every pipe, which stops idle workers; kill those still running after the grace period."""
         for worker in self._workers.values():
             worker.connection.close()
         deadline = time.monotonic() + EXIT_SECONDS
@@ -118,9 +126,9 @@ class ProcessExecutor:
         self._workers.clear()
 
 
-def _end(process: BaseProcess, patience_seconds: float) -> None:
-    """Wait for a process to end by itself, then kill it; and what it leaves behind, such as a program's children."""
-    process.join(max(0.0, patience_seconds))
+def _end(process: BaseProcess, grace_seconds: float) -> None:
+    """Wait for a process to exit, then kill it, and kill everything left in its session, such as child programs."""
+    process.join(max(0.0, grace_seconds))
     if process.is_alive():
         process.kill()
         process.join()

@@ -1,4 +1,4 @@
-"""Workers as threads of this process: for tests and for stepping through a stage with a debugger."""
+"""Workers as threads of this process, for tests and for stepping through a stage in a debugger."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ class ThreadExecutor:
     def __init__(self) -> None:
         self._connections: dict[str, Connection] = {}
         self._threads: dict[str, threading.Thread] = {}
-        self._let_go: list[Event] = []
+        self._abandoned: list[Event] = []
         self._waker = Waker()
+
+    def gpu_count(self) -> int:
+        """Return the number of GPUs that CUDA offers this process."""
+        import torch  # only here: the stages will import it into this process anyway, but not before they run
+
+        return torch.cuda.device_count()
 
     def start(self, spec: WorkerSpec) -> None:
         """Start a worker thread."""
@@ -32,15 +38,15 @@ class ThreadExecutor:
         thread.start()
 
     def send(self, worker: str, task: Task) -> None:
-        """Hand a task over."""
+        """Send a task."""
         self._connections[worker].send(task)
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
-        """Collect what the workers sent and which of them ended."""
+        """Collect messages from workers, and the ends of those that have stopped."""
         names: dict[Any, str] = {connection: name for name, connection in self._connections.items()}
         ready = wait([self._waker.fileno(), *names], timeout_seconds)
         self._waker.clear()
-        events, self._let_go = self._let_go, []
+        events, self._abandoned = self._abandoned, []
         return events + [event for source in ready if source in names for event in self._collect(names[source])]
 
     def _collect(self, name: str) -> list[Event]:
@@ -55,17 +61,17 @@ class ThreadExecutor:
         self._waker.wake()
 
     def kill(self, worker: str) -> None:
-        """A thread cannot be killed: it is let go, and its results are no longer heard."""
+        """Abandon a worker: a thread cannot be killed, so it keeps running, but its results are ignored."""
         if worker not in self._connections:
             return
-        logging.getLogger(__name__).warning("worker %s is a thread and cannot be killed", worker)
+        logging.getLogger(__name__).warning("worker %s is a thread and cannot be killed; abandoning it", worker)
         self._connections.pop(worker).close()
         self._threads.pop(worker)
-        self._let_go.append(Died(worker, None))
+        self._abandoned.append(Died(worker, None))
         self._waker.wake()
 
     def close(self) -> None:
-        """End the workers; each finishes the item it holds."""
+        """Stop all workers; each finishes its current item first."""
         for connection in self._connections.values():
             connection.close()
         for thread in self._threads.values():
@@ -77,6 +83,6 @@ def _thread_main(connection: Connection, spec: WorkerSpec) -> None:
     try:
         work(Link(connection), spec)
     except OSError:
-        logging.getLogger(__name__).debug("worker %s was let go", spec.name)
+        logging.getLogger(__name__).debug("abandoned worker %s has ended", spec.name)
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""A pipe whose only use is to end a wait early."""
+"""A pipe that interrupts a wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 class Waker:
-    """Something to wait on that other threads and signal handlers can make ready, any number of times."""
+    """Something to wait on that other threads and signal handlers can make ready. Repeated wakes count as one."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -15,16 +15,16 @@ class Waker:
         os.set_blocking(self._writer, False)
 
     def fileno(self) -> int:
-        """What `multiprocessing.connection.wait` waits on."""
+        """Return the descriptor for `multiprocessing.connection.wait`."""
         return self._reader
 
     def wake(self) -> None:
-        """Make the wait return. A full pipe is as good as one byte."""
+        """Make the wait return. A full pipe already does."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
 
     def clear(self) -> None:
-        """Forget all wakes so far."""
+        """Discard all wakes so far."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 4096):
                 pass

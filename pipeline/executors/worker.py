@@ -1,8 +1,8 @@
-"""The worker loop: what every worker runs, in a process or in a thread.
+"""The worker loop, the same in a process and in a thread.
 
-Both halves of the protocol meet here: the loop receives `Task`s from its connection and answers with
-`Ready`, `Yielded`, `Finished` and `Failed`; log records travel the same way, so that one process writes the log.
-This module must not import torch: `prepare_process` sets the environment that torch reads when it is imported.
+The loop receives `Task`s from its connection and answers with `Ready`, `Yielded`, `Finished` and `Failed`. Log records
+use the same connection, so that one process writes the log. This module must not import torch: `prepare_process` sets
+environment variables that torch reads on import.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ log = logging.getLogger(__name__)
 
 
 class Stage(Protocol):
-    """What a worker runs. Made with its spec; knows nothing of processes or queues."""
+    """The work of one kind of worker. Constructed with the `WorkerSpec`; independent of processes and queues."""
 
     def setup(self, device: str) -> None:
         """Load and warm up. Called once, before the first item."""
         ...
 
     def process(self, item: Item) -> Iterable[Result]:
-        """Do the work on one item; yield each result as soon as it is there."""
+        """Process one item; yield each result as soon as it is complete."""
         ...
 
 
 class Link:
-    """The worker's end of its connection; threads may send at the same time."""
+    """The worker's end of its connection. `send` is thread-safe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
 
     def send(self, message: object) -> None:
-        """Send one message, whole."""
+        """Send one message atomically."""
         with self._lock:
             self._connection.send(message)
 
     def receive(self) -> Task | None:
-        """The next task; None when there will be no more."""
+        """Wait for the next task; None when the connection is closed."""
         try:
             task: Task | None = self._connection.recv()
         except (EOFError, OSError):
@@ -81,8 +81,8 @@ class LinkHandler(logging.handlers.QueueHandler):
 
 
 def process_main(connection: Connection, spec: WorkerSpec) -> None:
-    """What a worker process runs from its first to its last line."""
-    faulthandler.enable()  # a crash in native code is told in the daemon's log
+    """Entry point of a worker process."""
+    faulthandler.enable()  # prints a traceback to the daemon's log when native code crashes
     prepare_process(spec)
     link = Link(connection)
     root = logging.getLogger()
@@ -92,9 +92,9 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
 
 
 def prepare_process(spec: WorkerSpec) -> None:
-    """Pin this process to its device and cores, and tie its life to its parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to handle
-    os.setsid()  # by its session the daemon finds what a dead worker has left behind
+    """Pin this process to its device and cores, and make it die with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon handles Ctrl-C
+    os.setsid()  # the daemon finds and kills a dead worker's children by their session
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(spec.threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec.device, os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -104,7 +104,7 @@ def prepare_process(spec: WorkerSpec) -> None:
 
 
 def visible_gpu(device: str, inherited: str | None) -> str:
-    """What `CUDA_VISIBLE_DEVICES` must be for a worker on `device`, counted among the GPUs the daemon may use."""
+    """Value of `CUDA_VISIBLE_DEVICES` for a worker on `device`, which counts within the daemon's own value."""
     kind, _, ordinal = device.partition(":")
     if kind != "cuda":
         return ""
@@ -112,20 +112,20 @@ def visible_gpu(device: str, inherited: str | None) -> str:
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when the daemon is gone, however it went: at once, even if it hangs."""
+    """Have the kernel kill this process as soon as the daemon exits, for whatever reason and even if this one hangs."""
     parent = parent_process()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent is not None and os.getppid() != parent.pid:  # gone before the call
+    if parent is not None and os.getppid() != parent.pid:  # the parent died before prctl
         os._exit(1)
 
 
 def work(link: Link, spec: WorkerSpec) -> None:
-    """Make the stage, say when it is ready, then work until the connection ends."""
+    """Set up the stage, report `Ready`, then process tasks until the connection closes."""
     try:
         stage = _make_stage(spec)
     except Exception as error:
         report = _report(error, spec)
-        if isinstance(error, JobError):  # before any job: a default in the configuration is at fault
+        if isinstance(error, JobError):  # no job is running yet, so a default in the configuration is at fault
             report = replace(report, fatal=True)
         link.send(Failed(spec.name, None, report))
         return
@@ -137,7 +137,7 @@ def work(link: Link, spec: WorkerSpec) -> None:
 def _make_stage(spec: WorkerSpec) -> Stage:
     module, _, name = spec.stage.partition(":")
     stage: Stage = getattr(import_module(module), name)(spec)
-    # Inside the process the only visible GPU is number 0, whichever it is outside.
+    # The process sees only its own GPU, as number 0.
     stage.setup("cuda:0" if spec.device.startswith("cuda") else "cpu")
     return stage
 

@@ -1,9 +1,9 @@
-"""AAC in parts that join into one continuous stream.
+"""Encoding AAC in parts that join into one continuous stream.
 
-A frame is decoded to 1,024 samples, but made from twice as many, and from what the encoder knows of those around. So
-each part is encoded with some of the sound before it, whose frames are dropped, and it ends a few frames before the
-known sound does. Its frames then fit those of the parts beside it as if the whole sound had been encoded at once: all
-lie on one grid, nothing is added where parts join, and nothing is lost there.
+A frame decodes to 1,024 samples, but is computed from twice as many, and from encoder state. So each part is encoded
+with some of the audio before it, whose frames are dropped, and ends a few frames before the known audio does. Its
+frames then fit the neighbouring parts as if all audio had been encoded at once: they share one grid, with nothing
+added or lost at the joints.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pipeline.errors import StageError
 from pipeline.media import ffmpeg, pcm
 
 QUALITY = 2
-"""About 160 kbit/s. With a bit rate instead, what a frame may cost depends on all frames before it: the first ones of
-each part would be poor."""
+"""About 160 kbit/s. With a constant bit rate, the budget of a frame would depend on all frames before it, and the
+first frames of each part would sound poor."""
 FRAME_SAMPLES = 1024
 BEFORE_FRAMES = 8
 """Encoded before a part, for the encoder to settle."""
 AHEAD_FRAMES = 4
-"""Of the known sound, held back for the part that follows: a frame needs two, choosing its windows looks further."""
+"""Known audio held back for the next part: a frame needs two, window selection looks further ahead."""
 ADTS_HEADER_BYTES = 7
 TIMEOUT_SECONDS = 120
 
 
 def part_end(samples: int, *, is_last: bool) -> int:
-    """Up to which sample, a multiple of 1,024, a part's frames go whose sound is known up to `samples`."""
+    """The sample, a multiple of 1,024, at which a part ends whose audio is known up to `samples`."""
     if is_last:
         return -(-samples // FRAME_SAMPLES) * FRAME_SAMPLES
     return max(0, samples // FRAME_SAMPLES - AHEAD_FRAMES) * FRAME_SAMPLES
@@ -38,15 +38,15 @@ def part_end(samples: int, *, is_last: bool) -> int:
 def encode_part(samples: NDArray[np.int16], first: int, start: int, stop: int, scratch: Path) -> list[bytes]:
     """The raw AAC-LC frames of [start, stop) of a sound, mono at 48 kHz.
 
-    `samples` of it are known, from sample `first` on; `first`, `start` and `stop` are multiples of 1,024. The file
-    `scratch` is used meanwhile. Raises StageError.
+    `samples` of it are known, from sample `first` on; `first`, `start` and `stop` are multiples of 1,024. `scratch` is
+    the path of temporary files, less their suffix. Raises StageError.
     """
     begin = max(first, start - BEFORE_FRAMES * FRAME_SAMPLES)
     frames = _encoded(samples[begin - first :], scratch)
-    # What the encoder puts first lies before the sound.
+    # The first frame is encoder priming, before the audio.
     wanted = frames[(start - begin) // FRAME_SAMPLES + 1 : (stop - begin) // FRAME_SAMPLES + 1]
     if len(wanted) * FRAME_SAMPLES != stop - start:
-        raise StageError("encoder", f"the sound has {len(wanted)} frames, not {(stop - start) // FRAME_SAMPLES}")
+        raise StageError("encoder", f"the audio has {len(wanted)} AAC frames, not {(stop - start) // FRAME_SAMPLES}")
     return wanted
 
 

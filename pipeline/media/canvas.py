@@ -1,6 +1,6 @@
-"""Frames as the encoder takes them: I420, BT.709, limited range.
+"""Frames in the format of the encoder: I420, BT.709, limited range.
 
-A talking still picture changes in one region only. Everything else is converted once; of each frame only the region.
+A talking still picture changes in one region only: the rest is converted once, the region for each frame.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 PixelBox = tuple[int, int, int, int]
-"""x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
+"""x1, y1, x2, y2 in pixels; x2 and y2 are exclusive."""
 
 Weights = tuple[float, float, float]
 Channels = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Red, green and blue, or Y, U and V, each of some frames."""
+"""Red, green and blue, or Y, U and V, of a batch of frames."""
 
 RED, BLUE = 0.2126, 0.0722
 """BT.709's share of red and of blue in the luminance."""
@@ -40,10 +40,10 @@ CHROMA_RED = _weights(112 / 255, -112 / 255 * GREEN / (1 - RED), -112 / 255 * BL
 
 
 class Canvas(Protocol):
-    """What an engine's regions are laid into."""
+    """The background onto which the regions of an engine are painted."""
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
-        """The job's frames from `start_frame` on, with a region laid into each: uint8 [n, height * 3 / 2, width].
+        """The job's frames from `start_frame` on, with one region painted into each: uint8 [n, height * 3 / 2, width].
 
         `corners` [n, 2] are x, y of the regions' left upper corners, even. The frames are on the CPU.
         """
@@ -51,16 +51,16 @@ class Canvas(Protocol):
 
 
 class Regions:
-    """A region for each of some frames, in the encoder's colours; those of a GPU are on their way to the CPU."""
+    """One region per frame in the colour format of the encoder; regions on a GPU are copied asynchronously."""
 
     def __init__(self, rgb: torch.Tensor) -> None:
-        """`rgb` [n, h, w, 3] is of 0..255, uint8 or floating point (rounded to nearest), with even sides."""
+        """`rgb` [n, h, w, 3] has values 0..255, uint8 or floating point (rounded to nearest), with even sides."""
         self.size = (rgb.shape[2], rgb.shape[1])
         """Width and height."""
         self._count = len(rgb)
         self._copied = None if rgb.device.type == "cpu" else torch.cuda.Event()
         # A single region's planes stay in the CPU's cache. A GPU wants few and large steps, and copies to pinned memory
-        # while nobody waits for it yet.
+        # asynchronously.
         parts = rgb.split(1) if self._copied is None else [rgb]
         self._parts = [tuple(plane.to("cpu", non_blocking=True) for plane in _yuv(part)) for part in parts]
         if self._copied is not None:
@@ -78,7 +78,7 @@ class Regions:
 
 
 class StillCanvas:
-    """A picture that frames are made of by painting one region anew."""
+    """A still picture; frames differ only in one painted region."""
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         """`picture` is RGB [height, width, 3], both even."""
@@ -93,7 +93,7 @@ class StillCanvas:
 
 
 def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes) -> None:
-    """Lay a region into an I420 frame on the CPU, which is changed; `corner` is x, y of its left upper corner, even."""
+    """Paint a region into an I420 frame on the CPU, in place; `corner` is x, y of its left upper corner, even."""
     x, y = corner
     for plane, part, step in zip(planes_of(frame.numpy()), region, PLANE_STEPS, strict=True):
         rows, columns = part.shape
@@ -124,13 +124,13 @@ def _each(rgb: torch.Tensor) -> Channels:
 
 
 def _fours(colour: torch.Tensor) -> torch.Tensor:
-    """The sum of each 2 x 2 pixels."""
+    """Sum each block of 2 x 2 pixels."""
     rows = colour[:, ::2] + colour[:, 1::2]
     return rows[..., ::2] + rows[..., 1::2]
 
 
 def _mixed(colours: Channels, weights: tuple[float, ...], offset: int) -> torch.Tensor:
-    """The weighted sum, rounded to nearest: what is positive is rounded by adding a half and cutting off."""
+    """The weighted sum, rounded to nearest: positive values are rounded by adding a half and truncating."""
     mixed = colours[0] * weights[0]
     mixed.add_(colours[1], alpha=weights[1]).add_(colours[2], alpha=weights[2])
     return mixed.add_(offset + 0.5).to(torch.uint8)

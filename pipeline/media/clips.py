@@ -1,4 +1,4 @@
-"""Reading videos that users bring, frame by frame: upright, at a constant rate, 8 bits, square pixels."""
+"""Reading untrusted videos frame by frame: upright, constant frame rate, 8 bits, square pixels."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ FORMATS = "mov,matroska,avi"
 RATE_MAX = Fraction(60)
 TIMEOUT_SECONDS = 900
 FRAME_PIXELS_MAX = 100_000_000
-"""What a decoder may make of a frame, whatever the header says."""
+"""Limit for decoded frames, whatever the header claims."""
 
 Cut = tuple[int, int, int, int]
-"""left, top, columns, rows: a part of a picture."""
+"""left, top, columns, rows: a crop of a picture."""
 
 
 @dataclass(frozen=True)
 class ClipFormat:
-    """What is known of a video before it is decoded."""
+    """The properties of a video before decoding."""
 
     width: int
-    """Of the frames as they are shown: turned upright, with square pixels."""
+    """Of the displayed frames: upright, with square pixels."""
     height: int
     rate: Fraction
-    """Frames a second; the average if it varies."""
+    """Frames per second; the average if variable."""
     seconds: float | None
-    """None if the file does not tell."""
+    """None if the file does not say."""
 
     def to_json(self) -> bytes:
-        """For `from_json`."""
+        """Serialize, for `from_json`."""
         return json.dumps([self.width, self.height, str(self.rate), self.seconds]).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> ClipFormat:
-        """What `to_json` has written."""
+        """Parse the output of `to_json`."""
         width, height, rate, seconds = json.loads(data)
         return cls(width, height, Fraction(rate), seconds)
 
@@ -58,7 +58,7 @@ def probe(path: Path, field: str) -> ClipFormat:
         raise ffmpeg.unreadable(field, error.message) from error
     streams = [stream for stream in found["streams"] if stream.get("codec_type") == "video"]
     if not streams or not streams[0].get("width") or not streams[0].get("height"):
-        raise ffmpeg.unreadable(field, f"{path.name} holds no video")
+        raise ffmpeg.unreadable(field, f"{path.name} contains no video")
     stream = streams[0]
     rate = _fraction(stream.get("avg_frame_rate", "")) or _fraction(stream.get("r_frame_rate", "")) or Fraction(25)
     seconds = float(found["format"].get("duration", "nan"))
@@ -66,7 +66,7 @@ def probe(path: Path, field: str) -> ClipFormat:
 
 
 def _upright(stream: dict[str, Any]) -> tuple[int, int]:
-    """Columns and rows as it is shown: with square pixels, and turned if it is to be turned by a quarter."""
+    """Displayed columns and rows: with square pixels, swapped if rotated by 90 degrees."""
     stretch = _fraction(stream.get("sample_aspect_ratio", "").replace(":", "/")) or 1
     columns, rows = max(round(stream["width"] * stretch), 1), stream["height"]
     turns = [abs(round(float(side.get("rotation", 0)))) for side in stream.get("side_data_list", [])]
@@ -74,7 +74,7 @@ def _upright(stream: dict[str, Any]) -> tuple[int, int]:
 
 
 def _fraction(text: str) -> Fraction | None:
-    """A positive fraction as ffprobe writes it."""
+    """Parse a positive fraction printed by ffprobe."""
     try:
         value = Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -85,7 +85,7 @@ def _fraction(text: str) -> Fraction | None:
 def rgb_frames(
     path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """A part of the frames, as in `i420_frames`: RGB [height, width, 3]. Raises JobError."""
+    """Yield a crop of the frames, as in `i420_frames`: RGB [height, width, 3]. Raises JobError."""
     width, height = size
     picture = _steady(path, rate, sides, cut, seconds).filter("scale", width, height)
     for frame in ffmpeg.read_frames(picture, "rgb24", width * height * 3, "avatar", TIMEOUT_SECONDS):
@@ -95,9 +95,10 @@ def rgb_frames(
 def i420_frames(
     path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """A part of the frames of the first `seconds`, scaled to `size` (width, height): I420 [height * 3 / 2, width].
+    """Yield a crop of the frames of the first `seconds`, scaled to `size` (width, height).
 
-    `sides` (columns, rows) are those of the frames as they are shown; BT.709, limited range. Raises JobError.
+    Each is I420 [height * 3 / 2, width], BT.709, limited range. `sides` (columns, rows) are those of the displayed
+    frames. Raises JobError.
     """
     width, height = size
     shape = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}
@@ -107,7 +108,7 @@ def i420_frames(
 
 
 def _steady(path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, seconds: float) -> ffmpeg.Stream:
-    """A part of the video at a constant rate, its pixels square; ffmpeg turns it upright by itself."""
+    """Crop the video at a constant rate with square pixels; ffmpeg rotates it upright."""
     left, top, columns, rows = cut
     bounds = {"codec_whitelist": ffmpeg.VIDEO_CODECS, "max_pixels": FRAME_PIXELS_MAX}
     frames = ffmpeg.source(path, FORMATS, t=seconds, **bounds)["v:0"]

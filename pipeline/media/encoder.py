@@ -20,18 +20,18 @@ from pipeline.errors import StageError
 from pipeline.media import ffmpeg
 
 TIMESCALE_HZ = 90_000
-"""Ticks a second of every segment's clock; 24, 25, 30 and 50 frames a second all divide it."""
+"""Clock of every segment; divisible by 24, 25, 30 and 50 fps."""
 
 GOP_SECONDS = 2
 WAIT_SECONDS = 120
-"""After the last frame was taken; what is still to be encoded takes a few."""
+"""After the last frame was written; encoding the remaining ones takes a few seconds."""
 
 
 class SegmentEncoder:
-    """An ffmpeg process that is fed frames by a thread of its own, so that rendering and encoding overlap.
+    """An ffmpeg process fed by a separate thread, so that rendering and encoding overlap.
 
-    Use as a context manager: the file appears under its name when the block ends well, and not at all otherwise.
-    Segments made with equal settings can be joined without re-encoding: closed GOPs, no B-frames, one clock.
+    Use as a context manager: the file is renamed into place only if the block succeeds. Segments encoded with equal
+    settings can be joined without re-encoding: closed GOPs, no B-frames, one clock.
     """
 
     def __init__(
@@ -44,30 +44,30 @@ class SegmentEncoder:
         threads: int,
         cpus: Collection[int] = (),
     ) -> None:
-        """`cpus`: the cores that ffmpeg may run on, if not those of this process."""
+        """`cpus`: the cores that ffmpeg may run on; by default those of this process."""
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
         self._process = ffmpeg.start(_output(self._unfinished, size, fps, settings, threads))
         if cpus:
-            with contextlib.suppress(ProcessLookupError):  # it has ended at once: `write` will say why
+            with contextlib.suppress(ProcessLookupError):  # it has already exited: `write` will report why
                 os.sched_setaffinity(self._process.pid, cpus)
         self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
         self._pending: Future[None] | None = None
         self._started = time.monotonic()
         self.seconds = 0.0
-        """How long the encoder ran; set at the end."""
+        """How long the encoder ran; set on exit."""
 
     def __enter__(self) -> SegmentEncoder:
         return self
 
     def write(self, frames: NDArray[np.uint8]) -> None:
-        """Take a batch of I420 frames, shape [n, height * 3 / 2, width]; at most one batch waits its turn."""
+        """Queue a batch of I420 frames [n, height * 3 / 2, width]; blocks until the one before is written."""
         previous, self._pending = self._pending, self._feeder.submit(self._feed, frames)
         if previous is not None:
             previous.result()
 
     def write_all(self, batches: Iterable[NDArray[np.uint8]]) -> None:
-        """Take batch after batch."""
+        """Queue every batch."""
         for batch in batches:
             self.write(batch)
 
@@ -93,7 +93,7 @@ class SegmentEncoder:
         try:
             _, errors = self._process.communicate(timeout=WAIT_SECONDS)
         except subprocess.TimeoutExpired:
-            message = f"ffmpeg did not end within {WAIT_SECONDS} s of the last frame"
+            message = f"ffmpeg did not exit within {WAIT_SECONDS} s of the last frame"
             raise StageError("encoder", message, hint="is the machine overloaded, or the disk very slow?") from None
         if self._process.returncode != 0:
             raise _failed(errors)
@@ -101,7 +101,7 @@ class SegmentEncoder:
         self.seconds = time.monotonic() - self._started
 
     def _abandon(self) -> None:
-        """Leave neither process nor unfinished file behind, whatever happened."""
+        """Kill a running process and remove the unfinished file."""
         if self._process.poll() is None:
             programs.kill_group(self._process)
         self._feeder.shutdown(wait=True, cancel_futures=True)
@@ -110,7 +110,7 @@ class SegmentEncoder:
 
 
 def _failed(errors: bytes) -> StageError:
-    hint = "is there room on the disk, and memory? does `ffmpeg -encoders` list libx264?"
+    hint = "is there enough disk space and memory? does `ffmpeg -encoders` list libx264?"
     return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}", hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Joining video segments and the audio track into one MP4, and proving that it is as planned."""
+"""Joining video segments and the audio track into one MP4, and verifying the result."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pipeline.media import ffmpeg
 AUDIO_BIT_RATE = 128_000
 MUX_TIMEOUT_BASE_SECONDS = 60
 AUDIO_TOLERANCE_SECONDS = 0.001
-"""How far the audio's length in the container may be from the plan: the container counts in whole samples."""
+"""Allowed deviation of the audio length in the container, which counts in whole samples."""
 
 
 def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) -> None:
     """Join segments without re-encoding, encode the whole track once, and put the index first.
 
-    Encoding audio per chunk would add the encoder's priming at every joint. Raises StageError.
+    Encoding audio per chunk would add the encoder's priming at every join. Raises StageError.
     """
     script = target.with_suffix(".concat")  # above the segments, whose names need no quoting
     script.write_text("".join(f"file '{path.relative_to(target.parent)}'\n" for path in segments), "utf-8")
@@ -43,18 +43,18 @@ def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds
     """Check a finished MP4 against its plan: both streams, frame count, size, lengths. Raises StageError."""
     streams = {s["codec_type"]: s for s in ffmpeg.probe(video, ffmpeg.OUR_FORMATS, count_packets=True)["streams"]}
     if set(streams) != {"video", "audio"}:
-        raise _wrong(f"the video has streams {sorted(streams)}, not audio and video")
+        raise _wrong(f"the video has streams {sorted(streams)}, expected audio and video")
     found, planned = _measured(streams), (frames, *size)
     if found != planned:
-        raise _wrong(f"the video has frames, width, height {found}, not {planned}")
+        raise _wrong(f"the video has frames, width, height {found}, expected {planned}")
     for kind, length in (("video", frames / fps), ("audio", seconds)):
         duration = float(streams[kind]["duration"])
         if abs(duration - length) > AUDIO_TOLERANCE_SECONDS:
-            raise _wrong(f"the {kind} lasts {duration:.4f} s, not {length:.4f} s")
+            raise _wrong(f"the {kind} lasts {duration:.4f} s, expected {length:.4f} s")
 
 
 def _wrong(message: str) -> StageError:
-    hint = "this is a defect of lipdrop or of the installed ffmpeg; the log holds the traceback"
+    hint = "this is a bug in lipdrop or in the installed ffmpeg; see the traceback in the log"
     return StageError("merge_check", message, hint=hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 from pipeline.media import ffmpeg
 
 TRACK_RATE_HZ = 48_000
-"""What the viewer hears keeps the recording's bandwidth; the models hear 16 kHz. 48 kHz is a multiple of both
-16 kHz and every frame rate, so the two have exactly the same length."""
+"""Rate of the track for the viewer, which keeps the bandwidth of the recording; the models get 16 kHz. 48 kHz is a
+multiple of 16 kHz and of every frame rate, so both have exactly the same length."""
 
 CONVERT_TIMEOUT_SECONDS = 600
 CPU_SECONDS_BASE = 30
 SPEED_MIN = 20
-"""Sound is decoded at least this much faster than it is heard; 900 times were measured on one core."""
+"""Minimum decoding speed relative to real time; 900 was measured on one core."""
 HEADER_BYTES = 4096
 SAMPLE_BYTES = 2
 
@@ -25,7 +26,8 @@ SAMPLE_BYTES = 2
 def convert(recording: Path, targets: dict[Path, int], *, limit_seconds: float) -> None:
     """Decode a recording once and write it as mono WAV at each target's rate in Hz.
 
-    At most `limit_seconds` are decoded; what has no end, because its clock stands still, is refused. Raises JobError.
+    At most `limit_seconds` are decoded. A recording that never ends because its clock does not advance is rejected.
+    Raises JobError.
     """
     sound = ffmpeg.source(
         recording, ffmpeg.INPUT_FORMATS, codec_whitelist=ffmpeg.AUDIO_CODECS, threads=1, t=limit_seconds
@@ -59,20 +61,26 @@ def map_wav(path: Path) -> NDArray[np.int16]:
     return np.memmap(path, np.int16, "r", offset, (count,)) if count else np.zeros(0, np.int16)
 
 
-def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:
+def open_wav(target: Path | IO[bytes], rate_hz: int) -> wave.Wave_write:
+    """Open a mono 16-bit WAV file for writing; its `writeframes` appends samples."""
+    file = wave.open(str(target) if isinstance(target, Path) else target, "wb")  # noqa: SIM115 - closed by the caller
+    file.setnchannels(1)
+    file.setsampwidth(SAMPLE_BYTES)
+    file.setframerate(rate_hz)
+    return file
+
+
+def write_wav(target: Path | IO[bytes], samples: NDArray[np.int16], rate_hz: int) -> None:
     """Write a mono 16-bit WAV file."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
+    with open_wav(target, rate_hz) as file:
         file.writeframes(samples.tobytes())
 
 
 def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
-    """The samples as -1 to 1."""
+    """Scale samples to -1 to 1."""
     return np.asarray(samples / np.float32(32_768), np.float32)
 
 
 def fitted(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
-    """The samples cut, or padded with silence, to exactly `length`."""
+    """Cut samples, or pad them with silence, to exactly `length`."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))

@@ -1,4 +1,4 @@
-"""Stretches of time in which something holds."""
+"""Runs of consecutive true flags."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from numpy.typing import NDArray
 
 
 def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and one past the last index of every stretch of true flags."""
+    """Return the [start, stop) indices of every run of true flags."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

@@ -14,7 +14,7 @@ from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
 
 FRAME_STEP = 5
-"""Cuts lie on multiples of 5 frames: there mel columns and video frames are in phase (at 25 and 50 fps)."""
+"""Cuts are at multiples of 5 frames, where mel columns and video frames are in phase (at 25 and 50 fps)."""
 
 PAUSE_SEARCH_SECONDS = 1.5
 """How far a cut may be moved to fall into a pause."""
@@ -24,16 +24,16 @@ PAUSE_STEP_MS = 10
 PAUSE_BELOW_SPEECH_DB = 20
 """A pause is at least this much quieter than the job's speech as a whole."""
 
-
 STREAM_FIRST_SECONDS, STREAM_SECONDS = 2.5, 4.0
-"""About how long the first piece of a stream is, and the others: more than twice `PAUSE_SEARCH_SECONDS` at least."""
+"""Approximate length of the first stream piece and of the others; at least the latter must exceed twice
+`PAUSE_SEARCH_SECONDS`."""
 
 PARALLEL_MIN_SECONDS = 2.0
 """Shorter audio is not worth two workers even when a job asks for them."""
 
 
 def plan(mode: str, seconds: float, workers: int, settings: SplitSettings) -> tuple[str, int]:
-    """The mode that `auto` becomes, sequential or parallel, and the number of chunks."""
+    """Resolve `auto` to sequential or parallel, and choose the number of chunks."""
     if mode == "auto":
         mode = "sequential" if seconds < settings.sequential_below_seconds else "parallel"
     if mode == "sequential":
@@ -43,10 +43,10 @@ def plan(mode: str, seconds: float, workers: int, settings: SplitSettings) -> tu
 
 
 def chunk_count(seconds: float, workers: int, settings: SplitSettings) -> int:
-    """Chunks for audio of this length: enough to keep the workers busy, long enough to be worth their while.
+    """Choose the number of chunks: enough to keep the workers busy, each long enough to be worth its overhead.
 
-    None is much longer than twice the configured length, whatever the audio's: other jobs wait for as long as a
-    worker is busy with one, and so much is lost with a worker that dies.
+    No chunk is much longer than twice the configured length: other jobs wait while a worker renders one, and a worker
+    that dies loses one.
     """
     if seconds < settings.sequential_below_seconds:
         return 1
@@ -61,7 +61,7 @@ def chunk_edges(
 ) -> list[tuple[int, int]]:
     """The frame ranges [start, stop) of `count` chunks of about equal length that cover all `frames`.
 
-    Fewer come back when the audio is too short for so many.
+    Returns fewer if the audio is too short.
     """
     return _edges(pcm, frames, fps, [round(frames * k / count) for k in range(1, count)], settings)
 

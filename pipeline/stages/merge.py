@@ -1,4 +1,4 @@
-"""Merge: the segments and the audio track become one MP4, proven to be exactly as planned; or one piece of a stream."""
+"""Merge: join segments and the audio track into one verified MP4, or pack one piece of a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.stages.pack import join_tracks, pack
 
 
 class MergeStage:
-    """Joins a job's segments without encoding them again."""
+    """Joins the segments of a job without re-encoding them."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         pass
@@ -29,11 +29,11 @@ class MergeStage:
     def process(self, item: MergeItem) -> Iterator[Video]: ...
 
     def process(self, item: PackItem | MergeItem) -> Iterator[Pack] | Iterator[Video]:
-        """Make a piece playable, or the whole video."""
+        """Pack a piece, or merge the whole video."""
         return iter([pack(item)]) if isinstance(item, PackItem) else iter([self._merged(item)])
 
     def _merged(self, item: MergeItem) -> Video:
-        """Make, check and describe the video."""
+        """Write, verify and describe the video."""
         start = time.monotonic()
         join_tracks(item.segments, item.timeline.track)
         path, timeline, first = item.folder / "video.mp4", item.timeline, item.segments[0]

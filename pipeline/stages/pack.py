@@ -1,4 +1,4 @@
-"""Pack: a piece of a stream becomes playable, picture and sound, without being encoded again."""
+"""Pack: turn a piece of a stream into playable fragments of video and audio, without re-encoding the video."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pipeline.media.fragments import AUDIO_TRACK, KEYFRAME_FLAGS, VIDEO_TRACK, R
 from pipeline.messages import Fragment, Pack, PackItem, Segment, Span
 
 TAIL_SECONDS_MIN = 1.0
-"""A piece's last fragment is no shorter, unless the whole piece is: then it is part of the one before."""
+"""Minimum length of the last fragment of a piece; a shorter tail is added to the fragment before it."""
 
 
 def pack(item: PackItem) -> Pack:
-    """Write a piece's fragments and what a player needs before them. Raises StageError."""
+    """Write the fragments of a piece and their init segment. Raises StageError."""
     start, segment = time.monotonic(), item.segment
     fps = segment.timeline.fps
     video = _video(item)
@@ -43,25 +43,25 @@ def pack(item: PackItem) -> Pack:
 
 
 def join_tracks(segments: Sequence[Segment], target: Path) -> None:
-    """Write the sound of all pieces as one WAV file, unless that is the file it comes from."""
+    """Write the audio of all pieces to one WAV file, unless they already share that file."""
     if any(segment.timeline.track != target for segment in segments):
         pcm.write_wav(target, np.concatenate([_track(segment) for segment in segments]), pcm.TRACK_RATE_HZ)
 
 
 def _video(item: PackItem) -> fragments.Video:
-    """The piece's frames; they must fit those of the piece before."""
+    """Read the frames of the piece; codec parameters must match those of the previous piece."""
     segment = item.segment
     ticks = TIMESCALE_HZ // segment.timeline.fps
     video = fragments.read_video(segment.path, ticks)
     if len(video.samples) != segment.stop_frame - segment.start_frame:
         raise StageError("segment", f"piece {segment.index} has {len(video.samples)} frames")
     if item.before is not None and fragments.read_video(item.before.path, ticks).parameters != video.parameters:
-        raise StageError("segment", f"piece {segment.index} is encoded otherwise than the one before")
+        raise StageError("segment", f"piece {segment.index}: codec parameters differ from the previous piece")
     return video
 
 
 def _parts(samples: Sequence[Sample], fps: int) -> list[tuple[int, int]]:
-    """Ranges of frames that each begin with a keyframe."""
+    """Frame ranges, each starting with a keyframe."""
     keyframes = [number for number, sample in enumerate(samples) if sample.flags == KEYFRAME_FLAGS]
     latest = len(samples) - round(TAIL_SECONDS_MIN * fps)
     return list(pairwise([0, *(number for number in keyframes if 0 < number <= latest), len(samples)]))
@@ -69,15 +69,15 @@ def _parts(samples: Sequence[Sample], fps: int) -> list[tuple[int, int]]:
 
 @dataclass
 class _Sound:
-    """A piece's frames of AAC, taken from the front."""
+    """The AAC frames of a piece, consumed from the front."""
 
     frames: list[bytes]
     start: int
-    """Of the first frame that is left, in samples of the job's sound."""
+    """Start of the first remaining frame, in samples of the job's audio."""
     end: int
 
     def taken(self, until: int | None) -> Run:
-        """The frames that begin before a sample of the job's sound; None: all that are left."""
+        """Take the frames that start before a sample of the job's audio; None: all remaining frames."""
         end = self.end if until is None else min(-(-until // aac.FRAME_SAMPLES) * aac.FRAME_SAMPLES, self.end)
         count = -(-(end - self.start) // aac.FRAME_SAMPLES)
         run = Run(AUDIO_TRACK, self.start, fragments.sound_samples(self.frames[:count], self.start, end))
@@ -86,7 +86,7 @@ class _Sound:
 
 
 def _sound(item: PackItem) -> _Sound:
-    """The sound from where the piece before left off to where what follows no longer matters."""
+    """Encode the audio from the end of the previous piece up to where the following audio no longer affects it."""
     segment, before = item.segment, item.before
     fps = segment.timeline.fps
     known = _samples(segment.stop_frame, fps)
@@ -100,7 +100,7 @@ def _sound(item: PackItem) -> _Sound:
 
 
 def _track(segment: Segment) -> NDArray[np.int16]:
-    """The sound of one piece, at the track's rate."""
+    """The audio of one piece, at the track's rate."""
     timeline = segment.timeline
     offset = timeline.first_frame or 0
     start, stop = (_samples(frame - offset, timeline.fps) for frame in (segment.start_frame, segment.stop_frame))
@@ -108,12 +108,12 @@ def _track(segment: Segment) -> NDArray[np.int16]:
 
 
 def _samples(frame: int, fps: int) -> int:
-    """Where a frame begins, in samples of the track: whole numbers at every frame rate."""
+    """The first track sample of a frame; exact at every frame rate."""
     return frame * pcm.TRACK_RATE_HZ // fps
 
 
 def _write(path: Path, data: bytes) -> None:
-    """A file that may be shown already is never written into."""
+    """Write a file atomically: it may already be playing."""
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     unfinished.write_bytes(data)
     unfinished.rename(path)

@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
+from pipeline.media.pcm import open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
-from pipeline.speech import text
+from pipeline.speech.sentences import sentences
+from pipeline.speech.spoken import spoken
 from pipeline.speech.voices.base import Backend, Utterance
 from pipeline.speech.voices.catalogue import Voices
 
 INT16_MAX = 32_767
 SILENCE_SECONDS = 0.25
-"""What a piece of a stream becomes that its voice finds nothing to say in."""
+"""Length of a stream piece for which the voice produces no sound."""
 SILENCE_RATE_HZ = 24_000
 
 
 class TtsStage:
-    """Speaks a job's text with the best voice there is, or the one that the job names."""
+    """Speaks the text of a job with the requested voice, or the best one available."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
@@ -34,7 +36,7 @@ class TtsStage:
         self._limit_seconds = spec.config.limits.audio_seconds
 
     def setup(self, device: str) -> None:
-        """Find the voices, and start the default language's, so that the first job does not wait for it."""
+        """Find the voices and start those of the default language, so the first job does not wait for them."""
         self._voices = Voices(self._settings, self._config.base)
         self._voices.available(self._config.language)
 
@@ -45,11 +47,11 @@ class TtsStage:
         backend, voice = self._voices.choose(item.language, item.voice)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
-            for sentence in text.sentences(item.text, item.language):
-                spoken = text.spoken(sentence, item.language)
-                recording.add(sentence, backend.speak(spoken, item.language, voice, item.speed, item.folder))
+            for sentence in sentences(item.text, item.language):
+                plain = spoken(sentence, item.language)
+                recording.add(sentence, backend.speak(plain, item.language, voice, item.speed, item.folder))
             if not recording.sentences and not item.may_be_silent:
-                message = f"{_full_name(backend, voice)} finds nothing to say in the text"
+                message = f"{_full_name(backend, voice)} produced no speech from the text"
                 raise JobError("no_speech", message, field="text")
             recording.end(item.pause_seconds if recording.sentences else SILENCE_SECONDS)
         yield Speech(
@@ -77,7 +79,7 @@ def _write_phonemes(path: Path, phonemes: list[Phoneme]) -> Path | None:
 
 @dataclass
 class _Recording:
-    """A WAV file that grows by one utterance after the other, with a pause between them."""
+    """A WAV file to which utterances are appended, separated by pauses."""
 
     path: Path
     pause_seconds: float
@@ -96,11 +98,11 @@ class _Recording:
             self._file.close()
 
     def add(self, sentence: str, utterance: Utterance) -> None:
-        """Append a spoken sentence, if any sound came of it. Raises JobError when the whole becomes too long."""
+        """Append a spoken sentence unless it is empty. Raises JobError if the recording becomes too long."""
         if len(utterance.samples) == 0:
             return
         if self._file is None:
-            self._file = self._open(utterance.sample_rate_hz)
+            self._open(utterance.sample_rate_hz)
         else:
             self._pause(self.pause_seconds)
         start = self._samples / self._rate_hz
@@ -109,26 +111,21 @@ class _Recording:
         self.phonemes += [Phoneme(p.symbol, p.start_seconds + start, p.end_seconds + start) for p in utterance.phonemes]
 
     def end(self, pause_seconds: float) -> None:
-        """Append a last pause."""
+        """Append the final pause."""
         if self._file is None:
-            self._file = self._open(SILENCE_RATE_HZ)
+            self._open(SILENCE_RATE_HZ)
         self._pause(pause_seconds)
 
     def _pause(self, seconds: float) -> None:
         self._write(np.zeros(round(seconds * self._rate_hz), np.float32))
 
-    def _open(self, rate_hz: int) -> wave.Wave_write:
-        """Open the file at the voice's rate, which the first utterance tells; a silence may have any."""
-        self._rate_hz = rate_hz
-        file = wave.open(str(self.path), "wb")  # noqa: SIM115 - closed by __exit__
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
-        return file
+    def _open(self, rate_hz: int) -> None:
+        """Open the file at the rate of the first utterance; silence may have any rate."""
+        self._rate_hz, self._file = rate_hz, open_wav(self.path, rate_hz)
 
     def _write(self, samples: NDArray[np.float32]) -> None:
         assert self._file is not None
         self._samples += len(samples)
         if self._samples > self.limit_seconds * self._rate_hz:
-            raise JobError("too_long", f"the speech is longer than {self.limit_seconds} s", field="text")
+            raise JobError("too_long", f"the speech exceeds the limit of {self.limit_seconds} s", field="text")
         self._file.writeframes(np.round(np.clip(samples, -1, 1) * INT16_MAX).astype(np.int16).tobytes())

@@ -1,4 +1,9 @@
-"""Languages whose texts are prepared for speaking; for any other one only what all have in common is done."""
+"""Languages whose texts are prepared for speaking.
+
+To add a language, write a module beside `en.py` with one instance of a subclass of `base.Language` (its numbers, dates,
+abbreviations, units and currencies), and add it to `_KNOWN` under its ISO 639 tag. `config.yaml` may then name it under
+`tts.voices`. Texts in other languages are cut and cleaned by the rules that all languages share.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,10 @@ from pipeline.speech.languages.ru import RUSSIAN
 
 _KNOWN: dict[str, Language] = {"ru": RUSSIAN, "en": ENGLISH, "kk": KAZAKH}
 
+UNKNOWN = Language(code="")
+"""A language without any words of its own."""
+
 
 def known_language(tag: str) -> Language | None:
-    """What is known of a language, with or without a region; None when nothing is."""
+    """Return the language of a tag, with or without a region; None if it is not known here."""
     return _KNOWN.get(tag.lower().partition("-")[0])

@@ -1,7 +1,7 @@
-"""What reading a text aloud needs to know of a language.
+"""The words of one language that reading a text aloud needs.
 
-A language says its numbers and lists its abbreviations, units and currencies; what all of them have in common,
-the order in which a text is worked through, is in `pipeline.speech.text`.
+A language spells out its numbers and lists its abbreviations, units and currencies. The order of the steps, common to
+all languages, is in `pipeline.speech.spoken`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DIGITS_MAX = 15
 
 Match = re.Match[str]
 Rule = tuple[re.Pattern[str], str | Callable[[Match], str]]
-"""A pattern and what to say instead of what it matches."""
+"""A pattern and its replacement."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Language:
     conjunctions: frozenset[str] = frozenset()
     """Words before which a long sentence can be cut."""
     rules: Sequence[Rule] = ()
-    """What only this language has, in order, before numbers are read."""
+    """Rules of this language, applied in order before numbers are read."""
     magnitudes: Mapping[str, Noun] = field(default_factory=dict)
     units: Mapping[str, Noun] = field(default_factory=dict)
     currencies: Mapping[str, tuple[Noun, Noun]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a text-to-speech backend is: text of one sentence in, audio and (where known) phoneme times out."""
+"""The interface of a TTS back end: one sentence in, audio and (if known) phoneme times out."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ class Utterance:
     """Mono audio, shape [n], -1 to 1."""
     sample_rate_hz: int
     phonemes: tuple[Phoneme, ...] = ()
-    """In time order, without overlap; empty when the backend knows none."""
+    """In time order, without overlap; empty if the back end reports none."""
 
 
 class Backend(Protocol):
-    """A text-to-speech engine. One is made per worker process and kept."""
+    """A TTS engine; created once per worker process."""
 
     name: ClassVar[str]
 
     def voices(self, language: str) -> list[str]:
-        """Names of the voices that can speak `language` here and now, best first; empty when there is none."""
+        """Names of the installed voices for `language`, best first; may be empty."""
         ...
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak `text` (already normalised, one sentence) with one of `voices(language)`.
 
-        `speed` 1.0 is the voice's own pace, 2.0 twice as fast. `scratch` is a folder for files in between, which a
-        worker that is killed cannot remove; None: the system's.
-        Raises StageError when the engine or service fails.
+        `speed` 1.0 is the voice's own pace, 2.0 twice as fast. `scratch` is a folder for temporary files, which
+        outlive a killed worker; None: the system default. Raises StageError when the engine or service fails.
         """
         ...

@@ -1,7 +1,7 @@
-"""Voices: the backends there are, and which of them speaks a job.
+"""Choosing the back end and voice for a job.
 
-A voice's full name is `backend:voice`. Backends are started when they are first needed; one whose engine is not on
-this machine is simply not there, unless the configuration asks for it by name.
+A voice's full name is `backend:voice`. Back ends are started on first use. One whose engine is not installed
+is skipped, unless the configuration names it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pipeline.speech.voices.base import Backend
 from pipeline.speech.voices.settings import BackendName, VoiceSettings
 
 BEST_FIRST: tuple[BackendName, ...] = ("http", "command", "rhvoice", "hibari", "piper", "espeak")
-"""A service or program that the user configured comes first, then what sounds most natural."""
+"""A configured service or program comes first, then the most natural voices."""
 HINT_NAMES_MAX = 20
 
 
 class Voices:
-    """The voices that are at hand under some settings.
+    """The voices available under the given settings.
 
-    Raises ConfigError when the settings name a backend or a default voice that is not there. `base` is where the
-    settings' relative paths start.
+    Raises ConfigError if the settings name a back end or default voice that is not available. Relative paths in the
+    settings start at `base`.
     """
 
     def __init__(self, settings: VoiceSettings, base: Path = Path()) -> None:
@@ -41,16 +41,16 @@ class Voices:
         return [f"{backend.name}:{voice}" for backend, voice in self._speaking(language)]
 
     def choose(self, language: str, voice: str | None) -> tuple[Backend, str]:
-        """The backend that speaks a job, and its own name for the voice.
+        """Choose the back end for a job, and its own name for the voice.
 
         `voice` is a full name, a bare name that only one backend knows, or None for the default.
-        Raises JobError `language` when nobody speaks it, `voice` when there is no such voice.
+        Raises JobError `language` if no voice speaks it, `voice` if the voice does not exist.
         """
         best = next(self._speaking(language), None)
         if voice is None:
             best = self._default(language) or best
         if best is None:
-            raise self._nobody(language)
+            raise self._no_voice(language)
         return best if voice is None else self._named(language, voice)
 
     def _named(self, language: str, voice: str) -> tuple[Backend, str]:
@@ -69,7 +69,7 @@ class Voices:
         )
 
     def _default(self, language: str) -> tuple[Backend, str] | None:
-        """The configured voice, under the tag that it is configured for; None: any, or it has gone since the start."""
+        """The configured voice, under the tag it is configured for; None: not configured, or no longer available."""
         for tag in _tags(language):
             voice = self._settings.voices.get(tag)
             if voice is not None:
@@ -78,7 +78,7 @@ class Voices:
         return None
 
     def _check_default(self, language: str, voice: str) -> None:
-        """Not finding a default voice is the configuration's fault, and no job's."""
+        """A missing default voice is an error in the configuration, not in a job."""
         try:
             self._named(language, voice)
         except JobError as error:
@@ -100,7 +100,7 @@ class Voices:
                 yield backend
 
     def _backend(self, name: BackendName) -> Backend | None:
-        """The backend, started once; None when its engine is not on this machine."""
+        """The back end, started once; None if its engine is not installed."""
         if name not in self._backends:
             try:
                 self._backends[name] = _started(name, self._settings, self._base)
@@ -108,22 +108,22 @@ class Voices:
                 self._backends[name] = None
         return self._backends[name]
 
-    def _nobody(self, language: str) -> JobError:
+    def _no_voice(self, language: str) -> JobError:
         hint = "see `lipdrop voices`"
         if self._settings.backend != "auto":
-            hint = f"only {self._settings.backend} may speak here: see tts.backend in the configuration"
-        return JobError("language", f"no voice here speaks {language!r}", field="language", hint=hint)
+            hint = f"tts.backend restricts voices to {self._settings.backend}"
+        return JobError("language", f"no installed voice speaks {language!r}", field="language", hint=hint)
 
 
 def _tags(language: str) -> Iterable[str]:
-    """A language's own tag, then the one without its region."""
+    """The language tag, then the tag without its region."""
     return dict.fromkeys([language, language.partition("-")[0]])
 
 
 def _started(name: BackendName, settings: VoiceSettings, base: Path) -> Backend:
-    """Start a backend. Raises ConfigError when its engine is not on this machine.
+    """Start a back end. Raises ConfigError if its engine is not installed.
 
-    Each is imported here, so that nothing is loaded that nobody speaks with.
+    Imports are local so that unused engines are never loaded.
     """
     match name:
         case "http":

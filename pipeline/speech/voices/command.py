@@ -1,4 +1,4 @@
-"""command: any speech program, described by an argument template in the configuration."""
+"""command: any speech program, run with an argument template from the configuration."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _PLACEHOLDER = re.compile(r"\{(language|voice|speed|text|output)\}")
 
 
 class Command:
-    """Speaks with the configured program. Raises ConfigError `tts_missing` when there is none."""
+    """Speaks with the configured program. Raises ConfigError `tts_missing` if there is none."""
 
     name: ClassVar[str] = "command"
 
     def __init__(self, settings: CommandSettings, base: Path = Path()) -> None:
-        """`base` is where a program named by a relative path is looked for."""
+        """A relative program path starts at `base`."""
         if settings.argv is None:
             raise _missing("no program is configured")
         program = shutil.which(settings.argv[0]) or shutil.which(base / settings.argv[0])
@@ -41,7 +41,7 @@ class Command:
         return list(configured.get(language, ())) if configured else [DEFAULT_VOICE]
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Run the program once for the sentence. A program that takes no speed has its answer sped up."""
+        """Run the program once for the sentence. If it takes no speed, the tempo of its audio is changed."""
         with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
             output = Path(folder).absolute() / "speech.wav"
             values = {"language": language, "voice": voice, "speed": f"{speed:g}", "output": str(output)}
@@ -61,12 +61,12 @@ class Command:
 
 
 def _filled(argument: str, values: dict[str, str]) -> str:
-    """Fill an argument in one pass, so that braces in the text stay text."""
+    """Fill in an argument in one pass, so that braces in the text are kept."""
     return _PLACEHOLDER.sub(lambda match: values[match[1]], argument)
 
 
 def _no_option(text: str) -> str:
-    """The text such that no program takes it for an option or a file to read."""
+    """Text that no program can mistake for an option or a file name."""
     return text if text[:1].isalnum() else f" {text}"
 
 

@@ -1,6 +1,6 @@
-"""espeak-ng: robotic, but it speaks over a hundred languages, is always present, and tells every phoneme's time.
+"""espeak-ng: robotic, but it speaks over a hundred languages, is always present, and reports the time of every phoneme.
 
-The library is loaded into the process by its C interface. It keeps one voice and one callback for the whole
+The library is loaded into the process through its C API. It keeps one voice and one callback for the whole
 process, so there is one engine per process behind a lock.
 """
 
@@ -131,7 +131,7 @@ class _Engine:
         path = self._data.encode() if self._data else None
         self.rate_hz: int = library.espeak_Initialize(_SYNCHRONOUS, 0, path, options)
         if self.rate_hz <= 0:
-            raise _missing("espeak-ng finds no data")
+            raise _missing("espeak-ng found no data")
         library.espeak_SetSynthCallback(self._callback)
         library.espeak_SetParameter(_VOLUME, VOLUME_PERCENT, 0)
         self._tags: list[tuple[str, list[tuple[int, str]]]] = []
@@ -175,7 +175,7 @@ class _Engine:
             raise StageError("tts_engine", f"{function} failed with code {result}")
 
     def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
-        """Called by the library, piece by piece."""
+        """Callback of the library, called for each block of audio."""
         if samples and count > 0:
             self._sound.append(ctypes.string_at(samples, 2 * count))
         index = 0

@@ -24,7 +24,7 @@ from pipeline.speech.voices.levels import finished
 THREADS = 1
 """The model is small: more threads only take cores from the lip-sync workers."""
 SEED = 0
-"""Of the voice's noise: the same text gives the same samples."""
+"""Seed of the noise: the same text gives the same samples."""
 DURATIONS = "/Clip_output_0"
 """The graph's inner value with each phoneme's duration, in steps of two spectrum frames."""
 STEP_SECONDS = 0.025
@@ -43,7 +43,7 @@ _IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ"
 
 
 class Hibari:
-    """Speaks English with hibari. Raises ConfigError `tts_missing` when the package is not installed."""
+    """Speaks English with hibari. Raises ConfigError `tts_missing` if the package is not installed."""
 
     name: ClassVar[str] = "hibari"
 
@@ -92,7 +92,7 @@ def _model(voice: str) -> tuple[Any, Any]:
 
     weights = _weights(voice)
     if weights is None:
-        raise StageError("tts_engine", f"the weights of hibari's voice {voice} are gone")
+        raise StageError("tts_engine", f"the weights of hibari's voice {voice} are missing")
     model = Model(voice=voice, model=str(weights), threads=THREADS)
     return model, _session_with_durations(weights)
 

@@ -1,4 +1,4 @@
-"""http: a speech service of the user's own. POST JSON {"text", "lang"}, answered with MP3 or WAV."""
+"""http: a TTS service configured by the user. POST JSON {"text", "lang"}; the response is MP3 or WAV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BLOCK_BYTES = 64 * 1024
 
 
 class Http:
-    """Speaks through the configured service. Raises ConfigError `tts_missing` when there is none."""
+    """Speaks through the configured service. Raises ConfigError `tts_missing` if there is none."""
 
     name: ClassVar[str] = "http"
 
@@ -40,7 +40,7 @@ class Http:
         return [VOICE]
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Ask the service for one sentence; speed, which it does not know, is applied to its answer."""
+        """Request one sentence; the protocol has no speed, so it is applied to the response."""
         audio = self._ask({"text": text, "lang": language})
         return finished(*decoded(audio, tempo=speed))
 
@@ -57,7 +57,7 @@ class Http:
         except requests.RequestException:
             raise _error("tts_unreachable", f"{self._host} cannot be reached: no connection") from None
         except HTTPError:
-            raise _error("tts_unreachable", f"{self._host} cannot be reached: its answer broke off") from None
+            raise _error("tts_unreachable", f"{self._host} cannot be reached: the response was cut off") from None
 
     def _check(self, answer: requests.Response) -> None:
         if answer.is_redirect:
@@ -66,9 +66,9 @@ class Http:
             raise _error("tts_http_status", f"{self._host} answered {answer.status_code}")
 
     def _read(self, answer: requests.Response, deadline: float) -> bytes:
-        """The body, given up on as soon as it is too long or too slow.
+        """Read the body, aborting once it is too large or too slow.
 
-        `read1` returns what is there: a read that waits for a full block would let a drip outlive the deadline.
+        `read1` returns available data; a read that waits for a full block would let a slow drip outlive the deadline.
         """
         body = bytearray()
         while block := answer.raw.read1(BLOCK_BYTES, decode_content=True):
@@ -84,12 +84,12 @@ class Http:
 
     @property
     def _host(self) -> str:
-        """The service as messages name it: without path, query or password."""
+        """The service name for messages: without path, query or password."""
         return urlsplit(self._url).hostname or ""
 
 
 def _session(retries: int) -> requests.Session:
-    """A session that tries again when there is no connection or a 5xx answer, and at no other time."""
+    """A session that retries only on failed connections and 5xx responses."""
     session = requests.Session()
     session.trust_env = False
     retry = Retry(
@@ -108,4 +108,4 @@ def _session(retries: int) -> requests.Session:
 
 
 def _error(code: str, message: str) -> StageError:
-    return StageError(code, message, hint="see tts.http in the configuration, and the service's own log")
+    return StageError(code, message, hint="see tts.http in the configuration, and the log of the service")

@@ -1,7 +1,7 @@
-"""Finishing an utterance: bare of silence at both ends, and as loud as every other voice.
+"""Finishing an utterance: trim silence at both ends and normalize loudness.
 
-Voices differ by 20 dB and more, and pad what they say with up to half a second of silence of their own. Pauses
-between sentences are the pipeline's to set, so what a voice adds is cut off.
+Voices differ by 20 dB and more, and pad speech with up to half a second of silence. The pipeline sets the pauses
+between sentences, so padding is removed.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from pipeline.messages import Phoneme
 from pipeline.speech.voices.base import Utterance
 
 INT16_SCALE = 32_768
-"""What 16-bit samples are divided by."""
+"""Full scale of 16-bit samples."""
 SPEECH_DBFS = -20.0
 """Loudness of the active parts: RMS, relative to full scale."""
 PEAK_DBFS = -1.0
 GAIN_MAX_DB = 40.0
-"""A voice that needs more than this said nothing."""
+"""An utterance that needs more is not speech."""
 ACTIVE_BELOW_LOUDEST_DB = 30.0
 """A frame counts as speech when it is at most this much quieter than the loudest one."""
 SILENCE_BELOW_LOUDEST_DB = 48.0
-"""What is quieter than this at either end is cut: below the noise of a soft fricative."""
+"""Quieter frames at either end are cut; this is below the noise of a soft fricative."""
 FRAME_SECONDS = 0.01
 MARGIN_SECONDS = 0.03
-"""Left of the silence at both ends, so that no sound loses its onset or its decay."""
+"""Silence kept at both ends to preserve onsets and decays."""
 
 Samples = NDArray[np.float32]
 
 
 def finished(samples: Samples, rate_hz: int, phonemes: tuple[Phoneme, ...] = ()) -> Utterance:
-    """The utterance as the pipeline wants it: trimmed and levelled, its phoneme times moved along."""
+    """Trim and level an utterance, and shift its phoneme times accordingly."""
     samples = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
     start, stop = _spoken_range(samples, rate_hz)
     moved = _moved(phonemes, start / rate_hz, (stop - start) / rate_hz)
@@ -39,7 +39,7 @@ def finished(samples: Samples, rate_hz: int, phonemes: tuple[Phoneme, ...] = ())
 
 
 def levelled(samples: Samples, rate_hz: int) -> Samples:
-    """The samples with their active speech at `SPEECH_DBFS`, no peak above `PEAK_DBFS`; silence stays silence."""
+    """Scale active speech to `SPEECH_DBFS`, with no peak above `PEAK_DBFS`; silence is unchanged."""
     power = _frame_power(samples, rate_hz)
     loudest = float(power.max(initial=0.0))
     if loudest == 0.0:
@@ -79,7 +79,7 @@ def _ratio(db: float) -> float:
 
 
 def _moved(phonemes: tuple[Phoneme, ...], cut_seconds: float, length_seconds: float) -> tuple[Phoneme, ...]:
-    """The phonemes after `cut_seconds` are gone from the beginning; what lies outside of the rest is left out."""
+    """Shift phonemes after `cut_seconds` were removed from the start; drop those outside the remaining audio."""
     moved = []
     for phoneme in phonemes:
         start = max(0.0, phoneme.start_seconds - cut_seconds)

@@ -1,4 +1,4 @@
-"""Piper: the user's own neural voices, spoken by the `piper` program, which runs as a process of its own."""
+"""Piper: the user's own neural voices, spoken by the `piper` program in a separate process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Piper:
         self._program = str(Path(program).absolute())
 
     def voices(self, language: str) -> list[str]:
-        """Names of the voice files for a language; a file that is put there later is found too."""
+        """Names of the voice files for a language; files added later are found too."""
         return [
             voice.name.removesuffix(".onnx")
             for voice in sorted(self._folder.glob("*.onnx"))
@@ -40,7 +40,7 @@ class Piper:
         ]
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Run the program once for the sentence; phonemes are not told."""
+        """Run the program once for the sentence; Piper reports no phonemes."""
         with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
             output = Path(folder).absolute() / "speech.wav"
             model = self._folder / f"{voice}.onnx"
@@ -56,7 +56,7 @@ class Piper:
 
 
 def _speaks(voice: Path, language: str) -> bool:
-    """Whether a voice's description names the language, with or without a region."""
+    """Whether the description of a voice names the language, with or without a region."""
     try:
         description = json.loads(voice.with_name(voice.name + ".json").read_text("utf-8"))
     except (OSError, ValueError):

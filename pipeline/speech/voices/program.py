@@ -1,4 +1,4 @@
-"""Running a speech program of the user's own, and telling what went wrong with it."""
+"""Running a user-configured TTS program, and reporting its failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.media.ffmpeg import last_line
 from pipeline.programs import Limits
 
 OUTPUT_MAX_BYTES = 200_000_000
-"""The largest answer that is read for one sentence."""
+"""Largest output that is read for one sentence."""
 
 
 def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field: str) -> bytes:
@@ -29,18 +29,18 @@ def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field
     except programs.OutputTooLarge:
         raise _too_large(argv[0], hint) from None
     except (FileNotFoundError, PermissionError) as error:
-        message = f"{argv[0]} cannot be started: {error.strerror}"
+        message = f"{argv[0]} could not be started: {error.strerror}"
         raise ConfigError("tts_missing", message, field=field, hint=hint) from None
     except OSError as error:  # out of processes or of memory, or too long an argument
-        raise StageError("tts_failed", f"{argv[0]} cannot be started now: {error.strerror}", hint=hint) from None
+        raise StageError("tts_failed", f"{argv[0]} could not be started: {error.strerror}", hint=hint) from None
     if ended.returncode != 0:
-        message = f"{argv[0]} ended with {ended.returncode}: {last_line(ended.complaint)}"
+        message = f"{argv[0]} exited with {ended.returncode}: {last_line(ended.complaint)}"
         raise StageError("tts_failed", message, hint=hint)
     return ended.output
 
 
 def read_answer(output: Path, program: str, field: str) -> bytes:
-    """What a program wrote to the file that it was given. Raises StageError `tts_bad_audio` or `tts_too_large`."""
+    """Read the audio file that a program wrote. Raises StageError `tts_bad_audio` or `tts_too_large`."""
     if not output.is_file():
         raise StageError("tts_bad_audio", f"{program} wrote no audio file", hint=f"see {field}")
     with output.open("rb") as file:

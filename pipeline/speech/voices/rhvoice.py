@@ -1,6 +1,6 @@
-"""RHVoice: natural Russian and English voices, where the machine has it (`make voices` installs it on Debian).
+"""RHVoice: natural Russian and English voices, if installed (`make voices` installs it on Debian).
 
-The library is loaded into the process by its C interface; its core and its Debian voices need no network.
+The library is loaded into the process through its C API; its core and its Debian voices need no network.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 
 LIBRARY = "libRHVoice.so.5"
-"""The release whose structures are described here."""
+"""The release whose structures are declared here."""
 
 PREFERRED = {"ru": ("anna", "irina", "elena", "aleksandr"), "en": ("slt", "clb", "bdl", "alan")}
-"""Voices without non-commercial terms, best first; the others come after them."""
+"""Voices without non-commercial terms, best first; all others come after them."""
 
 _DO_NOT_CLIP_RATE = 1
 _TEXT_MESSAGE = 0
@@ -80,7 +80,7 @@ class _SynthParams(ctypes.Structure):
 
 
 class _Speaker(NamedTuple):
-    """A voice that is installed."""
+    """An installed voice."""
 
     name: str
     language: str
@@ -88,9 +88,9 @@ class _Speaker(NamedTuple):
 
 
 class Rhvoice:
-    """Speaks with RHVoice. Raises ConfigError `tts_missing` when the machine does not have it.
+    """Speaks with RHVoice. Raises ConfigError `tts_missing` if it is not installed.
 
-    `library` is the loaded shared library, `data` the folder of its languages and voices; by default the system's.
+    `library` is the loaded shared library, `data` the folder of its languages and voices; default: the system's.
     """
 
     name: ClassVar[str] = "rhvoice"
@@ -104,7 +104,7 @@ class Rhvoice:
         path = data.encode() if data else None
         self._engine = self._library.RHVoice_new_tts_engine(_InitParams(path, None, None, self._callbacks, 0))
         if not self._engine:
-            raise _missing("RHVoice finds no voices")
+            raise _missing("RHVoice found no voices")
         self._speakers = self._installed()
 
     def voices(self, language: str) -> list[str]:
@@ -115,7 +115,7 @@ class Rhvoice:
         return [name for name in preferred if name in names] + [name for name in names if name not in preferred]
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Speak one sentence; phonemes are not told."""
+        """Speak one sentence; RHVoice reports no phonemes."""
         params = _SynthParams(
             voice_profile=self._profile(voice).encode(),
             relative_rate=speed,
@@ -134,7 +134,7 @@ class Rhvoice:
             self._engine, content, len(content), _TEXT_MESSAGE, ctypes.byref(params), None
         )
         if not message:
-            raise StageError("tts_engine", f"RHVoice refuses the text for {params.voice_profile.decode()}")
+            raise StageError("tts_engine", f"RHVoice rejected the text for {params.voice_profile.decode()}")
         try:
             if not self._library.RHVoice_speak(message):
                 raise StageError("tts_engine", "RHVoice failed to speak")
@@ -179,7 +179,7 @@ def _system_library() -> ctypes.CDLL:
 
 
 def described(library: ctypes.CDLL) -> ctypes.CDLL:
-    """The library with the types of its functions, without which pointers would be cut to 32 bits."""
+    """Declare the function types, without which pointers would be truncated to 32 bits."""
     pointer = ctypes.c_void_p
     library.RHVoice_new_tts_engine.argtypes = [ctypes.POINTER(_InitParams)]
     library.RHVoice_new_tts_engine.restype = pointer

@@ -1,0 +1,62 @@
+"""Items that wait for a worker, and the order in which they are served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from daemon.scheduling.flow import Flow
+from pipeline.messages import Item
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An item in the backlog or with a worker."""
+
+    flow: Flow
+    item: Item
+    order: tuple[int, int]
+    """Number of the job, then index of the chunk or piece."""
+    budget_seconds: float
+    """How long the item may run. Fixed when it enters the backlog."""
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the item was running when a daemon died."""
+        return self.flow.journal.is_suspect(self.item)
+
+    @property
+    def urgency(self) -> tuple[int, float, tuple[int, int]]:
+        """Sort key: higher priority first, then the job that is due first, then earlier chunks.
+
+        A job is due when its video could have been watched to its end since it arrived. So a long job lets short
+        newcomers pass, but is delayed by no more than its own length; jobs of equal length keep their order.
+        """
+        due = self.flow.journal.seen_seconds + self.flow.expected_seconds
+        return (-self.flow.job.priority, due, self.order)
+
+
+@dataclass
+class Backlog:
+    """All waiting items."""
+
+    _entries: list[Entry] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether anything is waiting."""
+        return bool(self._entries)
+
+    def add(self, entry: Entry) -> None:
+        """Add an item, or put one back that will be retried."""
+        self._entries.append(entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove an item that a worker has taken."""
+        self._entries.remove(entry)
+
+    def drop(self, flow: Flow) -> None:
+        """Remove all items of a job."""
+        self._entries = [entry for entry in self._entries if entry.flow is not flow]
+
+    def most_urgent_first(self) -> list[Entry]:
+        """Return all entries in the order in which they should be served."""
+        return sorted(self._entries, key=lambda entry: entry.urgency)

@@ -1,0 +1,75 @@
+"""Time budgets: how long an item may run before its worker counts as hung. Generous, and proportional to the work.
+
+Pure computations, made once per item when it enters the backlog.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.config import Config
+from pipeline.media.pcm import CONVERT_TIMEOUT_SECONDS
+from pipeline.messages import Chunk, MergeItem, PackItem, SplitItem, TtsItem
+from pipeline.speech import sentences
+
+BASE_SECONDS = 120.0
+"""For loading, starting programs and a busy machine."""
+
+
+@dataclass(frozen=True)
+class Allowances:
+    """What a job's budgets depend on besides its items."""
+
+    sentence_seconds: float = 0.0
+    """Time limit per sentence of the user's own TTS service or program; 0 when neither is configured."""
+    recording_seconds: float = 0.0
+    """Longest recording that is accepted."""
+    avatar_seconds: float = 0.0
+    """Longest avatar video that is accepted; 0 when the job's avatar is a picture."""
+
+
+def allowances(config: Config, *, avatar_is_video: bool) -> Allowances:
+    """The allowances of a job. Its avatar's folder is not read here, since reading it takes time."""
+    limits = config.limits
+    return Allowances(
+        sentence_seconds=config.tts.sentence_seconds,
+        recording_seconds=limits.audio_seconds,
+        avatar_seconds=limits.avatar_seconds if avatar_is_video else 0.0,
+    )
+
+
+def tts_seconds(item: TtsItem, allowed: Allowances) -> float:
+    """Budget for speaking a text; a slow service or program gets its own limit for every sentence."""
+    seconds = BASE_SECONDS + 0.2 * len(item.text)
+    if allowed.sentence_seconds:
+        seconds += allowed.sentence_seconds * len(sentences.sentences(item.text, item.language))
+    return seconds
+
+
+def split_seconds(item: SplitItem, allowed: Allowances) -> float:
+    """Budget for converting the speech and, for a new avatar video, following the face frame by frame."""
+    tracking = 600 + 10 * allowed.avatar_seconds if allowed.avatar_seconds else 0
+    return BASE_SECONDS + _conversion_seconds(item, allowed) + tracking
+
+
+def _conversion_seconds(item: SplitItem, allowed: Allowances) -> float:
+    """The length of an untrusted recording, and how slowly it decodes, is unknown until it has been converted."""
+    sentences = item.speech.sentences
+    if sentences:
+        return 0.2 * sentences[-1].end_seconds
+    return CONVERT_TIMEOUT_SECONDS + 0.2 * allowed.recording_seconds
+
+
+def chunk_seconds(item: Chunk, _: Allowances) -> float:
+    """Budget for rendering a chunk."""
+    return BASE_SECONDS + 40 * (item.stop_frame - item.start_frame) / item.timeline.fps
+
+
+def pack_seconds(item: PackItem, _: Allowances) -> float:
+    """Budget for packing a piece."""
+    return BASE_SECONDS + item.segment.timeline.seconds
+
+
+def merge_seconds(item: MergeItem, _: Allowances) -> float:
+    """Budget for merging a job."""
+    return BASE_SECONDS + item.timeline.seconds

@@ -1,0 +1,153 @@
+"""The base of every flow: which items of a job can run, given the results so far."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.scheduling.journal import Journal
+from pipeline.config import Config
+from pipeline.job import Job
+from pipeline.messages import (
+    Chunk,
+    Item,
+    MergeItem,
+    Result,
+    Segment,
+    Speech,
+    SplitItem,
+    Timeline,
+    TtsItem,
+    Video,
+)
+
+
+@dataclass
+class Flow(ABC):
+    """A job on its way through the stages.
+
+    Results in, items out; running the items is the scheduler's part. By default the speech is whole: it is split at
+    once, and all of its chunks become known together. Results that arrive twice, after a retry, are used once.
+    """
+
+    name: str
+    job: Job
+    folder: Path
+    """The job's work folder."""
+    recording: Path | None
+    """The job's own recording, for a job that brings one instead of a text."""
+    config: Config
+    journal: Journal
+    speech: Speech | None = field(default=None, init=False)
+    chunks: dict[int, Chunk] = field(default_factory=dict, init=False)
+    segments: dict[int, Segment] = field(default_factory=dict, init=False)
+    video: Video | None = field(default=None, init=False)
+
+    @property
+    def avatar(self) -> str:
+        """Name of the avatar."""
+        return self.job.avatar or self.config.avatars.default
+
+    @property
+    def language(self) -> str:
+        """Language of the text."""
+        return self.job.language or self.config.language
+
+    @property
+    def fps(self) -> int:
+        """Frames per second."""
+        return self.job.fps or self.config.video.fps
+
+    @property
+    @abstractmethod
+    def expected_seconds(self) -> float:
+        """How long the job may reasonably wait for others: about the length of its video."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """Exact lengths of the whole job. Known once there is a segment."""
+        return next(iter(self.segments.values())).timeline
+
+    def begin(self) -> list[Item]:
+        """Return the items that can run first. After a restart, those that the journal has no results for."""
+        items = self._first_items()
+        for result in self.journal.results:
+            items += self._accept(result)
+        return [item for item in items if not self.has_answered(item)]
+
+    def accept(self, result: Result) -> list[Item]:
+        """Record a new result; return the items that can now run."""
+        self.journal.keep(result)
+        return self._accept(result)
+
+    def has_answered(self, item: Item) -> bool:
+        """Whether all results of an item are there, so that it need not run again."""
+        match item:
+            case TtsItem():
+                return self.speech is not None
+            case SplitItem():
+                return self._is_split
+            case Chunk():
+                return item.index in self.segments
+            case MergeItem():
+                return self.video is not None
+            case _:
+                return False
+
+    @abstractmethod
+    def _first_items(self) -> list[Item]: ...
+
+    def _accept(self, result: Result) -> list[Item]:
+        match result:
+            case Speech():
+                return self._accept_speech(result)
+            case Chunk():
+                return self._accept_chunk(result)
+            case Segment() if result.index not in self.segments:
+                self.segments[result.index] = result
+                return self._accept_segment(result)
+            case Video():
+                self.video = result
+        return []
+
+    def _accept_speech(self, speech: Speech) -> list[Item]:
+        if self.speech is not None:
+            return []
+        self.speech = speech
+        return [self._split_item(speech)]
+
+    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
+        """All chunks or none: an interrupted split runs again from the start and rewrites the files they name."""
+        if self._is_split:
+            return []
+        self.chunks[chunk.index] = chunk
+        return [self.chunks[index] for index in sorted(self.chunks)] if self._is_split else []
+
+    @abstractmethod
+    def _accept_segment(self, segment: Segment) -> list[Item]:
+        """Return what follows a new segment, which is in `segments` already."""
+
+    @property
+    def _is_split(self) -> bool:
+        return any(len(self.chunks) == chunk.count for chunk in self.chunks.values())
+
+    def _recorded(self) -> Speech:
+        """The speech of a job that brings its own recording."""
+        assert self.recording is not None
+        return Speech(self.name, self.folder, self.recording)
+
+    def _split_item(self, speech: Speech) -> SplitItem:
+        return SplitItem(
+            job=self.name,
+            speech=speech,
+            fps=self.fps,
+            mode=self.job.mode,
+            model=self.job.model,
+            avatar=self.avatar,
+            size=self.job.frame_size,
+        )
+
+    def _merge_item(self) -> MergeItem:
+        ordered = tuple(self.segments[index] for index in sorted(self.segments))
+        return MergeItem(self.name, self.folder, ordered, self.timeline)

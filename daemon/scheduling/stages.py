@@ -1,0 +1,67 @@
+"""The table of stages: which item each takes, what it yields, which workers run it, and how long it may take.
+
+To add a stage: its item and result in `pipeline/messages.py`, its class in `pipeline/stages/`, a row here, and the flow
+that asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.scheduling import budgets
+from daemon.scheduling.budgets import Allowances
+from pipeline.messages import (
+    Chunk,
+    Item,
+    MergeItem,
+    Pack,
+    PackItem,
+    Result,
+    Segment,
+    Speech,
+    SplitItem,
+    TtsItem,
+    Video,
+)
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One kind of work."""
+
+    item: type[Item]
+    """Input."""
+    result: type[Result]
+    """Output: one for each item, or several."""
+    role: str
+    """Role of the workers that run it; also its name in errors and in the health file."""
+    stage: str
+    """Import path of the stage, `module:class`. A role has one stage, which may take several kinds of item."""
+    budget: Callable[[Any, Allowances], float]
+    """Seconds that an item may take."""
+
+
+STAGES = (
+    StageRow(TtsItem, Speech, "tts", "pipeline.stages.tts:TtsStage", budgets.tts_seconds),
+    StageRow(SplitItem, Chunk, "split", "pipeline.stages.split:SplitStage", budgets.split_seconds),
+    StageRow(Chunk, Segment, "lipsync", "pipeline.stages.lipsync:LipSyncStage", budgets.chunk_seconds),
+    StageRow(PackItem, Pack, "merge", "pipeline.stages.merge:MergeStage", budgets.pack_seconds),
+    StageRow(MergeItem, Video, "merge", "pipeline.stages.merge:MergeStage", budgets.merge_seconds),
+)
+"""All stages, in the order of the data."""
+
+ROWS: dict[type[Item], StageRow] = {row.item: row for row in STAGES}
+ROLES: dict[str, str] = {row.role: row.stage for row in STAGES}
+"""The stage of each role, in the order of the data."""
+
+
+def role(item: Item) -> str:
+    """The role of the workers that take an item."""
+    return ROWS[type(item)].role
+
+
+def budget_seconds(item: Item, allowed: Allowances) -> float:
+    """How long an item may run before its worker counts as hung."""
+    return ROWS[type(item)].budget(item, allowed)

@@ -1,0 +1,205 @@
+"""The workers of one executor: starting them, replacing those that die, killing those that hang."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from daemon.scheduling.backlog import Entry
+from daemon.scheduling.flow import Flow
+from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
+from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.messages import Died, Event, Ready, Task
+
+BACKOFF_FIRST_SECONDS = 1.0
+BACKOFF_LAST_SECONDS = 30.0
+BOOT_FAILURES_MAX = 5
+"""A worker is not restarted after more consecutive failed starts than this."""
+
+log = logging.getLogger(__name__)
+
+
+class WorkerState(Enum):
+    """State of a worker."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    WAITING = "waiting to restart"
+    DOWN = "down"
+
+
+TIMED = (WorkerState.STARTING, WorkerState.BUSY, WorkerState.WAITING)
+"""States with a deadline."""
+
+
+@dataclass
+class Worker:
+    """One worker and what it is doing."""
+
+    spec: WorkerSpec
+    state: WorkerState = WorkerState.WAITING
+    deadline: float = 0.0
+    """Starting: must be ready by then; busy: must be done by then; waiting: restart time. Monotonic seconds."""
+    failures: int = 0
+    """Consecutive starts after which it did not become ready."""
+    entry: Entry | None = None
+    """The item it holds."""
+    task: int = 0
+    """Number of its current or last task."""
+    overdue: bool = False
+    """Whether it was killed because it exceeded its deadline."""
+    pid: int | None = None
+
+
+class WorkerPool:
+    """Owns the executor and the state of every worker. Which item a worker gets is the scheduler's choice."""
+
+    def __init__(self, executor: Executor, specs: Sequence[WorkerSpec], boot_seconds: float) -> None:
+        self._executor = executor
+        self._boot_seconds = boot_seconds
+        self._workers = {spec.name: Worker(spec) for spec in specs}
+        self._tasks = itertools.count(1)
+
+    def __getitem__(self, name: str) -> Worker:
+        """Return a worker by its name."""
+        return self._workers[name]
+
+    def __len__(self) -> int:
+        """Number of workers."""
+        return len(self._workers)
+
+    @property
+    def states(self) -> dict[str, WorkerState]:
+        """The state of every worker."""
+        return {name: worker.state for name, worker in self._workers.items()}
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """The process of every worker; None for one that is not running."""
+        return {name: worker.pid for name, worker in self._workers.items()}
+
+    @property
+    def failing(self) -> list[str]:
+        """The workers that repeatedly failed to start, with their states."""
+        return [f"{name} is {worker.state.value}" for name, worker in self._workers.items() if worker.failures > 1]
+
+    @property
+    def held(self) -> list[Entry]:
+        """The items that workers hold."""
+        return [worker.entry for worker in self._workers.values() if worker.entry is not None]
+
+    def serves_every_role(self) -> bool:
+        """Whether each role has a worker that is up."""
+        workers = self._workers.values()
+        up = {worker.spec.role for worker in workers if worker.state in (WorkerState.IDLE, WorkerState.BUSY)}
+        return up == {worker.spec.role for worker in workers}
+
+    def serving(self, role: str, model: str | None = None) -> list[Worker]:
+        """The workers of a role (and model) that are up or will be restarted."""
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.spec.role == role
+            and worker.state is not WorkerState.DOWN
+            and (model is None or worker.spec.model == model)
+        ]
+
+    def idle(self, role: str) -> list[Worker]:
+        """The workers of a role that are free."""
+        return [worker for worker in self.serving(role) if worker.state is WorkerState.IDLE]
+
+    def start_waiting(self, now: float) -> None:
+        """Start the workers whose restart time has come."""
+        for worker in self._workers.values():
+            if worker.state is WorkerState.WAITING and worker.deadline <= now:
+                worker.state, worker.overdue = WorkerState.STARTING, False
+                worker.deadline = now + self._boot_seconds
+                self._start(worker)
+
+    def _start(self, worker: Worker) -> None:
+        try:
+            self._executor.start(worker.spec)
+        except OSError as error:  # no memory or process slot left; there may be one later
+            log.error("cannot start worker %s: %s", worker.spec.name, error)
+            self.schedule_restart(worker)
+
+    def wait(self, now: float, timeout_seconds: float) -> Sequence[Event]:
+        """Wait for events, until the next deadline or the timeout."""
+        timed = [worker for worker in self._workers.values() if worker.state in TIMED and not worker.overdue]
+        patience = min([timeout_seconds, *(worker.deadline - now for worker in timed)])
+        return self._executor.wait(max(0.0, patience))
+
+    def kill_overdue(self, now: float) -> None:
+        """Kill the workers that have exceeded their deadline."""
+        for name, worker in self._workers.items():
+            is_running = worker.state in (WorkerState.STARTING, WorkerState.BUSY)
+            if is_running and worker.deadline <= now and not worker.overdue:
+                log.error("worker %s exceeded its deadline; killing it", name)
+                worker.overdue = True
+                self._executor.kill(name)
+
+    def kill_holders(self, flow: Flow) -> None:
+        """Kill the workers that are busy with a job."""
+        for name, worker in self._workers.items():
+            if worker.entry is not None and worker.entry.flow is flow:
+                self._executor.kill(name)
+
+    def send(self, worker: Worker, entry: Entry, now: float) -> None:
+        """Give an item to an idle worker."""
+        worker.state, worker.entry, worker.task = WorkerState.BUSY, entry, next(self._tasks)
+        worker.deadline = now + entry.budget_seconds
+        self._executor.send(worker.spec.name, Task(worker.task, entry.item))
+
+    def free(self, worker: Worker) -> Entry | None:
+        """Mark a worker as idle; return the item it held."""
+        entry, worker.entry = worker.entry, None
+        worker.state = WorkerState.IDLE
+        return entry
+
+    def ready(self, event: Ready) -> None:
+        """Note that a worker has started."""
+        worker = self._workers[event.worker]
+        worker.state, worker.pid, worker.failures = WorkerState.IDLE, event.pid, 0
+        log.info("worker %s is ready on %s", event.worker, event.device)
+
+    def boot_failed(self, name: str, error: ErrorReport) -> None:
+        """Log a failed start; `Died` follows. Raises ConfigError if the configuration is at fault."""
+        log.error("worker %s failed to start: %s\n%s", name, error.message, error.traceback)
+        if error.fatal:
+            raise ConfigError(error.code, error.message, field=error.field, hint=error.hint)
+
+    def died(self, event: Died) -> ErrorReport:
+        """Return the error of the item that a dead worker held."""
+        worker = self._workers[event.worker]
+        log.error("worker %s exited with code %s", event.worker, event.exitcode)
+        error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
+        if worker.overdue:
+            hint = "is the machine overloaded? resubmit the job"
+            error = StageError("timeout", f"worker {event.worker} exceeded its deadline and was killed", hint=hint)
+        return ErrorReport.of(error, stage=worker.spec.role)
+
+    def schedule_restart(self, worker: Worker) -> None:
+        """Restart a dead worker: at once, then with growing pauses, and not at all after too many failed starts.
+
+        Raises BootError when it was the last worker of its role.
+        """
+        worker.failures += 1
+        worker.state, worker.pid = WorkerState.WAITING, None
+        pause = 0.0 if worker.failures == 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
+        worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
+        if worker.failures > BOOT_FAILURES_MAX:
+            worker.state = WorkerState.DOWN
+            log.error("worker %s failed to start %d times; not restarting it", worker.spec.name, worker.failures)
+            if not self.serving(worker.spec.role):
+                raise BootError("no_worker", f"no {worker.spec.role} worker can be started")
+
+    def close(self) -> None:
+        """Stop all workers."""
+        for worker in self._workers.values():
+            worker.state, worker.pid, worker.entry = WorkerState.DOWN, None, None
+        self._executor.close()

@@ -1,0 +1,182 @@
+"""Cutting a text into sentences, and into the pieces of a stream.
+
+`pipeline.speech.spoken` rewrites each sentence the way it is spoken; the abbreviations and conjunctions of each
+language are in `pipeline.speech.languages`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from pipeline.speech.languages import UNKNOWN, known_language
+from pipeline.speech.languages.base import Language, Match
+
+SENTENCE_CHARACTERS_MAX = 300
+"""Longer sentences are cut at a comma or a space: neural voices need memory that grows with the square of this."""
+PIECE_WORDS_MAX = 15
+"""Words per piece of a stream, about five seconds."""
+FIRST_WORDS_MAX = 10
+"""Words in the first piece of a stream, which a viewer is waiting for."""
+PIECE_WORDS_MIN = 4
+"""Words in the first piece, and in a piece cut from a sentence: the next piece must be ready when it ends."""
+CHARACTERS_PER_WORD = 8
+"""Estimate for scripts without spaces between words."""
+PIECE_CHARACTERS_MAX = PIECE_WORDS_MAX * CHARACTERS_PER_WORD
+
+_ABBREVIATION_CHARACTERS_MAX = 12
+_END = re.compile(r"""(?<![.!?…؟۔।])[.!?…؟۔।]++["'»”’“)\]}]*+(?=\s|$)|[。！？]+[」』”）]*""")
+"""Possessive: backtracking into a long run of marks would take quadratic time."""
+_OPENING = "\"'«“„‘([{—–- "
+_END_CHARACTERS_MAX = 8
+_CLAUSE_END = re.compile(r"[,;:—–)]\s")
+_CLAUSE_MARKS = ",;:—–)，、；："
+_DASHES = ("—", "–", "-")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгдеёжзийклмнопрстуфхцчшщъыьэюяәіңғүұқөһ")
+_YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
+"""`В 2020 г` is never a complete sentence, whatever follows."""
+_LIST_NUMBER = re.compile(r"\d{1,3}\.?")
+
+
+def speakable(text: str) -> bool:
+    """Return whether the text contains at least one letter or digit."""
+    return any(character.isalnum() for character in unicodedata.normalize("NFKC", text))
+
+
+def sentences(text: str, language: str) -> list[str]:
+    """Split a text into sentences, in order. Each is speakable; together they keep every word and mark."""
+    known = known_language(language) or UNKNOWN
+    cut = (sentence for line in text.splitlines() for sentence in _cut(line, known))
+    return _merged([part for sentence in cut for part in _shortened(sentence, SENTENCE_CHARACTERS_MAX)])
+
+
+def pieces(text: str, language: str) -> list[str]:
+    """Split a text into stream pieces, in order: each is one or more whole sentences, or part of one.
+
+    The lines of a piece are spoken as separate sentences. Together the pieces keep every word and mark of the text.
+    """
+    found: list[str] = []
+    for phrase in _phrases(text, language):
+        limit = FIRST_WORDS_MAX if len(found) == 1 else PIECE_WORDS_MAX
+        if found and _words(found[-1]) + _words(phrase) <= limit:
+            found[-1] += f"\n{phrase}"
+        else:
+            found.append(phrase)
+    return found
+
+
+def ends_sentence(piece: str) -> bool:
+    """Return whether a piece ends at the end of a sentence."""
+    return _END.search(piece[-_END_CHARACTERS_MAX:]) is not None
+
+
+def _phrases(text: str, language: str) -> list[str]:
+    """The sentences, with long ones cut; the limit for the first piece applies until `PIECE_WORDS_MIN` is reached."""
+    known = known_language(language) or UNKNOWN
+    found: list[str] = []
+    said = 0
+    for sentence in sentences(text, language):
+        for part in _shortened(sentence, PIECE_CHARACTERS_MAX):
+            rest = part.split()
+            while rest:
+                limit = FIRST_WORDS_MAX - said if said < PIECE_WORDS_MIN else PIECE_WORDS_MAX
+                at = _break(rest, limit, known)
+                found.append(" ".join(rest[:at]))
+                rest, said = rest[at:], said + at
+    return _merged(found)
+
+
+def _break(words: list[str], limit: int, language: Language) -> int:
+    """How many words to take as the next phrase.
+
+    All of them within the limit; else up to the last clause end, else up to the last conjunction, else about half.
+    """
+    if len(words) <= limit:
+        return len(words)
+    places = range(PIECE_WORDS_MIN, min(limit, len(words) - 1) + 1)
+    clauses = [at for at in places if words[at - 1][-1] in _CLAUSE_MARKS or words[at] in _DASHES]
+    conjunctions = [at for at in places if words[at].lower() in language.conjunctions]
+    return max(clauses or conjunctions or [min(limit, -(-len(words) // 2))])
+
+
+def _words(phrase: str) -> int:
+    """Count the words of a phrase; an estimate for scripts without spaces."""
+    return sum(1 + len(word) // CHARACTERS_PER_WORD if _UNSPACED.search(word) else 1 for word in phrase.split())
+
+
+def _cut(line: str, language: Language) -> Iterator[str]:
+    """Split a line after every mark that ends a sentence."""
+    no_capitals = line == line.lower()
+    start = 0
+    for mark in _END.finditer(line):
+        if _ends_sentence(line, start, mark, language, no_capitals):
+            yield line[start : mark.end()]
+            start = mark.end()
+    yield line[start:]
+
+
+def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_capitals: bool) -> bool:
+    following = line[mark.end() : mark.end() + 40].lstrip(_OPENING)[:1]
+    if mark[0].startswith(("..", "…")) or mark.start() == start:
+        return not following.islower()
+    if not mark[0].startswith("."):
+        return no_capitals or not following.islower()
+    before = line[max(start, mark.start() - _ABBREVIATION_CHARACTERS_MAX - 1) : mark.start()].split(" ")
+    abbreviated = _ends_after_abbreviation(before, following, language)
+    if abbreviated is not None:
+        return abbreviated and not _YEAR_ALONE.fullmatch(line[start : min(mark.start(), start + 20)].strip(_OPENING))
+    if _LIST_NUMBER.fullmatch(line[start : min(mark.start(), start + 6)].strip()):
+        return False
+    return no_capitals or not following.islower()
+
+
+def _ends_after_abbreviation(before: list[str], following: str, language: Language) -> bool | None:
+    """Whether a full stop after an abbreviation ends the sentence; None if no abbreviation precedes it."""
+    word = before[-1].lstrip(_OPENING)
+    lower = word.lower()
+    counted = len(before) > 1 and before[-2][-1:].isdigit()
+    if counted and (lower in language.closing or word in language.units):
+        return following.isupper()
+    if lower in language.before_name or (_is_initial(word) and lower not in language.closing - _LETTERS):
+        return False
+    if lower in language.closing:
+        return following.isupper()
+    return False if lower in language.before_number and following.isdigit() else None
+
+
+def _is_initial(word: str) -> bool:
+    """Whether this is an initial without its last full stop: `А`, `J`, `А.С`."""
+    letters = word.split(".")
+    return all(len(letter) == 1 and letter.isupper() for letter in letters)
+
+
+def _shortened(sentence: str, characters_max: int) -> Iterator[str]:
+    """Split a sentence that is too long: after a clause, else between words, else anywhere."""
+    while len(sentence) > characters_max:
+        head = sentence[:characters_max]
+        clauses = [match.end() for match in _CLAUSE_END.finditer(head)]
+        at = clauses[-1] if clauses else head.rfind(" ") + 1
+        at = at or characters_max
+        yield sentence[:at]
+        sentence = sentence[at:]
+    yield sentence
+
+
+def _merged(parts: list[str]) -> list[str]:
+    """Strip sentences; join one without a word to the sentence before it, or else to the one after it."""
+    found: list[str] = []
+    waiting: list[str] = []
+    for part in filter(None, (part.strip() for part in parts)):
+        if speakable(part):
+            found.append(" ".join([*waiting, part]))
+            waiting = []
+        elif found:
+            found[-1] += f" {part}"
+        else:
+            waiting.append(part)
+    return found

@@ -1,0 +1,56 @@
+"""When a stream may start playing, from plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from daemon.scheduling.pacing import NOTICE_SECONDS, Measured, earliest_starts
+from pipeline.messages import Span
+
+FIRST = Measured(
+    lengths_seconds=(2.0, 4.0, 4.0),
+    speaking_seconds=0.2,
+    rendering=Span(1.0, 5.0),
+    packing=Span(5.0, 5.5),
+    sound_seconds=1.9,
+    second_cut_at_seconds=1.5,
+    workers=1,
+)
+"""Rendering takes 2 s and speaking 0.1 s per second of video."""
+
+
+def test_one_piece_is_played_as_soon_as_it_is_packed() -> None:
+    assert earliest_starts(replace(FIRST, lengths_seconds=(2.0,), second_cut_at_seconds=0)) == [5.5]
+
+
+def test_one_worker_renders_the_pieces_one_after_the_other() -> None:
+    """The second piece is rendered from 5 to 13 s, the third to 21 s; each is packed in half a second."""
+    heard = 1.9 - NOTICE_SECONDS
+    assert earliest_starts(FIRST) == pytest.approx([5.5, 13.5 - heard, 21.5 - (heard + 4)])
+
+
+def test_a_second_worker_takes_the_third_piece() -> None:
+    """It is spoken from 5 s on, after the first is rendered, and then rendered from 5.4 to 13.4 s."""
+    heard = 1.9 - NOTICE_SECONDS
+    assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 - heard, 13.9 - (heard + 4)])
+
+
+def test_a_recording_needs_no_speaking() -> None:
+    """The third piece is rendered from 5 to 13 s."""
+    heard = 1.9 - NOTICE_SECONDS
+    starts = earliest_starts(replace(FIRST, workers=2, speaking_seconds=0))
+    assert starts == pytest.approx([5.5, 13.5 - heard, 13.5 - (heard + 4)])
+
+
+def test_fast_workers_let_playing_start_with_the_first_piece() -> None:
+    fast = replace(FIRST, rendering=Span(1.0, 1.4), packing=Span(1.4, 1.5))
+    assert max(earliest_starts(fast)) == earliest_starts(fast)[0] == 1.5
+
+
+def test_slow_speech_delays_the_start_of_a_long_stream() -> None:
+    """Eight pieces are spoken in 6 s each from 5 s on, and the last is rendered and packed in 4.5 s."""
+    starts = earliest_starts(replace(FIRST, speaking_seconds=6.0, lengths_seconds=(2.0,) * 10))
+    heard = 1.9 - NOTICE_SECONDS + 8 * 2
+    assert starts[-1] == pytest.approx(5 + 8 * 6 + 4.5 - heard)
