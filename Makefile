@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
 
-.PHONY: help setup system demo test soak lint format bench voices install-service clean
+.PHONY: help setup system demo test soak lint format schemas bench voices install-service clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,6 +40,9 @@ lint: setup ## format check, lint, types
 format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schemas: setup ## write the JSON Schemas of jobs and reports
+	$(BIN)/python -m daemon.outputs.schemas docs/schemas
 
 bench: setup ## measure this machine
 	$(BIN)/lipdrop bench

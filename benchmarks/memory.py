@@ -14,6 +14,7 @@ from pathlib import Path
 
 from daemon.bench.measure import VOICE, make_video, seeded_models, text_of
 from daemon.bench.trial import Trial
+from daemon.outputs.report import FailedReport
 from pipeline.config import DEFAULT_MODELS, AvatarsSettings, Config
 
 SIZE = (1920, 1080)
@@ -34,12 +35,12 @@ def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:
             trial.run("first", text="One.", language="en", voice=VOICE, avatar="long")
             start = time.monotonic()
             text = text_of(round(minutes * SENTENCES_PER_MINUTE))
-            seconds, timing = trial.run("long", text=text, language="en", voice=VOICE, avatar="long")
-            if timing["status"] != "done":
-                sys.exit(f"{timing['error']}")
+            seconds, report = trial.run("long", text=text, language="en", voice=VOICE, avatar="long")
+            if isinstance(report, FailedReport):
+                sys.exit(report.error.message)
             samples = [(moment - start, size) for moment, size in trial.memory.samples]
     peaks = [max((size for moment, size in samples if 0 <= moment <= part * seconds), default=0) for part in PARTS]
-    return peaks, max(size for _, size in samples), timing["audio"]["seconds"] / 60
+    return peaks, max(size for _, size in samples), report.audio.seconds / 60
 
 
 def main() -> None:

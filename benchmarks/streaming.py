@@ -13,11 +13,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from daemon.bench.measure import seeded_models
 from daemon.bench.trial import Trial
-from daemon.spool.spool import PLAYLIST
+from daemon.outputs.report import DoneReport, FailedReport
+from daemon.spool.layout import PLAYLIST
 from pipeline.config import DEFAULT_MODELS, Config
 
 TEXTS = {
@@ -41,22 +41,22 @@ def text_of(language: str, seconds: float) -> str:
     return (text * 100)[: round(seconds * CHARACTERS_PER_SECOND[language])].rpartition(".")[0] + "."
 
 
-def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, dict[str, Any]]:
-    """Drop a job; return the seconds until its first piece is playable, and its timing JSON."""
+def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, DoneReport]:
+    """Drop a job; return the seconds until its first piece is playable, and its report."""
     playlist, ending = trial.spool.outbox / name / PLAYLIST, trial.spool.outbox / f"{name}.json"
     start = time.monotonic()
     trial.drop(name, mode="stream", text=text, language=language)
     trial.until(lambda: playlist.exists() or ending.exists())
     seconds = time.monotonic() - start
-    timing = trial.ending(name)
-    if timing["status"] != "done":
-        sys.exit(f"{name}: {timing['error']}")
-    return seconds, timing
+    report = trial.ending(name)
+    if isinstance(report, FailedReport):
+        sys.exit(f"{name}: {report.error.message}")
+    return seconds, report
 
 
-def least_slack(timing: dict[str, Any]) -> float:
+def least_slack(report: DoneReport) -> float:
     """Smallest slack of a piece before its playback time, in seconds; negative: playback would stall."""
-    return min(float(chunk["slack_seconds"]) for chunk in timing["chunks"][1:])
+    return min(chunk.slack_seconds for chunk in report.chunks[1:] if chunk.slack_seconds is not None)
 
 
 def long_streams(trial: Trial) -> list[float]:
@@ -66,9 +66,9 @@ def long_streams(trial: Trial) -> list[float]:
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for code in TEXTS:
         for length in LENGTHS:
-            seconds, timing = stream(trial, f"{code}-{length}", code, text_of(code, length))
-            slacks.append(slack := least_slack(timing))
-            total, audio = timing["timing"]["total_seconds"], timing["audio"]["seconds"]
+            seconds, report = stream(trial, f"{code}-{length}", code, text_of(code, length))
+            slacks.append(slack := least_slack(report))
+            total, audio = report.timing.total_seconds, report.audio.seconds
             print(f"| {code} | {length} s | {audio:.1f} | {seconds:.2f} | {slack:.2f} | {total:.1f} |", flush=True)
     return slacks
 
@@ -77,7 +77,7 @@ def first_pieces(trial: Trial, jobs: int) -> tuple[list[float], list[float]]:
     """Sorted seconds to the first piece, and least slacks, of jobs of about 30 s in alternating languages."""
     names = [(f"first-{number}", list(TEXTS)[number % len(TEXTS)]) for number in range(jobs)]
     ended = [stream(trial, name, code, text_of(code, 30)) for name, code in names]
-    return sorted(seconds for seconds, _ in ended), [least_slack(timing) for _, timing in ended]
+    return sorted(seconds for seconds, _ in ended), [least_slack(report) for _, report in ended]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The log: one line a record on standard error, as text or as JSON."""
+"""The log: one line per record on standard error, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""Characters that end a line for some reader or steer a terminal: all controls but tab and newline."""
+"""Characters that end a line for some readers or control a terminal: all controls except tab and newline."""
 
 
 class LineFormatter(logging.Formatter):
-    """One record, one line for a person; a traceback's lines are indented below it."""
+    """One line per record, for people; the lines of a traceback are indented below it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
@@ -23,7 +23,7 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One record, one JSON object on one line."""
+    """One JSON object per record, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
@@ -31,18 +31,18 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(*, as_json: bool) -> None:
-    """Log to standard error from now on."""
+    """Configure the root logger to write to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # It calls its own orderly end an error; what it may lose costs a delay, never a job.
+    # It logs its own shutdown as an error. Events that it loses cost a delay, never a job.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
 
 def _escaped(text: str) -> str:
-    """Replace unsafe characters, in a form that is also JSON's own."""
+    """Replace unsafe characters by escapes, which are also valid in JSON."""
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

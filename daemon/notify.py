@@ -1,4 +1,4 @@
-"""Telling systemd how the daemon is (the sd_notify protocol); silent where there is no systemd."""
+"""Report the daemon's state to systemd (the sd_notify protocol). Does nothing without systemd."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import socket
 
 
 def ready() -> None:
-    """The daemon takes jobs now."""
+    """Report that the daemon accepts jobs."""
     _send("READY=1")
 
 
 def alive(status: str) -> None:
-    """Feed the watchdog and show a line in `systemctl status`. Called from the supervision loop only."""
+    """Feed the watchdog and set the status line of `systemctl status`. Call from the supervision loop only."""
     _send(f"WATCHDOG=1\nSTATUS={status}")
 
 

@@ -1,16 +1,18 @@
-"""Writing to disk so that a crash, a power cut or a full disk leaves the old or the new, never a half."""
+"""Write files so that a crash, a power cut or a full disk leaves the old file or the new one, never a part of it."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 from pathlib import Path
+from typing import IO
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even after a power cut."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
+    """Write a whole file atomically and durably: it survives a power cut."""
+    unfinished = _unfinished(path)
     with unfinished.open("wb") as file:
         file.write(data)
         file.flush()
@@ -19,8 +21,20 @@ def write_file(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a whole file atomically but without syncing it: a power cut may undo it."""
+    unfinished = _unfinished(path)
+    unfinished.write_bytes(data)
+    unfinished.rename(path)
+
+
+def _unfinished(path: Path) -> Path:
+    """A name beside `path` that no other writer uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
+
+
 def move(source: Path, target: Path) -> None:
-    """Rename a file, durably: its bytes are on disk before its name is. Nothing to do when it was moved before."""
+    """Rename a file durably: its bytes reach the disk before its new name. Does nothing if it was moved before."""
     if source.exists():
         sync(source)
         source.rename(target)
@@ -37,3 +51,12 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def try_lock(file: IO[str], *, shared: bool = False) -> bool:
+    """Try to lock an open file, without waiting. Closing the file or the process's death releases the lock."""
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -39,7 +39,7 @@ def make_defective() -> None:
     def fingerprint(job: bytes, *rest: Any) -> str:
         return whole(job, *rest) if b"defect" not in job else str(1 // 0)
 
-    patch("daemon.supervisor.fingerprint", fingerprint).start()
+    patch("daemon.admission.fingerprint", fingerprint).start()
     patch("daemon.outputs.captions.write", lambda folder, timing: 1 // 0).start()
 
 

@@ -1,4 +1,4 @@
-"""A player of streams for tests: it takes fragments at a real one's pace and looks at every tick of their clocks."""
+"""A test player for streams: fetches fragments at a real player's pace and checks every tick of their clocks."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ POLL_SECONDS = 0.1
 
 @dataclass
 class Stream:
-    """What has been seen of a stream's folder."""
+    """What was fetched from a stream's folder."""
 
     folder: Path
     ends: dict[int, int] = field(default_factory=lambda: {VIDEO: 0, AUDIO: 0})
     """Where each track ends so far, in ticks of its clock."""
     video_frames: int = 0
     began_seconds: float | None = None
-    """When playing began, in monotonic seconds."""
+    """When playback began, in monotonic seconds."""
     least_ahead_seconds: float = float("inf")
-    """How near playing has come to the end of what was there."""
+    """The least buffer ahead of the playback position."""
     _names: list[str] = field(default_factory=list)
     _digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def buffered_seconds(self) -> float:
-        """How far both tracks reach."""
+        """The end of the shorter track."""
         return min(self.ends[track] / hz for track, hz in CLOCKS_HZ.items())
 
     def look(self) -> bool:
-        """Read the playlist and every new fragment; whether the stream has ended."""
+        """Read the playlist and every new fragment. Returns whether the stream has ended."""
         text = playlist(self.folder)
         names = re.findall(r"^\S+\.m4s$", text, re.MULTILINE)
         assert names[: len(self._names)] == self._names, "a playlist may only grow"
@@ -61,7 +61,7 @@ class Stream:
         ended = False
         while not ended:
             assert time.monotonic() < deadline, f"no end after {seconds} s"
-            now = time.monotonic()  # what is seen below was there later
+            now = time.monotonic()  # before reading: the fragments below may appear later
             ended = bool(playlist(self.folder)) and self.look()
             if self._names and self.began_seconds is None:
                 self.began_seconds = time.monotonic()
@@ -71,7 +71,7 @@ class Stream:
             time.sleep(POLL_SECONDS)
 
     def check_unchanged(self) -> None:
-        """What was fetched is still what is there."""
+        """Check that the fetched fragments have not changed."""
         for name, digest in self._digests.items():
             assert hashlib.sha256((self.folder / name).read_bytes()).hexdigest() == digest, name
 
@@ -83,7 +83,7 @@ class Stream:
 
 
 def playlist(folder: Path) -> str:
-    """The stream's playlist; empty while there is none."""
+    """The stream's playlist; empty if there is none yet."""
     try:
         return (folder / "index.m3u8").read_text()
     except FileNotFoundError:
@@ -91,13 +91,13 @@ def playlist(folder: Path) -> str:
 
 
 def pieces_there(folder: Path) -> int:
-    """How many pieces can be played."""
+    """The number of playable pieces."""
     found = re.search(r"^# piece (\d+) of", playlist(folder), re.MULTILINE)
     return int(found[1]) if found else 0
 
 
 def track_runs(fragment: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Track, start and length in ticks, and number of samples, of each run in a fragment."""
+    """For each run in a fragment: track, start and length in ticks, number of samples."""
     for traf in inside(inside(fragment, "moof")[0], "traf"):
         track = struct.unpack_from(">I", inside(traf, "tfhd")[0], 4)[0]
         start = struct.unpack_from(">Q", inside(traf, "tfdt")[0], 4)[0]
@@ -108,7 +108,7 @@ def track_runs(fragment: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def inside(data: bytes, kind: str) -> list[bytes]:
-    """What the boxes of a kind hold."""
+    """The contents of all boxes of a kind."""
     found, at = [], 0
     while at < len(data):
         size, name = struct.unpack_from(">I4s", data, at)

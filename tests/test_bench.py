@@ -133,8 +133,8 @@ def test_a_small_run_measures_everything() -> None:
         assert [job.mode for job in engine.jobs] == ["sequential", "parallel"]
         for job in engine.jobs:
             assert job.timing is not None
-            assert {chunk["engine"] for chunk in job.timing["chunks"]} == {engine.engine}
-            assert job.seconds == min(job.all_seconds) >= job.timing["timing"]["total_seconds"] * 0.9
+            assert {chunk.engine for chunk in job.timing.chunks} == {engine.engine}
+            assert job.seconds == min(job.all_seconds) >= job.timing.timing.total_seconds * 0.9
             assert len(job.all_seconds) == 2
             assert job.memory_bytes > 100 << 20
     assert "wav2lip: presenter, 64x64, parallel" in told

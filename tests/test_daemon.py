@@ -277,7 +277,7 @@ def test_a_killed_daemon_leaves_no_process_and_loses_no_job(own_daemon: RunningD
     made = {name: (work / name).stat().st_mtime_ns for name in finished(work)}
     assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= set(made)
     own_daemon.start()
-    until(lambda: "taken in" in own_daemon.log().partition("job spoken: taken up")[2] or None, "job taken up")
+    until(lambda: "started" in own_daemon.log().partition("job spoken: resumed")[2] or None, "job resumed")
     assert {name: (work / name).stat().st_mtime_ns for name in made} == made
     for ending in own_daemon.endings(["spoken", "recorded"]):
         assert ending["status"] == "done"

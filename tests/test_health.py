@@ -1,7 +1,8 @@
-"""Whose word about the daemon is believed."""
+"""Which health reports are believed."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.spool.health import Health, health
+from daemon.spool.health import Health, HealthReport, health, read_health, write_health
 from daemon.spool.spool import Spool
 from daemon.supervisor import Supervisor
 from pipeline.config import Config
@@ -24,9 +25,10 @@ def spool(tmp_path: Path) -> Spool:
     return spool
 
 
-def tell(spool: Spool, *, state: str = "ok", age_seconds: float) -> None:
-    told = {"state": state, "why": "", "pid": 1, "waiting": 0, "jobs": {}, "workers": {}, "done": 0, "failed": 0}
-    spool.tell({**told, "monotonic_seconds": time.monotonic() - age_seconds})
+def report(spool: Spool, *, state: str = "ok", age_seconds: float) -> None:
+    written = time.monotonic() - age_seconds
+    fields = {"state": state, "why": "", "pid": 1, "waiting": 0, "jobs": {}, "workers": {}, "done": 0, "failed": 0}
+    write_health(spool, HealthReport.model_validate({**fields, "monotonic_seconds": written, "at": ""}))
 
 
 @pytest.mark.parametrize(
@@ -35,31 +37,57 @@ def tell(spool: Spool, *, state: str = "ok", age_seconds: float) -> None:
         ("ok", 0.0, "ok"),
         ("degraded", 9.0, "degraded"),
         ("ok", 11.0, "stale"),
-        ("ok", -5000.0, "starting"),  # of an earlier boot
+        ("ok", -5000.0, "starting"),  # from an earlier boot
         ("stopped", 0.0, "starting"),
     ],
 )
-def test_a_daemon_is_believed_that_is_there_and_tells_often(
+def test_a_report_counts_if_it_is_recent_and_its_daemon_lives(
     state: str, age_seconds: float, expected: str, spool: Spool
 ) -> None:
-    tell(spool, state=state, age_seconds=age_seconds)
+    report(spool, state=state, age_seconds=age_seconds)
     assert health(spool).state == "down"
     with spool.owned():
         assert health(spool).state == expected
 
 
-def test_a_daemon_that_starts_is_not_taken_for_the_one_before(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which was killed, and left its word behind."""
+def test_a_starting_daemon_is_not_mistaken_for_its_predecessor(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The predecessor was killed and left its report behind."""
     found: list[Health] = []
 
     def recover() -> list[str]:
         found.append(health(spool))
         raise OSError
 
-    tell(spool, age_seconds=60)
+    report(spool, age_seconds=60)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(spool, "recover", recover)
     config = Config()
     with pytest.raises(OSError):
         Supervisor(config, spool, ThreadExecutor(), cheap_specs(config)).run(once=True)
-    assert [(health.state, health.told["pid"]) for health in found] == [("starting", os.getpid())]
+    assert [(health.state, health.report and health.report.pid) for health in found] == [("starting", os.getpid())]
+
+
+def test_a_report_keeps_its_blocks_and_can_be_replaced(spool: Spool) -> None:
+    """On a full disk only files that keep their blocks can be written."""
+    for state in ("ok", "paused", "degraded"):
+        report(spool, state=state, age_seconds=0)
+        found = read_health(spool)
+        assert found is not None
+        assert found.state == state
+    sizes = [(spool.run / name).stat().st_size for name in ("health.json", "health.spare")]
+    assert min(sizes) >= 4096
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"state": "ok"}', b"\xff"])
+def test_a_damaged_report_is_ignored(content: bytes, spool: Spool) -> None:
+    (spool.run / "health.json").write_bytes(content)
+    with spool.owned():
+        assert health(spool).state == "starting"
+
+
+def test_keys_of_another_version_are_ignored(spool: Spool) -> None:
+    report(spool, age_seconds=0)
+    file = spool.run / "health.json"
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), "new": [1]}))
+    with spool.owned():
+        assert health(spool).state == "ok"

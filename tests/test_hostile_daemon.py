@@ -126,10 +126,10 @@ def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[s
 
 def assert_the_log_is_whole(daemon: RunningDaemon, left_alone: set[str], expected: Expected) -> None:
     """A line for each record, none forged, no traceback, and each stranger named once."""
-    log = until(lambda: ((log := daemon.log()).count("left alone") >= len(left_alone) and log) or None, "warnings")
+    log = until(lambda: ((log := daemon.log()).count("is ignored") >= len(left_alone) and log) or None, "warnings")
     assert [line for line in log.splitlines() if not LOG_LINE.match(line)] == []
-    assert log.count("left alone") == len(left_alone)
-    assert all(log.count(f"inbox: {name!a} is left alone") == 1 for name in left_alone)
+    assert log.count("is ignored") == len(left_alone)
+    assert all(log.count(f"inbox: {name!a} is ignored") == 1 for name in left_alone)
     for name, code in expected.items():
         assert log.count(f"job {name}: " + (f"failed: {code}:" if code else "done in")) == 1
 

@@ -1,4 +1,4 @@
-"""What may lie in the inbox: files that are no jobs, jobs that change under the daemon's hands, and lying names."""
+"""Hostile inboxes: files that are not jobs, jobs that change while they are claimed, misleading names."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.spool import spool as spool_module
+from daemon.spool import recordings as recordings_module
+from daemon.spool import untrusted
+from daemon.spool.claims import PLACEHOLDER
 from daemon.spool.intake import Intake
-from daemon.spool.spool import PLACEHOLDER, RECORDING, Spool
+from daemon.spool.layout import RECORDING
+from daemon.spool.spool import Spool
 from pipeline.errors import JobError
 from pipeline.job import JOB_MAX_BYTES, JOB_NAME
 from tests.hostile import RAW_NAME, UNFINISHED_JOBS, put_names
@@ -43,12 +46,12 @@ def put(spool: Spool, name: str, data: bytes = JOB) -> Path:
 
 
 def next_job(intake: Intake) -> str | None:
-    intake.look()
+    intake.scan()
     return intake.next(())
 
 
 def awaited_job(intake: Intake) -> str:
-    """The next job, once the intake lets it in."""
+    """The next job, once the intake accepts it."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while (name := next_job(intake)) is None:
         assert time.monotonic() < deadline
@@ -58,7 +61,7 @@ def awaited_job(intake: Intake) -> str:
 # Names
 
 
-def test_what_is_no_job_is_left_alone_and_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+def test_foreign_files_are_ignored_and_reported_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     names = put_names(spool.inbox)
     put(spool, PLACEHOLDER)
     put(spool, "recording.wav")
@@ -66,26 +69,26 @@ def test_what_is_no_job_is_left_alone_and_told_once(spool: Spool, caplog: pytest
     intake = Intake(spool, QUIET_SECONDS)
     with caplog.at_level(logging.WARNING):
         assert next_job(intake) == "good"
-        assert caplog.messages == []  # whoever is just saving a file gets time to rename it
+        assert caplog.messages == []  # an editor that is saving gets time to rename its scratch file
         time.sleep(QUIET_SECONDS)
         for _ in range(3):
             assert next_job(intake) == "good"
-    told = [message.split(" is left alone")[0] for message in caplog.messages]
-    assert sorted(told) == sorted(f"inbox: {name!a}" for name in names)
+    reported = [message.split(" is ignored")[0] for message in caplog.messages]
+    assert sorted(reported) == sorted(f"inbox: {name!a}" for name in names)
     assert all(message.isascii() and message.isprintable() for message in caplog.messages)
     assert {entry.name for entry in spool.inbox.iterdir()} == names | {PLACEHOLDER, "recording.wav", "good.json"}
 
 
-def test_what_is_gone_is_forgotten(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever puts ever new names into the inbox fills no memory."""
+def test_removed_files_are_forgotten(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    """A stream of new names in the inbox must not fill the memory."""
     intake = Intake(spool, quiet_seconds=0)
     for number in range(5):
         path = put(spool, f"{number}.txt")
-        intake.look()
+        intake.scan()
         path.unlink()
-    intake.look()
+    intake.scan()
     assert len(caplog.messages) == 5
-    assert intake._strangers == {}
+    assert intake._foreign_files == {}
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=60))
@@ -99,16 +102,16 @@ def test_a_name_is_a_job_by_its_rule_alone(name: str) -> None:
         spool.create()
         with contextlib.suppress(OSError):  # the filesystem may refuse it: too long, or "." and ".."
             (spool.inbox / name).write_bytes(JOB)
-        jobs, strangers = spool.scan()
+        jobs, foreign_files = spool.scan()
         legal = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
         assert [job.name + ".json" for job in jobs] == ([name] if legal else [])
-        assert {*strangers, *(Path(job.path).name for job in jobs)} <= {name}
+        assert {*foreign_files, *(Path(job.path).name for job in jobs)} <= {name}
         for job in jobs:
             assert spool.folder(job.name).parent == spool.work
             assert spool.claim(job.name)
 
 
-# Files that are not whole, too large, or not readable
+# Files that are incomplete, too large, or unreadable
 
 
 @pytest.mark.parametrize("data", [data for data, _ in UNFINISHED_JOBS])
@@ -137,7 +140,7 @@ def test_a_huge_sparse_file_is_never_read(spool: Spool) -> None:
     assert len(spool.job_bytes("huge")) == JOB_MAX_BYTES + 1
 
 
-def test_a_file_that_may_not_be_read_is_tried_again_later(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_file_is_tried_again_later(caplog: pytest.LogCaptureFixture) -> None:
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder))
         spool.create()
@@ -157,7 +160,7 @@ def test_a_file_that_may_not_be_read_is_tried_again_later(caplog: pytest.LogCapt
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Root may read everything; be nobody for a while."""
+    """Drop root's rights during a block, since root may read everything."""
     if os.geteuid() != 0:
         yield
         return
@@ -171,7 +174,7 @@ def unprivileged() -> Iterator[None]:
 # Files that change between scan and claim, and after
 
 
-def test_a_claim_takes_the_bytes_that_are_there(spool: Spool) -> None:
+def test_a_claim_takes_the_bytes_present_at_that_moment(spool: Spool) -> None:
     path = put(spool, "a.json")
     with path.open("ab") as writer:
         assert spool.claim("a")
@@ -189,13 +192,13 @@ def test_a_file_that_is_replaced_before_the_claim_is_the_job(spool: Spool) -> No
     assert spool.job_bytes("a") == b'{"text": "another"}'
 
 
-def test_a_file_that_is_gone_meanwhile_is_passed_over_silently(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_disappears_before_its_claim_is_skipped(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     assert not spool.claim("a")
     assert list(spool.work.iterdir()) == []
     assert caplog.messages == []
 
 
-def test_what_replaces_a_job_file_before_the_claim_is_put_aside(spool: Spool) -> None:
+def test_a_link_or_folder_that_replaces_a_job_file_is_put_aside(spool: Spool) -> None:
     (spool.inbox / "folder.json").mkdir()
     (spool.inbox / "link.json").symlink_to("/etc/passwd")
     os.mkfifo(spool.inbox / "fifo.json")
@@ -226,8 +229,8 @@ def test_a_recording_is_a_plain_file_inside_the_inbox(audio: str, spool: Spool) 
 
 
 def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The swap falls between the look at the recording and its taking, the worst moment there is."""
-    take = spool_module._link_or_copy
+    """The swap happens between check and use."""
+    take = untrusted.link_or_copy
 
     def swapped(source: Path, target: Path) -> None:
         source.unlink()
@@ -237,15 +240,15 @@ def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeyp
     put(spool, "speech.wav", b"sound")
     put(spool, "a.json")
     assert spool.claim("a")
-    monkeypatch.setattr(spool_module, "_link_or_copy", swapped)
-    for _ in range(2):  # a second attempt finds what the first one has left
+    monkeypatch.setattr(recordings_module, "link_or_copy", swapped)
+    for _ in range(2):  # the second attempt finds what the first one left
         with pytest.raises(JobError) as caught:
             spool.take_recording("a", "speech.wav")
         assert caught.value.code == "audio"
 
 
-def test_a_recording_that_may_not_be_linked_is_copied() -> None:
-    """As where its writer is another member of the group: the kernel lets nobody link what he cannot write."""
+def test_a_recording_that_cannot_be_linked_is_copied() -> None:
+    """As when another group member wrote it: the kernel forbids linking files that one cannot write."""
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder))
         spool.create()

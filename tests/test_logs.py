@@ -1,4 +1,4 @@
-"""The log's lines stay lines, whatever a record holds."""
+"""Log lines stay single lines, whatever a record contains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def controls(text: str) -> set[str]:
     return {character for character in text if unicodedata.category(character) in ("Cc", "Zl", "Zp")}
 
 
-def test_a_text_line_holds_no_control_character() -> None:
+def test_a_text_line_contains_no_control_characters() -> None:
     line = LineFormatter().format(record("job %s", EVIL))
     assert controls(line) == {"\t", "\n"}
     assert "\\u001b" in line
@@ -34,12 +34,12 @@ def test_a_text_line_holds_no_control_character() -> None:
 
 
 @pytest.mark.parametrize("separator", ["\n", "\r", "\r\n", "\v", "\f", "\x85", "\u2028", "\u2029"])
-def test_no_line_can_be_forged(separator: str) -> None:
+def test_lines_cannot_be_forged(separator: str) -> None:
     lines = LineFormatter().format(record(f"a{separator}2026-01-01T00:00:00.000Z INFO    daemon   forged"))
     assert not any(line.startswith("2026-01-01") for line in lines.splitlines())
 
 
-def test_a_json_record_is_one_line_and_loses_nothing() -> None:
+def test_a_json_record_is_one_complete_line() -> None:
     line = JsonFormatter().format(record("job %s Привет", EVIL))
     assert controls(line) == set()
     assert json.loads(line)["message"] == f"job {EVIL} Привет"
@@ -57,13 +57,13 @@ def test_a_traceback_is_indented() -> None:
     assert others[-1] == "    ValueError: bad\\u001b[2J"
 
 
-def test_the_end_of_the_watching_is_no_error() -> None:
-    """As watchdog says it, now and then, when a daemon ends."""
+def test_the_watchers_shutdown_is_not_logged_as_an_error() -> None:
+    """watchdog sometimes logs one when a daemon stops."""
     code = (
         "import logging; from daemon import logs; logs.set_up(as_json=False)\n"
         "logging.getLogger('watchdog.observers.inotify').error('called when the thread is inactive')\n"
         "logging.getLogger('daemon').error('ours')"
     )
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stderr
-    assert "ours" in told
-    assert "inactive" not in told
+    log = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    assert "ours" in log
+    assert "inactive" not in log

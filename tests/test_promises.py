@@ -204,13 +204,13 @@ def test_a_file_that_may_not_be_read_is_run_when_it_may(daemon: CheapDaemon) -> 
     (daemon.spool / "locked").write_text(JOB)
     (daemon.spool / "locked").chmod(0)
     path = (daemon.spool / "locked").rename(daemon.spool / "inbox" / "locked.json")
-    until(lambda: "'locked.json' is left alone" in daemon.log() or None, "warning")
+    until(lambda: "'locked.json' is ignored" in daemon.log() or None, "warning")
     daemon.drop("good", text="1 hello")
     assert daemon.ending("good")["status"] == "done"
     assert path.exists()
     path.chmod(0o640)
     assert daemon.ending("locked")["status"] == "done"
-    assert daemon.log().count("is left alone") == 1
+    assert daemon.log().count("is ignored") == 1
 
 
 def test_a_lock_that_a_crash_left_blocks_nobody_and_a_living_owner_blocks_everybody(daemon: CheapDaemon) -> None:
@@ -513,7 +513,7 @@ def test_a_job_is_cancelled_although_the_disk_is_full_meanwhile(daemon: CheapDae
     daemon.drop("queued", text="1 hello")
     assert lipdrop("cancel", "queued", cwd=daemon.spool).returncode == 0
     daemon.start()
-    until(lambda: daemon.log().count("job queued: cannot be taken in yet") > 1 or None, "two refused claims", 10)
+    until(lambda: daemon.log().count("job queued: cannot be claimed yet") > 1 or None, "two refused claims", 10)
     assert (daemon.spool / "inbox" / "queued.json").exists()
     quota.unlink()
     assert daemon.ending("queued")["error"]["code"] == "cancelled"

@@ -1,4 +1,4 @@
-"""The systemd unit, and what the daemon tells systemd."""
+"""The systemd unit, and the daemon's reports to systemd."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @needs_systemd
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    """The program's path is swapped for one that exists: only then does systemd look at the rest."""
+    """The program's path is replaced by an existing one: otherwise systemd does not check the rest."""
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text("utf-8").replace("/opt/lipdrop/.venv/bin/lipdrop", "/bin/true"), "utf-8")
     checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
@@ -53,8 +53,8 @@ def made_folders(root: Path) -> Path:
 
 
 @pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
-def test_an_inbox_that_is_removed_from_a_running_service_comes_back_open_to_the_group(tmp_path: Path) -> None:
-    """Nobody drops anything: the daemon makes it again by itself, without setting a bit that the unit forbids."""
+def test_a_running_service_makes_a_removed_inbox_again_with_its_mode(tmp_path: Path) -> None:
+    """The daemon makes it again without a drop, and without setting a bit that the unit forbids."""
     spool = made_folders(tmp_path)
     inbox = spool / "inbox"
     assert (mode(spool), mode(inbox)) == (0o2750, 0o3770)
@@ -82,15 +82,15 @@ def test_one_place_is_writable() -> None:
     assert re.findall(r"^ReadWritePaths=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE) == [f"/{SPOOL}"]
 
 
-def test_the_daemon_stops_by_itself_inside_the_units_stop_time() -> None:
+def test_the_daemon_stops_within_the_units_stop_timeout() -> None:
     assert Config().limits.drain_seconds + EXIT_SECONDS + 15 <= setting("TimeoutStopSec")
 
 
-def test_health_goes_stale_before_the_watchdog_bites() -> None:
+def test_health_is_stale_before_the_watchdog_acts() -> None:
     assert setting("WatchdogSec") > 2 * STALE_SECONDS
 
 
-def test_systemd_is_told_of_readiness_and_fed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_gets_readiness_and_watchdog_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -100,8 +100,24 @@ def test_systemd_is_told_of_readiness_and_fed(tmp_path: Path, monkeypatch: pytes
         assert listener.recv(100) == b"WATCHDOG=1\nSTATUS=2 in flight"
 
 
-def test_without_systemd_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", lambda *arguments: opened.append(arguments))
+        notify.ready()
+        notify.alive("idle")
+    assert opened == []
+
+
+def test_an_unreachable_systemd_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon must not end because its service manager does. Messages to an abstract socket still arrive."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "missing"))
     notify.ready()
-    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
-    notify.ready()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        name = f"lipdrop-test-{tmp_path.name}"
+        listener.bind(f"\0{name}")
+        listener.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        notify.ready()
+        assert listener.recv(100) == b"READY=1"

@@ -1,4 +1,4 @@
-"""The spool's folders: what is seen, claimed, published and recovered."""
+"""The spool's folders: scanning, claiming, publishing and recovery."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from daemon.outputs.report import Submission, failed_report, json_bytes
+from daemon.spool import claims as claims_module
 from daemon.spool import spool as spool_module
 from daemon.spool.intake import Intake
 from daemon.spool.spool import Spool, SpoolOwned
 from daemon.spool.watcher import Watcher
+from pipeline.errors import ErrorReport
+from tests import reports
 from tests.hostile import COSTLY_JOB
 
 JOB = b'{"text": "hello"}'
@@ -40,23 +43,13 @@ def put(spool: Spool, name: str, data: bytes = JOB) -> Path:
     return path
 
 
-def timing(status: str = "done", size: int = 5) -> dict[str, Any]:
-    return {
-        "status": status,
-        "video": {"bytes": size},
-        "captions": ["a.srt"],
-        "error": {"code": "voice"},
-        "timing": {"total_seconds": 1},
-    }
-
-
 def claim_and_render(spool: Spool, name: str = "a", data: bytes = JOB) -> None:
     put(spool, f"{name}.json", data)
     assert spool.claim(name)
     (spool.folder(name) / "video.mp4").write_bytes(b"video")
 
 
-def test_a_missing_inbox_is_an_empty_one(spool: Spool) -> None:
+def test_a_missing_inbox_counts_as_empty(spool: Spool) -> None:
     spool.inbox.rmdir()
     assert spool.scan() == ([], [])
 
@@ -64,7 +57,7 @@ def test_a_missing_inbox_is_an_empty_one(spool: Spool) -> None:
 def test_publishing_moves_everything_to_its_place(spool: Spool) -> None:
     claim_and_render(spool)
     (spool.folder("a") / "captions.srt").write_text("1")
-    spool.publish("a", timing())
+    spool.publish("a", reports.done())
     assert (spool.outbox / "a.mp4").read_bytes() == b"video"
     assert (spool.outbox / "a.srt").exists()
     assert json.loads((spool.outbox / "a.json").read_bytes())["status"] == "done"
@@ -74,15 +67,15 @@ def test_publishing_moves_everything_to_its_place(spool: Spool) -> None:
 
 def test_a_failed_job_is_kept_with_its_error(spool: Spool) -> None:
     claim_and_render(spool)
-    spool.publish("a", timing("failed"))
+    spool.publish("a", reports.failed())
     assert (spool.failed / "a" / "job.json").read_bytes() == JOB
-    assert json.loads((spool.failed / "a" / "error.json").read_bytes()) == {"code": "voice"}
+    assert json.loads((spool.failed / "a" / "error.json").read_bytes())["code"] == "voice"
     assert not (spool.outbox / "a.mp4").exists()
     assert (spool.outbox / "a.json").exists()
 
 
 class PowerCut(BaseException):
-    """The daemon's death at a chosen rename."""
+    """Death of the daemon at a chosen rename."""
 
 
 @pytest.mark.parametrize("step", range(1, 5))
@@ -90,7 +83,7 @@ def test_a_crash_at_any_rename_of_publishing_converges(
     step: int, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim_and_render(spool, data=b'{"text": "before"}')
-    spool.publish("a", timing())
+    spool.publish("a", reports.done())
     claim_and_render(spool)
     count = 0
     rename = Path.rename
@@ -105,12 +98,12 @@ def test_a_crash_at_any_rename_of_publishing_converges(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", cut)
         with pytest.raises(PowerCut):
-            spool.publish("a", timing())
+            spool.publish("a", reports.done())
     visible = (spool.outbox / "a.json").exists()
     assert (spool.outbox / "a.mp4").exists() or not visible
     if Spool(spool.root).recover() == ["a"]:  # cut before the job counted as published: it runs again
         (spool.folder("a") / "video.mp4").write_bytes(b"video")
-        spool.publish("a", timing())
+        spool.publish("a", reports.done())
     assert (spool.outbox / "a.mp4").read_bytes() == b"video"
     assert json.loads((spool.outbox / "a.json").read_bytes())["status"] == "done"
     assert (spool.done / "a.json").read_bytes() == JOB
@@ -118,20 +111,20 @@ def test_a_crash_at_any_rename_of_publishing_converges(
 
 
 @pytest.mark.parametrize("left", [None, b"vid"], ids=["gone", "cut off"])
-def test_a_json_is_not_shown_without_its_whole_video(left: bytes | None, spool: Spool) -> None:
-    """The next start takes the job up again."""
+def test_a_report_is_not_published_without_its_complete_video(left: bytes | None, spool: Spool) -> None:
+    """The next start resumes the job."""
     claim_and_render(spool)
     (spool.folder("a") / "video.mp4").unlink()
     if left is not None:
         (spool.folder("a") / "video.mp4").write_bytes(left)
     with pytest.raises(FileNotFoundError, match="its video is gone"):
-        spool.publish("a", timing())
+        spool.publish("a", reports.done())
     assert list(spool.outbox.iterdir()) == []
     assert spool.recover() == ["a"]
     assert spool.sealed("a") is None
 
 
-def test_recovery_finishes_a_claim_and_forgets_empty_folders(spool: Spool) -> None:
+def test_recovery_finishes_claims_and_removes_empty_folders(spool: Spool) -> None:
     for name in ("claimed", "taken", "empty"):
         spool.folder(name).mkdir()
     (spool.folder("claimed") / "claimed.json").write_bytes(JOB)
@@ -146,7 +139,7 @@ def test_recovery_finishes_a_claim_and_forgets_empty_folders(spool: Spool) -> No
 
 def test_the_same_job_with_its_outputs_is_a_repeat(spool: Spool) -> None:
     claim_and_render(spool)
-    spool.publish("a", timing())
+    spool.publish("a", reports.done())
     claim_and_render(spool)
     assert spool.is_repeat("a") is not None
     (spool.outbox / "a.mp4").write_bytes(b"another length")
@@ -155,9 +148,9 @@ def test_the_same_job_with_its_outputs_is_a_repeat(spool: Spool) -> None:
     assert spool.is_repeat("a") is None
 
 
-def test_another_job_under_the_same_name_is_no_repeat(spool: Spool) -> None:
+def test_a_different_job_under_the_same_name_is_not_a_repeat(spool: Spool) -> None:
     claim_and_render(spool)
-    spool.publish("a", timing())
+    spool.publish("a", reports.done())
     claim_and_render(spool, data=b'{"text": "other"}')
     assert spool.is_repeat("a") is None
 
@@ -176,11 +169,11 @@ def test_one_owner_at_a_time(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def next_job(intake: Intake, in_flight: tuple[str, ...] = ()) -> str | None:
-    intake.look()
+    intake.scan()
     return intake.next(in_flight)
 
 
-def test_a_whole_object_is_taken_at_once(spool: Spool) -> None:
+def test_a_complete_object_is_taken_at_once(spool: Spool) -> None:
     put(spool, "a.json")
     assert next_job(Intake(spool, quiet_seconds=3600)) == "a"
 
@@ -194,20 +187,20 @@ def test_priority_comes_before_age_and_a_name_in_flight_waits(spool: Spool) -> N
     assert next_job(intake, ("urgent",)) == "oldest"
 
 
-def test_a_look_reads_no_longer_than_it_may_and_the_next_one_goes_on(spool: Spool) -> None:
+def test_a_scan_keeps_its_time_budget_and_the_next_one_continues(spool: Spool) -> None:
     for number in range(100):
         put(spool, f"costly-{number}.json", COSTLY_JOB)
     put(spool, "good.json")
     os.utime(spool.inbox / "good.json", (2**40, 2**40))
-    intake, start, looks = Intake(spool, QUIET_SECONDS), time.monotonic(), 0
-    intake.look()
+    intake, start, scans = Intake(spool, QUIET_SECONDS), time.monotonic(), 0
+    intake.scan()
     assert time.monotonic() - start < 2
     assert intake.waiting == 101
     while intake.behind():
         assert intake.unsettled()
-        intake.look()
-        looks += 1
-    assert looks > 0
+        intake.scan()
+        scans += 1
+    assert scans > 0
     assert intake.next([f"costly-{number}" for number in range(100)]) == "good"
 
 
@@ -218,23 +211,23 @@ def test_a_full_disk_leaves_the_job_in_the_inbox(spool: Spool, monkeypatch: pyte
 
     put(spool, "a.json")
     with monkeypatch.context() as patch:
-        patch.setattr(spool_module, "write_file", full)
+        patch.setattr(claims_module, "write_file", full)
         assert not spool.claim("a")
     assert list(spool.work.iterdir()) == []
     assert spool.claim("a")
     assert spool.job_bytes("a") == JOB
 
 
-def test_folders_that_were_removed_cost_nothing(spool: Spool) -> None:
+def test_removed_folders_are_made_again(spool: Spool) -> None:
     claim_and_render(spool)
     for folder in (spool.outbox, spool.done, spool.failed):
         folder.rmdir()
-    spool.publish("a", timing())
+    spool.publish("a", reports.done())
     assert (spool.outbox / "a.mp4").read_bytes() == b"video"
     assert (spool.done / "a.json").exists()
 
 
-def test_strange_things_in_the_folders_are_no_jobs(spool: Spool) -> None:
+def test_foreign_files_in_the_folders_are_not_jobs(spool: Spool) -> None:
     (spool.work / ".DS_Store").touch()
     (spool.work / "a file").touch()
     assert spool.recover() == []
@@ -245,16 +238,16 @@ def test_strange_things_in_the_folders_are_no_jobs(spool: Spool) -> None:
         assert spool.is_repeat("a") is None
 
 
-def test_captions_of_an_earlier_video_do_not_stay(spool: Spool) -> None:
+def test_captions_of_an_earlier_video_are_removed(spool: Spool) -> None:
     claim_and_render(spool)
     for suffix in (".srt", ".vtt"):
         (spool.outbox / f"a{suffix}").write_text("old")
-    spool.publish("a", {**timing(), "captions": []})
+    spool.publish("a", reports.done(captions=()))
     assert not (spool.outbox / "a.srt").exists()
     assert not (spool.outbox / "a.vtt").exists()
 
 
-def test_a_recording_is_taken_along(spool: Spool) -> None:
+def test_a_recording_is_taken_with_its_job(spool: Spool) -> None:
     put(spool, "speech.wav", b"sound")
     put(spool, "a.json")
     assert spool.claim("a")
@@ -265,8 +258,8 @@ def test_a_recording_is_taken_along(spool: Spool) -> None:
     assert spool.take_recording("a", "speech.wav").read_bytes() == b"sound"
 
 
-def test_what_is_published_is_on_disk_before_it_can_be_seen(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power cut keeps the order: a file's bytes, then its name, then the next file's."""
+def test_outputs_are_synced_before_they_are_visible(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order that survives a power cut: a file's bytes, then its name, then the next file."""
     claim_and_render(spool)
     (spool.folder("a") / "captions.srt").write_text("1")
     steps: list[tuple[str, Path]] = []
@@ -283,13 +276,68 @@ def test_what_is_published_is_on_disk_before_it_can_be_seen(spool: Spool, monkey
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "rename", renamed)
-    spool.publish("a", {"status": "done", "video": {"bytes": 5}, "captions": ["a.srt"]})
+    spool.publish("a", reports.done())
     assert steps[0] == ("synced", spool.folder("a") / "video.mp4")
     moved = [(path, after) for (what, path), after in pairwise(steps) if what == "renamed"]
     assert [path.relative_to(spool.root).as_posix() for path, _ in moved] == [
         *("work/a/timing.json", "outbox/a.mp4", "outbox/a.srt", "done/a.json", "outbox/a.json"),
     ]
     assert all(after == ("synced", path.parent) for path, after in moved)
+
+
+def test_a_damaged_seal_lets_the_job_run_again(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    claim_and_render(spool)
+    (spool.folder("a") / "timing.json").write_bytes(b'{"status": "do')
+    assert spool.recover() == ["a"]
+    assert spool.sealed("a") is None
+    assert "runs again" in caplog.text
+    spool.publish("a", reports.done())
+    assert json.loads((spool.outbox / "a.json").read_bytes())["status"] == "done"
+
+
+def test_a_seal_survives_unknown_keys_and_is_published_as_it_is(spool: Spool) -> None:
+    """Another version of lipdrop may have written it."""
+    claim_and_render(spool)
+    sealed = json.loads(json_bytes(reports.done(captions=()))) | {"warnings": [{"code": "new"}]}
+    (spool.folder("a") / "timing.json").write_text(json.dumps(sealed))
+    report = spool.sealed("a")
+    assert report is not None
+    spool.publish("a", report)
+    assert json.loads((spool.outbox / "a.json").read_bytes()) == sealed
+
+
+def test_a_traceback_is_kept_in_the_errors_own_file_only(spool: Spool) -> None:
+    claim_and_render(spool)
+    error = ErrorReport(code="internal", message="broken", traceback="Traceback: secret.py")
+    spool.publish("a", failed_report("a", error, Submission(0.0, time.monotonic()), 2, {"note": None}))
+    kept = json.loads((spool.failed / "a" / "error.json").read_bytes())
+    shown = json.loads((spool.outbox / "a.json").read_bytes())
+    assert kept.pop("traceback") == "Traceback: secret.py"
+    assert shown["error"] == kept
+    assert (shown["error"]["attempt"], shown["error"]["hint"], shown["metadata"]) == (2, None, {"note": None})
+
+
+def test_a_stream_whose_playlist_is_gone_is_not_a_repeat(spool: Spool) -> None:
+    claim_and_render(spool)
+    spool.open_stream("a", [], fresh=True)
+    spool.show("a", {}, {"index.m3u8": "#EXTM3U"})
+    spool.publish("a", reports.done(mode="stream"))
+    claim_and_render(spool)
+    assert spool.is_repeat("a") is not None
+    (spool.outbox / "a" / "index.m3u8").unlink()
+    assert spool.is_repeat("a") is None
+
+
+def test_shown_fragments_never_change_and_playlists_do(spool: Spool, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_bytes(b"old")
+    new.write_bytes(b"new")
+    spool.open_stream("a", [], fresh=True)
+    spool.show("a", {"0.m4s": old}, {"index.m3u8": "one"})
+    spool.show("a", {"0.m4s": new}, {"index.m3u8": "two"})
+    assert (spool.outbox / "a" / "0.m4s").read_bytes() == b"old"
+    assert (spool.outbox / "a" / "index.m3u8").read_text() == "two"
+    assert {entry.name for entry in (spool.outbox / "a").iterdir()} == {"0.m4s", "index.m3u8"}
 
 
 def test_a_new_inbox_is_watched(spool: Spool) -> None:

@@ -1,4 +1,4 @@
-"""Watching what a program reaches for: the files of a folder that are opened, and connections to an address."""
+"""Records which files of a folder are opened, and connections to an address."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from watchdog.observers import Observer
 
 PATIENCE_SECONDS = 20
 SENTINEL = "sentinel.wav"
-"""No stranger in an inbox: it may be a recording that a job will name."""
+"""Not reported as a foreign file in an inbox: it could be a recording that a job names."""
 
 
 class Witness(FileSystemEventHandler):
-    """Use as a context manager. It is told by the kernel, in order, so that `seen` misses nothing."""
+    """A context manager. The kernel reports events in order, so `seen` misses none."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class Witness(FileSystemEventHandler):
         self._observer.join()
 
     def _answer(self) -> None:
-        """Hang up on whoever calls; the call itself is what counts."""
+        """Close every connection at once; only the attempt counts."""
         while True:
             try:
                 connection, (_, port) = self._listener.accept()
@@ -52,10 +52,10 @@ class Witness(FileSystemEventHandler):
             self._opened.put(f"network:{port}")
 
     def seen(self) -> set[str]:
-        """The names of the files that were opened, and "network:PORT" of callers, since this was last asked."""
+        """The names of the opened files, and "network:PORT" for each connection, since the last call."""
         (self._folder / SENTINEL).write_bytes(b"")
         with socket.create_connection(self._listener.getsockname()) as ours:
-            last = {SENTINEL, f"network:{ours.getsockname()[1]}"}  # what was to be seen came before these
+            last = {SENTINEL, f"network:{ours.getsockname()[1]}"}  # everything of interest came before these
         found: set[str] = set()
         while not last <= found:
             found.add(self._opened.get(timeout=PATIENCE_SECONDS))

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.bench.trial import Trial
+from daemon.outputs.report import DoneReport, FailedReport
 from pipeline.avatars import BUILT_IN_FOLDER
 from pipeline.config import AvatarsSettings, Config
 from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
@@ -75,14 +76,14 @@ class JobSpeed:
     all_seconds: tuple[float, ...]
     memory_bytes: int
     """Peak of all processes together."""
-    timing: dict[str, Any] | None
-    """The fastest run's timing JSON; None when the job failed."""
+    timing: DoneReport | None
+    """Of the fastest run; None if the job failed."""
     error: str | None
 
     @property
     def frames_per_second(self) -> float:
         """From the drop to the end."""
-        return self.timing["video"]["frames"] / self.seconds if self.timing else 0.0
+        return self.timing.video.frames / self.seconds if self.timing else 0.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,14 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return asdict(self)
+        return asdict(self, dict_factory=_plain)
+
+
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a dataclass as a dict; so are reports in them."""
+    return {
+        key: value.model_dump(exclude_unset=True) if isinstance(value, DoneReport) else value for key, value in items
+    }
 
 
 def measure(config: Config, extent: Extent, tell: Callable[[str], None]) -> Report:
@@ -206,8 +214,7 @@ def _jobs(engine: str, trial: Trial, extent: Extent, tell: Callable[[str], None]
             start = time.monotonic()
             job = {"text": text, "language": "en", "voice": VOICE, "mode": mode, "avatar": avatar, "size": size}
             runs = [trial.run(f"{avatar}-{size}-{mode}-{number}", **job) for number in range(extent.runs)]
-            seconds, timing = min(runs, key=lambda run: run[0])
-            done = timing["status"] == "done"
+            seconds, report = min(runs, key=lambda run: run[0])
             yield JobSpeed(
                 avatar=avatar,
                 size=size,
@@ -215,8 +222,8 @@ def _jobs(engine: str, trial: Trial, extent: Extent, tell: Callable[[str], None]
                 seconds=seconds,
                 all_seconds=tuple(one for one, _ in runs),
                 memory_bytes=trial.memory.peak_bytes(start),
-                timing=timing if done else None,
-                error=None if done else timing["error"]["code"],
+                timing=report if isinstance(report, DoneReport) else None,
+                error=report.error.code if isinstance(report, FailedReport) else None,
             )
 
 
@@ -266,12 +273,12 @@ def _cells(job: JobSpeed) -> Iterator[str]:
     if job.timing is None:
         yield str(job.error)
         return
-    audio, times = job.timing["audio"]["seconds"], job.timing["timing"]
+    audio, times = job.timing.audio.seconds, job.timing.timing
     yield from (f"{audio:.1f}", f"{job.seconds:.2f}", f"{job.seconds / audio:.2f}", f"{job.frames_per_second:.1f}")
-    yield f"{sum(times[f'{stage}_seconds'] for stage in ('tts', 'convert', 'split')):.2f}"
-    yield f"{times['lipsync_seconds']:.2f}"
-    yield f"{sum(chunk['inference_seconds'] for chunk in job.timing['chunks']):.2f}"
-    yield f"{times['merge_seconds']:.2f}"
+    yield f"{times.tts_seconds + times.convert_seconds + times.split_seconds:.2f}"
+    yield f"{times.lipsync_seconds:.2f}"
+    yield f"{sum(chunk.inference_seconds for chunk in job.timing.chunks):.2f}"
+    yield f"{times.merge_seconds:.2f}"
     yield f"{job.memory_bytes / 2**20:.0f}"
 
 

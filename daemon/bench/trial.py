@@ -15,6 +15,7 @@ from typing import Any, Self
 import yaml
 
 from daemon.cli import submission
+from daemon.outputs.report import JobReport, read_report
 from daemon.spool.health import OK, health
 from daemon.spool.spool import Spool
 from pipeline import programs
@@ -63,23 +64,22 @@ class Trial:
                     self._process.wait(STOP_SECONDS)
             programs.kill_group(self._process)  # its workers, too, and at once when it is interrupted
 
-    def run(self, name: str, **job: Any) -> tuple[float, dict[str, Any]]:
-        """Drop a job; the seconds until its timing JSON is there, and the JSON, of a failed job too."""
+    def run(self, name: str, **job: Any) -> tuple[float, JobReport]:
+        """Drop a job. Returns the seconds until its report is published, and the report, also of a failed job."""
         start = time.monotonic()
         self.drop(name, **job)
-        timing = self.ending(name)
-        return time.monotonic() - start, timing
+        report = self.ending(name)
+        return time.monotonic() - start, report
 
     def drop(self, name: str, **job: Any) -> None:
         """Drop a job."""
         submission.drop(submission.Draft(name, json.dumps(job).encode()), self.spool)
 
-    def ending(self, name: str) -> dict[str, Any]:
-        """Wait for a job's timing JSON."""
-        ending = self.spool.outbox / f"{name}.json"
-        self.until(ending.exists)
-        timing: dict[str, Any] = json.loads(ending.read_bytes())
-        return timing
+    def ending(self, name: str) -> JobReport:
+        """Wait for a job's report."""
+        file = self.spool.report_file(name)
+        self.until(file.exists)
+        return read_report(file.read_bytes())
 
     def until(self, reached: Callable[[], bool]) -> None:
         """Wait. Raises BootError when the daemon ends meanwhile."""

@@ -20,8 +20,10 @@ from daemon.cli import submission
 from daemon.cli.overview import live_view, overview
 from daemon.cli.submission import Draft
 from daemon.outputs import player_server as playing
+from daemon.outputs.report import Failure
 from daemon.spool.health import health
-from daemon.spool.spool import ERROR, JOB_SUFFIX, Spool, SpoolOwned
+from daemon.spool.layout import ERROR
+from daemon.spool.spool import Spool, SpoolOwned
 from pipeline.avatars import Avatars
 from pipeline.config import Config, load_config
 from pipeline.errors import BootError, ConfigError, JobError, LipdropError, StageError
@@ -122,7 +124,7 @@ def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> N
     submission.check_names(jobs, place.spool)
     place.spool.create()
     if wait and not dry_run and not place.spool.has_owner():
-        click.echo(f"no daemon works on {place.spool.root}; start one with: lipdrop run", err=True)
+        click.echo(f"no daemon owns {place.spool.root}; start one with: lipdrop run", err=True)
         sys.exit(EXIT_NO_DAEMON)
     before = {job.name: _ending(place.spool, job.name) for job in jobs}
     for job in jobs:
@@ -162,7 +164,7 @@ class Ending:
 
 
 def _ending(spool: Spool, name: str) -> Ending:
-    return Ending(_identity(spool.outbox / f"{name}{JOB_SUFFIX}"), _identity(spool.failed / name / ERROR))
+    return Ending(_identity(spool.report_file(name)), _identity(spool.failed / name / ERROR))
 
 
 def _identity(file: Path) -> Identity:
@@ -198,10 +200,10 @@ def _tell_ending(spool: Spool, name: str, ending: Ending, before: Ending) -> int
         click.echo(f"{name}: removed before it ended", err=True)
         return EXIT_JOB_FAILED
     if ending.error in (None, before.error):
-        click.echo(spool.outbox / f"{name}.mp4")
+        click.echo(spool.video_file(name))
         return 0
-    error = json.loads((spool.failed / name / ERROR).read_bytes())
-    click.echo(f"{name}: failed: {error['code']}: {error['message']}{_hint(error['hint'])}", err=True)
+    error = Failure.model_validate_json((spool.failed / name / ERROR).read_bytes())
+    click.echo(f"{name}: failed: {error.code}: {error.message}{_hint(error.hint)}", err=True)
     return EXIT_JOB_FAILED
 
 
@@ -268,7 +270,8 @@ def show_health(place: Place, as_json: bool) -> None:
     """Tell whether jobs are being worked on; exit with 1 if not: down, stale (its loop hangs) or paused."""
     found = health(place.spool)
     if as_json:
-        click.echo(json.dumps({**found.told, "state": found.state, "why": found.why}))
+        report = found.report.model_dump() if found.report else {}
+        click.echo(json.dumps({**report, "state": found.state, "why": found.why}))
     else:
         click.echo(f"{found.state}: {found.why}" if found.why else found.state)
     sys.exit(0 if found.is_well else EXIT_UNHEALTHY)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from daemon.spool.health import health
-from daemon.spool.spool import JOB_SUFFIX, Spool
+from daemon.outputs.report import read_report
+from daemon.spool.health import WorkerHealth, health
+from daemon.spool.spool import Spool
 
 REFRESH_SECONDS = 0.5
 
@@ -30,7 +31,7 @@ class Overview:
     """Jobs in the inbox."""
     jobs: dict[str, str]
     """Jobs in flight and the stage each is at."""
-    workers: dict[str, dict[str, Any]]
+    workers: dict[str, WorkerHealth]
     """State and process id of each."""
     done: int
     """Jobs done since the daemon started."""
@@ -38,7 +39,7 @@ class Overview:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return asdict(self)
+        return {**asdict(self), "workers": {name: worker.model_dump() for name, worker in self.workers.items()}}
 
     def show(self) -> None:
         """Print for a person."""
@@ -54,17 +55,17 @@ class Overview:
             table.add_row("", f"{name}  [dim]{stage}[/dim]")
         table.add_row("done, failed", f"{self.done}, {self.failed} since the start")
         for name, worker in self.workers.items():
-            table.add_row(f"worker {name}", f"{worker['state']}  [dim]pid {worker['pid']}[/dim]")
+            table.add_row(f"worker {name}", f"{worker.state}  [dim]pid {worker.pid}[/dim]")
         return table
 
     def of_job(self, spool: Spool, name: str) -> dict[str, Any] | None:
         """Where one job is; its timing JSON once it has ended; None when nobody knows it."""
         if name in self.jobs:
             return {"job": name, "state": self.jobs[name]}
-        if (spool.inbox / f"{name}{JOB_SUFFIX}").exists():
+        if spool.dropped_file(name).exists():
             return {"job": name, "state": "waiting"}
         try:
-            return _ended(name, (spool.outbox / f"{name}{JOB_SUFFIX}").read_bytes())
+            return _ended(name, spool.report_file(name).read_bytes())
         except FileNotFoundError:
             return {"job": name, "state": "queued"} if spool.is_under_way(name) else None
 
@@ -72,22 +73,20 @@ class Overview:
 def _ended(name: str, data: bytes) -> dict[str, Any]:
     """A job's timing JSON with its state; anyone may have written over it in the outbox."""
     try:
-        timing = json.loads(data)
-    except (ValueError, RecursionError):
-        timing = None
-    if not isinstance(timing, dict) or not isinstance(timing.get("status"), str):
+        report = read_report(data)
+    except ValidationError:
         return {"job": name, "state": "unreadable"}
-    return {**timing, "state": timing["status"]}
+    return {**report.model_dump(exclude_unset=True), "state": report.status}
 
 
 def overview(spool: Spool) -> Overview:
-    """Look at a spool, whether or not a daemon works on it."""
+    """Look at a spool, whether or not a daemon owns it."""
     waiting, found = len(spool.scan()[0]), health(spool)
-    told = found.told
-    if not told:
+    report = found.report
+    if report is None:
         in_flight = [folder.name for folder in spool.work.iterdir()] if spool.work.is_dir() else []
         return Overview(found.state, found.why, waiting, dict.fromkeys(in_flight, "queued"), {}, 0, 0)
-    return Overview(found.state, found.why, waiting, told["jobs"], told["workers"], told["done"], told["failed"])
+    return Overview(found.state, found.why, waiting, report.jobs, report.workers, report.done, report.failed)
 
 
 def live_view(spool: Spool) -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from daemon.spool.spool import JOB_SUFFIX, Spool
+from daemon.spool.layout import JOB_SUFFIX
+from daemon.spool.spool import Spool
 from pipeline.errors import JobError
 from pipeline.job import JOB_NAME, parse_json_object
 

@@ -1,1 +1,1 @@
-"""What a job leaves in the outbox besides its video: timing JSON, captions, HLS playlists and their player."""
+"""The outputs of a job besides its video: timing JSON, captions, HLS playlists and their player."""

@@ -1,22 +1,22 @@
-"""Captions: one cue for each sentence, as SRT and WebVTT."""
+"""Captions as SRT and WebVTT, one cue per sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from daemon.outputs.report import DoneReport
 from pipeline.messages import Sentence
 
 
 def files(name: str) -> list[str]:
-    """The names that a job's captions have in the outbox."""
+    """The names of a job's caption files in the outbox."""
     return [f"{name}.srt", f"{name}.vtt"]
 
 
-def write(folder: Path, timing: dict[str, Any]) -> None:
-    """Write `captions.srt` and `captions.vtt` into a job's work folder, from the sentences of its timing JSON."""
-    sentences = [Sentence(**sentence) for sentence in timing["sentences"]]
+def write(folder: Path, report: DoneReport) -> None:
+    """Write `captions.srt` and `captions.vtt` into a job's work folder, from the sentences of its report."""
+    sentences = [Sentence(said.text, said.start_seconds, said.end_seconds) for said in report.sentences]
     (folder / "captions.srt").write_text(srt(sentences), "utf-8")
     (folder / "captions.vtt").write_text(webvtt(sentences), "utf-8")
 
@@ -28,7 +28,7 @@ def srt(sentences: Sequence[Sentence]) -> str:
 
 
 def webvtt(sentences: Sequence[Sentence]) -> str:
-    """The sentences as WebVTT, its markup characters escaped."""
+    """The sentences as WebVTT, with markup characters escaped."""
     cues = (f"{_span(cue, '.')}\n{_escaped(cue.text)}\n" for cue in sentences)
     return "\n".join(["WEBVTT\n", *cues])
 

@@ -1,4 +1,4 @@
-"""What a job's stream shows: an HLS playlist that grows while the job runs, and what plays it in a browser."""
+"""HLS: the playlists of a streamed job, which grow while it runs, and the browser player's files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.outputs import captions
 from daemon.scheduling.stream_flow import StreamFlow
-from daemon.spool.spool import CAPTION_SUFFIXES, JOB_SUFFIX, PLAYER, PLAYLIST
+from daemon.spool.layout import CAPTION_SUFFIXES, JOB_SUFFIX, PLAYER, PLAYLIST
 from pipeline.errors import JobError
 from pipeline.messages import Fragment, Pack, Sentence
 
@@ -18,13 +18,13 @@ INIT = "init.mp4"
 MASTER, CAPTIONS_PLAYLIST = "master.m3u8", "captions.m3u8"
 
 TARGET_SECONDS = 3
-"""The longest fragment, rounded: a keyframe comes every two seconds, and a tail of less than one goes with it."""
+"""The longest fragment, rounded: keyframes are two seconds apart, and a tail shorter than one second is appended."""
 
 RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES)
 
 
 def check_name(name: str) -> None:
-    """Refuse a stream whose folder would be called as another job's outputs are. Raises JobError."""
+    """Refuse a stream whose folder would have the name of another job's output. Raises JobError."""
     if name.endswith(RESERVED_SUFFIXES):
         message = f"a streamed job's name must not end with {', '.join(RESERVED_SUFFIXES)}"
         raise JobError("name", message, field="mode", hint="rename the job file")
@@ -36,26 +36,26 @@ class Stream:
 
     flow: StreamFlow
     shown: int = 0
-    """How many pieces are shown."""
+    """Number of pieces shown."""
     _playable: list[Pack] = field(default_factory=list)
 
     def has_news(self) -> bool:
-        """Whether there are pieces to be shown."""
+        """Whether there are new pieces to show."""
         self._playable = self.flow.playable
         return len(self._playable) > self.shown
 
     def mark_shown(self) -> None:
-        """Note that all that was playable is shown."""
+        """Note that all playable pieces are shown."""
         self.shown = len(self._playable)
 
     def files(self) -> dict[str, Path]:
-        """The files of the pieces that are not shown yet, by their names in the stream."""
+        """The files of the new pieces, by their names in the stream."""
         new = self._playable[self.shown :]
         first = {INIT: self._playable[0].init} if new and self.shown == 0 else {}
         return first | {fragment.path.name: fragment.path for pack in new for fragment in pack.fragments}
 
     def texts(self) -> dict[str, str]:
-        """Captions and playlists, in the order in which they must appear: the one that players look at is the last."""
+        """Captions and playlists, in the order in which to write them: the playlist that players poll comes last."""
         texts: dict[str, str] = {}
         if self._has_captions:
             texts = dict(self._captions())
@@ -68,10 +68,10 @@ class Stream:
         return self.flow.job.captions and bool(self.flow.texts)
 
     def _playlist(self, suffix: str) -> str:
-        """An HLS media playlist (RFC 8216); captions are cut where the picture is."""
+        """An HLS media playlist (RFC 8216); captions are cut at the same times as the video."""
         lines = ["#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{TARGET_SECONDS}", "#EXT-X-MEDIA-SEQUENCE:0"]
         lines += ["#EXT-X-PLAYLIST-TYPE:EVENT", "#EXT-X-INDEPENDENT-SEGMENTS"]
-        lines += [f"# piece {len(self._playable)} of {self.flow.count}"]  # for the player, as is the next one
+        lines += [f"# piece {len(self._playable)} of {self.flow.count}"]  # this line and the next are for our player
         lines += ["# captions"] if self._has_captions else []
         lines += [f'#EXT-X-MAP:URI="{INIT}"'] if suffix == ".m4s" else []
         for pack in self._playable:
@@ -94,7 +94,7 @@ class Stream:
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
 
     def _captions(self) -> Iterator[tuple[str, str]]:
-        """The captions of the new pieces: of each fragment, what is said while it is shown."""
+        """The captions of the new pieces: for each fragment, the sentences heard while it plays."""
         for pack in self._playable[self.shown :]:
             sentences, frame = self.flow.sentences(pack.index), self.flow.segments[pack.index].start_frame
             for fragment in pack.fragments:

@@ -1,4 +1,4 @@
-"""A web server for one stream, on this machine only: browsers let no page read the files beside it."""
+"""A web server for one stream, on this machine only: browsers do not let a local page read the files beside it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daemon.spool.spool import PLAYER, PLAYLIST
+from daemon.spool.layout import PLAYER, PLAYLIST
 
 HOST = "127.0.0.1"
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 def serve(folder: Path, port: int) -> ThreadingHTTPServer:
-    """A server for the files of a folder; port 0 takes any that is free. Raises OSError when the port is taken."""
+    """A server for the files of a folder; port 0 takes any free port. Raises OSError if the port is taken."""
     return ThreadingHTTPServer((HOST, port), functools.partial(_Files, directory=str(folder)))
 
 
 def address(server: ThreadingHTTPServer) -> str:
-    """Where the player is found."""
+    """The player's URL."""
     return f"http://{HOST}:{server.server_port}/{PLAYER}"
 
 
@@ -36,19 +36,19 @@ class _Files(SimpleHTTPRequestHandler):
     }
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
-        """The answer's head, and what follows it."""
+        """Send the response's header; return its body."""
         if self.headers.get("Host") != f"{HOST}:{self.server.server_port}":  # type: ignore[attr-defined]
-            self.send_error(HTTPStatus.FORBIDDEN)  # a page from elsewhere that has its name point here
+            self.send_error(HTTPStatus.FORBIDDEN)  # DNS rebinding: a foreign page whose host name points here
             return None
         path = Path(self.translate_path(self.path))
         if path.name == PLAYLIST and not path.exists() and path.with_name(PLAYER).exists():
-            self.send_response(HTTPStatus.NO_CONTENT)  # not yet; of a 404 browsers complain
+            self.send_response(HTTPStatus.NO_CONTENT)  # not there yet; browsers log an error for a 404
             self.end_headers()
             return None
         if path.is_dir():
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
-        del self.headers["If-Modified-Since"]  # told in seconds, in which a playlist may change twice
+        del self.headers["If-Modified-Since"]  # it has a resolution of one second, in which a playlist may change twice
         wanted = RANGE.fullmatch(self.headers.get("Range", ""))
         return self._part(path, wanted) if wanted and path.is_file() else super().send_head()
 
@@ -66,10 +66,10 @@ class _Files(SimpleHTTPRequestHandler):
         return io.BytesIO(data[first : last + 1])
 
     def end_headers(self) -> None:
-        """Playlists change."""
+        """Forbid caching, because playlists change."""
         self.send_header("Cache-Control", "no-store")
         self.send_header("Accept-Ranges", "bytes")
         super().end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: a player asks every second."""
+        """Log nothing: a player sends a request every second."""

@@ -1,27 +1,213 @@
-"""The timing JSON: what a user, a script or an auditor learns about a job."""
+"""The timing JSON of a job as models: what a user, a script or an auditor reads about it.
+
+Imports no stage and no scheduler, so that commands that read reports start fast; `measured` builds the report of a
+finished job.
+"""
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from daemon.outputs import captions
-from daemon.scheduling.flow import Flow
-from daemon.scheduling.stream_flow import StreamFlow
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+
 from pipeline.errors import ErrorReport
-from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
 
 DECIMALS = 4
 FIRST_SECOND = datetime(1, 1, 1, tzinfo=UTC).timestamp()
 LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
-"""Of the years that RFC 3339 can write."""
+"""The range of RFC 3339."""
+
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
+"""Keeps 0 and 0.0 apart, so that a report that is read and written again does not change."""
+
+
+class Part(BaseModel):
+    """Base of every part of a report. Keys unknown to this version are ignored on reading."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+
+class Audio(Part):
+    """The job's speech."""
+
+    seconds: Number
+    samples: int
+    """Length in samples at `sample_rate`."""
+    sample_rate: int
+    """Hz."""
+    voice: str | None
+    """`backend:voice`; null for a recording."""
+    cached: bool
+
+
+class Video(Part):
+    """The job's video."""
+
+    file: str
+    """Name in the outbox."""
+    frames: int
+    fps: int
+    """Frames per second."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    bytes: int
+    """File size."""
+    sha256: str
+    """Of the file, in hexadecimal."""
+
+
+class AvatarReport(Part):
+    """The avatar that speaks."""
+
+    name: str
+    frames_without_face: list[tuple[int, int]]
+    """Spans of the video in which the avatar shows no face: first frame, and the frame after the last."""
+
+
+class ShortTiming(Part):
+    """How long a failed job took."""
+
+    total_seconds: Number
+    """From when the daemon first saw the job to its end."""
+
+
+class Timing(ShortTiming):
+    """How long a job took. Wall time on a monotonic clock; all 0 but the total when the outputs existed already."""
+
+    queued_seconds: Number
+    """From when the daemon first saw the job to the start of its first stage."""
+    tts_seconds: Number
+    """Synthesis; 0 for a recording."""
+    convert_seconds: Number
+    """Conversion of the speech to PCM."""
+    split_seconds: Number
+    lipsync_seconds: Number
+    """From the first chunk's start to the last one's end."""
+    merge_seconds: Number
+    first_segment_seconds: Number
+    """From when the daemon first saw the job to its first segment, or, in a stream, until playback can start."""
+    chunk_seconds_sum: Number
+    """Sum of the chunks' `total_seconds`."""
+    parallelism: Number
+    """`chunk_seconds_sum / lipsync_seconds`. This is not a speed-up."""
+    real_time_factor: Number
+    """Seconds of work for each second of speech, without the time in the queue."""
+
+
+class ChunkReport(Part):
+    """One chunk of a job, or one piece of a stream."""
+
+    index: int
+    start_seconds: Number
+    """Position in the video."""
+    end_seconds: Number
+    """Position in the video."""
+    frames: int
+    model: str
+    engine: str
+    device: str
+    worker: str
+    queued_seconds: Number
+    """From the end of splitting to the chunk's start."""
+    inference_seconds: Number
+    encode_seconds: Number
+    total_seconds: Number
+    ready_seconds: Number | None = None
+    """Streams only: from when the daemon first saw the job until the piece could be played."""
+    slack_seconds: Number | None = None
+    """Streams only: how long before it was needed the piece could be played. Negative means that playback stalled."""
+
+
+class SentenceReport(Part):
+    """One sentence and when it is heard."""
+
+    text: str
+    start_seconds: Number
+    end_seconds: Number
+
+
+class Failure(Part):
+    """Why a job failed."""
+
+    code: str
+    """Stable identifier of the error."""
+    message: str
+    field: str | None = None
+    """The job's key at fault."""
+    stage: str | None = None
+    """Where the job failed."""
+    attempt: int = 1
+    """Number of attempts made."""
+    hint: str | None = None
+    """What the user can do about it."""
+
+
+class FailureRecord(Failure):
+    """The content of `failed/NAME/error.json`."""
+
+    traceback: str = ""
+
+
+class Head(Part):
+    """What all reports have in common."""
+
+    job: str
+    """The job's name."""
+    status: Literal["done", "failed"]
+    cached: bool
+    """Whether the outputs existed already, from an identical job."""
+    attempts: int
+    """Attempts of the item of work that was tried most often."""
+    submitted_at: str
+    """When the job file was written. RFC 3339, UTC."""
+    finished_at: str
+    """RFC 3339, UTC."""
+
+
+class DoneReport(Head):
+    """The timing JSON of a job that succeeded."""
+
+    status: Literal["done"]
+    mode: str
+    """sequential, parallel or stream: how the job was run."""
+    engine: str
+    """The engine of the first chunk."""
+    audio: Audio
+    video: Video
+    avatar: AvatarReport
+    captions: list[str]
+    """Names of the caption files in the outbox."""
+    timing: Timing
+    chunks: list[ChunkReport]
+    sentences: list[SentenceReport]
+    metadata: dict[str, Any]
+    """Copied from the job."""
+
+
+class FailedReport(Head):
+    """The timing JSON of a job that failed."""
+
+    status: Literal["failed"]
+    error: Failure
+    """May be a FailureRecord in memory: pydantic writes the fields of the declared class, so not the traceback."""
+    timing: ShortTiming
+    metadata: dict[str, Any]
+    """Copied from the job; empty if the job could not be read."""
+
+
+JobReport = DoneReport | FailedReport
+REPORT: TypeAdapter[JobReport] = TypeAdapter(Annotated[JobReport, Field(discriminator="status")])
 
 
 @dataclass(frozen=True)
 class Submission:
-    """When a job arrived: by the clock on the wall for people, by the monotonic clock for measuring."""
+    """When a job arrived: on the wall clock for people, on the monotonic clock for measuring."""
 
     submitted_at: float
     """Seconds since the epoch."""
@@ -29,153 +215,64 @@ class Submission:
     """Monotonic."""
 
 
-def done_report(flow: Flow, submission: Submission, attempts: int) -> dict[str, Any]:
-    """The timing JSON of a job that succeeded."""
-    assert flow.speech is not None and flow.video is not None
-    segments = [flow.segments[index] for index in sorted(flow.segments)]
-    timeline = flow.timeline
-    return {
-        **_head(flow.name, "done", submission, attempts),
-        "mode": timeline.mode,
-        "engine": segments[0].engine,
-        "audio": {
-            "seconds": _rounded(timeline.seconds),
-            "samples": timeline.samples,
-            "sample_rate": PCM_RATE_HZ,
-            "voice": flow.speech.voice,
-            "cached": False,
-        },
-        "video": _video(flow),
-        "avatar": {"name": flow.avatar, "frames_without_face": [list(span) for span in timeline.unseen]},
-        "captions": captions.files(flow.name) if flow.job.captions else [],
-        "timing": _timing(flow, segments, timeline, submission),
-        "chunks": [_chunk(segment) | _playing(flow, segment.index, submission) for segment in segments],
-        "sentences": [_sentence(sentence, timeline) for sentence in flow.speech.sentences],
-        "metadata": flow.job.metadata,
-    }
+def read_report(data: bytes) -> JobReport:
+    """Read a timing JSON. Raises ValidationError unless lipdrop could have written it."""
+    return REPORT.validate_json(data)
+
+
+def json_bytes(model: Part) -> bytes:
+    """A report, or a part of one, as a JSON file. Keys that were never set are left out."""
+    return (json.dumps(model.model_dump(exclude_unset=True), ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def failed_report(
     name: str, error: ErrorReport, submission: Submission, attempts: int, metadata: dict[str, Any]
-) -> dict[str, Any]:
-    """The timing JSON of a job that ended badly, and the traceback, which the spool keeps in `error.json` alone."""
-    shown = ("code", "message", "field", "stage", "attempt", "hint", "traceback")
-    described = asdict(replace(error, attempt=attempts))
-    return {
-        **_head(name, "failed", submission, attempts),
-        "error": {key: described[key] for key in shown},
-        "timing": {"total_seconds": _rounded(time.monotonic() - submission.seen_seconds)},
-        "metadata": metadata,
-    }
+) -> FailedReport:
+    """The report of a job that failed."""
+    failure = FailureRecord(
+        code=error.code,
+        message=error.message,
+        field=error.field,
+        stage=error.stage,
+        attempt=attempts,
+        hint=error.hint,
+        traceback=error.traceback,
+    )
+    seconds = rounded(time.monotonic() - submission.seen_seconds)
+    return FailedReport(
+        job=name,
+        status="failed",
+        cached=False,
+        attempts=attempts,
+        submitted_at=timestamp(submission.submitted_at),
+        finished_at=timestamp(time.time()),
+        error=failure,
+        timing=ShortTiming(total_seconds=seconds),
+        metadata=metadata,
+    )
 
 
-def repeated_report(earlier: dict[str, Any], submission: Submission) -> dict[str, Any]:
-    """The timing JSON of a job whose outputs were there already."""
-    seconds = _rounded(time.monotonic() - submission.seen_seconds)
-    return {
-        **earlier,
-        "cached": True,
-        "submitted_at": timestamp(submission.submitted_at),
-        "finished_at": timestamp(time.time()),
-        "timing": {**dict.fromkeys(earlier["timing"], 0), "total_seconds": seconds},
-    }
-
-
-def _head(name: str, status: str, submission: Submission, attempts: int) -> dict[str, Any]:
-    return {
-        "job": name,
-        "status": status,
-        "cached": False,
-        "attempts": attempts,
-        "submitted_at": timestamp(submission.submitted_at),
-        "finished_at": timestamp(time.time()),
-    }
-
-
-def _video(flow: Flow) -> dict[str, Any]:
-    assert flow.video is not None
-    described = asdict(flow.video)
-    return {
-        "file": f"{flow.name}.mp4",
-        **{key: described[key] for key in ("frames", "fps", "width", "height", "bytes", "sha256")},
-    }
-
-
-def _timing(flow: Flow, segments: list[Segment], timeline: Timeline, submission: Submission) -> dict[str, float | int]:
-    assert flow.speech is not None and flow.video is not None
-    first_span = flow.speech.span or timeline.convert
-    total = time.monotonic() - submission.seen_seconds
-    lipsync = Span(min(s.span.start_seconds for s in segments), max(s.span.end_seconds for s in segments))
-    chunk_sum = sum(segment.span.seconds for segment in segments)
-    queued = first_span.start_seconds - submission.seen_seconds
-    return _rounded_all(
-        {
-            "total_seconds": total,
-            "queued_seconds": queued,
-            "tts_seconds": flow.speech.span.seconds if flow.speech.span else 0,
-            "convert_seconds": timeline.convert.seconds,
-            "split_seconds": timeline.split.seconds,
-            "lipsync_seconds": lipsync.seconds,
-            "merge_seconds": flow.video.span.seconds,
-            "first_segment_seconds": _first_segment_end(flow) - submission.seen_seconds,
-            "chunk_seconds_sum": chunk_sum,
-            "parallelism": chunk_sum / lipsync.seconds,
-            "real_time_factor": (total - queued) / timeline.seconds,
+def repeated_report(earlier: DoneReport, submission: Submission) -> DoneReport:
+    """The report of a job whose outputs existed already."""
+    zeros = dict.fromkeys(Timing.model_fields, 0)
+    seconds = rounded(time.monotonic() - submission.seen_seconds)
+    return earlier.model_copy(
+        update={
+            "cached": True,
+            "submitted_at": timestamp(submission.submitted_at),
+            "finished_at": timestamp(time.time()),
+            "timing": Timing(**{**zeros, "total_seconds": seconds}),
         }
     )
 
 
-def _playing(flow: Flow, index: int, submission: Submission) -> dict[str, Any]:
-    """Of a stream's piece: when it could be played, and how long before it had to be."""
-    if not isinstance(flow, StreamFlow):
-        return {}
-    ready, needed = flow.ready_seconds(index), flow.needed_seconds(index)
-    return _rounded_all({"ready_seconds": ready - submission.seen_seconds, "slack_seconds": needed - ready})
-
-
-def _first_segment_end(flow: Flow) -> float:
-    """When the first segment was there; of a stream, when it could be played."""
-    if isinstance(flow, StreamFlow):
-        return flow.ready_seconds(0)
-    return min(segment.span.end_seconds for segment in flow.segments.values())
-
-
-def _chunk(segment: Segment) -> dict[str, Any]:
-    queued = segment.span.start_seconds - segment.timeline.split.end_seconds
-    return _rounded_all(
-        {
-            "index": segment.index,
-            "start_seconds": segment.start_frame / segment.timeline.fps,
-            "end_seconds": segment.stop_frame / segment.timeline.fps,
-            "frames": segment.stop_frame - segment.start_frame,
-            "model": segment.model,
-            "engine": segment.engine,
-            "device": segment.device,
-            "worker": segment.worker,
-            "queued_seconds": queued,
-            "inference_seconds": segment.inference_seconds,
-            "encode_seconds": segment.encode_seconds,
-            "total_seconds": segment.span.seconds,
-        }
-    )
-
-
-def _sentence(sentence: Sentence, timeline: Timeline) -> dict[str, Any]:
-    """The last sentence may end within the half frame that the timeline cuts off."""
-    ends = min(sentence.end_seconds, timeline.seconds)
-    return _rounded_all({**asdict(sentence), "end_seconds": ends})
-
-
-def _rounded(seconds: float) -> float:
+def rounded(seconds: float) -> float:
+    """A duration as it is written in reports."""
     return round(seconds, DECIMALS)
 
 
-def _rounded_all(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: _rounded(value) if isinstance(value, float) else value for key, value in values.items()}
-
-
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds; the nearest there is, for a file's time may lie in any year."""
+    """RFC 3339 in UTC with milliseconds. Times out of its range, which a file may have, are clamped."""
     return (
         datetime.fromtimestamp(min(max(seconds, FIRST_SECOND), LAST_SECOND), UTC)
         .isoformat(timespec="milliseconds")

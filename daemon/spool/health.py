@@ -1,49 +1,127 @@
-"""Health: what the supervision loop tells of itself, and whether that is to be believed."""
+"""Health reports: written by the supervisor, and checked for staleness by readers."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from daemon.spool.spool import Spool
 
 STARTING, OK, DEGRADED, PAUSED, DRAINING, STOPPED = "starting", "ok", "degraded", "paused", "draining", "stopped"
 
-WELL = frozenset({STARTING, OK, DEGRADED, DRAINING})
+HEALTHY = frozenset({STARTING, OK, DEGRADED, DRAINING})
 """States in which jobs are, or will be, worked on."""
 
 STALE_SECONDS = 10.0
-"""The loop tells every two seconds. One that has not for so long hangs."""
+"""The supervisor writes every two seconds. If it has not for this long, it hangs."""
+
+FILE_BYTES = 4096
+"""The least size of the health file: one block on most disks."""
+
+
+class WorkerHealth(BaseModel):
+    """One worker."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    state: str
+    """booting, idle, busy and the like."""
+    pid: int | None
+    """Process id; null while there is no process."""
+
+
+class HealthReport(BaseModel):
+    """The content of `run/health.json`. Keys unknown to this version are ignored on reading."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    state: str
+    """starting, ok, degraded, paused, draining or stopped."""
+    why: str
+    """Why the state is not ok."""
+    pid: int
+    """Process id of the daemon."""
+    waiting: int
+    """Jobs in the inbox."""
+    jobs: dict[str, str]
+    """Jobs in flight and the stage of each."""
+    workers: dict[str, WorkerHealth]
+    done: int
+    """Jobs done since the daemon started."""
+    failed: int
+    """Jobs failed since the daemon started."""
+    monotonic_seconds: float
+    """When this was written, on the machine's monotonic clock."""
+    at: str
+    """When this was written. RFC 3339, UTC."""
+
+    def differs(self, other: HealthReport | None) -> bool:
+        """Whether anything but the time of writing differs."""
+        stamps = {"monotonic_seconds", "at"}
+        return other is None or self.model_dump(exclude=stamps) != other.model_dump(exclude=stamps)
 
 
 @dataclass(frozen=True)
 class Health:
-    """How the daemon of a spool is."""
+    """The state of a spool's daemon, as a reader sees it."""
 
     state: str
-    """One of the states above but `stopped`, else `stale` or `down`."""
+    """One of the states above except `stopped`, or `stale` or `down`."""
     why: str
-    told: dict[str, Any]
-    """The health file; empty where no daemon speaks for it."""
+    report: HealthReport | None
+    """The daemon's own report; None if there is no current one."""
 
     @property
     def is_well(self) -> bool:
         """Whether jobs are worked on."""
-        return self.state in WELL
+        return self.state in HEALTHY
 
 
 def health(spool: Spool) -> Health:
-    """Look at a spool, whether or not a daemon works on it.
+    """Check a spool, whether or not a daemon owns it.
 
-    The file's age is told by the monotonic clock, which is one for all processes and which nobody can set.
+    The report's age is measured on the monotonic clock, which is the same for all processes and cannot be set.
     """
     if not spool.has_owner():
-        return Health("down", f"no daemon works on {spool.root}", {})
-    told = spool.told()
-    age_seconds = time.monotonic() - told["monotonic_seconds"] if told else 0
-    if not told or told["state"] == STOPPED or age_seconds < 0:  # of the daemon before; perhaps of an earlier boot
-        return Health(STARTING, "", {})
+        return Health("down", f"no daemon owns {spool.root}", None)
+    report = read_health(spool)
+    age_seconds = time.monotonic() - report.monotonic_seconds if report else 0
+    if report is None or report.state == STOPPED or age_seconds < 0:  # of an earlier daemon, perhaps an earlier boot
+        return Health(STARTING, "", None)
     if age_seconds > STALE_SECONDS:
-        return Health("stale", f"the daemon (pid {told['pid']}) has not been heard of for {age_seconds:.0f} s", told)
-    return Health(told["state"], told["why"], told)
+        return Health("stale", f"no report from the daemon (pid {report.pid}) for {age_seconds:.0f} s", report)
+    return Health(report.state, report.why, report)
+
+
+def read_health(spool: Spool) -> HealthReport | None:
+    """The health file; None if it is missing or not written by lipdrop."""
+    try:
+        return HealthReport.model_validate_json(_file(spool).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def write_health(spool: Spool, report: HealthReport) -> None:
+    """Replace the health file. It describes the present and need not survive a power cut. Raises OSError.
+
+    Alternates between two preallocated files, so that a full disk can still be reported.
+    """
+    current, spare, last = _file(spool), spool.run / "health.spare", spool.run / "health.last"
+    with spare.open("r+b" if spare.exists() else "wb") as file:
+        file.write(json.dumps(report.model_dump()).encode().ljust(FILE_BYTES))
+        file.truncate()
+    last.unlink(missing_ok=True)
+    if current.exists():
+        os.link(current, last)
+    spare.rename(current)
+    if last.exists():
+        last.rename(spare)
+
+
+def _file(spool: Spool) -> Path:
+    return spool.run / "health.json"

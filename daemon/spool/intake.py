@@ -1,4 +1,4 @@
-"""Intake: which of the files in the inbox are whole, and which is next."""
+"""Intake: which files in the inbox are complete, and which job is next."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from daemon.spool.spool import JOB_SUFFIX, Dropped, Spool, read_file
+from daemon.spool.claims import Dropped, read_file
+from daemon.spool.layout import JOB_SUFFIX
+from daemon.spool.spool import Spool
 from pipeline.errors import JobError
 from pipeline.job import JOB_MAX_BYTES, parse_json_object
 
 READ_SECONDS = 0.5
-"""A look reads files for about so long, and leaves the rest to the next: thousands of them hold nobody else up."""
+"""Time budget per scan; remaining files wait for the next one, so that thousands of them do not block the daemon."""
 
 log = logging.getLogger(__name__)
 
 
 class FileState(Enum):
-    """What reading a file showed."""
+    """The result of reading a file."""
 
     UNREAD = "unread"
-    WHOLE = "whole"
+    COMPLETE = "complete"
     UNFINISHED = "unfinished"
     UNREADABLE = "unreadable"
 
@@ -34,93 +36,93 @@ class _Seen:
 
     file: Dropped
     first_seconds: float
-    """When it was first seen; monotonic, so that a jump of the wall clock means nothing."""
+    """When it was first seen; monotonic, so that changes of the wall clock have no effect."""
     changed_seconds: float
     state: FileState
     priority: int
 
 
 @dataclass
-class _Stranger:
-    """An entry of the inbox that is no job."""
+class _ForeignFile:
+    """An entry of the inbox that is not a job."""
 
     first_seconds: float
     """When it was first seen; monotonic."""
-    told: bool = False
+    is_reported: bool = False
 
 
 class Intake:
-    """Watches files become whole. A JSON object that parses is whole; anything else is given time to be completed."""
+    """Waits for files to be complete. A JSON object that parses is complete; anything else gets time to become so."""
 
     def __init__(self, spool: Spool, quiet_seconds: float) -> None:
         self._spool = spool
         self._quiet_seconds = quiet_seconds
         self._seen: dict[str, _Seen] = {}
-        """In the order in which they are to be claimed."""
-        self._strangers: dict[str, _Stranger] = {}
+        """In the order in which to claim them."""
+        self._foreign_files: dict[str, _ForeignFile] = {}
 
     @property
     def waiting(self) -> int:
-        """Job files in the inbox at the last look, without those that may not be read."""
+        """Job files in the inbox at the last scan, except unreadable ones."""
         return sum(seen.state is not FileState.UNREADABLE for seen in self._seen.values())
 
-    def look(self) -> None:
-        """List the inbox and read what is new or changed, the oldest first; the rest when `look` is called again."""
-        files, strangers = self._spool.scan()
+    def scan(self) -> None:
+        """List the inbox and read new and changed files, oldest first, within the time budget."""
+        files, foreign_files = self._spool.scan()
         deadline = time.monotonic() + READ_SECONDS
-        seen = [self._examined(file, deadline) for file in files]
+        seen = [self._inspect(file, deadline) for file in files]
         self._seen = {found.file.name: found for found in sorted(seen, key=lambda found: -found.priority)}
         unreadable = [f"{found.file.name}{JOB_SUFFIX}" for found in seen if found.state is FileState.UNREADABLE]
-        self._warn([*strangers, *unreadable])
+        self._warn([*foreign_files, *unreadable])
 
     def next(self, in_flight: Collection[str]) -> str | None:
-        """The job to claim now: highest priority, then oldest; one whose name is in flight waits."""
+        """The job to claim now: highest priority, then oldest. A job whose name is in flight waits."""
         return next((name for name, seen in self._seen.items() if name not in in_flight and self._is_ready(seen)), None)
 
     def _is_ready(self, seen: _Seen) -> bool:
-        """Whole, or unfinished for so long that nobody will finish it."""
+        """Complete, or unfinished and unchanged for the quiet time."""
         quiet = time.monotonic() - seen.changed_seconds >= self._quiet_seconds
-        return seen.state is FileState.WHOLE or (seen.state is FileState.UNFINISHED and quiet)
+        return seen.state is FileState.COMPLETE or (seen.state is FileState.UNFINISHED and quiet)
 
     def take(self, name: str) -> float:
-        """Forget a file that is about to be claimed; return when it was first seen, in monotonic seconds."""
+        """Forget a file that is about to be claimed. Returns when it was first seen, in monotonic seconds."""
         return self._seen.pop(name).first_seconds
 
     def unsettled(self) -> bool:
-        """Whether a file is still being given time, or has not been read yet."""
+        """Whether a file may still be completed or has not been read yet."""
         return any(seen.state in (FileState.UNFINISHED, FileState.UNREAD) for seen in self._seen.values())
 
     def behind(self) -> bool:
-        """Whether the last look had no time to read every file."""
+        """Whether the last scan left files unread."""
         return any(seen.state is FileState.UNREAD for seen in self._seen.values())
 
-    def _examined(self, file: Dropped, deadline: float) -> _Seen:
+    def _inspect(self, file: Dropped, deadline: float) -> _Seen:
         now = time.monotonic()
         before = self._seen.get(file.name)
         if before is not None and before.file == file:
-            read = before.state in (FileState.WHOLE, FileState.UNFINISHED)
+            read = before.state in (FileState.COMPLETE, FileState.UNFINISHED)
             if read or now >= deadline:
                 return before
         state, priority = self._peek(file) if now < deadline else (FileState.UNREAD, 0)
         return _Seen(file, before.first_seconds if before else now, now, state, priority)
 
     def _peek(self, file: Dropped) -> tuple[FileState, int]:
-        """Whether the file is whole, and the priority it asks for."""
+        """Whether the file is complete, and its priority."""
         if file.bytes > JOB_MAX_BYTES:
-            return FileState.WHOLE, 0
+            return FileState.COMPLETE, 0
         try:
             priority = parse_json_object(read_file(Path(file.path))).get("priority", 0)
         except JobError:
             return FileState.UNFINISHED, 0
         except OSError:
             return FileState.UNREADABLE, 0
-        return FileState.WHOLE, priority if type(priority) is int else 0
+        return FileState.COMPLETE, priority if type(priority) is int else 0
 
     def _warn(self, names: Collection[str]) -> None:
-        """Say once of each entry that it is left alone; not of the scratch file of somebody who is just saving."""
+        """Warn once about each entry that is not a job, after the quiet time: editors save through scratch files."""
         now = time.monotonic()
-        self._strangers = {name: self._strangers.get(name, _Stranger(now)) for name in names}
-        for name, stranger in self._strangers.items():
-            if not stranger.told and now - stranger.first_seconds >= self._quiet_seconds:
-                log.warning("inbox: %s is left alone: no readable file called NAME%s", ascii(name), JOB_SUFFIX)
-                stranger.told = True
+        self._foreign_files = {name: self._foreign_files.get(name, _ForeignFile(now)) for name in names}
+        for name, foreign in self._foreign_files.items():
+            if not foreign.is_reported and now - foreign.first_seconds >= self._quiet_seconds:
+                log.warning("inbox: %s is ignored: not a readable file named NAME%s", ascii(name), JOB_SUFFIX)
+                foreign.is_reported = True

@@ -1,4 +1,4 @@
-"""Retention: what is kept of jobs that have ended is bounded, by age and by size."""
+"""Retention: bounds the age and the size of what is kept of ended jobs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class _Kept:
 
 
 def prune(folder: Path, *, days: float, max_bytes: int) -> list[Path]:
-    """Remove the entries of a folder that are too old, and then the oldest until the rest fits; return what went.
+    """Remove the entries of a folder that are too old, then the oldest until the rest fits. Returns the removed ones.
 
-    Ages are by the clock on the wall, for they outlast the machine's uptime: a jump of a day costs or gives a day.
+    Ages are measured on the wall clock, because they exceed the machine's uptime.
     """
     oldest = time.time() - days * SECONDS_PER_DAY
     room, removed = max_bytes, []

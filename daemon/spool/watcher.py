@@ -1,4 +1,4 @@
-"""Watching the inbox. Events only wake a scan: the folder's listing is the truth."""
+"""Watches the inbox. Events only trigger a scan: the folder's listing is what counts."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ class Watcher(FileSystemEventHandler):
         self._changed = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the scan when something may have come; what is read or gone, as by each claim, is no news."""
+        """Wake the scan if a file may have arrived. Reading and removing, which each claim does, are ignored."""
         if event.event_type in ("created", "moved", "modified", "closed") and not event.is_directory:
             self._changed.set()
             self._wake()
 
     def changed(self) -> bool:
-        """Whether something has changed since this was last asked."""
+        """Whether something has changed since the last call."""
         changed = self._changed.is_set()
         self._changed.clear()
         return changed
 
     def refresh(self) -> None:
-        """Watch the folder that is there now: a deleted and re-created one silently loses its watch."""
+        """Watch the folder again if it was re-created, which silently removes the watch."""
         inode = _inode(self._folder)
         if inode == self._inode:
             return
         self.close()
         if inode is not None:
-            with contextlib.suppress(OSError):  # inotify has no more to give: the periodic scan still finds every job
+            with contextlib.suppress(OSError):  # no inotify watches left: the periodic scan still finds every job
                 self._observer = Observer()
                 self._observer.schedule(self, str(self._folder))
                 self._observer.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import StageError
+from pipeline.files import replace_file
 from pipeline.media import aac, fragments, pcm
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.fragments import AUDIO_TRACK, KEYFRAME_FLAGS, VIDEO_TRACK, Run, Sample
@@ -34,10 +34,10 @@ def pack(item: PackItem) -> Pack:
         picture = Run(VIDEO_TRACK, (segment.start_frame + first) * (TIMESCALE_HZ // fps), video.samples[first:stop])
         until = None if stop == len(video.samples) else _samples(segment.start_frame + stop, fps)
         path = folder / f"{segment.index:03d}-{number}.m4s"
-        _write(path, fragments.fragment(segment.start_frame + first + 1, picture, sound.taken(until)))
+        replace_file(path, fragments.fragment(segment.start_frame + first + 1, picture, sound.taken(until)))
         written.append(Fragment(path, stop - first))
     init = folder / f"init-{segment.index:03d}.mp4"
-    _write(init, fragments.init(video))
+    replace_file(init, fragments.init(video))
     sound_seconds = sound.start / pcm.TRACK_RATE_HZ
     return Pack(item.job, segment.index, init, tuple(written), sound_seconds, Span(start, time.monotonic()))
 
@@ -110,10 +110,3 @@ def _track(segment: Segment) -> NDArray[np.int16]:
 def _samples(frame: int, fps: int) -> int:
     """The first track sample of a frame; exact at every frame rate."""
     return frame * pcm.TRACK_RATE_HZ // fps
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file atomically: it may already be playing."""
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    unfinished.write_bytes(data)
-    unfinished.rename(path)

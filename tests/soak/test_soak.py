@@ -125,7 +125,7 @@ def test_random_kills_of_workers_over_two_hundred_jobs_cost_one_item_each(daemon
     kills = through_kills(daemon, names, lambda chance: kill_one(daemon, chance))
     again = sum(times - 1 for times in Counter(daemon.ran()).values())
     assert 0 < again <= kills
-    assert not daemon.log().count("taken up again")
+    assert not daemon.log().count("resumed")
 
 
 def test_random_kills_of_the_daemon_over_two_hundred_jobs(daemon: CheapDaemon) -> None:

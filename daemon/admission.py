@@ -1,0 +1,187 @@
+"""Admission: takes jobs from the inbox to the scheduler, and cancels them on request."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.outputs.report import Submission
+from daemon.publisher import Publisher
+from daemon.scheduling.flow import Flow
+from daemon.scheduling.journal import Journal, fingerprint
+from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.scheduler import Scheduler, cancelled
+from daemon.spool.intake import Intake
+from daemon.spool.spool import Spool
+from daemon.spool.watcher import Watcher
+from pipeline.avatars import Avatars
+from pipeline.config import Config
+from pipeline.errors import ErrorReport
+from pipeline.job import parse_job
+
+SCAN_SECONDS = 2.0
+"""Longest time between two scans of the inbox, even if the watcher reports nothing."""
+
+SCAN_SHARE = 10
+"""After a scan, this many times its duration is left for other work: large inboxes are scanned less often."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Claimed:
+    """A job that is claimed and not started. Monotonic seconds."""
+
+    seen_seconds: float
+    next_try_seconds: float = 0.0
+
+
+class Admission:
+    """The jobs that are not running yet. Used by the supervision loop only."""
+
+    def __init__(
+        self, config: Config, spool: Spool, scheduler: Scheduler, publisher: Publisher, wake: Callable[[], None]
+    ) -> None:
+        """`wake` ends the scheduler's wait; it is called from another thread when the inbox changes."""
+        self._config = config
+        self._spool = spool
+        self._scheduler = scheduler
+        self._publisher = publisher
+        self._avatars = Avatars(config)
+        self._intake = Intake(spool, config.limits.quiet_seconds)
+        self._watcher = Watcher(spool.inbox, wake)
+        self._claimed: dict[str, _Claimed] = {}
+        """A full disk can keep claimed jobs waiting."""
+        self._next_scan_seconds = self._rescan_after_seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Job files in the inbox at the last scan."""
+        return self._intake.waiting
+
+    @property
+    def has_claimed(self) -> bool:
+        """Whether jobs are claimed and not started."""
+        return bool(self._claimed)
+
+    def is_exhausted(self) -> bool:
+        """Whether no job is left to start."""
+        self._intake.scan()
+        return not (self._claimed or self._intake.waiting)
+
+    def close(self) -> None:
+        """Stop watching the inbox."""
+        self._watcher.close()
+
+    def recover(self) -> None:
+        """Continue with the jobs that an earlier daemon left in flight. Raises OSError."""
+        for name in self._spool.recover():
+            sealed = self._spool.sealed(name)
+            if sealed is None:
+                log.info("job %s: resumed", name)
+                self._claimed[name] = _Claimed(time.monotonic())
+            else:
+                self._publisher.publish(name, sealed)
+
+    def cancel_requested(self) -> None:
+        """Cancel the jobs that users asked to cancel: in flight, claimed or still in the inbox."""
+        for name in self._spool.cancel_requests():
+            if name in self._scheduler.jobs:
+                self._scheduler.cancel(name)
+            elif name in self._claimed or self._spool.claim(name):
+                self._claimed.pop(name, None)
+                self._publisher.expect(name, Submission(self._spool.submitted_at(name), time.monotonic()))
+                self._publisher.fail(name, ErrorReport.of(cancelled(name), stage="queued"))
+            elif not self._spool.is_under_way(name):  # otherwise retried: on a full disk nothing can be claimed
+                self._spool.forget_cancelling(name)
+
+    def take_in(self) -> None:
+        """Scan the inbox if needed, and claim jobs as far as the limit of jobs in flight allows."""
+        self._watcher.refresh()
+        self._scan()
+        while self._is_below_limit():
+            name = self._intake.next(self._in_flight())
+            if name is None:
+                return
+            seen = self._intake.take(name)
+            if self._spool.claim(name):
+                self._claimed[name] = _Claimed(seen)
+
+    def start_claimed(self) -> None:
+        """Check the claimed jobs and start the good ones."""
+        now = time.monotonic()
+        for name, claimed in list(self._claimed.items()):
+            if now < claimed.next_try_seconds:
+                continue
+            try:
+                with self._publisher.failing_job(name, "intake"):
+                    self._admit(name, claimed.seen_seconds)
+            except FileNotFoundError:
+                log.exception("job %s: its files in work/ have disappeared", name)
+                self._publisher.forget(name)
+            except OSError as error:
+                log.warning("job %s: has to wait: %s", name, error)
+                claimed.next_try_seconds = now + SCAN_SECONDS
+                continue
+            del self._claimed[name]
+
+    def idle_seconds(self, *, is_open: bool) -> float:
+        """How long to wait for events: not at all if jobs may be taken in and one can be claimed now."""
+        if is_open and self._is_below_limit() and self._intake.next(self._in_flight()):
+            return 0.0
+        now, pause = time.monotonic(), SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS
+        return min(pause, self._rescan_after_seconds - now) if now < self._rescan_after_seconds else pause
+
+    def _is_below_limit(self) -> bool:
+        return len(self._in_flight()) < self._config.limits.jobs_in_flight
+
+    def _in_flight(self) -> set[str]:
+        """Names that a new job must not have until the old one is published."""
+        return {*self._scheduler.jobs, *self._claimed, *self._publisher.unpublished}
+
+    def _scan(self) -> None:
+        """Scan the inbox if it has changed, and every now and then.
+
+        Scanning pauses after a long scan, unless that left files unread.
+        """
+        start = time.monotonic()
+        if start < self._rescan_after_seconds:
+            return
+        if self._watcher.changed() or self._intake.unsettled() or start >= self._next_scan_seconds:
+            with contextlib.suppress(OSError):  # as on a full disk: the next scan tries again
+                self._spool.keep_inbox()
+            self._intake.scan()
+            end = time.monotonic()
+            self._rescan_after_seconds = end if self._intake.behind() else end + SCAN_SHARE * (end - start)
+            self._next_scan_seconds = end + SCAN_SECONDS
+
+    def _admit(self, name: str, seen_seconds: float) -> None:
+        """Check a claimed job and start it, unless it was done before. Raises JobError and OSError."""
+        submission = Submission(self._spool.submitted_at(name), seen_seconds)
+        self._publisher.expect(name, submission)
+        earlier = self._spool.is_repeat(name)
+        if earlier is not None:
+            self._publisher.repeat(name, earlier)
+        elif self._config.on_conflict == "refuse" and self._spool.was_done(name):
+            self._publisher.refuse(name)
+        else:
+            self._start(self._make_flow(name, seen_seconds), submission)
+
+    def _start(self, flow: Flow, submission: Submission) -> None:
+        self._publisher.open_stream(flow)
+        log.info("job %s: started", flow.name)
+        self._publisher.expect(flow.name, Submission(submission.submitted_at, flow.journal.seen_seconds))
+        self._scheduler.add(flow)
+
+    def _make_flow(self, name: str, seen_seconds: float) -> Flow:
+        """The job's flow, with the results of an earlier daemon; unfinished files of that are removed."""
+        data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
+        job = parse_job(data, config, self._avatars.names())
+        recording = self._spool.take_recording(name, job.audio) if job.audio is not None else None
+        mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
+        journal = Journal(folder, mark, seen_seconds)
+        self._spool.clear(name, journal.files)
+        return make_flow(name, job, folder=folder, recording=recording, config=config, journal=journal)

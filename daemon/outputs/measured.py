@@ -1,0 +1,133 @@
+"""The report of a finished job, from its flow."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+from daemon.outputs import captions
+from daemon.outputs.report import (
+    Audio,
+    AvatarReport,
+    ChunkReport,
+    DoneReport,
+    SentenceReport,
+    Submission,
+    Timing,
+    Video,
+    rounded,
+    timestamp,
+)
+from daemon.scheduling.flow import Flow
+from daemon.scheduling.stream_flow import StreamFlow
+from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
+
+
+def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport:
+    """The report of a job that succeeded."""
+    assert flow.speech is not None and flow.video is not None
+    segments = [flow.segments[index] for index in sorted(flow.segments)]
+    timeline = flow.timeline
+    return DoneReport(
+        job=flow.name,
+        status="done",
+        cached=False,
+        attempts=attempts,
+        submitted_at=timestamp(submission.submitted_at),
+        finished_at=timestamp(time.time()),
+        mode=timeline.mode,
+        engine=segments[0].engine,
+        audio=_audio(flow, timeline),
+        video=_video(flow),
+        avatar=AvatarReport(name=flow.avatar, frames_without_face=list(timeline.unseen)),
+        captions=captions.files(flow.name) if flow.job.captions else [],
+        timing=_timing(flow, segments, timeline, submission),
+        chunks=[_chunk(flow, segment, submission) for segment in segments],
+        sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
+        metadata=flow.job.metadata,
+    )
+
+
+def _audio(flow: Flow, timeline: Timeline) -> Audio:
+    assert flow.speech is not None
+    return Audio(
+        seconds=rounded(timeline.seconds),
+        samples=timeline.samples,
+        sample_rate=PCM_RATE_HZ,
+        voice=flow.speech.voice,
+        cached=False,
+    )
+
+
+def _video(flow: Flow) -> Video:
+    assert flow.video is not None
+    described = asdict(flow.video)
+    return Video(
+        file=f"{flow.name}.mp4",
+        **{key: described[key] for key in ("frames", "fps", "width", "height", "bytes", "sha256")},
+    )
+
+
+def _timing(flow: Flow, segments: list[Segment], timeline: Timeline, submission: Submission) -> Timing:
+    assert flow.speech is not None and flow.video is not None
+    first_span = flow.speech.span or timeline.convert
+    total = time.monotonic() - submission.seen_seconds
+    lipsync = Span(min(s.span.start_seconds for s in segments), max(s.span.end_seconds for s in segments))
+    chunk_sum = sum(segment.span.seconds for segment in segments)
+    queued = first_span.start_seconds - submission.seen_seconds
+    return Timing(
+        total_seconds=rounded(total),
+        queued_seconds=rounded(queued),
+        tts_seconds=rounded(flow.speech.span.seconds) if flow.speech.span else 0,
+        convert_seconds=rounded(timeline.convert.seconds),
+        split_seconds=rounded(timeline.split.seconds),
+        lipsync_seconds=rounded(lipsync.seconds),
+        merge_seconds=rounded(flow.video.span.seconds),
+        first_segment_seconds=rounded(_first_segment_end(flow) - submission.seen_seconds),
+        chunk_seconds_sum=rounded(chunk_sum),
+        parallelism=rounded(chunk_sum / lipsync.seconds),
+        real_time_factor=rounded((total - queued) / timeline.seconds),
+    )
+
+
+def _first_segment_end(flow: Flow) -> float:
+    """When the first segment was rendered, or, in a stream, when it could be played. Monotonic seconds."""
+    if isinstance(flow, StreamFlow):
+        return flow.ready_seconds(0)
+    return min(segment.span.end_seconds for segment in flow.segments.values())
+
+
+def _chunk(flow: Flow, segment: Segment, submission: Submission) -> ChunkReport:
+    queued = segment.span.start_seconds - segment.timeline.split.end_seconds
+    return ChunkReport(
+        index=segment.index,
+        start_seconds=rounded(segment.start_frame / segment.timeline.fps),
+        end_seconds=rounded(segment.stop_frame / segment.timeline.fps),
+        frames=segment.stop_frame - segment.start_frame,
+        model=segment.model,
+        engine=segment.engine,
+        device=segment.device,
+        worker=segment.worker,
+        queued_seconds=rounded(queued),
+        inference_seconds=rounded(segment.inference_seconds),
+        encode_seconds=rounded(segment.encode_seconds),
+        total_seconds=rounded(segment.span.seconds),
+        **_playback(flow, segment.index, submission),
+    )
+
+
+def _playback(flow: Flow, index: int, submission: Submission) -> dict[str, float]:
+    """For a stream's piece: when it could be played, and how long before it was needed."""
+    if not isinstance(flow, StreamFlow):
+        return {}
+    ready, needed = flow.ready_seconds(index), flow.needed_seconds(index)
+    return {"ready_seconds": rounded(ready - submission.seen_seconds), "slack_seconds": rounded(needed - ready)}
+
+
+def _sentence(sentence: Sentence, timeline: Timeline) -> SentenceReport:
+    """The last sentence may end within the half frame that the timeline cuts off."""
+    return SentenceReport(
+        text=sentence.text,
+        start_seconds=rounded(sentence.start_seconds),
+        end_seconds=rounded(min(sentence.end_seconds, timeline.seconds)),
+    )

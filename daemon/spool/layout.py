@@ -1,0 +1,73 @@
+"""The spool's layout: its folders, and the names and suffixes of the files in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+JOB_SUFFIX = ".json"
+VIDEO_SUFFIX = ".mp4"
+CAPTION_SUFFIXES = (".srt", ".vtt")
+
+CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
+RECORDING, VIDEO = "recording", "video.mp4"
+"""Files in a job's work folder; JOB and ERROR also in its folder in `failed/`."""
+
+PLAYLIST, PLAYER = "index.m3u8", "player.html"
+"""Files in the folder of a stream."""
+
+
+class Layout:
+    """One spool directory. All folders are on one filesystem, so that files can be renamed between them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.inbox = self.root / "inbox"
+        self.outbox = self.root / "outbox"
+        self.work = self.root / "work"
+        self.done = self.root / "done"
+        self.failed = self.root / "failed"
+        self.run = self.root / "run"
+        self.cancels = self.run / "cancel"
+        self._inbox_mode = 0o750
+
+    def create(self) -> None:
+        """Make the missing folders."""
+        for folder in (self.outbox, self.work, self.done, self.failed, self.run, self.cancels):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self.keep_inbox()
+
+    def keep_inbox(self) -> None:
+        """Make the inbox if it is missing, with the mode that it had when last seen.
+
+        The setgid bit comes from the spool's folder: the service is not allowed to set it.
+        """
+        try:
+            self._inbox_mode = stat.S_IMODE(self.inbox.stat().st_mode)
+        except FileNotFoundError:
+            umask = os.umask(0)
+            try:
+                self.inbox.mkdir(mode=self._inbox_mode & ~stat.S_ISGID, exist_ok=True)
+            finally:
+                os.umask(umask)
+
+    def folder(self, name: str) -> Path:
+        """The work folder of a job."""
+        return self.work / name
+
+    def dropped_file(self, name: str) -> Path:
+        """The job's file in the inbox."""
+        return self.inbox / f"{name}{JOB_SUFFIX}"
+
+    def report_file(self, name: str) -> Path:
+        """The job's timing JSON in the outbox."""
+        return self.outbox / f"{name}{JOB_SUFFIX}"
+
+    def video_file(self, name: str) -> Path:
+        """The job's video in the outbox."""
+        return self.outbox / f"{name}{VIDEO_SUFFIX}"
+
+    def done_file(self, name: str) -> Path:
+        """The file of an accepted job that succeeded."""
+        return self.done / f"{name}{JOB_SUFFIX}"

@@ -1,0 +1,65 @@
+"""Recordings: audio and video files in the inbox that jobs name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from daemon.spool.layout import RECORDING, Layout
+from daemon.spool.untrusted import link_or_copy
+from pipeline.errors import JobError, is_full
+
+RECORDING_SUFFIXES = frozenset(
+    {".wav", ".mp3", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".ogg", ".opus", ".flac", ".aac", ".avi", ".aiff", ".wma"}
+)
+"""Files with these suffixes are not reported as misnamed jobs."""
+RECORDING_MAX_BYTES = 2 << 30
+"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB. If a recording has to be copied, the daemon waits for it."""
+
+
+class Recordings(Layout):
+    """The recordings of an inbox."""
+
+    def take_recording(self, name: str, audio: str) -> Path:
+        """Link or copy a recording from the inbox into the job's folder, where other users cannot remove it.
+
+        Raises JobError unless it is a plain file directly inside the inbox, OSError when the disk is full.
+        """
+        taken = self.folder(name) / RECORDING
+        try:
+            if not os.path.lexists(taken):
+                link_or_copy(self.find_recording(audio), taken)
+            self._check_recording(taken)
+        except OSError as error:
+            if is_full(error):
+                raise
+            raise self._bad_recording(error.strerror) from None
+        return taken
+
+    def find_recording(self, audio: str) -> Path:
+        """The recording that a job names. Raises JobError unless it is a plain file directly inside the inbox.
+
+        Links are refused: a link could expose any file of the daemon's user.
+        """
+        path = self.inbox / audio
+        if Path(audio).name != audio:
+            raise self._bad_recording("not a plain file there")
+        try:
+            self._check_recording(path)
+        except OSError as error:
+            raise self._bad_recording(error.strerror) from None
+        return path
+
+    def _check_recording(self, path: Path) -> None:
+        """Refuse anything but plain files of a sensible size. Repeated after taking: the file may have been swapped."""
+        info = path.lstat()
+        if not stat.S_ISREG(info.st_mode):
+            raise self._bad_recording("not a plain file there")
+        if info.st_size > RECORDING_MAX_BYTES:
+            message = f"the recording is over {RECORDING_MAX_BYTES} bytes"
+            raise JobError("too_large", message, field="audio")
+
+    def _bad_recording(self, reason: str | None) -> JobError:
+        message = f"audio must name a file inside the inbox: {reason}"
+        return JobError("audio", message, field="audio", hint=f"copy the file itself to {self.inbox}")

@@ -1,0 +1,53 @@
+"""Streams: folders in the outbox that grow while their jobs run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from daemon.spool.layout import PLAYER, PLAYLIST, Layout
+from daemon.spool.untrusted import link_or_copy
+from pipeline.files import replace_file
+from pipeline.job import JOB_NAME
+
+
+class Streams(Layout):
+    """The streams of an outbox. Nothing in them is synced: a stream does not outlive a boot of the machine."""
+
+    def open_stream(self, name: str, assets: Collection[Path], *, fresh: bool) -> None:
+        """Make the folder of a job's stream and copy the player's files into it.
+
+        `fresh` first removes what an earlier job of that name left there.
+        """
+        folder = self.outbox / name
+        if fresh:
+            self.remove_stream(name)
+        folder.mkdir(mode=0o750, exist_ok=True)
+        for asset in assets:
+            replace_file(folder / asset.name, asset.read_bytes())
+
+    def show(self, name: str, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:
+        """Add files to a job's stream, then texts in the given order. Each is complete once it is visible.
+
+        Existing files stay as they are: players may have fetched them. Existing texts are replaced.
+        """
+        folder = self.outbox / name
+        for file_name, file in files.items():
+            if not (folder / file_name).exists():
+                link_or_copy(file, folder / file_name)
+        for text_name, text in texts.items():
+            replace_file(folder / text_name, text.encode())
+
+    def stream(self, name: str) -> Path | None:
+        """The folder of a job's stream; None if it has none."""
+        folder = self.outbox / name
+        is_stream = JOB_NAME.match(name) and ((folder / PLAYLIST).exists() or (folder / PLAYER).exists())
+        return folder if is_stream else None
+
+    def remove_stream(self, name: str) -> None:
+        """Remove a job's stream, if it has one."""
+        folder = self.stream(name)
+        if folder is not None:
+            (folder / PLAYLIST).unlink(missing_ok=True)  # first, so that a half-removed stream does not look live
+            shutil.rmtree(folder)
