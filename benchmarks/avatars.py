@@ -66,7 +66,7 @@ def main() -> None:
         shutil.copy(PORTRAIT, folder / "avatars" / "picture")
         avatars_settings = AvatarsSettings(folder=str(folder / "avatars"))
         builtin = Config(avatars=avatars_settings)
-        for config in (builtin, builtin.model_copy(update={"models": seeded_models(folder)})):
+        for config in (builtin, builtin.model_copy(update={"models": seeded_models(folder, builtin.models)})):
             engine = load_engine("gan", config, torch.device("cpu"))
             ready_seconds(Avatars(config, folder / "warm-up"), "presenter", engine)
             for name, (width, height) in SIZES.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 from daemon.bench.measure import VOICE, make_video, seeded_models, text_of
 from daemon.bench.trial import Trial
 from daemon.outputs.report import FailedReport
-from pipeline.config import AvatarsSettings, Config, ModelsSettings
+from pipeline.config import DEFAULT_MODELS, AvatarsSettings, Config
 
 SIZE = (1920, 1080)
 VIDEO_SECONDS = 60
@@ -29,7 +29,7 @@ def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as spool:
         folder = Path(scratch)
         make_video(folder / "avatars" / "long" / "long.mp4", SIZE, VIDEO_SECONDS)
-        models = seeded_models(folder) if engine == "wav2lip" else ModelsSettings()
+        models = seeded_models(folder, DEFAULT_MODELS) if engine == "wav2lip" else {}
         config = Config(avatars=AvatarsSettings(folder=str(folder / "avatars")), models=models)
         with Trial(Path(spool), config) as trial:
             trial.run("first", text="One.", language="en", voice=VOICE, avatar="long")

@@ -18,7 +18,7 @@ from daemon.bench.measure import seeded_models
 from daemon.bench.trial import Trial
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.layout import PLAYLIST
-from pipeline.config import Config, ModelsSettings
+from pipeline.config import DEFAULT_MODELS, Config
 
 TEXTS = {
     "ru": "Положите текст в папку, и говорящий портрет начнёт его произносить почти сразу. "
@@ -88,7 +88,7 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as spool:
-        models = seeded_models(Path(scratch)) if options.engine == "wav2lip" else ModelsSettings()
+        models = seeded_models(Path(scratch), DEFAULT_MODELS) if options.engine == "wav2lip" else {}
         with Trial(Path(spool), Config(models=models)) as trial:
             for code in TEXTS:
                 stream(trial, f"warm-up-{code}", code, text_of(code, 10))

@@ -1,4 +1,4 @@
-"""The configuration: one commented YAML file, checked whole before anything starts."""
+"""The configuration: one commented YAML file, checked as a whole before anything starts."""
 
 from __future__ import annotations
 
@@ -6,139 +6,218 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
+from pipeline.settings import DuplicateKeyError, Section, parse_yaml
 from pipeline.speech.voices.settings import LanguageTag, VoiceSettings
 
 CONFIG_FILE = "config.yaml"
+BOTH = "both"
+"""As a job's `model`: chunks alternate between the workers' models."""
 
-ModelName = Literal["gan", "nogan"]
 Fps = Literal[24, 25, 30, 50]
 
+DEFAULT_MODELS: dict[str, dict[str, Any]] = {"gan": {"silence_gate": True}, "nogan": {}}
+"""Models that exist without being configured; what the configuration says about one is added to its entry here.
 
-class Section(BaseModel):
-    """Base of every part of the configuration: no unknown keys, no silent conversion, no change."""
+`gan` has the silence gate: trained against a discriminator, its mouth keeps moving in pauses.
+"""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+def _model_name(name: str) -> str:
+    if name == BOTH:
+        raise PydanticCustomError("reserved", f"{BOTH!r} is reserved", {"hint": "choose another name"})
+    return name
+
+
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"), AfterValidator(_model_name)]
+
+
+def _model_settings(value: Any) -> Any:
+    """A mapping as the settings class of its engine; anything else is left for the caller's validation."""
+    if not isinstance(value, dict):
+        return value
+    engine = value.get("engine", DEFAULT_ENGINE)
+    try:
+        chosen = settings_class(engine) if isinstance(engine, str) else ModelSettings
+    except UnknownEngineError as error:
+        raise _error_at(("engine",), "unknown_engine", str(error), error.hint, engine) from error
+    return chosen.model_validate(value)
+
+
+def _error_at(place: tuple[str | int, ...], code: str, message: str, hint: str, value: Any) -> ValidationError:
+    """A validation error below the value that is being validated."""
+    # The message is passed as a value: it may hold braces.
+    problem = PydanticCustomError(code, "{message}", {"message": message, "hint": hint})
+    return ValidationError.from_exception_data(code, [InitErrorDetails(type=problem, loc=place, input=value)])
 
 
 class AvatarsSettings(Section):
-    """Where avatars are found."""
+    """Where avatars are found, and how much is cached about them."""
 
     folder: str = "avatars"
+    """Folder of the user's own avatars, one folder each."""
     default: str = "presenter"
+    """Avatar of jobs that name none."""
     cache_bytes: Annotated[int, Field(ge=0)] = 10_000_000_000
+    """Size limit of the cache in the spool: faces found, frames of videos, files derived by engines."""
     cache_days: Annotated[int, Field(ge=1)] = 30
-
-
-class ModelSettings(Section):
-    """What a model name stands for."""
-
-    engine: Literal["builtin", "wav2lip"] = "builtin"
-    checkpoint: str | None = None
-
-    @model_validator(mode="after")
-    def _checkpoint_where_needed(self) -> ModelSettings:
-        if self.engine == "wav2lip" and self.checkpoint is None:
-            raise ValueError("engine wav2lip needs a checkpoint")
-        return self
-
-
-class ModelsSettings(Section):
-    """The two lip-sync models."""
-
-    gan: ModelSettings = ModelSettings()
-    nogan: ModelSettings = ModelSettings()
+    """Cached files unused for this long are removed."""
 
 
 class WorkerSettings(Section):
     """One lip-sync worker process."""
 
-    model: ModelName
+    model: str
+    """A name in `models`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d{1,2})$")] = "auto"
+    """auto: the GPUs in turn, or the CPU without one."""
 
 
 class SplitSettings(Section):
     """How a job is cut into chunks."""
 
     sequential_below_seconds: Annotated[float, Field(ge=0, strict=False)] = 10.0
+    """In mode auto, shorter audio is a single chunk."""
     chunk_seconds: Annotated[float, Field(ge=2, strict=False)] = 15.0
+    """Approximate length of a chunk."""
     prefer_pauses: bool = True
+    """Whether a cut moves into a pause nearby."""
 
 
 class VideoSettings(Section):
     """How frames are encoded (libx264)."""
 
     fps: Fps = 25
+    """Frames per second of jobs that do not say."""
     crf: Annotated[int, Field(ge=0, le=51)] = 20
+    """Constant rate factor: lower is better and larger."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         "veryfast"
     )
 
 
 class LimitsSettings(Section):
-    """Bounds that keep one job from costing the others."""
+    """Limits that keep one job from harming others."""
 
     text_characters: Annotated[int, Field(ge=1)] = 20_000
+    """Characters of a job's text."""
     audio_seconds: Annotated[int, Field(ge=1, le=7200)] = 1800
+    """Length of a job's audio."""
     frame_pixels: Annotated[int, Field(ge=64 * 64)] = 1920 * 1920
+    """Width times height of a video."""
     picture_pixels: Annotated[int, Field(ge=64 * 64)] = 50_000_000
+    """Width times height of an avatar's picture or video."""
     avatar_seconds: Annotated[int, Field(ge=1, le=600)] = 120
+    """Length of an avatar's video."""
     jobs_in_flight: Annotated[int, Field(ge=1)] = 8
+    """Jobs worked on at the same time."""
     attempts: Annotated[int, Field(ge=1)] = 3
+    """Attempts at one work item when its worker dies or a service fails."""
     boot_seconds: Annotated[float, Field(gt=0, strict=False)] = 120.0
+    """Time for a worker to load and warm up."""
     quiet_seconds: Annotated[float, Field(gt=0, strict=False)] = 2.0
+    """How long an incomplete job file may stay unchanged before it is refused."""
     drain_seconds: Annotated[float, Field(ge=0, strict=False)] = 60.0
+    """How long SIGTERM waits for jobs in flight."""
     free_megabytes: Annotated[int, Field(ge=0)] = 200
+    """With less free space on the spool's disk, no new work starts."""
 
 
 class RetentionSettings(Section):
-    """How much is kept of jobs that have ended, in `done/` and in `failed/` each. Videos are never removed."""
+    """How much is kept of finished jobs, in `done/` and `failed/` each. Videos are never removed."""
 
     days: Annotated[int, Field(ge=1)] = 90
+    """Age limit."""
     megabytes: Annotated[int, Field(ge=1)] = 500
+    """Size limit."""
 
 
 class Config(Section):
     """The whole configuration. Relative paths in it start at `base`, the folder of the file."""
 
     spool: str = "."
+    """The folder with inbox/, work/, outbox/, done/ and failed/."""
     language: LanguageTag = "ru"
+    """Language of jobs that name none."""
     tts: VoiceSettings = VoiceSettings()
     avatars: AvatarsSettings = AvatarsSettings()
-    models: ModelsSettings = ModelsSettings()
+    models: dict[ModelName, Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model_settings)]] = Field(
+        default_factory=dict, validate_default=True
+    )
+    """The lip-sync models by name; `DEFAULT_MODELS` are always present."""
     workers: Annotated[tuple[WorkerSettings, ...], Field(min_length=1, max_length=16)] = (
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
     )
+    """The lip-sync workers. The first one's model is the default of jobs with a single chunk."""
     split: SplitSettings = SplitSettings()
     video: VideoSettings = VideoSettings()
     executor: Literal["processes", "threads"] = "processes"
+    """Where workers run: `threads` runs everything in one process, for debugging."""
     on_conflict: Literal["replace", "refuse"] = "replace"
+    """What happens to a different job under the name of a finished one."""
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
     base: Annotated[Path, Field(exclude=True)] = Path()
+    """Folder of the file, not a setting."""
 
     @field_validator("workers", mode="before")
     @classmethod
     def _list_to_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
+    @field_validator("models", mode="before")
+    @classmethod
+    def _with_default_models(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        defaults = {name: value.get(name, {}) for name in DEFAULT_MODELS}
+        return {**defaults, **value} | {
+            name: {**DEFAULT_MODELS[name], **given} for name, given in defaults.items() if isinstance(given, dict)
+        }
+
+    @model_validator(mode="after")
+    def _workers_have_models(self) -> Config:
+        for index, worker in enumerate(self.workers):
+            if worker.model not in self.models:
+                message, hint = f"there is no model {worker.model[:100]!r}", self.model_hint(worker.model)
+                raise _error_at(("workers", index, "model"), "unknown_model", message, hint, worker.model)
+        return self
+
+    @property
+    def worker_models(self) -> tuple[str, ...]:
+        """The different models of the workers, in the workers' order."""
+        return tuple(dict.fromkeys(worker.model for worker in self.workers))
+
+    def model_hint(self, name: str, *others: str) -> str:
+        """A hint for an unknown model: the nearest of the configured names and `others`."""
+        return nearest_hint(name[:100], [*self.models, *others])
+
     def path(self, name: str) -> Path:
-        """The absolute path of a file or folder that the configuration names."""
+        """The absolute path of a file or folder named in the configuration."""
         return (self.base / Path(name).expanduser()).absolute()
 
     def model_settings(self, model: str) -> ModelSettings:
-        """The settings of a model by its name."""
-        settings: ModelSettings = getattr(self.models, model)
-        return settings
+        """The settings of a configured model."""
+        return self.models[model]
 
 
 def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
-    """Read `file`, or `config.yaml` of the current folder when there is one, or the defaults.
+    """Read `file`; by default `config.yaml` of the current folder if it exists, else use the defaults.
 
-    `spool` overrides the file's own. Raises ConfigError.
+    `spool` overrides the file's. Raises ConfigError.
     """
     if file is None:
         file = Path(CONFIG_FILE)
@@ -150,22 +229,24 @@ def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
     if spool is not None:
         raw["spool"] = str(spool.absolute())
     config = _validated(raw, file)
-    _check_checkpoints(config)
+    _check_files(config)
     return config
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(file.read_text("utf-8"))
+        raw = parse_yaml(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigError("config_unreadable", f"cannot read {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except DuplicateKeyError as error:
+        raise ConfigError("config_duplicate_key", str(error), field=error.path, hint="keep one of them") from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ConfigError("config_not_yaml", f"{file} is not valid YAML: {error}") from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise ConfigError("config_not_mapping", f"{file} must be a mapping of settings")
-    return raw
+    return {str(key): value for key, value in raw.items()}
 
 
 def _validated(raw: dict[str, Any], file: Path) -> Config:
@@ -173,10 +254,11 @@ def _validated(raw: dict[str, Any], file: Path) -> Config:
         return Config.model_validate({**raw, "base": file.absolute().parent})
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
+        path = ".".join(str(part) for part in first["loc"] if part != "[key]")
         if first["type"] == "extra_forbidden":
-            raise _unknown_key(path, _siblings(first["loc"])) from error
-        raise ConfigError("config_value", f"{path}: {first['msg']}", field=path, hint=f"see {file}") from error
+            raise _unknown_key(path, _siblings(first["loc"], raw)) from error
+        hint = first.get("ctx", {}).get("hint", f"see {file}")
+        raise ConfigError("config_value", f"{path}: {first['msg']}", field=path, hint=hint) from error
 
 
 def _unknown_key(path: str, known: list[str]) -> ConfigError:
@@ -184,26 +266,26 @@ def _unknown_key(path: str, known: list[str]) -> ConfigError:
     return ConfigError("config_unknown_key", f"unknown key {path}", field=path, hint=hint)
 
 
-def _siblings(location: tuple[int | str, ...]) -> list[str]:
+def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]:
     """The keys that are known where an unknown one was found."""
     model: Any = Config
+    if location[0] == "models":
+        model = settings_class(raw["models"][location[1]].get("engine", DEFAULT_ENGINE))
+        location = location[2:]
     for part in location[:-1]:
         if isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            model = WorkerSettings if part == "workers" else annotation
+            model = WorkerSettings if part == "workers" else model.model_fields[part].annotation
     return [name for name in model.model_fields if name != "base"]
 
 
-def _check_checkpoints(config: Config) -> None:
-    for model in ModelsSettings.model_fields:
-        settings = config.model_settings(model)
-        if settings.checkpoint is None:
-            continue
-        path, key = config.path(settings.checkpoint), f"models.{model}.checkpoint"
-        if not path.is_file():
-            raise ConfigError(
-                "checkpoint_missing",
-                f"no checkpoint at {path}",
-                field=key,
-                hint=f"put the file there, or change {key}, or set models.{model}.engine: builtin",
-            )
+def _check_files(config: Config) -> None:
+    for model, settings in config.models.items():
+        for name, file in settings.files.items():
+            path, key = config.path(file), f"models.{model}.{name}"
+            if not path.is_file():
+                raise ConfigError(
+                    f"{name}_missing",
+                    f"no {name} at {path}",
+                    field=key,
+                    hint=f"put the file there, or change {key}, or set models.{model}.engine: builtin",
+                )

@@ -1,4 +1,4 @@
-"""The job: what a user asks for, read from bytes that nobody vouches for."""
+"""The job: a user's request, parsed from untrusted bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from pipeline.config import Config, Fps
+from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, nearest_hint
 from pipeline.speech.voices.settings import LanguageTag
 
@@ -20,34 +20,53 @@ METADATA_MAX_BYTES = 4 * 1024
 JSON_MAX_DEPTH = 16
 NUMBER_MAX_DIGITS = 30
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-"""All but tab and the ends of lines. Those above 7F are ESC and its like for an 8-bit terminal."""
+"""All except tab and line ends. Those above 7F are escape sequences on an 8-bit terminal."""
 SURROGATES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
-"""Escapes in valid JSON; the group is there for half of a pair."""
+"""Escapes in valid JSON; the group matches half of a surrogate pair."""
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
-"""Each side has a limit of its own: a long thin frame has few pixels, and still costs a huge scaled picture."""
+"""Each side is limited too: a long thin frame has few pixels, but needs a huge scaled picture."""
 
 
 class Job(BaseModel):
-    """A valid job. Keys that the file leaves out are filled from the configuration when it is used."""
+    """What to say, who says it, and how the video is made.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    Defaults that depend on the configuration are null here and filled in when the job runs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     text: StrictStr | None = None
+    """The text to speak. Exactly one of `text` and `audio` is required."""
     audio: StrictStr | None = None
+    """The name of a recording in `inbox/` to lip-sync instead of a text."""
     language: LanguageTag | None = None
+    """Language of the text, such as `ru`, `en` or `kk`. Default: `language` of the configuration."""
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
+    """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
+    """Rate of speech relative to the voice's normal one."""
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
+    """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
+    pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
     num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
-    model: Literal["gan", "nogan", "both"] | None = None
+    """The most lip-sync workers that this job may use at once. Default: all."""
+    model: StrictStr | None = None
+    """A model of the configuration, or `both`: chunks alternate between the workers' models and cross-fade where they
+    meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
     avatar: StrictStr | None = None
+    """Name of an avatar. Default: `avatars.default` of the configuration."""
     size: StrictStr | None = None
+    """Frame size as `WIDTHxHEIGHT`, both even. Default: the avatar's own."""
     fps: Fps | None = None
+    """Frames per second. Default: `video.fps` of the configuration."""
     captions: StrictBool = False
+    """Whether to write captions, as SRT and WebVTT."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    """Jobs of higher priority run first."""
     metadata: dict[str, Any] = {}
+    """Any data of yours, copied to the timing JSON unchanged; at most 4 KiB as JSON."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Job:
@@ -67,9 +86,9 @@ class Job(BaseModel):
 
 
 def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
-    """Read and check a job file's bytes against the configuration and the names of the avatars there are.
+    """Parse a job file and check it against the configuration and the names of the existing avatars.
 
-    Raises JobError, whose code says which rule was broken.
+    Raises JobError, whose code names the broken rule.
     """
     raw = parse_json_object(data)
     try:
@@ -78,6 +97,7 @@ def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
         raise _job_error(error) from None
     _check_text(job, config)
     _check_size(job, config)
+    _check_model(job, config)
     _check_avatar(job, avatars)
     _check_metadata(job)
     return job
@@ -104,7 +124,7 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
         where = f"line {error.lineno}, column {error.colno}"
         raise JobError("not_json", f"the job file is not JSON: {error.msg} at {where}") from None
     if not isinstance(raw, dict):
-        raise JobError("not_object", "the job file must hold a JSON object", hint='like {"text": "Hello"}')
+        raise JobError("not_object", "the job file must be a JSON object", hint='like {"text": "Hello"}')
     _check_surrogates(data)
     _check_characters(raw)
     return raw
@@ -116,7 +136,7 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # The decoder counts from behind the byte-order mark.
+        # The decoder counts from after the byte-order mark.
         raise _bad_encoding(f"not UTF-8 at byte {len(data) - len(error.object) + error.start}") from None
 
 
@@ -125,7 +145,7 @@ def _bad_encoding(message: str) -> JobError:
 
 
 def _check_depth(data: bytes) -> None:
-    """Refuse deep nesting before the recursive parser meets it. What matters here is ASCII, in UTF-8 too."""
+    """Refuse deep nesting before the recursive parser runs. Quotes and brackets are ASCII in UTF-8 too."""
     depth = 0
     for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', data, re.DOTALL):
         depth += (bracket in b"[{") - (bracket in b"]}")
@@ -134,7 +154,7 @@ def _check_depth(data: bytes) -> None:
 
 
 def _check_surrogates(data: bytes) -> None:
-    """Refuse half of a surrogate pair, which is no character. UTF-8 has none: only an escape can make one."""
+    """Refuse half of a surrogate pair, which is not a character. UTF-8 has none: only an escape can make one."""
     for escape in SURROGATES.finditer(data):
         if escape[1]:
             raise _bad_encoding(f"half of a surrogate pair at byte {escape.start()}")
@@ -144,13 +164,13 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise JobError("duplicate_key", f"the key '{_printable(key)}' stands twice", field=_printable(key))
+            raise JobError("duplicate_key", f"duplicate key '{_printable(key)}'", field=_printable(key))
         found[key] = value
     return found
 
 
 def _bad_number(literal: str) -> NoReturn:
-    raise JobError("number", f"{literal[:NUMBER_MAX_DIGITS]} is not a number that a job may hold")
+    raise JobError("number", f"{literal[:NUMBER_MAX_DIGITS]} is not a number allowed in a job")
 
 
 def _integer(literal: str) -> int:
@@ -170,7 +190,7 @@ def _check_characters(value: Any, field: str | None = None) -> None:
     """Refuse control characters anywhere in the job."""
     if isinstance(value, str):
         if CONTROL_CHARACTERS.search(value):
-            raise JobError("control_char", "a control character", field=field, hint="remove it")
+            raise JobError("control_char", "control characters are not allowed", field=field, hint="remove it")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_characters(key, field)
@@ -181,7 +201,7 @@ def _check_characters(value: Any, field: str | None = None) -> None:
 
 
 def _printable(key: str) -> str:
-    """A stranger's key such that it fits into a line and steers no terminal."""
+    """An untrusted key, escaped and shortened for a log line or a terminal."""
     return repr(key)[1:-1][:100]
 
 
@@ -196,7 +216,7 @@ PYDANTIC_CODES = {
     "string_too_long": "range",
     "finite_number": "number",
 }
-"""Pydantic's error types that are not about the type of a value."""
+"""Codes for pydantic's error types; all others are `type`."""
 
 
 def _job_error(error: ValidationError) -> JobError:
@@ -215,7 +235,7 @@ def _job_error(error: ValidationError) -> JobError:
 
 
 def _same_type(problem: Any) -> bool:
-    """Whether a value outside a fixed choice at least has the choices' type."""
+    """Whether a value outside a fixed choice has the type of the choices."""
     value = problem["input"]
     return (
         isinstance(value, int) and not isinstance(value, bool) if problem["loc"][0] == "fps" else isinstance(value, str)
@@ -231,7 +251,7 @@ def _check_text(job: Job, config: Config) -> None:
     from pipeline.speech.sentences import speakable  # loads num2words, which most commands do not need
 
     if not speakable(job.text):
-        raise JobError("no_speech", "the text has nothing to say", field="text", hint="letters or digits are needed")
+        raise JobError("no_speech", "the text contains nothing to speak", field="text", hint="add letters or digits")
 
 
 def _check_size(job: Job, config: Config) -> None:
@@ -242,7 +262,7 @@ def _check_size(job: Job, config: Config) -> None:
 
 
 def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
-    """Why `size` cannot be a video's size, and what to do about it; None when it can. Avatars have sizes too."""
+    """The reason why `size` is not a valid video size, and a hint; None if it is valid. Used for avatars too."""
     match = SIZE.match(size)
     if match is None:
         return f"size {size[:20]!r} is not WIDTHxHEIGHT", 'like "720x720"'
@@ -251,9 +271,15 @@ def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
         return f"size {size}: width and height must be even", 'like "720x720"'
     sides_fit = min(width, height) >= FRAME_SIDE_MIN and max(width, height) <= FRAME_SIDE_MAX
     if not sides_fit or width * height > pixels_max:
-        bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in all"
+        bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in total"
         return f"size {size} is out of bounds", bounds
     return None
+
+
+def _check_model(job: Job, config: Config) -> None:
+    if job.model is not None and job.model != BOTH and job.model not in config.models:
+        hint = config.model_hint(job.model, BOTH)
+        raise JobError("range", f"there is no model {job.model[:100]!r}", field="model", hint=hint)
 
 
 def _check_avatar(job: Job, avatars: Collection[str]) -> None:

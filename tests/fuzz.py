@@ -1,4 +1,4 @@
-"""Job files spoilt at random, from a seed: whatever comes of it must be a job or an error that explains itself."""
+"""Job files corrupted at random, from a seed: each must give a job or a printable JobError."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ WORDS = [
 
 
 def fuzz(rng: random.Random, count: int, seeds: Sequence[bytes] = ()) -> None:
-    """Parse `count` spoilt job files; anything but a job or a printable JobError is raised."""
+    """Parse `count` corrupted job files. Raises AssertionError for anything but a job or a printable JobError."""
     sources = [FULL_JOB] * 2 + [seed for seed in seeds if len(seed) < 5000]
     for _ in range(count):
-        data = spoilt(rng.choice(sources), rng)
+        data = corrupted(rng.choice(sources), rng)
         try:
             job = parse_job(data, Config(), ["presenter"])
             assert (job.text is None) != (job.audio is None), data
@@ -38,8 +38,8 @@ def fuzz(rng: random.Random, count: int, seeds: Sequence[bytes] = ()) -> None:
             assert error.field is None or error.field.isprintable(), data
 
 
-def spoilt(data: bytes, rng: random.Random) -> bytes:
-    """A few cuts, insertions, changed bytes and repetitions."""
+def corrupted(data: bytes, rng: random.Random) -> bytes:
+    """Apply a few cuts, insertions, changed bytes and repetitions."""
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(data) + 1)
         end = min(len(data), at + rng.randint(0, 20))

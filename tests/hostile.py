@@ -1,6 +1,6 @@
-"""What nobody should let in: job files, names and recordings, each with what lipdrop must make of it.
+"""Hostile input: job files, names, recordings and avatars, each with the error it must give.
 
-The tests go through the parts one by one with them, and `test_hostile_daemon.py` drops all of them at once.
+Tests use them one by one on single parts; `test_hostile_daemon.py` drops all of them at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.clips import FILE, film, interrupted, write_clip
 from tests.media import speech_like, write_recording
 
 CANARY = "CANARY"
-"""A file that only a shell would make."""
+"""A file that exists only if a shell ran."""
 
 
 def _with(**keys: object) -> bytes:
@@ -33,14 +33,14 @@ def _with(**keys: object) -> bytes:
 
 
 COSTLY_JOB = b'{"metadata": [' + b",".join([b'{"":1}'] * 9000) + b"]}"
-"""A legal size, and the most work for whoever reads it."""
+"""Of legal size, with the most work for a parser."""
 
 UNFINISHED_JOBS: list[tuple[bytes, str]] = [
     (b"", "not_json"),
     (b" \n\t ", "not_json"),
     (b'{"text": "a"', "not_json"),
 ]
-"""Job files that are waited for, and then refused."""
+"""Job files that may still be incomplete: refused after a wait."""
 
 BAD_JOBS: list[tuple[bytes, str]] = [
     *UNFINISHED_JOBS,
@@ -110,7 +110,7 @@ BAD_JOBS: list[tuple[bytes, str]] = [
     (_with(avatar=f"$(touch {CANARY})"), "avatar"),
     (_with(metadata={"k": "x" * METADATA_MAX_BYTES}), "too_large"),
 ]
-"""Job files that no parser may let through, and the code of the error that they end with."""
+"""Job files that the parser must refuse, and their error codes."""
 
 BAD_WISHES: list[tuple[bytes, str]] = [
     (_with(voice="x' xml:lang='en"), "voice"),
@@ -131,7 +131,7 @@ BAD_WISHES: list[tuple[bytes, str]] = [
         )
     ),
 ]
-"""Good JSON that asks for what is not there or not allowed; only the running program can tell."""
+"""Valid jobs that ask for something missing or not allowed, which only the running program detects."""
 
 GOOD_TEXTS = [
     "Hello",
@@ -147,7 +147,7 @@ GOOD_TEXTS = [
     "a\ttab\nand a line\r\n2026-01-01T00:00:00.000Z ERROR daemon forged",
     "\u202ereversed\u2028line",
 ]
-"""Texts that are only texts."""
+"""Texts that must be treated as plain text."""
 
 SCRATCH_NAMES = [
     *(".x.json", "x.json~", ".x.json.swp", ".goutputstream-A1", "._x.json", ".nfs0001", "x.json.part", "x.json.tmp"),
@@ -169,7 +169,7 @@ RAW_NAME = b"\xff\x1b[2J.json"
 
 
 def put_names(inbox: Path) -> set[str]:
-    """Fill an inbox with everything that is no job, whatever its name says; returns the entries' names."""
+    """Fill an inbox with entries that are not jobs, whatever their names; returns the names."""
     for name in (*SCRATCH_NAMES, *STRANGE_NAMES):
         (inbox / name).write_bytes(b'{"text": "hello"}')
     Path(os.fsdecode(os.fsencode(inbox) + b"/" + RAW_NAME)).write_bytes(b'{"text": "hello"}')
@@ -188,9 +188,9 @@ def put_names(inbox: Path) -> set[str]:
 
 
 def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
-    """Fill an inbox with recordings of all kinds; returns the code that each ends with, None for the good ones.
+    """Fill an inbox with recordings of all kinds; returns each one's error code, None for the good ones.
 
-    Some of them name `canary.wav`, which lies beside them, and `address`, an http URL: neither may ever be asked for.
+    Some refer to `canary.wav` beside them and to `address`, an http URL: neither may ever be opened.
     """
     write_recording(inbox / "canary.wav", speech_like(1))
     (inbox / "link.wav").symlink_to("canary.wav")
@@ -231,7 +231,7 @@ def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
 
 
 def playlists(address: str) -> dict[str, bytes]:
-    """Texts that some demuxer takes for a list of other files, under names of recordings."""
+    """Playlists that some demuxer would follow to other files, under names of recordings."""
     segments = f"#EXTINF:1,\ncanary.wav\n#EXTINF:1,\n{address}a.ts\n"
     part = f'<Representation id="1" bandwidth="1"><BaseURL>{address}b.mp4</BaseURL></Representation>'
     return {
@@ -251,9 +251,9 @@ def playlists(address: str) -> dict[str, bytes]:
 
 
 def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
-    """Make avatars of all kinds; returns the code that a job with each ends with, None for the good one.
+    """Create avatars of all kinds; returns the error code of a job with each, None for the good one.
 
-    Some name `canary.wav`, which lies beside them, and `address`, an http URL: neither may ever be asked for.
+    Some refer to `canary.wav` beside them and to `address`, an http URL: neither may ever be opened.
     """
     face = FILE.read_bytes()
     bad = {
@@ -290,7 +290,7 @@ def black_png(columns: int, rows: int) -> bytes:
 
 
 def made(folder: Path, arguments: str, ending: str) -> bytes:
-    """The bytes of a file that ffmpeg makes."""
+    """The bytes of a file made by ffmpeg."""
     file = folder / f".made{ending}"
     subprocess.run(["ffmpeg", "-v", "error", *arguments.split(), str(file)], check=True)
     data = file.read_bytes()

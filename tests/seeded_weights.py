@@ -1,4 +1,4 @@
-"""Wav2Lip's weights that the reference data was computed with; `tests/data/wav2lip/README.md` says why."""
+"""The seeded Wav2Lip weights of the reference data; see `tests/data/wav2lip/README.md`."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from daemon.bench.seeded_weights import save_seeded_checkpoint
 from daemon.bench.trial import Memory, Trial
 from daemon.cli import submission
 from daemon.cli.submission import Draft
-from pipeline.config import Config, ModelsSettings
+from pipeline.config import Config
 from pipeline.engines.wav2lip.checkpoint import load_state_dict
 from pipeline.errors import BootError
 from pipeline.speech.voices.catalogue import Voices
@@ -73,7 +73,7 @@ def test_only_workers_and_video_settings_are_the_users(tmp_path: Path) -> None:
         "video": {"fps": 50, "preset": "slow"},
     }
     config = Config.model_validate(asked)
-    measured = bench._config(config, tmp_path, ModelsSettings())
+    measured = bench._config(config, tmp_path, {})
     assert (measured.workers, measured.video) == (config.workers, config.video)
     backend, voice = Voices(measured.tts).choose("en", VOICE)
     assert f"{backend.name}:{voice}" == VOICE

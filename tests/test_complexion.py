@@ -1,4 +1,4 @@
-"""What the mouth's inside takes from the picture: colours, light and softness."""
+"""The colours, light and softness that the inside of the mouth takes from the picture."""
 
 from __future__ import annotations
 

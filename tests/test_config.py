@@ -1,4 +1,4 @@
-"""The configuration file: what is accepted, and what each mistake is told."""
+"""The configuration file: what is accepted, and how each mistake is reported."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def test_the_shipped_file_names_every_key() -> None:
     assert shipped == Config().model_dump(mode="json")
 
 
-def test_no_file_means_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_config(None).model_dump() == Config().model_dump()
 
 
-def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_file_keeps_the_defaults(tmp_path: Path) -> None:
     assert load(tmp_path, "# nothing\n").model_dump() == Config().model_dump()
 
 
-def test_paths_start_at_the_file(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = load(tmp_path, "avatars: {folder: faces}")
     assert config.path(config.avatars.folder) == tmp_path / "faces"
 
@@ -59,6 +59,7 @@ def test_four_gpus_are_four_lines(tmp_path: Path) -> None:
         ("spol: .", "spol", "did you mean 'spool'?"),
         ("split: {chunk_second: 3}", "split.chunk_second", "did you mean 'chunk_seconds'?"),
         ("workers: [{model: gan, devise: cpu}]", "workers.0.devise", "did you mean 'device'?"),
+        ("models: {gan: {engin: builtin}}", "models.gan.engin", "did you mean 'engine'?"),
         ("tts: {http: {uri: 'http://x'}}", "tts.http.uri", "did you mean 'url'?"),
     ],
 )
@@ -78,6 +79,13 @@ def test_an_unknown_key_is_named_with_its_path(content: str, field: str, hint: s
         ("workers: [{model: gen}]", "workers.0.model"),
         ("workers: [{model: gan, device: gpu}]", "workers.0.device"),
         ("models: {gan: {engine: wav2lip}}", "models.gan"),
+        ("models: {gan: {engine: 3}}", "models.gan.engine"),
+        ("models: {gan: {silence_gate: auto}}", "models.gan.silence_gate"),
+        ("models: {gan: builtin}", "models.gan"),
+        ("models: {both: {engine: builtin}}", "models.both"),
+        ("models: {'a b': {}}", "models.a b"),
+        ("models: {1: {}}", "models.1"),
+        ("models: [gan]", "models"),
         ("executor: magic", "executor"),
         ("limits: {attempts: 0}", "limits.attempts"),
     ],
@@ -86,6 +94,64 @@ def test_a_wrong_value_is_named_with_its_path(content: str, field: str, tmp_path
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, content)
     assert caught.value.field == field
+
+
+def test_gan_and_nogan_exist_without_being_configured(tmp_path: Path) -> None:
+    assert list(load(tmp_path, "").models) == ["gan", "nogan"]
+    assert list(load(tmp_path, "models: {mine: {}}").models) == ["gan", "nogan", "mine"]
+    assert load(tmp_path, "models: {gan: {}}").models == Config().models
+
+
+def test_only_gan_has_the_silence_gate_by_default(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").touch()
+    wav2lip = "{engine: wav2lip, checkpoint: a.pt}"
+    config = load(tmp_path, f"models: {{gan: {wav2lip}, nogan: {wav2lip}, mine: {wav2lip}}}")
+    assert {name: model.silence_gate for name, model in config.models.items()} == {
+        "gan": True,
+        "nogan": False,
+        "mine": False,
+    }
+    switched = load(tmp_path, "models: {gan: {silence_gate: off}, nogan: {silence_gate: on}}")
+    assert [model.silence_gate for model in switched.models.values()] == [False, True]
+
+
+def test_workers_run_models_of_any_name(tmp_path: Path) -> None:
+    lines = "\n".join(f"  - {{model: {name}}}" for name in ("c", "a", "c", "gan"))
+    config = load(tmp_path, f"models: {{a: {{}}, b: {{}}, c: {{}}}}\nworkers:\n{lines}")
+    assert config.worker_models == ("c", "a", "gan")
+
+
+def test_a_worker_with_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "models: {studio: {}}\nworkers: [{model: gan}, {model: studo}]")
+    assert (caught.value.field, caught.value.hint) == ("workers.1.model", "did you mean 'studio'?")
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ("spool: a\nspool: b", "spool"),
+        ("models:\n  gan: {}\n  gan: {}", "models.gan"),
+        ("models: {gan: {engine: builtin, engine: builtin}}", "models.gan.engine"),
+        ("workers:\n  - {model: gan}\n  - {model: gan, device: cpu, device: cpu}", "workers.1.device"),
+        ("tts: {voices: {ru: a, 'ru': b}}", "tts.voices.ru"),
+    ],
+)
+def test_a_duplicate_key_is_named_with_its_path(content: str, field: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, content)
+    assert (caught.value.code, caught.value.field) == ("config_duplicate_key", field)
+
+
+def test_equal_keys_of_different_mappings_are_not_duplicates(tmp_path: Path) -> None:
+    shared = "models: {a: &model {engine: builtin}, b: *model}\nworkers: [{model: a}, {model: b}]"
+    assert load(tmp_path, shared).worker_models == ("a", "b")
+
+
+@pytest.mark.parametrize("content", ["&a {b: *a}", "a: " + "[" * 5000, "a: &a [" + "*a, " * 9 + "]"])
+def test_yaml_that_loops_or_nests_too_deeply_is_refused(content: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        load(tmp_path, content)
 
 
 def test_a_missing_checkpoint_says_which_file_and_where_it_is_configured(tmp_path: Path) -> None:
@@ -97,11 +163,11 @@ def test_a_missing_checkpoint_says_which_file_and_where_it_is_configured(tmp_pat
 
 
 @pytest.mark.parametrize("content", ["a: [", "- a", "just words", "\x00"])
-def test_what_is_no_mapping_is_refused(content: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_mapping_is_refused(content: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         load(tmp_path, content)
 
 
-def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(tmp_path / "none.yaml")

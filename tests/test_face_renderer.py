@@ -1,4 +1,4 @@
-"""The face renderer, on the avatar that comes with the project."""
+"""The face renderer, on the built-in avatar."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIDE = 720
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So many small frames are slower on several threads."""
+    """Many small frames are slower on several threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -65,12 +65,12 @@ def region(picture: NDArray[np.uint8], renderer: FaceRenderer) -> torch.Tensor:
 
 
 def dark_pixels(frame: torch.Tensor) -> int:
-    """Pixels as dark as the inside of a mouth, about the lips only."""
+    """Pixels as dark as the inside of a mouth, around the lips only."""
     return int((lips_of(frame).max(-1).values < 90).sum())
 
 
 def lips_of(frame: torch.Tensor) -> torch.Tensor:
-    """The part of the presenter's region of interest that holds neither nostrils nor hair nor neck."""
+    """The part of the presenter's region of interest without nostrils, hair and neck."""
     height, width = frame.shape[:2]
     return frame[round(0.08 * height) : round(0.38 * height), width // 4 : -width // 4]
 
@@ -158,7 +158,7 @@ def test_the_chin_goes_down_with_the_jaw(renderer: FaceRenderer, picture: NDArra
     assert rows[1] + 5 < rows[2]
 
 
-def test_closed_lips_show_nothing_whatever_the_jaw_does(renderer: FaceRenderer) -> None:
+def test_closed_lips_hide_the_mouth_at_any_jaw_opening(renderer: FaceRenderer) -> None:
     at_rest = dark_pixels(drawn(renderer, torch.tensor([NEUTRAL]))[0])
     closed = drawn(renderer, row(jaw_open=1, closure=1, upper_raise=1, lip_width=1, tongue=1))[0]
     assert dark_pixels(closed) <= at_rest
@@ -181,7 +181,7 @@ def test_puckered_open_lips_leave_a_small_round_hole(renderer: FaceRenderer) -> 
 
 @pytest.mark.parametrize(("jaw", "width"), [(0.16, -1.0), (0.4, -0.85), (0.55, -0.7)])
 def test_rounded_lips_open_above_and_below_their_corners(landmarks: FaceLandmarks, jaw: float, width: float) -> None:
-    """An opening with a flat top looks like a trapezoid, not like an "oh"."""
+    """An opening with a flat top looks like a trapezoid instead of an "oh"."""
     _, shape = FaceShape.measure(landmarks)
     x, y = (
         axis[None]
@@ -196,7 +196,7 @@ def test_rounded_lips_open_above_and_below_their_corners(landmarks: FaceLandmark
 
 
 @pytest.mark.parametrize(("jaw", "width"), [(0.16, -1.0), (0.55, -0.7)])
-def test_a_round_opening_is_a_dim_red_and_no_black_hole(renderer: FaceRenderer, jaw: float, width: float) -> None:
+def test_a_round_opening_is_dim_red_not_black(renderer: FaceRenderer, jaw: float, width: float) -> None:
     colours = lips_of(drawn(renderer, row(jaw_open=jaw, lip_width=width))[0]).float()
     inside = colours[colours.max(-1).values < 110]
     assert 50 < float(inside[:, 0].median()) < 105
@@ -218,7 +218,7 @@ def test_a_raised_tongue_shows_between_the_teeth(renderer: FaceRenderer) -> None
     assert int((pinker > 15).sum()) > 150
 
 
-def test_a_pucker_leaves_what_is_beside_the_face(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
+def test_a_pucker_does_not_move_the_background(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
     closed, puckered = (drawn(renderer, row(lip_width=width, closure=1))[0].int() for width in (0, -1))
     difference = (closed - puckered).abs().amax(-1)
     corner, mouth = np.array(box_of(renderer)[:2]), landmarks.lips_inner.mean(0)
@@ -247,7 +247,7 @@ def test_amounts_out_of_range_are_clamped(renderer: FaceRenderer, amount: float)
     assert torch.equal(frames, drawn(renderer, bounded))
 
 
-def test_a_mouth_that_is_cut_off_is_refused(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+def test_a_mouth_outside_the_frame_is_refused(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
     bottom = int(landmarks.lips_inner[5, 1])
     with pytest.raises(JobError, match="inside the frame"):
         FaceRenderer(landmarks, Still(picture[:bottom]), CPU)
@@ -265,7 +265,7 @@ def test_no_rows_give_no_frames(renderer: FaceRenderer) -> None:
 
 
 def test_lips_apart_in_the_picture_are_brought_together(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
-    """Given a picture whose mouth is open, when the lips meet, then hardly anything dark is left between them."""
+    """Given a picture whose mouth is open, when the lips meet, then almost nothing dark remains between them."""
     inner = landmarks.lips_inner.copy()
     across = (inner[11:, 0] - inner[0, 0]) / (inner[10, 0] - inner[0, 0])
     inner[11:, 1] += 40 * across * (1 - across)
@@ -277,8 +277,8 @@ def test_lips_apart_in_the_picture_are_brought_together(picture: NDArray[np.uint
     assert dark_pixels(drawn(apart, torch.tensor([NEUTRAL]))[0]) < 0.3 * before
 
 
-def test_a_turned_face_moves_as_an_upright_one(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
-    """Given a picture turned by a quarter, when the mouth opens, then it opens along the face."""
+def test_a_rotated_face_moves_like_an_upright_one(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+    """Given a picture rotated by 90 degrees, when the mouth opens, then it opens along the face."""
     turned = np.ascontiguousarray(np.rot90(picture, -1))
     names = ("lips_outer", "lips_inner", "jaw", "nose", "left_eye", "right_eye")
     points = {

@@ -1,4 +1,4 @@
-"""Job files that nobody should trust: each bad one is refused by its rule, and no bytes bring anything but an error."""
+"""Untrusted job files: each bad one is refused by its rule, and any other bytes give a job or a JobError."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def refused(data: bytes) -> JobError:
 def test_bad_jobs_are_refused_with_a_code(data: bytes, code: str) -> None:
     error = refused(data)
     assert error.code == code
-    for told in (error.message, error.field, error.hint):
-        assert told is None or (told.isprintable() and len(told) < 500)
+    for shown in (error.message, error.field, error.hint):
+        assert shown is None or (shown.isprintable() and len(shown) < 500)
 
 
 @pytest.mark.parametrize("text", GOOD_TEXTS)
@@ -57,7 +57,7 @@ def test_any_speakable_text_is_only_a_text(text: str) -> None:
         ('{"text": "é\\uD800\\ud83d\\ude00"}'.encode(), 12),
     ],
 )
-def test_bad_encoding_tells_the_byte_and_what_to_do(data: bytes, byte: int) -> None:
+def test_bad_encoding_is_reported_with_byte_and_hint(data: bytes, byte: int) -> None:
     error = refused(data)
     assert error.code == "encoding"
     assert f"at byte {byte}" in error.message
@@ -90,21 +90,31 @@ json_values = st.recursive(
 )
 
 
+CODES = {code for _, code in BAD_JOBS} - {"not_json", "not_object", "duplicate_key"}
+"""Codes possible for an object written by a JSON encoder."""
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow])  # building the strategy is slow, once
 @given(st.dictionaries(st.sampled_from([*Job.model_fields, "surprise"]), json_values, max_size=5))
-def test_any_json_object_ends_in_a_job_or_a_job_error(raw: dict[str, Any]) -> None:
+@example({"text": "a", "metadata": {"k": [1, None]}, "captions": True})
+@example({"text": "a", "surprise": 1})
+@example({"text": "a", "model": "surprise"})
+def test_any_json_object_ends_in_the_same_job_or_an_error_about_one_of_its_keys(raw: dict[str, Any]) -> None:
     try:
         job = parse(json.dumps(raw).encode())
     except JobError as error:
-        assert error.code != "internal"
+        assert error.code in CODES
+        assert error.code in ("missing", "number", "encoding", "control_char") or (error.field or "") in raw
     else:
+        assert "surprise" not in raw
+        assert {key: getattr(job, key) for key in raw} == raw
         assert (job.text is None) != (job.audio is None)
 
 
 @given(st.text(st.characters(codec=None, categories=None), min_size=1, max_size=30), st.booleans())
 @example("\ud83d\ude00", True)
 @example("\\ud800", True)
-def test_a_string_comes_through_unchanged_or_not_at_all(text: str, metadata: bool) -> None:
+def test_a_string_is_kept_unchanged_or_refused(text: str, metadata: bool) -> None:
     data = json.dumps({"metadata": {"k": text}} if metadata else {"k": text}).encode()
     try:
         read = parse_json_object(data)
@@ -112,12 +122,12 @@ def test_a_string_comes_through_unchanged_or_not_at_all(text: str, metadata: boo
         assert error.code in ("encoding", "control_char")
     else:
         assert json.dumps(read).encode() == data
-        text.encode("utf-16", "surrogatepass").decode("utf-16")  # no half of a pair has come through
+        text.encode("utf-16", "surrogatepass").decode("utf-16")  # no lone surrogate is left
         read["metadata"]["k"].encode() if metadata else read["k"].encode()
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_spoilt_job_files_end_in_a_job_or_a_job_error(seed: int) -> None:
+def test_corrupted_job_files_end_in_a_job_or_a_job_error(seed: int) -> None:
     fuzz(random.Random(seed), FUZZED_FILES, seeds=[data for data, _ in (*BAD_JOBS, *BAD_WISHES)])
 
 

@@ -1,4 +1,4 @@
-"""The job parser: what a good job says, and what an error tells. `test_hostile_json.py` has the bad ones."""
+"""The job parser: good jobs, limits and error hints. `test_hostile_json.py` has the bad jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
-from pipeline.job import Job, parse_job
+from pipeline.job import Job, parse_job, parse_json_object
 
 CONFIG = Config()
 AVATARS = ["presenter", "anna"]
@@ -65,3 +65,86 @@ def test_limits_come_from_the_configuration() -> None:
     config = Config(limits=LimitsSettings(text_characters=3))
     with pytest.raises(JobError, match="limit is 3"):
         parse_job(b'{"text": "long"}', config, AVATARS)
+
+
+def accepted(data: bytes, config: Config = CONFIG) -> str | None:
+    """The code that a job file is refused with; None when it is accepted."""
+    try:
+        parse_job(data, config, AVATARS)
+    except JobError as error:
+        return error.code
+    return None
+
+
+def test_a_text_of_exactly_the_limit_is_accepted() -> None:
+    config = Config(limits=LimitsSettings(text_characters=7))
+    for letter in ("a", "ж", "😀"):
+        text = "a" + letter * 6
+        assert accepted(json.dumps({"text": text}, ensure_ascii=False).encode(), config) is None
+        assert accepted(json.dumps({"text": text + letter}, ensure_ascii=False).encode(), config) == "too_long"
+
+
+@pytest.mark.parametrize(
+    ("key", "inside", "outside"),
+    [
+        ("num_workers", (1, 16), (0, 17)),
+        ("priority", (-10, 10), (-11, 11)),
+        ("speed", (0.5, 2.0, 1), (0.49999, 2.00001)),
+        ("voice", ("v", "v" * 200), ("", "v" * 201)),
+        ("size", ("64x64", "4096x64", "1920x1920"), ("62x64", "64x62", "4098x64", "64x4098", "1922x1920", "64x65")),
+        ("fps", (24, 25, 30, 50), (23, 26, 60)),
+        ("language", ("ru", "kaz", "en-" + "a" * 20), ("r", "kazz", "en-" + "a" * 21, "RU")),
+    ],
+)
+def test_bounds_are_inclusive(key: str, inside: tuple[object, ...], outside: tuple[object, ...]) -> None:
+    assert [accepted(json.dumps({"text": "a", key: value}).encode()) for value in inside] == [None] * len(inside)
+    assert [accepted(json.dumps({"text": "a", key: value}).encode()) for value in outside] == ["range"] * len(outside)
+
+
+def test_metadata_of_exactly_4_kib_is_accepted() -> None:
+    """Its size is that of the JSON with letters as UTF-8, whichever way the file writes them."""
+    frame = len(json.dumps({"k": ""}))
+    fits, too_large = ("я" * ((4096 - frame) // 2) + "x" * extra for extra in ((4096 - frame) % 2, 2))
+    for ascii_only in (True, False):
+        files = [
+            json.dumps({"text": "a", "metadata": {"k": value}}, ensure_ascii=ascii_only).encode()
+            for value in (fits, too_large)
+        ]
+        assert [accepted(data) for data in files] == [None, "too_large"]
+
+
+def test_a_file_of_exactly_64_kib_is_accepted() -> None:
+    data = b'{"text": "a"}'.ljust(65_536)
+    assert accepted(data) is None
+    assert accepted(data + b" ") == "too_large"
+
+
+def test_sixteen_levels_are_accepted() -> None:
+    fits = b'{"k": ' + b"[" * 15 + b"]" * 15 + b"}"
+    assert parse_json_object(fits)
+    with pytest.raises(JobError) as caught:
+        parse_json_object(b'{"k": ' + b"[" * 16 + b"]" * 16 + b"}")
+    assert caught.value.code == "too_deep"
+
+
+def test_numbers_of_thirty_digits_are_accepted() -> None:
+    assert parse_json_object(b'{"k": ' + b"9" * 30 + b"}") == {"k": 10**30 - 1}
+    with pytest.raises(JobError) as caught:
+        parse_json_object(b'{"k": ' + b"9" * 31 + b"}")
+    assert caught.value.code == "number"
+
+
+def test_a_model_is_one_of_the_configuration_or_both() -> None:
+    config = Config.model_validate({"models": {"fast": {"engine": "builtin"}}})
+    for model in ("fast", "gan", "nogan", "both"):
+        assert parse_job(json.dumps({"text": "a", "model": model}).encode(), config, AVATARS).model == model
+    for model, hint in (("fasst", "did you mean 'fast'?"), ("Q", "known: both, fast, gan, nogan")):
+        with pytest.raises(JobError) as caught:
+            parse_job(json.dumps({"text": "a", "model": model}).encode(), config, AVATARS)
+        assert (caught.value.code, caught.value.field, caught.value.hint) == ("range", "model", hint)
+
+
+def test_every_key_is_described() -> None:
+    schema = Job.model_json_schema()
+    assert schema["description"]
+    assert [name for name, key in schema["properties"].items() if not key.get("description")] == []

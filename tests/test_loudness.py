@@ -1,4 +1,4 @@
-"""Where speech pauses, and when Wav2Lip's mouth rests."""
+"""Detection of pauses, and the silence gate of Wav2Lip."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STEP = 16
 
 
 def levels(*parts: tuple[float, int]) -> Floats:
-    """Loudness in mel units, each for so many columns."""
+    """Loudness in mel units, each level for a number of columns."""
     return np.concatenate([np.full(columns, level, np.float32) for level, columns in parts])
 
 
 @given(st.lists(st.floats(-0.7, 0.2), min_size=1, max_size=12))
-def test_a_level_that_wavers_about_the_threshold_is_one_silence(offsets: list[float]) -> None:
+def test_a_level_that_oscillates_around_the_threshold_is_one_silence(offsets: list[float]) -> None:
     wavering = [(-GATE_BELOW + offset, STEP) for offset in offsets]
     loudness = levels((0, SECOND), (SILENCE, SECOND), *wavering, (SILENCE, STEP), (0, SECOND))
     assert silences(loudness) == [(SECOND, len(loudness) - SECOND)]
@@ -43,7 +43,7 @@ def test_speech_lasts_while_it_fades(offsets: list[float]) -> None:
     assert silences(loudness) == [(len(loudness) - 2 * SECOND, len(loudness) - SECOND)]
 
 
-def test_the_mouth_closes_once_for_a_level_that_wavers() -> None:
+def test_the_mouth_closes_once_for_an_oscillating_level() -> None:
     wavering = [(-GATE_BELOW + offset, STEP) for offset in (0.1, -0.1) * 10]
     loudness = levels((0, SECOND), (SILENCE, SECOND), *wavering, (0, SECOND))
     seconds = len(loudness) // SECOND
@@ -53,12 +53,22 @@ def test_the_mouth_closes_once_for_a_level_that_wavers() -> None:
     assert gate[30:-30].max() == 0
 
 
-@pytest.mark.parametrize(("model", "gated"), [("gan", True), ("nogan", False)])
-def test_only_gan_rests_in_pauses_by_itself(
-    model: str, gated: bool, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("model", "settings", "gated"),
+    [
+        ("gan", {}, True),
+        ("nogan", {}, False),
+        ("studio", {}, False),
+        ("gan", {"silence_gate": False}, False),
+        ("studio", {"silence_gate": True}, True),
+    ],
+)
+def test_the_mouth_rests_in_pauses_where_the_model_says_so(
+    model: str, settings: dict[str, bool], gated: bool, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "lower_precision", lambda _: None)  # so that it is loaded at once
-    config = Config.model_validate({"models": {model: {"engine": "wav2lip", "checkpoint": str(checkpoint)}}})
+    monkeypatch.setattr(precision, "lower_precision", lambda _: None)  # loads faster
+    wav2lip = {"engine": "wav2lip", "checkpoint": str(checkpoint), **settings}
+    config = Config.model_validate({"models": {model: wav2lip}})
     engine = load_engine(model, config, torch.device("cpu"))
     assert isinstance(engine, Wav2LipEngine)
     assert engine.gated == gated

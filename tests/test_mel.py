@@ -1,4 +1,4 @@
-"""The mel spectrogram, against the official one's numbers."""
+"""The mel spectrogram compared with the official implementation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def noise(samples: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).standard_normal(samples).astype(np.float32) * np.float32(0.1)
 
 
-def test_it_is_the_official_one(speech: NDArray[np.float32]) -> None:
+def test_it_equals_the_official_one(speech: NDArray[np.float32]) -> None:
     expected = np.load(WAV2LIP_DATA / "mel_spectrogram.npz")["mel"]
     mel = mel_spectrogram(speech)
     assert mel.dtype == np.float32
@@ -72,7 +72,7 @@ def test_the_last_block_is_whole(columns: int) -> None:
     ],
     ids=["silence", "DC", "clipped", "square", "one sample", "three samples", "half a window"],
 )
-def test_odd_sounds_stay_in_range(samples: NDArray[np.float64], least: float, most: float) -> None:
+def test_unusual_sounds_stay_in_range(samples: NDArray[np.float64], least: float, most: float) -> None:
     mel = mel_spectrogram(samples.astype(np.float32))
     assert np.isfinite(mel).all()
     assert least <= mel.min() <= mel.max() <= most
@@ -81,7 +81,7 @@ def test_odd_sounds_stay_in_range(samples: NDArray[np.float64], least: float, mo
 def test_half_an_hour_takes_little_memory() -> None:
     code = (
         "import resource, numpy as np\n"
-        "from pipeline.mel import mel_spectrogram\n"
+        "from pipeline.engines.mel import mel_spectrogram\n"
         "samples = np.full(1800 * 16000, 0.1, np.float32)\n"
         "mel_spectrogram(samples[:500000])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
@@ -89,8 +89,8 @@ def test_half_an_hour_takes_little_memory() -> None:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     root = Path(__file__).parent.parent
-    told = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
-    assert int(told.stdout) < 200 * 1024
+    ended = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
+    assert int(ended.stdout) < 200 * 1024
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50])
@@ -107,7 +107,7 @@ def test_windows_are_cut_from_the_columns() -> None:
         assert np.array_equal(window, mel[:, int(3.2 * frame) :][:, :16])
 
 
-def test_past_the_end_there_is_silence() -> None:
+def test_windows_past_the_end_are_silent() -> None:
     [within, across, beyond] = windows(np.ones((MEL_BANDS, 20), np.float32), 1, 12, 25)[[0, 1, 10]]
     assert (within == 1).all()
     assert (across[:, :14] == 1).all()

@@ -1,4 +1,4 @@
-"""The mouth model against speech whose phonemes are known: voices and sentences that its training never heard."""
+"""The mouth model on speech with known phonemes: voices and sentences outside its training set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VOICES: dict[str, list[tuple[str, str, float]]] = {
 }
 """Language, voice and speed."""
 RHVOICE = [("ru", "elena", 0.8), ("ru", "elena", 0.9), ("ru", "elena", 1.05)]
-"""A natural voice that tells no phonemes: they are known by alignment."""
+"""A natural voice without phoneme times: they are known by alignment."""
 FRAME_RATES = [24, 25, 30, 50]
 SAMPLE_RATE_HZ = 16000
 
@@ -42,18 +42,20 @@ def spoken(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
     return held_out_clip(language, voice, speed)
 
 
-def features(clip: SpeechClip, fps: int = 25, told: bool = False) -> SpeechFeatures:
+def features(clip: SpeechClip, fps: int = 25, with_phonemes: bool = False) -> SpeechFeatures:
     frames = clip.mel.shape[1] * fps // COLUMNS_PER_SECOND
-    return SpeechFeatures(clip.mel, frames, fps, clip.phonemes if told else ())
+    return SpeechFeatures(clip.mel, frames, fps, clip.phonemes if with_phonemes else ())
 
 
 @lru_cache
-def scores(voices: str, told: bool) -> Scores:
-    return average_of([spoken(*voice) for voice in VOICES[voices]], told)
+def scores(voices: str, with_phonemes: bool) -> Scores:
+    return average_of([spoken(*voice) for voice in VOICES[voices]], with_phonemes)
 
 
-def average_of(clips: list[SpeechClip], told: bool) -> Scores:
-    return average([measured(model().track(features(clip, told=told)), clip.phonemes, 25) for clip in clips])
+def average_of(clips: list[SpeechClip], with_phonemes: bool) -> Scores:
+    return average(
+        [measured(model().track(features(clip, with_phonemes=with_phonemes)), clip.phonemes, 25) for clip in clips]
+    )
 
 
 def test_a_clip_is_the_same_whatever_was_spoken_before() -> None:
@@ -65,44 +67,44 @@ def test_a_clip_is_the_same_whatever_was_spoken_before() -> None:
     assert again.phonemes == first.phonemes
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["audio", "phonemes"])
+@pytest.mark.parametrize("with_phonemes", [False, True], ids=["audio", "phonemes"])
 @pytest.mark.parametrize("voices", VOICES)
 class TestUnseenVoices:
-    def test_lips_meet_in_m_b_p(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).closures >= (0.99 if told else 0.95)
+    def test_lips_meet_in_m_b_p(self, voices: str, with_phonemes: bool) -> None:
+        assert scores(voices, with_phonemes).closures >= (0.99 if with_phonemes else 0.95)
 
-    def test_lips_do_not_meet_in_open_vowels(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).false_closures < (0.001 if told else 0.035)
+    def test_lips_do_not_meet_in_open_vowels(self, voices: str, with_phonemes: bool) -> None:
+        assert scores(voices, with_phonemes).false_closures < (0.001 if with_phonemes else 0.035)
 
-    def test_opening_follows_the_phonemes(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).correlation >= (0.97 if told else 0.8)
+    def test_opening_follows_the_phonemes(self, voices: str, with_phonemes: bool) -> None:
+        assert scores(voices, with_phonemes).correlation >= (0.97 if with_phonemes else 0.8)
 
-    def test_opening_is_on_time(self, voices: str, told: bool) -> None:
-        assert abs(scores(voices, told).lag_frames) < (0.1 if told else 0.5)
+    def test_opening_is_on_time(self, voices: str, with_phonemes: bool) -> None:
+        assert abs(scores(voices, with_phonemes).lag_frames) < (0.1 if with_phonemes else 0.5)
 
-    def test_rounded_vowels_are_narrower_than_spread_ones(self, voices: str, told: bool) -> None:
-        measures = scores(voices, told)
+    def test_rounded_vowels_are_narrower_than_spread_ones(self, voices: str, with_phonemes: bool) -> None:
+        measures = scores(voices, with_phonemes)
         assert measures.rounded < -0.25
         assert measures.spread > 0.15
 
-    def test_open_vowels_open_and_sibilants_do_not(self, voices: str, told: bool) -> None:
-        measures = scores(voices, told)
+    def test_open_vowels_open_and_sibilants_do_not(self, voices: str, with_phonemes: bool) -> None:
+        measures = scores(voices, with_phonemes)
         assert measures.open_vowels > 0.35
         assert measures.sibilants < 0.25
 
-    def test_mouth_rests_in_pauses(self, voices: str, told: bool) -> None:
-        assert scores(voices, told).still_pauses >= 0.98
+    def test_mouth_rests_in_pauses(self, voices: str, with_phonemes: bool) -> None:
+        assert scores(voices, with_phonemes).still_pauses >= 0.98
 
-    def test_nothing_flickers(self, voices: str, told: bool) -> None:
-        measures = scores(voices, told)
+    def test_nothing_flickers(self, voices: str, with_phonemes: bool) -> None:
+        measures = scores(voices, with_phonemes)
         assert measures.flicker < measures.true_flicker + 0.02
 
 
 @pytest.mark.skipif(not is_installed("elena"), reason="RHVoice is not installed")
 def test_a_natural_russian_voice_is_followed() -> None:
-    measures = average_of([spoken(*voice) for voice in RHVOICE], told=False)
+    measures = average_of([spoken(*voice) for voice in RHVOICE], with_phonemes=False)
     assert measures.closures >= 0.95
-    # Half of them in the fading end of one word, which the alignment keeps open.
+    # Half of them are in the fading end of one word, which the alignment keeps open.
     assert measures.false_closures < 0.05
     assert measures.correlation >= 0.8
     assert abs(measures.lag_frames) < 1
@@ -116,9 +118,9 @@ def test_the_network_is_small() -> None:
     assert WEIGHTS.stat().st_size < 2_000_000
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["audio", "phonemes"])
-def test_equal_speech_gives_equal_tracks(told: bool) -> None:
-    speech = features(spoken("ru", "ru+f3"), told=told)
+@pytest.mark.parametrize("with_phonemes", [False, True], ids=["audio", "phonemes"])
+def test_equal_speech_gives_equal_tracks(with_phonemes: bool) -> None:
+    speech = features(spoken("ru", "ru+f3"), with_phonemes=with_phonemes)
     assert np.array_equal(model().track(speech), model().track(speech))
 
 
@@ -130,7 +132,7 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("fps", FRAME_RATES)
-def test_frame_rates_tell_the_same_story(fps: int) -> None:
+def test_frame_rates_agree(fps: int) -> None:
     clips = [spoken(*voice) for voice in VOICES["en"]]
     measures = average([measured(model().track(features(clip, fps)), clip.phonemes, fps) for clip in clips])
     assert measures.closures >= 0.95
@@ -209,7 +211,7 @@ def test_lips_stay_together_from_a_pause_into_a_p_and_from_m_to_p() -> None:
     assert (closure[110:122] > 0.99).all()
 
 
-def test_the_network_hears_hibaris_sounds_when_its_phonemes_say() -> None:
+def test_hibaris_phoneme_times_agree_with_the_network() -> None:
     for voice in VOICES["neural"]:
         clip = spoken(*voice)
         lag_frames = measured(model().track(features(clip)), clip.phonemes, 25).lag_frames
@@ -240,8 +242,8 @@ def test_labiodentals_tuck_and_dentals_raise_the_tongue() -> None:
     assert track[22, Mouth.TONGUE] > track[15, Mouth.TONGUE] + 0.2
 
 
-def test_the_measures_see_bad_tracks() -> None:
-    """Gold is measured against itself elsewhere: here a late, a trembling and a restless mouth must show."""
+def test_the_measures_detect_bad_tracks() -> None:
+    """The measures must detect a late, a trembling and a restless mouth."""
     clip = spoken("ru", "ru+f3")
     truth = phoneme_track(clip.phonemes, features(clip).frames, 25)
     assert measured(np.roll(truth, 2, axis=0), clip.phonemes, 25).lag_frames == pytest.approx(2, abs=0.2)

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from pipeline.avatars import FittedAvatar
-from pipeline.config import Config, ModelSettings, ModelsSettings
+from pipeline.config import Config
 from pipeline.engines.base import Engine, SpeechFeatures
+from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
 from pipeline.errors import JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
@@ -186,8 +187,8 @@ def test_frames_are_the_same_however_the_job_is_cut(edges: list[int], stage: Lip
 
 
 def test_wav2lip_frames_are_the_same_however_the_job_is_cut(tmp_path: Path, checkpoint: Path) -> None:
-    model = ModelSettings(engine="wav2lip", checkpoint=str(checkpoint))
-    stage = LipSyncStage(spec(Config(models=ModelsSettings(gan=model))))
+    model = Wav2LipSettings(checkpoint=str(checkpoint), silence_gate=True)
+    stage = LipSyncStage(spec(Config(models={"gan": model})))
     stage.setup("cpu")
     [whole] = split(tmp_path, 1.6)
     expected = digests(stage, [whole])
@@ -210,17 +211,18 @@ def test_a_cross_fade_goes_evenly_from_one_to_the_other() -> None:
     assert faded[:, 0, 0].tolist() == [20, 40, 60, 80, 100]
 
 
-def wav2lip(checkpoint: str) -> ModelSettings:
-    return ModelSettings(engine="wav2lip", checkpoint=checkpoint)
+def wav2lip(checkpoint: str, silence_gate: bool = False) -> ModelSettings:
+    return Wav2LipSettings(checkpoint=checkpoint, silence_gate=silence_gate)
 
 
 @pytest.mark.parametrize(
     ("gan", "nogan", "values"),
     [
-        (ModelSettings(), ModelSettings(), [120, 120, 120, 120, 120, 120, 120]),
+        (BuiltinSettings(silence_gate=True), BuiltinSettings(), [120, 120, 120, 120, 120, 120, 120]),
         (wav2lip("a.pth"), wav2lip("b.pth"), [20, 40, 60, 80, 100, 120, 120]),
-        # In pauses the mouth of `gan` alone gives way to the avatar's own.
-        (wav2lip("a.pth"), wav2lip("a.pth"), [20, 40, 60, 80, 100, 120, 120]),
+        # In pauses, only one of them shows the avatar's own mouth.
+        (wav2lip("a.pth", silence_gate=True), wav2lip("a.pth"), [20, 40, 60, 80, 100, 120, 120]),
+        (wav2lip("a.pth"), wav2lip("a.pth"), [120, 120, 120, 120, 120, 120, 120]),
     ],
 )
 def test_chunks_fade_where_the_models_differ(
@@ -239,7 +241,7 @@ def test_chunks_fade_where_the_models_differ(
         return FlatEngine({"gan": 0, "nogan": 120}[model])  # type: ignore[return-value]
 
     monkeypatch.setattr(lipsync, "load_engine", load)
-    stage = LipSyncStage(spec(Config(models=ModelsSettings(gan=gan, nogan=nogan))))
+    stage = LipSyncStage(spec(Config(models={"gan": gan, "nogan": nogan})))
     stage.setup("cpu")
     chunk = split(tmp_path, 12)[1]
     avatar = stage._avatars.load("presenter").fitted(SIZE)

@@ -1,4 +1,4 @@
-"""The talking face as it is seen: what every avatar's pixels do, against what was spoken."""
+"""The rendered face: the mouth in every avatar's pixels compared with the speech."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.dataset import held_out_clip
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in a worker; so many small frames are slower on several threads."""
+    """As in a worker; many small frames are slower on several threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -28,16 +28,18 @@ def avatars() -> dict[str, Avatar]:
 
 
 @pytest.mark.parametrize(
-    ("name", "voice", "told"),
+    ("name", "voice", "with_phonemes"),
     [
         *((name, voice, True) for name in ("presenter", "host", "astronaut") for voice in ("ru", "en, natural")),
         ("presenter", "ru", False),
     ],
 )
-def test_the_mouth_is_seen_to_say_what_is_spoken(name: str, voice: str, told: bool, avatars: dict[str, Avatar]) -> None:
-    """Given the phonemes, or but their sound."""
+def test_the_rendered_mouth_follows_the_speech(
+    name: str, voice: str, with_phonemes: bool, avatars: dict[str, Avatar]
+) -> None:
+    """Given the phonemes, or only their sound."""
     clip = held_out_clip(voice[:2], VOICES[voice])
-    seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, with_phonemes=told)
+    seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, with_phonemes=with_phonemes)
     assert seen.closures >= 0.95
     assert seen.rounded_to_spread <= 0.85
     assert seen.correlation >= 0.8

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from pipeline.engines.torchaudio_cpu import import_torchaudio, looking_empty, torchaudio
+from pipeline.engines.torchaudio_cpu import appearing_empty, import_torchaudio, torchaudio
 
 MISSING = OSError("libc10_cuda.so: cannot open shared object file")
 
@@ -20,7 +20,7 @@ def test_it_works_in_a_fresh_process() -> None:
     code = (
         "from pathlib import Path\n"
         "glob = Path.glob\n"
-        "from pipeline.torchaudio_cpu import torchaudio\n"
+        "from pipeline.engines.torchaudio_cpu import torchaudio\n"
         "assert Path.glob is glob\n"
         "assert torchaudio.functional.melscale_fbanks(401, 55.0, 7600.0, 80, 16000).shape == (401, 80)\n"
     )
@@ -31,13 +31,13 @@ def test_resampling_needs_no_extension() -> None:
     assert torchaudio.functional.resample(torch.zeros(4800), 48_000, 16_000).shape == (1600,)
 
 
-def test_only_the_one_folder_looks_empty(tmp_path: Path) -> None:
+def test_only_the_one_folder_appears_empty(tmp_path: Path) -> None:
     hidden, other = tmp_path / "lib", tmp_path / "other"
     for folder in (hidden, other):
         folder.mkdir()
         (folder / "x.so").touch()
     original = Path.glob
-    with pytest.raises(KeyError), looking_empty(hidden):
+    with pytest.raises(KeyError), appearing_empty(hidden):
         assert list(hidden.glob("*.so")) == []
         assert list(other.glob("*.so")) == [other / "x.so"]
         raise KeyError
@@ -45,7 +45,7 @@ def test_only_the_one_folder_looks_empty(tmp_path: Path) -> None:
     assert list(hidden.glob("*.so")) == [hidden / "x.so"]
 
 
-def test_an_import_that_works_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_import_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     original = Path.glob
     seen = []
 
@@ -74,7 +74,7 @@ def test_without_cuda_a_failed_import_is_repeated_with_the_extension_hidden(monk
     assert seen == [True, False]
 
 
-def test_a_broken_cuda_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_cuda_installation_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(name: str) -> ModuleType:
         raise MISSING
 

@@ -21,9 +21,10 @@ from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
-from pipeline.config import Config, ModelSettings, ModelsSettings
+from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import make_canvas
+from pipeline.engines.settings import Wav2LipSettings
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
@@ -290,8 +291,8 @@ def test_the_mouth_follows_the_face(sway: Path, video_spool: Path, engine: Wav2L
 
 def test_a_job_with_a_video_avatar(gap: Path, tmp_path: Path, checkpoint: Path) -> None:
     avatar_of(gap, tmp_path, "no_face: passthrough")
-    model = ModelSettings(engine="wav2lip", checkpoint=str(checkpoint))
-    spec = WorkerSpec("gan-0", "test", "", Config(base=tmp_path, models=ModelsSettings(gan=model)), model="gan")
+    model = Wav2LipSettings(checkpoint=str(checkpoint), silence_gate=True)
+    spec = WorkerSpec("gan-0", "test", "", Config(base=tmp_path, models={"gan": model}), model="gan")
     media.write_recording(tmp_path / "in.wav", media.speech_like(0.8))
     item = SplitItem("job", Speech("job", tmp_path, tmp_path / "in.wav"), 25, "auto", None, "0", (128, 128))
     [chunk] = SplitStage(spec).process(item)

@@ -1,4 +1,4 @@
-"""Wav2Lip: the network against the official one's numbers, checkpoints of every kind, and the frames it renders."""
+"""Wav2Lip: the network compared with the official one, checkpoint formats, and rendered frames."""
 
 from __future__ import annotations
 
@@ -149,10 +149,10 @@ def _torchscript(network: Wav2Lip, path: Path) -> None:
     [(_parallel, "a.pt"), (_before_2020, "a.zip"), (_bare, "a"), (_torchscript, "a.pth")],
     ids=["parallel", "before-2020", "bare", "TorchScript"],
 )
-def test_every_published_form_is_read_whatever_its_name(
+def test_every_published_format_is_read_under_any_name(
     write: Callable[[Wav2Lip, Path], None], name: str, network: Wav2Lip, weights: Weights, scratch: Path
 ) -> None:
-    """The same weights give the same output; what that is, `test_it_computes_the_official_output` checks."""
+    """The same weights give the same output, which `test_it_computes_the_official_output` checks."""
     write(network, scratch / name)
     state = load_network(scratch / name, KEY).state_dict()
     assert list(state) == list(weights)
@@ -161,14 +161,14 @@ def test_every_published_form_is_read_whatever_its_name(
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Iterator[Path]:
-    """A folder for large files, which pytest would keep."""
+    """A folder for large files: pytest would keep them."""
     yield tmp_path
     for path in tmp_path.iterdir():
         path.unlink()
 
 
 def hollow(weights: Weights) -> Weights:
-    """Tensors of the right shapes, each one number stretched, so that their file is small."""
+    """Tensors of the right shapes, each a single expanded number, so that their file is small."""
     return {key: value.flatten()[0].clone().expand(value.shape) for key, value in weights.items()}
 
 
@@ -179,7 +179,7 @@ def test_half_precision_is_widened(weights: Weights, tmp_path: Path) -> None:
     assert {value.dtype for value in loaded.values()} == {torch.float32, torch.int64}
 
 
-def test_a_missing_file_is_told_with_path_and_key(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_path_and_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_network(tmp_path / "gan.pt", "models.nogan.checkpoint")
     error = caught.value
@@ -220,7 +220,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "gan.pth").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         load_state_dict(tmp_path / "gan.pth", KEY)
@@ -228,7 +228,7 @@ def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> Non
     assert str(tmp_path / "gan.pth") in caught.value.message
 
 
-def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_state_dict(tmp_path, KEY)
     assert caught.value.code == "checkpoint_missing"
@@ -257,7 +257,7 @@ def _pickled(thing: object) -> bytes:
 
 
 @pytest.mark.parametrize("dump", [_saved, _pickled], ids=["torch", "pickle"])
-def test_a_pickle_runs_nothing(dump: Callable[[object], bytes], tmp_path: Path) -> None:
+def test_unpickling_runs_no_code(dump: Callable[[object], bytes], tmp_path: Path) -> None:
     content = dump({"state_dict": Bomb(tmp_path / "exploded")})
     pickle.loads(content) if dump is _pickled else torch.load(io.BytesIO(content), weights_only=False)
     assert (tmp_path / "exploded").exists(), "the bomb must work"
@@ -289,23 +289,23 @@ def _not_finite(state: Weights) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "reason"),
     [
         (_without, f"missing keys: {BIAS}"),
         (_with_more, "unexpected keys: netD.weight"),
         (_misshapen, f"wrong shapes: {BIAS} is [4] instead of [3]"),
-        (_not_finite, f"numbers that are not finite: {BIAS}"),
+        (_not_finite, f"values that are not finite: {BIAS}"),
     ],
 )
-def test_a_wrong_state_dict_is_told_by_its_keys(
-    spoil: Callable[[Weights], None], told: str, weights: Weights, tmp_path: Path
+def test_a_wrong_state_dict_is_reported_with_its_keys(
+    spoil: Callable[[Weights], None], reason: str, weights: Weights, tmp_path: Path
 ) -> None:
     state = hollow(weights)
     spoil(state)
     torch.save(state, tmp_path / "gan.pth")
     with pytest.raises(ConfigError) as caught:
         load_state_dict(tmp_path / "gan.pth", KEY)
-    assert caught.value.message.endswith(told)
+    assert caught.value.message.endswith(reason)
 
 
 def test_only_the_first_wrong_keys_are_named(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_only_the_first_wrong_keys_are_named(tmp_path: Path) -> None:
 def official_frames(
     network: Wav2Lip, frames: list[NDArray[np.uint8]], boxes: list[PixelBox]
 ) -> list[NDArray[np.uint8]]:
-    """The official loop in its own words: BGR frames in and out, [height, width, 3]."""
+    """The official loop, reimplemented: BGR frames in and out, [height, width, 3]."""
     mel = speech(len(frames)).mel
     mel_chunks = [mel[:, int(i * 80.0 / 25) : int(i * 80.0 / 25) + 16] for i in range(len(frames))]
     faces = [frame[y1:y2, x1:x2] for frame, (x1, y1, x2, y2) in zip(frames, boxes, strict=True)]
@@ -340,13 +340,13 @@ def official_frames(
 
 
 def official_i420(network: Wav2Lip, pictures: list[NDArray[np.uint8]], boxes: list[PixelBox]) -> torch.Tensor:
-    """The official frames of RGB pictures as the encoder takes them."""
+    """The official frames of RGB pictures in the encoder's format."""
     official = official_frames(network, [one[:, :, ::-1] for one in pictures], boxes)
     return i420(torch.from_numpy(np.stack(official)[:, :, :, ::-1].copy()))
 
 
 def landmarks(count: int) -> FaceLandmarks:
-    """Lips where the mouth is in some frames; nothing of a face that is plainly pasted may depend on them."""
+    """Lips at the mouth in some frames; a plainly pasted face must not depend on them."""
     corners = np.array([(60, 100), (80, 96), (100, 100), (80, 110)], np.float32)
     return FaceLandmarks(**{name: np.broadcast_to(corners, (count, 4, 2)) for name in CONTOURS})
 
@@ -374,7 +374,7 @@ def test_frames_pasted_into_a_video_are_the_official_ones(
     tmp_path: Path, engine: Wav2LipEngine, network: Wav2Lip
 ) -> None:
     """Given a face that moves and grows, and six frames for ten of the job."""
-    pale = picture() // 2 + 64  # so that I420 to RGB and back again changes no colour
+    pale = picture() // 2 + 64  # so that I420 to RGB and back changes no colour
     scene = scene_of(tmp_path, [np.roll(pale, (step, 2 * step), (0, 1)) for step in range(6)])
     assert isinstance(scene, Clip)
     boxes = [(31 + 2 * step, 21 + step, 124 + 3 * step, 145 + 2 * step) for step in range(6)]
@@ -407,9 +407,9 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 
 @pytest.mark.parametrize("blend", ["feather", "paste"])
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
-def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
+def test_faces_are_placed_in_the_box(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
     face = Face(picture(), box, None, blend, CPU)
-    region = face.laid_in(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
+    region = face.blended(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
     own = picture().astype(np.float32)
     assert region.shape == (2, *own.shape)
     inside = np.zeros(own.shape, bool)
@@ -422,13 +422,13 @@ def test_faces_lie_where_the_box_is(box: PixelBox, blend: Literal["feather", "pa
 
 @pytest.mark.parametrize(("blend", "left"), [("feather", 0), ("paste", 1)])
 @pytest.mark.parametrize("off", [(6, -4, 3), (-10, -9, -8)])
-def test_colours_that_are_a_little_off_are_put_right(
+def test_slightly_different_colours_are_corrected(
     off: tuple[int, int, int], blend: Literal["feather", "paste"], left: int
 ) -> None:
     face = Face(picture(), FACE_BOX, None, blend, CPU)
     own = face.image[:, 3:]
     shifted = own + torch.tensor(off)[None, :, None, None] / 255
-    made, right = (face.laid_in(one, torch.ones(1))[0] for one in (shifted, own))
+    made, right = (face.blended(one, torch.ones(1))[0] for one in (shifted, own))
     mouth = (made - right)[21 + 93 : 21 + 106, 31 + 30 : 31 + 60].mean((0, 1))
     assert mouth.tolist() == pytest.approx([left * levels for levels in reversed(off)], abs=0.6)
 
@@ -440,13 +440,13 @@ def _sharpness(region: NDArray[Any], where: NDArray[np.bool_]) -> float:
 
 
 @pytest.mark.parametrize("blend", ["feather", "paste"])
-def test_the_skin_keeps_its_grain_and_the_lips_take_none(blend: Literal["feather", "paste"]) -> None:
-    """Given a network that answers with the face it was shown."""
+def test_the_skin_keeps_its_grain_and_the_lips_get_none(blend: Literal["feather", "paste"]) -> None:
+    """Given a network that returns its input face."""
     grainy = np.clip(128 + np.random.default_rng(0).normal(0, 3, (400, 400, 3)), 0, 255).astype(np.uint8)
     lips = np.array([(160, 280), (200, 270), (240, 280), (200, 300)], np.float32)
     box = (40, 40, 360, 360)
     with_lips, without = (Face(grainy, box, known, blend, CPU) for known in (lips, None))
-    made, blurred = (face.laid_in(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
+    made, blurred = (face.blended(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
     mouth, skin = np.zeros((400, 400), bool), np.zeros((400, 400), bool)
     mouth[272:296, 180:220] = True
     skin[320:340, 150:250] = True
@@ -458,25 +458,25 @@ def test_the_skin_keeps_its_grain_and_the_lips_take_none(blend: Literal["feather
         assert _sharpness(made, skin) == pytest.approx(_sharpness(grainy, skin), rel=0.3)
 
 
-def test_edges_are_no_grain() -> None:
-    """They would stay where they are when the jaw moves."""
+def test_edges_do_not_count_as_grain() -> None:
+    """They would stay in place when the jaw moves."""
     halves = np.zeros((400, 400, 3), np.uint8)
     halves[:330] = 200
     mouth = np.array([(160, 250), (200, 240), (240, 250)], np.float32)
     face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU)
     moved = face.image[:, 3:].roll(4, 2)
     plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU)
-    assert (face.laid_in(moved, torch.ones(1)) - plain.laid_in(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
+    assert (face.blended(moved, torch.ones(1)) - plain.blended(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
 
 
-def test_another_colour_altogether_stays() -> None:
+def test_a_very_different_colour_is_kept() -> None:
     face = Face(picture(), FACE_BOX, None, "feather", CPU)
-    white = face.laid_in(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
+    white = face.blended(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
     assert white.min() > 255 - COLOUR_SHIFT_MAX - 1e-3
 
 
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
-def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
+def test_regions_are_even_and_contain_the_boxes(box: PixelBox) -> None:
     boxes = np.array([box, (100, 80, 121, 99)])
     size, corners = regions_about(boxes, (176, 160))
     ends = corners + np.array(size)
@@ -491,7 +491,7 @@ def test_regions_are_even_and_hold_the_boxes(box: PixelBox) -> None:
 def test_the_colours_are_not_swapped() -> None:
     face = Face(picture(), FACE_BOX, None, "paste", CPU)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
-    assert face.laid_in(blue, torch.ones(1))[0, 81, 91].tolist() == pytest.approx([0, 0, 255], abs=1e-3)
+    assert face.blended(blue, torch.ones(1))[0, 81, 91].tolist() == pytest.approx([0, 0, 255], abs=1e-3)
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
     assert (face.image[:, :3, 48:] == 0).all()
     assert face.image[0, 3].mean() == pytest.approx(_in_box()[:, :, 2].mean() / 255, abs=0.01)
@@ -512,7 +512,7 @@ def test_without_a_face_the_job_is_refused(box: Box | None, engine: Wav2LipEngin
     assert "face_box" in (caught.value.hint or "")
 
 
-def test_a_box_is_cut_to_the_picture() -> None:
+def test_a_box_is_clipped_to_the_picture() -> None:
     assert face_pixels(avatar((-3.2, 10.9, 500.0, 90.5))).tolist() == [[0, 10, 176, 90]]
 
 
@@ -543,7 +543,7 @@ def engine_of(network: object) -> Wav2LipEngine:
 
 
 class Meddler:
-    """A network in which every frame depends on its place in the batch and on those before it."""
+    """A network whose frames depend on their place in the batch and on the frames before."""
 
     def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
         return []
@@ -563,7 +563,7 @@ def test_frames_do_not_depend_on_the_kernels_either(edges: list[int]) -> None:
 
 
 class Cramped(Meddler):
-    """Has room for a few frames only."""
+    """Has memory for a few frames only."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -578,7 +578,7 @@ class Cramped(Meddler):
 
 @pytest.mark.parametrize("room", [1, 2, 7])
 def test_out_of_memory_halves_the_batches_and_loses_no_frame(room: int) -> None:
-    """Given a device that other programs fill while a chunk is rendered."""
+    """Given a device whose memory other programs fill while a chunk is rendered."""
     network = Cramped(8)
     engine = engine_of(network)
     frames = engine.renderer(avatar(), speech(40)).render(3, 40)
@@ -599,7 +599,7 @@ def test_out_of_memory_for_one_frame_ends_the_attempt() -> None:
     assert caught.value.code == "out_of_memory"
 
 
-def test_what_did_not_fit_is_freed_before_the_next_attempt() -> None:
+def test_a_failed_batch_is_freed_before_the_next_attempt() -> None:
     held: list[weakref.ref[torch.Tensor]] = []
 
     class Watched(Cramped):
@@ -612,13 +612,20 @@ def test_what_did_not_fit_is_freed_before_the_next_attempt() -> None:
     assert len(held) == 2 + 4
 
 
-def test_frames_past_the_end_of_the_mel_are_silent_and_whole(engine: Wav2LipEngine) -> None:
-    mel = np.full((80, 8), -4, np.float32)
-    [batch] = engine.renderer(avatar(), SpeechFeatures(mel, 6, 25)).render(0, 6)
-    assert (batch == batch[0]).all()
+def test_frames_past_the_end_of_the_mel_are_silent(engine: Wav2LipEngine) -> None:
+    """Given eight columns of speech for six frames, of which three start later."""
+    silence = np.full((80, 80), -4, np.float32)
+    padded = silence.copy()
+    padded[:, :8] = speech(25).mel[:, :8].clip(0, 1)
+    [ended], [same], [silent] = (
+        engine.renderer(avatar(), SpeechFeatures(mel, 6, 25)).render(0, 6) for mel in (padded[:, :8], padded, silence)
+    )
+    assert torch.equal(ended, same)
+    assert torch.equal(ended[3:], silent[3:])
+    assert all((ended[frame] != silent[frame]).any() for frame in range(3))
 
 
-def test_no_frames_of_nothing(engine: Wav2LipEngine) -> None:
+def test_an_empty_range_has_no_frames(engine: Wav2LipEngine) -> None:
     assert list(engine.renderer(avatar(), speech(10)).render(5, 5)) == []
     assert list(engine.renderer(avatar(), speech(10)).render(0, 0)) == []
 
@@ -641,18 +648,18 @@ def test_a_lower_precision_looks_the_same(network: Wav2Lip) -> None:
 
 
 @pytest.mark.usefixtures("one_frame")
-def test_a_precision_that_shows_is_not_used(network: Wav2Lip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_precision_with_visible_errors_is_not_used(network: Wav2Lip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "lower_precision", lambda _: torch.bfloat16)
     plain = FoldedWav2Lip(network)
     assert fastest(plain, CPU).dtype == torch.bfloat16
     with torch.no_grad():
-        plain.after_joints[-1].get_parameter("1.weight").mul_(300)  # the last layer: its rounding is seen
+        plain.after_joints[-1].get_parameter("1.weight").mul_(300)  # the last layer: its rounding is visible
     assert fastest(plain, CPU) is plain
 
 
 @pytest.fixture
 def as_on_a_gpu(one_frame: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The precision of a GPU."""
+    """The precision of a GPU, tried with one frame: it may be slow on a CPU."""
     half = lower_precision(torch.device("cuda:1"))
     assert half == torch.float16
     monkeypatch.setattr(precision, "lower_precision", lambda _: half)
@@ -664,8 +671,8 @@ def test_a_gpu_computes_in_half_precision(network: Wav2Lip) -> None:
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")
-def test_numbers_too_large_for_half_precision_are_not_put_into_it(network: Wav2Lip) -> None:
-    """Given a layer whose sums are too large for 16 bits, and which those after it make small again."""
+def test_weights_that_overflow_half_precision_keep_single_precision(network: Wav2Lip) -> None:
+    """Given a layer whose sums overflow 16 bits, and later layers that scale them down again."""
     plain = FoldedWav2Lip(network)
     layer, after = "face_encoder_blocks.0.0.conv_block.0", ("face_encoder_blocks.1.0.conv_block.0", "joints.6.face")
     with torch.no_grad():
@@ -684,7 +691,7 @@ def test_numbers_too_large_for_half_precision_are_not_put_into_it(network: Wav2L
     ("setting", "gated", "still"),
     [("auto", True, True), ("auto", False, False), ("on", False, True), ("off", True, False)],
 )
-def test_in_pauses_the_avatars_own_mouth_is_seen(
+def test_the_avatars_own_mouth_shows_in_pauses(
     setting: Literal["auto", "on", "off"], gated: bool, still: bool, engine: Wav2LipEngine
 ) -> None:
     """Given half a second of speech, then silence."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,8 @@ from rich.table import Table
 from daemon.bench.trial import Trial
 from daemon.outputs.report import DoneReport, FailedReport
 from pipeline.avatars import BUILT_IN_FOLDER
-from pipeline.config import AvatarsSettings, Config, ModelSettings, ModelsSettings
+from pipeline.config import AvatarsSettings, Config
+from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
 from pipeline.media import ffmpeg
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ SENTENCES = (
 VOICE = "hibari:heart"
 """A voice that comes with lipdrop: a better one that this machine has would make results incomparable."""
 
+SEEDED_CHECKPOINT = "seeded.pt"
 VIDEO = "video"
 VIDEO_SIZE = (1280, 720)
 VIDEO_SECONDS = 4
@@ -133,11 +135,14 @@ def measure(config: Config, extent: Extent, progress: Callable[[str], None]) -> 
     with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as scratch:
         folder = Path(scratch)
         progress("making weights and a video")
-        wav2lip = seeded_models(folder)
+        wav2lip = seeded_models(folder, config.models)
         make_video(folder / "avatars" / VIDEO / "video.mp4")
         progress("wav2lip: the network alone")
-        forward = measure_forward(folder / "gan.pth", config, extent.batches, extent.rounds)
-        models = {"builtin": ModelsSettings(), "wav2lip": wav2lip}
+        forward = measure_forward(folder / SEEDED_CHECKPOINT, config, extent.batches, extent.rounds)
+        models: dict[str, dict[str, ModelSettings]] = {
+            "builtin": dict.fromkeys(config.models, BuiltinSettings()),
+            "wav2lip": wav2lip,
+        }
         engines = tuple(
             _measure_engine(name, _config(config, folder, chosen), extent, progress) for name, chosen in models.items()
         )
@@ -170,17 +175,18 @@ def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VI
     ffmpeg.run(output, timeout_seconds=600)
 
 
-def seeded_models(folder: Path) -> ModelsSettings:
-    """Wav2Lip with weights that say nothing. In two files: where chunks of different models meet they cross-fade."""
+def seeded_models(folder: Path, names: Collection[str]) -> dict[str, ModelSettings]:
+    """Wav2Lip with seeded weights under each name, a file each, so that chunks of different models cross-fade."""
     from daemon.bench.seeded_weights import save_seeded_checkpoint  # loads torch
 
-    save_seeded_checkpoint(folder / "gan.pth")
-    os.link(folder / "gan.pth", folder / "nogan.pth")
-    gan, nogan = (ModelSettings(engine="wav2lip", checkpoint=str(folder / f"{name}.pth")) for name in ("gan", "nogan"))
-    return ModelsSettings(gan=gan, nogan=nogan)
+    seeded = folder / SEEDED_CHECKPOINT
+    save_seeded_checkpoint(seeded)
+    for name in names:
+        os.link(seeded, folder / f"{name}.pth")
+    return {name: Wav2LipSettings(checkpoint=str(folder / f"{name}.pth"), silence_gate=name == "gan") for name in names}
 
 
-def _config(config: Config, folder: Path, models: ModelsSettings) -> Config:
+def _config(config: Config, folder: Path, models: dict[str, ModelSettings]) -> Config:
     """The configuration's workers and video settings; what else it says could keep the jobs from being done."""
     avatars = AvatarsSettings(folder=str(folder / "avatars"))
     return Config(avatars=avatars, models=models, workers=config.workers, video=config.video)

@@ -41,8 +41,7 @@ def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None)
     settings = config.model_dump(mode="json", exclude={"spool", "limits", "retention"})
     parts = [job.hex(), version("lipdrop"), json.dumps(settings)]
     parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]
-    checkpoints = [model.checkpoint for _, model in sorted(dict(config.models).items())]
-    parts += [_stamp(config.path(checkpoint)) for checkpoint in checkpoints if checkpoint is not None]
+    parts += [_stamp(config.path(file)) for model in config.models.values() for file in model.files.values()]
     parts += [_stamp(recording)] if recording is not None else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.avatars.derived import DerivedFiles, build_unkept
 from pipeline.avatars.faces.tracking import Faces, NoFace
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.scenes import Scene, Still
@@ -61,6 +64,16 @@ class FittedAvatar:
     settings: AvatarSettings
     unseen: tuple[tuple[int, int], ...] = ()
     """Spans [start, stop) of the scene's frames in which the face is not seen."""
+    files: DerivedFiles | None = None
+    """What engines have derived from it; None: nothing is kept."""
+
+    def derive(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
+        """Open a file that an engine derives from the avatar at this frame size; `build` writes it when it is missing.
+
+        `name` holds a version that changes with the file's content. Built once, whichever process asks first, and
+        removed when it is not used. Raises StageError when the cache cannot be used.
+        """
+        return build_unkept(build) if self.files is None else self.files.open(engine, name, build)
 
     def require_landmarks(self) -> FaceLandmarks:
         """The landmarks. Raises JobError if there is none."""
@@ -85,6 +98,8 @@ class Avatar:
     find_faces: Callable[[], Faces | NoFace]
     own_landmarks: FaceLandmarks | None = None
     """From `landmarks.json`; still pictures only."""
+    files: DerivedFiles | None = None
+    """What engines have derived from it; None: nothing is kept."""
 
     @cached_property
     def faces(self) -> Faces | NoFace:
@@ -108,7 +123,8 @@ class Avatar:
         """
         place = self.placed(size)
         scene = self._scene(place)
-        return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen)
+        files = self.files.for_frames(place.size) if self.files is not None else None
+        return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen, files)
 
     def placed(self, size: tuple[int, int] | None) -> Placement:
         """Where the face is in frames of `size`, without making the frames. Raises JobError."""

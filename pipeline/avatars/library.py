@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pipeline.avatars.avatar import Avatar
 from pipeline.avatars.cache import Cache
+from pipeline.avatars.derived import DerivedFiles
 from pipeline.avatars.faces import tracking
 from pipeline.avatars.faces.results import Faces, NoFace, load
 from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
-from pipeline.avatars.landmarks import FaceLandmarks
+from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
@@ -83,7 +84,7 @@ class Avatars:
             picture = read_picture(file, self._limits.picture_pixels)
         part = settings.cropped_area(picture.shape[1::-1])
         find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, settings.face_box))
-        return Avatar(picture, settings, find, landmarks)
+        return Avatar(picture, settings, find, landmarks, self._derived(content, settings, landmarks))
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
         content, limits = digest(file), self._limits
@@ -92,7 +93,13 @@ class Avatars:
         )
         part = settings.cropped_area(video.sides)
         find = self._cached(content, settings, lambda: video.find_faces(part, settings.face_box))
-        return Avatar(video, settings, find)
+        return Avatar(video, settings, find, files=self._derived(content, settings, None))
+
+    def _derived(self, content: str, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> DerivedFiles:
+        points = [] if landmarks is None else [getattr(landmarks, name).tolist() for name in CONTOURS]
+        return DerivedFiles(
+            self._cache, repr((content, settings, points, tracking.VERSION, self._limits.avatar_seconds))
+        )
 
     def _cached(
         self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.avatars.folder import read_text, refuse
 from pipeline.errors import JobError, nearest_hint
 from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
 from pipeline.media.clips import Cut
+from pipeline.settings import DuplicateKeyError, parse_yaml
 
 Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
 
@@ -34,6 +35,11 @@ FORMATS = {
 """What each key takes, for hints."""
 
 
+def _switch(value: Any) -> Any:
+    """YAML reads a plain `on` or `off` as true or false."""
+    return ("off", "on")[value] if isinstance(value, bool) else value
+
+
 class AvatarSettings(BaseModel):
     """The keys of an `avatar.yaml`, all optional."""
 
@@ -49,9 +55,8 @@ class AvatarSettings(BaseModel):
     """WIDTHxHEIGHT of the avatar's videos; same limits as a job's size."""
     blend: Literal["feather", "paste"] = "feather"
     """How Wav2Lip's face is put into the picture: with a soft border, or pasted as it is."""
-    silence_gate: Literal["auto", "on", "off"] = "auto"
-    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: only with the model `gan`, whose mouth would
-    move in them otherwise."""
+    silence_gate: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: as the model's `silence_gate` says."""
     idle_motion: bool = True
     """Whether a still picture blinks, sways and breathes."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"
@@ -84,7 +89,9 @@ class AvatarSettings(BaseModel):
         if not os.path.lexists(file):
             return cls()
         try:
-            raw = yaml.safe_load(read_text(file))
+            raw = parse_yaml(read_text(file))
+        except DuplicateKeyError as error:
+            refuse(file, str(error), "keep one of them")
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             refuse(file, f"invalid YAML: {error}", f"use 'key: value' lines; keys: {', '.join(FORMATS)}")
         if raw is not None and not isinstance(raw, dict):

@@ -1,26 +1,19 @@
-"""The lip-sync engines, interchangeable behind `pipeline.engines.base.Engine`."""
+"""The lip-sync engines, interchangeable behind `pipeline.engines.base.Engine`; registered in `settings.py`."""
 
 from __future__ import annotations
 
-import torch
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from pipeline.config import Config, ModelSettings
-from pipeline.engines.base import Engine
-from pipeline.engines.builtin import BuiltinEngine
-from pipeline.engines.wav2lip import Wav2LipEngine
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.config import Config
+    from pipeline.engines.base import Engine
 
 
 def load_engine(model: str, config: Config, device: torch.device) -> Engine:
-    """Load what the configuration says `model` is. Raises ConfigError when its checkpoint cannot be used."""
-    settings, gated = made_from(model, config)
-    if settings.engine == "builtin":
-        return BuiltinEngine(device)
-    assert settings.checkpoint is not None
-    checkpoint = config.path(settings.checkpoint)
-    return Wav2LipEngine(checkpoint, device, config_key=f"models.{model}.checkpoint", gated=gated)
-
-
-def made_from(model: str, config: Config) -> tuple[ModelSettings, bool]:
-    """All that tells a model's engine from another's: its settings, and whether its mouth gives way in pauses."""
-    settings = config.model_settings(model)
-    return settings, settings.engine == "wav2lip" and model == "gan"
+    """Load a configured model's engine. Raises ConfigError when its settings or files cannot be used."""
+    module, _, name = config.model_settings(model).implementation.partition(":")
+    engine: Engine = getattr(import_module(module), name).load(model, config, device)
+    return engine

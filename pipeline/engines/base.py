@@ -1,25 +1,32 @@
-"""What a lip-sync engine is: an avatar and a job's speech in, video frames out."""
+"""The engine seam: an avatar and a job's speech in, video frames out.
+
+To add an engine, write a module with its Engine and Renderer, and register it in `pipeline/engines/settings.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.messages import Phoneme
+from pipeline.media import pcm
+from pipeline.messages import PCM_RATE_HZ, Phoneme
 
 if TYPE_CHECKING:
     import torch
 
     from pipeline.avatars import FittedAvatar
+    from pipeline.config import Config
 
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """What an engine knows of the whole job's audio, whichever chunk it renders; or of one piece of a stream's."""
+    """The speech of a whole job, whichever chunk is rendered; or of one piece of a stream."""
 
     mel: NDArray[np.float32]
     """Mel spectrogram of the whole job, shape [80, columns], 80 columns a second (see `pipeline.engines.mel`)."""
@@ -27,23 +34,32 @@ class SpeechFeatures:
     """Video frames of the whole job."""
     fps: int
     phonemes: Sequence[Phoneme] = ()
-    """Of the whole job, in time order; empty when the voice gives none."""
+    """Phonemes of the whole job in time order; empty when the voice does not report them."""
     first_frame: int | None = None
-    """The job's frame that a piece of a stream begins with, and that is frame 0 here; None: this is the whole job's."""
+    """The frame of the job at which a piece of a stream starts: frame 0 here. None: this is the whole job."""
+    wav: Path | None = None
+    """The 16 kHz mono WAV file behind `samples`; None: silence."""
 
     @property
     def offset(self) -> int:
-        """The job's frame that is frame 0 here."""
+        """The frame of the job that is frame 0 here."""
         return self.first_frame or 0
+
+    @cached_property
+    def samples(self) -> NDArray[np.int16]:
+        """PCM of the whole job at `PCM_RATE_HZ`, shape [samples]; mapped from its file, not read into memory."""
+        if self.wav is None:
+            return np.zeros(round(self.frames * PCM_RATE_HZ / self.fps), np.int16)
+        return pcm.map_wav(self.wav)
 
 
 def frame_times(frames: int, fps: float) -> NDArray[np.float64]:
-    """Centres of the frames in seconds, shape [frames]: frame k is on screen from k / fps to (k + 1) / fps."""
+    """Centres of the frames in seconds, shape [frames]: frame k is shown from k / fps to (k + 1) / fps."""
     return np.asarray((np.arange(frames) + 0.5) / fps, np.float64)
 
 
 class Renderer(Protocol):
-    """Renders any frames of one job; a frame's pixels depend on its global index alone, never on the chunk."""
+    """Renders any frames of one job. A frame's pixels depend on its global index alone, never on the chunk."""
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield the frames [start_frame, stop_frame) in order, in batches.
@@ -57,7 +73,16 @@ class Engine(Protocol):
     """A lip-sync model on one device, loaded once per worker."""
 
     name: str
+    """Appears in the timing JSON and in the names of cached files: lower-case letters, digits and hyphens."""
+
+    @classmethod
+    def load(cls, model: str, config: Config, device: torch.device) -> Self:
+        """Load a configured model (see `Config.model_settings`). Raises ConfigError when its files cannot be used."""
+        ...
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Renderer:
-        """Prepare to render one job. Raises JobError when this avatar cannot be used."""
+        """Prepare to render one job. Raises JobError when this avatar cannot be used.
+
+        `avatar.derive` keeps files that the engine computes from an avatar.
+        """
         ...

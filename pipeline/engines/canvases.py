@@ -1,4 +1,4 @@
-"""From an avatar's scene to the canvas that its frames are painted on."""
+"""The canvas that an avatar's frames are painted on, from its scene."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from pipeline.media.canvas import Canvas, Regions, StillCanvas, paint
 
 
 def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
-    """The canvas of one job, whose frames are counted as the speech's are."""
+    """The canvas of one job, with frames counted like those of the speech."""
     canvas = _job_canvas(avatar, speech)
     return ShiftedCanvas(canvas, speech.offset) if speech.offset else canvas
 
 
 def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
-    """The canvas whose frames are counted from the job's beginning."""
+    """The canvas with frames counted from the start of the job."""
     if isinstance(avatar.scene, Clip):
         return ClipCanvas(avatar.scene, speech.fps)
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
     if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
         return StillCanvas(picture)
-    # What is moved by time alone goes on from piece to piece of a stream without a jump.
+    # In a stream, motion depends on time alone, so that it continues from piece to piece without a jump.
     loudness = emphasis(speech) if speech.first_frame is None else None
     return LivingCanvas(picture, landmarks[0], speech.fps, emphasis=loudness)
 
 
 class ShiftedCanvas:
-    """A canvas whose frames are counted from a later one on."""
+    """A canvas with frames counted from an offset."""
 
     def __init__(self, canvas: Canvas, frames: int) -> None:
         self._canvas = canvas
@@ -50,16 +50,16 @@ class ShiftedCanvas:
 
 
 class Drawn(NamedTuple):
-    """What an engine has drawn of some frames in a row."""
+    """The regions that an engine has drawn for consecutive frames."""
 
     regions: Regions
     corners: NDArray[np.intp]
-    """[n, 2]: x, y of the regions' left upper corners."""
+    """[n, 2]: x, y of the regions' upper left corners."""
     start_frame: int
 
 
 def composed(canvas: Canvas, batches: Iterable[Drawn]) -> Iterator[torch.Tensor]:
-    """The frames of each batch; a GPU is given its next batch before the one before is waited for and laid in."""
+    """Compose the frames of each batch. A GPU gets its next batch before the previous one is awaited and composed."""
     waiting: Drawn | None = None
     for batch in batches:
         if waiting is not None:
@@ -70,7 +70,7 @@ def composed(canvas: Canvas, batches: Iterable[Drawn]) -> Iterator[torch.Tensor]
 
 
 class ClipCanvas:
-    """A video that frames are made of by painting one region anew."""
+    """A video whose frames get one region repainted."""
 
     def __init__(self, clip: Clip, fps: int) -> None:
         self._clip = clip

@@ -1,4 +1,4 @@
-"""How loud speech is, and where it pauses."""
+"""Loudness of speech, and its pauses."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
 from pipeline.media.runs import runs
 
 LOUDNESS_COLUMNS = 40
-"""The loudest half second of a recording is its reference level: no click is that long."""
+"""The loudest half second of a recording is its reference level; clicks are shorter."""
 SILENT_LEVEL = -3.2
-"""A recording whose loudest half second is below this (about -65 dBFS) holds no speech."""
+"""A recording whose loudest half second is below this (about -65 dBFS) contains no speech."""
 GATE_BELOW = 3.2
-"""Mel units under the loudest half second, 40 dB, below which nothing is speech."""
+"""Mel units below the loudest half second (40 dB) under which nothing counts as speech."""
 GATE_NOISE_MARGIN, GATE_NOISE_LIMIT = 0.5, 2.0
-"""Where there is noise, silence is up to this much over it, but not nearer to the speech than the limit."""
+"""With background noise, the threshold is this much above it, but no closer to the speech than the limit."""
 GATE_HYSTERESIS = 0.25
 GATE_SECONDS = 0.18
 """A silence shorter than this may be a stop consonant."""
 GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
-"""How long the mouth takes to close after a sound, and before the next one to open."""
+"""Time the mouth takes to close after a sound, and to open before the next one."""
 
 POWER_PER_UNIT = 1.25
 """A mel value v is the power 10 ** (1.25 v)."""
@@ -45,12 +45,12 @@ def reference_level(mel: torch.Tensor) -> torch.Tensor:
 
 
 def bounded(mel: NDArray[np.float32]) -> torch.Tensor:
-    """A mel spectrogram without what is no number or out of range."""
+    """A mel spectrogram with NaN replaced by silence and values clamped to the range."""
     return torch.from_numpy(np.nan_to_num(mel, nan=SILENCE)).clamp(SILENCE, -SILENCE)
 
 
 def relative_loudness(mel: torch.Tensor) -> Floats | None:
-    """Loudness of each column [columns], the loudest half second being 0, in mel units; None where nobody speaks."""
+    """Loudness of each column [columns] in mel units relative to the loudest half second; None without speech."""
     if mel.shape[1] == 0 or float(level := reference_level(mel)) < SILENT_LEVEL:
         return None
     return np.asarray((column_loudness(mel) - level).numpy(), np.float32)
@@ -65,18 +65,18 @@ def emphasis(speech: SpeechFeatures) -> Floats:
 
 
 def speech_gate(speech: SpeechFeatures) -> Floats:
-    """1 while there is sound, 0 in silences, with soft edges that lie within the silence, shape [frames]."""
+    """1 during sound, 0 in silences, with soft edges inside the silences, shape [frames]."""
     loudness = relative_loudness(bounded(speech.mel))
     gate = np.zeros(1, np.float32) if loudness is None else _column_gate(loudness)
     return at_frames(gate[:, None], speech.frames, speech.fps)[:, 0]
 
 
 def silences(loudness: Floats) -> list[tuple[int, int]]:
-    """Stretches of columns in which nobody speaks, from loudness relative to the loudest half second."""
+    """Stretches [start, stop) of columns without speech, from loudness relative to the loudest half second."""
     noise = float(np.quantile(loudness, 0.05)) + GATE_NOISE_MARGIN
     threshold = min(max(-GATE_BELOW, noise), -GATE_NOISE_LIMIT)
     sound = np.zeros(len(loudness), bool)
-    # Sound begins above the higher threshold and lasts while it is above the lower one.
+    # Hysteresis: sound starts above the higher threshold and lasts while it is above the lower one.
     for start, stop in runs(loudness > threshold):
         sound[start:stop] = loudness[start:stop].max() > threshold + GATE_HYSTERESIS
     shortest = GATE_SECONDS * COLUMNS_PER_SECOND
@@ -84,7 +84,7 @@ def silences(loudness: Floats) -> list[tuple[int, int]]:
 
 
 def _column_gate(loudness: Floats) -> Floats:
-    """The same for each column."""
+    """The gate for each column."""
     gate = np.ones(len(loudness), np.float32)
     for start, stop in silences(loudness):
         columns = np.arange(start, stop)
@@ -96,7 +96,7 @@ def _column_gate(loudness: Floats) -> Floats:
 
 
 def at_frames(columns: Floats, frames: int, fps: int) -> Floats:
-    """Values per mel column, shape [columns, n], at the frames' centres; the last one holds beyond the end."""
+    """Values per mel column, shape [columns, n], at the frames' centres; the last column is repeated beyond the end."""
     position = np.clip(frame_times(frames, fps) * COLUMNS_PER_SECOND, 0, len(columns) - 1)
     low = position.astype(np.intp)
     high = np.minimum(low + 1, len(columns) - 1)

@@ -1,8 +1,8 @@
-"""The mel spectrogram that Wav2Lip was trained with, and the windows of it that its frames are spoken from.
+"""The mel spectrogram that Wav2Lip was trained with, and the windows of it that its frames are generated from.
 
 Its parameters are those of the published code (Prajwal et al. 2020, after Tacotron): change one and every
-checkpoint speaks nonsense. torchaudio makes the mel filters; the rest is 16 kHz arithmetic in double precision, since
-in single precision the noise of loud columns would lie above the floor of -100 dB.
+checkpoint produces nonsense. torchaudio computes the mel filters; the rest is 16 kHz arithmetic in double precision,
+since in single precision the noise of loud columns would exceed the floor of -100 dB.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ COLUMNS_PER_SECOND = SAMPLE_RATE_HZ // HOP_SAMPLES
 MEL_BANDS = 80
 LOWEST_HZ, HIGHEST_HZ = 55.0, 7600.0
 WINDOW_COLUMNS = 16
-"""What one frame is spoken from: 0.2 s."""
+"""Columns that one frame is generated from: 0.2 s."""
 
 SILENCE = -4.0
-"""The least value, of which silence is made; the greatest is 4."""
+"""The minimum value, which is silence; the maximum is 4."""
 
 PRE_EMPHASIS = 0.97
 AMPLITUDE_FLOOR = 1e-5
@@ -40,7 +40,7 @@ BLOCK_COLUMNS = 2048
 def mel_spectrogram(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """The spectrogram [80, 1 + n // 200] of n >= 1 samples (16 kHz mono, -1..1), values -4..4.
 
-    Column c is centred on sample 200 c; both ends of the sound are reflected.
+    Column c is centred on sample 200 c; the signal is reflected at both ends.
     """
     columns = 1 + len(samples) // HOP_SAMPLES
     mel = np.empty((MEL_BANDS, columns), np.float32)
@@ -51,12 +51,12 @@ def mel_spectrogram(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def columns_of(frame: int, fps: int) -> int:
-    """The first of the 16 columns that a frame is spoken from: `int(80 * frame / fps)`."""
+    """The first of the 16 columns that a frame is generated from: `int(80 * frame / fps)`."""
     return COLUMNS_PER_SECOND * frame // fps
 
 
 def windows(mel: NDArray[np.float32], start_frame: int, stop_frame: int, fps: int) -> NDArray[np.float32]:
-    """What frames [start_frame, stop_frame) are spoken from: [n, 80, 16], silence past the end of the sound."""
+    """The windows for frames [start_frame, stop_frame): [n, 80, 16], with silence past the end of the sound."""
     first = [columns_of(frame, fps) for frame in range(start_frame, stop_frame)]
     columns = np.array(first, np.int64)[:, None] + np.arange(WINDOW_COLUMNS)
     known = np.asarray(mel)[:, np.minimum(columns, mel.shape[1] - 1)]

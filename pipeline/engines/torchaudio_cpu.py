@@ -1,9 +1,9 @@
-"""torchaudio, importable with a CPU-only torch too: `from pipeline.torchaudio_cpu import torchaudio`.
+"""torchaudio, importable with a CPU-only torch too: `from pipeline.engines.torchaudio_cpu import torchaudio`.
 
-Every torchaudio wheel on the index links CUDA, and `import torchaudio` loads its extension libraries when it finds
-them: where torch has no CUDA that ends in an OSError. What lipdrop needs of torchaudio is Python only, and torchaudio
-does without its extension when `torchaudio/lib` holds none. So, after a failed import and only when torch has no CUDA,
-the import is repeated with that one folder looking empty. Where the plain import works nothing is touched.
+Every torchaudio wheel on the index links CUDA, and `import torchaudio` loads its extension libraries if it finds them:
+without CUDA in torch that raises an OSError. lipdrop only needs the Python part of torchaudio, which works without the
+extension when `torchaudio/lib` contains none. So after a failed import, and only when torch has no CUDA, the import is
+repeated with that one folder appearing empty. Where the plain import works, nothing is changed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 
 
 @contextmanager
-def looking_empty(folder: Path) -> Iterator[None]:
-    """Let `Path.glob` find nothing directly in `folder` while the block runs; elsewhere it works as ever."""
+def appearing_empty(folder: Path) -> Iterator[None]:
+    """Make `Path.glob` find nothing directly in `folder` while the block runs; other folders are unaffected."""
     original = Path.glob
 
     def glob(self: Path, *arguments: Any, **options: Any) -> Iterator[Path]:
@@ -35,16 +35,16 @@ def looking_empty(folder: Path) -> Iterator[None]:
 
 
 def import_torchaudio() -> ModuleType:
-    """Import torchaudio, without its extension where that cannot be loaded for want of CUDA.
+    """Import torchaudio, without its extension if that cannot be loaded because torch has no CUDA.
 
-    Raises OSError when the extension cannot be loaded although torch has CUDA: that installation is broken.
+    Raises OSError when the extension cannot be loaded although torch has CUDA: the installation is broken.
     """
     try:
         return importlib.import_module("torchaudio")
     except OSError:
         if torch.version.cuda is not None:
             raise
-    with looking_empty(_extension_folder()):
+    with appearing_empty(_extension_folder()):
         return importlib.import_module("torchaudio")
 
 

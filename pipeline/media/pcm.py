@@ -52,6 +52,15 @@ def read_wav(path: Path) -> NDArray[np.int16]:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
+def map_wav(path: Path) -> NDArray[np.int16]:
+    """The samples of a WAV file made by `write_wav`, shape [n], read-only and loaded page by page when used."""
+    with wave.open(str(path), "rb") as file:
+        count = file.getnframes()
+    # `write_wav` puts the samples last.
+    offset = path.stat().st_size - count * SAMPLE_BYTES
+    return np.memmap(path, np.int16, "r", offset, (count,)) if count else np.zeros(0, np.int16)
+
+
 def open_wav(target: Path | IO[bytes], rate_hz: int) -> wave.Wave_write:
     """Open a mono 16-bit WAV file for writing; its `writeframes` appends samples."""
     file = wave.open(str(target) if isinstance(target, Path) else target, "wb")  # noqa: SIM115 - closed by the caller

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.config import Config
-from pipeline.engines import load_engine, made_from
+from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
 from pipeline.executors.base import WorkerSpec
@@ -22,14 +23,14 @@ from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import Chunk, Phoneme, Segment, Span, Timeline
 
 FADE_FRAMES = 5
-"""How long a chunk cross-fades from the model of the chunk before it."""
+"""Length of the cross-fade from the model of the previous chunk."""
 
 WARM_UP_FRAMES = 8
 WARM_UP_AVATAR = "presenter"
 
 
 class LipSyncStage:
-    """Renders chunks with the worker's own model; another one is loaded when a chunk asks for it."""
+    """Renders chunks with the worker's own model; loads another one when a chunk asks for it."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
@@ -38,9 +39,9 @@ class LipSyncStage:
         self._engines: dict[str, Engine] = {}
 
     def setup(self, device: str) -> None:
-        """Load the worker's model and run it once, on an avatar that needs no preparation.
+        """Load the worker's model and run it once on an avatar that needs no preparation.
 
-        Raises JobError when there is no default avatar: that is a mistake in the configuration.
+        Raises JobError when the default avatar does not exist: a mistake in the configuration.
         """
         self._device = torch.device(device)
         torch.set_num_threads(self._spec.threads)
@@ -50,7 +51,8 @@ class LipSyncStage:
         fps = self._config.video.fps
         silence = np.full((MEL_BANDS, COLUMNS_PER_SECOND), -4, np.float32)
         self._avatars.load(self._config.avatars.default)
-        avatar = Avatars(Config()).load(WARM_UP_AVATAR).fitted(None)
+        cache = self._config.path(self._config.spool) / CACHE_FOLDER
+        avatar = Avatars(Config(), cache).load(WARM_UP_AVATAR).fitted(None)
         list(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
 
     def process(self, chunk: Chunk) -> Iterator[Segment]:
@@ -83,7 +85,7 @@ class LipSyncStage:
         )
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
-        """The chunk's frames; the first ones fade over from the model before where that is another one."""
+        """The chunk's frames; the first ones cross-fade from the previous chunk's model when it looks different."""
         speech = _features(chunk.timeline, chunk.phonemes)
         renderer = self._engine(chunk.model).renderer(avatar, speech)
         first, stop = (frame - (speech.first_frame or 0) for frame in (chunk.start_frame, chunk.stop_frame))
@@ -95,7 +97,8 @@ class LipSyncStage:
         yield from renderer.render(start, stop)
 
     def _differ(self, one: str, other: str) -> bool:
-        return made_from(one, self._config) != made_from(other, self._config)
+        settings = self._config.model_settings
+        return settings(one).look != settings(other).look
 
     def _engine(self, model: str) -> Engine:
         if model not in self._engines:
@@ -104,7 +107,7 @@ class LipSyncStage:
 
 
 def cross_fade(before: Renderer, after: Renderer, start: int, stop: int) -> torch.Tensor:
-    """Frames [start, stop) blended from one renderer to the other, evenly: uint8 I420 [stop - start, ...]."""
+    """Blend frames [start, stop) linearly from one renderer to the other: uint8 I420 [stop - start, ...]."""
     old = torch.cat(list(before.render(start, stop))).float()
     new = torch.cat(list(after.render(start, stop))).float()
     weights = torch.arange(1, stop - start + 1) / (stop - start + 1)
@@ -115,11 +118,11 @@ def _features(timeline: Timeline, phonemes: Path | None) -> SpeechFeatures:
     events = json.loads(phonemes.read_text("utf-8")) if phonemes is not None else []
     mel = np.load(timeline.mel, mmap_mode="r")
     phones = tuple(Phoneme(*event) for event in events)
-    return SpeechFeatures(mel, timeline.frames, timeline.fps, phones, timeline.first_frame)
+    return SpeechFeatures(mel, timeline.frames, timeline.fps, phones, timeline.first_frame, timeline.pcm)
 
 
 class _Timed:
-    """Passes batches on and adds up the time that making them took."""
+    """Passes batches on and sums the time spent computing them."""
 
     def __init__(self, batches: Iterator[torch.Tensor]) -> None:
         self._batches = batches

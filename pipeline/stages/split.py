@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatars
+from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
@@ -22,11 +23,11 @@ from pipeline.messages import PCM_RATE_HZ, Chunk, Span, SplitItem, Timeline
 from pipeline.stages.chunks import chunk_edges, plan, stream_edges
 
 PIECE_SECONDS_MIN = 0.5
-"""A piece of a stream is at least so long: its end is encoded with the next one's sound (see `pipeline.media.aac`)."""
+"""Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
 
 
 class SplitStage:
-    """Fixes a job's length to the sample and cuts it at pauses."""
+    """Fixes a job's length to the sample and cuts it into chunks at pauses."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
@@ -37,10 +38,10 @@ class SplitStage:
         mel_spectrogram(np.zeros(PCM_RATE_HZ, np.float32))
 
     def process(self, item: SplitItem) -> Iterator[Chunk]:
-        """Yield the job's chunks in order; of a piece of a stream, its only one."""
+        """Yield the job's chunks in order; a piece of a stream has only one."""
         start = time.monotonic()
         folder = item.speech.folder
-        # Here it is prepared once; the lip-sync workers would all want to do it at the same moment.
+        # Prepared once, here: otherwise all lip-sync workers would need it at the same moment.
         avatar = self._avatars.load(item.avatar).fitted(item.size)
         samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
         converted = time.monotonic()
@@ -62,10 +63,10 @@ class SplitStage:
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
         )
-        yield from _chunks(item, timeline, edges)
+        yield from _chunks(item, timeline, edges, self._config)
 
     def _frames(self, item: SplitItem, samples: int) -> int:
-        """How many frames a sound has; that of a piece of a stream is never cut."""
+        """Frames for this much audio; the audio of a piece of a stream is only padded, never cut."""
         length = samples * item.fps / PCM_RATE_HZ
         if item.piece is None:
             return max(1, round(length))
@@ -78,7 +79,7 @@ class SplitStage:
     def _edges(
         self, item: SplitItem, seconds: float, samples: NDArray[np.int16], frames: int
     ) -> tuple[str, list[tuple[int, int]]]:
-        """What mode it becomes, and the frame ranges of its chunks."""
+        """The mode that `auto` resolves to, and the frame ranges of the chunks."""
         settings = self._config.split
         if item.piece is not None:
             return item.mode, [(item.piece.first_frame, item.piece.first_frame + frames)]
@@ -89,39 +90,39 @@ class SplitStage:
 
 
 def _converted(recording: Path, folder: Path, limit_seconds: float) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The recording at the models' and at the track's rate."""
+    """The recording at the rate of the models and at the rate of the track."""
     rates = {folder / "pcm.wav": PCM_RATE_HZ, folder / "track.wav": TRACK_RATE_HZ}
     pcm.convert(recording, rates, limit_seconds=limit_seconds + 1)
     samples, track = (pcm.read_wav(path) for path in rates)
     if len(samples) == 0:
-        raise JobError("media", "the recording holds no audio", field="audio")
+        raise JobError("media", "the recording contains no audio", field="audio")
     if len(samples) > limit_seconds * PCM_RATE_HZ:
         raise JobError("too_long", f"the recording is longer than {limit_seconds} s", field="audio")
     return samples, track
 
 
 def _save(path: Path, values: NDArray[np.float32]) -> None:
-    """Write an array as numpy does, which by itself would not tell that the disk is full."""
+    """Write an array in .npy format. `np.save` to a path does not report a full disk."""
     file = io.BytesIO()
     np.save(file, values)
     path.write_bytes(file.getbuffer())
 
 
 def _fix_length(path: Path, samples: NDArray[np.int16], rate_hz: int, frames: int, fps: int) -> NDArray[np.int16]:
-    """Cut or pad to exactly `frames` video frames and write the file anew."""
+    """Cut or pad to exactly `frames` video frames and rewrite the file."""
     samples = pcm.fitted(samples, round(frames * rate_hz / fps))
     pcm.write_wav(path, samples, rate_hz)
     return samples
 
 
 def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The samples without a constant offset, which is silent but begins with a click that would open the mouth."""
+    """The samples without their constant offset: it is silent, but starts with a click that would open the mouth."""
     return np.asarray(samples - samples.mean(), np.float32)
 
 
-def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]]) -> Iterator[Chunk]:
+def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], config: Config) -> Iterator[Chunk]:
     count = item.piece.count if item.piece else len(edges)
-    models = _models(item.model, timeline.mode, count)
+    models = _models(item.model, timeline.mode, count, config)
     fades = [None, *(before if before != after else None for before, after in pairwise(models))]
     places = list(zip(models, fades, strict=True))[item.index :]
     for index, ((start, stop), (model, fade)) in enumerate(zip(edges, places, strict=False), start=item.index):
@@ -133,7 +134,7 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]]) -
             start_frame=start,
             stop_frame=stop,
             model=model,
-            # What someone waits for is taken by whichever worker is free.
+            # A viewer is waiting for a stream: any free worker takes its pieces.
             mixed=len(set(models)) > 1 and timeline.mode != "stream",
             fade_from=fade,
             avatar=item.avatar,
@@ -143,7 +144,8 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]]) -
         )
 
 
-def _models(model: str | None, mode: str, count: int) -> list[str]:
-    """The model of each chunk: `both` alternates."""
-    chosen = model or ("gan" if mode == "sequential" else "both")
-    return [("gan", "nogan")[index % 2] for index in range(count)] if chosen == "both" else [chosen] * count
+def _models(model: str | None, mode: str, count: int, config: Config) -> list[str]:
+    """The model of each chunk: `both` alternates over the workers' models."""
+    names = config.worker_models
+    chosen = model or (names[0] if mode == "sequential" else BOTH)
+    return [names[index % len(names)] for index in range(count)] if chosen == BOTH else [chosen] * count

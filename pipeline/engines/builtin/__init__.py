@@ -1,4 +1,4 @@
-"""The built-in engine: moves the mouth of any avatar whose landmarks are known, with nothing to download."""
+"""The built-in engine: moves the mouth of any avatar with known landmarks; nothing to download."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.scenes import Scene
+from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import BATCH_FRAMES, FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
@@ -23,6 +24,11 @@ class BuiltinEngine:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._mouth = MouthModel(device)
+
+    @classmethod
+    def load(cls, model: str, config: Config, device: torch.device) -> BuiltinEngine:
+        """See `Engine`."""
+        return cls(device)
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> BuiltinRenderer:
         """Prepare one job. Raises JobError when the avatar's landmarks are not known."""

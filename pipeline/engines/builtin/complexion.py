@@ -1,4 +1,4 @@
-"""What the mouth's inside takes from the picture around it: light, colours and the softness of the edges."""
+"""Properties that the inside of the mouth takes from the picture: light, colours and softness of the edges."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TONGUE_ALBEDO = np.array([0.72, 0.36, 0.35], np.float32)
 CAVITY_ALBEDO = np.array([0.28, 0.125, 0.11], np.float32)
 
 SKIN_RADIUS, LIP_RADIUS = 0.12, 0.04
-"""Half the sides of the squares whose median colours count, in mouth widths."""
+"""Half the sides of the squares over which median colours are taken, in mouth widths."""
 PLAIN_TINT = 0.1
-"""Skin whose red and blue differ by less of its light is that of a picture with little colour."""
+"""If the red and blue of the skin differ by less than this fraction of its light, the picture has little colour."""
 SIGMAS = np.linspace(0.2, 4, 39)
-"""Blurs that pictures may have, in pixels."""
+"""Candidate blurs of pictures, in pixels."""
 EDGE_GROWTH = np.array([erf(1.5 / (sigma * 2**0.5)) / erf(0.5 / (sigma * 2**0.5)) for sigma in SIGMAS])
 """How much more an edge of each blur changes over three pixels than over one."""
 EDGE_SHARE = 0.995
-"""The picture's edges are where it changes more than in this share of all places."""
+"""Quantile of local change above which a place counts as an edge."""
 
 Floats = NDArray[np.float32]
 Regions = NDArray[np.uint8]
@@ -31,19 +31,19 @@ Regions = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Complexion:
-    """Colours of a mouth's inside, RGB 0..255, and how sharp it may be."""
+    """Colours of the inside of a mouth, RGB 0..255, and its sharpness."""
 
     cavity: Floats
     tongue: Floats
     teeth: Floats
     softness: float
-    """Of the picture's edges: sigma in pixels."""
+    """Softness of the picture's edges: sigma in pixels."""
 
     @classmethod
     def of(cls, regions: Regions, skin: Floats, lips: Floats, width_pixels: float) -> Complexion:
-        """Look at places on skin and lips, [n, points, 2] each, in pixels of the regions.
+        """Measure at points on skin and lips, [n, points, 2] each, in pixels of the regions.
 
-        `width_pixels`: of the mouth. Teeth and tongue get the light that lies on the brightest place of the skin.
+        `width_pixels`: width of the mouth. Teeth and tongue get the light of the brightest of the skin points.
         """
         brightest = max(_colours_at(regions, skin, SKIN_RADIUS * width_pixels), key=np.sum)
         lip = np.median(_colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)
@@ -63,12 +63,12 @@ def _floats(values: NDArray[Any]) -> Floats:
 
 
 def _faded(rgb: Floats, colour: float) -> Floats:
-    """A colour with less of its colour: 0 leaves a grey, as in a black-and-white picture."""
+    """The colour desaturated; 0 gives grey, as in a black-and-white picture."""
     return _floats(rgb * colour + rgb.mean() * (1 - colour))
 
 
 def _colours_at(regions: Regions, points: Floats, radius: float) -> Floats:
-    """Median colours [points, 3] of squares about points, which are held inside the regions."""
+    """Median colours [points, 3] of squares around points, clipped to the regions."""
     reach = max(round(radius), 1)
     rows, columns = regions.shape[1:3]
     places = np.clip(np.rint(points).astype(int), reach, (columns - reach - 1, rows - reach - 1))

@@ -1,4 +1,4 @@
-"""Moves the mouth of a face: the skin is warped, the mouth's inside is drawn between the parted lips."""
+"""Moves the mouth of a face: warps the skin and draws the inside of the mouth between the parted lips."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from pipeline.engines.builtin.source import Source
 from pipeline.errors import JobError
 
 BATCH_FRAMES = 8
-"""Frames whose pixels fit the processor's cache together."""
+"""Frames whose pixels fit into the processor's cache together."""
 NODES_PER_MOUTH = 22
-"""The movement is smooth: it is worked out at so many points along the mouth, and interpolated."""
+"""Points along the mouth at which the movement, which is smooth, is computed before it is interpolated."""
 LIP_NODES_PER_MOUTH = 44
 """The same near the lips' edges."""
 FEATHER_PIXELS = 1.25
-"""The lips' edges are soft over this distance."""
+"""Softness of the lips' edges."""
 EDGE_SHADE = 0.035
 """Width of the darkening along parted lips, in mouth widths."""
 UPPER_DARKENING, LOWER_DARKENING = 0.3, 0.16
-"""The light comes from above: there is less of it on the edge of the upper lip."""
+"""Light comes from above, so the edge of the upper lip is darker."""
 OPEN_ENOUGH = 0.06
-"""From this opening on, in mouth widths, the darkening is full."""
+"""The opening from which the darkening is complete, in mouth widths."""
 
 MOUTH_MARGIN = 0.07
-"""Room around the lips' edges, in mouth widths: more than from node to node."""
+"""Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
 
 MOUTH_PIXELS_MIN = 4
 """A narrower mouth cannot be moved."""
 COLOUR_SAMPLES = 5
-"""So many frames of a clip tell the colours of its face."""
+"""Frames of a clip from which the colours of its face are taken."""
 
 
 class FaceRenderer:
@@ -74,7 +74,7 @@ class FaceRenderer:
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
         """Draw rows of a track, float32 [n, 6] (columns: Mouth), each into a frame of the clip [n] (0 for a still).
 
-        Returns RGB uint8 [n, h, w, 3] of the region of interest, and its left upper corner in each frame [n, 2].
+        Returns RGB uint8 [n, h, w, 3] of the region of interest, and its upper left corner in each frame [n, 2].
         Corners and size are even.
         """
         width, height = self._region.size
@@ -101,7 +101,7 @@ class FaceRenderer:
         return pixels.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
     def _render_lips(self, source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
-        """The lips and what lies between them, float [n, 3, height, width]."""
+        """The lips and what is between them, float [n, 3, height, width]."""
         moved = movement(shape, patch.nodes, pose)
         upper, lower = source.at(patch.grid(moved.upper)), source.at(patch.grid(moved.lower))
         fields = moved.beneath_upper, moved.above_lower, moved.rest_gap, moved.seam_sharpness
@@ -158,22 +158,22 @@ def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
     if np.median(np.hypot(*(corners[:, 1] - corners[:, 0]).T)) < MOUTH_PIXELS_MIN:
         message = f"the mouth is less than {MOUTH_PIXELS_MIN} pixels wide"
         raise JobError(
-            "no_face", message, field="size", hint="a larger frame, or a picture that shows less around the face"
+            "no_face", message, field="size", hint="use a larger frame size, or a picture cropped closer to the face"
         )
     outside = ((lips < 2) | (lips > np.array(size) - 3)).any((1, 2))
     if outside.mean() > 0.5:
-        raise JobError("no_face", "the mouth is not inside the frame", field="size", hint="another frame size")
+        raise JobError("no_face", "the mouth is not inside the frame", field="size", hint="choose another frame size")
 
 
 def _moving_bounds(shape: FaceShape) -> Bounds:
-    """All that ever moves, in any frame."""
+    """Bounds of everything that moves in any frame."""
     side = 1.05 * float(shape.half_width.max())
     top = float((shape.middle - 1.25 * shape.nose).min())
     return -side, top, side, float((shape.middle + shape.chin).max()) + JAW_DROP + NECK_RANGE
 
 
 def _mouth_bounds(shape: FaceShape) -> Bounds:
-    """All that the lips' edges ever reach, with a margin."""
+    """Bounds of everything the lips' edges reach, with a margin."""
     seam = lip_line(shape.seam, torch.linspace(-1, 1, 33).expand(1, 1, -1))
     top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_LIFT - MOUTH_MARGIN
     bottom = float(seam.max()) + PARTED + LIP_DROP + TONGUE_ROOM + max(SPREAD_DROP, PUCKER_DROP) + MOUTH_MARGIN

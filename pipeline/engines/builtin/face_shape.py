@@ -1,6 +1,6 @@
-"""The sizes of a face in every frame of a clip, and what of its own speech has to be taken back.
+"""The measurements of a face in every frame of a clip, and which of its own mouth movements must be undone.
 
-A still picture is a clip of one frame. Lengths are in mouth widths: the distance of the closed mouth's corners.
+A still picture is a clip of one frame. Lengths are in mouth widths: the distance of the corners of the closed mouth.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.scenes import Indices
 
 GAP_NOISE, MOVING_NOISE = 0.03, 0.05
-"""About so far, in mouth widths, landmarks are off: those of closed lips, and those of a face from frame to frame."""
+"""Typical error of landmarks, in mouth widths: of closed lips, and of a face from frame to frame."""
 OPEN_FRINGE = 0.025
-"""Beyond an opening's edges so much, on both sides together, may still be blurred teeth or shadow."""
+"""Width, on both sides together, beyond an opening's edges that may still be blurred teeth or shadow."""
 CHEEK_DEPTH = 0.92
-"""Lips that get narrower pull on the skin down to this part of the way to the chin."""
+"""Narrowing lips pull on the skin down to this fraction of the way to the chin."""
 LINE_TERMS, GAP_TERMS = 6, 3
-"""Of the polynomials for the line of the lips and for their gap: enough for a Cupid's bow, too few for noise."""
+"""Terms of the polynomials for the line of the lips and for their gap: enough for a Cupid's bow, too few for noise."""
 REST_FRAMES = 30
-"""What a face looks like at rest is gathered from about so many frames before and after."""
+"""The face at rest is estimated from about this many frames before and after."""
 REST_GAP = 0.02
-"""Frames with lips nearer than about this count most in it."""
+"""Frames whose lips are closer than about this dominate the estimate."""
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
@@ -37,8 +37,8 @@ Array = NDArray[np.floating[Any]]
 class FaceFrame:
     """The face's own coordinates in each frame of a clip.
 
-    The origin lies between the corners of the mouth at rest, x goes towards the picture's right corner, y towards the
-    chin. They are fixed to eyes and nose, so that a face may be turned, small or large, and its mouth may move.
+    The origin is between the corners of the mouth at rest, x points towards the picture's right corner, y towards the
+    chin. They are fixed to the eyes and the nose, so the face may be rotated, small or large, and its mouth may move.
     """
 
     centre: Floats
@@ -73,13 +73,13 @@ class FaceShape:
     """Sizes of a face, float32 tensors [n, 1, 1] with one entry for each frame of the clip."""
 
     own_seam: torch.Tensor
-    """[n, terms, 1, 1]: the middle between the picture's lips: coefficients for `lip_line`."""
+    """[n, terms, 1, 1]: the middle line between the picture's lips: coefficients for `lip_line`."""
     own_gap: torch.Tensor
     """[n, terms, 1, 1]: how far they are apart: coefficients for `lip_gap`; 0 when the picture's lips meet."""
     seam: torch.Tensor
-    """[n, terms, 1, 1]: where the lips meet when they are closed: coefficients for `lip_line`."""
+    """[n, terms, 1, 1]: where closed lips meet: coefficients for `lip_line`."""
     own_width: torch.Tensor
-    """Distance of the picture's mouth corners; 1 at rest."""
+    """Distance between the picture's mouth corners; 1 at rest."""
     own_drop: torch.Tensor
     """How much further down the picture's chin is than at rest."""
     upper_lip: torch.Tensor
@@ -93,7 +93,7 @@ class FaceShape:
     half_width: torch.Tensor
     """From the middle of the face to the widest point of the jaw."""
     cheek: torch.Tensor
-    """Half the width of the largest ellipse about the mouth that stays inside the jaw."""
+    """Half the width of the largest ellipse around the mouth that stays inside the jaw."""
 
     @classmethod
     def measure(cls, landmarks: FaceLandmarks) -> tuple[FaceFrame, FaceShape]:
@@ -134,7 +134,7 @@ class FaceShape:
 
 
 def lip_line(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """Height of a lip line [n, terms, 1, 1] at s [n, h, w], -1 and 1 being the corners."""
+    """Height of a lip line [n, terms, 1, 1] at s [n, h, w], where -1 and 1 are the corners."""
     first, slope, *curve = coefficients.unbind(1)
     total = curve[-1]
     for coefficient in reversed(curve[:-1]):
@@ -143,7 +143,7 @@ def lip_line(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def lip_gap(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """How far lips are apart at s, -1 and 1 being the corners; an opening is blunt there. [n, h, w]."""
+    """Distance between the lips at s [n, h, w], where -1 and 1 are the corners and an opening ends bluntly."""
     first, *others = coefficients.flip(1).unbind(1)
     total = first
     for coefficient in others:
@@ -166,14 +166,14 @@ def _in_frames(landmarks: FaceLandmarks) -> FaceLandmarks:
 
 
 def _gap(face: FaceLandmarks) -> Array:
-    """How far the lips are apart in the middle, about in mouth widths. [n]."""
+    """Distance between the lips in the middle, roughly in mouth widths. [n]."""
     inner = face.lips_inner
     width = np.hypot(*(inner[:, 10] - inner[:, 0]).T)
     return np.asarray(np.hypot(*(inner[:, 15] - inner[:, 5]).T) / np.maximum(width, 1e-6))
 
 
 def _at_rest(values: Array, nearness: Array) -> Array:
-    """What [n, k] slowly changing values are when the lips are closed: a running mean that closed frames dominate."""
+    """Slowly changing values [n, k] as they are with closed lips: a running mean dominated by closed frames."""
     weighted = np.column_stack([values * nearness[:, None], nearness])
     reach = 3 * REST_FRAMES
     sums = cv2.GaussianBlur(weighted, (1, 2 * reach + 1), 0, sigmaY=REST_FRAMES, borderType=cv2.BORDER_REPLICATE)
@@ -181,7 +181,7 @@ def _at_rest(values: Array, nearness: Array) -> Array:
 
 
 def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
-    """The frame of the mouth at rest, as eyes and nose tell it. Points are complex numbers: turning is multiplying."""
+    """The frame of the mouth at rest, from eyes and nose. Points are complex numbers: rotation is multiplication."""
     left, right = _complex(face.lips_inner[:, 0]), _complex(face.lips_inner[:, 10])
     eyes = _complex(face.right_eye.mean(1)) - _complex(face.left_eye.mean(1))
     eyes = np.where(np.abs(eyes) < 1, right - left, eyes)
@@ -189,7 +189,7 @@ def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
     mouth = np.stack([right - left, (left + right) / 2 - nose], 1) / eyes[:, None]
     rest = _at_rest(np.column_stack([mouth.real, mouth.imag]), nearness)
     across, below = (rest[:, :2] + 1j * rest[:, 2:]).T * eyes
-    # Sideways the frame goes with the mouth itself, whose corners are surer than nose and eyes.
+    # Sideways the frame follows the mouth itself: its corners are located better than nose and eyes.
     direction = across / np.abs(across)
     moved = (nose + below - (left + right) / 2) / direction
     centre = (left + right) / 2 + 1j * moved.imag * direction
@@ -197,9 +197,9 @@ def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
 
 
 def _settled(frame: FaceFrame, face: FaceLandmarks, nearness: Array) -> tuple[FaceFrame, Array]:
-    """The frame, fixed to the mouth itself where that rests; and how surely it moves by itself, 0 to 1 [n].
+    """The frame, fixed to the mouth itself while it rests; and how certainly it moves by itself, 0 to 1 [n].
 
-    A mouth that rests is best left as it is: what its landmarks move is noise.
+    A resting mouth is best left as it is: the movement of its landmarks is noise.
     """
     corners = frame.to_face(face.lips_inner[:, [0, 10]])
     height, width = corners[..., 1].mean(1), corners[:, 1, 0] - corners[:, 0, 0]
@@ -211,13 +211,13 @@ def _settled(frame: FaceFrame, face: FaceLandmarks, nearness: Array) -> tuple[Fa
 
 
 def _surely(amounts: Array, noise: float) -> Array:
-    """0 for amounts that are half the noise, 1 from three halves on."""
+    """0 for amounts up to half the noise, 1 from 1.5 times the noise on."""
     t = np.clip(amounts / noise - 0.5, 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 
 def _drop(jaw: Floats, nearness: Array) -> Array:
-    """How much further down a chin is than at rest, of jaws [n, 21, 2] in the face's frame."""
+    """How much further down the chin is than at rest, for jaws [n, 21, 2] in the face's frame."""
     lowest = jaw[:, 9:12, 1].mean(1, keepdims=True)
     return np.asarray((lowest - _at_rest(lowest, nearness))[:, 0])
 
@@ -233,8 +233,8 @@ def _real(points: NDArray[np.complex128]) -> Floats:
 def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
     """Coefficients of the middle line and of the gap of lips [n, 20, 2].
 
-    With s = -1 and 1 at the corners the line is a straight one and (1 - s^2) times a polynomial in s; the gap is the
-    square root of 1 - s^2 times another. Both together come as near to all points as they can.
+    With s = -1 and 1 at the corners, the line is a straight line plus (1 - s^2) times a polynomial in s; the gap is the
+    square root of 1 - s^2 times another polynomial. Both are fitted together to all points by least squares.
     """
     left, right = lips[:, :1], lips[:, 10:11]
     points = np.concatenate([lips[:, 1:10], lips[:, 11:]], 1)
@@ -249,7 +249,7 @@ def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
 
 
 def _certain_gap(gap: Array) -> Array:
-    """No gap where lips count as meeting, a little more where they are open; between them the way is smooth."""
+    """No gap where lips count as closed, a slightly wider one where they are open, with a smooth transition."""
     return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * _surely(gap[:, :1], GAP_NOISE))
 
 

@@ -1,4 +1,4 @@
-"""From a job's speech to its mouth track: the network, the phonemes where they are known, and the pauses."""
+"""From a job's speech to its mouth track: the network, the phonemes if known, and the pauses."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from pipeline.media.runs import runs
 
 WEIGHTS = Path(__file__).with_name("mouth.safetensors")
 BLOCK_COLUMNS = 4096
-"""Columns that the network hears at a time: 51 s and some 10 MB, however long the job is."""
+"""Columns processed by the network at a time: 51 s and about 10 MB, regardless of the job's length."""
 
 NETWORK_SHARE = 0.35
-"""How much the network has to say about the jaw when the phonemes are known: the rest is theirs."""
+"""Weight of the network for the jaw when the phonemes are known; the rest is theirs."""
 SMOOTH_SECONDS = 0.014
 """Width (sigma) of the smoothing of everything but closures and tucks; slower frame rates need more of it."""
 CLOSED = 0.38
-"""A network closure above this is meant, and reaches the screen in full."""
+"""A closure above this in the network's output is intended and shown in full."""
 WIDTH_GAIN = 1.2
-"""For the width that the network hears: trained on squared errors, it leans to the middle where it is in doubt."""
+"""Applied to the network's lip width: trained on squared errors, it tends to the mean when uncertain."""
 LOUD_GAIN, LOUD_RANGE = 0.25, (0.8, 1.2)
-"""The jaw opens this much further per mel unit (12.5 dB) above the usual loudness, within the range."""
+"""The jaw opens this much further per mel unit (12.5 dB) above the median loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
 
 Floats = NDArray[np.float32]
 
 
 class MouthModel:
-    """Makes mouth tracks. Equal speech gives equal tracks."""
+    """Computes mouth tracks. Equal speech gives equal tracks."""
 
     def __init__(self, device: torch.device, weights: Path = WEIGHTS) -> None:
         """Load the weights."""
@@ -53,7 +53,7 @@ class MouthModel:
         loudness = relative_loudness(mel)
         if speech.frames == 0 or loudness is None:
             return at_rest(speech.frames)
-        track = sampled(self._heard(mel), speech.frames, speech.fps)
+        track = sampled(self._network_track(mel), speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
         if speech.phonemes:
             track = guided(track, phoneme_track(speech.phonemes, speech.frames, speech.fps))
@@ -62,8 +62,8 @@ class MouthModel:
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
     @torch.inference_mode()
-    def _heard(self, mel: torch.Tensor) -> Floats:
-        """What the network says of every column, shape [columns, 6]."""
+    def _network_track(self, mel: torch.Tensor) -> Floats:
+        """The network's output for every column, shape [columns, 6]."""
         features = padded(normalised(mel[None], reference_level(mel)[None]))
         return torch.cat([self._network(block.to(self._device))[0].T.cpu() for block in _blocks(features)]).numpy()
 
@@ -72,7 +72,7 @@ _LIMITS = (np.array([0, -1, 0, 0, 0, 0], np.float32), np.ones(len(Mouth), np.flo
 
 
 def _blocks(features: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Blocks of padded features that overlap by the network's context, so that no output sees an edge."""
+    """Blocks of padded features that overlap by the network's context, so that no output depends on a block's edge."""
     for start in range(0, features.shape[2] - CONTEXT_COLUMNS, BLOCK_COLUMNS):
         yield features[:, :, start : start + BLOCK_COLUMNS + CONTEXT_COLUMNS]
 
@@ -85,7 +85,7 @@ def at_rest(frames: int) -> Floats:
 
 
 def sampled(columns: Floats, frames: int, fps: int) -> Floats:
-    """The network's columns [columns, 6] at the frames' centres [frames, 6], every closure and tuck in full."""
+    """The network's columns [columns, 6] at the frames' centres [frames, 6], with every closure and tuck in full."""
     sigma = max(SMOOTH_SECONDS, 0.4 / fps)
     track = at_frames(_smoothed(columns, sigma), frames, fps)
     for part in (Mouth.CLOSURE, Mouth.LOWER_TUCK):
@@ -106,7 +106,7 @@ def _smoothed(columns: Floats, sigma_seconds: float) -> Floats:
 
 
 def _complete(frames: Floats, columns: Floats, fps: int) -> None:
-    """Set the frames inside each stretch where the columns mean it to one, and at least the nearest frame."""
+    """Set the frames inside each stretch of columns above `CLOSED` to one, or else the nearest frame."""
     for start, stop in runs(columns > CLOSED):
         first = int(np.ceil(start * fps / COLUMNS_PER_SECOND - 0.5))
         last = int(np.floor((stop - 1) * fps / COLUMNS_PER_SECOND - 0.5))
@@ -115,16 +115,16 @@ def _complete(frames: Floats, columns: Floats, fps: int) -> None:
         frames[max(first, 0) : last + 1] = 1.0
 
 
-def guided(heard: Floats, told: Floats) -> Floats:
-    """The network's track and the phonemes' as one: they know what is said, it hears how."""
-    track = told.copy()
-    free = told[:, Mouth.CLOSURE] < CLOSED
-    track[free, Mouth.JAW_OPEN] += NETWORK_SHARE * (heard - told)[free, Mouth.JAW_OPEN]
+def guided(by_network: Floats, by_phonemes: Floats) -> Floats:
+    """Combine both tracks: the phonemes know what is said, the network hears how."""
+    track = by_phonemes.copy()
+    free = by_phonemes[:, Mouth.CLOSURE] < CLOSED
+    track[free, Mouth.JAW_OPEN] += NETWORK_SHARE * (by_network - by_phonemes)[free, Mouth.JAW_OPEN]
     return track
 
 
 def _effort(loudness: Floats, frames: int, fps: int) -> Floats:
-    """How far the jaw opens compared to the usual, from the loudness of the columns, shape [frames]."""
+    """How far the jaw opens relative to normal speech, from the loudness of the columns, shape [frames]."""
     smooth = _smoothed(loudness[:, None], LOUDNESS_SMOOTH_SECONDS)
     usual = float(np.median(smooth[smooth > -1.6])) if (smooth > -1.6).any() else 0.0
     return np.asarray(np.clip(1 + LOUD_GAIN * (at_frames(smooth, frames, fps)[:, 0] - usual), *LOUD_RANGE), np.float32)

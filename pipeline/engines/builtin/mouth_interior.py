@@ -1,4 +1,4 @@
-"""What is seen between parted lips: the cavity, the tongue, the lower and the upper teeth, drawn once for a face."""
+"""The inside of the mouth: the cavity, the tongue, the lower and upper teeth, drawn once per face."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ LOWER_TEETH = (0.088, 0.092, 0.092, 0.062, 0.045)
 UPPER_SHOWING = 0.055
 """How far the upper teeth reach below the resting lip line."""
 OVERBITE = 0.02
-"""How far they cover the lower ones when the teeth are together."""
+"""How far they cover the lower teeth when the teeth are together."""
 TONGUE_LOW = 0.145
-"""How far the resting tongue rises above the lower teeth's edges."""
+"""How far the resting tongue rises above the edges of the lower teeth."""
 TIP_UP = 0.014
-"""How far the tongue's raised tip reaches behind the upper teeth."""
+"""How far the raised tip of the tongue reaches behind the upper teeth."""
 TIP_HALF_WIDTH = 0.25
 TIP_HEIGHT = 0.11
 TONGUE_HALF_WIDTH = 0.36
 PUCKER_HIDES_UPPER, PUCKER_HIDES_LOWER = 0.14, 0.025
-"""Puckered lips stand before the teeth and hide this much more of them."""
+"""Puckered lips are in front of the teeth and hide this much more of them."""
 PUCKER_SHADE = 0.36
-"""Part of the light that puckered lips keep out; of the colours that flesh swallows it is more."""
+"""Fraction of the light that puckered lips block; more for the colours that flesh absorbs."""
 PUCKER_WARMTH = 0.6
 TONGUE_BACK = 0.03
-"""Behind puckered lips the tongue is drawn back: so much less of it is seen."""
+"""How far the tongue is drawn back behind puckered lips."""
 LIP_SHADOW = 0.09
 """Height of the shadow under the upper lip."""
 CORNER_SHADOW = 0.05
-"""Distance from the lips within which less light comes in."""
+"""Distance from the lips within which there is less light."""
 LAYER_SOFTNESS = 0.7
-"""What there is of it in a layer that is drawn and sampled: sigma in pixels."""
+"""Softness that drawing and sampling a layer cause by themselves: sigma in pixels."""
 LAYER_HALF_WIDTH = 0.6
 LAYER_HALF_HEIGHT = 0.55
 
@@ -74,8 +74,8 @@ class MouthInterior:
     ) -> torch.Tensor:
         """Draw the mouth's inside. RGB [n, 3, h, w], 0..255.
 
-        `x`, `y` [n or 1, h, w]: where the pixels lie, in mouth widths from the middle of the lips' seam;
-        `beneath_upper`, `inside` [n, h, w]: how far they are from the upper lip, and from the nearer one.
+        `x`, `y` [n or 1, h, w]: positions of the pixels, in mouth widths from the middle of the lips' seam;
+        `beneath_upper`, `inside` [n, h, w]: their distances from the upper lip and from the nearer lip.
         """
         lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw + PUCKER_HIDES_LOWER * pose.pucker
         low, up = lower_edge - TONGUE_LOW + TONGUE_BACK * pose.pucker, UPPER_SHOWING - TIP_UP
@@ -91,20 +91,20 @@ class MouthInterior:
 
 
 def _sample(layer: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """One layer at points of the face. RGBA [n, 4, h, w], colours multiplied with alpha."""
+    """One layer at points of the face. RGBA [n, 4, h, w], premultiplied by alpha."""
     grid = torch.stack([(x / LAYER_HALF_WIDTH).expand_as(y), y / LAYER_HALF_HEIGHT], -1)
     return grid_sample(layer.expand(len(y), -1, -1, -1), grid, padding_mode="border", align_corners=True)
 
 
 def _light(beneath_upper: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """How much light falls in between the lips, 0..1, [n, h, w]."""
+    """Light between the lips, 0..1, [n, h, w]."""
     under_lip = 0.91 + 0.09 * ramp(beneath_upper, -0.01, LIP_SHADOW)
     beside_lips = 0.93 + 0.07 * ramp(inside, -0.01, CORNER_SHADOW)
     return under_lip * beside_lips
 
 
 def _layer_grid(pixels: float) -> tuple[Floats, Floats]:
-    """x, y [h, w] of a layer's pixels, in mouth widths; the layer's edge lies at y = 0."""
+    """x, y [h, w] of a layer's pixels, in mouth widths; the layer's edge is at y = 0."""
     width, height = (round(2 * half * pixels) for half in (LAYER_HALF_WIDTH, LAYER_HALF_HEIGHT))
     x, y = np.meshgrid(
         np.linspace(-LAYER_HALF_WIDTH, LAYER_HALF_WIDTH, width, dtype=np.float32),

@@ -1,8 +1,8 @@
-"""Where the skin of a speaking face goes: a smooth displacement above the lip line, and one below it.
+"""How the skin of a speaking face moves: one smooth displacement above the lip line and one below it.
 
-Everything is worked out in the face's own frame: origin between the inner mouth corners, x towards the picture's
-right corner, y towards the chin, 1 = the distance of the corners. So a face may be turned, small or large.
-The maps are inverse ones (for a point of the frame: where it lies in the picture), as sampling needs them.
+Everything is computed in the face's own frame: origin between the inner mouth corners, x towards the picture's right
+corner, y towards the chin, 1 = the distance between the corners. So a face may be rotated, small or large.
+The maps are inverse (from a point of the frame to its place in the picture), as sampling needs them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.engines.builtin.track import Mouth
 JAW_DROP = 0.27
 """How far the chin goes down."""
 LIP_DROP = 0.33
-"""How far the middle of the lower lip goes down; more than the chin, as the lip also rolls out."""
+"""How far the middle of the lower lip goes down: more than the chin, as the lip also rolls out."""
 CORNER_DROP = 0.085
 PARTED = 0.018
 """Opening of free lips over closed teeth."""
@@ -31,70 +31,70 @@ TONGUE_ROOM = 0.05
 TUCK_OPENING = 0.08
 """The strip of upper teeth that shows over a tucked lip."""
 TUCK_JAW = 0.7
-"""Part of the jaw's opening that is gone: only then the lip reaches the teeth."""
+"""Fraction by which a tuck closes the jaw: otherwise the lip would not reach the teeth."""
 TUCK_ROLL = 0.45
-"""Part of the lower lip's height that is hidden under the teeth."""
+"""Fraction of the lower lip's height that is hidden under the teeth."""
 PUCKER_NARROWING = 0.31
 PUCKER_OPENING = 0.42
-"""Puckered lips are free of each other over this part of their width: they leave a small round hole."""
+"""Puckered lips part over this fraction of their width, which leaves a small round hole."""
 UPPER_ROUNDNESS, LOWER_ROUNDNESS = 1.0, 0.6
 """How much rounder than a lens the opening of puckered lips is. Their corners hang: the lower edge needs less."""
 PUCKER_LIFT, PUCKER_DROP = 0.06, 0.03
 """How far puckered, open lips part above and below on top, so that their opening is round."""
 UPPER_THICKENING, LOWER_THICKENING = 0.32, 0.18
-"""Puckered lips roll out: so much less of the picture's lips fills the height that they have at rest."""
+"""Puckered lips roll out: this much less of the picture's lips fills their height at rest."""
 FULL_UPPER_LIP, THICKENING_MAX = 0.13, 0.55
 """A thinner upper lip rolls out further, up to this height in mouth widths, and never beyond this thickening."""
 PUCKER_PRESSURE = 0.04
-"""Puckered lips press against each other beside their opening: so much of their edges is hidden, with the seam."""
+"""Puckered lips press against each other beside their opening: this much of their edges and the seam is hidden."""
 SEAM_BLUR = 0.85
-"""How much of the seam's sharpness is gone there."""
+"""How much of the seam's sharpness is lost there."""
 PUCKER_LEVELLING, JAW_LEVELLING = 0.9, 0.6
-"""Parts of a smile that are gone: puckered, its corners come down to the middle of the opening; and with the jaw."""
+"""Fractions of a smile that puckering, which levels the corners with the middle of the opening, and the jaw remove."""
 CORNER_DROP_MAX = 0.5
-"""Of the way from the mouth to the nose: further down the corners would smear the skin between."""
+"""Fraction of the distance from mouth to nose: further down, the corners would smear the skin between."""
 SPREAD_WIDENING = 0.12
 JAW_NARROWING = 0.10
 CLOSED_CHIN = 0.45
-"""Part of the jaw's opening that is left at the chin while the lips are held together."""
+"""Fraction of the jaw's opening that remains at the chin while the lips are closed."""
 
 CORNER_REACH = 0.62
-"""The drop of the corners grows up to so far from the middle."""
+"""Distance from the middle at which the drop of the corners is complete."""
 CORNER_ROOM = 0.04
-"""The skin goes sideways with the lips to so far beyond the corners of the mouth."""
+"""How far beyond the corners of the mouth the skin moves sideways with the lips."""
 NECK_RANGE = 0.85
 """Below the chin the movement fades over this many mouth widths."""
 
 
 def ramp(values: torch.Tensor, start: float | torch.Tensor, stop: float | torch.Tensor) -> torch.Tensor:
-    """A smooth step from 0 at `start` to 1 at `stop`. Of plain products, so that it is exact everywhere alike."""
+    """A smooth step from 0 at `start` to 1 at `stop`. Plain products, so that it is equally exact everywhere."""
     t = ((values - start) * (1.0 / (stop - start))).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """What a track row asks of the face, each [n, 1, 1]; lengths in mouth widths."""
+    """A track row as amounts of movement, each [n, 1, 1]; lengths in mouth widths."""
 
     stretch: torch.Tensor
-    """How much further out than in the frame a point of the lips lies in the picture."""
+    """How much further out a point of the lips is in the picture than in the frame."""
     upper_thickening: torch.Tensor
-    """How much of its height in the frame the upper lip does not have in the picture."""
+    """How much of the upper lip's height in the frame it lacks in the picture."""
     lower_thickening: torch.Tensor
     drop: torch.Tensor
-    """Of the chin."""
+    """Drop of the chin."""
     corner: torch.Tensor
     """Drop of the mouth corners."""
     lift: torch.Tensor
-    """Of the middle of the upper lip."""
+    """Lift of the middle of the upper lip."""
     lower: torch.Tensor
     """Drop of the middle of the lower lip."""
     roll: torch.Tensor
     """How much of the lower lip is hidden."""
     span: torch.Tensor
-    """Over which part of their width the lips are free of each other."""
+    """Fraction of their width over which the lips part."""
     upper_roundness: torch.Tensor
-    """0: the upper lip's edge is like that of a lens, 1: nearly an ellipse's."""
+    """0: the upper lip's edge is shaped like a lens, 1: nearly like an ellipse."""
     lower_roundness: torch.Tensor
     jaw: torch.Tensor
     """Drop of the lower teeth."""
@@ -105,7 +105,7 @@ class Pose:
 
     @classmethod
     def of(cls, track: torch.Tensor, shape: FaceShape) -> Pose:
-        """Read track rows [n, 6]; what lies out of range is clamped."""
+        """Read track rows [n, 6]; values out of range are clamped."""
         low = torch.zeros(len(Mouth), device=track.device)
         low[Mouth.LIP_WIDTH] = -1
         bounded = torch.minimum(torch.maximum(torch.nan_to_num(track.float()), low), torch.ones_like(low))
@@ -145,7 +145,7 @@ class Pose:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Points of the frame for which the movement is worked out."""
+    """Points of the frame at which the movement is computed."""
 
     x: torch.Tensor
     """[n, h, w], in mouth widths."""
@@ -160,17 +160,17 @@ class Movement:
     """Displacements towards the picture's points, and the lips' edges, each [n, h, w], in mouth widths."""
 
     upper: tuple[torch.Tensor, torch.Tensor]
-    """x, y: for points that show what the picture has above the lip line."""
+    """x, y: for points that show the picture above the lip line."""
     lower: tuple[torch.Tensor, torch.Tensor]
-    """x, y: for points that show what the picture has below the lip line."""
+    """x, y: for points that show the picture below the lip line."""
     beneath_upper: torch.Tensor
     """Distance below the edge of the upper lip; negative on the lip."""
     above_lower: torch.Tensor
     """Distance above the edge of the lower lip; negative on the lip."""
     rest_gap: torch.Tensor
-    """How far the picture's lips are apart there, where that still shows as a dark line when they meet."""
+    """Distance between the picture's lips, where it still shows as a dark line when they meet."""
     seam_sharpness: torch.Tensor
-    """1: the lips meet within a pixel, less: one fades into the other over so much more."""
+    """1: the lips meet within a pixel; less: they fade into each other over a wider range."""
 
 
 def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
@@ -184,13 +184,13 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     corner = pose.corner * ramp(out, 0, CORNER_REACH) * cheek_fade
     upper_edge = seam + corner - pose.lift * upper_bump
     lower_edge = seam + corner + pose.lower * lower_bump
-    # The opening may be narrower than the lips: their outlines part all along.
+    # The opening may be narrower than the lips, but their outlines part over the whole width.
     whole = _opening(s, 0.5 * pose.lower_roundness)
     upper_rise = upper_bump + (whole - upper_bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
     lower_fall = lower_bump + (whole - lower_bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
     pressed = pose.pucker * (2 - pose.pucker) * ramp(out, 0.1, 0.4) * (1 - ramp(out, 0.54, 0.8))
     hidden = PUCKER_PRESSURE * pressed
-    # Where the picture's lips are not where the seam is, they are brought there first.
+    # Lips of the picture that are off the seam are moved there first.
     upper_shift = (own_shift - 0.5 * own_gap) * cheek_fade + pose.lift * upper_rise - hidden
     lower_shift = corner - (own_shift + 0.5 * own_gap) * cheek_fade + pose.lower * lower_fall
     lower_shift = lower_shift - pose.roll * lower_bump - hidden
@@ -208,7 +208,7 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
 
 
 def _opening(s: torch.Tensor, roundness: torch.Tensor) -> torch.Tensor:
-    """How free the lips are of each other at s: 1 in the middle, 0 from -1 and 1 on outwards."""
+    """How far the lips part at s: 1 in the middle, 0 at -1 and 1 and beyond."""
     s2 = (s * s).clamp(max=1)
     return (1 - s2) * (1 + roundness * s2 * (0.5 + 0.5 * s2))
 
@@ -223,7 +223,7 @@ def _upper_map(
     corner: torch.Tensor,
     fuller: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Displacement of what lies above the lip line."""
+    """Displacement above the lip line."""
     height = edge - nodes.y
     grip = 1 - ramp(height, 0.7 * shape.upper_lip, shape.nose)
     thinner = fuller * height.clamp(min=0) * grip
@@ -240,7 +240,7 @@ def _lower_map(
     shift: torch.Tensor,
     fuller: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Displacement of what lies below the lip line: the lip goes its own way, the chin goes with the jaw."""
+    """Displacement below the lip line: the lip moves on its own, the chin moves with the jaw."""
     depth = nodes.y - edge
     grip = 1 - ramp(depth, 0.6 * shape.lower_lip, 0.9 * shape.chin)
     across = 1 - ramp(nodes.x.abs(), 0.3, 1.02 * shape.half_width)
@@ -253,11 +253,11 @@ def _lower_map(
 
 
 def _sideways(shape: FaceShape, nodes: Nodes, pose: Pose, source_y: torch.Tensor) -> torch.Tensor:
-    """Displacement across: lips get narrower or wider; nose, chin and the face's outline do not."""
+    """Horizontal displacement: lips get narrower or wider; nose, chin and outline of the face do not."""
     down = source_y - shape.middle
     out = nodes.x / shape.cheek
     deep = down / (CHEEK_DEPTH * shape.chin)
-    # What lies between lips and cheek is stretched evenly, as nothing else smears the skin so little.
+    # The skin between lips and cheek is stretched evenly, which smears it least.
     reach = ((0.5 / (1 + pose.stretch) + CORNER_ROOM) / shape.cheek).clamp(max=0.8)
     beyond = torch.minimum((out * out + deep * deep).sqrt().maximum(reach), torch.ones_like(reach))
     inner = (1 / beyond - 1) / (1 / reach - 1)
@@ -266,7 +266,7 @@ def _sideways(shape: FaceShape, nodes: Nodes, pose: Pose, source_y: torch.Tensor
 
 
 def _steepness(edge: torch.Tensor, nodes: Nodes) -> torch.Tensor:
-    """What turns a vertical distance from a curve into about the nearest one. [n, h, w]."""
+    """Factor that turns a vertical distance from a curve into roughly the shortest one. [n, h, w]."""
     slope = torch.zeros_like(edge)
     slope[..., 1:-1] = (edge[..., 2:] - edge[..., :-2]) / (2 * nodes.spacing)
     return 1 / (1 + slope * slope).sqrt()

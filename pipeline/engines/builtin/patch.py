@@ -1,4 +1,4 @@
-"""Rectangles that go with a face from frame to frame, and the coarse nodes in them on which it is moved."""
+"""Rectangles that follow a face from frame to frame, and the coarse nodes in them at which it is moved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.engines.builtin.face_shape import FaceFrame
 from pipeline.engines.builtin.mouth_motion import Nodes, ramp
 
 BORDER_FADE = 0.22
-"""Along the region's border the movement fades to nothing, over so many mouth widths."""
+"""Width of the fade-out of the movement along the region's border, in mouth widths."""
 
 Bounds = tuple[float, float, float, float]
 """x1, y1, x2, y2 in the face's frame, in mouth widths."""
@@ -25,10 +25,10 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle of constant size that goes with the face from frame to frame."""
+    """A rectangle of constant size that follows the face from frame to frame."""
 
     corners: Corners
-    """[n, 2]: x, y of the left upper corner, even."""
+    """[n, 2]: x, y of the upper left corner, even."""
     size: Size
     """Even."""
 
@@ -39,7 +39,7 @@ class Area:
 
     @classmethod
     def about(cls, region: Bounds, frame: FaceFrame, within: Area) -> Area:
-        """The upright rectangle about a region of the face, no larger than what there is `within` another one."""
+        """The upright rectangle around a region of the face, clipped to the rectangle `within`."""
         x1, y1, x2, y2 = region
         anchors = np.floor(frame.centre / 2).astype(np.int64)[:, None] * 2
         reach = frame.to_pixels(np.array([[x1, y1], [x2, y1], [x1, y2], [x2, y2]])) - anchors
@@ -56,7 +56,7 @@ class Area:
 
 
 class Patch:
-    """A rectangle of some frames, with coarse nodes on which the movement is worked out."""
+    """A rectangle in some frames, with coarse nodes at which the movement is computed."""
 
     def __init__(self, frame: FaceFrame, area: Area, within: Area, step: float, device: torch.device) -> None:
         """`area`: the rectangle, inside the region of interest `within`; `step`: pixels from node to node."""

@@ -1,4 +1,4 @@
-"""The pixels that a moved face is made of. Skin must keep its texture, which plain bilinear sampling would blur."""
+"""The pixels that a moved face is sampled from. Plain bilinear sampling would blur the skin's texture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Source:
-    """The region of interest as the picture has it. Between its pixels it is sampled, the pixels are what they are."""
+    """The region of interest of the picture. Samples at pixel centres are exact; between them they are interpolated."""
 
     pixels: torch.Tensor
     """Float [n or 1, 3, height, width], 0..255."""
@@ -23,16 +23,16 @@ class Source:
 
     @classmethod
     def still(cls, picture: NDArray[np.uint8], device: torch.device) -> Source:
-        """Of one picture [h, w, 3] that serves all frames: doubled, which pays as it is done once."""
+        """From one picture [h, w, 3] for all frames: doubled in size, which pays off as it is done once."""
         return cls(_doubled(picture, device), "bilinear")
 
     @classmethod
     def clip(cls, pictures: NDArray[np.uint8], device: torch.device) -> Source:
-        """Of one picture for each frame [n, h, w, 3]: sampled bicubically, which costs less than doubling each."""
+        """From one picture per frame [n, h, w, 3]: sampled bicubically, which is cheaper than doubling each."""
         return cls(torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float(), "bicubic")
 
     def at(self, grid: torch.Tensor) -> torch.Tensor:
-        """The colours at points [n, h, w, 2], -1 and 1 being the middles of the outermost pixels. [n, 3, h, w]."""
+        """The colours at points [n, h, w, 2], where -1 and 1 are the centres of the outermost pixels. [n, 3, h, w]."""
         pixels = self.pixels.expand(len(grid), -1, -1, -1)
         return grid_sample(pixels, grid, self.mode, padding_mode="border", align_corners=True)
 

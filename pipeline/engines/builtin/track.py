@@ -1,4 +1,4 @@
-"""The mouth track: how the mouth is shaped in every video frame."""
+"""The mouth track: the shape of the mouth in every video frame."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Mouth(IntEnum):
     LIP_WIDTH = 1
     """-1: puckered as in "oo", 0: neutral, 1: spread as in "ee"."""
     CLOSURE = 2
-    """1: the lips meet, whatever the jaw does (m, b, p, pauses); 0: free."""
+    """1: the lips meet regardless of the jaw (m, b, p, pauses); 0: free."""
     UPPER_RAISE = 3
     """0: neutral, 1: the upper lip lifted so that the upper teeth show (s, sh, ee)."""
     LOWER_TUCK = 4
     """0: neutral, 1: the lower lip under the upper teeth (f, v)."""
     TONGUE = 5
-    """0: the tongue lies low and dark, 1: its tip is up behind the teeth (l, t, d, n, th)."""
+    """0: the tongue is low and dark, 1: its tip is up behind the teeth (l, t, d, n, th)."""

@@ -2,12 +2,12 @@
 
 The shapes follow the common viseme tables (Preston Blair's twelve mouths, the fourteen visemes of MPEG-4 FBA,
 the fifteen of Oculus), but are derived from the phonetic class of each IPA letter: height, backness and rounding
-for vowels, place and manner for consonants. So a language that nobody listed here gets sensible mouths too.
+for vowels, place and manner for consonants. So languages that are not listed here get sensible mouths too.
 
 Neighbours blend by dominance (Cohen & Massaro, "Modeling coarticulation in synthetic visual speech", 1993):
 each segment pulls every parameter towards its own target with a strength that fades with the distance in time.
-Lips that meet and the lip under the teeth are excepted: half a closure is no closure, so these take the strongest
-segment instead of the average.
+Closures and tucks are the exception: half a closure is not a closure, so these take the strongest segment instead of
+the average.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from pipeline.messages import Phoneme
 PAUSE_SECONDS = 0.16
 """A gap at least this long closes the mouth; a shorter one only relaxes it."""
 BREAK_SECONDS = 0.06
-"""A gap shorter than this is no gap: the neighbours' shapes meet in it."""
+"""A gap shorter than this is ignored: the neighbours' shapes meet in it."""
 LEAD_SECONDS = 0.015
-"""Lips are in place a little before the sound that they make is heard."""
+"""How much earlier the lips are in place than their sound is heard."""
 RAMP_SECONDS = 0.035
 """How long lips take to meet or to part."""
 NEIGHBOURS = 5
-"""Segments on either side that can still be felt at a point in time."""
+"""Segments on either side that influence a point in time."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Viseme:
-    """Target of the mouth for one speech sound, and how strongly it insists on each part of it."""
+    """Target of the mouth for one speech sound, with a weight for each part of it."""
 
     jaw: float
     width: float
@@ -51,13 +51,13 @@ class Viseme:
     jaw_weight: float = 1.0
     width_weight: float = 1.0
     hold: float = 1.0
-    """Part of the segment, from its start, for which a closure or tuck is held: a stop opens at its burst."""
+    """Fraction of the segment, from its start, for which a closure or tuck is held: a stop opens at its burst."""
 
 
 REST = Viseme(jaw=0.0, width=0.0, closure=1.0, upper=0.0, tongue=0.0, jaw_weight=4.0, width_weight=2.0)
 """A pause: lips together."""
 RELAXED = Viseme(jaw=0.07, width=0.0, upper=0.02, tongue=0.05, jaw_weight=1.5, width_weight=0.5)
-"""A break too short to close the mouth in."""
+"""A break too short to close the mouth."""
 NEUTRAL = Viseme(jaw=0.22, width=0.0, jaw_weight=0.5, width_weight=0.3)
 """A sound of unknown class."""
 
@@ -149,7 +149,7 @@ def visemes(symbol: str) -> tuple[tuple[Viseme, float], ...]:
     for letter in unicodedata.normalize("NFD", symbol):
         if letter in VOWELS:
             vowel = _vowel(*VOWELS[letter])
-            # Open vowels keep their fair part even between consonants that would shut the jaw.
+            # Open vowels keep their share even between consonants that would close the jaw.
             parts.append(replace(vowel, jaw=vowel.jaw * stress, jaw_weight=stress * (0.8 + vowel.jaw)))
             shares.append(1.0 if shares else 1.3)
         elif letter in CONSONANTS and not (letter == "ʲ" and parts):
@@ -164,7 +164,7 @@ def visemes(symbol: str) -> tuple[tuple[Viseme, float], ...]:
 
 
 def _spoken(phonemes: Sequence[Phoneme]) -> Iterator[Sounding]:
-    """The mouths of the phonemes, each with its part of the time."""
+    """The mouths of the phonemes, each with its share of the time."""
     for phoneme in phonemes:
         start, length = phoneme.start_seconds, phoneme.end_seconds - phoneme.start_seconds
         for viseme, share in visemes(phoneme.symbol):
@@ -222,20 +222,20 @@ def _raise(track: Floats, times: NDArray[np.float64], start: float, stop: float,
 
 
 def _hold(segment: Sounding, height: float, step: float) -> tuple[float, float, float]:
-    """From when to when (seconds) a closure or tuck is held, and how much of one it is."""
+    """Start and end (seconds) of a closure or tuck, and its height."""
     start, length = segment.start, segment.viseme.hold * (segment.end - segment.start)
     if segment.viseme is REST:
         # The mouth closes softly after the last sound and opens a little before the next one.
         return start + 2 * RAMP_SECONDS, max(start + 2 * RAMP_SECONDS, start + length - 1.5 * RAMP_SECONDS), height
     if length >= step:
         return start, start + length, height
-    # Shorter than a frame: held for one whole frame, and for the one that shows it, which it must not lead.
+    # Shorter than a frame: held for one whole frame, namely the one that shows it, without leading it.
     middle = 0.5 * (segment.start + segment.end) + LEAD_SECONDS
     return middle - 0.51 * step, middle + 0.51 * step, height
 
 
 def _held(segments: Sequence[Sounding], times: NDArray[np.float64], step: float, name: str) -> Floats:
-    """Closure or tuck at the times, shape [times]: one at least at one of them for every sound that needs it."""
+    """Closure or tuck at the times, shape [times]: it reaches one at least once for every sound that needs it."""
     track = np.zeros(len(times), np.float32)
     previous_stop = None
     for segment in segments:
@@ -244,7 +244,7 @@ def _held(segments: Sequence[Sounding], times: NDArray[np.float64], step: float,
             previous_stop = None
             continue
         start, stop, height = _hold(segment, amount, step)
-        # Nothing parts the lips between two sounds that both close them.
+        # The lips stay closed between two sounds that both close them.
         _raise(track, times, start if previous_stop is None else min(start, previous_stop), stop, height)
         previous_stop = stop
     return track

@@ -1,4 +1,4 @@
-"""Wav2Lip (Prajwal et al. 2020) with a checkpoint of one's own: `Wav2LipEngine`."""
+"""Wav2Lip (Prajwal et al. 2020) with a user-supplied checkpoint: `Wav2LipEngine`."""
 
 from pipeline.engines.wav2lip.engine import Wav2LipEngine
 

@@ -1,8 +1,8 @@
-"""Reading Wav2Lip checkpoints in every form they are published in.
+"""Reads Wav2Lip checkpoints in every format they are published in.
 
-The form is told by the content, never by the name: a zip archive with `constants.pkl` is TorchScript, everything else
-is a pickle (zipped or not), of a state dict or of an object that holds one as `state_dict`. Pickles are read without
-running any code of theirs. TorchScript is code: of such a file nothing but the weights is taken.
+The format is detected from the content, never from the name: a zip archive with `constants.pkl` is TorchScript,
+everything else is a pickle (zipped or not) of a state dict or of a mapping with the key `state_dict`. Pickles are read
+without running any of their code. TorchScript is code: only the weights of such a file are used.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pipeline.engines.wav2lip.network import Wav2Lip
 from pipeline.errors import ConfigError
 
 PARALLEL_PREFIX = "module."
-"""Before every key of a network that was trained with `nn.DataParallel`."""
+"""Prefix of every key of a network trained with `nn.DataParallel`."""
 
 NAMED_AT_MOST = 3
-"""How many of the keys that do not fit are named in an error."""
+"""Maximum number of mismatching keys named in an error."""
 
 UNREADABLE = (
     ArithmeticError,
@@ -38,7 +38,7 @@ UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
-"""What torch raises for files that are no checkpoints, depending on the bytes it stumbles over."""
+"""Raised by torch for files that are not checkpoints, depending on their bytes."""
 
 
 def load_network(path: Path, config_key: str) -> Wav2Lip:
@@ -53,18 +53,18 @@ def load_network(path: Path, config_key: str) -> Wav2Lip:
 def load_state_dict(path: Path, config_key: str) -> dict[str, torch.Tensor]:
     """The weights in a checkpoint, under the network's own names, on the CPU, floating point ones in float32.
 
-    `config_key` is the key that named `path`. Raises ConfigError `checkpoint_missing` when there is no such file, and
-    `checkpoint_invalid` when it cannot be read, is not Wav2Lip's, or holds numbers that are not finite.
+    `config_key` is the key that named `path`. Raises ConfigError: `checkpoint_missing` when the file does not
+    exist, `checkpoint_invalid` when it cannot be read, is not a Wav2Lip checkpoint, or has values that are not finite.
     """
     try:
         if not path.is_file():
-            raise _error("checkpoint_missing", f"there is no checkpoint {path}", config_key)
+            raise _error("checkpoint_missing", f"checkpoint {path} does not exist", config_key)
         state = _weights(_torchscript(path) if _is_torchscript(path) else _pickle(path))
     except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0]
         raise _error("checkpoint_invalid", f"{path} cannot be read as a checkpoint: {reason}", config_key) from error
     for problem in _problems(state):
-        raise _error("checkpoint_invalid", f"{path} is no Wav2Lip checkpoint: {problem}", config_key)
+        raise _error("checkpoint_invalid", f"{path} is not a Wav2Lip checkpoint: {problem}", config_key)
     return state
 
 
@@ -82,7 +82,7 @@ def _is_torchscript(path: Path) -> bool:
 
 def _torchscript(path: Path) -> Mapping[str, Any]:
     with warnings.catch_warnings():
-        # torch.jit is deprecated, yet nothing else reads its archives.
+        # torch.jit is deprecated, but nothing else reads its archives.
         warnings.simplefilter("ignore", DeprecationWarning)
         module = torch.jit.load(path, map_location="cpu")
     state: Mapping[str, Any] = module.state_dict()
@@ -94,7 +94,7 @@ def _pickle(path: Path) -> Mapping[str, Any]:
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping):
-        raise TypeError(f"it holds a {type(loaded).__name__} instead of a state dict")
+        raise TypeError(f"it contains a {type(loaded).__name__} instead of a state dict")
     return loaded
 
 
@@ -108,7 +108,7 @@ def _weights(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
 
 
 def _problems(state: Mapping[str, torch.Tensor]) -> list[str]:
-    """Why these are not the network's weights; empty when they are."""
+    """Reasons why these are not the network's weights; empty if they are."""
     with torch.device("meta"):
         expected = {key: tuple(value.shape) for key, value in Wav2Lip().state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
@@ -120,7 +120,7 @@ def _problems(state: Mapping[str, torch.Tensor]) -> list[str]:
             for key, shape in expected.items()
             if found.get(key, shape) != shape
         ],
-        "numbers that are not finite": [key for key, value in state.items() if not value.isfinite().all()],
+        "values that are not finite": [key for key, value in state.items() if not value.isfinite().all()],
     }
     return [f"{kind}: {_first(keys)}" for kind, keys in kinds.items() if keys]
 

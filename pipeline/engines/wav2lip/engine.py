@@ -1,4 +1,4 @@
-"""The Wav2Lip engine: a checkpoint on one device, and the frames it renders of a job."""
+"""The Wav2Lip engine: a checkpoint on one device, and the renderer of a job's frames."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.faces.tracking import NoFace
+from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import Drawn, composed, make_canvas
 from pipeline.engines.loudness import speech_gate
@@ -24,18 +25,18 @@ from pipeline.errors import JobError, StageError
 from pipeline.media.canvas import Regions
 
 DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
-"""On a CPU the fastest among 1 to 32. On a GPU one batch should take longer than starting its some hundred kernels, and
-yet be little over a second of video: what is cut in the middle of a batch is computed twice.
-Fixed, not probed: workers with other batches would give frames that differ in their last bits."""
+"""On a CPU the fastest of 1 to 32. On a GPU one batch should take longer than launching its hundreds of kernels, but be
+little more than a second of video: a batch that a chunk boundary cuts is computed twice.
+Fixed, not probed: workers with other batch sizes would render frames that differ in their last bits."""
 
 FACE_SIDE_MIN = 8
-"""Pixels; a smaller box holds no face."""
+"""Pixels; a smaller box cannot contain a face."""
 
 log = logging.getLogger(__name__)
 
 
 class Wav2LipEngine:
-    """Wav2Lip (Prajwal et al. 2020) with a checkpoint of one's own."""
+    """Wav2Lip (Prajwal et al. 2020) with a user-supplied checkpoint."""
 
     name = "wav2lip"
 
@@ -44,11 +45,11 @@ class Wav2LipEngine:
     ) -> None:
         """Load the checkpoint that `config_key` names. Raises ConfigError when it cannot be used.
 
-        `gated`: whether in pauses the avatar's own mouth is shown, unless the avatar says otherwise; `exact`: compute
-        in single precision whatever the device could do faster.
+        `gated`: show the avatar's own mouth in pauses, unless the avatar's settings say otherwise; `exact`: compute in
+        single precision even if the device has a faster one.
         """
         if exact:
-            torch.backends.cudnn.allow_tf32 = False  # with it, a GPU's convolutions keep ten bits of single precision
+            torch.backends.cudnn.allow_tf32 = False  # TF32 convolutions keep only ten bits of the mantissa
         network = FoldedWav2Lip(load_network(checkpoint, config_key))
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network if exact else fastest(network, device)
@@ -56,26 +57,36 @@ class Wav2LipEngine:
         self.batch_frames = DEVICE_BATCH_FRAMES[device.type]
         self.gated = gated
 
+    @classmethod
+    def load(cls, model: str, config: Config, device: torch.device) -> Wav2LipEngine:
+        """See `Engine`."""
+        settings = config.model_settings(model)
+        assert settings.checkpoint is not None
+        key = f"models.{model}.checkpoint"
+        return cls(config.path(settings.checkpoint), device, config_key=key, gated=settings.silence_gate)
+
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
-        """Prepare one job. Raises JobError when it is not known where the avatar's face is."""
+        """Prepare one job. Raises JobError when the position of the avatar's face is unknown."""
         return Wav2LipRenderer(self, avatar, speech)
 
     def halve_batches(self) -> None:
-        """Make do with less memory from now on. Raises StageError when that is not possible."""
+        """Use less memory from now on. Raises StageError when that is not possible."""
         if self.batch_frames == 1:
-            message = f"{self.device} has not enough free memory for a single frame"
-            raise StageError("out_of_memory", message, hint="see what else uses the device, or run fewer workers on it")
+            message = f"{self.device} does not have enough free memory for a single frame"
+            raise StageError(
+                "out_of_memory", message, hint="check what else uses the device, or run fewer workers on it"
+            )
         self.batch_frames //= 2
-        log.warning("%s is out of memory: %d frames at once from now on", self.device, self.batch_frames)
+        log.warning("%s is out of memory; using batches of %d frames from now on", self.device, self.batch_frames)
         torch.cuda.empty_cache()
 
 
 class Wav2LipRenderer:
     """Renders any frames of one job.
 
-    Batches lie on a fixed grid over the whole job: a frame always shares its batch with the same neighbours, in the
-    same place. So its pixels cannot depend on how the job is cut, whatever the kernels do with a batch's shape.
-    Only where a device runs out of memory the grid becomes finer; its frames may then differ from those of other
+    Batches are on a fixed grid over the whole job: a frame always shares its batch with the same neighbours, in the
+    same place. So its pixels cannot depend on how the job is cut, whatever kernels do with a batch's shape.
+    Only when a device runs out of memory, the grid becomes finer; its frames may then differ from those of other
     workers in their last bits.
     """
 
@@ -91,8 +102,8 @@ class Wav2LipRenderer:
         gated = engine.gated if gate == "auto" else gate == "on"
         self._opacity = torch.from_numpy(speech_gate(speech) if gated else np.ones(speech.frames, np.float32))
         self._size, self._corners = regions_about(self._boxes, avatar.scene.size)
-        self._looked_at: tuple[tuple[int, ...], list[Face], list[torch.Tensor]] = ((), [], [])
-        """What was made of the batch before: a picture that does not move is looked at once."""
+        self._encoded: tuple[tuple[int, ...], list[Face], list[torch.Tensor]] = ((), [], [])
+        """The previous batch's frame indices, faces and features: a still picture is encoded only once."""
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield I420 frames, uint8 [n, height * 3 / 2, width]."""
@@ -111,44 +122,44 @@ class Wav2LipRenderer:
     def _attempt(self, frame: int, stop_frame: int) -> Drawn | None:
         """The frames from `frame` on that are in the same batch; None when the device is out of memory.
 
-        The error holds on to all that was computed: it must be gone before the next attempt.
+        The error references everything that was computed: it must be gone before the next attempt.
         """
         count = self._engine.batch_frames
         first = frame - frame % count
         try:
             return self._batch(first, count, slice(frame - first, stop_frame - first))
         except torch.OutOfMemoryError:
-            self._looked_at = ((), [], [])
+            self._encoded = ((), [], [])
             return None
 
     @torch.inference_mode()
     def _batch(self, first: int, count: int, wanted: slice) -> Drawn:
-        """The wanted frames of the grid's batch of `count` that begins with frame `first`."""
+        """The wanted frames of the grid's batch of `count` frames that starts at frame `first`."""
         network, device = self._engine.network, self._engine.device
         mel = windows(self._speech.mel, first, first + count, self._speech.fps)
         shown = self._speech.offset + first
         indices = self._scene.shown(shown, shown + count, self._speech.fps)
         still = bool((indices == indices[0]).all())
-        faces, features = self._look_at(tuple(indices[:1].tolist() if still else indices.tolist()))
+        faces, features = self._encode(tuple(indices[:1].tolist() if still else indices.tolist()))
         mouths = network.speak(torch.from_numpy(mel)[:, None].to(device), features)[wanted]
         start = first + (wanted.start or 0)
         opacity = self._opacity[start : start + len(mouths)].to(device)
         regions = (
-            faces[0].laid_in(mouths, opacity)
+            faces[0].blended(mouths, opacity)
             if still
             else torch.cat(
                 [
-                    face.laid_in(*one)
+                    face.blended(*one)
                     for face, *one in zip(faces[wanted], mouths.split(1), opacity.split(1), strict=True)
                 ]
             )
         )
         return Drawn(Regions(regions), self._corners[indices[wanted]], start)
 
-    def _look_at(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
-        """The faces in some of the scene's frames, and what the network makes of them."""
-        if indices == self._looked_at[0]:
-            return self._looked_at[1:]
+    def _encode(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
+        """The faces in some of the scene's frames, and the network's features of them."""
+        if indices == self._encoded[0]:
+            return self._encoded[1:]
         at = np.array(indices, np.intp)
         regions = self._scene.regions(at, self._corners[at], self._size)
         boxes = self._boxes[at] - np.tile(self._corners[at], 2)
@@ -158,25 +169,25 @@ class Wav2LipRenderer:
             for region, box, mouth in zip(regions, boxes.tolist(), lips, strict=True)
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
-        self._looked_at = (indices, faces, self._engine.network.encode_faces(images))
-        return self._looked_at[1:]
+        self._encoded = (indices, faces, self._engine.network.encode_faces(images))
+        return self._encoded[1:]
 
 
 def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
     """The face boxes in whole pixels, within the frames: [frames of the scene, 4].
 
-    Raises JobError when there is none to speak of.
+    Raises JobError when a box is too small or outside the frame.
     """
     width, height = avatar.scene.size
     boxes = np.clip(avatar.require_face_boxes(), 0, (width, height) * 2)
-    # Written so that it is false for what is not a number, too.
+    # Written so that it is false for NaN too.
     if not (boxes[:, 2:] - boxes[:, :2] >= FACE_SIDE_MIN).all():
         raise _no_face(f"the avatar's face box is smaller than {FACE_SIDE_MIN} pixels, or outside the frame")
     return boxes.astype(np.intp)
 
 
 def regions_about(boxes: NDArray[np.intp], frame: tuple[int, int]) -> tuple[tuple[int, int], NDArray[np.intp]]:
-    """The least even size (width, height) that holds each of the boxes [n, 4], and where such regions begin [n, 2]."""
+    """The smallest even size (width, height) that contains each of the boxes [n, 4], and corners of regions [n, 2]."""
     start = boxes[:, :2] // 2 * 2
     width, height = (-(-(boxes[:, 2:] - start).max(0) // 2) * 2).tolist()
     return (width, height), np.clip(start, 0, (frame[0] - width, frame[1] - height))

@@ -1,9 +1,9 @@
-"""The way of a face: out of the picture into the network, and what the network says back into the picture.
+"""Cuts a face out of the picture for the network, and blends the network's output back into the picture.
 
 The official procedure (Prajwal et al. 2020, `inference.py`) resizes the face's box to 96 x 96, hides its lower half,
-and pastes the answer over the whole box. The answer is blurred, being 96 pixels wide, its colours are a little off, and
-its box is seen. So by default only the lower face is taken from it, in the picture's colours and with the grain of the
-picture's skin, and its edges fade into the picture.
+and pastes the output over the whole box. The output is blurred, being 96 pixels wide, its colours are slightly off,
+and its box is visible. So by default only the lower face is taken from it, in the picture's colours and with the grain
+of the picture's skin, and its edges fade into the picture.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ SEAM = (0.46, 0.62)
 """Where the picture fades into the network's face, in heights of the box: beside the nose, above the lips."""
 
 JAW_POWER, JAW_FADE = 2.5, 0.16
-"""Below, the outline is a jaw's: half a superellipse of this power that touches the box at both sides and the chin.
-The fade along it is this part of its radius, and lies within it."""
+"""Below, the outline follows a jaw: half a superellipse of this power that touches the box at both sides and the chin.
+The fade along it is this fraction of its radius, inside it."""
 
 
 RING = (0.05, 0.5)
-"""Where so much of the network's face is seen, along the seam, picture and face show the same skin."""
+"""Range of mask values, along the seam, where picture and face show the same skin."""
 COLOUR_SHIFT_MAX = 12.0
-"""Levels of 255 by which the face's colours are moved to the picture's. More is no skin: hair, or a hand."""
+"""Levels of 255 by which the face's colours may be shifted. A larger difference is not skin but hair or a hand."""
 
 GRAIN_MAX = 8.0
-"""Levels of 255. The skin's grain is weaker; what is stronger is an edge, which moves with the jaw."""
+"""Levels of 255. The grain of skin is weaker; anything stronger is an edge, which moves with the jaw."""
 LIPS_MARGIN = 6
-"""How far from the lips there is grain, in 96ths of the box: they open."""
+"""Distance from the lips without grain, in 96ths of the box, because they open."""
 
 Pixels = NDArray[np.uint8]
 """RGB [h, w, 3]: a part of a frame with even sides."""
@@ -56,10 +56,10 @@ class Face:
         blend: Literal["feather", "paste"],
         device: torch.device,
     ) -> None:
-        """`box` lies within the region and is not empty; `lips` is their outer edge, None where it is not known."""
+        """`box` is inside the region and not empty; `lips` is their outer contour, None if unknown."""
         x1, y1, x2, y2 = box
         self.image = _network_image(region[y1:y2, x1:x2]).to(device)
-        """What the network sees, [1, 6, 96, 96]."""
+        """The network's input, [1, 6, 96, 96]."""
         self._rows, self._columns = slice(y1, y2), slice(x1, x2)
         own = np.ascontiguousarray(region.transpose(2, 0, 1), np.float32)
         self._own = torch.from_numpy(own).to(device)
@@ -69,14 +69,14 @@ class Face:
         if blend == "feather" and lips is not None:
             self._grain = torch.from_numpy(_grain(region[y1:y2, x1:x2], lips - (x1, y1))).to(device)
 
-    def laid_in(self, faces: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
-        """The region with the network's faces [n, 3, 96, 96] in it: RGB float [n, h, w, 3] of 0..255.
+    def blended(self, faces: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
+        """Blend the network's faces [n, 3, 96, 96] into the region: RGB float [n, h, w, 3] of 0..255.
 
-        `opacity` [n] is how much of each is seen, 0..1.
+        `opacity` [n] of each face, 0..1.
         """
         region = self._own.repeat(len(faces), 1, 1, 1)
         inside = region[:, :, self._rows, self._columns]
-        # Cut off to whole numbers before they are resized, as the official procedure does.
+        # Truncated to integers before resizing, as in the official procedure.
         rgb = (faces.flip(1) * 255).floor()
         if self._colours is not None:
             rgb += self._colours.shift(rgb)
@@ -90,12 +90,11 @@ class Face:
 class _Colours:
     """The picture's colours along the seam.
 
-    Compared where the face is 96 pixels wide, in whole numbers, whose sums are exact: a frame must not depend on those
-    that are computed with it.
+    Compared at 96 pixels, in integers, whose sums are exact: a frame must not depend on the others in its batch.
     """
 
     def __init__(self, image: torch.Tensor) -> None:
-        """`image` is what the network sees."""
+        """`image` is the network's input."""
         mask = _feather(FACE_PIXELS, FACE_PIXELS)
         self._ring = torch.from_numpy((mask > RING[0]) & (mask < RING[1])).to(image.device)
         self._own = self._sums((image[:, 3:].flip(1) * 255).round())
@@ -110,7 +109,7 @@ class _Colours:
 
 
 def _grain(face: Pixels, lips: Contour) -> NDArray[np.float32]:
-    """What the picture's skin loses when it is 96 pixels wide: [3, height, width] of levels; none about the lips."""
+    """The detail that the picture's skin loses at 96 pixels: [3, height, width] in levels; zero around the lips."""
     height, width = face.shape[:2]
     small = cv2.resize(face, (FACE_PIXELS, FACE_PIXELS), interpolation=cv2.INTER_AREA)
     mouth = np.zeros((FACE_PIXELS, FACE_PIXELS), np.uint8)
@@ -133,12 +132,12 @@ def _network_image(face: Pixels) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 def _mask(height: int, width: int, blend: Literal["feather", "paste"]) -> NDArray[np.float32]:
-    """How much of the network's face is seen, [height, width] of 0..1."""
+    """Opacity of the network's face, [height, width] of 0..1."""
     return _feather(height, width) if blend == "feather" else np.ones((1, 1), np.float32)
 
 
 def _feather(height: int, width: int) -> NDArray[np.float32]:
-    """How much of the network's face is seen, [height, width] of 0..1; nothing in the outermost pixels."""
+    """Opacity of the network's face, [height, width] of 0..1; zero in the outermost pixels."""
     down, across = np.linspace(0, 1, height)[:, None], np.linspace(-1, 1, width)
     below = np.clip(2 * down - 1, 0, 1)
     radius = (np.abs(across) ** JAW_POWER + below**JAW_POWER) ** (1 / JAW_POWER)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 FACE_PIXELS = 96
-"""Side of the square faces that go in and come out."""
+"""Side of the square input and output faces."""
 
 
 class ConvBlock(nn.Module):
@@ -32,7 +32,7 @@ class ConvBlock(nn.Module):
         return torch.relu_(out.add_(x) if self._residual else out)
 
     def fold(self) -> None:
-        """Take the batch normalisation into the convolution: the same function with one pass less over memory."""
+        """Fold the batch normalisation into the convolution: the same function with one memory pass less."""
         convolution, norm = cast(tuple[nn.Conv2d, nn.BatchNorm2d], tuple(self.conv_block))
         transposed = isinstance(convolution, nn.ConvTranspose2d)
         self.conv_block = nn.Sequential(fuse_conv_bn_eval(convolution, norm, transpose=transposed))
@@ -86,7 +86,7 @@ def _face_decoder() -> nn.ModuleList:
 
 
 class Wav2Lip(nn.Module):
-    """The generator as it was trained."""
+    """The generator as trained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Wav2Lip(nn.Module):
 class Joint(nn.Module):
     """A folded block at which a feature of the face joins the decoder.
 
-    The convolution of the two side by side is the sum of one for each, and that of the face stays while the face does.
+    A convolution over the concatenation is the sum of two convolutions; the face's is computed once for a still face.
     """
 
     def __init__(self, block: ConvBlock, face_channels: int) -> None:
@@ -138,10 +138,9 @@ def _part(convolution: nn.Conv2d, inputs: slice) -> nn.Conv2d:
 
 
 class FoldedWav2Lip(nn.Module):
-    """The same function for inference, equal but for rounding.
+    """The same function for inference, equal except for rounding.
 
-    Batch normalisation is folded into the convolutions, and what a face adds to the decoder is computed once for a face
-    that stays.
+    Batch normalisation is folded into the convolutions, and the decoder input from a still face is computed once.
     """
 
     def __init__(self, network: Wav2Lip) -> None:
@@ -163,7 +162,7 @@ class FoldedWav2Lip(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in; it takes and gives single precision."""
+        """The precision of its computations; input and output are single precision."""
         return next(self.parameters()).dtype
 
     def forward(self, mel: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -171,7 +170,7 @@ class FoldedWav2Lip(nn.Module):
         return self.speak(mel, self.encode_faces(image))
 
     def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Images [B, 6, 96, 96] to what they add to the decoder, the coarsest first."""
+        """Images [B, 6, 96, 96] to their contributions to the decoder, coarsest first."""
         features = [image.to(self.dtype)]
         for block in self.face_encoder_blocks:
             features.append(block(features[-1]))
@@ -179,7 +178,7 @@ class FoldedWav2Lip(nn.Module):
         return [joint.face(feature) for joint, feature in zip(joints, reversed(features[1:]), strict=True)]
 
     def speak(self, mel: torch.Tensor, added: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and what B faces add, or one for all."""
+        """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and the contributions of B faces, or of one."""
         x = self.first_block(self.audio_encoder(mel.to(self.dtype)))
         for joint, after, each in zip(self.joints, self.after_joints, added, strict=True):
             x = after(joint(x, each))

@@ -1,4 +1,4 @@
-"""The precision that a device computes Wav2Lip in: the fastest one whose faces look the same."""
+"""Chooses the precision for a device: the fastest one whose faces look the same."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 from pipeline.engines.wav2lip.network import FACE_PIXELS, FoldedWav2Lip
 
 PSNR_MIN_DB = 45.0
-"""Of the faces in a lower precision against those in single precision: differences of one level in 255 are 48 dB."""
+"""Minimum for faces in a lower precision compared with single precision; differences of one level in 255 are 48 dB."""
 REFERENCE_FRAMES = 4
 
 log = logging.getLogger(__name__)
 
 
 def fastest(network: FoldedWav2Lip, device: torch.device) -> FoldedWav2Lip:
-    """The network, or a copy in a lower precision that the device is made for and that proves to be good enough.
+    """The network, or a copy in a lower precision if the device is faster in it and the result is good enough.
 
-    Equal devices and weights give equal answers: nothing is timed.
+    Deterministic for equal devices and weights: nothing is timed.
     """
     lower = lower_precision(device)
     if lower is None:
@@ -33,10 +33,10 @@ def fastest(network: FoldedWav2Lip, device: torch.device) -> FoldedWav2Lip:
 
 
 def lower_precision(device: torch.device) -> torch.dtype | None:
-    """What the device multiplies faster than single precision; None if nothing."""
+    """A precision that the device computes faster than single precision; None if there is none."""
     if device.type == "cuda":
         return torch.float16
-    # torch has no public way to ask.
+    # torch has no public API for this.
     has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if device.type == "cpu" and has_bfloat16 else None
 

@@ -1,0 +1,38 @@
+"""Files that engines derive from an avatar, kept in the avatars' cache and bounded and cleaned up with it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.avatars.cache import Cache
+
+
+@dataclass(frozen=True)
+class DerivedFiles:
+    """The derived files of one avatar as it is now: a changed picture or setting gives it another key."""
+
+    cache: Cache
+    key: str
+    """Differs when anything about the avatar differs that an engine can see."""
+
+    def for_frames(self, size: tuple[int, int]) -> DerivedFiles:
+        """Those of the avatar in frames of one size (width, height)."""
+        return replace(self, key=f"{self.key}-{size[0]}x{size[1]}")
+
+    def open(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
+        """Open an engine's file for reading; `build` writes it first if it does not exist. See `Cache.open`."""
+        digest = hashlib.sha256(self.key.encode()).hexdigest()
+        return self.cache.open(f"{digest}-{engine}-{name}", build)
+
+
+def build_unkept(build: Callable[[Path], None]) -> BinaryIO:
+    """Build a file that is gone once it is closed, for an avatar that has no cache."""
+    with tempfile.TemporaryDirectory(prefix="lipdrop-derived-") as folder:
+        path = Path(folder) / "derived"
+        build(path)
+        return path.open("rb")

@@ -1,0 +1,101 @@
+"""The settings of a lip-sync model, one class per engine. `ENGINES` is where an engine is registered.
+
+Light on purpose: reading the configuration imports this module, but never an engine, and so no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import ClassVar, Literal
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.errors import nearest_hint
+from pipeline.settings import Section
+
+IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z", re.ASCII)
+
+
+class ModelSettings(Section):
+    """An entry of `models`. An engine with settings of its own adds fields in a subclass."""
+
+    implementation: ClassVar[str]
+    """Import path `module:Class` of the engine (see `pipeline.engines.base.Engine`), imported by workers only."""
+
+    engine: str
+    """A name in `ENGINES`, or the import path `module:Class` of a subclass of ModelSettings."""
+    checkpoint: str | None = None
+    """The file with the weights, for engines that need one."""
+    silence_gate: bool = False
+    """Whether in pauses the avatar's own mouth is shown instead of the engine's, unless the avatar says otherwise.
+    Engines that close the mouth by themselves ignore it."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that rendered frames depend on, by their keys."""
+        return {} if self.checkpoint is None else {"checkpoint": self.checkpoint}
+
+    @property
+    def look(self) -> str:
+        """Equal for two models that render equal frames, which need no cross-fade where their chunks meet."""
+        return self.model_dump_json()
+
+
+class BuiltinSettings(ModelSettings):
+    """The built-in engine, which has no settings: all its models are the same."""
+
+    implementation: ClassVar[str] = "pipeline.engines.builtin:BuiltinEngine"
+    engine: Literal["builtin"] = "builtin"
+
+    @property
+    def look(self) -> str:
+        """The same for all."""
+        return self.engine
+
+
+class Wav2LipSettings(ModelSettings):
+    """Wav2Lip with a checkpoint."""
+
+    implementation: ClassVar[str] = "pipeline.engines.wav2lip:Wav2LipEngine"
+    engine: Literal["wav2lip"] = "wav2lip"
+
+    @model_validator(mode="after")
+    def _has_checkpoint(self) -> Wav2LipSettings:
+        if self.checkpoint is None:
+            raise PydanticCustomError("checkpoint", "engine wav2lip needs a checkpoint")
+        return self
+
+
+ENGINES: dict[str, type[ModelSettings]] = {"builtin": BuiltinSettings, "wav2lip": Wav2LipSettings}
+"""The engines that come with lipdrop, by the name that `engine:` takes."""
+
+
+DEFAULT_ENGINE = "builtin"
+
+
+class UnknownEngineError(ValueError):
+    """No engine goes by this name."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        """`hint`: what to do about it."""
+        super().__init__(message)
+        self.hint = hint
+
+
+def settings_class(engine: str) -> type[ModelSettings]:
+    """The settings class of an engine: a registered one, or one that is imported. Raises UnknownEngineError."""
+    if engine in ENGINES:
+        return ENGINES[engine]
+    if IMPORT_PATH.match(engine) is None:
+        raise UnknownEngineError(f"unknown engine {engine[:100]!r}", nearest_hint(engine[:100], list(ENGINES)))
+    module, _, name = engine.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        hint = "install the package that holds it into the environment of lipdrop"
+        raise UnknownEngineError(f"cannot import engine {engine!r}: {error}", hint) from error
+    if not (isinstance(found, type) and issubclass(found, ModelSettings)):
+        raise UnknownEngineError(f"{engine!r} is not a subclass of ModelSettings", "see pipeline/engines/settings.py")
+    return found
