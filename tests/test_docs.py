@@ -1,0 +1,262 @@
+"""The documentation against the code: error codes, keys and options in the reference, links, and the Russian README."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from daemon.cli.main import cli
+from pipeline.avatars.settings import AvatarSettings
+from pipeline.config import Config
+from pipeline.job import PYDANTIC_CODES, Job
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
+MODULES = [ast.parse(path.read_text("utf-8")) for part in ("daemon", "pipeline") for path in ROOT.glob(f"{part}/**/*.py")]
+
+CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
+ERROR_BASES = {"LipdropError"}
+ALSO_CODES = {"PydanticCustomError": 0, "ErrorReport": 0, "NoFace": 0}
+"""Calls that take a code and are not a LipdropError's, with the position of the code."""
+NOT_CODES = {"of"}
+
+
+# Error codes in the source
+
+
+def name_of(node: ast.expr) -> str:
+    """The last part of a dotted name: `b` of `a.b`."""
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def error_classes() -> set[str]:
+    """Every class that derives from LipdropError, directly or not."""
+    classes = [node for module in MODULES for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    found = set(ERROR_BASES)
+    while more := {c.name for c in classes if found & {name_of(base) for base in c.bases}} - found:
+        found |= more
+    return found
+
+
+def functions() -> list[ast.FunctionDef]:
+    return [node for module in MODULES for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
+    """The argument at a position or of a name."""
+    by_name = {word.arg: word.value for word in call.keywords}
+    return call.args[position] if position < len(call.args) else by_name.get(name)
+
+
+def constants(expression: ast.AST | None) -> set[str]:
+    """The codes in an expression: a literal, either branch of a condition, or an argument of a call."""
+    match expression:
+        case ast.Constant(value=str(text)) if CODE.match(text):
+            return {text}
+        case ast.IfExp(body=one, orelse=other):
+            return constants(one) | constants(other)
+        case ast.Call(func=function, args=arguments) if name_of(function) == "failure_code":
+            return set[str]().union(*map(constants, arguments))
+        case ast.Name(id="DISK_FULL"):
+            return {"disk_full"}
+    return set()
+
+
+def code_parameters() -> dict[str, tuple[int, str]]:
+    """The callables that take a code, each with the position and name of that parameter.
+
+    The error classes, and helper functions that pass one of their parameters on to such a callable.
+    """
+    takers = {**dict.fromkeys(error_classes(), (0, "code")), **{k: (p, "code") for k, p in ALSO_CODES.items()}}
+    del takers["WorkerDied"]
+    for function in functions():
+        names = [word.arg for word in function.args.args if word.arg != "self"]
+        for call in calls(function):
+            if name_of(call.func) not in takers:
+                continue
+            passed = argument(call, *takers[name_of(call.func)])
+            if isinstance(passed, ast.Name) and passed.id in names:
+                takers[function.name] = (names.index(passed.id), passed.id)
+    return takers
+
+
+def codes_in_source() -> set[str]:
+    """Every error code that the code can report."""
+    takers, found = code_parameters(), set(PYDANTIC_CODES.values())
+    for module in MODULES:
+        for call in calls(module):
+            if name_of(call.func) in takers:
+                found |= constants(argument(call, *takers[name_of(call.func)]))
+            if isinstance(call.func, ast.Attribute) and ast.unparse(call.func) == "super().__init__" and call.args:
+                found |= constants(call.args[0])
+            if ast.unparse(call.func) == "cls" and any(word.arg == "code" for word in call.keywords):
+                found |= constants(argument(call, 99, "code"))
+            found |= constants(call) if name_of(call.func) == "failure_code" else set()
+        for node in ast.walk(module):
+            if isinstance(node, ast.Assign) and any(name_of(target) == "code" for target in node.targets):
+                found |= constants(node.value) | constants_of_default(node.value)
+    return found
+
+
+def constants_of_default(value: ast.expr) -> set[str]:
+    """The default of `CODES.get(key, "default")`."""
+    if isinstance(value, ast.Call) and name_of(value.func) == "get" and len(value.args) == 2:
+        return constants(value.args[1])
+    return set()
+
+
+def first_cells(page: Path) -> set[str]:
+    """The code spans in the first column of a page's tables."""
+    rows = re.findall(r"^\| (`[^|]*?) \|", page.read_text("utf-8"), re.MULTILINE)
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+
+
+def test_the_error_page_has_exactly_the_codes_of_the_source() -> None:
+    documented, used = first_cells(REFERENCE / "errors.md"), codes_in_source()
+    assert {"no_face", "tts_timeout", "worker_died", "internal", "checkpoint_invalid", "type"} <= used
+    assert used - documented == set(), "codes that the page lacks"
+    assert documented - used == set(), "codes that the source lacks"
+
+
+def test_every_error_has_a_cause_and_a_fix() -> None:
+    rows = re.findall(r"^\| `.*", (REFERENCE / "errors.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) > 50
+    assert [row for row in rows if len(re.findall(r"[^\s|][^|]*[^\s|]", row)) != 3] == []
+
+
+# Keys and options
+
+
+def submodels(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a type: itself, or those that its containers hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from submodels(inner)
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of a model, dotted, down to values that are not models."""
+    for name, field in model.model_fields.items():
+        if field.exclude:
+            continue
+        inner = list(submodels(field.annotation))
+        if not inner:
+            yield f"{prefix}{name}"
+        for part in inner:
+            entry = "" if part is field.annotation else "[]." if "tuple" in str(field.annotation) else ".NAME."
+            yield from keys(part, f"{prefix}{name}{entry or '.'}")
+
+
+def test_every_configuration_key_is_documented_and_no_other() -> None:
+    wanted = {re.sub(r"^models\.(gan|nogan|NAME)\.", "models.NAME.", key) for key in keys(Config)}
+    documented = first_cells(REFERENCE / "configuration.md")
+    assert wanted - documented == set(), "keys that the page lacks"
+    assert documented - wanted == set(), "keys that the configuration lacks"
+
+
+def test_every_job_key_is_documented_and_no_other() -> None:
+    assert first_cells(REFERENCE / "job.md") == set(Job.model_fields)
+
+
+def test_every_avatar_key_is_documented() -> None:
+    text = (ROOT / "docs" / "avatars.md").read_text("utf-8")
+    assert [key for key in AvatarSettings.model_fields if f"`{key}:" not in text] == []
+
+
+def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}", command
+
+
+@pytest.mark.parametrize(("name", "command"), commands(cli, "lipdrop"), ids=lambda value: str(value))
+def test_every_command_and_option_is_documented(name: str, command: click.Command) -> None:
+    sections = re.split(r"^## ", (REFERENCE / "commands.md").read_text("utf-8"), flags=re.MULTILINE)
+    section = next((part for part in sections if part.startswith(f"{name}\n")), None)
+    assert section is not None, f"{name} has no section"
+    options = {option for part in command.params if isinstance(part, click.Option) for option in part.opts}
+    common = {"--config", "--spool"}
+    assert {option for option in options - common if f"`{option}" not in section} == set()
+    assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) <= options
+
+
+# Links, and the README in Russian
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_relative_link_is_dead(page: Path) -> None:
+    dead = []
+    for link in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        path, _, fragment = link.partition("#")
+        target = page.parent / path if path else page
+        if "://" in link:
+            continue
+        if not target.exists() or (fragment and fragment not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    seen, waiting = set(), {ROOT / "docs" / "index.md"}
+    while waiting:
+        page = waiting.pop().resolve()
+        seen.add(page)
+        links = {link.partition("#")[0] for link in LINK.findall(page.read_text("utf-8"))}
+        waiting |= {(page.parent / link).resolve() for link in links if link.endswith(".md") and "://" not in link} - seen
+    assert [str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md") if page.resolve() not in seen] == []
+
+
+def outline(page: Path) -> list[str]:
+    """Levels of headings, and code blocks without their comments and quoted texts, in order."""
+    text = page.read_text("utf-8")
+    parts = re.findall(r"^```.*?^```|^#+ ", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(r'"text": "[^"]*"|\s*#\s.*', "", part) if part.startswith("`") else part for part in parts]
+
+
+def test_the_russian_readme_has_the_sections_and_code_of_the_english_one() -> None:
+    english, russian = outline(ROOT / "README.md"), outline(ROOT / "README.ru.md")
+    assert len(english) > 8
+    assert english == russian
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "promises.md"], ids=lambda page: page.name)
+def test_no_line_is_longer_than_the_codes(page: Path) -> None:
+    lines = page.read_text("utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "[", "!["))] == []
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    defined = set()
+    for path in ROOT.glob("tests/**/test_*.py"):
+        defined |= set(re.findall(r"def (test_\w+)", path.read_text("utf-8")))
+    sections = re.split(r"^## ", (ROOT / "docs" / "promises.md").read_text("utf-8"), flags=re.MULTILINE)
+    promises = [section for section in sections if re.match(r"\d+\. ", section)]
+    assert len(promises) >= 18
+    for promise in promises:
+        named = set(re.findall(r"`(test_\w+)`", promise))
+        assert named, promise.partition("\n")[0]
+        assert named - defined == set()
