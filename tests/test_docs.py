@@ -20,7 +20,9 @@ from pipeline.job import PYDANTIC_CODES, Job
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
-MODULES = [ast.parse(path.read_text("utf-8")) for part in ("daemon", "pipeline") for path in ROOT.glob(f"{part}/**/*.py")]
+MODULES = [
+    ast.parse(path.read_text("utf-8")) for part in ("daemon", "pipeline") for path in ROOT.glob(f"{part}/**/*.py")
+]
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
 ERROR_BASES = {"LipdropError"}
@@ -184,7 +186,7 @@ def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Comma
             yield f"{prefix} {name}", command
 
 
-@pytest.mark.parametrize(("name", "command"), commands(cli, "lipdrop"), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "command"), commands(cli, "lipdrop"), ids=str)
 def test_every_command_and_option_is_documented(name: str, command: click.Command) -> None:
     sections = re.split(r"^## ", (REFERENCE / "commands.md").read_text("utf-8"), flags=re.MULTILINE)
     section = next((part for part in sections if part.startswith(f"{name}\n")), None)
@@ -226,7 +228,9 @@ def test_every_page_is_reached_from_the_index() -> None:
         page = waiting.pop().resolve()
         seen.add(page)
         links = {link.partition("#")[0] for link in LINK.findall(page.read_text("utf-8"))}
-        waiting |= {(page.parent / link).resolve() for link in links if link.endswith(".md") and "://" not in link} - seen
+        waiting |= {
+            (page.parent / link).resolve() for link in links if link.endswith(".md") and "://" not in link
+        } - seen
     assert [str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md") if page.resolve() not in seen] == []
 
 
@@ -241,12 +245,6 @@ def test_the_russian_readme_has_the_sections_and_code_of_the_english_one() -> No
     english, russian = outline(ROOT / "README.md"), outline(ROOT / "README.ru.md")
     assert len(english) > 8
     assert english == russian
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "promises.md"], ids=lambda page: page.name)
-def test_no_line_is_longer_than_the_codes(page: Path) -> None:
-    lines = page.read_text("utf-8").splitlines()
-    assert [line for line in lines if len(line) > 120 and not line.startswith(("|", "[", "!["))] == []
 
 
 def test_every_promise_names_tests_that_exist() -> None:
