@@ -10,7 +10,9 @@ from typing import Any, get_args
 
 import click
 import pytest
+import yaml
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from daemon.cli.main import cli
 from pipeline.avatars.settings import AvatarSettings
@@ -119,23 +121,28 @@ def constants_of_default(value: ast.expr) -> set[str]:
     return set()
 
 
-def first_cells(page: Path) -> set[str]:
-    """The code spans in the first column of a page's tables."""
-    rows = re.findall(r"^\| (`[^|]*?) \|", page.read_text("utf-8"), re.MULTILINE)
-    return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+def rows(page: Path, *, below: str = "") -> dict[str, list[str]]:
+    """The rows of a page's tables by each code span of their first cell, from the heading `below` to the next one."""
+    text = (
+        page.read_text("utf-8").partition(f"\n## {below}\n")[2].partition("\n## ")[0]
+        if below
+        else page.read_text("utf-8")
+    )
+    cells = [
+        [cell.strip() for cell in row.strip("| ").split(" |")] for row in re.findall(r"^\| `.*", text, re.MULTILINE)
+    ]
+    return {word: row for row in cells for word in re.findall(r"`([^`]+)`", row[0])}
 
 
 def test_the_error_page_has_exactly_the_codes_of_the_source() -> None:
-    documented, used = first_cells(REFERENCE / "errors.md"), codes_in_source()
+    documented, used = rows(REFERENCE / "errors.md").keys(), codes_in_source()
     assert {"no_face", "tts_timeout", "worker_died", "internal", "checkpoint_invalid", "type"} <= used
     assert used - documented == set(), "codes that the page lacks"
     assert documented - used == set(), "codes that the source lacks"
 
 
 def test_every_error_has_a_cause_and_a_fix() -> None:
-    rows = re.findall(r"^\| `.*", (REFERENCE / "errors.md").read_text("utf-8"), re.MULTILINE)
-    assert len(rows) > 50
-    assert [row for row in rows if len(re.findall(r"[^\s|][^|]*[^\s|]", row)) != 3] == []
+    assert [code for code, row in rows(REFERENCE / "errors.md").items() if len(list(filter(None, row))) != 3] == []
 
 
 # Keys and options
@@ -149,28 +156,31 @@ def submodels(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from submodels(inner)
 
 
-def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key of a model, dotted, down to values that are not models."""
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a model, dotted, with its default, down to values that are not models."""
     for name, field in model.model_fields.items():
         if field.exclude:
             continue
         inner = list(submodels(field.annotation))
         if not inner:
-            yield f"{prefix}{name}"
+            yield f"{prefix}{name}", field.get_default(call_default_factory=True, validated_data={})
         for part in inner:
-            entry = "" if part is field.annotation else "[]." if "tuple" in str(field.annotation) else ".NAME."
-            yield from keys(part, f"{prefix}{name}{entry or '.'}")
+            entry = "." if part is field.annotation else "[]." if "tuple" in str(field.annotation) else ".NAME."
+            yield from settings(part, f"{prefix}{name}{entry}")
 
 
-def test_every_configuration_key_is_documented_and_no_other() -> None:
-    wanted = {re.sub(r"^models\.(gan|nogan|NAME)\.", "models.NAME.", key) for key in keys(Config)}
-    documented = first_cells(REFERENCE / "configuration.md")
-    assert wanted - documented == set(), "keys that the page lacks"
-    assert documented - wanted == set(), "keys that the configuration lacks"
+def test_the_configuration_page_has_every_key_with_its_default() -> None:
+    wanted = {re.sub(r"^models\.(gan|nogan)\.", "models.NAME.", key): value for key, value in settings(Config)}
+    documented = rows(REFERENCE / "configuration.md")
+    assert wanted.keys() - documented.keys() == set(), "keys that the page lacks"
+    assert documented.keys() - wanted.keys() == set(), "keys that the configuration lacks"
+    shown = {key: yaml.safe_load(row[1].strip("`")) for key, row in documented.items()}
+    optional = {key: value for key, value in wanted.items() if value is not PydanticUndefined}
+    assert {key: shown[key] for key in optional} == optional
 
 
 def test_every_job_key_is_documented_and_no_other() -> None:
-    assert first_cells(REFERENCE / "job.md") == set(Job.model_fields)
+    assert set(rows(REFERENCE / "job.md", below="Keys")) == set(Job.model_fields)
 
 
 def test_every_avatar_key_is_documented() -> None:
