@@ -28,9 +28,8 @@ MODULES = [
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
 ERROR_BASES = {"LipdropError"}
-ALSO_CODES = {"PydanticCustomError": 0, "ErrorReport": 0, "NoFace": 0}
+ALSO_CODES = {"ErrorReport": 0, "NoFace": 0}
 """Calls that take a code and are not a LipdropError's, with the position of the code."""
-NOT_CODES = {"of"}
 
 
 # Error codes in the source
