@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,16 +183,39 @@ def test_every_job_key_is_documented_and_no_other() -> None:
     assert set(rows(REFERENCE / "job.md", below="Keys")) == set(Job.model_fields)
 
 
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    """The dotted paths of a JSON value's leaves; empty containers are leaves."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from leaves(inner, f"{path}[]")
+    else:
+        yield path
+
+
+def test_the_examples_of_the_timing_json_have_the_documented_keys() -> None:
+    page = REFERENCE / "timing.md"
+    examples = re.findall(r"^```json\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    shown = {path for example in examples for path in leaves(json.loads(example))}
+    only_streams = {"chunks[].ready_seconds", "chunks[].slack_seconds"}
+    assert set(rows(page)) - only_streams == shown
+
+
 def test_every_avatar_key_is_documented() -> None:
     text = (ROOT / "docs" / "avatars.md").read_text("utf-8")
     assert [key for key in AvatarSettings.model_fields if f"`{key}:" not in text] == []
 
 
 def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    """Every command below a group, with its full name; a group may load its commands only when asked."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix} {name}")
-        else:
+        elif command is not None:
             yield f"{prefix} {name}", command
 
 
