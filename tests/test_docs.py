@@ -230,6 +230,13 @@ def test_every_command_and_option_is_documented(name: str, command: click.Comman
     assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) <= options
 
 
+def test_the_exit_codes_are_those_of_the_help() -> None:
+    page = (REFERENCE / "commands.md").read_text("utf-8").partition("\n## Exit codes\n")[2].partition("\n## ")[0]
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert cli.help is not None
+    assert codes == {int(code) for code in re.findall(r"\b\d+\b", cli.help)}
+
+
 # Links, and the README in Russian
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
