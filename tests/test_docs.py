@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 import pytest
@@ -165,7 +165,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
         if not inner:
             yield f"{prefix}{name}", field.get_default(call_default_factory=True, validated_data={})
         for part in inner:
-            entry = "." if part is field.annotation else "[]." if "tuple" in str(field.annotation) else ".NAME."
+            entry = {tuple: "[].", list: "[].", dict: ".NAME."}.get(get_origin(field.annotation), ".")
             yield from settings(part, f"{prefix}{name}{entry}")
 
 
