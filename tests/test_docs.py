@@ -156,6 +156,10 @@ def submodels(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from submodels(inner)
 
 
+ENTRIES: dict[Any, str] = {tuple: "[].", list: "[].", dict: ".NAME."}
+"""How an entry of a container is written in a dotted key."""
+
+
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every key of a model, dotted, with its default, down to values that are not models."""
     for name, field in model.model_fields.items():
@@ -165,7 +169,7 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
         if not inner:
             yield f"{prefix}{name}", field.get_default(call_default_factory=True, validated_data={})
         for part in inner:
-            entry = {tuple: "[].", list: "[].", dict: ".NAME."}.get(get_origin(field.annotation), ".")
+            entry = ENTRIES.get(get_origin(field.annotation), ".")
             yield from settings(part, f"{prefix}{name}{entry}")
 
 
@@ -260,6 +264,15 @@ def test_no_relative_link_is_dead(page: Path) -> None:
         if not target.exists() or (fragment and fragment not in anchors(target)):
             dead.append(link)
     assert dead == []
+
+
+MENTIONED = re.compile(r"`((?:daemon|pipeline|tests|scripts|systemd|training|benchmarks|artwork)/[\w./*-]+)`")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.stem)
+def test_every_file_that_is_mentioned_exists(page: Path) -> None:
+    mentioned = set(MENTIONED.findall(page.read_text("utf-8"))) - {"pipeline/speech/languages/xx.py"}
+    assert [path for path in mentioned if not list(ROOT.glob(path.rstrip("/")))] == []
 
 
 def test_every_page_is_reached_from_the_index() -> None:
