@@ -1,1 +1,1 @@
-"""The avatars that come with lipdrop, drawn in code. `artwork/people/` has a package for each of them."""
+"""Draws the avatars that come with lipdrop: `draw.py` is the program, `people/` has a package for each avatar."""

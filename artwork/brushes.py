@@ -1,4 +1,4 @@
-"""Brushes for pictures drawn in code: smooth curves, soft-edged fills, tapering strokes, gradients and clips.
+"""Brushes for drawing in code: smooth curves, soft-edged fills, tapering strokes, gradients and clips.
 
 A shape is an array [n, 2] of points, close enough together to be joined by straight lines.
 """
@@ -21,7 +21,7 @@ SOFT_LIGHT = skia.BlendMode.kSoftLight
 NORMAL = skia.BlendMode.kSrcOver
 
 _STEPS = 14
-"""Points between two knots of a spline."""
+"""Points per segment between two knots of a spline."""
 
 
 def spline(knots: ArrayLike, *, closed: bool = False) -> Shape:
@@ -49,14 +49,14 @@ def _segment(before: Shape, start: Shape, end: Shape, after: Shape) -> Shape:
 
 
 def resampled(shape: Shape, count: int) -> Shape:
-    """`count` points at equal distances along an open curve."""
+    """Resample an open curve to `count` equidistant points."""
     travelled = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(shape, axis=0).T))])
     at = np.linspace(0.0, travelled[-1], count)
     return np.column_stack([np.interp(at, travelled, shape[:, axis]) for axis in (0, 1)])
 
 
 def moved(shape: Shape, x: float, y: float) -> Shape:
-    """The shape, or a single point, at another place."""
+    """Shift a shape, or a single point, by x and y."""
     return np.asarray(shape + np.array([x, y]))
 
 
@@ -73,7 +73,7 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float
 
 
 def ribbon(line: Shape, widths: Sequence[float]) -> Shape:
-    """The outline of a stroke along `line` whose width runs through `widths` at equal distances."""
+    """The outline of a stroke along `line`; its width is interpolated between the equidistant `widths`."""
     tangent = np.gradient(line, axis=0)
     tangent /= np.maximum(np.hypot(*tangent.T), 1e-9)[:, None]
     normal = np.column_stack([-tangent[:, 1], tangent[:, 0]])
@@ -99,18 +99,18 @@ def mixed(colour: str, other: str, share: float) -> str:
 
 
 def linear(start: tuple[float, float], end: tuple[float, float], *colours: str | int) -> skia.Shader:
-    """A gradient along a line, its colours ("#RRGGBB", or made by `ink`) at equal distances."""
+    """A gradient along a line through equidistant colours ("#RRGGBB", or made by `ink`)."""
     inks = [ink(colour) if isinstance(colour, str) else colour for colour in colours]
     return skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], inks, None)
 
 
 def radial(centre: tuple[float, float], radius: float, colours: Sequence[int], stops: Sequence[float]) -> skia.Shader:
-    """A gradient around a point, of colours made by `ink`."""
+    """A gradient around a point; `colours` are made by `ink`."""
     return skia.GradientShader.MakeRadial(skia.Point(*centre), radius, list(colours), list(stops))
 
 
 def _path(shape: Shape, *, closed: bool = True) -> skia.Path:
-    """The shape as Skia draws it."""
+    """The shape as a Skia path."""
     return skia.Path.Polygon([skia.Point(float(x), float(y)) for x, y in shape], closed)
 
 
@@ -147,7 +147,7 @@ def stroke(canvas: skia.Canvas, line: Shape, width: float, colour: int | skia.Sh
 
 @contextmanager
 def clipped(canvas: skia.Canvas, shape: Shape) -> Iterator[None]:
-    """Draw inside a shape only."""
+    """Restrict drawing to the inside of a shape."""
     canvas.save()
     canvas.clipPath(_path(shape), doAntiAlias=True)
     try:
@@ -158,7 +158,7 @@ def clipped(canvas: skia.Canvas, shape: Shape) -> Iterator[None]:
 
 @contextmanager
 def soft_layer(canvas: skia.Canvas, shape: Shape, blur: float) -> Iterator[None]:
-    """Draw into a layer that is then cut to a shape with a soft edge."""
+    """Draw into a layer that is finally masked by a shape with a soft edge."""
     canvas.saveLayer()
     try:
         yield

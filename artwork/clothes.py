@@ -1,4 +1,4 @@
-"""A jacket and its lapel microphone; shirts and blouses are each person's own."""
+"""A jacket and a lapel microphone; shirts and blouses are in each person's package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from artwork.touches import Touches, lay
 
 @dataclass(frozen=True)
 class Cloth:
-    """A cloth's colours, and that of its edges in the light."""
+    """The colours of a cloth; `edge`: of its edges in the light."""
 
     deep: str
     dark: str
@@ -25,7 +25,7 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Jacket:
-    """A jacket's cut; every line but the roll starts at the neck."""
+    """The cut of a jacket; every line except the roll starts at the neck."""
 
     cloth: Cloth
     shoulders: Knots
@@ -39,9 +39,9 @@ class Jacket:
     notch: Knots
     """The seam between collar and lapel, from the outside."""
     roll: Knots
-    """The soft fold along which the lapel turns over."""
+    """The soft fold of the lapel."""
     folds: Touches
-    """Of sleeves and chest."""
+    """On sleeves and chest."""
 
     def shoulder_line(self) -> Shape:
         """From the left sleeve over both shoulders to the right one."""
@@ -85,7 +85,7 @@ def _draw_lapel(canvas: skia.Canvas, side: int, jacket: Jacket) -> None:
 
 
 def draw_microphone(canvas: skia.Canvas, x: float, y: float) -> None:
-    """A lapel microphone: who wears it is here to speak."""
+    """A lapel microphone: it shows that its wearer is about to speak."""
     cable = ribbon_at([(x, y + 16), (x - 6, y + 52), (x + 2, y + 106)], (2.4, 2.4))
     foam = linear((x - 9, y - 9), (x + 10, y + 8), "#5E6B73", "#1F272C", "#0C1114")
     clip = ribbon_at([(x - 9, y + 13), (x + 10, y + 16)], (3.5, 3.5))

@@ -1,6 +1,6 @@
-"""Draw every mouth shape of an avatar, then frames of a sentence: python -m artwork.contact_sheet presenter sheet.png
+"""Draw every mouth shape of an avatar and frames of a sentence: `python -m artwork.contact_sheet presenter sheet.png`.
 
-Look at it after each change to the renderer: nothing else tells whether a mouth looks right.
+Inspect the sheet after each change to the renderer: only the eye can judge whether a mouth looks right.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ COLUMNS = 6
 TILE_SIZE = (320, 272)
 """Width and height in pixels."""
 TILE_WIDTH = 1.9
-"""Of what a tile shows, in mouth widths."""
+"""Width of the area shown in a tile, in mouth widths."""
 ABOVE = 0.32
-"""Part of a tile that is above the mouth."""
+"""Share of a tile's height above the mouth."""
 FPS = 25
 
 SENTENCE = "Bob, please move the five yellow fish to the zoo."
 SOUNDS = {"B(o)b": "ˈɑ", "(p)lease": "p", "pl(ea)se": "ˈi", "m(o)ve": "ˈu", "(f)ive": "f", "yell(ow)": "oʊ"}
-"""What is shown of it, in the order of time, and the voice's phoneme."""
+"""The sounds shown, in temporal order, and their phonemes."""
 
 SHAPES: dict[str, tuple[float, ...]] = {
     "rest": (0, 0, 1, 0, 0, 0),
@@ -60,9 +60,9 @@ SHAPES: dict[str, tuple[float, ...]] = {
 
 
 def main() -> None:
-    """Read the arguments, write the sheet."""
+    """Write the sheet."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("avatar", help="an avatar that comes with lipdrop, or the file of a picture")
+    arguments.add_argument("avatar", help="an avatar that comes with lipdrop, or a picture file")
     arguments.add_argument("sheet", type=Path, help="the picture to write")
     chosen = arguments.parse_args()
     cv2.imwrite(str(chosen.sheet), sheet(fitted(chosen.avatar)))
@@ -81,21 +81,21 @@ def fitted(name: str) -> FittedAvatar:
 
 
 def sheet(avatar: FittedAvatar) -> NDArray[np.uint8]:
-    """Every shape and the frames of the sentence, with their names, BGR."""
+    """Draw every shape and the frames of the sentence with their names: BGR [height, width, 3]."""
     rows = torch.cat([torch.tensor(list(SHAPES.values())), _spoken()])
     landmarks = avatar.require_landmarks()
     renderer = FaceRenderer(landmarks, avatar.scene, torch.device("cpu"))
     still = np.zeros(1, np.intp)
     drawn, corners = renderer.render(rows, still.repeat(len(rows)))
     (picture,) = avatar.scene.regions(still, still[:, None].repeat(2, 1), (FRAME_SIDE, FRAME_SIDE))
-    frames = [_laid_in(picture, region, corner) for region, corner in zip(drawn.numpy(), corners, strict=True)]
+    frames = [_composed(picture, region, corner) for region, corner in zip(drawn.numpy(), corners, strict=True)]
     place = _place(landmarks[0])
     tiles = [_tile(frame[..., ::-1], place, name) for name, frame in zip([*SHAPES, *SOUNDS], frames, strict=True)]
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
 
 def _spoken() -> torch.Tensor:
-    """Rows of the mouth track in the middle of some sounds of the sentence."""
+    """Rows of the mouth track in the middle of each of `SOUNDS`."""
     samples, phonemes = joined([(say(SENTENCE, "en", "heart", 1.0), 0.2)], 1.0, 0.0)
     spoken = clip("sheet", samples, phonemes)
     frames = spoken.mel.shape[1] * FPS // COLUMNS_PER_SECOND
@@ -106,8 +106,8 @@ def _spoken() -> torch.Tensor:
     return torch.from_numpy(track[middles])
 
 
-def _laid_in(picture: NDArray[np.uint8], region: NDArray[np.uint8], corner: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """The whole frame with its region of interest as it was drawn."""
+def _composed(picture: NDArray[np.uint8], region: NDArray[np.uint8], corner: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """The whole frame with the drawn region of interest in it."""
     frame, (x, y) = picture.copy(), corner
     frame[y : y + region.shape[0], x : x + region.shape[1]] = region
     return frame

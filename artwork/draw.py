@@ -1,8 +1,8 @@
-"""Draws the avatars that come with lipdrop: python -m artwork.draw [NAME ...], all of them when none is named.
+"""Draw the avatars that come with lipdrop: `python -m artwork.draw [NAME ...]`; without names, all of them.
 
-Picture and landmarks come from the same geometry. A lower face is made to be warped: nothing hard-edged lies
-around the mouth or crosses the jaw, the lips meet in one line, and lips, jaw, nose and eyes are splines through
-the very points of `landmarks.json`.
+Picture and landmarks come from the same geometry. The lower face is drawn for warping: there are no hard edges around
+the mouth or across the jaw, the lips meet in one line, and lips, jaw, nose and eyes are splines through exactly the
+points of `landmarks.json`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OVERSAMPLING = 2
 
 
 def render(person: Person) -> NDArray[np.uint8]:
-    """The picture, [SIDE, SIDE, 3], RGB."""
+    """Draw a person: RGB [SIDE, SIDE, 3]."""
     side = SIDE * OVERSAMPLING
     info = skia.ImageInfo.Make(side, side, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType)
     surface = skia.Surface.MakeRaster(info)
@@ -41,13 +41,13 @@ def render(person: Person) -> NDArray[np.uint8]:
 
 
 def landmarks_json(person: Person) -> str:
-    """What a person's `landmarks.json` holds: a contour a line."""
+    """The content of a person's `landmarks.json`, one contour per line."""
     contours = person.face.landmarks().items()
     return "{\n" + ",\n".join(f"  {json.dumps(name)}: {json.dumps(points)}" for name, points in contours) + "\n}\n"
 
 
 def write(name: str) -> None:
-    """Write the picture and the landmarks of a person."""
+    """Write the picture and landmarks of a person."""
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     picture = cv2.cvtColor(render(PEOPLE[name]), cv2.COLOR_RGB2BGR)
@@ -56,13 +56,13 @@ def write(name: str) -> None:
 
 
 def main() -> None:
-    """Read the arguments, draw."""
+    """Draw the people named in the arguments."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(PEOPLE)}")
+    arguments.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(PEOPLE)}")
     names = arguments.parse_args().names or list(PEOPLE)
     unknown = [name for name in names if name not in PEOPLE]
     if unknown:
-        arguments.error(f"nobody is called {unknown[0]}")
+        arguments.error(f"unknown person {unknown[0]!r}, choose from: {', '.join(PEOPLE)}")
     for name in names:
         write(name)
 

@@ -1,4 +1,4 @@
-"""Ears, which show where hair does not cover them."""
+"""Ears; hair may cover part of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HELIX: Knots = [
     (0, 22), (6, 6), (17, -1), (28, 6), (33, 28), (32, 56), (26, 88), (21, 112), (15, 132),
     (6, 141), (-4, 134), (-12, 80),
 ]  # fmt: skip
-"""The outline, from where the top meets the head; y from the ear's top."""
+"""The outline, starting where the top meets the head; y from the ear's top."""
 HELIX_FOLD: Knots = [(3, 30), (10, 14), (18, 9), (24, 17), (26, 36), (25, 60), (20, 86)]
 CONCHA: Knots = [(1, 52), (9, 44), (15, 52), (15, 70), (11, 88), (4, 98), (-3, 92), (-3, 66)]
 ANTIHELIX: Knots = [(8, 34), (16, 44), (20, 64), (16, 88), (10, 102)]

@@ -1,4 +1,4 @@
-"""Eyes, lids, lashes and brows. The lids lie where the landmarks say, so that eyes can be closed by warping them."""
+"""Eyes, lids, lashes and brows. The lids match the landmarks, so that eyes can be closed by warping them."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Eyes:
     iris: tuple[str, str, str, str]
     """From the pupil's edge to the rim."""
     fibres: tuple[str, str]
-    """Light and dark ones of the iris."""
+    """Colours of the light and dark fibres of the iris."""
     lash: str
     lashes: int
-    """How many stand out from the upper lid."""
+    """Number of single lashes on the upper lid."""
     lash_length: float
-    """Of the longest lashes, in pixels."""
+    """Length of the longest lashes, in pixels."""
     lid_line: tuple[float, ...]
     """Width of the upper lid's dark edge, from the outer to the inner corner."""
     crease: tuple[float, ...]
-    """How far the crease lies above the upper lid, from the outer to the inner corner."""
+    """Distance of the crease from the upper lid, from the outer to the inner corner."""
     crease_alpha: float
 
 
@@ -60,12 +60,12 @@ class Brows:
     knots: Knots
     widths: tuple[float, ...]
     lift: tuple[float, float]
-    """How much higher the left and the right one sit: no face is quite symmetrical."""
+    """How much higher the left and the right brow sit: no face is fully symmetrical."""
     colours: tuple[str, str, str]
-    """Of the shape under the hairs, and between which the hairs' colours lie."""
+    """Of the shape under the hairs, then the two ends of the hairs' range of colours."""
     hairs: int
     lean: tuple[float, ...]
-    """The hairs' direction along the brow, in degrees: -90 is upright, 0 lies flat towards the temple."""
+    """The hairs' direction along the brow, in degrees: -90 is upright, 0 is flat towards the temple."""
 
 
 def draw_eyes(canvas: skia.Canvas, face: Geometry, eyes: Eyes, skin: Skin, dice: np.random.Generator) -> None:
@@ -82,7 +82,7 @@ def draw_eyes(canvas: skia.Canvas, face: Geometry, eyes: Eyes, skin: Skin, dice:
 
 
 def _draw_eyeball(canvas: skia.Canvas, side: int, contour: Shape, eyes: Eyes, dice: np.random.Generator) -> None:
-    """The white, rounded by shades at both corners, and the iris."""
+    """The white, shaded at both corners so that it looks round, and the iris."""
     (x1, top), (x2, bottom) = contour.min(0), contour.max(0)
     outer, inner = contour[0], contour[4]
     white = np.array([(x1, top), (x2, top), (x2, bottom), (x1, bottom)])
@@ -147,7 +147,7 @@ def _draw_lashes(canvas: skia.Canvas, side: int, upper: Shape, eyes: Eyes, dice:
 
 
 def draw_brows(canvas: skia.Canvas, brows: Brows, dice: np.random.Generator) -> None:
-    """A soft shape, and hairs that turn from upright at the nose to lying flat at the temple."""
+    """A soft shape, and hairs that turn from upright at the nose to flat at the temple."""
     for side, lift in zip(SIDES, brows.lift, strict=True):
         spine = resampled(spline(moved(at_side(side, brows.knots), 0, -lift)), 60)
         fill(canvas, ribbon(spine, brows.widths), ink(brows.colours[0], 0.60), 3.0)

@@ -1,4 +1,4 @@
-"""A face, drawn part by part."""
+"""Draws a face part by part."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Lips:
     upper: tuple[str, str, str]
     lower: tuple[str, str, str]
     line: str
-    """Where they meet."""
+    """Colour of the line where they meet."""
     gloss: float
     """Strength of the light on them, 0 to 1."""
     blur: float
@@ -44,7 +44,7 @@ class Lips:
 
 @dataclass(frozen=True)
 class Features:
-    """All that makes a face this person's, besides its geometry."""
+    """A person's face, except for its geometry."""
 
     skin: Skin
     eyes: Eyes
@@ -53,7 +53,7 @@ class Features:
     modelling: Touches
     """Light and shade of forehead, sockets, cheeks, nose and chin."""
     hair_shadow: Touches
-    """What the hair throws on the face."""
+    """The shadow of the hair on the face."""
 
 
 def draw_face(canvas: skia.Canvas, face: Geometry, features: Features, dice: np.random.Generator) -> None:

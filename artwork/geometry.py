@@ -1,4 +1,4 @@
-"""Where everything of a face lies: the one source of both its picture and its landmarks."""
+"""The geometry of a face: the single source of its picture and its landmarks."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ MIDDLE = 540.0
 """x of a face's middle line."""
 
 LEFT, RIGHT = -1, 1
-"""The picture's left and right; multiplied with a distance from the middle line."""
+"""The picture's left and right, as factors for a distance from the middle line."""
 SIDES = (LEFT, RIGHT)
 
 Knots = Sequence[tuple[float, float]]
-"""Points as (distance from the middle line, y). Of what has two like sides, one side is given."""
+"""Points as (distance from the middle line, y). For symmetrical parts, one side is given."""
 
 
 def at_side(side: int, half: Knots) -> Shape:
-    """Points given by their distance from the middle line, on one side of it."""
+    """The points on one side of the middle line: [n, 2]."""
     return np.array([(MIDDLE + side * distance, y) for distance, y in half])
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The contours that a face is drawn by and that become its landmarks."""
+    """The contours of a face, used for drawing and as landmarks."""
 
     jaw: Shape
     """[21, 2]: from beside the left ear along the jaw to beside the right ear."""
@@ -49,7 +49,7 @@ class Geometry:
     def mirrored(
         cls, *, jaw: Knots, skull: Knots, eye: Knots, nose: Knots, upper_lip: Knots, lip_line: Knots, lower_lip: Knots
     ) -> Geometry:
-        """A face of like halves; only the lips are given whole, as (x from the middle line, y).
+        """A symmetrical face. Only the lips are given whole, as (x from the middle line, y).
 
         `jaw`: from the ear to the chin; `skull`: from the temple to the crown; `eye`: the whole contour;
         `nose`: wing and base; `upper_lip`, `lip_line`: 11 points from left to right; `lower_lip`: the 9 between
@@ -96,6 +96,6 @@ class Geometry:
         return resampled(spline(self.jaw[:11] if side == LEFT else self.jaw[10:]), 60)
 
     def landmarks(self) -> dict[str, list[list[float]]]:
-        """What `landmarks.json` holds."""
+        """The content of `landmarks.json`."""
         names = ("lips_outer", "lips_inner", "jaw", "nose", "left_eye", "right_eye")
         return {name: np.round(getattr(self, name), 2).tolist() for name in names}

@@ -1,4 +1,4 @@
-"""A neck, and the shadow of the chin on it."""
+"""A neck, and the chin's shadow on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def neck_outline(half_neck: Knots) -> Shape:
 
 
 def draw_neck(canvas: skia.Canvas, face: Geometry, half_neck: Knots, skin: Skin, modelling: Touches) -> None:
-    """Neck and chest; a chin that moves down only covers its own shadow."""
+    """Neck and chest. A chin that moves down only covers its own shadow."""
     outline = neck_outline(half_neck)
     light, dark = mixed(skin.base, skin.turned, 0.3), mixed(skin.turned, skin.shade, 0.15)
     fill(canvas, outline, linear((430, 740), (640, 1000), light, skin.turned, dark))

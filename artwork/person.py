@@ -1,4 +1,4 @@
-"""What a person is made of."""
+"""The definition of a person to draw."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import skia
 from artwork.geometry import Geometry
 
 Layer = Callable[[skia.Canvas, np.random.Generator], None]
-"""Draws one part; what is scattered by chance is thrown with the dice."""
+"""Draws one part; the generator places randomly scattered details."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,6 @@ class Person:
 
     face: Geometry
     layers: Sequence[Layer]
-    """From the background to what lies in front."""
+    """From back to front."""
     seed: int
-    """Of the hair, lashes and lamps, which are scattered by chance."""
+    """Seed for hair, lashes and lamps, which are scattered randomly."""

@@ -1,4 +1,4 @@
-"""What surrounds a person: a studio far out of focus, and the light over everything."""
+"""The surroundings of a person: a studio far out of focus, and the light over everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERYTHING = np.array([(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)], np.float64)
 
 @dataclass(frozen=True)
 class Studio:
-    """A room: each thing in it is a hint of light or colour rather than a thing."""
+    """A room far out of focus: every object is a blur of light or colour."""
 
     wall: tuple[str, ...]
     """Colours from the top left to the bottom right."""
@@ -27,13 +27,13 @@ class Studio:
     board: str
     """The boards' colour."""
     things: Sequence[tuple[float, float, float, float, str]]
-    """On the shelves: x, top, width, height, colour."""
+    """Objects on the shelves: x, top, width, height, colour."""
     plant: tuple[float, float, str]
-    """Where its leaves come from, and their colour."""
+    """x and y of its base, and the colour of its leaves."""
     lamps: tuple[tuple[float, float], tuple[float, float], int]
-    """Between which x and y they hang, and how many."""
+    """Ranges of x and y, and the number of lamps."""
     edge: str
-    """What the corners darken to."""
+    """Colour of the darkened corners."""
 
 
 def draw_studio(canvas: skia.Canvas, studio: Studio, dice: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""Skin: its colours, and the head's planes before anything is modelled on them."""
+"""Skin: its colours, and the planes of the head before features are modelled on them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from artwork.geometry import LEFT, RIGHT, Geometry
 
 @dataclass(frozen=True)
 class Skin:
-    """The colours of a skin, light to dark. Shades are laid on faintly, so they are redder than shaded skin."""
+    """The colours of skin, light to dark. Shades are applied faintly, so they are redder than shaded skin looks."""
 
     glow: str
     light: str
     warm: str
     base: str
     turned: str
-    """Of the planes that turn away from the light."""
+    """For planes that face away from the light."""
     shade: str
     deep: str
-    """Nostrils' and folds' shade."""
+    """For nostrils and folds."""
     bounce: str
-    """Light that comes back from the side away from the lamp."""
+    """Reflected light on the side away from the lamp."""
 
 
 def draw_head(canvas: skia.Canvas, face: Geometry, skin: Skin) -> None:

@@ -14,7 +14,7 @@ from artwork.brushes import Shape, clipped, fill, ink, linear, mixed, moved, res
 GUIDE_POINTS = 60
 """Points of a guide and of a strand."""
 ROOT_POINTS = 6
-"""Of these, how many lie in the shade that the roots are in."""
+"""How many of them are in the shade at the roots."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class HairColours:
 
 @dataclass(frozen=True)
 class HairSheet:
-    """Hair that flows from one line of roots: every strand lies between the guides."""
+    """Hair that flows from one line of roots: every strand is interpolated between the guides."""
 
     guides: NDArray[np.float64]
     """[guide, GUIDE_POINTS, 2]."""
 
     @classmethod
     def through(cls, guides: Sequence[ArrayLike]) -> HairSheet:
-        """The sheet between guide strands given by a few points each."""
+        """The sheet between guides given by a few points each."""
         return cls(np.stack([resampled(spline(guide), GUIDE_POINTS) for guide in guides]))
 
     def strands(self, across: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,7 +54,7 @@ class HairSheet:
         return np.asarray(self.strands(np.full((1, GUIDE_POINTS), across))[0])
 
     def outline(self, first: float, last: float) -> Shape:
-        """What the strands between two places of the sheet cover, without the first of their roots."""
+        """The outline of the strands between two positions across the sheet, without the start of their roots."""
         across = np.linspace(first, last, 40)[:, None] * np.ones(GUIDE_POINTS)
         lines = self.strands(across)[:, 2:]
         return np.vstack([lines[0], lines[1:, -1], lines[-1, ::-1], lines[::-1, 0]])
@@ -66,24 +66,24 @@ class Lock:
 
     sheet: HairSheet
     centre: float
-    """Where it lies on the sheet: 0 at the first guide, which is the silhouette, 1 at the last."""
+    """Position across the sheet: 0 at the first guide, which is the silhouette, 1 at the last."""
     width: float
     length: float
     """How far along the guides the lock reaches, 0 to 1."""
     light: float
-    """How much brighter than the darkest it is, 0 to 1."""
+    """Brightness above the darkest lock, 0 to 1."""
     crown: float
-    """Where along the lock the light of the crown lies, 0 to 1."""
+    """Position of the crown's highlight along the lock, 0 to 1."""
     wave: float = 0.0
     """Pixels that the wave swings to the right and left."""
     waves: float = 0.0
     """Waves along a guide."""
     phase: float = 0.0
     start: float = 0.0
-    """Where along the guides it comes out of the hair below; 0: it grows from its roots."""
+    """Position along the guides at which it emerges from the hair below; 0: at its roots."""
 
     def strands(self, within: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[strand, GUIDE_POINTS, 2] for places in the lock from -1 to 1."""
+        """[strand, GUIDE_POINTS, 2] for positions across the lock from -1 to 1."""
         along = np.linspace(0, 1, GUIDE_POINTS)[None, :]
         gathered = np.interp(along / self.length, [0, 0.6, 0.85, 0.94, 1], [1.0, 1.0, 1.05, 0.8, 0.04])
         if self.start:
@@ -95,7 +95,7 @@ class Lock:
         return np.stack([resampled(line[shown], GUIDE_POINTS) for line in lines])
 
     def crests(self) -> list[float]:
-        """Where, from 0 to 1 along the lock, its waves bulge outwards and catch the light."""
+        """Positions along the lock, 0 to 1, where its waves bulge outwards and catch the light."""
         if not self.waves:
             return []
         turns = np.arange(0, 8) + 0.25 - self.phase / (2 * np.pi)
@@ -105,14 +105,14 @@ class Lock:
 
 @dataclass(frozen=True)
 class Strands:
-    """How single strands are drawn over a part of a lock."""
+    """Single strands drawn over a part of a lock."""
 
     start: float
     end: float
-    """The part, as places from 0 to 1 along the lock."""
+    """`start` and `end`: the part, as positions from 0 to 1 along the lock."""
     count: int
     colours: tuple[str, str]
-    """Every strand's colour lies between these."""
+    """The two ends of the strands' range of colours."""
     alpha: float
 
 
@@ -165,7 +165,7 @@ def _draw_crest(canvas: skia.Canvas, lock: Lock, crest: float, colours: HairColo
 
 
 def draw_strands(canvas: skia.Canvas, lock: Lock, strands: Strands, dice: np.random.Generator) -> None:
-    """Thin tapering strokes, somewhere within their part of the lock."""
+    """Thin tapering strokes at random positions within their part of the lock."""
     within = np.clip(dice.normal(0, 0.5, strands.count), -0.98, 0.98)
     for line in lock.strands(within):
         start, end = np.sort(dice.uniform(strands.start, strands.end, 2))

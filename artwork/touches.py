@@ -1,7 +1,7 @@
-"""Soft touches of light, shade and colour: what a face is modelled with, given as plain data.
+"""Soft touches of light, shade and colour that model a face, as plain data.
 
-Each touch is laid on both sides of the face, more or less strongly (`alpha`: picture's left, right); one with 0 on
-the left lies on the right only, where distances may be negative: so a touch on the middle line is given.
+Each touch is applied to both sides of the face with its own strength (`alpha`: picture's left, right). A touch on the
+middle line has 0 on the left: it is applied to the right only, where distances may be negative.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from artwork.geometry import MIDDLE, SIDES, Knots, at_side
 
 @dataclass(frozen=True)
 class Stroke:
-    """A soft stroke through knots, whose width runs through `widths`."""
+    """A soft stroke through knots; its width is interpolated between `widths`."""
 
     knots: Knots
     widths: Sequence[float]
@@ -67,7 +67,7 @@ Touches = Sequence[Stroke | Spot | Patch]
 
 
 def lay(canvas: skia.Canvas, touches: Touches) -> None:
-    """Draw touches, one over the other."""
+    """Draw touches in order."""
     for touch in touches:
         for side, alpha in zip(SIDES, touch.alpha, strict=True):
             if alpha:

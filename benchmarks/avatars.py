@@ -1,7 +1,8 @@
 """Measure how soon a worker can draw an avatar: `python -m benchmarks.avatars`.
 
-A new avatar is looked at first: its face is found and, of a video, all frames are written out at the job's size. After
-that it is known to all workers. *another worker* has not met it yet, *the same* has just had a job of it.
+For a new avatar the face is searched and, for a video, all frames are written out at the job's size. After that the
+result is cached for all workers: *another worker* has not used the avatar yet, *the same* has just finished a job
+with it.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ SPEECH_SECONDS = 10
 SIZES = {"picture": (720, 720), "video": (1280, 720)}
 VIDEO_SECONDS = 30
 WORKERS = 9
-"""Other workers that meet the avatar; their median is told."""
+"""Other workers that load the avatar; the median is reported."""
 
 
 def ready_seconds(avatars: Avatars, name: str, engine: Engine) -> float:
-    """From the name of an avatar to the renderer of a job."""
+    """Time from the name of an avatar to the renderer of a job."""
     silence = np.full((MEL_BANDS, SPEECH_SECONDS * COLUMNS_PER_SECOND), SILENCE, np.float32)
     start = time.perf_counter()
     fitted = avatars.load(name).fitted(SIZES.get(name))
@@ -43,7 +44,7 @@ def ready_seconds(avatars: Avatars, name: str, engine: Engine) -> float:
 
 
 def measured(name: str, engine: Engine, new_avatars: Callable[[], Avatars]) -> tuple[float, float, float]:
-    """Seconds for a new avatar, in another worker, and in the same again."""
+    """Seconds for a new avatar, in other workers, and in the same worker again."""
     first = ready_seconds(new_avatars(), name, engine)
     others = [new_avatars() for _ in range(WORKERS)]
     known = [ready_seconds(avatars, name, engine) for avatars in others]
@@ -63,8 +64,8 @@ def main() -> None:
         make_video(folder / "avatars" / "video" / "video.mp4", SIZES["video"], VIDEO_SECONDS)
         (folder / "avatars" / "picture").mkdir()
         shutil.copy(PORTRAIT, folder / "avatars" / "picture")
-        of_avatars = AvatarsSettings(folder=str(folder / "avatars"))
-        builtin = Config(avatars=of_avatars)
+        avatars_settings = AvatarsSettings(folder=str(folder / "avatars"))
+        builtin = Config(avatars=avatars_settings)
         for config in (builtin, builtin.model_copy(update={"models": seeded_models(folder)})):
             engine = load_engine("gan", config, torch.device("cpu"))
             ready_seconds(Avatars(config, folder / "warm-up"), "presenter", engine)

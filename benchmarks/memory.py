@@ -1,7 +1,7 @@
-"""Measure the memory that a long job takes: `python -m benchmarks.memory`.
+"""Measure the memory of a long job: `python -m benchmarks.memory`.
 
-Ten minutes of speech on an avatar that is a video of a minute at 1920x1080; all processes of the daemon together. It
-must not grow with the length of the job. On two cores it takes as many minutes as the speech, on a disk with 5 GB free.
+Ten minutes of speech on a video avatar of one minute at 1920x1080; all processes of the daemon together. Memory must
+not grow with the length of the job. On two cores it takes about as long as the speech, and needs 5 GB of disk space.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIMIT_BYTES = 3_000_000_000
 
 
 def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:
-    """The peaks up to each of `PARTS` of the job and over all, in bytes, and the minutes of speech."""
+    """Peaks up to each of `PARTS` of the job, the overall peak (bytes), and the minutes of speech."""
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as spool:
         folder = Path(scratch)
         make_video(folder / "avatars" / "long" / "long.mp4", SIZE, VIDEO_SECONDS)
@@ -43,13 +43,17 @@ def measured(engine: str, minutes: float) -> tuple[list[int], int, float]:
 
 
 def main() -> None:
-    """Print a table; end with 1 when the limit is passed."""
+    """Print a table; exit with 1 if the limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=("builtin", "wav2lip"), default="builtin")
     parser.add_argument("--minutes", type=float, default=10)
     options = parser.parse_args()
     peaks, most, minutes = measured(options.engine, options.minutes)
-    print("| engine | minutes of speech | " + " | ".join(f"up to {part:.0%}" for part in PARTS) + " | with the start |")
+    print(
+        "| engine | minutes of speech | "
+        + " | ".join(f"up to {part:.0%}" for part in PARTS)
+        + " | including start-up |"
+    )
     print("| --- | ---: |" + " ---: |" * (len(PARTS) + 1))
     sizes = " | ".join(f"{size / 2**20:.0f} MiB" for size in (*peaks, most))
     print(f"| {options.engine} | {minutes:.1f} | {sizes} |")

@@ -1,4 +1,4 @@
-"""Measure the mouth model on sentences that it never heard: `python -m benchmarks.mouth_quality`."""
+"""Measure the mouth model on held-out sentences: `python -m benchmarks.mouth_quality`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG_SECONDS = 600
 
 
 def speed(model: MouthModel) -> float:
-    """Seconds for the track of ten minutes."""
+    """Seconds to compute the track of ten minutes of audio."""
     mel = np.random.default_rng(0).uniform(-4, 1, (80, LONG_SECONDS * COLUMNS_PER_SECOND)).astype(np.float32)
     began = time.perf_counter()
     model.track(SpeechFeatures(mel, LONG_SECONDS * 25, 25))

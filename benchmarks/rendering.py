@@ -1,6 +1,6 @@
 """Measure how fast the built-in engine renders, before encoding: `python -m benchmarks.rendering`.
 
-As many processes as there are cores, one thread and one core each, as the lip-sync workers are.
+Runs one process per core, each pinned and with one thread, like the lip-sync workers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WARM_UP_FRAMES = 16
 
 @dataclass(frozen=True)
 class Task:
-    """What one process renders."""
+    """The work of one process."""
 
     clip: SpeechClip
     avatar: str
@@ -37,7 +37,7 @@ class Task:
 
 
 def frames_per_second(task: Task) -> float:
-    """Render some 30 s of speech on one core."""
+    """Render about 30 s of speech on one core."""
     os.sched_setaffinity(0, {task.core})
     torch.set_num_threads(1)
     clip = task.clip
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=720)
     options = parser.parse_args()
     cores, clip = sorted(os.sched_getaffinity(0)), held_out_clip("en", "heart")
-    print(f"| avatar | idle motion | frames a second on {len(cores)} cores at {options.side}x{options.side} |")
+    print(f"| avatar | idle motion | frames per second on {len(cores)} cores at {options.side}x{options.side} |")
     print("| --- | --- | ---: |")
     with multiprocessing.get_context("spawn").Pool(len(cores)) as pool:
         for avatar in Avatars(Config()).names():

@@ -1,7 +1,7 @@
-"""Measures streams as a viewer meets them: the time to the first piece, and how far rendering keeps ahead of playing.
+"""Measure streams from the viewer's side: `python -m benchmarks.streaming`.
 
-Run `python -m benchmarks.streaming`; it prints Markdown, and ends with 1 when the built-in engine lets viewers wait.
-Nothing else should run meanwhile: the load is printed too.
+Measures the time to the first piece and how far rendering stays ahead of playback. Prints Markdown, and exits with 1 if
+the built-in engine makes viewers wait. Run it on an idle machine: the load is printed too.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ TEXTS = {
     "The lips move along with the speech. Sound and picture match to the frame. ",
 }
 LENGTHS = (30, 120)
-"""About so many seconds of speech."""
+"""Approximate seconds of speech."""
 FIRST_SECONDS_MAX = 1.5
-"""The built-in engine's first piece is there after so long, in 95 of 100 jobs."""
+"""Limit for the built-in engine's first piece, 95th percentile."""
 CHARACTERS_PER_SECOND = {"ru": 18.0, "en": 19.4}
 
 
 def text_of(language: str, seconds: float) -> str:
-    """A text that takes about so long to say."""
+    """A text that takes about `seconds` to speak."""
     text = TEXTS[language]
     return (text * 100)[: round(seconds * CHARACTERS_PER_SECOND[language])].rpartition(".")[0] + "."
 
 
 def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, dict[str, Any]]:
-    """Drop a job; return the seconds until its first piece can be played, and its timing JSON."""
+    """Drop a job; return the seconds until its first piece is playable, and its timing JSON."""
     playlist, ending = trial.spool.outbox / name / PLAYLIST, trial.spool.outbox / f"{name}.json"
     start = time.monotonic()
     trial.drop(name, mode="stream", text=text, language=language)
@@ -55,12 +55,12 @@ def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, di
 
 
 def least_slack(timing: dict[str, Any]) -> float:
-    """By how many seconds the piece that was nearest to being late came in time; negative: playing would stall."""
+    """Smallest slack of a piece before its playback time, in seconds; negative: playback would stall."""
     return min(float(chunk["slack_seconds"]) for chunk in timing["chunks"][1:])
 
 
 def long_streams(trial: Trial) -> list[float]:
-    """Print a line for each language and length; the least slack of each."""
+    """Print a line for each language and length; return the least slack of each."""
     slacks = []
     print("| language | text | audio s | first piece s | least slack s | rendered in s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
@@ -74,17 +74,17 @@ def long_streams(trial: Trial) -> list[float]:
 
 
 def first_pieces(trial: Trial, jobs: int) -> tuple[list[float], list[float]]:
-    """The seconds to the first piece, sorted, and the least slacks of jobs of about 30 s, in turn in each language."""
+    """Sorted seconds to the first piece, and least slacks, of jobs of about 30 s in alternating languages."""
     names = [(f"first-{number}", list(TEXTS)[number % len(TEXTS)]) for number in range(jobs)]
     ended = [stream(trial, name, code, text_of(code, 30)) for name, code in names]
     return sorted(seconds for seconds, _ in ended), [least_slack(timing) for _, timing in ended]
 
 
 def main() -> None:
-    """Measure and print; end with 1 when the built-in engine begins late or stalls."""
+    """Measure and print; exit with 1 if the built-in engine starts late or stalls."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=("builtin", "wav2lip"), default="builtin")
-    parser.add_argument("--jobs", type=int, default=20, help="how many jobs the first piece is measured with")
+    parser.add_argument("--jobs", type=int, default=20, help="number of jobs for measuring the first piece")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as spool:
@@ -93,13 +93,13 @@ def main() -> None:
             for code in TEXTS:
                 stream(trial, f"warm-up-{code}", code, text_of(code, 10))
             slacks = long_streams(trial)
-            firsts, further_slacks = first_pieces(trial, options.jobs)
+            firsts, more_slacks = first_pieces(trial, options.jobs)
     p95 = firsts[min(len(firsts) - 1, round(0.95 * len(firsts)) - 1)]
     print(
         f"\n{options.engine}: first piece of {len(firsts)} jobs: p50 {statistics.median(firsts):.2f} s, p95 {p95:.2f} s"
     )
     print(f"{os.cpu_count()} cores; load before {load:.1f}, after {os.getloadavg()[0]:.1f}")
-    late = p95 > FIRST_SECONDS_MAX or min(slacks + further_slacks) < 0
+    late = p95 > FIRST_SECONDS_MAX or min(slacks + more_slacks) < 0
     sys.exit(options.engine == "builtin" and late)
 
 

@@ -1,9 +1,9 @@
 """Measure the talking face as it is seen: `python -m benchmarks.talking_face [PICTURE ...]`.
 
-The built-in engine speaks sentences that its network never heard, on the avatars that come with lipdrop and on further
-pictures: those named, else the portrait of the tests. Every frame's pixels are looked at, by colour: what is neither
-skin nor lips is the inside of the mouth; skin and lips are told from the still picture. What is seen is compared with
-the phonemes that were spoken; these are told to the engine, as the built-in voices do, or not.
+The built-in engine speaks held-out sentences on the avatars that come with lipdrop and on further pictures: those
+given, or the portrait of the tests. Every frame is measured by its colours: pixels with colours of neither skin nor
+lips, as sampled from the still picture, are the inside of the mouth. The result is compared with the spoken phonemes,
+both with the engine knowing them, as with the built-in voices, and without.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ SIDE = 720
 PICTURE_PIXELS_MAX = 50_000_000
 PORTRAIT = Path(__file__).parent.parent / "tests" / "data" / "portraits" / "astronaut.png"
 VOICES = {"ru": f"{DIALECTS['ru'][0]}+f3", "en": f"{DIALECTS['en'][0]}+m4", "en, natural": "heart"}
-SILENT_VOICE = "elena"
-"""A natural Russian voice that tells no phonemes, heard where RHVoice is installed."""
+VOICE_WITHOUT_PHONEMES = "elena"
+"""A natural Russian voice that reports no phonemes, used if RHVoice is installed."""
 
 BINS = 64
-"""Colours are told apart in so many steps of each channel."""
+"""Colours are quantised to this many steps per channel."""
 SEAM_PIXELS = 6
-"""No further above the line where lips meet an opening begins."""
+"""How far above the line where the lips meet an opening may begin."""
 SHUT_PIXELS, STILL_PIXELS = 3, 3
-"""Lips that are less apart look closed, and a movement from frame to frame that is smaller cannot be seen."""
+"""Lips less far apart look closed, and a smaller movement between frames is invisible."""
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -53,12 +53,12 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen of the mouth in each frame, in pixels."""
+    """The visible mouth in each frame, in pixels."""
 
     opening: Floats
     """Height of the inside of the mouth in its middle."""
     width: Floats
-    """From the left end of the lips to the right one."""
+    """From the left to the right end of the lips."""
 
 
 class MouthView:
@@ -70,7 +70,7 @@ class MouthView:
         left, right = (int(middle[0] + side * 0.75 * width) // 2 * 2 for side in (-1, 1))
         top, bottom = (int(row) // 2 * 2 for row in (landmarks.nose[1, 1] + 4, landmarks.jaw[10, 1]))
         self.corner, self.size = (left, top), (right - left, bottom - top)
-        """Of the region that it looks at."""
+        """Of the measured region."""
         self._box = np.s_[top:bottom, left:right]
         self._middle = np.s_[:, int(0.72 * width) : int(0.78 * width) + 1]
         seam = int(landmarks.lips_inner[[5, 15], 1].mean()) - top
@@ -81,10 +81,10 @@ class MouthView:
         self._direction, self._threshold = _discriminant(near[lips & ~inside], near[skin & ~lips])
 
     def opening(self, near: Picture) -> int:
-        """Pixels in the middle of the mouth, above the lower lip's end, between colours that the lips do not have."""
-        strange = ~self._lips[tuple((near // (256 // BINS)).reshape(-1, 3).T)].reshape(near.shape[:2])
+        """Height of the opening in the middle of the mouth: the span of colours that the lips do not have."""
+        foreign = ~self._lips[tuple((near // (256 // BINS)).reshape(-1, 3).T)].reshape(near.shape[:2])
         lips = np.any(self._lip_parts(near), 0)
-        columns = zip(strange[self._middle].T, lips[self._middle].T, strict=True)
+        columns = zip(foreign[self._middle].T, lips[self._middle].T, strict=True)
         return int(np.median([_span(column[self._top : _last(lip)]) for column, lip in columns]))
 
     def width(self, near: Picture) -> int:
@@ -93,7 +93,7 @@ class MouthView:
         return int(np.ptp(columns)) if len(columns) else 0
 
     def _lip_parts(self, near: Picture) -> list[NDArray[np.bool_]]:
-        """Where lips are seen, the largest part first; there are two when they are apart."""
+        """Masks of the visible lips, largest first; two if they are apart."""
         lips = (near.astype(np.float32) @ self._direction > self._threshold).astype(np.uint8)
         _, parts, stats, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(lips, cv2.MORPH_OPEN, np.ones((3, 3))))
         areas = stats[1:, cv2.CC_STAT_AREA]
@@ -106,19 +106,19 @@ class MouthView:
 
 
 def _last(flags: NDArray[np.bool_]) -> int:
-    """The last true flag."""
+    """Index of the last true flag."""
     rows = np.flatnonzero(flags)
     return int(rows[-1]) if len(rows) else 0
 
 
 def _span(flags: NDArray[np.bool_]) -> int:
-    """From the first to the last true flag."""
+    """Length from the first to the last true flag."""
     rows = np.flatnonzero(flags)
     return int(rows[-1] - rows[0] + 1) if len(rows) else 0
 
 
 def _contours(landmarks: FaceLandmarks, middle: Floats) -> tuple[Floats, Floats, Floats]:
-    """The lips; the skin about them; what is between them in the picture, with a margin."""
+    """Contours of the lips, of the skin around them, and of the gap between them with a margin."""
     outer, inner = landmarks.lips_outer, landmarks.lips_inner
     gap = float(np.ptp(inner[[5, 15], 1]))
     wide = inner + np.sign(inner - middle) * (2 if gap > SHUT_PIXELS else 0)
@@ -126,7 +126,7 @@ def _contours(landmarks: FaceLandmarks, middle: Floats) -> tuple[Floats, Floats,
 
 
 def _palette(colours: Picture) -> NDArray[np.bool_]:
-    """Which colours [BINS, BINS, BINS] there are, or nearly."""
+    """Which colours occur, including their neighbours: [BINS, BINS, BINS]."""
     known = np.zeros((BINS,) * 3, bool)
     known[tuple((colours // (256 // BINS)).T)] = True
     for axis in range(3):
@@ -135,7 +135,7 @@ def _palette(colours: Picture) -> NDArray[np.bool_]:
 
 
 def _discriminant(lips: Picture, skin: Picture) -> tuple[Floats, float]:
-    """Fisher's: the direction in which lips' and skin's colours lie furthest apart, and the middle between them."""
+    """Fisher's discriminant: the direction that best separates lips' from skin's colours, and the threshold on it."""
     some, others = lips.astype(np.float64), skin.astype(np.float64)
     spread = np.cov(some.T) + np.cov(others.T) + np.eye(3)
     direction = np.linalg.solve(spread, some.mean(0) - others.mean(0))
@@ -144,32 +144,32 @@ def _discriminant(lips: Picture, skin: Picture) -> tuple[Floats, float]:
 
 @dataclass(frozen=True)
 class Score:
-    """One avatar and one voice."""
+    """The scores of one avatar and one voice."""
 
     closures: float
-    """Part of all m, b, p in which the lips are seen to meet."""
+    """Share of m, b, p in which the lips visibly meet."""
     rounded_to_spread: float
-    """Width of the mouth in rounded vowels, as part of that in spread ones."""
+    """Width of the mouth in rounded vowels, relative to spread ones."""
     correlation: float
-    """Of the opening that is seen with the phonemes' own: as far as all six parameters of their mouth part the lips."""
+    """Of the visible opening with that of the phonemes: how far all six parameters of their mouth part the lips."""
     jaw_correlation: float
-    """The same with the phonemes' jaw alone, shut where the lips are closed."""
+    """The same with the phonemes' jaw only, shut where the lips are closed."""
     lag_frames: float
-    """By how much the opening that is seen is late."""
+    """Delay of the visible opening."""
     still_pauses: float
-    """Part of the frames in pauses over 200 ms in which the lips are closed and do not move."""
+    """Share of the frames in pauses over 200 ms in which the lips are closed and still."""
     flicker: float
-    """Part of the opening's movement energy above 8 Hz."""
+    """Share of the opening's movement energy above 8 Hz."""
     true_flicker: float
-    """The same of the phonemes' own opening."""
+    """The same for the phonemes' own opening."""
     changed_outside: float
-    """Part of the pixels outside the face that ever change, without idle motion."""
+    """Share of the pixels outside the face that ever change, without idle motion."""
 
 
-def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, told: bool) -> Score:
-    """Let an avatar speak, look at it, and compare."""
+def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, with_phonemes: bool) -> Score:
+    """Render an avatar speaking, measure its frames and compare them with the speech."""
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
-    speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes if told else ())
+    speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes if with_phonemes else ())
     fitted = avatar.fitted((SIDE, SIDE))
     assert isinstance(fitted.scene, Still)
     landmarks = fitted.require_landmarks()[0]
@@ -189,7 +189,7 @@ def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, told: bool
 
 
 def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
-    """What is above the eyes, beside the jaw, or further below the chin than half a face: [SIDE, SIDE]."""
+    """Mask of the pixels above the eyes, beside the jaw, or more than half a face below the chin: [SIDE, SIDE]."""
     jaw, eyes = landmarks.jaw, np.concatenate([landmarks.left_eye, landmarks.right_eye])
     low, high = jaw.min(0), jaw.max(0)
     width, height = high - low
@@ -199,7 +199,7 @@ def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
 
 
 def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...], true_opening: Floats) -> Score:
-    """What was seen against what was spoken."""
+    """Compare the visible mouth with the spoken phonemes."""
     frames = len(seen.opening)
     middle = middles(phonemes, frames, FPS)
     inside = pauses(phonemes, frames, FPS)
@@ -226,7 +226,7 @@ def lips_apart(track: Floats, landmarks: FaceLandmarks) -> Floats:
 
 
 def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:
-    """For each m, b, p whether the lips are seen to meet in a frame that shows some of it."""
+    """For each m, b, p, whether the lips visibly meet in at least one of its frames."""
     for phoneme in phonemes:
         if any(viseme.closure == 1.0 for viseme, _ in visemes(phoneme.symbol)):
             first, last = int(phoneme.start_seconds * FPS), int(np.ceil(phoneme.end_seconds * FPS))
@@ -234,7 +234,7 @@ def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:
 
 
 def pictures(further: list[Path]) -> Iterator[tuple[str, Avatar]]:
-    """The avatars that come with lipdrop, and one for each further picture; none of them moves by itself."""
+    """The avatars that come with lipdrop, and one for each further picture; all without idle motion."""
     still = AvatarSettings(idle_motion=False)
     for folder in sorted(path for path in BUILT_IN_FOLDER.iterdir() if path.is_dir()):
         picture = read_picture(media_file(folder), PICTURE_PIXELS_MAX)
@@ -252,20 +252,20 @@ def _finder(picture: NDArray[np.uint8]) -> Callable[[], Faces | NoFace]:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pictures", nargs="*", type=Path, default=[PORTRAIT], help="portraits to measure too")
+    parser.add_argument("pictures", nargs="*", type=Path, default=[PORTRAIT], help="further portraits to measure")
     options = parser.parse_args()
     engine = BuiltinEngine(torch.device("cpu"))
     names = [field.name for field in fields(Score)]
-    voices = VOICES | ({"ru, natural": SILENT_VOICE} if is_installed(SILENT_VOICE) else {})
+    voices = VOICES | ({"ru, natural": VOICE_WITHOUT_PHONEMES} if is_installed(VOICE_WITHOUT_PHONEMES) else {})
     print("| avatar | voice | phonemes | " + " | ".join(name.replace("_", " ") for name in names) + " |")
     print("| --- | --- | --- |" + " ---: |" * len(names))
     for name, avatar in pictures(options.pictures):
         for label, voice in voices.items():
             clip = held_out_clip(label[:2], voice)
-            for told in (False,) if voice == SILENT_VOICE else (True, False):
-                found = score(avatar, engine, clip, told=told)
+            for with_phonemes in (False,) if voice == VOICE_WITHOUT_PHONEMES else (True, False):
+                found = score(avatar, engine, clip, with_phonemes=with_phonemes)
                 values = " | ".join(f"{getattr(found, field):.3f}" for field in names)
-                print(f"| {name} | {label} | {'told' if told else 'heard'} | {values} |", flush=True)
+                print(f"| {name} | {label} | {'known' if with_phonemes else 'unknown'} | {values} |", flush=True)
 
 
 if __name__ == "__main__":

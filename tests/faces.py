@@ -1,4 +1,4 @@
-"""The face and the mouth tracks that the tests of the built-in engine's renderer share."""
+"""The face and the mouth tracks for tests of the built-in engine's renderer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEUTRAL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
 def presenter_picture(side: int) -> NDArray[np.uint8]:
-    """The avatar that comes with the project, RGB, scaled down to so many pixels."""
+    """The built-in presenter scaled to `side`: RGB [side, side, 3]."""
     stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
     assert stored is not None
     fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (side, side), interpolation=cv2.INTER_AREA)
@@ -23,12 +23,12 @@ def presenter_picture(side: int) -> NDArray[np.uint8]:
 
 
 def presenter_landmarks(side: int) -> FaceLandmarks:
-    """Its landmarks at that size."""
+    """The presenter's landmarks at that size."""
     return FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json").transformed(side / 1080, 0, 0)
 
 
 def row(**amounts: float) -> torch.Tensor:
-    """One track row, free lips unless told."""
+    """A track of one row; parameters default to 0."""
     values = torch.zeros(1, len(Mouth))
     for name, amount in amounts.items():
         values[0, Mouth[name.upper()]] = amount
@@ -36,7 +36,7 @@ def row(**amounts: float) -> torch.Tensor:
 
 
 def mixed_track(rows: int) -> torch.Tensor:
-    """Rows of all kinds; every other one with free lips."""
+    """Random rows, every other one without closure."""
     generator = torch.Generator().manual_seed(7)
     track = torch.rand(rows, len(Mouth), generator=generator)
     track[:, Mouth.LIP_WIDTH] = track[:, Mouth.LIP_WIDTH] * 2 - 1

@@ -1,4 +1,4 @@
-"""Phoneme times by alignment, against voices that tell them."""
+"""Phoneme times by alignment, against voices that report them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from training.dataset import REFERENCE_SPEED, resampled, say, sentences, with_ph
 SENTENCES = 5
 
 
-def told_and_aligned(voice: str, reference: str) -> list[tuple[Phoneme, Phoneme]]:
-    """Phonemes as the voice tells them, each with the one that the alignment has for it."""
+def reported_and_aligned(voice: str, reference: str) -> list[tuple[Phoneme, Phoneme]]:
+    """Phonemes as reported by the voice, each with its aligned counterpart."""
     pairs: list[tuple[Phoneme, Phoneme]] = []
     for text in sentences("en", held_out=True)[:SENTENCES]:
         spoken = say(text, "en", voice, 1.0)
         found = with_phonemes(spoken, say(text, "en", reference, REFERENCE_SPEED)).phonemes
         letters, others = ([p.symbol.strip("ˈˌː") for p in phonemes] for phonemes in (spoken.phonemes, found))
-        for told, other, length in SequenceMatcher(None, letters, others, autojunk=False).get_matching_blocks():
-            pairs += zip(spoken.phonemes[told:][:length], found[other:][:length], strict=True)
+        for own, other, length in SequenceMatcher(None, letters, others, autojunk=False).get_matching_blocks():
+            pairs += zip(spoken.phonemes[own:][:length], found[other:][:length], strict=True)
     return pairs
 
 
 def errors(pairs: list[tuple[Phoneme, Phoneme]]) -> NDArray[np.float64]:
-    """By how many seconds the aligned phonemes begin and end too late, shape [phonemes, 2]."""
+    """Delay of the start and end of the aligned phonemes in seconds, shape [phonemes, 2]."""
     return np.array([(b.start_seconds - a.start_seconds, b.end_seconds - a.end_seconds) for a, b in pairs])
 
 
@@ -43,10 +43,10 @@ def errors(pairs: list[tuple[Phoneme, Phoneme]]) -> NDArray[np.float64]:
     ],
 )
 def test_boundaries_are_found(voice: str, median: float, most: float) -> None:
-    pairs = told_and_aligned(voice, "en-us+f2")
+    pairs = reported_and_aligned(voice, "en-us+f2")
     late = errors(pairs)
     assert len(pairs) > 20 * SENTENCES
-    # A constant difference is what either voice calls the beginning of a sound.
+    # A constant difference comes from different definitions of the start of a sound.
     assert np.abs(np.median(late)) < 0.03
     error = np.abs(late - np.median(late))
     assert np.median(error) <= median
@@ -54,8 +54,8 @@ def test_boundaries_are_found(voice: str, median: float, most: float) -> None:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.2, 0.8])
-def test_pauses_are_where_the_silence_is(pause: float) -> None:
-    """A voice that pauses elsewhere, and longer, than the reference does."""
+def test_pauses_match_the_silences(pause: float) -> None:
+    """Given a voice that pauses longer or shorter than the reference."""
     first, second = (say(text, "en", "en-us+m3", 1.0) for text in ("My mother bought a map.", "Who knew you would?"))
     reference = said_together([say("My mother bought a map.", "en", "en-us+f2", 0.9),
                                say("Who knew you would?", "en", "en-us+f2", 0.9)], 0.1)  # fmt: skip
@@ -71,7 +71,7 @@ def test_pauses_are_where_the_silence_is(pause: float) -> None:
 
 
 def said_together(utterances: list[Utterance], pause: float) -> tuple[NDArray[np.float32], list[Phoneme]]:
-    """The sound at 16 kHz, and its phonemes."""
+    """Utterances with a pause after each: samples at 16 kHz and phonemes."""
     sounds: list[NDArray[np.float32]] = []
     phonemes: list[Phoneme] = []
     for utterance in utterances:

@@ -1,4 +1,4 @@
-"""The avatars that come with lipdrop: their files are whole, and what the code in `artwork/` draws."""
+"""The avatars that come with lipdrop: their files are valid and match the code in `artwork/`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def landmarks(avatar: Avatar) -> FaceLandmarks:
     return avatar.own_landmarks
 
 
-def test_both_come_with_lipdrop(tmp_path: Path) -> None:
+def test_both_avatars_come_with_lipdrop(tmp_path: Path) -> None:
     assert Avatars(Config(base=tmp_path)).names() == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_landmarks_lie_in_the_face_box(name: str, tmp_path: Path) -> None:
+def test_the_landmarks_are_inside_the_face_box(name: str, tmp_path: Path) -> None:
     avatar = load(name, tmp_path)
     assert picture(avatar).shape == (1080, 1080, 3)
     assert avatar.settings.face_box is not None
@@ -59,8 +59,8 @@ def test_the_lips_meet_in_one_line_and_are_redder_than_the_chin(name: str, tmp_p
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("eye", ["left_eye", "right_eye"])
-def test_the_lids_are_drawn_where_the_landmarks_say(name: str, eye: str, tmp_path: Path) -> None:
-    """Given a line down through the eye's middle, then the darkest edge above the pupil is the upper lid."""
+def test_the_lids_match_the_landmarks(name: str, eye: str, tmp_path: Path) -> None:
+    """On a vertical line through the eye, the darkest pixel above the pupil is the upper lid."""
     avatar = load(name, tmp_path)
     contour = getattr(landmarks(avatar), eye)
     across, upper, lower = int(contour[1, 0]), contour[1, 1], contour[7, 1]
@@ -75,12 +75,12 @@ def redness(avatar: Avatar, point: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_stays_small_enough_for_the_repository(name: str) -> None:
+def test_a_picture_is_small_enough_for_the_repository(name: str) -> None:
     assert (BUILT_IN_FOLDER / name / "picture.png").stat().st_size < PICTURE_BYTES_MAX
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_landmarks_are_those_of_the_drawing(name: str) -> None:
+def test_the_landmarks_match_the_drawing(name: str) -> None:
     pytest.importorskip("skia", reason="the extra `artwork` is not installed")
     from artwork.draw import landmarks_json
     from artwork.people import PEOPLE

@@ -1,4 +1,4 @@
-"""Finding faces: the models against their originals, and a portrait in many conditions."""
+"""Face search: the models against their originals, and a portrait under many conditions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
+from pipeline.avatars.faces.checks import pose_problem
 from pipeline.avatars.faces.finder import FaceFinder, Mesh
-from pipeline.avatars.faces.tracking import Faces, NoFace, _pose_problem, find_in_picture, load
+from pipeline.avatars.faces.results import Faces, NoFace, load
+from pipeline.avatars.faces.tracking import find_in_picture
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.settings import Box
 from tests.clips import Picture, beside, contours, mapped, masked, placed, portrait, seen_by, smaller
+from tests.videos import faces_in
 
 S3FD_BOX = (179, 50, 272, 174)
-"""What Wav2Lip's own detector finds in the portrait."""
+"""The box that Wav2Lip's own detector (S3FD) finds in the portrait."""
 PRESENTER = BUILT_IN_FOLDER / "presenter"
 
 TFLITE = {
@@ -32,27 +35,21 @@ TFLITE = {
         (1, 11.827152, [-11.827152]),
     ),
 }
-"""What TensorFlow Lite made of the original models' input `default_rng(0).uniform(0, 1)`: for each output how many
-numbers, the mean of their absolutes, and each sixth part's first."""
+"""Outputs of the original models in TensorFlow Lite for the input `default_rng(0).uniform(0, 1)`: for each output its
+size, mean absolute value, and the first value of each sixth."""
 
 
-@pytest.fixture(scope="module")
-def faces() -> Faces:
-    """The portrait's."""
-    return found(portrait())
+@pytest.fixture
+def faces(portrait_faces: Faces) -> Faces:
+    """The portrait's faces."""
+    return portrait_faces
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Mesh:
-    """The portrait's."""
+    """The mesh of the portrait's face."""
     finder = FaceFinder()
     return finder.mesh(portrait(), finder.detect(portrait())[0])
-
-
-def found(picture: Picture, face_box: Box | None = None) -> Faces:
-    answer = find_in_picture(picture, face_box)
-    assert isinstance(answer, Faces), answer
-    return answer
 
 
 def problem(picture: Picture, face_box: Box | None = None) -> str:
@@ -63,7 +60,7 @@ def problem(picture: Picture, face_box: Box | None = None) -> str:
 
 
 def face_width(faces: Faces) -> float:
-    """From ear to ear."""
+    """Distance from ear to ear in pixels."""
     jaw = faces.landmarks.jaw[0]
     return float(np.linalg.norm(jaw[-1] - jaw[0]))
 
@@ -79,7 +76,7 @@ def overlap(one: Any, other: Any) -> float:
 
 
 @pytest.mark.parametrize("model", TFLITE)
-def test_the_converted_models_compute_what_the_originals_do(model: str) -> None:
+def test_converted_models_match_the_originals(model: str) -> None:
     session = getattr(FaceFinder(), f"_{model}")
     picture = np.random.default_rng(0).uniform(0, 1, (1, 192, 192, 3)).astype(np.float32)
     outputs = session.run(None, {session.get_inputs()[0].name: picture})
@@ -94,13 +91,13 @@ def test_the_converted_models_compute_what_the_originals_do(model: str) -> None:
 # The portrait
 
 
-def test_the_portraits_mouth_is_where_it_is(faces: Faces) -> None:
+def test_the_portraits_mouth_is_found(faces: Faces) -> None:
     lips, inner = faces.landmarks.lips_outer[0], faces.landmarks.lips_inner[0]
     assert lips[[0, 10]] == pytest.approx(np.array([(198.9, 139.2), (246.9, 141.5)]), abs=1.5)
     assert inner[[5, 15]] == pytest.approx(np.array([(222.0, 142.3), (221.9, 148.8)]), abs=1.5)
 
 
-def test_the_box_is_like_that_of_wav2lips_own_detector(faces: Faces) -> None:
+def test_the_box_matches_that_of_wav2lips_own_detector(faces: Faces) -> None:
     assert overlap(faces.boxes[0], np.array(S3FD_BOX)) >= 0.9
 
 
@@ -108,7 +105,7 @@ def test_the_box_is_like_that_of_wav2lips_own_detector(faces: Faces) -> None:
 @pytest.mark.parametrize(("x", "y", "scale"), [(0, 0, 0.75), (-60, 40, 1), (100, -50, 1.6)])
 def test_landmarks_follow_the_face(degrees: float, x: float, y: float, scale: float, faces: Faces) -> None:
     place = placed(x, y, degrees=degrees, scale=scale, side=512)
-    moved = found(seen_by(place, portrait(), 512))
+    moved = faces_in(seen_by(place, portrait(), 512))
     error = np.linalg.norm(contours(moved.landmarks)[0] - mapped(contours(faces.landmarks)[0], place), axis=1)
     assert error.mean() < 0.02 * scale * face_width(faces)
     assert error.max() < 0.05 * scale * face_width(faces)
@@ -132,22 +129,22 @@ def grey(picture: Picture) -> Picture:
 
 
 @pytest.mark.parametrize("change", [darker, brighter, noisy, grey])
-def test_light_grain_and_colour_do_not_matter(change: Any, faces: Faces) -> None:
-    error = np.linalg.norm(contours(found(change(portrait())).landmarks) - contours(faces.landmarks), axis=2)
+def test_landmarks_do_not_depend_on_light_grain_or_colour(change: Any, faces: Faces) -> None:
+    error = np.linalg.norm(contours(faces_in(change(portrait())).landmarks) - contours(faces.landmarks), axis=2)
     assert error.mean() < 0.02 * face_width(faces)
     assert error.max() < 0.05 * face_width(faces)
 
 
 def test_a_mirrored_face_is_found_mirrored(faces: Faces) -> None:
-    mirrored = found(np.ascontiguousarray(portrait()[:, ::-1])).landmarks.lips_outer[0]
+    mirrored = faces_in(np.ascontiguousarray(portrait()[:, ::-1])).landmarks.lips_outer[0]
     around = np.array([*range(10, -1, -1), *range(19, 10, -1)])
     error = np.linalg.norm(mirrored[around] * (-1, 1) + (511, 0) - faces.landmarks.lips_outer[0], axis=1)
     assert error.max() < 0.03 * face_width(faces)
 
 
-def test_the_drawn_presenter_is_found_where_it_was_drawn() -> None:
+def test_the_presenters_face_is_found_where_it_was_drawn() -> None:
     own = {name: np.array(points) for name, points in json.loads((PRESENTER / "landmarks.json").read_text()).items()}
-    lips = found(read_picture(PRESENTER / "picture.png", 10**7)).landmarks.lips_outer[0]
+    lips = faces_in(read_picture(PRESENTER / "picture.png", 10**7)).landmarks.lips_outer[0]
     error = np.linalg.norm(lips[[0, 10]] - own["lips_outer"][[0, 10]], axis=1)
     assert error.max() < 0.03 * np.ptp(own["jaw"][:, 0])
 
@@ -155,78 +152,78 @@ def test_the_drawn_presenter_is_found_where_it_was_drawn() -> None:
 # Which face
 
 
-def test_of_two_equal_faces_none_is_chosen() -> None:
+def test_two_equal_faces_are_refused() -> None:
     assert problem(beside(portrait(), portrait())) == "several_faces"
 
 
 @pytest.mark.parametrize("left", [0, 512])
-def test_of_two_equal_faces_the_one_in_the_box_is_taken(left: int) -> None:
+def test_the_box_chooses_between_two_equal_faces(left: int) -> None:
     x1, y1, x2, y2 = S3FD_BOX
-    box = found(beside(portrait(), portrait()), (x1 + left, y1, x2 + left, y2)).boxes[0]
+    box = faces_in(beside(portrait(), portrait()), (x1 + left, y1, x2 + left, y2)).boxes[0]
     assert overlap(box - (left, 0, left, 0), np.array(S3FD_BOX)) > 0.85
 
 
-def test_a_second_face_that_is_much_smaller_is_passed_over() -> None:
+def test_a_much_smaller_second_face_is_ignored() -> None:
     crowd = portrait()[:300, :330].copy()
     crowd[215:295, 5:85] = cv2.resize(crowd[40:200, 145:305], (80, 80), interpolation=cv2.INTER_AREA)
     assert len(FaceFinder().detect(crowd)) == 2
-    assert overlap(found(crowd).boxes[0], np.array(S3FD_BOX)) > 0.85
+    assert overlap(faces_in(crowd).boxes[0], np.array(S3FD_BOX)) > 0.85
 
 
-# What cannot be used
+# Refused faces
 
 
 @pytest.mark.parametrize("value", [0, 90, 255])
-def test_there_is_no_face_in_a_flat_picture(value: int) -> None:
+def test_no_face_in_a_flat_picture(value: int) -> None:
     assert problem(np.full((200, 300, 3), value, np.uint8)) == "no_face"
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_there_is_no_face_in_noise(seed: int) -> None:
+def test_no_face_in_noise(seed: int) -> None:
     assert problem(np.random.default_rng(seed).integers(0, 256, (300, 200, 3), np.uint8)) == "no_face"
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (2, 5000), (5000, 2)])
 @pytest.mark.parametrize("box", [None, (0, 0, 1, 1), (-1e6, -1e6, 1e6, 1e6), (1e30, 1e30, 2e30, 2e30)])
 @pytest.mark.filterwarnings("error")
-def test_a_picture_of_hardly_anything_has_no_face(sides: tuple[int, int], box: Box | None) -> None:
+def test_no_face_in_a_degenerate_picture(sides: tuple[int, int], box: Box | None) -> None:
     assert problem(np.zeros((*sides, 3), np.uint8), box) == "no_face"
 
 
-def test_a_box_without_a_face_holds_none() -> None:
+def test_no_face_in_a_box_without_one() -> None:
     assert problem(portrait(), (300, 300, 400, 420)) == "no_face"
 
 
-def test_a_face_of_few_pixels_is_too_small() -> None:
+def test_a_small_face_is_refused() -> None:
     assert problem(smaller(portrait(), 0.5)) == "face_too_small"
 
 
 @pytest.mark.parametrize(("degrees", "expected"), [(20, None), (-20, None), (50, "profile"), (-50, "profile")])
-def test_a_face_that_looks_to_the_side_cannot_speak(degrees: float, expected: str | None, mesh: Mesh) -> None:
+def test_a_face_turned_to_the_side_is_refused(degrees: float, expected: str | None, mesh: Mesh) -> None:
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([(cosine, 0, sine), (0, 1, 0), (-sine, 0, cosine)], np.float32)
     middle = mesh.points.mean(0)
-    answer = _pose_problem(replace(mesh, points=(mesh.points - middle) @ turn.T + middle))
+    answer = pose_problem(replace(mesh, points=(mesh.points - middle) @ turn.T + middle))
     assert (answer.code if answer else None) == expected
 
 
 @pytest.mark.parametrize("grain", [0, 6])
 @pytest.mark.parametrize("colour", [(255, 255, 255), (20, 20, 20), (90, 140, 200), (224, 172, 150)], ids=str)
-def test_a_mouth_behind_a_mask_is_hidden(colour: tuple[int, int, int], grain: float, faces: Faces) -> None:
+def test_a_mouth_behind_a_mask_is_refused(colour: tuple[int, int, int], grain: float, faces: Faces) -> None:
     assert problem(masked(faces.landmarks, colour, grain)) == "mouth_hidden"
 
 
-def test_a_problem_and_what_was_found_are_kept_whole(faces: Faces, tmp_path: Path) -> None:
+def test_results_survive_saving_and_loading(faces: Faces, tmp_path: Path) -> None:
     nothing = NoFace("no_face", "no face was found", "another picture: Анна")
-    assert kept(nothing, tmp_path) == nothing
-    again = kept(faces, tmp_path)
+    assert reloaded(nothing, tmp_path) == nothing
+    again = reloaded(faces, tmp_path)
     assert isinstance(again, Faces)
     assert np.array_equal(contours(again.landmarks), contours(faces.landmarks))
     assert np.array_equal(again.boxes, faces.boxes)
     assert np.array_equal(again.seen, faces.seen)
 
 
-def kept(thing: Faces | NoFace, folder: Path) -> Faces | NoFace:
+def reloaded(thing: Faces | NoFace, folder: Path) -> Faces | NoFace:
     thing.save(folder / "kept")
     with (folder / "kept").open("rb") as file:
         return load(file)

@@ -1,4 +1,4 @@
-"""Landmarks of the lips are put on the edges that the picture shows."""
+"""Landmarks of the lips snap to the edges in the picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faces import presenter_landmarks, presenter_picture
 Points = NDArray[np.float32]
 SIDE = 720
 OPENING = 16
-"""Height of the mouth that is painted into the picture, in pixels."""
+"""Height of the open mouth painted into the picture, in pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def error(found: Points, true: Points) -> float:
 
 
 def open_mouth(closed: Points, picture: NDArray[np.uint8]) -> tuple[Points, NDArray[np.uint8]]:
-    """A face whose lips are apart, teeth between them, dark towards the corners."""
+    """A face with open lips: teeth between them, dark towards the corners."""
     inner = closed.copy()
     across = (inner[11:, 0] - inner[0, 0]) / (inner[10, 0] - inner[0, 0])
     inner[11:, 1] += OPENING * 4 * across * (1 - across)
@@ -50,7 +50,7 @@ def test_the_seam_of_closed_lips_is_found(seam: Points, picture: NDArray[np.uint
 
 
 def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint8]) -> None:
-    """Given landmarks that leave a strip of teeth on each lip, the edges of the lips are found."""
+    """Given landmarks that leave a strip of teeth on each lip."""
     true, painted = open_mouth(seam, picture)
     narrow = true.copy()
     narrow[1:10, 1] += 3
@@ -59,8 +59,8 @@ def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint
     assert error(on_lip_edges(narrow, painted), true) < 1.2
 
 
-def test_where_edges_are_unclear_the_lips_get_no_teeth(seam: Points, picture: NDArray[np.uint8]) -> None:
-    """Given a blurred picture and landmarks that are well on the lower lip, they do not move in among the teeth."""
+def test_unclear_edges_put_no_teeth_on_the_lips(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given a blurred picture and landmarks well on the lower lip, they do not move into the teeth."""
     true, painted = open_mouth(seam, picture)
     wide = true.copy()
     wide[11:, 1] += 5
@@ -68,6 +68,6 @@ def test_where_edges_are_unclear_the_lips_get_no_teeth(seam: Points, picture: ND
     assert (found[13:18, 1] > true[13:18, 1] - 1).all()
 
 
-def test_a_tiny_mouth_is_left_alone(seam: Points, picture: NDArray[np.uint8]) -> None:
+def test_a_tiny_mouth_is_unchanged(seam: Points, picture: NDArray[np.uint8]) -> None:
     tiny = seam * np.float32(0.05)
     assert on_lip_edges(tiny, picture) is tiny

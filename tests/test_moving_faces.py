@@ -1,4 +1,4 @@
-"""The face renderer on a clip: the presenter turns and speaks; then other speech is put into its mouth."""
+"""The face renderer on a clip: the presenter moves and speaks, and its mouth is replaced with other speech."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presente
 SIDE = 360
 FRAMES = 60
 DARK = 90
-"""Nothing of the presenter's lips is as dark as this, nearly all of the mouth's inside is."""
+"""The presenter's lips are lighter than this, and nearly all of the inside of the mouth is darker."""
 
 Pictures = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -41,11 +41,11 @@ class MemoryClip:
         return self.frames.shape[2], self.frames.shape[1]
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> NDArray[np.intp]:
-        """One after the other."""
+        """Frames in order."""
         return np.arange(start_frame, stop_frame)
 
     def regions(self, indices: NDArray[np.intp], corners: NDArray[np.intp], size: tuple[int, int]) -> Pictures:
-        """Cut rectangles out of some frames."""
+        """Cut regions out of some frames."""
         width, height = size
         places = zip(indices, corners, strict=True)
         return np.stack([self.frames[i, y : y + height, x : x + width] for i, (x, y) in places])
@@ -53,7 +53,7 @@ class MemoryClip:
 
 @dataclass(frozen=True)
 class Footage:
-    """A clip of a speaking, moving face, and all that is known of it."""
+    """A clip of a speaking, moving face with its ground truth."""
 
     clip: MemoryClip
     landmarks: FaceLandmarks
@@ -64,34 +64,34 @@ class Footage:
     picture: Pictures
 
     def laid_in(self, track: torch.Tensor) -> Pictures:
-        """The clip's frames with the mouth of a track."""
+        """The clip's frames with the mouth of `track`."""
         frames = self.clip.frames.copy()
         lay_in(frames, *self.renderer.render(track, np.arange(FRAMES)))
         return frames
 
     def mouths(self, frames: Pictures) -> Pictures:
-        """The mouth in each frame, back where it is in the still picture."""
+        """The mouth in each frame, warped back to its position in the still picture."""
         lips = presenter_landmarks(SIDE).lips_outer
         (x1, y1), (x2, y2) = lips.min(0).astype(int) - 4, lips.max(0).astype(int) + np.array([4, 24])
         return moved(frames, self.moves, cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)[:, y1:y2, x1:x2]
 
 
 def lay_in(frames: Pictures, regions: torch.Tensor, corners: NDArray[np.int64]) -> None:
-    """Paint what a renderer has drawn into whole frames."""
+    """Paint rendered regions into whole frames."""
     height, width = regions.shape[1:3]
     for frame, part, (x, y) in zip(frames, regions.numpy(), corners, strict=True):
         frame[y : y + height, x : x + width] = part
 
 
 def moved(frames: Pictures, maps: Points, flags: int = cv2.INTER_CUBIC) -> Pictures:
-    """Each frame by its affine map [2, 3]."""
+    """Warp each frame by its affine map [2, 3]."""
     border = cv2.BORDER_REPLICATE
     pairs = zip(frames, maps, strict=True)
     return np.stack([cv2.warpAffine(one, by, (SIDE, SIDE), flags=flags, borderMode=border) for one, by in pairs])
 
 
 def smooth_track(seed: int) -> torch.Tensor:
-    """Speech-like movement: jaw, lip width, and closures in between."""
+    """Speech-like movement: jaw, lip width and closures."""
     noise = np.random.default_rng(seed).normal(size=(FRAMES, 3))
     jaw, width, closure = cv2.GaussianBlur(noise, (1, 15), 0, sigmaY=2.0).T * 3
     track = np.zeros((FRAMES, len(Mouth)), np.float32)
@@ -102,7 +102,7 @@ def smooth_track(seed: int) -> torch.Tensor:
 
 
 def spoken(landmarks: FaceLandmarks, track: torch.Tensor) -> FaceLandmarks:
-    """Where the landmarks of a still face are while it speaks, by the renderer's own geometry."""
+    """The landmarks of a still face while it speaks, according to the renderer's geometry."""
     frame, shape = FaceShape.measure(landmarks)
     pose = Pose.of(track, shape)
     lips, outer, jaw = (frame.to_face(getattr(landmarks, name)[None]) for name in ("lips_inner", "lips_outer", "jaw"))
@@ -116,9 +116,9 @@ def spoken(landmarks: FaceLandmarks, track: torch.Tensor) -> FaceLandmarks:
 
 
 def _edges(shape: FaceShape, pose: Pose, points: Points) -> Points:
-    """A contour of the lips [1, 20, 2], carried along by the edges of both lips. [n, 20, 2]."""
+    """Move a contour of the lips [1, 20, 2] along with the edges of both lips: [n, 20, 2]."""
     x = torch.from_numpy(points[:, :, 0])[:, None] / (1 + pose.stretch)
-    # So far apart that no slope is seen: distances from the edges are then plain heights.
+    # Nodes so far apart that there is no slope: distances from the edges are then plain heights.
     nodes = Nodes(x, torch.zeros_like(x), torch.tensor(1e9))
     moved, at_rest = (movement(shape, nodes, some) for some in (pose, Pose.of(torch.tensor([NEUTRAL]), shape)))
     seam = -at_rest.beneath_upper
@@ -128,7 +128,7 @@ def _edges(shape: FaceShape, pose: Pose, points: Points) -> Points:
 
 
 def moves() -> Points:
-    """Slow turns by 8 degrees, nearer and further by a tenth, and to and fro."""
+    """Slow rotation by 8 degrees, scaling by a tenth, and translation: affine maps [n, 2, 3]."""
     phase = np.arange(FRAMES) / FRAMES * 2 * np.pi
     maps = []
     for angle, scale, dx, dy in zip(
@@ -142,7 +142,7 @@ def moves() -> Points:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """So many small frames are slower on several threads."""
+    """Many small frames are slower on several threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -162,7 +162,7 @@ def footage() -> Footage:
 
 
 def openings(mouths: Pictures) -> NDArray[np.int64]:
-    """Dark pixels in each frame."""
+    """Number of dark pixels in each frame."""
     return np.asarray((mouths.max(-1) < DARK).sum((1, 2)), np.int64)
 
 
@@ -171,7 +171,7 @@ def rest() -> torch.Tensor:
 
 
 def flicker(counts: NDArray[np.int64]) -> float:
-    """Mean change of the change from frame to frame."""
+    """Mean absolute second difference."""
     return float(np.abs(np.diff(counts, 2)).mean())
 
 
@@ -187,8 +187,8 @@ def test_a_rest_track_holds_the_speaking_mouth_still(footage: Footage) -> None:
     assert held.std(0).mean() < 0.3 * source.std(0).mean()
 
 
-def test_a_mouth_that_rests_is_left_alone(footage: Footage) -> None:
-    """Given a face that moves in silence, and landmarks that tremble, a rest track gives the clip bit for bit."""
+def test_a_resting_mouth_is_unchanged(footage: Footage) -> None:
+    """Given a silent, moving face and jittering landmarks, a rest track reproduces the clip bit for bit."""
     maps, still = footage.moves, presenter_landmarks(SIDE)
     clip = MemoryClip(moved(np.repeat(footage.picture[None], FRAMES, 0), maps))
     tremble = np.random.default_rng(5)
@@ -212,7 +212,7 @@ def test_a_track_opens_the_mouth_as_on_a_still_picture(footage: Footage) -> None
     assert flicker(opened) < 1.2 * flicker(wanted)
 
 
-def test_what_is_around_the_region_of_interest_goes_on_in_it(footage: Footage) -> None:
+def test_regions_blend_into_their_surroundings(footage: Footage) -> None:
     frames = footage.laid_in(mixed_track(FRAMES))
     regions, corners = footage.renderer.render(rest(), np.arange(FRAMES))
     (height, width) = regions.shape[1:3]
@@ -224,7 +224,7 @@ def test_what_is_around_the_region_of_interest_goes_on_in_it(footage: Footage) -
             assert np.array_equal(drawn[:, side], there[:, side])
 
 
-def test_regions_have_one_even_size_and_lie_inside(footage: Footage) -> None:
+def test_regions_have_one_even_size_and_are_inside_the_frame(footage: Footage) -> None:
     regions, corners = footage.renderer.render(rest(), np.arange(FRAMES))
     size = np.array(regions.shape[2:0:-1])
     assert not (corners % 2).any()
@@ -234,7 +234,7 @@ def test_regions_have_one_even_size_and_lie_inside(footage: Footage) -> None:
     assert len(np.unique(corners, axis=0)) > FRAMES // 4
 
 
-def test_a_clip_frame_is_the_same_in_any_batch(footage: Footage) -> None:
+def test_a_frame_does_not_depend_on_its_batch(footage: Footage) -> None:
     track, clip_frames = mixed_track(FRAMES), np.arange(FRAMES)[::-1].copy()
     whole, corners = footage.renderer.render(track, clip_frames)
     for at in (0, 7, 30):
@@ -252,14 +252,14 @@ def test_a_face_that_leaves_the_frame_for_a_while_is_drawn(footage: Footage) -> 
     assert (corners + np.array(regions.shape[2:0:-1]) <= SIDE).all()
 
 
-def test_a_face_that_is_mostly_outside_is_refused(footage: Footage) -> None:
+def test_a_face_mostly_outside_the_frame_is_refused(footage: Footage) -> None:
     away = replace_some(footage.landmarks, slice(0, 40), np.array([SIDE, 0], np.float32))
     with pytest.raises(JobError, match="inside the frame"):
         FaceRenderer(away, footage.clip, CPU)
 
 
 def replace_some(landmarks: FaceLandmarks, frames: slice, shift: Points) -> FaceLandmarks:
-    """The landmarks with those of some frames elsewhere."""
+    """Shift the landmarks in some frames."""
     contours = {field.name: getattr(landmarks, field.name).copy() for field in fields(landmarks)}
     for points in contours.values():
         points[frames] += shift

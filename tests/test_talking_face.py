@@ -37,7 +37,7 @@ def avatars() -> dict[str, Avatar]:
 def test_the_mouth_is_seen_to_say_what_is_spoken(name: str, voice: str, told: bool, avatars: dict[str, Avatar]) -> None:
     """Given the phonemes, or but their sound."""
     clip = held_out_clip(voice[:2], VOICES[voice])
-    seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, told=told)
+    seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, with_phonemes=told)
     assert seen.closures >= 0.95
     assert seen.rounded_to_spread <= 0.85
     assert seen.correlation >= 0.8

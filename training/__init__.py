@@ -1,1 +1,1 @@
-"""How the built-in engine's mouth model was made. Nothing here is needed to run the program."""
+"""Trains the built-in engine's mouth model and converts the face models; not needed to run lipdrop."""

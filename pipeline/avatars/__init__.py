@@ -1,8 +1,9 @@
-"""Avatars: the picture or clip that speaks, where its face is, and how it is fitted to a job's frame size.
+"""Avatars: the picture or video that speaks, where its face is, and how it is fitted to a job's frame size.
 
-Begin with library.py, which finds an avatar by its name. folder.py, settings.py and landmarks.py read what a user has
-put there, video.py a video, faces.py finds the face in it, cache.py keeps what was found, scenes.py gives the pixels,
-avatar.py puts them together.
+Reading order: `library.py` loads an avatar by name. `folder.py`, `settings.py` and `landmarks.py` read the user's
+files, `video.py` reads a video, `faces/` finds the face (begin with `tracking.py`), `cache.py` keeps the results.
+`avatar.py` fits it all to a frame size, `scenes.py` holds the resulting frames, and `idle_motion/` makes a still
+picture blink and sway. `assets/` has the avatars that come with lipdrop.
 """
 
 from pipeline.avatars.avatar import Avatar, FittedAvatar

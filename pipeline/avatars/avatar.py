@@ -19,56 +19,57 @@ from pipeline.errors import JobError
 from pipeline.job import FRAME_SIDE_MIN
 from pipeline.media.clips import Cut
 
+NO_FACE_HINT = "set no_face: hold, interpolate or passthrough in avatar.yaml to accept such frames"
+
 OWN_SIDE_MAX = 1080
 """The longer side of a frame when neither job nor avatar gives a size."""
 
-
-NOT_LOOKED_FOR = NoFace("no_face", "no face was looked for", "remove landmarks.json or face_box")
-"""Stands for the faces of an avatar whose owner has told where its face is."""
+NOT_SEARCHED = NoFace("no_face", "the face was not searched for", "remove landmarks.json or face_box")
+"""Takes the place of the faces when both landmarks.json and face_box are given."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an avatar's face is in frames of a size."""
+    """Where an avatar's face is in frames of one size."""
 
     size: tuple[int, int]
     """Width and height of the frames."""
     cut: Cut
-    """The part of the picture that they show."""
+    """The part of the picture that the frames show."""
     faces: Faces | NoFace
-    """In the picture's own pixels."""
+    """In pixels of the picture."""
     landmarks: FaceLandmarks | NoFace
-    """In pixels of the frames, with a leading axis: the scene's frames."""
+    """In pixels of the frames; the leading axis is the scene's frames."""
     face_boxes: NDArray[np.float32] | NoFace
-    """In pixels of the frames, with the pads, [frames of the scene, 4]: x1, y1, x2, y2."""
+    """In pixels of the frames, pads included, [frames of the scene, 4]: x1, y1, x2, y2."""
 
     @property
     def unseen(self) -> tuple[tuple[int, int], ...]:
-        """Stretches [start, stop) of a video's frames in which the face is not seen, or cut off."""
+        """Spans [start, stop) of a video's frames in which the face is not seen or cut off."""
         return tuple(self.faces.unseen) if isinstance(self.faces, Faces) else ()
 
 
 @dataclass(frozen=True)
 class FittedAvatar:
-    """An avatar at a job's frame size; all places are in pixels of its frames."""
+    """An avatar at a job's frame size; all coordinates are in pixels of its frames."""
 
     scene: Scene
     landmarks: FaceLandmarks | NoFace
-    """Its contours have a leading axis: the scene's frames."""
+    """The leading axis of its contours is the scene's frames."""
     face_boxes: NDArray[np.float32] | NoFace
     """[frames of the scene, 4]: x1, y1, x2, y2."""
     settings: AvatarSettings
     unseen: tuple[tuple[int, int], ...] = ()
-    """Stretches [start, stop) of the scene's frames in which the face is not seen."""
+    """Spans [start, stop) of the scene's frames in which the face is not seen."""
 
     def require_landmarks(self) -> FaceLandmarks:
-        """The landmarks. Raises JobError where no face is known."""
+        """The landmarks. Raises JobError if there is none."""
         if isinstance(self.landmarks, NoFace):
             raise self.landmarks.error()
         return self.landmarks
 
     def require_face_boxes(self) -> NDArray[np.float32]:
-        """The face boxes. Raises JobError where no face is known."""
+        """The face boxes. Raises JobError if there is none."""
         if isinstance(self.face_boxes, NoFace):
             raise self.face_boxes.error()
         return self.face_boxes
@@ -76,23 +77,23 @@ class FittedAvatar:
 
 @dataclass(frozen=True)
 class Avatar:
-    """An avatar as it lies in its folder."""
+    """An avatar as loaded from its folder."""
 
     source: NDArray[np.uint8] | VideoSource
     """A picture, RGB [height, width, 3], or a video."""
     settings: AvatarSettings
     find_faces: Callable[[], Faces | NoFace]
     own_landmarks: FaceLandmarks | None = None
-    """From `landmarks.json`; for a still picture only."""
+    """From `landmarks.json`; still pictures only."""
 
     @cached_property
     def faces(self) -> Faces | NoFace:
-        """Its face, looked for when it is first needed. Raises JobError when a video cannot be decoded."""
+        """The face, searched for on first use. Raises JobError when a video cannot be decoded."""
         return self.find_faces()
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Columns and rows of the picture or the video."""
+        """Width and height of the picture or video in pixels."""
         return self.source.sides if isinstance(self.source, VideoSource) else self.source.shape[1::-1]
 
     @property
@@ -101,7 +102,7 @@ class Avatar:
         return isinstance(self.source, VideoSource)
 
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
-        """Make what is used of the picture cover `size` (width, height), cut evenly on both sides; None: its own size.
+        """Scale the picture or video to cover `size` (width, height) and crop it evenly; None: the avatar's own size.
 
         Raises JobError.
         """
@@ -110,7 +111,7 @@ class Avatar:
         return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen)
 
     def placed(self, size: tuple[int, int] | None) -> Placement:
-        """Where the face is in frames of a size, without the frames. Raises JobError."""
+        """Where the face is in frames of `size`, without making the frames. Raises JobError."""
         width, height = size or self._own_size()
         left, top, columns, rows = cut = self._cut(width / height)
         scale = (width / columns, height / rows)
@@ -127,33 +128,33 @@ class Avatar:
         return Placement((width, height), cut, faces, landmarks, boxes)
 
     def _scene(self, place: Placement) -> Scene:
-        """It is cut before it is scaled: the other way round, a wide frame would cost a huge picture first."""
+        """The frames. Cropped before scaling: the other way round, a wide frame would need a huge picture first."""
         if isinstance(self.source, VideoSource):
             return self.source.scene(place.cut, place.size, place.faces, self.settings)
         left, top, columns, rows = place.cut
         return Still(_resized(self.source[top : top + rows, left : left + columns], *place.size))
 
     def _faces_in(self, cut: Cut) -> Faces | NoFace:
-        """The faces; of a video those that are not cut off. Raises JobError if some are missing and must not."""
-        if self._needs_no_search:
-            return NOT_LOOKED_FOR
+        """The faces inside `cut`. Raises JobError if a video's face is missing somewhere and `no_face` is `fail`."""
+        if self._is_fully_given:
+            return NOT_SEARCHED
         faces = self.faces
         if not self.moves or isinstance(faces, NoFace):
             return faces
         faces = faces.within(cut)
         if self.settings.no_face == "fail" and isinstance(faces, Faces) and faces.unseen:
             start, stop = faces.unseen[0]
-            message = f"the face is not seen in frames {start} to {stop - 1} of the video"
-            raise JobError("no_face", message, field="avatar", hint="no_face: hold in avatar.yaml accepts that")
+            message = f"no face is visible in frames {start} to {stop - 1} of the video"
+            raise JobError("no_face", message, field="avatar", hint=NO_FACE_HINT)
         return faces
 
     @property
-    def _needs_no_search(self) -> bool:
-        """Whether its owner has told all that could be found."""
+    def _is_fully_given(self) -> bool:
+        """Whether the user gave both landmarks and face box, so that there is nothing to search for."""
         return not self.moves and self.own_landmarks is not None and self.settings.face_box is not None
 
     def _boxes(self, faces: Faces | NoFace) -> NDArray[np.float32] | NoFace:
-        """The face boxes with the pads; what the user has measured counts before what was found."""
+        """The face boxes, pads included; a still picture's `face_box` takes precedence over the search."""
         given = self.settings.face_box
         if given is not None and not self.moves:
             boxes = np.array([given], np.float32)
@@ -164,28 +165,27 @@ class Avatar:
         top, bottom, left, right = self.settings.pads
         return np.asarray(boxes + np.array([-left, -top, right, bottom]), np.float32)
 
-    def _cut(self, proportion: float) -> Cut:
-        """The middle of what is used of the picture that has a frame's width to height."""
-        left, top, columns, rows = self.settings.used_part(self.sides)
-        kept_columns = min(columns, max(1, round(rows * proportion)))
-        kept_rows = min(rows, max(1, round(columns / proportion)))
+    def _cut(self, aspect: float) -> Cut:
+        """The largest centred part of the crop with the frame's aspect ratio, width / height."""
+        left, top, columns, rows = self.settings.cropped_area(self.sides)
+        kept_columns = min(columns, max(1, round(rows * aspect)))
+        kept_rows = min(rows, max(1, round(columns / aspect)))
         return left + (columns - kept_columns) // 2, top + (rows - kept_rows) // 2, kept_columns, kept_rows
 
     def _own_size(self) -> tuple[int, int]:
         if self.settings.size is not None:
             sides = self.settings.size.split("x")
             return int(sides[0]), int(sides[1])
-        _, _, columns, rows = self.settings.used_part(self.sides)
+        _, _, columns, rows = self.settings.cropped_area(self.sides)
         scale = min(1.0, OWN_SIDE_MAX / max(rows, columns))
         width, height = int(columns * scale) // 2 * 2, int(rows * scale) // 2 * 2
         if min(width, height) < FRAME_SIDE_MIN:
-            message = f"a picture of {columns}x{rows} makes a video of {width}x{height}, which is too small"
-            hint = f"give a size, or a picture that fits {OWN_SIDE_MAX} with no side under {FRAME_SIDE_MIN}"
+            message = f"a picture of {columns}x{rows} pixels makes a video of {width}x{height}, which is too small"
+            hint = f"set a size, or use a picture with no side under {FRAME_SIDE_MIN} when scaled to {OWN_SIDE_MAX}"
             raise JobError("avatar", message, field="avatar", hint=hint)
         return width, height
 
 
 def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    shrinks = width < picture.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
     return np.ascontiguousarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)

@@ -1,4 +1,4 @@
-"""What was worked out about avatars, kept by content: built once, whoever asks; the least used goes first."""
+"""Results about avatars, cached by content: built once for all processes; the least recently used are evicted."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+from pipeline import files
 from pipeline.errors import DISK_FULL, StageError, is_full
 
 LOCK = ".lock"
-"""Never removed: who waits for a lock that is no longer there would not wait for those who come later."""
+"""Suffix of lock files. They are never removed: a process waiting on a removed lock would not exclude later ones."""
 UNFINISHED = ".part"
 SECONDS_PER_DAY = 86_400
 
 
 class Cache:
-    """A folder of files, each made once by whichever process needs it first."""
+    """A folder of files, each built once by the first process that needs it."""
 
     def __init__(self, folder: Path, bytes_max: int) -> None:
-        """`bytes_max`: when there is more, the files that were not used for the longest time are removed."""
+        """`bytes_max`: above this total, the least recently used files are removed."""
         self._folder = folder
         self.bytes_max = bytes_max
 
     def open(self, name: str, build: Callable[[Path], None]) -> BinaryIO:
-        """The file of that name, to be read. Where there is none, `build` writes it; others who ask wait meanwhile.
+        """Open a cached file for reading. If it is missing, `build` writes it while other processes wait.
 
-        Who has opened it keeps it, even if it is removed. Raises StageError when the folder cannot be used.
+        The open file stays readable even if it is evicted. Raises StageError when the folder cannot be used.
         """
         path = self._folder / name
         try:
             return _opened(path) or self._locked(path, build)
         except OSError as error:
-            message = f"avatars cannot be kept in {self._folder}: {error.strerror or error}"
+            message = f"cannot cache avatars in {self._folder}: {error.strerror or error}"
             code = DISK_FULL if is_full(error) else "cache"
-            raise StageError(code, message, hint="it must be writable, and its disk not full") from error
+            raise StageError(code, message, hint="make it writable, with space left on its disk") from error
 
-    def forget(self, days: float) -> None:
-        """Remove what was not used for so long. Raises OSError."""
+    def remove_unused(self, days: float) -> None:
+        """Remove files that were not used for `days`. Raises OSError."""
         oldest = time.time() - days * SECONDS_PER_DAY
         for info, file in self._files():
             if info.st_mtime < oldest:
@@ -56,25 +57,24 @@ class Cache:
         unfinished = path.with_name(path.name + UNFINISHED)
         try:
             build(unfinished)
-            file = unfinished.open("rb")
-            os.fsync(file.fileno())  # or a power cut could leave an empty file under its name
-            unfinished.rename(path)
+            file = unfinished.open("rb")  # before it has its name: from then on another process may evict it
+            files.move(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
-        self._clear_up()
+        self._remove_abandoned()
         self._evict(path)
         return file
 
-    def _clear_up(self) -> None:
-        """Remove what was left by those who were killed while they built: nobody holds its lock."""
+    def _remove_abandoned(self) -> None:
+        """Remove unfinished files of builders that were killed: their locks are free."""
         for unfinished in self._folder.glob(f"*{UNFINISHED}"):
             with suppress(Timeout), FileLock(f"{unfinished.with_suffix('')}{LOCK}", blocking=False):
                 unfinished.unlink(missing_ok=True)
 
     def _evict(self, newest: Path) -> None:
-        files = sorted(self._files(), key=lambda entry: entry[0].st_mtime_ns)
-        total = sum(info.st_size for info, _ in files)
-        for info, file in files:
+        kept = sorted(self._files(), key=lambda entry: entry[0].st_mtime_ns)
+        total = sum(info.st_size for info, _ in kept)
+        for info, file in kept:
             if total <= self.bytes_max:
                 return
             if file != newest:
@@ -82,7 +82,7 @@ class Cache:
                 total -= info.st_size
 
     def _files(self) -> Iterator[tuple[os.stat_result, Path]]:
-        """What is finished; others may remove some of it meanwhile."""
+        """The finished files; other processes may remove some of them at any time."""
         for file in self._folder.iterdir() if self._folder.exists() else ():
             if file.suffix not in (LOCK, UNFINISHED):
                 with suppress(FileNotFoundError):
@@ -90,11 +90,11 @@ class Cache:
 
 
 def _opened(path: Path) -> BinaryIO | None:
-    """The file if it is there; it is marked as just used."""
+    """Open the file if it exists, and mark it as just used."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return None
-    with suppress(PermissionError):  # another user's, which may be read all the same
+    with suppress(PermissionError):  # another user's file can still be read
         os.utime(file.fileno())
     return file

@@ -1,4 +1,4 @@
-"""What lies in an avatar's folder: files that nobody vouches for."""
+"""Reads the untrusted files of an avatar's folder."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from pipeline.media.ffmpeg import unreadable
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-"""Pillow's names of them. A file's content counts, not its name: nothing else is ever parsed."""
+"""Pillow's names for them. A file's content decides, not its name: no other format is ever parsed."""
 
 PICTURE_SIDE_MAX = 32_766
-"""OpenCV turns no larger pictures."""
+"""OpenCV cannot rotate larger pictures."""
 
 CLIP_ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 
 TEXT_BYTES_MAX = 1024 * 1024
-"""How large an `avatar.yaml` or a `landmarks.json` may be."""
+"""Maximum size of an `avatar.yaml` or a `landmarks.json`."""
 
 
 def refuse(file: Path, reason: str, hint: str) -> NoReturn:
-    """Raise the JobError of an avatar's file that cannot be used."""
+    """Raise the JobError for a file of an avatar that cannot be used."""
     raise JobError("avatar", f"{file.parent.name}/{file.name}: {reason[:300]}", field="avatar", hint=hint)
 
 
 def entries(folder: Path) -> list[Path]:
-    """What is in a folder; nothing if it cannot be read."""
+    """The entries of a folder; none if it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError:
@@ -46,7 +46,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def identity(entry: Path) -> tuple[int, ...]:
-    """What differs when an entry was changed or replaced; empty for one that is gone, or a link that leads nowhere."""
+    """Values that change when an entry is modified or replaced; empty if it is missing or a dangling link."""
     try:
         info = entry.stat()
     except OSError:
@@ -55,7 +55,7 @@ def identity(entry: Path) -> tuple[int, ...]:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes, read again only when the file has changed. Raises JobError."""
+    """SHA-256 of a file's bytes; cached until the file changes. Raises JobError."""
     try:
         return _digest(file, identity(file))
     except OSError as error:
@@ -70,9 +70,10 @@ def _digest(file: Path, _identity: tuple[int, ...]) -> str:
 
 @contextmanager
 def unchanged(file: Path, content: str) -> Iterator[None]:
-    """While a file is read whose digest is known. Raises StageError if it has another one in the end.
+    """Guard the reading of a file whose digest is known. Raises StageError if the digest differs afterwards.
 
-    What was read is then other bytes, or parts of both: it may not be kept as that digest's, nor be the job's fault.
+    The bytes read may then be another file's or a mix of both: they must not be cached under this digest, and errors
+    in them are not the job's fault.
     """
     try:
         yield
@@ -84,36 +85,37 @@ def unchanged(file: Path, content: str) -> Iterator[None]:
 
 def _check_digest(file: Path, content: str) -> None:
     if digest(file) != content:
-        hint = "it is tried again; replace files by renaming a whole one"
-        raise StageError("avatar_changed", f"{file.name} was changed while it was read", field="avatar", hint=hint)
+        hint = "retried automatically; to replace a file, rename a complete one over it"
+        raise StageError("avatar_changed", f"{file.name} changed while it was being read", field="avatar", hint=hint)
 
 
 def read_text(file: Path) -> str:
-    """A small text file of an avatar. Raises JobError; ValueError when it is not UTF-8."""
+    """Read a small text file of an avatar. Raises JobError; ValueError if it is not UTF-8."""
     try:
-        # Only plain files: opening a named pipe would wait for ever.
+        # Regular files only: opening a named pipe would block forever.
         size = file.stat().st_size if file.is_file() else None
         if size is not None and size <= TEXT_BYTES_MAX:
             return file.read_text("utf-8")
     except OSError as error:
-        refuse(file, f"cannot be read: {error.strerror}", "is it a plain file that lipdrop may read?")
-    refuse(file, "not a plain file, or too large", f"a text file of at most {TEXT_BYTES_MAX} bytes")
+        refuse(file, f"cannot be read: {error.strerror}", "make it a regular file that lipdrop may read")
+    refuse(file, "not a regular file, or too large", f"use a text file of at most {TEXT_BYTES_MAX} bytes")
 
 
 def media_file(folder: Path) -> Path:
     """The one picture or video of an avatar. Raises JobError."""
-    # Hidden files are not the user's doing: macOS leaves a "._picture.png" beside each file that it copies.
+    # Hidden files are ignored: macOS leaves a "._picture.png" beside each file it copies.
     visible = (entry for entry in entries(folder) if not entry.name.startswith("."))
     found = sorted(entry for entry in visible if entry.suffix.lower() in PICTURE_ENDINGS + CLIP_ENDINGS)
     if len(found) != 1:
         raise JobError(
             "avatar",
-            f"the avatar {folder.name!r} has {len(found)} pictures or videos instead of one",
+            f"avatar {folder.name!r} has {len(found)} pictures or videos instead of one",
             field="avatar",
-            hint="one of " + ", ".join(PICTURE_ENDINGS + CLIP_ENDINGS) + " in a folder that lipdrop may read",
+            hint="put exactly one file into a folder that lipdrop may read: "
+            + ", ".join(PICTURE_ENDINGS + CLIP_ENDINGS),
         )
-    if not os.path.isfile(found[0]):  # noqa: PTH113 - Path.is_file raises where this says no
-        raise unreadable("avatar", f"{found[0].name} is no plain file, or a link that leads nowhere")
+    if not os.path.isfile(found[0]):  # noqa: PTH113 - Path.is_file raises where this returns False
+        raise unreadable("avatar", f"{found[0].name} is not a regular file, or a dangling link")
     return found[0]
 
 
@@ -123,15 +125,15 @@ def is_clip(file: Path) -> bool:
 
 
 def read_picture(file: Path, pixels_max: int) -> NDArray[np.uint8]:
-    """Decode a picture after its header has shown that it is not too large: RGB [height, width, 3], upright.
+    """Decode a picture, upright: RGB [height, width, 3]. Its size is checked in the header first.
 
     Raises JobError.
     """
     columns, rows = _picture_size(file)
     if columns * rows > pixels_max:
-        raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit is {pixels_max} in all")
+        raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit is {pixels_max} in total")
     if max(columns, rows) > PICTURE_SIDE_MAX:
-        raise too_many_pixels(file, f"{columns}x{rows} pixels, no side may have more than {PICTURE_SIDE_MAX}")
+        raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit for one side is {PICTURE_SIDE_MAX}")
     try:
         picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     except (cv2.error, OSError) as error:
@@ -142,20 +144,20 @@ def read_picture(file: Path, pixels_max: int) -> NDArray[np.uint8]:
 
 
 def too_many_pixels(file: Path, has: str) -> JobError:
-    """The error of a picture or video that would cost too much to look at."""
+    """The error for a picture or video that is too large to be decoded; `has`: its size and the limit."""
     return JobError("too_many_pixels", f"{file.name} has {has}", field="avatar", hint="scale it down")
 
 
 def _picture_size(file: Path) -> tuple[int, int]:
-    """Columns and rows as the file's header gives them; no pixel is decoded. Raises JobError."""
+    """Width and height from the file's header, without decoding pixels. Raises JobError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of pictures that our own limit, which is checked next, may well allow.
+            # Pillow warns about sizes that our own limit, checked next, may allow.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=PICTURE_FORMATS) as picture:
                 return picture.size
     except Image.DecompressionBombError:
-        # Pillow has a limit of its own (179 million pixels), which no picture of an avatar needs to pass.
+        # Pillow's own limit: 179 million pixels, more than any avatar needs.
         raise too_many_pixels(file, "far too many pixels") from None
-    except Exception as error:  # Pillow's parsers meet random bytes with any kind of error
-        raise unreadable("avatar", f"{file.name} is no picture") from error
+    except Exception as error:  # on random bytes Pillow's parsers raise anything
+        raise unreadable("avatar", f"{file.name} is not a picture") from error

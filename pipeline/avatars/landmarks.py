@@ -1,4 +1,4 @@
-"""The contours of a face that its mouth is drawn and moved by."""
+"""Contours of a face: its mouth is drawn and moved along them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ CONTOURS: dict[str, tuple[int, ...]] = {
     "left_eye": (33, 160, 159, 158, 133, 153, 145, 144),
     "right_eye": (263, 387, 386, 385, 362, 380, 374, 373),
 }
-"""Which points of the 468-point face mesh each contour is; `FaceLandmarks` describes them."""
+"""The points of each contour in the 468-point face mesh; `FaceLandmarks` describes them."""
 
-HINT = "docs/avatars.md lists the contours and their points"
+LANDMARKS_FORMAT = "an object of lists of [x, y] pixels: " + ", ".join(
+    f"{name} ({len(indices)})" for name, indices in CONTOURS.items()
+)
+"""For hints: the contours of a `landmarks.json` and how many points each has."""
 
 
 @dataclass(frozen=True)
 class FaceLandmarks:
-    """The contours of a face; with a leading axis, those of one face in many pictures.
+    """The contours of one face; with a leading axis, of one face in many pictures.
 
     "Left" is the picture's left.
     """
@@ -42,7 +45,7 @@ class FaceLandmarks:
     lips_outer: Points
     """[20, 2]: left corner, over the upper lip (1..9, 5 its middle), right corner (10), under the lower lip (15)."""
     lips_inner: Points
-    """[20, 2]: the same order along the line where the lips meet; index 5 and 15 coincide when the mouth is closed."""
+    """[20, 2]: the same order along the line where the lips meet; 5 and 15 coincide when the mouth is closed."""
     jaw: Points
     """[21, 2]: from beside the left ear, along the jaw, chin at index 10, to beside the right ear."""
     nose: Points
@@ -54,46 +57,46 @@ class FaceLandmarks:
 
     @classmethod
     def of_mesh(cls, points: NDArray[np.float32]) -> FaceLandmarks:
-        """Read the contours off face meshes [..., 468, 2 or 3]."""
+        """Take the contours from face meshes [..., 468, 2 or 3]."""
         return cls(**{name: points[..., indices, :2] for name, indices in CONTOURS.items()})
 
     @classmethod
     def load(cls, path: Path) -> FaceLandmarks:
-        """Read a landmarks JSON: an object of contour name to a list of [x, y]. Raises JobError."""
+        """Read a landmarks JSON: an object from contour name to a list of [x, y]. Raises JobError."""
         try:
             raw = json.loads(read_text(path))
         except (ValueError, RecursionError) as error:
-            refuse(path, f"not JSON: {error}", HINT)
+            refuse(path, f"invalid JSON: {error}", LANDMARKS_FORMAT)
         if not isinstance(raw, dict):
-            refuse(path, "not an object of contours", HINT)
+            refuse(path, "not an object of contours", LANDMARKS_FORMAT)
         return cls(**{name: _contour(path, raw, name) for name in CONTOURS})
 
     def transformed(self, scale: float | tuple[float, float], left: float, top: float) -> FaceLandmarks:
-        """The landmarks after the picture was scaled (evenly, or in x and y), then cropped by `left` and `top`."""
+        """The landmarks after scaling the picture (one factor, or x and y), then cropping `left` and `top` pixels."""
         factor, offset = np.asarray(scale, np.float32), np.array([left, top], np.float32)
         return self.each(lambda points: points * factor - offset)
 
     def __getitem__(self, index: Any) -> FaceLandmarks:
-        """Those of some of the pictures."""
+        """Index the leading axis: the landmarks in some of the pictures."""
         return self.each(lambda points: points[index])
 
     def each(self, change: Callable[[Points], Points]) -> FaceLandmarks:
-        """Every contour changed in the same way."""
+        """Apply `change` to every contour."""
         return FaceLandmarks(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
 
 
 def _contour(path: Path, raw: dict[str, Any], name: str) -> Points:
-    """One contour out of a landmarks JSON, checked."""
+    """Take one contour from a landmarks JSON and check it."""
     if name not in raw:
-        refuse(path, f"the contour {name!r} is missing", HINT)
+        refuse(path, f"the contour {name!r} is missing", LANDMARKS_FORMAT)
     try:
         with np.errstate(over="ignore"):
             points = np.asarray(raw[name], np.float32)
     except (ValueError, TypeError, OverflowError):
-        refuse(path, f"{name} is not a list of [x, y]", HINT)
-    wanted = (len(CONTOURS[name]), 2)
-    if points.shape != wanted:
-        refuse(path, f"{name} has the shape {list(points.shape)} instead of {list(wanted)}", HINT)
+        refuse(path, f"{name} is not a list of [x, y]", LANDMARKS_FORMAT)
+    expected = (len(CONTOURS[name]), 2)
+    if points.shape != expected:
+        refuse(path, f"{name} has the shape {list(points.shape)} instead of {list(expected)}", LANDMARKS_FORMAT)
     if not np.isfinite(points).all():
-        refuse(path, f"{name} has a point that is not a number", HINT)
+        refuse(path, f"{name} has a point that is not a number", LANDMARKS_FORMAT)
     return points

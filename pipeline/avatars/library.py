@@ -1,4 +1,4 @@
-"""The avatars of a configuration, by name."""
+"""Loads avatars by name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline.avatars.avatar import Avatar
 from pipeline.avatars.cache import Cache
-from pipeline.avatars.faces import tracking as faces
-from pipeline.avatars.faces.tracking import Faces, NoFace
+from pipeline.avatars.faces import tracking
+from pipeline.avatars.faces.results import Faces, NoFace, load
 from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
@@ -23,14 +23,14 @@ BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
 
 CACHE_FOLDER = "cache"
-"""Where in the spool it is kept what was found out about avatars."""
+"""Folder in the spool for results about avatars."""
 
 
 class Avatars:
-    """The avatars of a configuration: folders in its avatar folder, and those that come with lipdrop."""
+    """The avatars of a configuration: those in its avatar folder, and those that come with lipdrop."""
 
     def __init__(self, config: Config, cache: Path | None = None) -> None:
-        """`cache`: where to keep what is found, if not in the spool."""
+        """`cache`: folder for results; None: in the spool."""
         self._folders = (config.path(config.avatars.folder), BUILT_IN_FOLDER)
         self._limits = config.limits
         self._cache_days = config.avatars.cache_days
@@ -38,28 +38,28 @@ class Avatars:
         self._read = lru_cache(maxsize=4)(self._read_folder)
 
     def names(self) -> list[str]:
-        """The names that a job may use, right now. A folder that is missing or cannot be read has none."""
+        """The names that a job may use at this moment. A missing or unreadable folder has none."""
         found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
         return sorted(name for name in found if not name.startswith((".", "_")))
 
     def forget_unused(self) -> None:
-        """Remove what is kept of avatars that nobody has used for long. Raises OSError."""
-        self._cache.forget(self._cache_days)
+        """Remove cached results that were not used for `avatars.cache_days`. Raises OSError."""
+        self._cache.remove_unused(self._cache_days)
 
     def load(self, name: str) -> Avatar:
-        """Read an avatar; a second time only when its folder has changed. Raises JobError."""
+        """Read an avatar; cached until its folder changes. Raises JobError."""
         folder = self._folder(name)
         return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
 
     def is_video(self, name: str) -> bool:
-        """Whether an avatar is a video, by its file's name."""
+        """Whether an avatar is a video, judged by its file name."""
         try:
             return is_clip(media_file(self._folder(name)))
         except JobError:
             return False
 
     def _folder(self, name: str) -> Path:
-        # os.path.isdir, since Path.is_dir raises on a folder that may not be looked into.
+        # os.path.isdir: Path.is_dir raises PermissionError inside unreadable folders.
         folder = next((parent / name for parent in self._folders if os.path.isdir(parent / name)), None)  # noqa: PTH112
         if folder is None:
             hint = "avatars: " + ", ".join(self.names())
@@ -74,15 +74,15 @@ class Avatars:
         if not is_clip(file):
             return self._still(file, settings, landmarks)
         if landmarks is not None:
-            refuse(own, "a video's landmarks are found by themselves", "remove the file")
+            refuse(own, "not supported for a video, whose landmarks are always detected", "remove the file")
         return self._video(file, settings)
 
     def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
         content = digest(file)
         with unchanged(file, content):
             picture = read_picture(file, self._limits.picture_pixels)
-        part = settings.used_part(picture.shape[1::-1])
-        find = self._kept(content, settings, lambda: faces.find_in_part(picture, part, settings.face_box))
+        part = settings.cropped_area(picture.shape[1::-1])
+        find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, settings.face_box))
         return Avatar(picture, settings, find, landmarks)
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
@@ -90,19 +90,19 @@ class Avatars:
         video = VideoSource.open(
             file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
         )
-        part = settings.used_part(video.sides)
-        find = self._kept(content, settings, lambda: video.find_faces(part, settings.face_box))
+        part = settings.cropped_area(video.sides)
+        find = self._cached(content, settings, lambda: video.find_faces(part, settings.face_box))
         return Avatar(video, settings, find)
 
-    def _kept(
+    def _cached(
         self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]
     ) -> Callable[[], Faces | NoFace]:
-        """The same search, made once for equal files."""
-        asked = repr((faces.VERSION, settings.crop, settings.face_box, self._limits.avatar_seconds))
-        name = f"{content}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npz"
+        """The same search, run once per file content and settings."""
+        query = repr((tracking.VERSION, settings.crop, settings.face_box, self._limits.avatar_seconds))
+        name = f"{content}-{hashlib.sha256(query.encode()).hexdigest()[:12]}.npz"
 
-        def kept() -> Faces | NoFace:
+        def cached() -> Faces | NoFace:
             with self._cache.open(name, lambda path: find().save(path)) as file:
-                return faces.load(file)
+                return load(file)
 
-        return kept
+        return cached

@@ -1,4 +1,4 @@
-"""What an avatar's frames show beside the mouth: one still picture, or the frames of a video."""
+"""The frames that the mouth is drawn into: one still picture, or the frames of a video."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pipeline.media.planes import planes_of
 
 Indices = NDArray[np.intp]
-"""[n]: which frames of a scene."""
+"""[n]: indices of a scene's frames."""
 Corners = NDArray[np.intp]
-"""[n, 2]: x, y of the left upper corner of a region in each frame; even."""
+"""[n, 2]: x, y of the upper left corner of a region in each frame; even."""
 
 
 class Scene(Protocol):
@@ -28,11 +28,11 @@ class Scene(Protocol):
         ...
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> Indices:
-        """Which of the scene's frames is shown in each of the job's frames [start_frame, stop_frame)."""
+        """The index of the scene's frame shown in each of the job's frames [start_frame, stop_frame)."""
         ...
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A region of `size` (width, height) out of each frame: RGB [n, height, width, 3]."""
+        """Cut a region of `size` (width, height) out of each frame: RGB [n, height, width, 3]."""
         ...
 
 
@@ -45,39 +45,39 @@ class Still:
         self.size = (picture.shape[1], picture.shape[0])
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> Indices:
-        """Always the same."""
+        """Always frame 0."""
         return np.zeros(stop_frame - start_frame, np.intp)
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A region of `size` (width, height) out of the picture for each of the corners."""
+        """Cut a region of `size` (width, height) at each corner: RGB [n, height, width, 3]."""
         width, height = size
         return np.stack([self.picture[y : y + height, x : x + width] for x, y in corners])
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The frames of a video at one size, in a file of plain I420 frames.
+    """The frames of a video at one size, in a file of raw I420 frames.
 
-    They are read one by one, when they are needed: a long video takes no memory.
+    Frames are read one by one on demand, so memory does not grow with the length of the video.
     """
 
     file: BinaryIO
     size: tuple[int, int]
     frames: int
     rate: Fraction
-    """Frames a second."""
+    """Frames per second."""
     order: Indices
-    """[frames]: which frame stands for each one; its own, but where the video is held."""
+    """[frames]: the index of the frame to show for each one: its own, unless an earlier frame is held."""
     drawn: NDArray[np.bool_]
-    """[frames]: whether a mouth is drawn there."""
+    """[frames]: whether a mouth is drawn into the frame."""
 
     def __del__(self) -> None:
         self.file.close()
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> Indices:
-        """The video runs to its end, back to its beginning, and so on; by the clock, whatever its own rate."""
+        """Play the video forwards, backwards and so on, in real time whatever its own rate."""
         job_frames = np.arange(start_frame, stop_frame, dtype=np.int64)
-        # Rounded to nearest in whole numbers: exact at any length.
+        # Rounded to nearest in integers: exact at any length.
         turns = 2 * self.rate.denominator * fps
         at = (2 * job_frames * self.rate.numerator + self.rate.denominator * fps) // turns
         cycle = max(2 * (self.frames - 1), 1)
@@ -85,22 +85,22 @@ class Clip:
         return self.order[np.where(forth < self.frames, forth, cycle - forth)]
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """One frame, I420 [height * 3 / 2, width]."""
+        """Read one frame, I420 [height * 3 / 2, width]. Raises OSError."""
         width, height = self.size
         count = width * height * 3 // 2
         frame = bytearray(count)
         if os.preadv(self.file.fileno(), [frame], index * count) != count:
-            raise OSError(f"{self.file.name} is shorter than it was")
+            raise OSError(f"{self.file.name} was truncated")
         return np.frombuffer(frame, np.uint8).reshape(height * 3 // 2, width)
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A region of `size` (width, height) out of each frame: RGB [n, height, width, 3]."""
-        places = zip(indices.tolist(), corners.tolist(), strict=True)
-        return np.stack([cut_rgb(self.read(index), corner, size) for index, corner in places])
+        """Cut a region of `size` (width, height) out of each frame: RGB [n, height, width, 3]."""
+        regions = zip(indices.tolist(), corners.tolist(), strict=True)
+        return np.stack([cut_rgb(self.read(index), corner, size) for index, corner in regions])
 
 
 def cut_rgb(frame: NDArray[np.uint8], corner: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A region of `size` (width, height) out of an I420 frame: RGB [height, width, 3]. All numbers are even."""
+    """Cut a region of `size` (width, height) out of an I420 frame: RGB [height, width, 3]. All numbers are even."""
     (width, height), (x, y) = size, corner
     luma, *colours = planes_of(frame)
     halves = (plane[y // 2 : (y + height) // 2, x // 2 : (x + width) // 2] for plane in colours)
@@ -108,7 +108,7 @@ def cut_rgb(frame: NDArray[np.uint8], corner: Sequence[int], size: tuple[int, in
 
 
 def _rgb(luma: NDArray[np.uint8], blue: NDArray[np.uint8], red: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Y [h, w], U and V [h / 2, w / 2], BT.709 in limited range, to RGB [h, w, 3]."""
+    """Convert Y [h, w], U and V [h / 2, w / 2], BT.709 limited range, to RGB [h, w, 3]."""
     y = (luma.astype(np.float32) - 16) * np.float32(255 / 219)
     u, v = (plane.repeat(2, 0).repeat(2, 1).astype(np.float32) - 128 for plane in (blue, red))
     colours = np.stack([y + 1.79274 * v, y - 0.21325 * u - 0.53291 * v, y + 2.11240 * u], -1)

@@ -1,4 +1,4 @@
-"""An avatar's own `avatar.yaml`."""
+"""The settings of an avatar: its `avatar.yaml`."""
 
 from __future__ import annotations
 
@@ -18,43 +18,55 @@ from pipeline.media.clips import Cut
 Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels; x2 and y2 lie outside."""
+"""x1, y1, x2, y2 in pixels; x2 and y2 are exclusive."""
 
-HINT = "docs/avatars.md has the keys and their values"
+BOX_FORMAT = "[x1, y1, x2, y2] in pixels of the picture, x1 < x2 and y1 < y2"
+FORMATS = {
+    "face_box": BOX_FORMAT,
+    "pads": "[top, bottom, left, right], whole pixels from -10000 to 10000",
+    "crop": BOX_FORMAT,
+    "size": "WIDTHxHEIGHT, like 720x720",
+    "blend": "feather or paste",
+    "silence_gate": "auto, on or off",
+    "idle_motion": "true or false",
+    "no_face": "hold, interpolate, passthrough or fail",
+}
+"""What each key takes, for hints."""
 
 
 class AvatarSettings(BaseModel):
-    """An avatar's own `avatar.yaml`; every key is optional."""
+    """The keys of an `avatar.yaml`, all optional."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     face_box: Box | None = None
-    """x1, y1, x2, y2 of the face in the picture's pixels; None: found by itself."""
+    """x1, y1, x2, y2 of the face in pixels of the picture; None: detected."""
     pads: tuple[Pad, Pad, Pad, Pad] = (0, 10, 0, 0)
     """Pixels added to the box: top, bottom, left, right."""
     crop: Box | None = None
-    """x1, y1, x2, y2 of the part of the picture that is used, in its pixels; None: all of it."""
+    """x1, y1, x2, y2 of the part of the picture to use, in its pixels; None: all of it."""
     size: str | None = None
-    """WIDTHxHEIGHT of its videos; bounded like a job's."""
+    """WIDTHxHEIGHT of the avatar's videos; same limits as a job's size."""
     blend: Literal["feather", "paste"] = "feather"
-    """How Wav2Lip's face is laid into the picture: with a soft border, or plainly."""
+    """How Wav2Lip's face is put into the picture: with a soft border, or pasted as it is."""
     silence_gate: Literal["auto", "on", "off"] = "auto"
-    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: the model `gan`'s does, which else moves."""
+    """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: only with the model `gan`, whose mouth would
+    move in them otherwise."""
     idle_motion: bool = True
     """Whether a still picture blinks, sways and breathes."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"
-    """What is shown where a video's face is not seen: its last frame with a face; the frame, the mouth drawn where
-    the face should be; the frame as it is; nothing, the job fails."""
+    """What to show in frames of a video without a face: hold: its last frame with a face; interpolate: the frame, with
+    the mouth drawn where the face should be; passthrough: the frame as it is; fail: nothing, the job fails."""
 
     @field_validator("face_box", "crop")
     @classmethod
     def _is_a_box(cls, box: Box | None) -> Box | None:
         if box is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
-            raise ValueError("x1, y1, x2, y2 must be numbers with x1 below x2 and y1 below y2")
+            raise ValueError("x1, y1, x2, y2 must be finite numbers with x1 < x2 and y1 < y2")
         return box
 
-    def used_part(self, sides: tuple[int, int]) -> Cut:
-        """What is used of a picture of so many columns and rows. Raises JobError when that is next to nothing."""
+    def cropped_area(self, sides: tuple[int, int]) -> Cut:
+        """The part of a picture to use; `sides`: its width and height. Raises JobError when that is too small."""
         if self.crop is None:
             return (0, 0, *sides)
         left, top, right, bottom = (
@@ -62,21 +74,21 @@ class AvatarSettings(BaseModel):
         )
         if min(right - left, bottom - top) < FRAME_SIDE_MIN:
             message = f"crop leaves {max(right - left, 0)}x{max(bottom - top, 0)} of {sides[0]}x{sides[1]} pixels"
-            hint = f"crop: [x1, y1, x2, y2] in pixels of the picture, {FRAME_SIDE_MIN} at least each way"
+            hint = f"crop: {BOX_FORMAT}, at least {FRAME_SIDE_MIN} pixels wide and high"
             raise JobError("avatar", message, field="avatar", hint=hint)
         return left, top, right - left, bottom - top
 
     @classmethod
     def load(cls, file: Path, frame_pixels: int) -> AvatarSettings:
-        """Read the file if there is one; `frame_pixels` bounds its size. Raises JobError."""
+        """Read the file if it exists; `frame_pixels` limits its `size`. Raises JobError."""
         if not os.path.lexists(file):
             return cls()
         try:
             raw = yaml.safe_load(read_text(file))
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            refuse(file, f"not YAML: {error}", HINT)
+            refuse(file, f"invalid YAML: {error}", f"use 'key: value' lines; keys: {', '.join(FORMATS)}")
         if raw is not None and not isinstance(raw, dict):
-            refuse(file, f"it must hold keys and values, not a {type(raw).__name__}", "like size: 720x720")
+            refuse(file, f"expected keys and values, not a {type(raw).__name__}", "for example size: 720x720")
         settings = _validated(file, raw or {})
         problem = None if settings.size is None else frame_size_problem(settings.size, frame_pixels)
         if problem is not None:
@@ -93,5 +105,6 @@ def _validated(file: Path, raw: dict[Any, Any]) -> AvatarSettings:
         return AvatarSettings.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        refuse(file, f"{key}: {first['msg']}", HINT)
+        place = ".".join(str(part) for part in first["loc"])
+        key = str(first["loc"][0])
+        refuse(file, f"{place}: {first['msg']}", f"{key}: {FORMATS[key]}")

@@ -1,4 +1,4 @@
-"""An avatar's video: checked, followed face by face, and kept as plain frames at each size that jobs ask for."""
+"""An avatar's video: checks it, follows its face, and caches its frames at each size that jobs ask for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars.cache import Cache
-from pipeline.avatars.faces.tracking import Faces, NoFace, find_in_clip, moved_box
+from pipeline.avatars.faces.results import Faces, NoFace
+from pipeline.avatars.faces.tracking import find_in_clip, shifted_box
 from pipeline.avatars.folder import too_many_pixels, unchanged
 from pipeline.avatars.scenes import Clip, Indices
 from pipeline.avatars.settings import AvatarSettings, Box
@@ -23,72 +24,77 @@ from pipeline.media.clips import ClipFormat, Cut
 from pipeline.media.ffmpeg import unreadable
 
 VERSION = 1
-"""Of what is kept of a video's header and frames: what an earlier version has kept is not used.
+"""Version of the cached headers and frames: those of other versions are not used.
 
-To be raised when a header is read or written otherwise, or frames are decoded, turned, cut or scaled otherwise.
+Raise it when headers are read or written differently, or frames are decoded, rotated, cropped or scaled differently.
 """
 
-LOOKED_AT_SIDE_MAX = 1280
-"""Faces are looked for in frames whose longer side is at most this."""
+SEARCH_SIDE_MAX = 1280
+"""Faces are searched for in frames scaled down to this length of the longer side."""
 
 SLACK_SECONDS = 1.0
-"""What a header may tell too little."""
+"""How much a header may understate the duration."""
 
 
 @dataclass(frozen=True)
 class VideoSource:
-    """A video file, its header checked."""
+    """A video file whose header has been checked."""
 
     file: Path
     digest: str
-    """Of its bytes."""
+    """SHA-256 of the file."""
     cache: Cache
     sides: tuple[int, int]
-    """Columns and rows, upright."""
+    """Width and height in pixels, upright."""
     rate: Fraction
-    """Frames a second."""
+    """Frames per second."""
     seconds_max: int
 
     @classmethod
     def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> VideoSource:
-        """Read the header. Raises JobError when it is no video, or one that is too large or too long.
+        """Read the header. Raises JobError if the file is not a video, or is too large or too long.
 
-        Like all that is read of the file, StageError when it has changed.
+        This and every other method that reads the file raise StageError if it changed meanwhile.
         """
         with cache.open(f"{digest}-format-{VERSION}.json", lambda target: _write_format(target, file, digest)) as kept:
             found = ClipFormat.from_json(kept.read())
         if found.width * found.height > pixels_max:
-            raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in all")
+            raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in total")
         if found.seconds is not None and found.seconds > seconds_max + SLACK_SECONDS:
             message = f"{file.name} is {found.seconds:.0f} s long, the limit is {seconds_max} s"
-            raise JobError("too_long", message, field="avatar", hint="a few seconds are enough: they are repeated")
+            raise JobError(
+                "too_long",
+                message,
+                field="avatar",
+                hint="use a shorter video; a few seconds are enough, they are repeated",
+            )
         return cls(file, digest, cache, (found.width, found.height), found.rate, seconds_max)
 
     def find_faces(self, part: Cut, face_box: Box | None) -> Faces | NoFace:
-        """Follow the face through a part of all frames. Raises JobError when they cannot be decoded."""
+        """Follow the face through one part of all frames. Raises JobError if they cannot be decoded."""
         left, top, columns, rows = part
-        scale = min(1.0, LOOKED_AT_SIDE_MAX / max(columns, rows))
+        scale = min(1.0, SEARCH_SIDE_MAX / max(columns, rows))
         size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
         factor = (columns / size[0], rows / size[1])
-        box = None if face_box is None else _scaled(moved_box(face_box, -left, -top), factor)
+        box = None if face_box is None else _scaled(shifted_box(face_box, -left, -top), factor)
         with unchanged(self.file, self.digest):
             pictures = clips.rgb_frames(self.file, self.rate, self.sides, part, size, seconds=self.seconds_max)
             found = find_in_clip(pictures, box)
         return found.scaled(factor).moved(left, top) if isinstance(found, Faces) else found
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
-        """The frames, cut and scaled to `size`. Raises JobError."""
+        """The frames, cropped and scaled to `size`. Raises JobError."""
         shape = hashlib.sha256(repr((VERSION, cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
         file = self.cache.open(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
         frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
-        # The face was followed in another run of ffmpeg: what only one of the two has found cannot be used.
+        # The face was followed in another run of ffmpeg: only frames that both runs decoded can be used.
         seen = faces.seen[:frames] if isinstance(faces, Faces) else np.ones(frames, bool)
         order = _held(seen) if settings.no_face == "hold" else np.arange(len(seen))
         drawn = seen if settings.no_face == "passthrough" else np.ones(len(seen), bool)
         return Clip(file, size, len(seen), self.rate, order, drawn)
 
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
-        """The frames, one after the other."""
+        """Write the frames, one after the other."""
         written = 0
         with unchanged(self.file, self.digest), target.open("wb") as file:
             for frame in self._frames(cut, size):
@@ -96,14 +102,14 @@ class VideoSource:
                 if written > self.cache.bytes_max:
                     raise _too_large(self.file, self.cache.bytes_max)
         if not written:
-            raise unreadable("avatar", f"{self.file.name} holds no frame")
+            raise unreadable("avatar", f"{self.file.name} contains no frames")
 
     def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
         return clips.i420_frames(self.file, self.rate, self.sides, cut, size, seconds=self.seconds_max)
 
 
 def _write_format(target: Path, file: Path, digest: str) -> None:
-    """What a video's header says: reading it takes a program, whose start every new worker would wait for."""
+    """Cache a video's header, so that not every new worker has to wait for ffprobe to start."""
     with unchanged(file, digest):
         target.write_bytes(clips.probe(file, "avatar").to_json())
 
@@ -114,13 +120,11 @@ def _scaled(box: Box, factor: tuple[float, float]) -> Box:
 
 
 def _too_large(file: Path, bytes_max: int) -> JobError:
-    message = (
-        f"the frames of {file.name} take more than {bytes_max} bytes, which is all that avatars.cache_bytes allows"
-    )
-    return JobError("too_large", message, field="avatar", hint="take a shorter video, or a smaller size")
+    message = f"the frames of {file.name} take more than the {bytes_max} bytes of avatars.cache_bytes"
+    return JobError("too_large", message, field="avatar", hint="use a shorter video or a smaller size")
 
 
 def _held(seen: NDArray[np.bool_]) -> Indices:
-    """For each frame the last one before it with a face; before the first of them, that one."""
+    """For each frame the index of the latest one with a face, or of the first one with a face if none came before."""
     last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
     return np.where(last < 0, int(seen.argmax()), last).astype(np.intp)

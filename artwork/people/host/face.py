@@ -1,4 +1,4 @@
-"""The host's face and neck: where everything lies, and its colours."""
+"""The host's face and neck: geometry and colours."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SKIN = Skin(
     shade="#A0614A", deep="#724236", bounce="#F2D2BC",
 )  # fmt: skip
 BEARD = "#A58A7B"
-"""Of the shaven beard, a shade cooler than skin."""
+"""Colour of the shaven beard, a little cooler than the skin."""
 
 FOREHEAD: Touches = [
     Spot((-26, 312), (90, 44), SKIN.glow, (0, 0.50), 30),

@@ -53,7 +53,7 @@ FRONT_GUIDES = [
     [(616, 258), (630, 234), (652, 220), (678, 230), (696, 260), (704, 296), (706, 330)],
     [(648, 276), (662, 260), (679, 262), (692, 282), (699, 310), (701, 340), (700, 366)],
 ]  # fmt: skip
-"""What grows from the hairline, rises and falls over to his left."""
+"""The front: it grows from the hairline, rises and falls over to his left."""
 
 HAIRLINE = [
     (300, 430), (420, 310), (438, 272), (474, 259), (520, 253), (570, 251), (616, 257), (648, 274),
@@ -62,7 +62,7 @@ HAIRLINE = [
 
 
 def draw_sides(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """Hair too short to lie: dense above, and the skin showing through it towards the ears."""
+    """Hair too short to lie flat: dense above, with skin showing through towards the ears."""
     fade = linear((0, 214), (0, 492), *(ink(HAIR.dark, alpha) for alpha in FADE))
     for side in SIDES:
         outline = spline(at_side(side, HALF_SIDE), closed=True)
@@ -99,7 +99,7 @@ def draw_top(canvas: skia.Canvas, dice: np.random.Generator) -> None:
 
 
 def _ragged(line: Shape, dice: np.random.Generator) -> Shape:
-    """The line, but for a pixel or three here and there."""
+    """The line, jittered vertically by a few pixels."""
     even = resampled(line, 120)
     return even + np.column_stack([np.zeros(120), dice.normal(0, 1.6, 120)])
 
@@ -134,7 +134,7 @@ def _draw_hairline(canvas: skia.Canvas, front: HairSheet, dice: np.random.Genera
 
 
 def _draw_rim_light(canvas: skia.Canvas, crown: HairSheet, dice: np.random.Generator) -> None:
-    """The lamp behind, caught by the outermost hairs."""
+    """Backlight on the outermost hairs."""
     for _ in range(46):
         start = int(dice.uniform(4, 40))
         line = crown.strand(float(dice.uniform(0.0, 0.14)))[start : start + int(dice.uniform(7, 14))]

@@ -1,4 +1,4 @@
-"""The presenter's face and neck: where everything lies, and its colours."""
+"""The presenter's face and neck: geometry and colours."""
 
 from __future__ import annotations
 

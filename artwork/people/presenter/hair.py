@@ -31,7 +31,7 @@ LEFT_GUIDES = [
         (364, 630), (354, 740), (368, 826), (414, 918),
     ],
 ]  # fmt: skip
-"""Strands that the rest of the hair on the left lies between: from the silhouette to the edge of the face."""
+"""Guides of the rest of the hair on the left: from the silhouette to the edge of the face."""
 FRINGE_GUIDES = [
     [
         (568, 180), (516, 190), (462, 236), (420, 300), (394, 376),
@@ -119,7 +119,7 @@ def _some_lock(sheet: HairSheet, side: int, centre: float, width: float, dice: n
 
 
 def _light(side: int) -> float:
-    """The lamp hangs on the left."""
+    """Brightness by side: the light comes from the left."""
     return 0.30 if side == LEFT else 0.16
 
 
@@ -163,7 +163,7 @@ def _draw_underlay(canvas: skia.Canvas, sheet: HairSheet) -> None:
 
 
 def _draw_torso_shadow(canvas: skia.Canvas, sheet: HairSheet, side: int) -> None:
-    """What the hair throws on the clothes: the whole sheet taken as one lock."""
+    """The shadow of the hair on the clothes: the whole sheet as one lock."""
     whole = Lock(sheet, 0.5, width=1.0, length=1.0, light=0, crown=0, wave=side * 17.0, waves=WAVES, phase=1.1)
     edges = whole.strands(np.array([-1.0, 1.0]))[:, : int(GUIDE_POINTS * 0.95)]
     with clipped(canvas, BLAZER.shoulder_line()):
@@ -179,7 +179,7 @@ def _draw_hairline(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Genera
 
 
 def _draw_rim_light(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Generator) -> None:
-    """The lamp behind, caught by the outermost hairs."""
+    """Backlight on the outermost hairs."""
     for _ in range(40):
         start = int(dice.uniform(4, 26))
         line = sheet.strand(float(dice.uniform(0.008, 0.13)))[start : start + int(dice.uniform(6, 12))]

@@ -1,4 +1,4 @@
-"""Where faces are in a picture, and the 468 points of a face's surface: MediaPipe's BlazeFace and face mesh.
+"""Finds faces in a picture, and the 468 mesh points of each: MediaPipe's BlazeFace and face mesh.
 
 Bazarevsky et al. 2019 (full-range model), Kartynnik et al. 2019. The models are Apache-2.0 and were converted by
 `training/face_models.py`.
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 SIDE = 192
-"""Both models see squares of so many pixels."""
+"""Input size of both models: squares of this many pixels."""
 STRIDE = 4
 """The detector has one anchor in each 4 x 4 pixels."""
 FACE_SCORE = 0.5
 OVERLAP_MAX = 0.3
-"""Detections that share more than this part of their union are one face."""
+"""Detections with a larger intersection over union are the same face."""
 CROP = 1.5
-"""The mesh sees this many times the box of the face."""
+"""Side of the mesh model's crop, relative to the face's box."""
 PASSES = 2
-"""The mesh is better in a crop that was taken about the points of a first one."""
+"""The mesh is more accurate in a crop around the points of a first pass."""
 MESH_POINTS = 468
 LEFT_EYE_OUTER, RIGHT_EYE_OUTER = 33, 263
-"""Mesh points on the picture's left and right."""
+"""Mesh points: the outer corners of the eyes on the picture's left and right."""
 
 Picture = NDArray[np.uint8]
 """[height, width, 3], RGB."""
@@ -41,31 +41,31 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Detection:
-    """One face that was seen, in the picture's pixels."""
+    """One detected face, in pixels of the picture."""
 
     box: Floats
     """[4]: x1, y1, x2, y2."""
     eyes: Floats
-    """[2, 2]: the middle of the eye on the picture's left, and on its right."""
+    """[2, 2]: the middle of the eye on the picture's left, then on its right."""
     score: float
     """0..1."""
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """The surface of one face."""
+    """The mesh of one face."""
 
     points: Floats
-    """[468, 3]: x, y in the picture's pixels, z in the same unit, towards the viewer negative."""
+    """[468, 3]: x, y in pixels of the picture; z in the same unit, negative towards the viewer."""
     presence: float
-    """0..1: how sure it is that there is a face."""
+    """0..1: confidence that there is a face."""
 
 
 class FaceFinder:
-    """Both models, loaded when first needed, on one thread each."""
+    """Runs both models, each loaded on first use and run on one thread."""
 
     def detect(self, picture: Picture) -> list[Detection]:
-        """All faces of a picture, the largest first."""
+        """Detect all faces of a picture, largest first."""
         square, scale = _letterboxed(picture)
         values, logits = self._run(self._detector, square / np.float32(127.5) - 1)
         scores = 1 / (1 + np.exp(-logits.reshape(-1).astype(np.float64)))
@@ -80,21 +80,21 @@ class FaceFinder:
         return _distinct(found)
 
     def mesh(self, picture: Picture, face: Detection) -> Mesh:
-        """The surface of a face that was detected."""
+        """The mesh of a detected face."""
         return self._refined(picture, _crop(face.box, face.eyes), PASSES)
 
     def follow(self, picture: Picture, before: Mesh) -> Mesh:
-        """The surface of a face in the picture after the one in which it was `before`."""
-        return self._refined(picture, _crop_about(before.points), 1)
+        """The mesh of a face whose mesh in the previous frame was `before`."""
+        return self._refined(picture, _crop_around(before.points), 1)
 
     def _refined(self, picture: Picture, crop: Floats, passes: int) -> Mesh:
         for _ in range(passes):
             mesh = self._mesh_in(picture, crop)
-            crop = _crop_about(mesh.points)
+            crop = _crop_around(mesh.points)
         return mesh
 
     def _mesh_in(self, picture: Picture, crop: Floats) -> Mesh:
-        """The mesh in a crop: an affine map [2, 3] from the model's square to the picture."""
+        """The mesh in a crop, given as an affine map [2, 3] from the model's square to the picture."""
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         square = cv2.warpAffine(picture, crop, (SIDE, SIDE), flags=flags)
         values, logit = self._run(self._surface, square / np.float32(255))
@@ -128,7 +128,7 @@ def _session(file: str) -> onnxruntime.InferenceSession:
 
 
 def _letterboxed(picture: Picture) -> tuple[Picture, float]:
-    """The picture in the upper left corner of the model's square, and how much smaller it is there."""
+    """The picture scaled into the upper left corner of the model's square, and the scale."""
     rows, columns = picture.shape[:2]
     scale = SIDE / max(rows, columns)
     size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
@@ -138,14 +138,14 @@ def _letterboxed(picture: Picture) -> tuple[Picture, float]:
 
 
 def _detection(numbers: NDArray[np.float64], anchor: NDArray[np.float64], score: float) -> Detection:
-    """`numbers` [8, 2]: middle (from the anchor), size, then six points (from the anchor), two of them the eyes."""
+    """`numbers` [8, 2]: middle, size, then six points, two of them the eyes. All but size: from the anchor."""
     middle, size = numbers[0] + anchor, numbers[1]
     box = np.concatenate([middle - size / 2, middle + size / 2]).astype(np.float32)
     return Detection(box, (numbers[2:4] + anchor).astype(np.float32), score)
 
 
 def _distinct(found: list[Detection]) -> list[Detection]:
-    """The surest detection of each face, the largest first."""
+    """The best detection of each face, largest first."""
     kept: list[Detection] = []
     for detection in sorted(found, key=lambda one: -one.score):
         if all(_overlap(detection.box, other.box) <= OVERLAP_MAX for other in kept):
@@ -163,13 +163,13 @@ def _area(box: Floats) -> float:
     return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0))
 
 
-def _crop_about(points: Floats) -> Floats:
+def _crop_around(points: Floats) -> Floats:
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
     return _crop(box, points[[LEFT_EYE_OUTER, RIGHT_EYE_OUTER], :2])
 
 
 def _crop(box: Floats, eyes: Floats) -> Floats:
-    """The affine map [2, 3] from the model's square to a square about the box, upright by the line of the eyes."""
+    """The affine map [2, 3] from the model's square to a square around the box, rotated to the line of the eyes."""
     across = eyes[1] - eyes[0]
     right = across / max(float(np.hypot(*across)), 1e-6)
     side = CROP * float(max(box[2] - box[0], box[3] - box[1]))

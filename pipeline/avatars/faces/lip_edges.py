@@ -1,8 +1,8 @@
-"""Moves the landmarks of the lips' inner edges to where the picture has them.
+"""Moves the landmarks of the lips' inner edges to the edges that the picture shows.
 
-A face mesh knows a mouth to about a twentieth of its width. That leaves teeth and shadow on lips that are to meet. The
-edge of a lip is the strongest change of colour near the landmarks; where lips meet, it is the darkest line. It is the
-best path through a strip along the mouth (dynamic programming, as in seam carving).
+A face mesh is accurate to about a twentieth of the mouth's width, which would leave teeth and shadow on closing lips.
+The edge of a lip is the strongest colour change near the landmarks; closed lips meet in the darkest line. Either is
+found as the best path through a strip along the mouth (dynamic programming, as in seam carving).
 """
 
 from __future__ import annotations
@@ -12,27 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 MEETING_GAP = 0.045
-"""Lips nearer than this in the picture, in mouth widths, count as meeting: landmarks are no better."""
+"""Lips closer than this, in mouth widths, count as closed: landmarks are no more accurate."""
 TRACED_MOUTH_PIXELS_MIN = 8
-"""In a narrower mouth no edges can be told."""
+"""In a narrower mouth edges cannot be distinguished."""
 COLUMNS = np.linspace(-0.98, 0.98, 50, dtype=np.float32)
-"""Where edges are looked for: -1 and 1 are the corners of the mouth."""
+"""Where edges are searched: -1 and 1 are the corners of the mouth."""
 STEP = 0.006
 """The strip's resolution across the lips, in mouth widths."""
 REACH = 12
-"""So many steps from the landmarks the search goes."""
+"""Search range around the landmarks, in steps."""
 SURE_OUTWARDS, SURE_INWARDS = 0.06, 0.02
-"""Edges are rarely further off than this, in mouth widths. A lip loses a little sooner than it gets teeth on it."""
+"""Edges are rarely further from the landmarks, in mouth widths. It is better to lose a little lip than to get teeth on
+it."""
 VALLEY = 4
-"""Half the width of the line between closed lips, in steps."""
+"""Half the width of the dark line between closed lips, in steps."""
 SLOPE_COST = 0.05
-"""Of one step up or down from column to column; a strong edge is worth 1."""
+"""Cost of one step up or down between neighbouring columns; a strong edge is worth 1."""
 
 Floats = NDArray[np.float32]
 
 
 def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
-    """The contour `lips_inner` [20, 2] of a face, moved to the edges of the lips that a picture, RGB, shows."""
+    """Move the contour `lips_inner` [20, 2] of a face to the edges of the lips in a picture, RGB [h, w, 3]."""
     across = inner[10] - inner[0]
     width = float(np.hypot(*across))
     if width < TRACED_MOUTH_PIXELS_MIN:
@@ -55,36 +56,36 @@ def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
     return np.concatenate([corners[:1], moved[0][1:10], corners[1:], moved[1][9:0:-1]])
 
 
-def _places(line: Floats) -> Floats:
-    """Where the points [11, 2] of a lip's edge lie between the corners, -1 to 1."""
+def _positions(line: Floats) -> Floats:
+    """Positions of the points [11, 2] of a lip's edge between the corners, -1 to 1."""
     across = line[10] - line[0]
     return np.asarray((line - line[0]) @ across / (across @ across) * 2 - 1, np.float32)
 
 
 def _strip(picture: NDArray[np.uint8], line: Floats, step: Floats) -> Floats:
-    """Colours [rows, columns, 3] along a line of points, some steps up and down from it."""
+    """Colours [rows, columns, 3] in a strip along a line of points."""
     rows = np.arange(-REACH - VALLEY, REACH + VALLEY + 1, dtype=np.float32)
-    places = _places(line)
-    x, y = (np.interp(COLUMNS, places, line[:, axis]) + rows[:, None] * step[axis] for axis in (0, 1))
+    positions = _positions(line)
+    x, y = (np.interp(COLUMNS, positions, line[:, axis]) + rows[:, None] * step[axis] for axis in (0, 1))
     return cv2.remap(picture, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR).astype(np.float32)
 
 
 def _changes(strip: Floats) -> Floats:
-    """How much the colour changes from above to below, [rows, columns]."""
+    """Colour difference between the rows above and below, [rows, columns]."""
     return np.asarray(np.abs(strip[VALLEY + 1 : -VALLEY + 1] - strip[VALLEY - 1 : -VALLEY - 1]).sum(-1), np.float32)
 
 
 def _valleys(strip: Floats) -> Floats:
-    """How much darker it is than above and below, [rows, columns]."""
+    """How much darker each place is than those above and below, [rows, columns]."""
     light = strip.sum(-1)
     around = np.minimum(light[: -2 * VALLEY], light[2 * VALLEY :])
     return np.asarray((around - light[VALLEY:-VALLEY]).clip(min=0), np.float32)
 
 
 def _path(scores: Floats, above: float, below: float) -> Floats:
-    """The best way through scores [rows, columns] from the left to the right: steps off the middle row [columns].
+    """The best path through scores [rows, columns] from left to right: offsets from the middle row, in steps [columns].
 
-    `above` and `below`: how far off the middle is still likely, in mouth widths.
+    `above` and `below`: how far from the middle an edge is still likely, in mouth widths.
     """
     rows = np.arange(-REACH, REACH + 1)
     unlikely = (rows * STEP / np.where(rows < 0, above, below)) ** 2
@@ -102,5 +103,5 @@ def _path(scores: Floats, above: float, below: float) -> Floats:
 
 
 def _moved(line: Floats, offsets: Floats, down: Floats) -> Floats:
-    """A lip's points [11, 2], each moved down by the offset of its place."""
-    return np.asarray(line + np.interp(_places(line), COLUMNS, offsets)[:, None] * down, np.float32)
+    """The points [11, 2] of a lip's edge, each moved down by the offset at its position."""
+    return np.asarray(line + np.interp(_positions(line), COLUMNS, offsets)[:, None] * down, np.float32)

@@ -1,4 +1,8 @@
-"""Idle motion: what keeps a still avatar from looking like a photograph. It blinks, sways and breathes."""
+"""Idle motion: a still avatar blinks, sways and breathes, so that it does not look like a photograph.
+
+Reading order: `canvas.py` makes the frames. `blinks.py` plans when eyes blink, `eyelids.py` draws the lids, in the
+coordinates of `eye_shape.py`. `sway.py` plans how the head moves; `warp.py` and `fine_plane.py` move the picture.
+"""
 
 from pipeline.avatars.idle_motion.canvas import LivingCanvas
 

@@ -1,4 +1,4 @@
-"""When eyes blink, and how far they are shut at any moment."""
+"""Plans when eyes blink, and how far they are shut at any moment."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pipeline.avatars.idle_motion.easing import ease
 
 CLOSING_SECONDS = 0.10
 SHUT_SECONDS = 0.042
-"""Longer than a frame at 24 frames a second, so that every blink has a frame with the eyes shut."""
+"""Longer than a frame at 24 fps, so that every blink has a frame with the eyes shut."""
 OPENING_SECONDS = 0.15
 
 FIRST_SECONDS = (1.0, 2.5)
-"""When the first blink comes: soon, as many videos are short."""
+"""Range for the first blink: early, as many videos are short."""
 GAP_SECONDS = (2.0, 6.0)
 DOUBLE_SHARE = 0.12
-"""Of the blinks, how many are followed by another at once ..."""
+"""Share of double blinks."""
 DOUBLE_SECONDS = 0.36
-"""... after so long."""
+"""Time between the two starts of a double blink."""
 STEP_SECONDS, STEPS = 0.1, 6
-"""A blink moves by up to so many steps, either way, to the quietest moment: speakers blink in their pauses."""
+"""A blink is moved by up to STEPS steps, either way, to the quietest moment: speakers blink in their pauses."""
 
 
 class Blinks:
-    """The blinks of one avatar: a function of time alone."""
+    """The blinks of one avatar: a function of time, seed and loudness."""
 
     def __init__(self, seed: int, fps: int, loudness: NDArray[np.float32] | None) -> None:
-        """`loudness`: of each frame of the job, 0 to 1."""
+        """`loudness`: of each frame of the job, 0 to 1, [frames]; None if unknown."""
         self._dice = np.random.default_rng(seed)
         self._fps = fps
         self._loudness = loudness
@@ -38,7 +38,7 @@ class Blinks:
         self._plan(0.0, FIRST_SECONDS)
 
     def closure(self, seconds: float) -> float:
-        """How far the lids are down at a time of 0 or later: 0 open, 1 shut."""
+        """How far the lids are down at `seconds` >= 0: 0 open, 1 shut."""
         while self._starts[-1] <= seconds:
             self._plan(self._starts[-1], GAP_SECONDS)
         since = seconds - self._starts[bisect_right(self._starts, seconds) - 1]
@@ -47,7 +47,7 @@ class Blinks:
         return ease(closed) - ease(opened)
 
     def _plan(self, last: float, gap: tuple[float, float]) -> None:
-        """Plan the next blink, which may be a double one, after that at `last`."""
+        """Plan the next blink, single or double, after the one at `last`."""
         earliest, latest = last + gap[0], last + gap[1]
         start = self._quietest(float(self._dice.uniform(earliest, latest)), earliest, latest)
         self._starts.append(start)
@@ -55,14 +55,14 @@ class Blinks:
             self._starts.append(start + DOUBLE_SECONDS)
 
     def _quietest(self, start: float, earliest: float, latest: float) -> float:
-        """The quietest moment near `start`; among equals the nearest one."""
+        """The quietest moment near `start`; the nearest of equally quiet ones."""
         if self._loudness is None:
             return start
         moments = (start + step * STEP_SECONDS for step in sorted(range(-STEPS, STEPS + 1), key=abs))
         return min((moment for moment in moments if earliest <= moment <= latest), key=self._loudness_at)
 
     def _loudness_at(self, seconds: float) -> float:
-        """Nothing after the job's end, as before its beginning."""
+        """The loudness at a time; 0 after the job's end."""
         assert self._loudness is not None
         frame = round(seconds * self._fps)
         return float(self._loudness[frame]) if frame < len(self._loudness) else 0.0

@@ -1,4 +1,4 @@
-"""Frames of a still picture that lives."""
+"""Makes the frames of a still picture with idle motion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.idle_motion.blinks import Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
-from pipeline.avatars.idle_motion.sway import Sway, Warp, warp_of
+from pipeline.avatars.idle_motion.sway import Sway
+from pipeline.avatars.idle_motion.warp import Warp, make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
@@ -20,9 +21,9 @@ from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 class LivingCanvas:
     """A still picture that blinks, sways and breathes.
 
-    A frame depends on its number, the picture and the job's loudness alone, bit for bit: neither on the batch it is
-    made in nor on what was made before. Frame 0 is the picture at rest. What cannot be moved safely stays still: eyes
-    that are too small or shut, a face too small or outside the picture.
+    A frame depends only on its number, the picture and the job's loudness, bit for bit: not on its batch or on earlier
+    frames. Frame 0 is the picture at rest. Parts that cannot be moved safely stay still: eyes that are too small or
+    shut, a face that is too small or outside the picture.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class LivingCanvas:
         fps: int,
         emphasis: NDArray[np.float32] | None = None,
     ) -> None:
-        """`picture`: RGB [height, width, 3], both even; `emphasis`: loudness of each frame of the job, 0 to 1."""
+        """`picture`: RGB [height, width, 3], both even; `emphasis`: loudness of each frame, 0 to 1, [frames]."""
         height, width = picture.shape[:2]
         seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
         loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
@@ -42,11 +43,11 @@ class LivingCanvas:
         self._blinks = Blinks(seed, fps, loudness)
         self._eyelids = eyelids(picture, landmarks)
         self._sway = Sway(seed, fps, loudness)
-        warp = warp_of(landmarks, width, height)
+        warp = make_warp(landmarks, width, height)
         self._moving = _Moving(warp, planes_of(still)) if warp else None
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
-        """See `pipeline.media.canvas.Canvas`; the regions are laid into the picture before it moves."""
+        """See `pipeline.media.canvas.Canvas`; the regions are put into the picture before it moves."""
         frames = self._canvas.compose(regions, corners, start_frame)
         width, height = regions.size
         for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
@@ -57,7 +58,7 @@ class LivingCanvas:
         return frames
 
     def _blink(self, planes: Planes, number: int) -> list[PixelBox]:
-        """Lower the lids in a frame; gives the boxes it changed."""
+        """Lower the lids in a frame; returns the boxes it changed."""
         level = round(LEVELS * self._blinks.closure(number / self._fps)) if self._eyelids else 0
         if level == 0:
             return []
@@ -67,16 +68,16 @@ class LivingCanvas:
 
 
 class _Moving:
-    """Moves frames that differ from the picture inside a few boxes only."""
+    """Moves frames that differ from the picture only inside a few boxes."""
 
     def __init__(self, warp: Warp, still: Planes) -> None:
         self._warp = warp
         self._fine = tuple(FinePlane(plane) for plane in still)
         self._painted: list[PixelBox] = []
-        """Where the fine planes show the frame before, not the picture."""
+        """The boxes in which the fine planes hold the previous frame instead of the picture."""
 
     def move(self, planes: Planes, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
-        """Move a frame, which is the picture but for the boxes `painted`."""
+        """Move a frame that equals the picture outside the boxes `painted`."""
         luma, chroma = self._warp.maps(pose)
         for plane, fine, points, step in zip(planes, self._fine, (luma, chroma, chroma), PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:

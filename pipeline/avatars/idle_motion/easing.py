@@ -1,6 +1,8 @@
-"""The one curve by which everything here begins and ends."""
+"""The curve with which all idle motion starts and stops: a cubic smooth step."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,11 @@ def ramp(values: Floats, start: float | Floats, stop: float | Floats) -> Floats:
 
 
 def ease(t: float) -> float:
-    """The same for one number: from 0 at 0 to 1 at 1."""
+    """The smooth step of one number, from 0 at 0 to 1 at 1."""
     t = min(max(t, 0.0), 1.0)
     return t * t * (3 - 2 * t)
+
+
+def floats(values: NDArray[Any]) -> Floats:
+    """The values in single precision."""
+    return np.asarray(values, np.float32)

@@ -1,4 +1,4 @@
-"""A plane of a frame that can be sampled between its pixels without getting blurred."""
+"""A plane of a frame that can be sampled between its pixels without blur."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pipeline.media.canvas import PixelBox
 from pipeline.media.planes import Plane
 
 BETWEEN = np.array([[-1, 4, -11, 40, 40, -11, 4, -1]], np.float32) / 64
-"""HEVC's filter for half a pixel (ITU-T H.265, 8.5.3.3.3): the value in the middle of eight pixels."""
+"""HEVC's half-pixel filter (ITU-T H.265, 8.5.3.3.3): the value in the middle of eight pixels."""
 REACH = 4
-"""So many pixels around a changed one change between the pixels."""
+"""How many pixels around a changed one have changed points beside them."""
 
 
 class FinePlane:
-    """A plane with a point between each two pixels; the pixels themselves stay what they are.
+    """A plane with an extra point between every two pixels; the pixels keep their values.
 
-    Between these points linear interpolation keeps the texture of hair and skin, which it would blur between pixels,
-    now more and now less: a moving picture would shimmer.
+    Linear interpolation between these points keeps the texture of hair and skin. Between pixels it would blur the
+    texture by a varying amount, and a moving picture would shimmer.
     """
 
     def __init__(self, plane: Plane) -> None:
         self._fine = _doubled(plane)
 
     def refine(self, plane: Plane, box: PixelBox) -> None:
-        """Take over what has changed in the plane inside `box`."""
+        """Update the points inside `box` from the plane."""
         x1, y1, x2, y2 = _grown(box, REACH, plane)
         left, top, right, bottom = _grown((x1, y1, x2, y2), REACH, plane)
         fine = _doubled(plane[top:bottom, left:right])
@@ -34,7 +34,7 @@ class FinePlane:
         self._fine[2 * y1 : 2 * y2, 2 * x1 : 2 * x2] = inner
 
     def sample(self, points: NDArray[np.float32], out: Plane) -> None:
-        """Fill `out` [h, w] with the values at `points` [2, h, w], x and y in half pixels."""
+        """Fill `out` [h, w] with the values at `points` [2, h, w]: x and y in half pixels."""
         cv2.remap(self._fine, points[0], points[1], cv2.INTER_LINEAR, out, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -45,7 +45,7 @@ def _grown(box: PixelBox, by: int, plane: Plane) -> PixelBox:
 
 
 def _doubled(plane: Plane) -> Plane:
-    """[h, w] to [2 h, 2 w]: a point after each pixel, in both directions."""
+    """[h, w] to [2 h, 2 w]: a point inserted after each pixel, in both directions."""
     height, width = plane.shape
     across = cv2.filter2D(plane, -1, BETWEEN, anchor=(3, 0), borderType=cv2.BORDER_REPLICATE)
     fine = np.empty((height, 2, 2 * width), np.uint8)

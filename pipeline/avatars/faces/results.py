@@ -1,0 +1,104 @@
+"""The face of an avatar in each of its frames, or why there is none that can be used."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.avatars.landmarks import FaceLandmarks
+from pipeline.errors import JobError
+from pipeline.media.clips import Cut
+from pipeline.media.runs import runs
+
+SHOWN = 0.5
+"""Smallest part of a face that a frame must show."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Faces:
+    """One face in each frame of an avatar, in pixels of the picture. A still picture is one frame."""
+
+    landmarks: FaceLandmarks
+    """Its contours have a leading axis, [frames, points, 2]."""
+    boxes: Floats
+    """[frames, 4]: x1, y1, x2, y2, like the boxes that Wav2Lip's checkpoints were trained with."""
+    seen: NDArray[np.bool_]
+    """[frames]: whether the face was seen; where it was not, landmarks and boxes are interpolated."""
+
+    def scaled(self, factor: tuple[float, float]) -> Faces:
+        """The same faces after the picture was scaled in x and y."""
+        landmarks = self.landmarks.transformed(factor, 0, 0)
+        return replace(self, landmarks=landmarks, boxes=self.boxes * np.array(factor * 2, np.float32))
+
+    def moved(self, right: int, down: int) -> Faces:
+        """The same faces in a picture extended by `right` pixels on the left and `down` pixels at the top."""
+        offset = np.array((right, down) * 2, np.float32)
+        return replace(self, landmarks=self.landmarks.transformed(1, -right, -down), boxes=self.boxes + offset)
+
+    @property
+    def unseen(self) -> list[tuple[int, int]]:
+        """Spans [start, stop) of frames in which the face was not seen."""
+        return runs(~self.seen)
+
+    def within(self, cut: Cut) -> Faces | NoFace:
+        """The faces inside `cut`; those of which it shows less than half count as not seen."""
+        left, top, columns, rows = cut
+        low = np.maximum(self.boxes[:, :2], (left, top))
+        high = np.minimum(self.boxes[:, 2:], (left + columns, top + rows))
+        shown = np.clip(high - low, 0, None).prod(1) > SHOWN * (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
+        seen = self.seen & shown
+        if not seen.any():
+            hint = "choose a size with another aspect ratio, or a video with the face in the middle"
+            return NoFace("no_face", "the face is outside the frames", hint)
+        return Faces(
+            self.landmarks.each(lambda points: filled(points[seen], seen)), filled(self.boxes[seen], seen), seen
+        )
+
+    def save(self, path: Path) -> None:
+        """Write to a file, for `load`."""
+        contours = {field.name: getattr(self.landmarks, field.name) for field in fields(self.landmarks)}
+        with path.open("wb") as file:
+            np.savez(file, boxes=self.boxes, seen=self.seen, **contours)
+
+
+@dataclass(frozen=True)
+class NoFace:
+    """The reason why an avatar's face cannot be used."""
+
+    code: str
+    message: str
+    hint: str
+
+    def error(self) -> JobError:
+        """The error for a job that needs the face."""
+        return JobError(self.code, self.message, field="avatar", hint=self.hint)
+
+    def save(self, path: Path) -> None:
+        """Write to a file, for `load`."""
+        with path.open("wb") as file:
+            np.savez(file, problem=json.dumps([self.code, self.message, self.hint]))
+
+
+def load(file: BinaryIO) -> Faces | NoFace:
+    """Read what `Faces.save` or `NoFace.save` wrote."""
+    with np.load(file) as arrays:
+        if "problem" in arrays:
+            return NoFace(*json.loads(str(arrays["problem"])))
+        landmarks = FaceLandmarks(**{field.name: arrays[field.name] for field in fields(FaceLandmarks)})
+        return Faces(landmarks, arrays["boxes"], arrays["seen"])
+
+
+def filled(values: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """Spread values [n, ...] of the n frames that show the face over all frames, interpolating between them."""
+    at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(values)))
+    low = at.astype(int)
+    high = np.minimum(low + 1, len(values) - 1)
+    part = (at - low).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
+    return np.asarray(values[low] * (1 - part) + values[high] * part, np.float32)

@@ -1,0 +1,169 @@
+"""Moves a picture's head and shoulders by a pose.
+
+The movement is a sum of fixed displacement fields, each times an amount of the pose. Lengths are relative to the height
+from the eyes to the chin, in the face's own frame: origin between the eyes, y towards the chin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.idle_motion.easing import Floats, ramp
+from pipeline.avatars.idle_motion.sway import PoseField
+from pipeline.media.canvas import PixelBox
+
+EYES_TO_CHIN_PIXELS_MIN = 12
+"""On a smaller face movement would not be visible."""
+NODES_PER_FACE = 8
+"""Grid nodes from the eyes to the chin; between nodes the displacement is interpolated."""
+SPARE_NODES = 2
+"""Grid nodes outside the picture, on each side."""
+BORDER_FADE = 0.4
+"""The movement fades out over this distance from the picture's borders: nothing outside the picture may show."""
+NECK_BASE = 1.45
+HEAD_WIDTH, HEAD_ABOVE, HEAD_BELOW = 1.2, 1.3, 1.35
+"""The ellipse around the eyes that moves as one, hair included."""
+HEAD_FADE = 1.55
+"""At this multiple of the ellipse's size the movement has faded out."""
+SHOULDERS, SHOULDER_SLOPE, SHOULDER_FADE = 1.1, 0.3, 0.75
+"""Top of the shoulders in the middle, their slope outwards, and the height over which the movement sets in."""
+BODY_WIDTH = (2.2, 3.4)
+BODY_FOLLOWS, HEAD_BREATHES = 0.22, 0.35
+"""The shoulders follow the head a little, and the head the breath."""
+PROFILE = 0.4, 0.85, 1.0
+"""The face as a dome: y of the nose's tip, half the width, half the height."""
+
+
+@dataclass(frozen=True)
+class HeadFrame:
+    """The coordinates of a head."""
+
+    eyes: Floats
+    """[2]: the point between the eyes, x and y in pixels."""
+    down: Floats
+    """[2]: unit vector from there to the chin."""
+    height_pixels: float
+    """From the eyes to the chin."""
+
+    @classmethod
+    def measure(cls, landmarks: FaceLandmarks, size: tuple[int, int]) -> HeadFrame | None:
+        """The frame of a face in a picture of `size` (width, height); None if it is too small or outside."""
+        eyes = (landmarks.left_eye.mean(0) + landmarks.right_eye.mean(0)) / 2
+        # Phrased so that NaN is rejected too.
+        if not ((eyes > 0).all() and (eyes < size).all() and np.isfinite(landmarks.jaw[10]).all()):
+            return None
+        down = landmarks.jaw[10] - eyes
+        height = float(np.hypot(*down))
+        return cls(eyes, down / height, height) if EYES_TO_CHIN_PIXELS_MIN <= height <= 2 * max(size) else None
+
+    @property
+    def axes(self) -> Floats:
+        """[2, 2]: the frame's x and y axes as rows, in pixels."""
+        return np.array([[self.down[1], -self.down[0]], self.down], np.float32) * self.height_pixels
+
+
+class Warp:
+    """Maps the points of a picture by a pose."""
+
+    def __init__(self, head: HeadFrame, width: int, height: int) -> None:
+        """`width` and `height` of the picture, both even; the eyes are inside it."""
+        self._step = int(np.clip(head.height_pixels / NODES_PER_FACE, 2, 32)) // 2 * 2
+        points = np.stack(np.meshgrid(_centres(width, self._step), _centres(height, self._step)))
+        fields = _fields(head, points) * _border(points, (width, height), BORDER_FADE * head.height_pixels)
+        self._rows = _Axis.around(np.any(fields, (0, 1, 3)), self._step, height)
+        self._columns = _Axis.around(np.any(fields, (0, 1, 2)), self._step, width)
+        self._rest = 2 * points[..., self._rows.nodes, self._columns.nodes]
+        self._fields = 2 * fields[..., self._rows.nodes, self._columns.nodes]
+        # Reused for each frame: allocating fresh memory would take longer than filling it.
+        rows, columns = (count * self._step for count in self._rest.shape[1:])
+        self._luma = np.empty((2, rows, columns), np.float32)
+        self._chroma = np.empty((2, rows // 2, columns // 2), np.float32)
+
+    @property
+    def box(self) -> PixelBox:
+        """The part of the picture that may move, on even pixels."""
+        return self._columns.start, self._rows.start, self._columns.stop, self._rows.stop
+
+    def maps(self, pose: Floats) -> tuple[Floats, Floats]:
+        """The source of each point of the box, x and y in half pixels: [2, h, w] for luma, then for chroma.
+
+        A chroma point is in the middle of four luma points. The maps are valid until the next call.
+        """
+        nodes = self._rest - np.einsum("m,mayx->ayx", pose, self._fields)
+        return self._enlarged(nodes, self._luma, 1), self._enlarged(nodes / 2 - 0.5, self._chroma, 2)
+
+    def _enlarged(self, nodes: Floats, pixels: Floats, shrunk: int) -> Floats:
+        for coarse, fine in zip(nodes, pixels, strict=True):
+            cv2.resize(coarse, fine.shape[::-1], fine, interpolation=cv2.INTER_LINEAR)
+        return pixels[:, self._rows.shown(shrunk), self._columns.shown(shrunk)]
+
+
+def make_warp(landmarks: FaceLandmarks, width: int, height: int) -> Warp | None:
+    """The warp for a face in a picture of this size; None if the face cannot be moved."""
+    head = HeadFrame.measure(landmarks, (width, height))
+    return Warp(head, width, height) if head else None
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The part of the picture that moves, along one axis; each node is in the middle of a cell."""
+
+    nodes: slice
+    """The nodes that move and two more on each side: a node also moves its neighbours' cells, and the outermost half
+    cells cannot be interpolated."""
+    start: int
+    stop: int
+    """`start` and `stop`: in pixels, within the picture."""
+    hidden: int
+    """Pixels of the nodes' cells before `start`."""
+
+    @classmethod
+    def around(cls, moving: NDArray[np.bool_], step: int, pixels: int) -> _Axis:
+        """`moving`: whether each node moves, [nodes]."""
+        first, last = (int(index) for index in np.flatnonzero(moving)[[0, -1]])
+        begin = (first - SPARE_NODES - 1) * step
+        start, stop = max(begin, 0), min((last - SPARE_NODES + 2) * step, pixels)
+        return cls(slice(first - 2, last + 3), start, stop, step + start - begin)
+
+    def shown(self, shrunk: int) -> slice:
+        """The part of the enlarged grid between `start` and `stop`."""
+        return slice(self.hidden // shrunk, (self.hidden + self.stop - self.start) // shrunk)
+
+
+def _centres(pixels: int, step: int) -> Floats:
+    """The middles of the nodes' cells along an axis, including the spare ones outside the picture."""
+    return np.arange(-SPARE_NODES, -(-pixels // step) + SPARE_NODES, dtype=np.float32) * step + (step - 1) / 2
+
+
+def _fields(head: HeadFrame, points: Floats) -> Floats:
+    """Displacement in pixels at `points` [2, h, w] for one unit of each movement: [6, 2, h, w]."""
+    x, y = np.einsum("fa,ayx->fyx", head.axes / head.height_pixels**2, points - head.eyes[:, None, None])
+    body = ramp(y - SHOULDER_SLOPE * np.abs(x), SHOULDERS, SHOULDERS + SHOULDER_FADE)
+    body = body * (1 - ramp(np.abs(x), *BODY_WIDTH))
+    skull = 1 - ramp(np.hypot(x / HEAD_WIDTH, y / np.where(y < 0, HEAD_ABOVE, HEAD_BELOW)), 1, HEAD_FADE)
+    tip, half_width, half_height = PROFILE
+    dome = np.clip(1 - (x / half_width) ** 2 - ((y - tip) / half_height) ** 2, 0, 1) ** 2
+    follow = np.maximum(skull, BODY_FOLLOWS * body)
+    still = np.zeros_like(x)
+    fields = {
+        PoseField.SIDEWAYS: (follow, still),
+        PoseField.DOWN: (still, follow),
+        PoseField.ROLL: (skull * (NECK_BASE - y), skull * x),
+        PoseField.TURN: (dome, still),
+        PoseField.NOD: (still, dome),
+        PoseField.BREATH: (still, -np.maximum(body, HEAD_BREATHES * skull)),
+    }
+    in_face = np.array([fields[movement] for movement in PoseField], np.float32)
+    return np.asarray(np.einsum("mfyx,fa->mayx", in_face, head.axes), np.float32)
+
+
+def _border(points: Floats, size: tuple[int, int], fade: float) -> Floats:
+    """0 at the picture's borders and outside, 1 away from them: [h, w] for `points` [2, h, w]."""
+    last = np.array(size, np.float32)[:, None, None] - 1
+    across, down = ramp(np.minimum(points, last - points), 0, np.minimum(fade, last / 4))
+    return np.asarray(across * down, np.float32)

@@ -1,0 +1,133 @@
+"""Faces followed through videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.faces.finder import FaceFinder
+from pipeline.avatars.faces.results import Faces, NoFace
+from pipeline.avatars.faces.tracking import find_in_clip
+from pipeline.errors import JobError
+from tests.clips import GAP, SIDE, Affine, contours, film, interrupted, mapped, placed, swaying, write_clip
+from tests.videos import SWAY_FRAMES, avatar_of, clip_of, errors, faces_of, side_by_side
+
+
+def jitter(found: NDArray[np.float64], places: list[Affine | None], portrait_faces: Faces) -> float:
+    """Mean second difference of the points beyond the face's own movement, in face widths."""
+    truth = [mapped(contours(portrait_faces.landmarks)[0], place) for place in places if place is not None]
+    shake = np.abs(np.diff(found - np.array(truth), n=2, axis=0)).mean()
+    return float(shake / np.ptp(portrait_faces.landmarks.jaw[0][:, 0]))
+
+
+def test_landmarks_follow_a_moving_face_smoothly(sway: Path, video_spool: Path, portrait_faces: Faces) -> None:
+    avatar = avatar_of(sway, video_spool)
+    assert list(avatar.placed(None).unseen) == []
+    places: list[Affine | None] = [*swaying(SWAY_FRAMES)]
+    found = contours(faces_of(avatar).landmarks)
+    assert errors(found, places, portrait_faces).mean(1).max() < 0.015
+    finder = FaceFinder()
+    meshes = [finder.mesh(frame, finder.detect(frame)[0]).points for frame in film(places)]
+    unsmoothed = contours(FaceLandmarks.of_mesh(np.array(meshes)))
+    assert jitter(found, places, portrait_faces) < 0.5 * jitter(unsmoothed, places, portrait_faces)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (placed(-60, -20), placed(60, 30)),
+        (placed(-10), placed(14)),
+        (placed(), placed(scale=1.35)),
+        (placed(degrees=-10), placed(degrees=10)),
+    ],
+    ids=["far", "near", "closer", "turned"],
+)
+def test_a_cut_is_not_smoothed_over(before: Affine, after: Affine, portrait_faces: Faces) -> None:
+    places: list[Affine | None] = [*[before] * 8, *[after] * 8]
+    found = find_in_clip(film(places), None)
+    assert isinstance(found, Faces)
+    assert errors(contours(found.landmarks), places, portrait_faces).mean(1).max() < 0.025
+
+
+def test_a_face_is_followed_before_and_after_a_gap(gap: Path, video_spool: Path, portrait_faces: Faces) -> None:
+    avatar = avatar_of(gap, video_spool)
+    assert list(avatar.placed(None).unseen) == [GAP]
+    found = contours(faces_of(avatar).landmarks)
+    assert errors(found, interrupted(), portrait_faces).mean(1).max() < 0.02
+    steps = np.diff(found[GAP[0] - 1 : GAP[1] + 1].mean(1), axis=0)
+    assert np.ptp(steps, axis=0).max() < 0.01, "interpolated in a straight line"
+
+
+def test_a_face_that_appears_late_is_found(portrait_faces: Faces) -> None:
+    places: list[Affine | None] = [*[None] * 5, *swaying(10)]
+    found = find_in_clip(film(places), None)
+    assert isinstance(found, Faces)
+    assert found.seen.tolist() == [False] * 5 + [True] * 10
+    assert errors(contours(found.landmarks), places, portrait_faces).mean(1).max() < 0.02
+    assert (found.boxes[:5] == found.boxes[5]).all()
+
+
+def test_the_box_chooses_between_two_faces(portrait_faces: Faces) -> None:
+    frames = side_by_side(film(swaying(4)))
+    neither = find_in_clip(frames, None)
+    assert isinstance(neither, NoFace)
+    assert neither.code == "several_faces"
+    right = find_in_clip(frames, (SIDE + 80, 80, SIDE + 170, 180))
+    assert isinstance(right, Faces)
+    found = contours(right.landmarks) - (SIDE, 0)
+    assert errors(found, [*swaying(4)], portrait_faces).mean(1).max() < 0.02
+
+
+def test_a_crop_equals_a_video_of_that_part(sway: Path, video_spool: Path, tmp_path: Path) -> None:
+    """The same frames and the same face. Without the crop it is unclear which face is meant."""
+    two = write_clip(tmp_path / "two.mp4", side_by_side(film(swaying(10))))
+    with pytest.raises(JobError) as caught:
+        avatar_of(two, video_spool).fitted(None).require_landmarks()
+    assert caught.value.code == "several_faces"
+    cropped = avatar_of(two, video_spool, f"crop: [{SIDE}, 0, {2 * SIDE}, {SIDE}]").fitted(None)
+    plain = avatar_of(sway, video_spool).fitted(None)
+    assert cropped.scene.size == (SIDE, SIDE)
+    shown, other = (clip_of(fitted).read(7).astype(int) for fitted in (cropped, plain))
+    assert np.abs(shown - other).mean() < 1  # both went through an encoder
+    found, expected = (contours(fitted.require_landmarks())[:10] for fitted in (cropped, plain))
+    assert np.abs(found - expected).mean() < 0.5
+
+
+def test_with_a_crop_the_box_is_in_pixels_of_the_whole_video(video_spool: Path, tmp_path: Path) -> None:
+    two = write_clip(tmp_path / "two.mp4", side_by_side(film(swaying(5))))
+    half = f"crop: [{SIDE // 4}, 0, {2 * SIDE}, {SIDE}]\nface_box: [{SIDE + 80}, 80, {SIDE + 170}, 180]"
+    mouth = avatar_of(two, video_spool, half).fitted(None).require_landmarks().lips_outer.mean((0, 1))
+    assert mouth[0] > SIDE  # the right face's mouth, although the left one is inside the crop too
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("size", [(128, 128), (256, 128), (96, 160), (640, 360)])
+def test_the_face_follows_the_size(size: tuple[int, int], sway: Path, video_spool: Path) -> None:
+    avatar = avatar_of(sway, video_spool, f"size: {size[0]}x{size[1]}")
+    fitted = avatar.fitted(None)
+    assert fitted.scene.size == size
+    scale = max(size) / SIDE
+    offset = (np.array(size) - max(size)) / 2
+    expected = contours(faces_of(avatar).landmarks) * scale + offset
+    assert contours(fitted.require_landmarks()) == pytest.approx(expected, abs=1)
+    boxes = fitted.require_face_boxes()
+    assert (boxes >= 0).all()
+    assert (boxes <= np.tile(size, 2)).all()
+
+
+def test_a_portrait_video_keeps_its_aspect_ratio(tmp_path: Path, portrait_faces: Faces) -> None:
+    tall = [
+        cv2.copyMakeBorder(cv2.resize(f, (1080, 1080)), 420, 420, 0, 0, cv2.BORDER_REPLICATE) for f in film(swaying(3))
+    ]
+    avatar = avatar_of(write_clip(tmp_path / "a.mp4", tall), tmp_path)  # type: ignore[arg-type]
+    assert avatar.sides == (1080, 1920)
+    assert avatar.fitted(None).scene.size == (606, 1080)
+    found = (contours(faces_of(avatar).landmarks) - (0, 420)) * (SIDE / 1080)
+    assert errors(found, [*swaying(3)], portrait_faces).mean(1).max() < 0.02
