@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PARTS = ("daemon", "pipeline", "scripts", "systemd", "docs")
 FILES = (
     *("config.yaml", "setup.cfg", "pyproject.toml", "requirements.txt"),
-    *("Makefile", "README.md", "CHANGELOG.md", "LICENSE"),
+    *("Makefile", "README.md", "README.ru.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
 )
 COMMANDS = {
     "id": '[ "$1" = -u ] && echo 0',

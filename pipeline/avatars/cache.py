@@ -9,8 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from pipeline import files
 from pipeline.errors import DISK_FULL, StageError, is_full
 
@@ -50,7 +48,7 @@ class Cache:
 
     def _locked(self, path: Path, build: Callable[[Path], None]) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}{LOCK}"):
+        with files.locked(_lock_of(path)):
             return _opened(path) or self._built(path, build)
 
     def _built(self, path: Path, build: Callable[[Path], None]) -> BinaryIO:
@@ -68,8 +66,9 @@ class Cache:
     def _remove_abandoned(self) -> None:
         """Remove unfinished files of builders that were killed: their locks are free."""
         for unfinished in self._folder.glob(f"*{UNFINISHED}"):
-            with suppress(Timeout), FileLock(f"{unfinished.with_suffix('')}{LOCK}", blocking=False):
-                unfinished.unlink(missing_ok=True)
+            with _lock_of(unfinished.with_suffix("")).open("a") as lock:
+                if files.try_lock(lock):
+                    unfinished.unlink(missing_ok=True)
 
     def _evict(self, newest: Path) -> None:
         kept = sorted(self._files(), key=lambda entry: entry[0].st_mtime_ns)
@@ -87,6 +86,10 @@ class Cache:
             if file.suffix not in (LOCK, UNFINISHED):
                 with suppress(FileNotFoundError):
                     yield file.stat(), file
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + LOCK)
 
 
 def _opened(path: Path) -> BinaryIO | None:
