@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
-# More than two cores need: many tests wait. Each takes up to 2.5 GB of memory with its daemon.
+# More than a machine with two cores needs: many tests wait. Each process takes up to 2.5 GB with its daemon.
 TEST_PROCESSES ?= 4
 
 .PHONY: help setup system demo test soak lint format schemas wheel-test test-pythons bench voices install-service clean

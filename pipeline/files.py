@@ -1,4 +1,4 @@
-"""Write files so that a crash, a power cut or a full disk leaves the old file or the new one, never a part of it."""
+"""Write files so that a crash, a power cut or a full disk leaves the complete old file or the complete new one."""
 
 from __future__ import annotations
 

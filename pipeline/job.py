@@ -20,9 +20,9 @@ METADATA_MAX_BYTES = 4 * 1024
 JSON_MAX_DEPTH = 16
 NUMBER_MAX_DIGITS = 30
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-"""All except tab and line ends. Those above 7F are escape sequences on an 8-bit terminal."""
+"""All except tab and line ends. Those above 7F start escape sequences on an 8-bit terminal."""
 SURROGATES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
-"""Escapes in valid JSON; the group matches half of a surrogate pair."""
+"""Escapes in valid JSON; the group matches an unpaired surrogate."""
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
@@ -46,12 +46,12 @@ class Job(BaseModel):
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
-    """Rate of speech relative to the voice's normal one."""
+    """Rate of speech relative to the voice's normal rate."""
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
     """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
     pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
     num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
-    """The most lip-sync workers that this job may use at once. Default: all."""
+    """Maximum number of lip-sync workers for this job. Default: all."""
     model: StrictStr | None = None
     """A model of the configuration, or `both`: chunks alternate between the workers' models and cross-fade where they
     meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
@@ -66,7 +66,7 @@ class Job(BaseModel):
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
     """Jobs of higher priority run first."""
     metadata: dict[str, Any] = {}
-    """Any data of yours, copied to the timing JSON unchanged; at most 4 KiB as JSON."""
+    """Arbitrary data, copied unchanged to the timing JSON; at most 4 KiB as JSON."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Job:
@@ -132,7 +132,7 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
 
 def _decode(data: bytes) -> str:
     if b"\0" in data:
-        raise _bad_encoding(f"not UTF-8: a zero at byte {data.index(0)}")
+        raise _bad_encoding(f"not UTF-8: NUL at byte {data.index(0)}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -150,14 +150,14 @@ def _check_depth(data: bytes) -> None:
     for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', data, re.DOTALL):
         depth += (bracket in b"[{") - (bracket in b"]}")
         if depth > JSON_MAX_DEPTH:
-            raise JobError("too_deep", f"the job file nests deeper than {JSON_MAX_DEPTH} levels")
+            raise JobError("too_deep", f"the job file is nested deeper than {JSON_MAX_DEPTH} levels")
 
 
 def _check_surrogates(data: bytes) -> None:
-    """Refuse half of a surrogate pair, which is not a character. UTF-8 has none: only an escape can make one."""
+    """Refuse unpaired surrogates, which are not characters. UTF-8 cannot contain them, but JSON escapes can."""
     for escape in SURROGATES.finditer(data):
         if escape[1]:
-            raise _bad_encoding(f"half of a surrogate pair at byte {escape.start()}")
+            raise _bad_encoding(f"unpaired surrogate at byte {escape.start()}")
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _check_characters(value: Any, field: str | None = None) -> None:
     """Refuse control characters anywhere in the job."""
     if isinstance(value, str):
         if CONTROL_CHARACTERS.search(value):
-            raise JobError("control_char", "control characters are not allowed", field=field, hint="remove it")
+            raise JobError("control_char", "control characters are not allowed", field=field, hint="remove them")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_characters(key, field)

@@ -16,7 +16,7 @@ found() {
     done
 }
 
-# Without a daemon: these take seconds and cover what may differ between Python versions.
+# Tests without a daemon: they take seconds and cover what may differ between Python versions.
 fast_tests=(tests/test_{align,architecture,captions,chunks,command_line,config,fragments,job,journal,logs,mel,retention}.py
     tests/test_{scheduler,spool,stream_flow,submission,text}.py)
 

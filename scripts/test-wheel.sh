@@ -9,7 +9,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 echo "building the wheel"
-# From a copy: a build leaves folders behind, and packages what earlier builds left.
+# From a copy: a build leaves folders behind and would package those of earlier builds.
 mkdir "$scratch/source"
 cp -r "$checkout"/{daemon,pipeline,setup.cfg,pyproject.toml,README.md,LICENSE} "$scratch/source"
 "$python" -m venv "$scratch/venv"

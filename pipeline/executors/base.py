@@ -43,7 +43,7 @@ class WorkerSpec:
     cpus: tuple[int, ...] = ()
     """Cores this worker computes on; empty: any."""
     encoder_cpus: tuple[int, ...] = ()
-    """Cores its encoder may run on; empty: those of the worker."""
+    """Cores its encoder may run on; empty: the same as the worker."""
     threads: int = 1
     """Threads for its numerical libraries."""
 
