@@ -65,7 +65,7 @@ class AvatarSettings(BaseModel):
 
     @field_validator("face_box", "crop")
     @classmethod
-    def _is_a_box(cls, box: Box | None) -> Box | None:
+    def _is_valid_box(cls, box: Box | None) -> Box | None:
         if box is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
             raise ValueError("x1, y1, x2, y2 must be finite numbers with x1 < x2 and y1 < y2")
         return box

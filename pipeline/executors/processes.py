@@ -60,11 +60,11 @@ class ProcessExecutor:
 
     def start(self, spec: WorkerSpec) -> None:
         """Start a worker process. Raises OSError if the system is out of memory or process slots."""
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=process_main, args=(theirs, spec), name=spec.name, daemon=True)
+        own_end, worker_end = self._context.Pipe()
+        process = self._context.Process(target=process_main, args=(worker_end, spec), name=spec.name, daemon=True)
         process.start()
-        theirs.close()  # only the worker holds its end now, so its death closes the pipe
-        self._workers[spec.name] = _Worker(process, ours)
+        worker_end.close()  # only the worker holds its end now, so its death closes the pipe
+        self._workers[spec.name] = _Worker(process, own_end)
 
     def send(self, worker: str, task: Task) -> None:
         """Send a task. `wait` also notices the broken pipe of a dead worker, so errors are only logged."""

@@ -32,9 +32,9 @@ class ThreadExecutor:
 
     def start(self, spec: WorkerSpec) -> None:
         """Start a worker thread."""
-        ours, theirs = Pipe()
-        thread = threading.Thread(target=_thread_main, args=(theirs, spec), name=spec.name, daemon=True)
-        self._connections[spec.name], self._threads[spec.name] = ours, thread
+        own_end, worker_end = Pipe()
+        thread = threading.Thread(target=_thread_main, args=(worker_end, spec), name=spec.name, daemon=True)
+        self._connections[spec.name], self._threads[spec.name] = own_end, thread
         thread.start()
 
     def send(self, worker: str, task: Task) -> None:
