@@ -36,7 +36,7 @@ ALLOWED = {
     "pipeline/executors/processes.py": {"torch"},
     "pipeline/executors/threads.py": {"torch"},
 }
-"""Exceptions, by the beginning of a path: measuring and drawing compute with tensors, executors count GPUs."""
+"""Exceptions by path prefix: measuring and drawing compute with tensors, executors count GPUs."""
 
 RUNS_CODE: dict[str, frozenset[str]] = {
     "subprocess.Popen": frozenset({"pipeline/programs.py"}),
@@ -110,7 +110,7 @@ def test_every_requirement_is_pinned_and_its_licence_listed() -> None:
     assert [name for name in names if f"\n{name}==" not in pinned or not re.search(rf"\b{name}\b", licences)] == []
 
 
-def test_messages_point_to_nothing_that_the_wheel_lacks() -> None:
+def test_messages_do_not_refer_to_files_missing_from_the_wheel() -> None:
     """Only `daemon/` and `pipeline/` are installed: no docs, no scripts, no Makefile."""
     pointer = re.compile(r"\b(docs|scripts|tests|training|systemd)/|\bmake [a-z-]+ installs|README")
     texts = {

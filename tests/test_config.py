@@ -19,7 +19,7 @@ def load(tmp_path: Path, content: str) -> Config:
     return load_config(file)
 
 
-def test_the_shipped_file_holds_the_defaults() -> None:
+def test_the_shipped_file_contains_the_defaults() -> None:
     shipped = load_config(ROOT / "config.yaml").model_dump()
     assert shipped == Config().model_dump()
 
@@ -29,7 +29,7 @@ def test_the_shipped_file_names_every_key() -> None:
     assert shipped == Config().model_dump(mode="json")
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_defaults_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_config(None).model_dump() == Config().model_dump()
 

@@ -1,4 +1,4 @@
-"""The job parser: good jobs, limits and error hints. `test_hostile_json.py` has the bad jobs."""
+"""The job parser: valid jobs, limits and error hints. `test_hostile_json.py` has the bad jobs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_limits_come_from_the_configuration() -> None:
 
 
 def accepted(data: bytes, config: Config = CONFIG) -> str | None:
-    """The code that a job file is refused with; None when it is accepted."""
+    """The error code of a job file; None if it is accepted."""
     try:
         parse_job(data, config, AVATARS)
     except JobError as error:
@@ -102,7 +102,7 @@ def test_bounds_are_inclusive(key: str, inside: tuple[object, ...], outside: tup
 
 
 def test_metadata_of_exactly_4_kib_is_accepted() -> None:
-    """Its size is that of the JSON with letters as UTF-8, whichever way the file writes them."""
+    """Its size is measured with letters as UTF-8, however the file writes them."""
     frame = len(json.dumps({"k": ""}))
     fits, too_large = ("я" * ((4096 - frame) // 2) + "x" * extra for extra in ((4096 - frame) % 2, 2))
     for ascii_only in (True, False):

@@ -178,7 +178,7 @@ def test_a_recording_without_sound_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("edges", [[0, 100, 210], [0, 55, 100, 165, 210], [0, 5, 205, 210]])
-def test_frames_are_the_same_however_the_job_is_cut(edges: list[int], stage: LipSyncStage, tmp_path: Path) -> None:
+def test_frames_do_not_depend_on_how_the_job_is_cut(edges: list[int], stage: LipSyncStage, tmp_path: Path) -> None:
     [whole] = split(tmp_path, 8.4)
     assert whole.stop_frame == 210
     expected = digests(stage, [whole])

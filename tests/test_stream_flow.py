@@ -60,9 +60,9 @@ class Machine:
     """Seconds per second of speech."""
     start: float = 0.0
     spoken: list[tuple[int, int]] = field(default_factory=list)
-    """The pieces in the order in which they were spoken, each with the number of pieces rendered by then."""
+    """The pieces in the order in which they were spoken, each with the number of pieces already rendered."""
     mute: Container[int] = ()
-    """The pieces that contain nothing to speak."""
+    """The pieces that contain no speech."""
     must_speak: list[int] = field(default_factory=list)
     """The pieces that must not be silent."""
 

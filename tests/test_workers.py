@@ -52,7 +52,7 @@ def test_each_role_has_its_own_stage_and_only_lip_sync_has_several_workers() -> 
     ],
 )
 def test_cores_are_divided_equally(cores: list[int], count: int, shares: list[list[int]]) -> None:
-    """Equally, because frames are bit-identical only with the same number of threads."""
+    """Frames are only bit-identical with the same number of threads."""
     assert workers._core_shares(cores, count) == shares
 
 

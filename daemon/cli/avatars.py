@@ -94,9 +94,9 @@ def inspect(config: Config, name: str) -> str:
 
 
 def install(config: Config, file: Path, name: str) -> str:
-    """Copy a picture or video into a new avatar folder if it can speak; returns what `inspect` reports.
+    """Copy a picture or video into a new avatar folder if it can speak; return its description from `inspect`.
 
-    Raises JobError if it cannot, or if the name is invalid or taken.
+    Raises JobError if it cannot speak, or if the name is invalid or taken.
     """
     from pipeline.job import JOB_NAME
 
@@ -112,7 +112,7 @@ def install(config: Config, file: Path, name: str) -> str:
         unfinished = Path(scratch) / name
         unfinished.mkdir()
         copy = Path(shutil.copyfile(file, unfinished / f"{name}{file.suffix.lower()}"))
-        # The daemon may run as another user than the one who adds the avatar.
+        # The daemon may run as a different user.
         unfinished.chmod(0o755)
         copy.chmod(0o644)
         description = inspect(config.model_copy(update={"avatars": _only(config, scratch)}), name)
@@ -132,7 +132,7 @@ def _names(config: Config) -> list[str]:
 
 @contextmanager
 def _without_cache(config: Config) -> Iterator[Avatars]:
-    """The avatars, with a throw-away cache: the spool's cache belongs to the daemon's user."""
+    """The avatars, with a temporary cache: the spool's cache belongs to the daemon's user."""
     from pipeline.avatars import Avatars
 
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:

@@ -15,7 +15,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schema of each kind of file, by the name of the schema's own file."""
+    """The schema of each kind of file, by the name of its schema file."""
     return {
         "job.schema.json": _titled("A lipdrop job", _job()),
         "report.schema.json": _titled("The timing JSON of a lipdrop job", REPORT.json_schema()),
@@ -37,7 +37,7 @@ def _titled(title: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def file_text(schema: dict[str, Any]) -> str:
-    """A schema as it is written to its file."""
+    """The text of a schema file."""
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 

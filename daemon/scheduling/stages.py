@@ -1,4 +1,4 @@
-"""The table of stages: which item each takes, what it yields, which workers run it, and how long it may take.
+"""The table of stages: the item and result of each, the workers that run it, and its time budget.
 
 To add a stage: its item and result in `pipeline/messages.py`, its class in `pipeline/stages/`, a row here, and the flow
 that asks for it.
@@ -34,7 +34,7 @@ class StageRow:
     item: type[Item]
     """Input."""
     result: type[Result]
-    """Output: one for each item, or several."""
+    """Output: one or more for each item."""
     role: str
     """Role of the workers that run it; also its name in errors and in the health file."""
     stage: str
