@@ -161,7 +161,7 @@ class Config(Section):
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
     )
-    """The lip-sync workers. The first one's model is the default of jobs with a single chunk."""
+    """The lip-sync workers. The model of the first one is the default for jobs with a single chunk."""
     split: SplitSettings = SplitSettings()
     video: VideoSettings = VideoSettings()
     executor: Literal["processes", "threads"] = "processes"

@@ -31,7 +31,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    """A name beside `path` that no other writer uses."""
+    """A temporary name next to `path` that no other writer uses."""
     return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
 
 
@@ -57,7 +57,7 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is made if it is missing, for the length of a block; wait for it."""
+    """Hold an exclusive lock on a file during a block; waits for the lock, and creates a missing file."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -61,7 +61,7 @@ def weights() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="session")
 def checkpoint(weights: dict[str, torch.Tensor]) -> Iterator[Path]:
-    """A Wav2Lip checkpoint as written by training, without a telling suffix; removed at the end (145 MB)."""
+    """A Wav2Lip checkpoint as written by training, under a neutral name; removed at the end (145 MB)."""
     import torch
 
     with tempfile.TemporaryDirectory() as folder:

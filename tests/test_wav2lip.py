@@ -613,7 +613,7 @@ def test_a_failed_batch_is_freed_before_the_next_attempt() -> None:
 
 
 def test_frames_past_the_end_of_the_mel_are_silent(engine: Wav2LipEngine) -> None:
-    """Given eight columns of speech for six frames, of which three start later."""
+    """Given eight columns of speech for six frames; three of these start later."""
     silence = np.full((80, 80), -4, np.float32)
     padded = silence.copy()
     padded[:, :8] = speech(25).mel[:, :8].clip(0, 1)

@@ -29,7 +29,7 @@ class Entry:
         """Sort key: highest priority, then earliest deadline, then first chunk.
 
         A job's deadline is its arrival plus the length of its video. So a short job overtakes a long one, but delays
-        it by no more than the long one's length; jobs of equal length keep their order.
+        it by no more than the length of the long job; jobs of equal length keep their order.
         """
         due = self.flow.journal.seen_seconds + self.flow.expected_seconds
         return (-self.flow.job.priority, due, self.order)

@@ -47,7 +47,7 @@ def tts_seconds(item: TtsItem, allowed: Allowances) -> float:
 
 
 def split_seconds(item: SplitItem, allowed: Allowances) -> float:
-    """Budget for converting the speech and, for a new avatar video, following the face frame by frame."""
+    """Budget for converting the speech and, with a new avatar video, tracking the face frame by frame."""
     tracking = 600 + 10 * allowed.avatar_seconds if allowed.avatar_seconds else 0
     return BASE_SECONDS + _conversion_seconds(item, allowed) + tracking
 

@@ -249,7 +249,7 @@ class Scheduler:
                 self._backlog.remove(entry)
 
     def _choose(self, entry: Entry) -> Worker | None:
-        """An idle worker for the item: preferably one that has its model loaded."""
+        """An idle worker for the item, preferably with its model already loaded."""
         role = stages.role(entry.item)
         idle = self._pool.idle(role)
         if not isinstance(entry.item, Chunk):

@@ -84,7 +84,7 @@ class StreamFlow(Flow):
         return 0.0
 
     def _expected_seconds_of(self, index: int) -> float:
-        """Length of a piece, as far as it is known."""
+        """Length of a piece that has been cut; subclasses may estimate others."""
         chunk = self.chunks[index]
         return (chunk.stop_frame - chunk.start_frame) / self.fps
 

@@ -2,7 +2,7 @@
 
 The scheduler sees seven methods and five events (`pipeline.messages.Event`); workers run `worker.work` with a
 `worker.Link` to the executor. Everything between the two belongs to the executor. A Ray executor, for example, would
-be one module beside `processes.py`: an actor for each `WorkerSpec` that runs `work`, a `Link` that carries tasks and
+be one module next to `processes.py`: an actor for each `WorkerSpec` that runs `work`, a `Link` that carries tasks and
 events through the actor's mailbox, `Died` when the actor is lost, and `gpu_count` from the cluster's resources.
 
 Rules that the scheduler relies on:
