@@ -25,7 +25,7 @@ POLL_SECONDS = 0.2
 def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> None:
     """Check jobs and drop them into the inbox.
 
-    FILES: .json is one job, .jsonl and .csv one job a line, .txt its text, - a JSON job on standard input.
+    FILES: .json is one job, .jsonl and .csv one job per line, .txt its text, - a JSON job on standard input.
     Jobs are dropped only if all are valid. Works while the daemon is down.
     """
     jobs = list(_checked_drafts(place, files))

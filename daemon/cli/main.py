@@ -1,6 +1,6 @@
 """The command line. Data goes to standard output, progress and logs to standard error.
 
-To add a command, write its module and name both in `COMMANDS`.
+To add a command, write its module and register both in `COMMANDS`.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class Entry:
     def urgency(self) -> tuple[int, float, tuple[int, int]]:
         """Sort key: highest priority, then earliest deadline, then first chunk.
 
-        A job's deadline is its arrival plus the length of its video. So a short job overtakes a long one, but delays
-        it by no more than the length of the long job; jobs of equal length keep their order.
+        A job's deadline is its arrival plus the length of its video. So short jobs overtake a long one, but delay it by
+        no more than its own length; jobs of equal length keep their order.
         """
         due = self.flow.journal.seen_seconds + self.flow.expected_seconds
         return (-self.flow.job.priority, due, self.order)

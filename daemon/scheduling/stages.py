@@ -1,7 +1,7 @@
 """The table of stages: the item and result of each, the workers that run it, and its time budget.
 
-To add a stage: its item and result in `pipeline/messages.py`, its class in `pipeline/stages/`, a row here, and the flow
-that asks for it.
+To add a stage, add its item and result to `pipeline/messages.py`, its class to `pipeline/stages/`, a row here, and the
+item to the flow that needs it.
 """
 
 from __future__ import annotations

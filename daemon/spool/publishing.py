@@ -45,7 +45,7 @@ class Publishing(Streams, Requests):
         if isinstance(report, DoneReport):
             self._publish_outputs(name, report)
             with contextlib.suppress(FileNotFoundError):  # already moved
-                os.utime(folder / JOB)  # retention uses this time; until now it was the submission
+                os.utime(folder / JOB)  # retention uses this time; until now it was the submission time
             move(folder / JOB, self.done_file(name))
             shutil.rmtree(self.failed / name, ignore_errors=True)  # an earlier attempt's failure is superseded
         else:
