@@ -131,7 +131,7 @@ class Journal:
                 os.fsync(file.fileno())
 
     def _continue(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Adopt a previous daemon's lines: none if the fingerprint differs, only attempts after a reboot or a moved folder.
+        """Adopt a previous daemon's lines: none if the fingerprint differs, only attempts if boot or folder differ.
 
         Returns the lines of the valid results.
         """
