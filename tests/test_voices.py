@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import importlib.util
 import io
 import json
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ from pipeline.speech.voices.levels import finished, levelled
 from pipeline.speech.voices.piper import Piper
 from pipeline.speech.voices.program import run_program
 from pipeline.speech.voices.rhvoice import Rhvoice
-from pipeline.speech.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
+from pipeline.speech.voices.settings import BACKENDS, CommandSettings, HttpSettings, PiperSettings, VoiceSettings
 
 SPEECH_DBFS, PEAK_DBFS = -20.0, -1.0
 """RMS of the active speech, and the highest peak; written out here so that a changed level is noticed."""
@@ -764,6 +765,51 @@ def test_a_backend_that_is_asked_for_by_name_must_be_there(backend: Any) -> None
         Voices(VoiceSettings(backend=backend))
     assert caught.value.code == "tts_missing"
     assert caught.value.hint
+
+
+class Beeper:
+    """A back end as another package would write it."""
+
+    name: ClassVar[str] = "beeper"
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Beeper:
+        return cls()
+
+    def voices(self, language: str) -> list[str]:
+        return ["beep"] if language == "tlh" else []
+
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
+        return finished(tone(0.1 * len(text) / speed), 16_000)
+
+
+def test_a_new_back_end_needs_one_entry_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="unknown back end 'beeper'"):
+        VoiceSettings(backend="beeper")
+    monkeypatch.setitem(BACKENDS, Beeper.name, f"{__name__}:{Beeper.__name__}")
+    for settings in (VoiceSettings(), VoiceSettings(backend="beeper"), VoiceSettings(voices={"tlh": "beeper:beep"})):
+        backend, voice = Voices(settings).choose("tlh", None)
+        assert (backend.name, voice) == ("beeper", "beep")
+        assert_well_spoken(backend.speak("nuqneH", "tlh", voice, 1.0))
+
+
+def test_every_back_end_is_registered_under_its_own_name() -> None:
+    for name, path in BACKENDS.items():
+        module, _, implementation = path.partition(":")
+        assert getattr(importlib.import_module(module), implementation).name == name
+
+
+def test_only_the_chosen_back_end_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "from pipeline.config import Config\n"
+        "from pipeline.speech.voices.catalogue import BACKENDS, Voices\n"
+        "loaded = lambda: [n for n, path in BACKENDS.items() if path.partition(':')[0] in sys.modules]\n"
+        "assert loaded() == []\n"
+        "Voices(Config.model_validate({'tts': {'backend': 'espeak'}}).tts).choose('ru', None)\n"
+        "assert loaded() == ['espeak'], loaded()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True)
 
 
 @pytest.mark.parametrize(

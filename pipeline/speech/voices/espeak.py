@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
+from pipeline.speech.voices.settings import VoiceSettings
 
 VARIANT = "f2"
 """The female variant whose spectrum is nearest to natural female voices: mel-cepstral distance after alignment,
@@ -101,6 +102,11 @@ class Espeak:
 
     def __init__(self) -> None:
         self._engine = _engine()
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Espeak:
+        """See `Backend`."""
+        return cls()
 
     def voices(self, language: str) -> list[str]:
         """`ru+f2`, `ru`, `ru+Annie` ...: every dialect of the language in every variant of voice."""

@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import finished
+from pipeline.speech.voices.settings import VoiceSettings
 
 THREADS = 1
 """The model is small: more threads only take cores from the lip-sync workers."""
@@ -55,6 +56,11 @@ class Hibari:
                 "tts_missing", "hibari is not installed", field="tts.backend", hint="pip install hibari-tts"
             ) from None
         self._known: dict[str, Any] = hibari.voices.VOICES
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Hibari:
+        """See `Backend`."""
+        return cls()
 
     def voices(self, language: str) -> list[str]:
         """The voices whose weights are on this machine; nothing is ever downloaded."""

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
-from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings
+from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings, VoiceSettings
 
 VOICE = "default"
 RETRY_STATUSES = (500, 502, 503, 504)
@@ -34,6 +34,11 @@ class Http:
         self._url = settings.url
         self._settings = settings
         self._session = _session(settings.retries)
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Http:
+        """See `Backend`."""
+        return cls(settings.http)
 
     def voices(self, language: str) -> list[str]:
         """One voice for any language: the service decides what it sounds like."""

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.errors import ConfigError, StageError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
+from pipeline.speech.voices.settings import VoiceSettings
 
 INSTALL_HINT = "install librhvoice5, rhvoice-russian and rhvoice-english from Debian's component non-free"
 LIBRARY = "libRHVoice.so.5"
@@ -107,6 +108,11 @@ class Rhvoice:
         if not self._engine:
             raise _missing("RHVoice found no voices")
         self._speakers = self._installed()
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Rhvoice:
+        """See `Backend`."""
+        return cls()
 
     def voices(self, language: str) -> list[str]:
         """Names in lower case, those that are free of non-commercial terms first."""
