@@ -50,7 +50,7 @@ def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field
     except OSError as error:  # out of processes or memory, or an argument is too long
         raise StageError("tts_failed", f"{argv[0]} could not be started: {error.strerror}", hint=hint) from None
     if ended.returncode != 0:
-        message = f"{argv[0]} exited with {ended.returncode}: {last_line(ended.complaint)}"
+        message = f"{argv[0]} exited with {ended.returncode}: {last_line(ended.errors)}"
         raise StageError("tts_failed", message, hint=hint)
     return ended.output
 
