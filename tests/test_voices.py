@@ -793,10 +793,12 @@ def test_a_new_back_end_needs_one_entry_in_the_registry(monkeypatch: pytest.Monk
         assert_well_spoken(backend.speak("nuqneH", "tlh", voice, 1.0))
 
 
-def test_every_back_end_is_registered_under_its_own_name() -> None:
+def test_every_back_end_is_registered_under_its_own_name_and_documented() -> None:
     for name, path in BACKENDS.items():
         module, _, implementation = path.partition(":")
         assert getattr(importlib.import_module(module), implementation).name == name
+    reference = Path(__file__).parent.parent / "docs" / "reference" / "configuration.md"
+    assert ", ".join(f"`{name}`" for name in BACKENDS) in reference.read_text("utf-8")
 
 
 def test_only_the_chosen_back_end_is_imported() -> None:

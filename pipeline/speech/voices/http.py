@@ -19,18 +19,19 @@ from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings, VoiceSettings
 
 VOICE = "default"
+FIELD = "tts.http.url"
 RETRY_STATUSES = (500, 502, 503, 504)
 BLOCK_BYTES = 64 * 1024
 
 
 class Http:
-    """Speaks through the configured service. Raises ConfigError `tts_missing` if there is none."""
+    """Speaks through the configured service. Raises ConfigError `tts_missing` if none is configured."""
 
     name: ClassVar[str] = "http"
 
     def __init__(self, settings: HttpSettings) -> None:
         if settings.url is None:
-            raise ConfigError("tts_missing", "no speech service is configured", field="tts.http.url", hint="set it")
+            raise ConfigError("tts_missing", "no speech service is configured", field=FIELD, hint=f"set {FIELD}")
         self._url = settings.url
         self._settings = settings
         self._session = _session(settings.retries)
