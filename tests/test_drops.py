@@ -163,7 +163,7 @@ def test_an_unreadable_file_is_run_once_it_is_readable(daemon: CheapDaemon) -> N
     (daemon.spool / "locked").write_text(JOB)
     (daemon.spool / "locked").chmod(0)
     path = (daemon.spool / "locked").rename(daemon.spool / "inbox" / "locked.json")
-    warning = "inbox: 'locked.json'"
+    warning = "inbox: ignoring 'locked.json'"
     until(lambda: warning in daemon.log() or None, "warning")
     daemon.drop("good", text="1 hello")
     assert daemon.ending("good")["status"] == "done"
