@@ -96,6 +96,14 @@ def test_a_wrong_value_is_named_with_its_path(content: str, field: str, tmp_path
     assert caught.value.field == field
 
 
+def test_an_unknown_voice_back_end_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "tts: {backend: rvoice}")
+    assert (caught.value.code, caught.value.field) == ("config_value", "tts.backend")
+    assert caught.value.message == "tts.backend: unknown back end 'rvoice'"
+    assert caught.value.hint == "did you mean 'rhvoice'?"
+
+
 def test_gan_and_nogan_exist_without_being_configured(tmp_path: Path) -> None:
     assert list(load(tmp_path, "").models) == ["gan", "nogan"]
     assert list(load(tmp_path, "models: {mine: {}}").models) == ["gan", "nogan", "mine"]
