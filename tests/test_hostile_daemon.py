@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.job import JOB_MAX_BYTES
+from pipeline.job_file import JOB_MAX_BYTES
 from tests.clips import GAP
 from tests.hostile import (
     BAD_JOBS,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.config import Config
 from pipeline.errors import JobError
-from pipeline.job import JOB_MAX_BYTES, JSON_MAX_DEPTH, Job, parse_job, parse_json_object
+from pipeline.job import Job, parse_job
+from pipeline.job_file import JOB_MAX_BYTES, JSON_MAX_DEPTH, parse_json_object
 from tests.fuzz import fuzz
 from tests.hostile import BAD_JOBS, BAD_REQUESTS, GOOD_TEXTS
 

@@ -23,7 +23,7 @@ from daemon.spool.intake import Intake
 from daemon.spool.layout import RECORDING
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_MAX_BYTES, JOB_NAME
+from pipeline.job_file import JOB_MAX_BYTES, JOB_NAME
 from tests.hostile import RAW_NAME, UNFINISHED_JOBS, put_names
 
 JOB = b'{"text": "hello"}'

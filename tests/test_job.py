@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
-from pipeline.job import Job, parse_job, parse_json_object
+from pipeline.job import Job, parse_job
+from pipeline.job_file import parse_json_object
 
 CONFIG = Config()
 AVATARS = ["presenter", "anna"]

@@ -16,6 +16,7 @@ from daemon.cli.exit_codes import EXIT_BAD_JOB
 from daemon.cli.place import Place, hint_suffix, placed
 from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError, StageError
+from pipeline.job_file import JOB_NAME
 
 if TYPE_CHECKING:
     from pipeline.avatars import Avatars
@@ -98,8 +99,6 @@ def install(config: Config, file: Path, name: str) -> str:
 
     Raises JobError if it cannot speak, or if the name is invalid or taken.
     """
-    from pipeline.job import JOB_NAME
-
     if JOB_NAME.match(name) is None:  # avatar names follow the rules of job names
         raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
     if name in _names(config):

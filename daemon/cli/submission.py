@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_NAME, parse_json_object
+from pipeline.job_file import JOB_NAME, parse_json_object
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from daemon.spool.layout import CLAIMED, JOB, JOB_SUFFIX, TIMING, Layout
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.spool.untrusted import open_untrusted
 from pipeline.files import write_file
-from pipeline.job import JOB_MAX_BYTES, JOB_NAME
+from pipeline.job_file import JOB_MAX_BYTES, JOB_NAME
 
 PLACEHOLDER = ".gitkeep"
 

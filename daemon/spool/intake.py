@@ -13,7 +13,7 @@ from daemon.spool.claims import Dropped, read_file
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_MAX_BYTES, parse_json_object
+from pipeline.job_file import JOB_MAX_BYTES, parse_json_object
 
 READ_SECONDS = 0.5
 """Time budget per scan; remaining files wait for the next one, so that thousands of them do not block the daemon."""

@@ -20,7 +20,7 @@ from daemon.spool.layout import CAPTION_SUFFIXES, ERROR, JOB, PLAYLIST, RECORDIN
 from daemon.spool.requests import Requests
 from daemon.spool.streams import Streams
 from pipeline.files import move, sync, write_file
-from pipeline.job import JOB_NAME
+from pipeline.job_file import JOB_NAME
 
 log = logging.getLogger(__name__)
 

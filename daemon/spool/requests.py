@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from daemon.spool.layout import Layout
-from pipeline.job import JOB_NAME
+from pipeline.job_file import JOB_NAME
 
 
 class Requests(Layout):

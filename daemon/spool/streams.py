@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon.spool.layout import PLAYER, PLAYLIST, Layout
 from daemon.spool.untrusted import link_or_copy
 from pipeline.files import replace_file
-from pipeline.job import JOB_NAME
+from pipeline.job_file import JOB_NAME
 
 
 class Streams(Layout):
