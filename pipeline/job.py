@@ -28,7 +28,7 @@ class Job(BaseModel):
     Defaults that depend on the configuration are null here and filled in when the job runs.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     text: StrictStr | None = None
     """The text to speak. Exactly one of `text` and `audio` is required."""

@@ -28,7 +28,7 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 class Part(BaseModel):
     """Base of every part of a report. Keys unknown to this version are ignored on reading."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Audio(Part):

@@ -27,7 +27,7 @@ FILE_BYTES = 4096
 class WorkerHealth(BaseModel):
     """One worker."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: str
     """starting, idle, busy, waiting to restart or down."""
@@ -38,7 +38,7 @@ class WorkerHealth(BaseModel):
 class HealthReport(BaseModel):
     """The content of `run/health.json`. Keys unknown to this version are ignored on reading."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: str
     """starting, ok, degraded, paused, draining or stopped."""
