@@ -223,7 +223,7 @@ def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Comma
             yield f"{prefix} {name}", command
 
 
-@pytest.mark.parametrize(("name", "command"), commands(cli, "lipdrop"), ids=str)
+@pytest.mark.parametrize(("name", "command"), list(commands(cli, "lipdrop")), ids=str)
 def test_every_command_and_option_is_documented(name: str, command: click.Command) -> None:
     sections = re.split(r"^## ", (REFERENCE / "commands.md").read_text("utf-8"), flags=re.MULTILINE)
     section = next((part for part in sections if part.startswith(f"{name}\n")), None)
