@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import get_args
 
 import pytest
 
 from pipeline.config import Config
 from pipeline.executors import EXECUTORS, make_executor
-from pipeline.executors.base import Executor
+from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.executors.worker import process_main
 
 METHODS = sorted(name for name in vars(Executor) if not name.startswith("_"))
 
@@ -24,3 +26,14 @@ def test_an_executor_is_made_by_its_name(name: str) -> None:
     assert METHODS == ["close", "gpu_count", "kill", "send", "start", "wait", "wake"]
     assert all(callable(getattr(executor, method)) for method in METHODS)
     executor.close()
+
+
+def test_a_worker_that_is_still_starting_when_its_daemon_stops_exits_quietly(capfd: pytest.CaptureFixture[str]) -> None:
+    context = multiprocessing.get_context("spawn")
+    own_end, worker_end = context.Pipe()
+    own_end.close()
+    spec = WorkerSpec("tts-0", "tts", "tests.faults:CheapTts", Config())
+    process = context.Process(target=process_main, args=(worker_end, spec))
+    process.start()
+    process.join(60)
+    assert (process.exitcode, capfd.readouterr().err) == (0, "")

@@ -281,7 +281,7 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("worker", ["gan-0", "tts-0", "split-0", "merge-0"])
 def test_a_killed_worker_costs_only_time(worker: str, daemon: RunningDaemon) -> None:
     name = f"killed-{worker}"
-    stream = begun(daemon, name, text=RUSSIAN * 2)
+    stream = begun(daemon, name, text=RUSSIAN * 4)  # long: every worker gets more items after the first piece
     stream.poll()
     pid = stopped_at_work(daemon, worker)
     os.kill(pid, signal.SIGKILL)
@@ -293,23 +293,15 @@ def test_a_killed_worker_costs_only_time(worker: str, daemon: RunningDaemon) -> 
 
 
 def stopped_at_work(daemon: RunningDaemon, worker: str) -> int:
-    """Wait until a worker is busy and stop it before it is done; returns its process."""
+    """Stop a worker, and wait until it holds an item, which it can then not complete; returns its process."""
     pid = daemon.worker_pid(worker)
+    os.kill(pid, signal.SIGSTOP)
 
-    def is_busy() -> bool:
-        return bool(daemon.status()["workers"][worker]["state"] == "busy")
+    def is_busy() -> bool | None:
+        daemon.wait_for_iterations()  # a result that was in transit has been handled after this
+        return daemon.status()["workers"][worker]["state"] == "busy" or None
 
-    def stopped() -> bool | None:
-        if not is_busy():
-            return None
-        os.kill(pid, signal.SIGSTOP)
-        daemon.wait_for_iterations()  # its result may be in transit: after this it has been handled
-        if is_busy():
-            return True
-        os.kill(pid, signal.SIGCONT)
-        return None
-
-    until(stopped, f"{worker} at work", pause_seconds=0.002)
+    until(is_busy, f"{worker} at work")
     return pid
 
 

@@ -7,6 +7,7 @@ environment variables that torch reads on import.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import logging
@@ -77,7 +78,8 @@ class LinkHandler(logging.handlers.QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Send the record instead of queueing it."""
-        self._link.send(record)
+        with contextlib.suppress(BrokenPipeError):  # the daemon is gone
+            self._link.send(record)
 
 
 def process_main(connection: Connection, spec: WorkerSpec) -> None:
@@ -88,7 +90,8 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
     root = logging.getLogger()
     root.handlers = [LinkHandler(link)]
     root.setLevel(logging.INFO)
-    work(link, spec)
+    with contextlib.suppress(BrokenPipeError):  # the daemon stops while this worker starts or works
+        work(link, spec)
 
 
 def prepare_process(spec: WorkerSpec) -> None:
