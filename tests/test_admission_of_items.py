@@ -158,6 +158,8 @@ def test_a_job_during_which_the_daemon_died_three_times_is_lost_without_a_fourth
     [lost] = settle(scheduler)
     assert isinstance(lost, Lost)
     assert (lost.error.code, lost.error.stage, lost.attempts) == ("daemon_died", "tts", 3)
+    assert lost.error.message == "the daemon died each time it ran this job"
+    assert lost.error.hint == "see the log for the cause"
     assert executor.log == []
 
 

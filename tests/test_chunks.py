@@ -46,10 +46,18 @@ def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int1
         (120, 2, 4),
         (600, 2, 20),
         (600, 16, 32),
+        (20, 4, 2),
+        (30.5, 1, 2),
+        (65, 1, 2),
     ],
 )
 def test_the_number_of_chunks(seconds: float, workers: int, count: int) -> None:
     assert chunk_count(seconds, workers, SETTINGS) == count
+
+
+def test_a_parallel_job_gets_two_chunks_however_many_workers() -> None:
+    assert plan("parallel", 2.0, 4, SETTINGS) == ("parallel", 2)
+    assert plan("parallel", 2.0, 1, SETTINGS) == ("parallel", 1)
 
 
 @pytest.mark.parametrize(
