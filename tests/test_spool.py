@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -16,11 +17,14 @@ import pytest
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool import claims as claims_module
 from daemon.spool import publishing as publishing_module
+from daemon.spool import recordings as recordings_module
 from daemon.spool import spool as spool_module
+from daemon.spool import untrusted
 from daemon.spool.intake import Intake
 from daemon.spool.spool import Spool, SpoolOwned
 from daemon.spool.watcher import Watcher
-from pipeline.errors import ErrorReport
+from pipeline.errors import ErrorReport, JobError
+from pipeline.files import try_lock
 from tests import reports
 from tests.hostile import COSTLY_JOB
 
@@ -400,6 +404,91 @@ def test_recovery_keeps_sealed_jobs_and_skips_unreadable_claims(spool: Spool) ->
     assert spool.recover() == ["sealed"]
     [kept] = spool.failed.iterdir()
     assert kept.name.startswith("bad.")
+
+
+def test_a_recording_may_have_two_gib(spool: Spool) -> None:
+    put(spool, "a.json")
+    assert spool.claim("a")
+    for name, size in (("most.wav", 2 << 30), ("more.wav", (2 << 30) + 1)):
+        with (spool.inbox / name).open("wb") as file:
+            file.truncate(size)
+    assert spool.find_recording("most.wav") == spool.inbox / "most.wav"
+    with pytest.raises(JobError, match="the recording is over 2147483648 bytes") as caught:
+        spool.find_recording("more.wav")
+    assert (caught.value.code, caught.value.field) == ("too_large", "audio")
+
+
+def test_the_error_of_a_recording_says_what_is_wrong(spool: Spool) -> None:
+    (spool.inbox / "folder").mkdir()
+    for name, reason in (("none", "No such file or directory"), ("folder", "not a plain file there")):
+        for find in (spool.find_recording, lambda audio: spool.take_recording("a", audio)):
+            with pytest.raises(JobError) as caught:
+                find(name)
+            assert caught.value.message == f"audio must name a file inside the inbox: {reason}"
+            assert (caught.value.code, caught.value.field) == ("audio", "audio")
+            assert caught.value.hint == f"copy the file itself to {spool.inbox}"
+
+
+def test_a_recording_waits_for_a_full_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(spool, "speech.wav", b"sound")
+    monkeypatch.setattr(recordings_module, "link_or_copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        spool.take_recording("a", "speech.wav")
+
+
+@pytest.mark.parametrize("content", [b"", b"1", b"sound"])
+def test_a_file_that_cannot_be_linked_is_copied(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Path, **__: bool) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    (tmp_path / "source").write_bytes(content)
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    monkeypatch.setattr(os, "link", refused)
+    untrusted.link_or_copy(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == content
+    with pytest.raises(OSError, match="symbolic links"):
+        untrusted.link_or_copy(tmp_path / "link", tmp_path / "other")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"source", "link", "target"}
+
+
+def test_a_link_is_linked_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"secret")
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    untrusted.link_or_copy(tmp_path / "link", tmp_path / "target")
+    assert (tmp_path / "target").is_symlink()
+
+
+def test_commands_that_check_for_an_owner_do_not_see_each_other(spool: Spool) -> None:
+    assert not spool.has_owner()
+    with spool.owned():
+        pass
+    with (spool.run / "lock").open() as file:
+        assert try_lock(file, shared=True)
+        assert not spool.has_owner()
+
+
+def test_a_starting_daemon_waits_for_such_a_command(spool: Spool) -> None:
+    with spool.owned():
+        pass
+    with (spool.run / "lock").open() as file:
+        assert try_lock(file, shared=True)
+        threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        with spool.owned():
+            assert spool.has_owner()
+
+
+def test_a_job_may_fail_twice(spool: Spool) -> None:
+    for data in (JOB, b'{"text": "again"}'):
+        claim_and_render(spool, data=data)
+        spool.publish("a", reports.failed())
+    assert (spool.failed / "a" / "job.json").read_bytes() == b'{"text": "again"}'
+    (spool.folder("file")).write_bytes(b"")
+    assert spool.recover() == []
 
 
 # Intake
