@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydub import AudioSegment
 
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
+from pipeline.stages import chunks
 from pipeline.stages.chunks import (
     chunk_count,
     chunk_edges,
@@ -82,6 +84,27 @@ def test_a_cut_moves_into_the_nearest_pause(pause: tuple[float, float]) -> None:
 
 def test_a_pause_too_far_away_is_not_used() -> None:
     assert chunk_edges(speech(20, [(7, 8)]), 500, 25, 2, SETTINGS) == [(0, 250), (250, 500)]
+
+
+@pytest.mark.parametrize(
+    ("pause", "target", "found"),
+    [
+        ((0.5, 0.9), 0.7, [(0.5, 0.9)]),
+        ((20.0, 20.4), 20.0, [(20.0, 20.4)]),
+        ((20.003, 20.4), 20.0, [(20.01, 20.4)]),  # in steps of 10 ms
+        ((20.0, 20.12), 20.0, [(20.0, 20.12)]),
+        ((20.0, 20.11), 20.0, []),
+        ((18.1, 18.7), 20.0, [(18.5, 18.7)]),
+        ((21.39, 21.9), 20.0, []),
+        ((25.0, 26.0), 20.0, []),
+    ],
+)
+def test_pauses_of_120_ms_are_found_within_a_second_and_a_half(
+    pause: tuple[float, float], target: float, found: list[tuple[float, float]]
+) -> None:
+    pcm = speech(30, [pause])
+    sound = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
+    assert chunks._pauses_near(sound, target) == found
 
 
 def test_pauses_can_be_ignored() -> None:

@@ -123,8 +123,10 @@ def test_a_report_is_not_published_without_its_complete_video(left: bytes | None
     (spool.folder("a") / "video.mp4").unlink()
     if left is not None:
         (spool.folder("a") / "video.mp4").write_bytes(left)
-    with pytest.raises(FileNotFoundError, match="its video is gone"):
+    with pytest.raises(FileNotFoundError) as caught:
         spool.publish("a", reports.done())
+    assert (caught.value.errno, caught.value.strerror) == (errno.ENOENT, "its video is gone")
+    assert caught.value.filename == "a.mp4"
     assert list(spool.outbox.iterdir()) == []
     assert spool.recover() == ["a"]
     assert spool.sealed("a") is None
@@ -420,7 +422,8 @@ def test_a_recording_may_have_two_gib(spool: Spool) -> None:
 
 def test_the_error_of_a_recording_says_what_is_wrong(spool: Spool) -> None:
     (spool.inbox / "folder").mkdir()
-    for name, reason in (("none", "No such file or directory"), ("folder", "not a plain file there")):
+    plain = "not a plain file there"
+    for name, reason in (("none", "No such file or directory"), ("folder", plain), ("../a", plain)):
         for find in (spool.find_recording, lambda audio: spool.take_recording("a", audio)):
             with pytest.raises(JobError) as caught:
                 find(name)
