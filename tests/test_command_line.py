@@ -88,7 +88,7 @@ def test_status_of_an_idle_spool(tmp_path: Path) -> None:
     assert (shown.exit_code, shown.output.splitlines()) == (
         0,
         [
-            f" daemon        down  no daemon works on {tmp_path}",
+            f" daemon        down  no daemon is running on {tmp_path}",
             " waiting       0",
             " in flight     0",
             " done, failed  0, 0 since the start",

@@ -88,7 +88,7 @@ def health(spool: Spool) -> Health:
     The report's age is measured on the monotonic clock, which is the same for all processes and cannot be set.
     """
     if not spool.has_owner():
-        return Health("down", f"no daemon owns {spool.root}", None)
+        return Health("down", f"no daemon is running on {spool.root}", None)
     report = read_health(spool)
     age_seconds = time.monotonic() - report.monotonic_seconds if report else 0
     if report is None or report.state == STOPPED or age_seconds < 0:  # of an earlier daemon, perhaps an earlier boot
