@@ -9,7 +9,7 @@ EXTRAS ?= espeak,dev
 # More than two cores need: many tests wait. Each takes up to 2.5 GB of memory with its daemon.
 TEST_PROCESSES ?= 4
 MUTATION_PROCESSES ?= 2
-# Patterns of mutant names, as 'daemon.scheduling.*'. By default those whose result is unknown.
+# Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
 MUTANTS ?=
 
 .PHONY: help setup system demo test soak mutation lint format schemas wheel-test test-pythons bench voices install-service clean
@@ -37,9 +37,9 @@ test: setup ## run the tests, except the slow ones
 soak: setup ## run the slow tests
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
 
-mutation: setup ## break the code on purpose, count the tests that notice (20 minutes; see docs/mutation.md)
+mutation: setup ## break the code on purpose, see whether the tests notice (25 min)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable '.[mutation]'
-	PATH="$(CURDIR)/$(BIN):$$PATH" nice $(BIN)/mutmut run --max-children $(MUTATION_PROCESSES) $(MUTANTS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" nice $(BIN)/mutmut run --max-children $(MUTATION_PROCESSES) $(foreach names,$(MUTANTS),'$(names)')
 	$(BIN)/python scripts/mutation-score.py
 
 lint: setup ## format check, lint, types
