@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ def test_a_budget_grows_with_the_work(kind: str) -> None:
 )
 def test_the_budget_of_thirty_seconds_of_speech(kind: str, seconds: float) -> None:
     assert budget_seconds(item(kind, 30), Config()) == pytest.approx(seconds)
+
+
+def test_the_budget_of_a_chunk_depends_on_its_own_length() -> None:
+    chunk = item("chunk", 30)
+    assert isinstance(chunk, Chunk)
+    assert budget_seconds(replace(chunk, start_frame=20 * FPS), Config()) == 120 + 40 * 10
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,18 @@ def test_a_cut_moves_into_the_nearest_pause(pause: tuple[float, float]) -> None:
     assert pause[0] <= edges[0][1] / 25 <= pause[1]
 
 
+def test_of_several_pauses_the_nearest_is_used() -> None:
+    edges = chunk_edges(speech(20, [(8.8, 9.1), (10.2, 10.5), (11.0, 11.3)]), 500, 25, 2, SETTINGS)
+    assert 10.2 <= edges[0][1] / 25 <= 10.5
+
+
 def test_a_pause_too_far_away_is_not_used() -> None:
     assert chunk_edges(speech(20, [(7, 8)]), 500, 25, 2, SETTINGS) == [(0, 250), (250, 500)]
+
+
+def test_chunks_are_about_equally_long() -> None:
+    settings = SplitSettings(prefer_pauses=False)
+    assert chunk_edges(speech(30, []), 750, 25, 3, settings) == [(0, 250), (250, 500), (500, 750)]
 
 
 @pytest.mark.parametrize(

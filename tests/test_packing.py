@@ -231,6 +231,7 @@ def test_the_sound_of_a_later_piece_is_as_if_encoded_with_the_one_before(tmp_pat
         (49, (0, 25), [(0, 49)]),
         (100, (0, 25, 50, 80), [(0, 25), (25, 50), (50, 100)]),
         (10, (0,), [(0, 10)]),
+        (60, (0, 1, 35), [(0, 1), (1, 35), (35, 60)]),
     ],
 )
 def test_a_short_tail_is_added_to_the_fragment_before_it(

@@ -337,6 +337,9 @@ def test_a_stream_is_found_by_its_playlist_or_its_player(spool: Spool, tmp_path:
     spool.open_stream("a", [player], fresh=False)
     assert spool.stream("a") == spool.outbox / "a"
     assert (spool.outbox / "a" / "player.html").read_text() == "player"
+    spool.remove_stream("a")
+    assert not (spool.outbox / "a").exists()
+    spool.open_stream("a", [player], fresh=False)
     (spool.outbox / "a" / "player.html").unlink()
     assert spool.stream("a") is None
     spool.show("a", {}, {"index.m3u8": "list"})
@@ -439,6 +442,18 @@ def test_a_recording_waits_for_a_full_disk(spool: Spool, monkeypatch: pytest.Mon
     put(spool, "speech.wav", b"sound")
     monkeypatch.setattr(recordings_module, "link_or_copy", full)
     with pytest.raises(OSError, match="No space left"):
+        spool.take_recording("a", "speech.wav")
+
+
+def test_a_recording_that_can_be_neither_linked_nor_copied_is_refused(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    put(spool, "speech.wav", b"sound")
+    monkeypatch.setattr(recordings_module, "link_or_copy", refused)
+    with pytest.raises(JobError, match="inside the inbox: Input/output error"):
         spool.take_recording("a", "speech.wav")
 
 
