@@ -1,1 +1,1 @@
-"""Draws the avatars that come with lipdrop: `draw.py` is the program, `people/` has a package for each avatar."""
+"""Draws the avatars that come with lipdrop: `draw.py` is the program, `people/` has a package per avatar."""

@@ -25,7 +25,7 @@ _STEPS = 14
 
 
 def spline(knots: ArrayLike, *, closed: bool = False) -> Shape:
-    """A smooth curve through every knot (centripetal Catmull-Rom, which neither loops nor overshoots)."""
+    """A smooth curve through all knots (centripetal Catmull-Rom, which does not loop or overshoot)."""
     points = np.asarray(knots, np.float64)
     if closed:
         padded = np.vstack([points[-1:], points, points[:2]])
@@ -93,7 +93,7 @@ def ink(colour: str, alpha: float = 1.0) -> int:
 
 
 def mixed(colour: str, other: str, share: float) -> str:
-    """The colour `share` of the way from `colour` to `other`."""
+    """Blend `colour` and `other`; `share` is the weight of `other`."""
     pairs = ((int(colour[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5))
     return "#" + "".join(f"{round(a + (b - a) * share):02X}" for a, b in pairs)
 
@@ -137,7 +137,7 @@ def fill(
 
 
 def stroke(canvas: skia.Canvas, line: Shape, width: float, colour: int | skia.Shader, blur: float = 0.0) -> None:
-    """Draw along an open line."""
+    """Draw an open line."""
     paint = _paint(colour, blur, NORMAL)
     paint.setStyle(skia.Paint.kStroke_Style)
     paint.setStrokeWidth(width)
@@ -158,7 +158,7 @@ def clipped(canvas: skia.Canvas, shape: Shape) -> Iterator[None]:
 
 @contextmanager
 def soft_layer(canvas: skia.Canvas, shape: Shape, blur: float) -> Iterator[None]:
-    """Draw into a layer that is finally masked by a shape with a soft edge."""
+    """Draw into a layer that is then masked by a shape with a soft edge."""
     canvas.saveLayer()
     try:
         yield

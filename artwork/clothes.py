@@ -9,12 +9,12 @@ import skia
 
 from artwork.brushes import Shape, clipped, ellipse, fill, ink, linear, mixed, moved, ribbon_at, spline, stroke
 from artwork.geometry import RIGHT, SIDES, Knots, at_side
-from artwork.touches import Touches, lay
+from artwork.touches import Touches, draw_touches
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """The colours of a cloth; `edge`: of its edges in the light."""
+    """The colours of a cloth; `edge` is the colour of lit edges."""
 
     deep: str
     dark: str
@@ -29,7 +29,7 @@ class Jacket:
 
     cloth: Cloth
     shoulders: Knots
-    """Over the shoulder to the sleeve."""
+    """Along the shoulder to the sleeve."""
     opening: Knots
     """The inner edge, to the bottom of the picture."""
     collar: Knots
@@ -41,15 +41,15 @@ class Jacket:
     roll: Knots
     """The soft fold of the lapel."""
     folds: Touches
-    """On sleeves and chest."""
+    """Folds on sleeves and chest."""
 
     def shoulder_line(self) -> Shape:
-        """From the left sleeve over both shoulders to the right one."""
+        """The line from the left sleeve over both shoulders to the right sleeve."""
         return np.vstack([spline(at_side(side, self.shoulders))[::side] for side in SIDES])
 
 
 def draw_jacket(canvas: skia.Canvas, jacket: Jacket) -> None:
-    """Both halves with their lapels."""
+    """Draw both halves with their lapels."""
     for side in SIDES:
         _draw_half(canvas, side, jacket)
     for side in SIDES:
@@ -63,12 +63,12 @@ def _draw_half(canvas: skia.Canvas, side: int, jacket: Jacket) -> None:
     fill(canvas, moved(body, -7 * side, 8), ink(cloth.deep, 0.45), blur=8)
     fill(canvas, body, linear((140, 880), (900, 1080), cloth.light, cloth.base, cloth.dark), blur=0.8)
     with clipped(canvas, body):
-        lay(canvas, jacket.folds)
+        draw_touches(canvas, jacket.folds)
         stroke(canvas, moved(shoulder, 0, 4), 8, ink(cloth.edge, 0.34 if side == RIGHT else 0.42), blur=4.5)
 
 
 def _draw_lapel(canvas: skia.Canvas, side: int, jacket: Jacket) -> None:
-    """Collar and lapel, with the notch between them."""
+    """Draw collar and lapel, with the notch between them."""
     cloth = jacket.cloth
     inner = spline(at_side(side, [*jacket.opening[:0:-1], jacket.collar[0]]))
     edges = [spline(at_side(side, edge)) for edge in (jacket.collar, jacket.lapel)]
@@ -85,7 +85,7 @@ def _draw_lapel(canvas: skia.Canvas, side: int, jacket: Jacket) -> None:
 
 
 def draw_microphone(canvas: skia.Canvas, x: float, y: float) -> None:
-    """A lapel microphone: it shows that its wearer is about to speak."""
+    """Draw a lapel microphone, a sign that the person is about to speak."""
     cable = ribbon_at([(x, y + 16), (x - 6, y + 52), (x + 2, y + 106)], (2.4, 2.4))
     foam = linear((x - 9, y - 9), (x + 10, y + 8), "#5E6B73", "#1F272C", "#0C1114")
     clip = ribbon_at([(x - 9, y + 13), (x + 10, y + 16)], (3.5, 3.5))

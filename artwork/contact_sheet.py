@@ -1,6 +1,6 @@
 """Draw every mouth shape of an avatar and frames of a sentence: `python -m artwork.contact_sheet presenter sheet.png`.
 
-Inspect the sheet after each change to the renderer: only the eye can judge whether a mouth looks right.
+Inspect the sheet after each change to the renderer: whether a mouth looks right can only be judged by eye.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TILE_SIZE = (320, 272)
 TILE_WIDTH = 1.9
 """Width of the area shown in a tile, in mouth widths."""
 ABOVE = 0.32
-"""Share of a tile's height above the mouth."""
+"""Fraction of a tile's height above the mouth."""
 FPS = 25
 
 SENTENCE = "Bob, please move the five yellow fish to the zoo."
@@ -123,7 +123,7 @@ def _place(landmarks: FaceLandmarks) -> NDArray[np.float32]:
 
 
 def _tile(frame: NDArray[np.uint8], place: NDArray[np.float32], name: str) -> NDArray[np.uint8]:
-    """The mouth enlarged, its name in the corner."""
+    """The enlarged mouth with its name in the corner."""
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     tile = cv2.warpAffine(np.ascontiguousarray(frame), place, TILE_SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     cv2.putText(tile, name, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 4, cv2.LINE_AA)

@@ -1,6 +1,6 @@
 """Draw the avatars that come with lipdrop: `python -m artwork.draw [NAME ...]`; without names, all of them.
 
-Picture and landmarks come from the same geometry. The lower face is drawn for warping: there are no hard edges around
+Picture and landmarks come from the same geometry. The lower face is suitable for warping: it has no hard edges around
 the mouth or across the jaw, the lips meet in one line, and lips, jaw, nose and eyes are splines through exactly the
 points of `landmarks.json`.
 """
@@ -22,7 +22,7 @@ from artwork.person import Person
 
 FOLDER = Path(__file__).parents[1] / "pipeline" / "avatars" / "assets"
 OVERSAMPLING = 2
-"""Drawn at twice the size, in half floats: many faint layers neither alias nor band."""
+"""Drawn at twice the size in half-precision floats, so that many faint layers cause neither aliasing nor banding."""
 
 
 def render(person: Person) -> NDArray[np.uint8]:

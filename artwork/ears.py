@@ -19,7 +19,7 @@ ANTIHELIX: Knots = [(8, 34), (16, 44), (20, 64), (16, 88), (10, 102)]
 
 
 def draw_ears(canvas: skia.Canvas, root: tuple[float, float], skin: Skin) -> None:
-    """Both ears; `root` is where an ear's top meets the head, as (distance from the middle line, y)."""
+    """Draw both ears; `root` is where the top of an ear meets the head, as (distance from the middle line, y)."""
     for side in SIDES:
         outline, fold, concha, antihelix = (
             at_side(side, [(root[0] + x, root[1] + y) for x, y in knots])

@@ -32,7 +32,7 @@ from artwork.skin import Skin
 
 @dataclass(frozen=True)
 class Eyes:
-    """How a person's eyes look."""
+    """The appearance of a person's eyes."""
 
     pupil: tuple[float, float]
     """Distance from the middle line, y."""
@@ -55,21 +55,21 @@ class Eyes:
 
 @dataclass(frozen=True)
 class Brows:
-    """How a person's brows look; each runs from the nose to the temple."""
+    """The appearance of a person's brows; each runs from the nose to the temple."""
 
     knots: Knots
     widths: tuple[float, ...]
     lift: tuple[float, float]
-    """How much higher the left and the right brow sit: no face is fully symmetrical."""
+    """How much higher the left and the right brow are: faces are never fully symmetrical."""
     colours: tuple[str, str, str]
-    """Of the shape under the hairs, then the two ends of the hairs' range of colours."""
+    """Colour of the shape under the hairs, then the two ends of the range of hair colours."""
     hairs: int
     lean: tuple[float, ...]
     """The hairs' direction along the brow, in degrees: -90 is upright, 0 is flat towards the temple."""
 
 
 def draw_eyes(canvas: skia.Canvas, face: Geometry, eyes: Eyes, skin: Skin, dice: np.random.Generator) -> None:
-    """Both eyes with lids and lashes."""
+    """Draw both eyes with lids and lashes."""
     for side in SIDES:
         contour = face.eye(side)
         upper = resampled(spline(contour[:5]), 60)
@@ -82,7 +82,7 @@ def draw_eyes(canvas: skia.Canvas, face: Geometry, eyes: Eyes, skin: Skin, dice:
 
 
 def _draw_eyeball(canvas: skia.Canvas, side: int, contour: Shape, eyes: Eyes, dice: np.random.Generator) -> None:
-    """The white, shaded at both corners so that it looks round, and the iris."""
+    """Draw the white, shaded at both corners so that it looks round, and the iris."""
     (x1, top), (x2, bottom) = contour.min(0), contour.max(0)
     outer, inner = contour[0], contour[4]
     white = np.array([(x1, top), (x2, top), (x2, bottom), (x1, bottom)])
@@ -122,7 +122,7 @@ def _draw_iris(canvas: skia.Canvas, centre: tuple[float, float], eyes: Eyes, dic
 
 
 def _draw_lids(canvas: skia.Canvas, upper: Shape, lower: Shape, eyes: Eyes, skin: Skin) -> None:
-    """The lower lid's wet rim and its fold, the upper lid's light and its crease."""
+    """Draw the wet rim and the fold of the lower lid, the light and the crease of the upper lid."""
     fill(canvas, ribbon(moved(lower, 0, 1.0), (1, 2.0, 2.4, 2.0, 1)), ink(mixed(skin.light, "#E8A898", 0.4), 0.9), 0.8)
     fill(canvas, ribbon(moved(lower, 0, 2.8), (0.5, 1.4, 1.8, 2.2, 1.5)), ink(skin.deep, 0.38), 1.4)
     fill(canvas, ribbon(moved(lower, 0, 2.2), (0.2, 0.4, 0.8, 1.4, 1.6)), ink(eyes.lash, 0.30), 0.9)
@@ -134,7 +134,7 @@ def _draw_lids(canvas: skia.Canvas, upper: Shape, lower: Shape, eyes: Eyes, skin
 
 
 def _draw_lashes(canvas: skia.Canvas, side: int, upper: Shape, eyes: Eyes, dice: np.random.Generator) -> None:
-    """The upper lid's edge, dark with lashes, and those that stand out from it."""
+    """Draw the upper lid's edge, dark with lashes, and single protruding lashes."""
     tail = moved(upper[0], side * eyes.lash_length * 0.7, -eyes.lash_length * 0.35)
     fill(canvas, ribbon(np.vstack([tail[None], upper]), eyes.lid_line), ink(eyes.lash, 0.92), 0.8)
     for place in np.linspace(0.0, 0.6, eyes.lashes) + dice.normal(0, 0.012, eyes.lashes):
@@ -147,7 +147,7 @@ def _draw_lashes(canvas: skia.Canvas, side: int, upper: Shape, eyes: Eyes, dice:
 
 
 def draw_brows(canvas: skia.Canvas, brows: Brows, dice: np.random.Generator) -> None:
-    """A soft shape, and hairs that turn from upright at the nose to flat at the temple."""
+    """Draw a soft shape, and hairs that turn from upright at the nose to flat at the temple."""
     for side, lift in zip(SIDES, brows.lift, strict=True):
         spine = resampled(spline(moved(at_side(side, brows.knots), 0, -lift)), 60)
         fill(canvas, ribbon(spine, brows.widths), ink(brows.colours[0], 0.60), 3.0)

@@ -25,17 +25,17 @@ from artwork.brushes import (
 from artwork.eyes import Brows, Eyes, draw_brows, draw_eyes
 from artwork.geometry import LEFT, SIDES, Geometry
 from artwork.skin import Skin, draw_head
-from artwork.touches import Touches, lay
+from artwork.touches import Touches, draw_touches
 
 
 @dataclass(frozen=True)
 class Lips:
-    """How a person's lips look; every gradient runs from top to bottom."""
+    """The appearance of a person's lips; all gradients run from top to bottom."""
 
     upper: tuple[str, str, str]
     lower: tuple[str, str, str]
     line: str
-    """Colour of the line where they meet."""
+    """Colour of the line where the lips meet."""
     gloss: float
     """Strength of the light on them, 0 to 1."""
     blur: float
@@ -44,7 +44,7 @@ class Lips:
 
 @dataclass(frozen=True)
 class Features:
-    """A person's face, except for its geometry."""
+    """The appearance of a person's face."""
 
     skin: Skin
     eyes: Eyes
@@ -57,19 +57,19 @@ class Features:
 
 
 def draw_face(canvas: skia.Canvas, face: Geometry, features: Features, dice: np.random.Generator) -> None:
-    """The head without hair and ears."""
+    """Draw the head without hair and ears."""
     with soft_layer(canvas, face.face, blur=1.3):
         draw_head(canvas, face, features.skin)
-        lay(canvas, features.modelling)
+        draw_touches(canvas, features.modelling)
         _draw_nose(canvas, face, features.skin)
         draw_eyes(canvas, face, features.eyes, features.skin, dice)
         draw_brows(canvas, features.brows, dice)
         _draw_lips(canvas, face, features.lips, features.skin)
-        lay(canvas, features.hair_shadow)
+        draw_touches(canvas, features.hair_shadow)
 
 
 def _draw_nose(canvas: skia.Canvas, face: Geometry, skin: Skin) -> None:
-    """Base and nostrils; bridge and tip are modelled by light alone."""
+    """Draw base and nostrils; bridge and tip are only modelled by light."""
     left, (x, y), right = face.nose
     reach = (right[0] - left[0]) / 2
     above = [(x + reach * at, y + down) for at, down in ((-0.94, -6), (-0.5, -8), (0, -4), (0.5, -8), (0.94, -6))]
@@ -91,7 +91,7 @@ def _draw_nostril(canvas: skia.Canvas, side: int, wing: Shape, skin: Skin) -> No
 
 
 def _draw_lips(canvas: skia.Canvas, face: Geometry, lips: Lips, skin: Skin) -> None:
-    """Closed lips, smooth all over: they are warped when the avatar speaks."""
+    """Draw closed lips without hard edges, since they are warped when the avatar speaks."""
     _draw_philtrum(canvas, face, lips, skin)
     upper, lower = face.upper_lip, face.lower_lip
     (x, meeting), bottom, bow = face.lips_inner[5], face.lips_outer[15, 1], face.lips_outer[5, 1]
@@ -111,7 +111,7 @@ def _draw_lips(canvas: skia.Canvas, face: Geometry, lips: Lips, skin: Skin) -> N
 
 
 def _draw_philtrum(canvas: skia.Canvas, face: Geometry, lips: Lips, skin: Skin) -> None:
-    """The groove between nose and mouth, and the light on the edge of the upper lip."""
+    """Draw the groove between nose and mouth, and the light on the edge of the upper lip."""
     x, top = face.nose[1, 0], face.nose[1, 1] + 5
     bow = face.lips_outer[5, 1]
     fill(canvas, ribbon_at([(x, top), (x, bow - 11)], (8, 10)), ink(skin.shade, 0.22), 4)

@@ -19,7 +19,7 @@ LEFT, RIGHT = -1, 1
 SIDES = (LEFT, RIGHT)
 
 Knots = Sequence[tuple[float, float]]
-"""Points as (distance from the middle line, y). For symmetrical parts, one side is given."""
+"""Points as (distance from the middle line, y); only one side for symmetrical parts."""
 
 
 def at_side(side: int, half: Knots) -> Shape:
@@ -32,9 +32,9 @@ class Geometry:
     """The contours of a face, used for drawing and as landmarks."""
 
     jaw: Shape
-    """[21, 2]: from beside the left ear along the jaw to beside the right ear."""
+    """[21, 2]: from the left ear along the jaw to the right ear."""
     skull: Shape
-    """[n, 2]: from the right temple over the crown to the left one; under the hair."""
+    """[n, 2]: from the right temple over the crown to the left temple, under the hair."""
     lips_outer: Shape
     """[20, 2]: left corner, over the upper lip, right corner, under the lower lip."""
     lips_inner: Shape
@@ -49,7 +49,7 @@ class Geometry:
     def mirrored(
         cls, *, jaw: Knots, skull: Knots, eye: Knots, nose: Knots, upper_lip: Knots, lip_line: Knots, lower_lip: Knots
     ) -> Geometry:
-        """A symmetrical face. Only the lips are given whole, as (x from the middle line, y).
+        """A symmetrical face. Both sides are given only for the lips, as (x from the middle line, y).
 
         `jaw`: from the ear to the chin; `skull`: from the temple to the crown; `eye`: the whole contour;
         `nose`: wing and base; `upper_lip`, `lip_line`: 11 points from left to right; `lower_lip`: the 9 between

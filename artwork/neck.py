@@ -8,16 +8,16 @@ import skia
 from artwork.brushes import MULTIPLY, Shape, clipped, fill, ink, linear, mixed, moved, ribbon_at, spline
 from artwork.geometry import LEFT, RIGHT, Geometry, Knots, at_side
 from artwork.skin import Skin
-from artwork.touches import Touches, lay
+from artwork.touches import Touches, draw_touches
 
 
 def neck_outline(half_neck: Knots) -> Shape:
-    """From the left ear down, and up to the right one."""
+    """The outline from the left ear down and up to the right ear."""
     return np.vstack([spline(at_side(LEFT, half_neck)), spline(at_side(RIGHT, half_neck))[::-1]])
 
 
 def draw_neck(canvas: skia.Canvas, face: Geometry, half_neck: Knots, skin: Skin, modelling: Touches) -> None:
-    """Neck and chest. A chin that moves down only covers its own shadow."""
+    """Draw neck and chest. The chin's shadow is wide enough for a chin that moves down."""
     outline = neck_outline(half_neck)
     light, dark = mixed(skin.base, skin.turned, 0.3), mixed(skin.turned, skin.shade, 0.15)
     fill(canvas, outline, linear((430, 740), (640, 1000), light, skin.turned, dark))
@@ -29,4 +29,4 @@ def draw_neck(canvas: skia.Canvas, face: Geometry, half_neck: Knots, skin: Skin,
         fill(canvas, ribbon_at(moved(at_side(LEFT, edge), 2, 0), (22, 30, 30, 20)), ink(skin.shade, 0.35), 14)
         fill(canvas, np.vstack([moved(chin, 2, 22), above]), ink(mixed(skin.shade, skin.deep, 0.4), 0.62), 16, MULTIPLY)
         fill(canvas, np.vstack([chin, above]), ink(mixed(skin.shade, skin.deep, 0.5), 0.45), 9, MULTIPLY)
-        lay(canvas, modelling)
+        draw_touches(canvas, modelling)

@@ -1,4 +1,4 @@
-"""The surroundings of a person: a studio far out of focus, and the light over everything."""
+"""The surroundings of a person: a studio far out of focus, and the overall light."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Studio:
     panels: Sequence[tuple[float, float, str, float]]
     """Upright bands: left, right, colour, alpha."""
     shelves: Sequence[tuple[float, float, float]]
-    """Boards: left, right, y."""
+    """Shelf boards: left, right, y."""
     board: str
     """The boards' colour."""
     things: Sequence[tuple[float, float, float, float, str]]
     """Objects on the shelves: x, top, width, height, colour."""
     plant: tuple[float, float, str]
-    """x and y of its base, and the colour of its leaves."""
+    """x and y of the plant's base, and the colour of its leaves."""
     lamps: tuple[tuple[float, float], tuple[float, float], int]
     """Ranges of x and y, and the number of lamps."""
     edge: str
@@ -37,7 +37,7 @@ class Studio:
 
 
 def draw_studio(canvas: skia.Canvas, studio: Studio, dice: np.random.Generator) -> None:
-    """Wall, shelves, things and lamps."""
+    """Draw wall, shelves, objects and lamps."""
     fill(canvas, EVERYTHING, linear((0, 0), (SIDE, SIDE * 0.9), *studio.wall))
     for left, right, colour, alpha in studio.panels:
         panel = np.array([(left, -80), (right, -80), (right - 14, 1160), (left - 14, 1160)], np.float64)
@@ -64,7 +64,7 @@ def _draw_plant(canvas: skia.Canvas, x: float, y: float, colour: str) -> None:
 
 
 def _draw_bokeh(canvas: skia.Canvas, studio: Studio, dice: np.random.Generator) -> None:
-    """Lamps far out of focus."""
+    """Draw lamps far out of focus."""
     across, down, count = studio.lamps
     for _ in range(count):
         x, y = dice.uniform(*across), dice.uniform(*down)
@@ -75,7 +75,7 @@ def _draw_bokeh(canvas: skia.Canvas, studio: Studio, dice: np.random.Generator) 
 
 
 def draw_light(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """One light over everything: warm from the window, cooler and deeper away from it."""
+    """Draw the light over the whole picture: warm at the window, cooler and darker away from it."""
     clear = ink("#808080", 0.0)
     warm = radial((300, 240), 620, [ink("#FFE9C8", 0.34), clear], [0.0, 1.0])
     cool = radial((1040, 1020), 760, [ink("#0E2A44", 0.45), clear], [0.0, 1.0])

@@ -12,7 +12,7 @@ from artwork.geometry import LEFT, RIGHT, Geometry
 
 @dataclass(frozen=True)
 class Skin:
-    """The colours of skin, light to dark. Shades are applied faintly, so they are redder than shaded skin looks."""
+    """The colours of skin, light to dark. Shades are applied faintly, so they are redder than real shaded skin."""
 
     glow: str
     light: str
@@ -28,7 +28,7 @@ class Skin:
 
 
 def draw_head(canvas: skia.Canvas, face: Geometry, skin: Skin) -> None:
-    """The planes of the head: front, sides turning away, and the light that bounces back from the right."""
+    """Draw the planes of the head: front, receding sides, and light reflected from the right."""
     shade = linear((390, 290), (690, 720), skin.light, skin.warm, skin.base, skin.turned)
     fill(canvas, face.face, shade, blur=3)
     left, right = face.half_jaw(LEFT), face.half_jaw(RIGHT)

@@ -14,12 +14,12 @@ from artwork.brushes import Shape, clipped, fill, ink, linear, mixed, moved, res
 GUIDE_POINTS = 60
 """Points of a guide and of a strand."""
 ROOT_POINTS = 6
-"""How many of them are in the shade at the roots."""
+"""How many of these points are in the shade at the roots."""
 
 
 @dataclass(frozen=True)
 class HairColours:
-    """From the gaps between locks to the light on them."""
+    """Hair colours, from the gaps between locks to the highlights."""
 
     deep: str
     dark: str
@@ -31,7 +31,7 @@ class HairColours:
 
 @dataclass(frozen=True)
 class HairSheet:
-    """Hair that flows from one line of roots: every strand is interpolated between the guides."""
+    """Hair that grows from one line of roots; every strand is interpolated between the guides."""
 
     guides: NDArray[np.float64]
     """[guide, GUIDE_POINTS, 2]."""
@@ -54,7 +54,7 @@ class HairSheet:
         return np.asarray(self.strands(np.full((1, GUIDE_POINTS), across))[0])
 
     def outline(self, first: float, last: float) -> Shape:
-        """The outline of the strands between two positions across the sheet, without the start of their roots."""
+        """The outline of the strands between two positions across the sheet, without their roots."""
         across = np.linspace(first, last, 40)[:, None] * np.ones(GUIDE_POINTS)
         lines = self.strands(across)[:, 2:]
         return np.vstack([lines[0], lines[1:, -1], lines[-1, ::-1], lines[::-1, 0]])
@@ -62,7 +62,7 @@ class HairSheet:
 
 @dataclass(frozen=True)
 class Lock:
-    """A bundle of strands of a sheet that share a wave and come together at the tip."""
+    """A bundle of strands of a sheet that share a wave and converge at the tip."""
 
     sheet: HairSheet
     centre: float
@@ -75,7 +75,7 @@ class Lock:
     crown: float
     """Position of the crown's highlight along the lock, 0 to 1."""
     wave: float = 0.0
-    """Pixels that the wave swings to the right and left."""
+    """Amplitude of the wave in pixels."""
     waves: float = 0.0
     """Waves along a guide."""
     phase: float = 0.0
@@ -117,12 +117,12 @@ class Strands:
 
 
 def draw_hair(canvas: skia.Canvas, line: Shape, width: float, colour: int, blur: float = 0.4) -> None:
-    """A single hair, or a few that stick together: a stroke that tapers at both ends."""
+    """Draw a single hair, or a few that stick together: a stroke that tapers at both ends."""
     fill(canvas, ribbon(resampled(line, 40), (0.2, width, width * 0.9, 0.2)), colour, blur)
 
 
 def draw_lock(canvas: skia.Canvas, lock: Lock, colours: HairColours, dice: np.random.Generator) -> None:
-    """A lock: its body, strands all over it, and the light on crown and crests."""
+    """Draw a lock: its body, the strands on it, and the light on crown and crests."""
     shade = float(np.clip(dice.normal(0.42 + lock.light, 0.34), 0, 1.3))
     _draw_body(canvas, lock, mixed(colours.dark, colours.warm, shade), colours)
     draw_strands(canvas, lock, Strands(0.0, 1.0, 30, (colours.deep, colours.warm), 0.34), dice)
@@ -135,7 +135,7 @@ def draw_lock(canvas: skia.Canvas, lock: Lock, colours: HairColours, dice: np.ra
 
 
 def _draw_body(canvas: skia.Canvas, lock: Lock, body: str, colours: HairColours) -> None:
-    """The lock before its strands: dark at the root and along its edges, lighter towards the tip."""
+    """Draw the body of a lock: dark at the root and along its edges, lighter towards the tip."""
     edges = lock.strands(np.array([-1.0, 1.0]))
     outline = np.vstack([edges[0], edges[1][::-1]])
     if lock.centre > 0.2:
@@ -155,7 +155,7 @@ def _draw_body(canvas: skia.Canvas, lock: Lock, body: str, colours: HairColours)
 
 
 def _draw_crest(canvas: skia.Canvas, lock: Lock, crest: float, colours: HairColours) -> None:
-    """The soft sheen on the bulge of a wave."""
+    """Draw the soft sheen on the crest of a wave."""
     middle = lock.strands(np.array([-0.1]))[0]
     at = np.arange(GUIDE_POINTS) / GUIDE_POINTS
     piece = middle[(at > crest - 0.08) & (at < crest + 0.08)]
@@ -165,7 +165,7 @@ def _draw_crest(canvas: skia.Canvas, lock: Lock, crest: float, colours: HairColo
 
 
 def draw_strands(canvas: skia.Canvas, lock: Lock, strands: Strands, dice: np.random.Generator) -> None:
-    """Thin tapering strokes at random positions within their part of the lock."""
+    """Draw thin tapering strokes at random positions within a part of the lock."""
     within = np.clip(dice.normal(0, 0.5, strands.count), -0.98, 0.98)
     for line in lock.strands(within):
         start, end = np.sort(dice.uniform(strands.start, strands.end, 2))

@@ -1,7 +1,7 @@
 """Soft touches of light, shade and colour that model a face, as plain data.
 
-Each touch is applied to both sides of the face with its own strength (`alpha`: picture's left, right). A touch on the
-middle line has 0 on the left: it is applied to the right only, where distances may be negative.
+Each touch is applied to both sides of the face, each with its own strength (`alpha`: the picture's left and right). A
+touch on the middle line has strength 0 on the left: it is only applied to the right, where distances may be negative.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Spot:
-    """A soft ellipse, turned clockwise by `degrees` on the right and the other way on the left."""
+    """A soft ellipse, rotated by `degrees`: clockwise on the right, counterclockwise on the left."""
 
     centre: tuple[float, float]
     radii: tuple[float, float]
@@ -66,7 +66,7 @@ class Patch:
 Touches = Sequence[Stroke | Spot | Patch]
 
 
-def lay(canvas: skia.Canvas, touches: Touches) -> None:
+def draw_touches(canvas: skia.Canvas, touches: Touches) -> None:
     """Draw touches in order."""
     for touch in touches:
         for side, alpha in zip(SIDES, touch.alpha, strict=True):

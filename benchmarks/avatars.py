@@ -1,7 +1,7 @@
-"""Measure how soon a worker can draw an avatar: `python -m benchmarks.avatars`.
+"""Measure how quickly a worker can start to render an avatar: `python -m benchmarks.avatars`.
 
-For a new avatar the face is searched and, for a video, all frames are written out at the job's size. After that the
-result is cached for all workers: *another worker* has not used the avatar yet, *the same* has just finished a job
+For a new avatar the face is searched for and, for a video, all frames are written at the job's size. After that the
+results are cached for all workers: *another worker* has not used the avatar yet, *the same* has just finished a job
 with it.
 """
 
@@ -31,11 +31,11 @@ SPEECH_SECONDS = 10
 SIZES = {"picture": (720, 720), "video": (1280, 720)}
 VIDEO_SECONDS = 30
 WORKERS = 9
-"""Other workers that load the avatar; the median is reported."""
+"""Number of other workers that load the avatar; the median is reported."""
 
 
 def ready_seconds(avatars: Avatars, name: str, engine: Engine) -> float:
-    """Time from the name of an avatar to the renderer of a job."""
+    """Time from the name of an avatar to a job's renderer."""
     silence = np.full((MEL_BANDS, SPEECH_SECONDS * COLUMNS_PER_SECOND), SILENCE, np.float32)
     start = time.perf_counter()
     fitted = avatars.load(name).fitted(SIZES.get(name))
@@ -44,7 +44,7 @@ def ready_seconds(avatars: Avatars, name: str, engine: Engine) -> float:
 
 
 def measured(name: str, engine: Engine, new_avatars: Callable[[], Avatars]) -> tuple[float, float, float]:
-    """Seconds for a new avatar, in other workers, and in the same worker again."""
+    """Seconds for a new avatar, for other workers, and for the same worker again."""
     first = ready_seconds(new_avatars(), name, engine)
     others = [new_avatars() for _ in range(WORKERS)]
     known = [ready_seconds(avatars, name, engine) for avatars in others]

@@ -1,7 +1,8 @@
 """Measure the memory of a long job: `python -m benchmarks.memory`.
 
-Ten minutes of speech on a video avatar of one minute at 1920x1080; all processes of the daemon together. Memory must
-not grow with the length of the job. On two cores it takes about as long as the speech, and needs 5 GB of disk space.
+Renders ten minutes of speech with a one-minute video avatar at 1920x1080 and measures all processes of the daemon
+together. Memory must not grow with the length of the job. On two cores this takes about as long as the speech, and
+needs 5 GB of disk space.
 """
 
 from __future__ import annotations

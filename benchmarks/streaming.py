@@ -55,12 +55,12 @@ def stream(trial: Trial, name: str, language: str, text: str) -> tuple[float, Do
 
 
 def least_slack(report: DoneReport) -> float:
-    """Smallest slack of a piece before its playback time, in seconds; negative: playback would stall."""
+    """The smallest time between a piece's completion and its playback, in seconds; negative: playback would stall."""
     return min(chunk.slack_seconds for chunk in report.chunks[1:] if chunk.slack_seconds is not None)
 
 
 def long_streams(trial: Trial) -> list[float]:
-    """Print a line for each language and length; return the least slack of each."""
+    """Print a line for each language and length; return the smallest slack of each."""
     slacks = []
     print("| language | text | audio s | first piece s | least slack s | rendered in s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
@@ -74,7 +74,7 @@ def long_streams(trial: Trial) -> list[float]:
 
 
 def first_pieces(trial: Trial, jobs: int) -> tuple[list[float], list[float]]:
-    """Sorted seconds to the first piece, and least slacks, of jobs of about 30 s in alternating languages."""
+    """Seconds to the first piece (sorted) and smallest slacks of jobs of about 30 s in alternating languages."""
     names = [(f"first-{number}", list(TEXTS)[number % len(TEXTS)]) for number in range(jobs)]
     ended = [stream(trial, name, code, text_of(code, 30)) for name, code in names]
     return sorted(seconds for seconds, _ in ended), [least_slack(report) for _, report in ended]

@@ -1,9 +1,9 @@
-"""Measure the talking face as it is seen: `python -m benchmarks.talking_face [PICTURE ...]`.
+"""Measure the visible quality of the talking face: `python -m benchmarks.talking_face [PICTURE ...]`.
 
-The built-in engine speaks held-out sentences on the avatars that come with lipdrop and on further pictures: those
-given, or the portrait of the tests. Every frame is measured by its colours: pixels with colours of neither skin nor
-lips, as sampled from the still picture, are the inside of the mouth. The result is compared with the spoken phonemes,
-both with the engine knowing them, as with the built-in voices, and without.
+The built-in engine speaks held-out sentences with the avatars that come with lipdrop and with further pictures: those
+given, or the portrait of the tests. Every frame is measured by its colours: pixels whose colour is not that of skin or
+lips in the still picture belong to the inside of the mouth. The result is compared with the spoken phonemes, both if
+the engine knows them, as with the built-in voices, and if it does not.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ VOICE_WITHOUT_PHONEMES = "elena"
 BINS = 64
 """Colours are quantised to this many steps per channel."""
 SEAM_PIXELS = 6
-"""How far above the line where the lips meet an opening may begin."""
+"""Maximum height of an opening's upper edge above the line where the lips meet."""
 SHUT_PIXELS, STILL_PIXELS = 3, 3
-"""Lips less far apart look closed, and a smaller movement between frames is invisible."""
+"""Lips less than this apart look closed, and smaller movements between frames are invisible."""
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -58,7 +58,7 @@ class Seen:
     opening: Floats
     """Height of the inside of the mouth in its middle."""
     width: Floats
-    """From the left to the right end of the lips."""
+    """Distance between the left and the right end of the lips."""
 
 
 class MouthView:
@@ -81,7 +81,7 @@ class MouthView:
         self._direction, self._threshold = _discriminant(near[lips & ~inside], near[skin & ~lips])
 
     def opening(self, near: Picture) -> int:
-        """Height of the opening in the middle of the mouth: the span of colours that the lips do not have."""
+        """Height of the opening in the middle of the mouth: the span of pixels without a lip colour."""
         foreign = ~self._lips[tuple((near // (256 // BINS)).reshape(-1, 3).T)].reshape(near.shape[:2])
         lips = np.any(self._lip_parts(near), 0)
         columns = zip(foreign[self._middle].T, lips[self._middle].T, strict=True)
@@ -135,7 +135,7 @@ def _palette(colours: Picture) -> NDArray[np.bool_]:
 
 
 def _discriminant(lips: Picture, skin: Picture) -> tuple[Floats, float]:
-    """Fisher's discriminant: the direction that best separates lips' from skin's colours, and the threshold on it."""
+    """Fisher's discriminant: the direction that best separates colours of lips and skin, and the threshold along it."""
     some, others = lips.astype(np.float64), skin.astype(np.float64)
     spread = np.cov(some.T) + np.cov(others.T) + np.eye(3)
     direction = np.linalg.solve(spread, some.mean(0) - others.mean(0))
@@ -147,23 +147,23 @@ class Score:
     """The scores of one avatar and one voice."""
 
     closures: float
-    """Share of m, b, p in which the lips visibly meet."""
+    """Fraction of m, b, p in which the lips visibly meet."""
     rounded_to_spread: float
     """Width of the mouth in rounded vowels, relative to spread ones."""
     correlation: float
-    """Of the visible opening with that of the phonemes: how far all six parameters of their mouth part the lips."""
+    """Correlation of the visible opening with that of the phonemes, from all six mouth parameters."""
     jaw_correlation: float
-    """The same with the phonemes' jaw only, shut where the lips are closed."""
+    """The same with only the phonemes' jaw, shut where the lips are closed."""
     lag_frames: float
     """Delay of the visible opening."""
     still_pauses: float
-    """Share of the frames in pauses over 200 ms in which the lips are closed and still."""
+    """Fraction of the frames in pauses over 200 ms in which the lips are closed and still."""
     flicker: float
-    """Share of the opening's movement energy above 8 Hz."""
+    """Fraction of the opening's movement energy above 8 Hz."""
     true_flicker: float
     """The same for the phonemes' own opening."""
     changed_outside: float
-    """Share of the pixels outside the face that ever change, without idle motion."""
+    """Fraction of the pixels outside the face that change in any frame, without idle motion."""
 
 
 def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, with_phonemes: bool) -> Score:
@@ -189,7 +189,7 @@ def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, with_phone
 
 
 def _outside(landmarks: FaceLandmarks) -> NDArray[np.bool_]:
-    """Mask of the pixels above the eyes, beside the jaw, or more than half a face below the chin: [SIDE, SIDE]."""
+    """Mask of the pixels above the eyes, next to the jaw, or more than half a face below the chin: [SIDE, SIDE]."""
     jaw, eyes = landmarks.jaw, np.concatenate([landmarks.left_eye, landmarks.right_eye])
     low, high = jaw.min(0), jaw.max(0)
     width, height = high - low

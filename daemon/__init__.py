@@ -1,1 +1,1 @@
-"""The daemon: takes jobs from a folder, runs them through the pipeline, publishes what comes out."""
+"""The daemon: takes jobs from a folder, runs them through the pipeline, publishes the results."""

@@ -26,21 +26,21 @@ SCAN_SECONDS = 2.0
 """Longest time between two scans of the inbox, even if the watcher reports nothing."""
 
 SCAN_SHARE = 10
-"""After a scan, this many times its duration is left for other work: large inboxes are scanned less often."""
+"""Pause after a scan, as a multiple of its duration: large inboxes are scanned less often."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Claimed:
-    """A job that is claimed and not started. Monotonic seconds."""
+    """A claimed job that has not been started. Times are monotonic."""
 
     seen_seconds: float
     next_try_seconds: float = 0.0
 
 
 class Admission:
-    """The jobs that are not running yet. Used by the supervision loop only."""
+    """The jobs that are not running yet. Used only by the supervision loop."""
 
     def __init__(
         self, config: Config, spool: Spool, scheduler: Scheduler, publisher: Publisher, wake: Callable[[], None]
@@ -54,7 +54,7 @@ class Admission:
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher(spool.inbox, wake)
         self._claimed: dict[str, _Claimed] = {}
-        """A full disk can keep claimed jobs waiting."""
+        """Claimed jobs by name. They wait here while the disk is full."""
         self._next_scan_seconds = self._rescan_after_seconds = 0.0
 
     @property
@@ -64,7 +64,7 @@ class Admission:
 
     @property
     def has_claimed(self) -> bool:
-        """Whether jobs are claimed and not started."""
+        """Whether any claimed job has not been started."""
         return bool(self._claimed)
 
     def is_exhausted(self) -> bool:
@@ -77,7 +77,7 @@ class Admission:
         self._watcher.close()
 
     def recover(self) -> None:
-        """Continue with the jobs that an earlier daemon left in flight. Raises OSError."""
+        """Resume the jobs that a previous daemon left in flight. Raises OSError."""
         for name in self._spool.recover():
             sealed = self._spool.sealed(name)
             if sealed is None:
@@ -95,11 +95,11 @@ class Admission:
                 self._claimed.pop(name, None)
                 self._publisher.expect(name, Submission(self._spool.submitted_at(name), time.monotonic()))
                 self._publisher.fail(name, ErrorReport.of(cancelled(name), stage="queued"))
-            elif not self._spool.is_under_way(name):  # otherwise retried: on a full disk nothing can be claimed
-                self._spool.forget_cancelling(name)
+            elif not self._spool.is_under_way(name):  # otherwise try again later: a full disk prevents claiming
+                self._spool.remove_cancel_request(name)
 
-    def take_in(self) -> None:
-        """Scan the inbox if needed, and claim jobs as far as the limit of jobs in flight allows."""
+    def claim_jobs(self) -> None:
+        """Scan the inbox if needed, and claim jobs up to the limit of jobs in flight."""
         self._watcher.refresh()
         self._scan()
         while self._is_below_limit():
@@ -111,7 +111,7 @@ class Admission:
                 self._claimed[name] = _Claimed(seen)
 
     def start_claimed(self) -> None:
-        """Check the claimed jobs and start the good ones."""
+        """Check the claimed jobs and start the valid ones."""
         now = time.monotonic()
         for name, claimed in list(self._claimed.items()):
             if now < claimed.next_try_seconds:
@@ -120,16 +120,16 @@ class Admission:
                 with self._publisher.failing_job(name, "intake"):
                     self._admit(name, claimed.seen_seconds)
             except FileNotFoundError:
-                log.exception("job %s: its files in work/ have disappeared", name)
+                log.exception("job %s: its files are missing from work/", name)
                 self._publisher.forget(name)
             except OSError as error:
-                log.warning("job %s: has to wait: %s", name, error)
+                log.warning("job %s: cannot be started yet: %s", name, error)
                 claimed.next_try_seconds = now + SCAN_SECONDS
                 continue
             del self._claimed[name]
 
     def idle_seconds(self, *, is_open: bool) -> float:
-        """How long to wait for events: not at all if jobs may be taken in and one can be claimed now."""
+        """How long to wait for events; 0 if the intake is open and a job can be claimed now."""
         if is_open and self._is_below_limit() and self._intake.next(self._in_flight()):
             return 0.0
         now, pause = time.monotonic(), SCAN_SECONDS / 4 if self._intake.unsettled() else SCAN_SECONDS
@@ -139,19 +139,19 @@ class Admission:
         return len(self._in_flight()) < self._config.limits.jobs_in_flight
 
     def _in_flight(self) -> set[str]:
-        """Names that a new job must not have until the old one is published."""
+        """Names in use: a new job of the same name waits until the old one is published."""
         return {*self._scheduler.jobs, *self._claimed, *self._publisher.unpublished}
 
     def _scan(self) -> None:
-        """Scan the inbox if it has changed, and every now and then.
+        """Scan the inbox if it has changed, and at least every `SCAN_SECONDS`.
 
-        Scanning pauses after a long scan, unless that left files unread.
+        After a long scan the next one is delayed, unless files were left unread.
         """
         start = time.monotonic()
         if start < self._rescan_after_seconds:
             return
         if self._watcher.changed() or self._intake.unsettled() or start >= self._next_scan_seconds:
-            with contextlib.suppress(OSError):  # as on a full disk: the next scan tries again
+            with contextlib.suppress(OSError):  # e.g. disk full; retried by the next scan
                 self._spool.keep_inbox()
             self._intake.scan()
             end = time.monotonic()
@@ -159,13 +159,13 @@ class Admission:
             self._next_scan_seconds = end + SCAN_SECONDS
 
     def _admit(self, name: str, seen_seconds: float) -> None:
-        """Check a claimed job and start it, unless it was done before. Raises JobError and OSError."""
+        """Check a claimed job and start it, unless it has already been done. Raises JobError and OSError."""
         submission = Submission(self._spool.submitted_at(name), seen_seconds)
         self._publisher.expect(name, submission)
-        earlier = self._spool.is_repeat(name)
+        earlier = self._spool.earlier_report(name)
         if earlier is not None:
             self._publisher.repeat(name, earlier)
-        elif self._config.on_conflict == "refuse" and self._spool.was_done(name):
+        elif self._config.on_conflict == "refuse" and self._spool.has_succeeded(name):
             self._publisher.refuse(name)
         else:
             self._start(self._make_flow(name, seen_seconds), submission)
@@ -177,7 +177,7 @@ class Admission:
         self._scheduler.add(flow)
 
     def _make_flow(self, name: str, seen_seconds: float) -> Flow:
-        """The job's flow, with the results of an earlier daemon; unfinished files of that are removed."""
+        """Make the job's flow. It keeps a previous daemon's results; unfinished files are removed."""
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
         recording = self._spool.take_recording(name, job.audio) if job.audio is not None else None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""Characters that end a line for some readers or control a terminal: all controls except tab and newline."""
+"""Characters that some programs treat as line ends or that control a terminal: all controls except tab and newline."""
 
 
 class LineFormatter(logging.Formatter):
@@ -37,12 +37,12 @@ def set_up(*, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
-    # It logs its own shutdown as an error. Events that it loses cost a delay, never a job.
+    # watchdog logs its own shutdown as an error. A missed event delays a job, but never loses it.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
 
 def _escaped(text: str) -> str:
-    """Replace unsafe characters by escapes, which are also valid in JSON."""
+    """Replace unsafe characters with escapes that are also valid in JSON."""
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -1,4 +1,4 @@
-"""Publisher: shows the streams of running jobs, and publishes jobs that have ended."""
+"""The publisher: shows the streams of running jobs, and publishes jobs that have ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daemon.outputs.hls import Stream
 from daemon.outputs.measured import done_report
 from daemon.outputs.report import DoneReport, JobReport, Submission, failed_report, repeated_report
 from daemon.scheduling.flow import Flow
-from daemon.scheduling.scheduler import Done, Outcome
+from daemon.scheduling.scheduler import JobDone, Outcome
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.spool import Spool
 from pipeline.errors import ErrorReport, JobError
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Everything that a job's user gets to see. Used by the supervision loop only.
+    """Makes the results of jobs visible to users. Used only by the supervision loop.
 
-    When the disk is full or the machine refuses a write for another reason, publishing is retried by `retry`.
+    If a write fails, e.g. because the disk is full, `retry` publishes the job later.
     """
 
     def __init__(self, spool: Spool) -> None:
@@ -40,11 +40,11 @@ class Publisher:
 
     @property
     def unpublished(self) -> list[str]:
-        """The jobs that have ended and could not be published yet."""
+        """The jobs that have ended but could not be published yet."""
         return list(self._unpublished)
 
     def expect(self, name: str, submission: Submission) -> None:
-        """Note when a job arrived. To be called before the job ends in any way."""
+        """Record when a job arrived. Must be called before the job ends."""
         self._submissions[name] = submission
 
     def forget(self, name: str) -> None:
@@ -54,22 +54,22 @@ class Publisher:
     # Streams
 
     def open_stream(self, flow: Flow) -> None:
-        """Start showing a streamed job, or continue the stream of an earlier daemon. Raises JobError and OSError."""
+        """Open the stream of a job, or continue a previous daemon's. Raises JobError and OSError."""
         if isinstance(flow, StreamFlow):
             hls.check_name(flow.name)
             self._spool.open_stream(flow.name, hls.ASSETS, fresh=not flow.journal.results)
             self._streams[flow.name] = Stream(flow)
 
     def show_streams(self) -> None:
-        """Show the pieces that have become playable. An OSError, as with a full disk, is retried by the next call."""
+        """Show new playable pieces. After an OSError (e.g. disk full) the next call retries."""
         for name, stream in self._streams.items():
             try:
                 self._show(name, stream)
             except OSError as error:
-                log.warning("job %s: its stream has to wait: %s", name, error)
+                log.warning("job %s: cannot update its stream yet: %s", name, error)
 
     def idle_seconds(self) -> float:
-        """How long until a stream that is not shown yet may begin; infinity if there is none."""
+        """Time until the next pending stream may begin; infinity if there is none."""
         now = time.monotonic()
         begins = (stream.flow.begin_seconds - now for stream in self._streams.values() if not stream.shown)
         return min((begin for begin in begins if begin > 0), default=float("inf"))
@@ -88,13 +88,13 @@ class Publisher:
             self._spool.remove_stream(name)
         self._streams.pop(name, None)
 
-    # Endings
+    # Jobs that have ended
 
     @contextlib.contextmanager
     def failing_job(self, name: str, stage: str) -> Iterator[None]:
-        """Fail the job on any error in the block: if the error ended the daemon, it would end the next one too.
+        """Fail the job on any error in the block: an error that stopped the daemon would stop the next one too.
 
-        OSError is the machine's fault and passes.
+        OSError propagates: it is the machine's fault.
         """
         try:
             yield
@@ -107,7 +107,7 @@ class Publisher:
         """Publish a job that left the pipeline."""
         flow = outcome.flow
         with self.failing_job(flow.name, "publish"):
-            if isinstance(outcome, Done):
+            if isinstance(outcome, JobDone):
                 self._succeed(done_report(flow, self._submissions[flow.name], outcome.attempts))
             else:
                 self.fail(flow.name, outcome.error, outcome.attempts, flow.job.metadata)
@@ -126,13 +126,13 @@ class Publisher:
         self.publish(name, failed_report(name, error, self._submissions[name], attempts, metadata or {}))
 
     def repeat(self, name: str, earlier: DoneReport) -> None:
-        """Publish a job whose outputs exist already."""
+        """Publish a job whose outputs already exist."""
         log.info("job %s: identical to an earlier job", name)
         self.publish(name, repeated_report(earlier, self._submissions[name]))
 
     def refuse(self, name: str) -> None:
-        """Reject a different job under a name that was used before; the existing outputs stay as they are."""
-        error = JobError("conflict", f"a job {name} was done before", hint="drop it under another name")
+        """Reject a different job under a used name; the existing outputs are kept."""
+        error = JobError("conflict", f"a job named {name} has already been done", hint="use another name")
         log.warning("job %s: refused: %s", name, error.message)
         report = failed_report(name, ErrorReport.of(error, stage="intake"), self._submissions[name], 1, {})
         self._spool.refuse(name, report.error)
@@ -140,12 +140,12 @@ class Publisher:
         self.failed += 1
 
     def retry(self) -> None:
-        """Try again to publish the jobs that could not be published."""
+        """Retry the jobs that could not be published."""
         for name, report in list(self._unpublished.items()):
             self.publish(name, report)
 
     def publish(self, name: str, report: JobReport) -> None:
-        """Publish a job that has ended, now or later."""
+        """Publish a job that has ended; on an OSError `retry` does it later."""
         try:
             if isinstance(report, DoneReport) and report.captions:
                 captions.write(self._spool.folder(name), report)

@@ -1,4 +1,4 @@
-"""The supervision loop: take jobs in, keep the pipeline going, publish what ends."""
+"""The supervision loop: admit jobs, keep the pipeline running, publish jobs that have ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.config import Config
 from pipeline.executors.base import Executor, WorkerSpec
 
 HEALTH_SECONDS = 1.0
-"""An unchanged health report is written again after this time."""
+"""An unchanged health report is rewritten after this time."""
 
 PRUNE_SECONDS = 3600.0
 
@@ -44,13 +44,13 @@ class Supervisor:
         self._admission = Admission(config, spool, self._scheduler, self._publisher, executor.wake)
         self._next_prune_seconds = 0.0
         self._stops = 0
-        """Signals to stop so far."""
+        """Stop signals received so far."""
         self._stop_at_seconds = float("inf")
         self._is_ready = False
         self._last_report: HealthReport | None = None
 
     def run(self, *, once: bool = False) -> int:
-        """Work until stopped by a signal, or, with `once`, until nothing is left to do.
+        """Run until stopped by a signal or, with `once`, until no work is left.
 
         Returns the exit code: 0, 1 if a job failed (with `once` only), 130 if stopped with jobs in flight, which
         the next start resumes. Raises SpoolOwned, ConfigError, BootError and OSError.
@@ -59,10 +59,10 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._on_signal)
             try:
-                self._report_health(health.STARTING, "")  # at once: the existing file is an earlier daemon's
+                self._report_health(health.STARTING, "")  # immediately: the existing file is a previous daemon's
                 self._admission.recover()
                 while not self._is_over(once):
-                    self._turn()
+                    self._iterate()
             except OSError:
                 log.exception("I/O error, stopping")
                 raise
@@ -78,7 +78,7 @@ class Supervisor:
         return EXIT_JOB_FAILED if self._publisher.unpublished or (once and self._publisher.failed) else 0
 
     def _on_signal(self, *_: object) -> None:
-        """The first signal drains, the second stops at once."""
+        """Drain on the first signal; stop at once on the second."""
         self._stops += 1
         self._stop_at_seconds = min(self._stop_at_seconds, time.monotonic() + self._config.limits.drain_seconds)
         self._executor.wake()
@@ -90,11 +90,11 @@ class Supervisor:
             return False
         return self._stops > 0 or self._admission.is_exhausted() or self._spool.is_paused()
 
-    def _turn(self) -> None:
-        """One round: take jobs in, wait for an event, publish."""
+    def _iterate(self) -> None:
+        """One iteration: admit jobs, wait for an event, publish."""
         self._admission.cancel_requested()
         if self._is_open():
-            self._admission.take_in()
+            self._admission.claim_jobs()
         if self._may_start_jobs():
             self._admission.start_claimed()
         self._note_ready()
@@ -110,7 +110,7 @@ class Supervisor:
         return self._stops == 0 and self._scheduler.has_room()
 
     def _is_open(self) -> bool:
-        """Whether new jobs are taken in."""
+        """Whether new jobs are claimed."""
         return self._may_start_jobs() and not self._spool.is_paused()
 
     def _disk_has_room(self) -> bool:
@@ -131,14 +131,14 @@ class Supervisor:
             try:
                 removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
             except OSError as error:
-                log.warning("%s: cannot be pruned: %s", folder.name, error)
+                log.warning("cannot prune %s/: %s", folder.name, error)
                 continue
             if removed:
-                log.info("%s: removed the %d oldest entries", folder.name, len(removed))
+                log.info("pruned the %d oldest entries of %s/", len(removed), folder.name)
         try:
             Avatars(self._config).forget_unused()
         except OSError as error:
-            log.warning("the avatar cache cannot be pruned: %s", error)
+            log.warning("cannot prune the avatar cache: %s", error)
 
     # Health
 
@@ -149,7 +149,7 @@ class Supervisor:
             log.info("ready: %s", self._spool.root)
 
     def _state(self) -> tuple[str, str]:
-        """The daemon's state, and why it is not ok."""
+        """The daemon's state, and the reason if it is not ok."""
         failing, unpublished = self._scheduler.failing, self._publisher.unpublished
         if self._stops:
             return health.DRAINING, "stopping on request"
@@ -158,7 +158,7 @@ class Supervisor:
         if self._spool.is_paused():
             return health.PAUSED, "paused by `lipdrop pause`"
         if failing:
-            return health.DEGRADED, f"workers that do not start: {', '.join(failing)}"
+            return health.DEGRADED, f"workers fail to start: {', '.join(failing)}"
         if unpublished:
             return health.DEGRADED, f"jobs that cannot be published: {', '.join(unpublished)}"
         return (health.OK if self._is_ready else health.STARTING), ""
@@ -175,7 +175,7 @@ class Supervisor:
         last = self._last_report
         if report.differs(last) or last is None or report.monotonic_seconds >= last.monotonic_seconds + HEALTH_SECONDS:
             self._last_report = report
-            with contextlib.suppress(OSError):  # retried by the next report
+            with contextlib.suppress(OSError):  # the next report retries
                 health.write_health(self._spool, report)
         idle = sum(worker.state == "idle" for worker in report.workers.values())
         notify.alive(f"{state}: {len(report.jobs)} in flight, {report.waiting} waiting, {idle} idle")

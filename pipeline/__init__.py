@@ -1,1 +1,1 @@
-"""From text to a talking video: the stages, the engines and voices they use, and what runs them."""
+"""From text to a talking video: the stages, their engines and voices, and the executors that run them."""

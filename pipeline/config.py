@@ -29,9 +29,9 @@ BOTH = "both"
 Fps = Literal[24, 25, 30, 50]
 
 DEFAULT_MODELS: dict[str, dict[str, Any]] = {"gan": {"silence_gate": True}, "nogan": {}}
-"""Models that exist without being configured; what the configuration says about one is added to its entry here.
+"""Models that exist without being configured; the configuration's settings take precedence over these.
 
-`gan` has the silence gate: trained against a discriminator, its mouth keeps moving in pauses.
+`gan` has the silence gate: it was trained against a discriminator, and its mouth keeps moving in pauses.
 """
 
 
@@ -57,8 +57,8 @@ def _model_settings(value: Any) -> Any:
 
 
 def _error_at(place: tuple[str | int, ...], code: str, message: str, hint: str, value: Any) -> ValidationError:
-    """A validation error below the value that is being validated."""
-    # The message is passed as a value: it may hold braces.
+    """A validation error at a place within the value that is being validated."""
+    # The message is passed as a value because it may contain braces.
     problem = PydanticCustomError(code, "{message}", {"message": message, "hint": hint})
     return ValidationError.from_exception_data(code, [InitErrorDetails(type=problem, loc=place, input=value)])
 
@@ -100,7 +100,7 @@ class VideoSettings(Section):
     """How frames are encoded (libx264)."""
 
     fps: Fps = 25
-    """Frames per second of jobs that do not say."""
+    """Frames per second of jobs that do not set it."""
     crf: Annotated[int, Field(ge=0, le=51)] = 20
     """Constant rate factor: lower is better and larger."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
@@ -161,17 +161,17 @@ class Config(Section):
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
     )
-    """The lip-sync workers. The first one's model is the default of jobs with a single chunk."""
+    """The lip-sync workers. The model of the first one is the default for jobs with a single chunk."""
     split: SplitSettings = SplitSettings()
     video: VideoSettings = VideoSettings()
     executor: Literal["processes", "threads"] = "processes"
     """Where workers run: `threads` runs everything in one process, for debugging."""
     on_conflict: Literal["replace", "refuse"] = "replace"
-    """What happens to a different job under the name of a finished one."""
+    """Whether a different job may replace a finished one of the same name."""
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
     base: Annotated[Path, Field(exclude=True)] = Path()
-    """Folder of the file, not a setting."""
+    """Folder of the configuration file; not a setting."""
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -267,7 +267,7 @@ def _unknown_key(path: str, known: list[str]) -> ConfigError:
 
 
 def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]:
-    """The keys that are known where an unknown one was found."""
+    """The valid keys at the location of an unknown one."""
     model: Any = Config
     if location[0] == "models":
         model = settings_class(raw["models"][location[1]].get("engine", DEFAULT_ENGINE))

@@ -13,9 +13,9 @@ from difflib import get_close_matches
 
 FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 FULL_REASONS = tuple(map(os.strerror, FULL_ERRNOS))
-"""How programs word them."""
+"""Their messages, as programs print them."""
 DISK_FULL = "disk_full"
-"""Code of the error that goes away once there is free space again."""
+"""Code of the error that is resolved by freeing space."""
 
 
 def is_full(error: BaseException) -> bool:
@@ -40,8 +40,8 @@ class LipdropError(Exception):
 class ConfigError(LipdropError):
     """The configuration is unusable: at startup the program exits with code 78.
 
-    If the problem shows only when a job needs the setting (say, a program was uninstalled), only that job fails.
-    Otherwise the job would stop the daemon again at every start.
+    If the problem only appears when a job needs the setting (say, a program was uninstalled), only that job fails:
+    otherwise the job would stop the daemon at every start.
     """
 
 

@@ -1,4 +1,4 @@
-"""Write files so that a crash, a power cut or a full disk leaves the old file or the new one, never a part of it."""
+"""Writing files so that a crash, power cut or full disk leaves either the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file atomically and durably: it survives a power cut."""
+    """Write a file atomically and durably: it survives a power cut."""
     unfinished = _unfinished(path)
     with unfinished.open("wb") as file:
         file.write(data)
@@ -24,19 +24,19 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a whole file atomically but without syncing it: a power cut may undo it."""
+    """Write a file atomically but without syncing it: a power cut may undo it."""
     unfinished = _unfinished(path)
     unfinished.write_bytes(data)
     unfinished.rename(path)
 
 
 def _unfinished(path: Path) -> Path:
-    """A name beside `path` that no other writer uses."""
+    """A unique temporary name in the same folder."""
     return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file durably: its bytes reach the disk before its new name. Does nothing if it was moved before."""
+    """Rename a file durably: its bytes reach the disk before its new name. Does nothing if it was already moved."""
     if source.exists():
         sync(source)
         source.rename(target)
@@ -44,12 +44,12 @@ def move(source: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on disk."""
+    """Flush a file's contents, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a filesystem that cannot sync folders
+        if error.errno != errno.EINVAL:  # the filesystem cannot sync folders
             raise
     finally:
         os.close(descriptor)
@@ -57,14 +57,14 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is made if it is missing, for the length of a block; wait for it."""
+    """Hold an exclusive lock on a file during a block; wait for the lock, and create the file if it is missing."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def try_lock(file: IO[str], *, shared: bool = False) -> bool:
-    """Try to lock an open file, without waiting. Closing the file or the process's death releases the lock."""
+    """Try to lock an open file without waiting. Closing the file, or the death of the process, releases the lock."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,28 +1,21 @@
-"""The job: a user's request, parsed from untrusted bytes."""
+"""The job: a user's request, checked against the configuration."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
-from typing import Annotated, Any, Literal, NoReturn
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, nearest_hint
+from pipeline.job_file import parse_json_object, printable
 from pipeline.speech.voices.settings import LanguageTag
 
-JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-JOB_MAX_BYTES = 64 * 1024
 METADATA_MAX_BYTES = 4 * 1024
-JSON_MAX_DEPTH = 16
-NUMBER_MAX_DIGITS = 30
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-"""All except tab and line ends. Those above 7F are escape sequences on an 8-bit terminal."""
-SURROGATES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
-"""Escapes in valid JSON; the group matches half of a surrogate pair."""
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
@@ -35,7 +28,7 @@ class Job(BaseModel):
     Defaults that depend on the configuration are null here and filled in when the job runs.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     text: StrictStr | None = None
     """The text to speak. Exactly one of `text` and `audio` is required."""
@@ -46,12 +39,12 @@ class Job(BaseModel):
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
-    """Rate of speech relative to the voice's normal one."""
+    """Rate of speech relative to the voice's normal rate."""
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
     """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
     pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
     num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
-    """The most lip-sync workers that this job may use at once. Default: all."""
+    """Maximum number of lip-sync workers for this job. Default: all."""
     model: StrictStr | None = None
     """A model of the configuration, or `both`: chunks alternate between the workers' models and cross-fade where they
     meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
@@ -66,7 +59,7 @@ class Job(BaseModel):
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
     """Jobs of higher priority run first."""
     metadata: dict[str, Any] = {}
-    """Any data of yours, copied to the timing JSON unchanged; at most 4 KiB as JSON."""
+    """Arbitrary data, copied unchanged to the timing JSON; at most 4 KiB as JSON."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Job:
@@ -103,108 +96,6 @@ def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
     return job
 
 
-def parse_json_object(data: bytes) -> dict[str, Any]:
-    """Read bytes as one JSON object, stricter than `json.loads`. Raises JobError."""
-    _check_depth(data[:JOB_MAX_BYTES])
-    if len(data) > JOB_MAX_BYTES:
-        raise JobError(
-            "too_large",
-            f"the job file is over {JOB_MAX_BYTES} bytes",
-            hint=r"write letters as UTF-8, not as \u escapes",
-        )
-    try:
-        raw = json.loads(
-            _decode(data),
-            object_pairs_hook=_unique,
-            parse_constant=_bad_number,
-            parse_int=_integer,
-            parse_float=_decimal,
-        )
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise JobError("not_json", f"the job file is not JSON: {error.msg} at {where}") from None
-    if not isinstance(raw, dict):
-        raise JobError("not_object", "the job file must be a JSON object", hint='like {"text": "Hello"}')
-    _check_surrogates(data)
-    _check_characters(raw)
-    return raw
-
-
-def _decode(data: bytes) -> str:
-    if b"\0" in data:
-        raise _bad_encoding(f"not UTF-8: a zero at byte {data.index(0)}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The decoder counts from after the byte-order mark.
-        raise _bad_encoding(f"not UTF-8 at byte {len(data) - len(error.object) + error.start}") from None
-
-
-def _bad_encoding(message: str) -> JobError:
-    return JobError("encoding", message, hint="save as UTF-8")
-
-
-def _check_depth(data: bytes) -> None:
-    """Refuse deep nesting before the recursive parser runs. Quotes and brackets are ASCII in UTF-8 too."""
-    depth = 0
-    for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', data, re.DOTALL):
-        depth += (bracket in b"[{") - (bracket in b"]}")
-        if depth > JSON_MAX_DEPTH:
-            raise JobError("too_deep", f"the job file nests deeper than {JSON_MAX_DEPTH} levels")
-
-
-def _check_surrogates(data: bytes) -> None:
-    """Refuse half of a surrogate pair, which is not a character. UTF-8 has none: only an escape can make one."""
-    for escape in SURROGATES.finditer(data):
-        if escape[1]:
-            raise _bad_encoding(f"half of a surrogate pair at byte {escape.start()}")
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise JobError("duplicate_key", f"duplicate key '{_printable(key)}'", field=_printable(key))
-        found[key] = value
-    return found
-
-
-def _bad_number(literal: str) -> NoReturn:
-    raise JobError("number", f"{literal[:NUMBER_MAX_DIGITS]} is not a number allowed in a job")
-
-
-def _integer(literal: str) -> int:
-    if len(literal) > NUMBER_MAX_DIGITS:
-        _bad_number(literal)
-    return int(literal)
-
-
-def _decimal(literal: str) -> float:
-    value = float(literal)
-    if value in (float("inf"), float("-inf")):
-        _bad_number(literal)
-    return value
-
-
-def _check_characters(value: Any, field: str | None = None) -> None:
-    """Refuse control characters anywhere in the job."""
-    if isinstance(value, str):
-        if CONTROL_CHARACTERS.search(value):
-            raise JobError("control_char", "control characters are not allowed", field=field, hint="remove it")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            _check_characters(key, field)
-            _check_characters(inner, field or _printable(key))
-    elif isinstance(value, list):
-        for inner in value:
-            _check_characters(inner, field)
-
-
-def _printable(key: str) -> str:
-    """An untrusted key, escaped and shortened for a log line or a terminal."""
-    return repr(key)[1:-1][:100]
-
-
 PYDANTIC_CODES = {
     "missing": "missing",
     "conflict": "conflict",
@@ -223,7 +114,7 @@ def _job_error(error: ValidationError) -> JobError:
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or first.get("ctx", {}).get("field")
     if first["type"] == "extra_forbidden":
-        key = _printable(str(first["loc"][-1]))
+        key = printable(str(first["loc"][-1]))
         return JobError(
             "unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(Job.model_fields))
         )

@@ -109,7 +109,7 @@ class SplitItem:
     size: tuple[int, int] | None
     """Width and height; None: the avatar's own."""
     piece: Piece | None = None
-    """None: the speech is that of the whole job."""
+    """None: the speech of a whole job."""
 
     @property
     def index(self) -> int:
@@ -187,7 +187,7 @@ class Segment:
     inference_seconds: float
     """Time spent computing frames; encoding runs concurrently."""
     encode_seconds: float
-    """Run time of the encoder."""
+    """Running time of the encoder."""
     timeline: Timeline
 
 
@@ -199,7 +199,7 @@ class PackItem:
     folder: Path
     segment: Segment
     before: Segment | None
-    """The piece before it; None for the first."""
+    """The previous piece; None for the first."""
     is_last: bool
 
     @property

@@ -1,8 +1,8 @@
-"""Running other programs: argument lists, never a shell, never without an end, in a process group of their own.
+"""Running other programs: argument lists, never a shell, always with a timeout, each in its own process group.
 
-The kernel's limits are set by `prlimit`, and the tie to the worker by `setpriv`, both of util-linux, which then turn
-into the program: Python code between fork and exec would be unsafe in a process with threads. Where they are missing,
-time and output are bounded all the same.
+`prlimit` sets the kernel's limits and `setpriv` ties the program to the worker, both from util-linux. Each then
+executes the program in its place: Python code between fork and exec would be unsafe in a process with threads. Without
+them, time and output are still limited.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
-COMPLAINT_BYTES_MAX = 16 * 1024
-"""What is kept of a program's standard error: its end."""
+STDERR_BYTES_MAX = 16 * 1024
+"""How much of a program's standard error is kept, from its end."""
 
 BLOCK_BYTES = 256 * 1024
 CPU_GRACE_SECONDS = 5
-"""Between the signal that a program may answer and the one that it cannot."""
+"""CPU time between SIGXCPU, which a program can handle, and SIGKILL."""
 
 END_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
-"""A killed worker takes its programs along, which would else write to the files of the next attempt."""
+"""Prefix that makes the kernel kill a program when its worker dies: it would write to the files of the next attempt."""
 
 HAS_PRLIMIT = shutil.which("prlimit") is not None
 
 
 class OutputTooLarge(Exception):
-    """A program wrote more to its standard output than it may."""
+    """A program exceeded the limit of its standard output."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use."""
+    """Resource limits of a program."""
 
     wall_seconds: float
     output_bytes: int = 1024 * 1024
-    """Of its standard output."""
+    """Size of its standard output."""
     cpu_seconds: int | None = None
     memory_bytes: int | None = None
     """Private writable memory (RLIMIT_DATA): an allocation beyond it fails."""
@@ -51,75 +51,74 @@ class Limits:
     """Size of any file that it writes."""
 
     def argv(self) -> list[str]:
-        """The command in front of a program that sets the kernel's limits."""
-        asked = (
+        """The command prefix that sets the kernel's limits; empty if there are none to set."""
+        limits = (
             ("cpu", resource.RLIMIT_CPU, self.cpu_seconds),
             ("data", resource.RLIMIT_DATA, self.memory_bytes),
             ("fsize", resource.RLIMIT_FSIZE, self.file_bytes),
         )
-        options = [f"--{name}={_soft_and_hard(kind, value)}" for name, kind, value in asked if value is not None]
+        options = [f"--{name}={_soft_and_hard(kind, value)}" for name, kind, value in limits if value is not None]
         return ["prlimit", *options, "--core=0", "--"] if options and HAS_PRLIMIT else []
 
 
 def _soft_and_hard(kind: int, soft: int) -> str:
-    """A limit as `prlimit` takes it, under the one that this process is under itself: nobody may raise that."""
-    hard, ours = soft + (CPU_GRACE_SECONDS if kind == resource.RLIMIT_CPU else 0), resource.getrlimit(kind)[1]
-    hard = hard if ours == resource.RLIM_INFINITY else min(hard, ours)
+    """A limit in the format of `prlimit`, at most this process's own hard limit, which cannot be raised."""
+    hard, own = soft + (CPU_GRACE_SECONDS if kind == resource.RLIMIT_CPU else 0), resource.getrlimit(kind)[1]
+    hard = hard if own == resource.RLIM_INFINITY else min(hard, own)
     return f"{min(soft, hard)}:{hard}"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A program that has ended by itself, or by a limit of the kernel's."""
+    """The result of a program that exited by itself or was killed by the kernel's limits."""
 
     returncode: int
-    """Negative: the signal that ended it."""
+    """Negative: the signal that killed it."""
     output: bytes
-    complaint: bytes
+    errors: bytes
     """The end of its standard error."""
 
 
 def run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> Ended:
-    """Run a program to its end, with `stdin` as its standard input.
+    """Run a program until it exits, with `stdin` as its standard input, then kill the rest of its process group.
 
-    Whatever is left of its process group is killed. Raises OSError when it cannot be started, TimeoutError when it
-    takes too long, and OutputTooLarge.
+    Raises OSError if it cannot be started, TimeoutError if it exceeds `wall_seconds`, and OutputTooLarge.
     """
     deadline = time.monotonic() + limits.wall_seconds
-    with tempfile.TemporaryFile() as question:  # a file, unlike a pipe, needs nobody to feed it
-        question.write(stdin)
-        question.seek(0)
-        with start(argv, question, limits) as process:
+    with tempfile.TemporaryFile() as file:  # a file needs no thread to feed it, unlike a pipe
+        file.write(stdin)
+        file.seek(0)
+        with start(argv, file, limits) as process:
             try:
-                output, complaint = _listen(process, deadline, limits.output_bytes)
+                output, errors = _read(process, deadline, limits.output_bytes)
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 raise TimeoutError from None
             finally:
                 kill_group(process)
-    return Ended(process.returncode, output, complaint)
+    return Ended(process.returncode, output, errors)
 
 
 def start(
     argv: Sequence[str], stdin: IO[bytes] | int, limits: Limits | None = None, stderr: IO[bytes] | int = subprocess.PIPE
 ) -> subprocess.Popen[bytes]:
-    """Start a program. Raises OSError when there is none of that name."""
+    """Start a program. Raises OSError if it does not exist."""
     if shutil.which(argv[0]) is None:
         raise FileNotFoundError(2, "no such program", argv[0])
     limited = [*END_WITH_PARENT, *(limits.argv() if limits else []), *argv]
     return subprocess.Popen(limited, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, process_group=0)
 
 
-def end_of(complaints: IO[bytes]) -> bytes:
-    """A program's standard error, read until it is closed: what is kept of it."""
+def read_errors(stderr: IO[bytes]) -> bytes:
+    """Read a program's standard error until it is closed, and return the end of it."""
     kept = b""
-    while block := os.read(complaints.fileno(), BLOCK_BYTES):
-        kept = (kept + block)[-COMPLAINT_BYTES_MAX:]
+    while block := os.read(stderr.fileno(), BLOCK_BYTES):
+        kept = (kept + block)[-STDERR_BYTES_MAX:]
     return kept
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End what is left of a program: all of it, or the children that it left behind."""
+    """Kill a program and the children it left behind."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -127,17 +126,17 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill_session(leader: int) -> None:
-    """End what is left of the session of a process that is gone, however deep its children were nested."""
+    """Kill all remaining processes of the session of a process that has exited, however deeply nested."""
     killed: set[int] = set()
-    while left := _session(leader) - killed:  # those that were forked meanwhile are found by the next round
+    while left := _session(leader) - killed:  # the next round finds processes forked during this one
         for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or another user's by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it exited, and its PID may be reused
                 os.kill(pid, signal.SIGKILL)
         killed |= left
 
 
 def _session(leader: int) -> set[int]:
-    """The processes of a session."""
+    """The PIDs of a session."""
     found = set()
     for entry in os.scandir("/proc"):
         with contextlib.suppress(ValueError, ProcessLookupError):
@@ -146,13 +145,13 @@ def _session(leader: int) -> set[int]:
     return found
 
 
-def _listen(process: subprocess.Popen[bytes], deadline: float, output_bytes: int) -> tuple[bytes, bytes]:
-    """Standard output and the end of standard error, read until both are closed."""
+def _read(process: subprocess.Popen[bytes], deadline: float, output_bytes: int) -> tuple[bytes, bytes]:
+    """Read standard output and standard error until both are closed; only the end of the latter is kept."""
     assert process.stdout is not None and process.stderr is not None
-    output, complaint = bytearray(), bytearray()
+    output, errors = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, output)
-        selector.register(process.stderr, selectors.EVENT_READ, complaint)
+        selector.register(process.stderr, selectors.EVENT_READ, errors)
         while selector.get_map():
             left = deadline - time.monotonic()
             ready = selector.select(left) if left > 0 else []
@@ -163,7 +162,7 @@ def _listen(process: subprocess.Popen[bytes], deadline: float, output_bytes: int
                 key.data.extend(block)
                 if not block:
                     selector.unregister(key.fileobj)
-            del complaint[:-COMPLAINT_BYTES_MAX]
+            del errors[:-STDERR_BYTES_MAX]
             if len(output) > output_bytes:
                 raise OutputTooLarge
-    return bytes(output), bytes(complaint)
+    return bytes(output), bytes(errors)

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 root=${DESTDIR:-}
 home=$root/opt/lipdrop config=$root/etc/lipdrop
 
-# Another user reads the installed files, whatever root's own umask.
+# The service's user must be able to read the files, whatever root's umask.
 umask 022
 
 if [ "$(id -u)" -ne 0 ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs RHVoice with its Russian and English voices from Debian's non-free component. Root only.
-# The component is enabled for this installation only, on the mirrors that apt already uses; apt's own sources and
-# package lists do not change.
+# Installs RHVoice with its Russian and English voices from Debian's non-free component. Requires root.
+# The component is enabled for this installation only, on the mirrors that apt already uses; apt's sources and package
+# lists are not changed.
 # Usage: install-voices.sh
 set -euo pipefail
 packages=(librhvoice5 rhvoice-russian rhvoice-english)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mutmut.stats import status_by_exit_code
 
-KILLED = ("killed", "segfault", "suspicious")
-COLUMNS = ("mutants", "mypy", "killed", "timeout", "survived", "no test")
+NAMES = {"no tests": "no test", "caught by type check": "mypy", "segfault": "killed", "not checked": "not run"}
+COLUMNS = ("mutants", "mypy", "killed", "timeout", "survived", "no test", "not run")
 
 
 def counts(meta: Path) -> Counter[str]:
@@ -17,8 +17,7 @@ def counts(meta: Path) -> Counter[str]:
     found: Counter[str] = Counter()
     for code in json.loads(meta.read_text())["exit_code_by_key"].values():
         status = status_by_exit_code[code]
-        found[{"no tests": "no test", "caught by type check": "mypy"}.get(status, status)] += 1
-    found["killed"] += sum(found.pop(status, 0) for status in KILLED)
+        found[NAMES.get(status, status)] += 1
     found["mutants"] = sum(found.values())
     return found
 
@@ -33,7 +32,7 @@ def main() -> None:
     for name, row in [*((f"`{name}`", row) for name, row in rows.items()), ("total", total)]:
         print(f"| {name} |", " | ".join(str(row[column]) for column in COLUMNS), "|")
     caught = total["mypy"] + total["killed"] + total["timeout"]
-    print(f"\n{100 * caught / max(1, total['mutants']):.1f} % caught; {total['not checked']} not checked")
+    print(f"\n{100 * caught / max(1, total['mutants'] - total['not run']):.1f} % of those that were run are caught")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs lint and the fast tests on every supported Python found on this machine, each in an environment .venv-VERSION.
+# It needs 5 GB where pip finds only torch's CUDA build for that Python; `make clean` removes it.
 # Usage: test-pythons.sh [PYTHON...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +17,7 @@ found() {
     done
 }
 
-# Without a daemon: these take seconds and cover what may differ between Python versions.
+# Tests without a daemon: they take seconds and cover what may differ between Python versions.
 fast_tests=(tests/test_{align,architecture,captions,chunks,command_line,config,fragments,job,journal,logs,mel,retention}.py
     tests/test_{scheduler,spool,stream_flow,submission,text}.py)
 
@@ -27,8 +28,8 @@ for python in "${pythons[@]}"; do
     echo "Python $version"
     venv=.venv-$version
     [ -d "$venv" ] || "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint requirements.txt \
-        --editable '.[espeak,dev]' 2>/dev/null
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --constraint requirements.txt \
+        --editable '.[espeak,dev]'
     "$venv/bin/ruff" check .
     "$venv/bin/mypy" --python-version "$version" --cache-dir ".mypy_cache/$version"
     mapfile -t tests < <(ls "${fast_tests[@]}" 2>/dev/null)

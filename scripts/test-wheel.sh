@@ -8,16 +8,20 @@ checkout=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
+quietly() {  # run a command; show its output only if it fails
+    "$@" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; return 1; }
+}
+
 echo "building the wheel"
-# From a copy: a build leaves folders behind, and packages what earlier builds left.
+# From a copy: a build leaves folders behind and would package those of earlier builds.
 mkdir "$scratch/source"
 cp -r "$checkout"/{daemon,pipeline,setup.cfg,pyproject.toml,README.md,LICENSE} "$scratch/source"
 "$python" -m venv "$scratch/venv"
-pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check --quiet)
-"${pip[@]}" wheel --no-deps --wheel-dir "$scratch/dist" "$scratch/source" 2>/dev/null
+pip=("$scratch/venv/bin/python" -m pip --disable-pip-version-check)
+quietly "${pip[@]}" wheel --no-deps --wheel-dir "$scratch/dist" "$scratch/source"
 
-echo "installing it"
-"${pip[@]}" install --no-compile --constraint "$checkout/requirements.txt" "$scratch"/dist/*.whl 2>/dev/null
+echo "installing $(basename "$scratch"/dist/*.whl) in an empty environment"
+quietly "${pip[@]}" install --no-compile --constraint "$checkout/requirements.txt" "$scratch"/dist/*.whl
 "${pip[@]}" check
 
 echo "rendering a job"
@@ -26,6 +30,6 @@ cd "$scratch/spool"
 echo '{"text": "Hello from the wheel.", "language": "en", "size": "256x256"}' >hello.json
 lipdrop=$scratch/venv/bin/lipdrop
 "$lipdrop" submit hello.json >/dev/null
-"$lipdrop" run --once 2>log || { cat log >&2; exit 1; }
+quietly "$lipdrop" run --once
 ffprobe -v error -show_entries stream=codec_name,nb_frames -of csv=p=0 outbox/hello.mp4
 "$lipdrop" status hello

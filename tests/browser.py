@@ -19,7 +19,7 @@ ANSWER_SECONDS = 60
 
 
 def _pipe() -> tuple[int, int]:
-    """A pipe with descriptors from 10 on: the browser is given 3 and 4."""
+    """A pipe with descriptors from 10 on, since the browser uses 3 and 4."""
     low = os.pipe()
     high = fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, 10), fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, 10)
     for descriptor in low:
@@ -28,7 +28,7 @@ def _pipe() -> tuple[int, int]:
 
 
 class Refused(Exception):
-    """The browser cannot do this now."""
+    """The browser cannot run the command now."""
 
 
 class Browser:
@@ -36,21 +36,21 @@ class Browser:
 
     def __init__(self, profile: Path, size: tuple[int, int] = (900, 960)) -> None:
         assert CHROMIUM is not None
-        (theirs_in, self._out), (self._in, theirs_out) = _pipe(), _pipe()
+        (browser_in, self._out), (self._in, browser_out) = _pipe(), _pipe()
         options = (*OPTIONS, f"--window-size={size[0]},{size[1]}", f"--user-data-dir={profile}")
         autoplay = "--autoplay-policy=no-user-gesture-required"
         # The browser reads from descriptor 3 and writes to 4.
-        script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        script = f'exec "$0" "$@" 3<&{browser_in} 4>&{browser_out}'
         self._process = subprocess.Popen(
             ["bash", "-c", script, CHROMIUM, *options, autoplay, "--remote-debugging-pipe", "about:blank"],
-            pass_fds=(theirs_in, theirs_out),
+            pass_fds=(browser_in, browser_out),
             stderr=subprocess.DEVNULL,
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
+        os.close(browser_in)
+        os.close(browser_out)
         self._buffer = b""
         self._number = 0
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         """Errors that the page wrote to its console."""
         self.requests: list[str] = []
         """URLs that the page requested."""
@@ -105,11 +105,11 @@ class Browser:
         parameters = event.get("params", {})
         match event.get("method"):
             case "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(parameters["exceptionDetails"]))
+                self.errors.append(json.dumps(parameters["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if parameters["type"] == "error":
-                self.complaints.append(json.dumps(parameters["args"]))
+                self.errors.append(json.dumps(parameters["args"]))
             case "Log.entryAdded" if parameters["entry"]["level"] == "error":
-                self.complaints.append(parameters["entry"]["text"])
+                self.errors.append(parameters["entry"]["text"])
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
 

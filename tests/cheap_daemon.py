@@ -1,4 +1,4 @@
-"""The real daemon and real worker processes, with cheap stages in place of the costly ones.
+"""The real daemon and real worker processes, with cheap stages instead of the costly ones.
 
 `python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [--brisk] [ROLE=STAGE ...]`
 uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or `MODULE:CLASS`.
@@ -33,9 +33,9 @@ def cheap_specs(config: Config, **stages: str) -> list[WorkerSpec]:
 
 
 def replace_torch() -> None:
-    """Let the process executor use the standard library's multiprocessing: importing torch takes 2 s of CPU time.
+    """Make the process executor use the standard library's multiprocessing: importing torch takes 2 s of CPU time.
 
-    torch.multiprocessing adds only a way to pickle tensors, and no message has one. The tests with real stages use it.
+    torch.multiprocessing only adds pickling of tensors, and no message has one. The tests with real stages use it.
     """
     stub = types.ModuleType("torch")
     stub.multiprocessing = multiprocessing  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ def replace_torch() -> None:
 
 
 def set_constants(**values: float) -> None:
-    """Change constants of the daemon, in whichever of its modules they are."""
+    """Change constants of the daemon, whichever of its modules defines them."""
     modules = [module for name, module in sys.modules.items() if name.startswith("daemon.")]
     for name, value in values.items():
         owners = [module for module in modules if name in vars(module)]
@@ -53,7 +53,7 @@ def set_constants(**values: float) -> None:
 
 
 def make_defective() -> None:
-    """Give the daemon itself two defects: jobs with "defect" in them meet one at intake, all with captions another."""
+    """Give the daemon two defects: jobs that contain "defect" trigger one at intake, jobs with captions the other."""
     from daemon.scheduling import journal
 
     whole = journal.fingerprint
@@ -66,7 +66,7 @@ def make_defective() -> None:
 
 
 def make_linkless() -> None:
-    """Refuse links to recordings, as the kernel does where they are another user's."""
+    """Refuse links to recordings, as the kernel does for another user's files."""
     link = os.link
 
     def refused(source: Path, target: Path, *, follow_symlinks: bool = True) -> None:
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> None:
         make_defective()
     if "--hasty" in arguments:  # a worker is not restarted after its second failed start
         set_constants(BOOT_FAILURES_MAX=1)
-    if "--brisk" in arguments:  # the loop turns and reports ten times as often; a full disk is retried after a second
+    if "--brisk" in arguments:  # the loop iterates and reports ten times as often; retries a full disk after a second
         set_constants(SCAN_SECONDS=0.2, HEALTH_SECONDS=0.0, FULL_DISK_SECONDS=1.0)
     if "--linkless" in arguments:
         make_linkless()

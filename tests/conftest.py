@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline.avatars.faces.results import Faces
 
-# Properties are about values, never about time: a slow machine is not a defect.
+# Property tests check values, never time: a slow machine is not a defect.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -27,11 +27,11 @@ LONGEST_FIRST = (
     *("test_crashes", "test_talking_face", "test_scheduler", "test_commands", "test_cancelling", "test_mouth"),
     *("test_supervision", "test_drops", "test_hostile_media", "test_stages", "test_many_jobs", "test_full_disk"),
 )
-"""Files that take more than ten seconds. They start first, so that no process is left alone with a long one."""
+"""Files that take more than ten seconds. They start first, so that none of them is still running at the end."""
 
 
 def pytest_configure() -> None:
-    """Compute on one thread in each of several test processes, which share the cores already."""
+    """Compute on one thread: test processes already share the cores."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 
@@ -61,7 +61,7 @@ def weights() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="session")
 def checkpoint(weights: dict[str, torch.Tensor]) -> Iterator[Path]:
-    """A Wav2Lip checkpoint as training writes it, under a name that does not say so; removed at the end (145 MB)."""
+    """A Wav2Lip checkpoint as written by training, under a neutral name; removed at the end (145 MB)."""
     import torch
 
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def sway(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def gap(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip in which the face is missing for a while."""
+    """A clip in which the face is temporarily missing."""
     from tests.clips import film, interrupted, write_clip
 
     return write_clip(tmp_path_factory.mktemp("clips") / "gap.mp4", film(interrupted()))

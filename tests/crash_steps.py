@@ -2,7 +2,7 @@
 
 `python -m tests.crash_steps FOLDER` runs the daemon once per step on a fresh spool, in a process that kills itself
 before that step, then runs it again to completion. It prints one JSON object per step. Steps are all calls that change
-the spool, observed through the interpreter's audit events, so lipdrop itself needs no hooks.
+the spool, observed through the interpreter's audit events, so that lipdrop needs no hooks.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from tests.cheap_daemon import cheap_specs
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.utime", "os.truncate"}
 LIMITS = LimitsSettings(quiet_seconds=0.05, free_megabytes=0)
 AT_ONCE = 4
-"""Steps that are crashed at the same time; each has a spool of its own."""
+"""Steps that are crashed concurrently, each on its own spool."""
 OLD, NEW, BAD = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true}', b'{"text": "1", "voic": "x"}'
 
 
 def main(folder: Path) -> None:
-    Watcher.refresh = lambda self: None  # type: ignore[method-assign] # it takes its time to end
+    Watcher.refresh = lambda self: None  # type: ignore[method-assign] # it is slow to stop
     prepare(folder / "before")
     spool = copied(folder / "steps")
     assert in_child(spool, None) == 1  # all steps without a crash; 1 because the bad job fails
@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
 
 
 def crash(folder: Path, number: int, step: str) -> int:
-    """Run the daemon up to a step and then again to its end; write what was found into a file."""
+    """Run the daemon up to a step and then again to its end; write the findings to a file."""
     spool = copied(folder / f"crash-{number:03d}")
     crashed = in_child(spool, number)
     seen = outbox(spool)
@@ -58,7 +58,7 @@ def crash(folder: Path, number: int, step: str) -> int:
 
 
 def prepare(root: Path) -> None:
-    """Make a spool with the outputs of an earlier job "a", and another "a" and a bad job in its inbox."""
+    """Create a spool with the outputs of an earlier job "a", and with a new "a" and a bad job in its inbox."""
     spool = Spool(root)
     spool.create()
     (spool.inbox / "a.json").write_bytes(OLD)
@@ -74,12 +74,12 @@ def copied(root: Path) -> Spool:
 
 
 def in_child(spool: Spool, crash_at: int | None) -> int:
-    """Run the daemon in its own process until nothing is left to do; return its exit code."""
+    """Run the daemon in its own process until no work is left; return its exit code."""
     return wait_for(fork(lambda: run(spool, crash_at)))
 
 
 def fork(work: Callable[[], int]) -> int:
-    """Do some work in a child, which exits with what it returns; the child's process."""
+    """Run a function in a child process, which exits with its result; return the child's process id."""
     pid = os.fork()
     if pid == 0:
         code = 1

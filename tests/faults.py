@@ -172,7 +172,7 @@ class KilledByText(CheapTts):
 
 
 class FailsTwiceTts(CheapTts):
-    """A service that answers on the third attempt."""
+    """A service that responds on the third attempt."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         tries = item.folder / "tries"
@@ -236,7 +236,7 @@ def ran(item: TtsItem | SplitItem | Chunk | MergeItem, what: str) -> None:
 
 
 class CountedTts(CheapTts):
-    """Writes the text into its file. A number at the start of the text sets the number of chunks."""
+    """Writes the text into the speech file. A number at the start of the text sets the number of chunks."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         ran(item, "tts")
@@ -246,7 +246,7 @@ class CountedTts(CheapTts):
 
 
 class CountedSplit(CheapSplit):
-    """As many chunks of one second as the number at the start of the text."""
+    """Makes as many chunks of one second as the number at the start of the text says."""
 
     def process(self, item: SplitItem) -> Iterator[Chunk]:
         ran(item, "split")
@@ -309,7 +309,7 @@ class KillsDaemonTts(CountedTts):
 
 
 class KillsDaemonLateTts(CountedTts):
-    """The text "poison" kills the whole daemon, but only after everything else has had time to start."""
+    """The text "poison" kills the whole daemon, but only after all other items have had time to start."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         if item.text == "poison":
@@ -321,7 +321,7 @@ class KillsDaemonLateTts(CountedTts):
 
 
 class WeightyLipSync(CountedLipSync):
-    """Takes longer than a poisoned daemon lives."""
+    """Takes longer than a poisoned daemon survives."""
 
     def work(self, item: Chunk) -> None:
         super().work(item)
@@ -329,7 +329,7 @@ class WeightyLipSync(CountedLipSync):
 
 
 class FillsDiskTts(CountedTts):
-    """Writes more than fits on the disk, until the spool has a file `go`."""
+    """Writes more than the disk can hold, until the spool has a file `go`."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         ran(item, "tts")

@@ -1,4 +1,4 @@
-"""Job files corrupted at random, from a seed: each must give a job or a printable JobError."""
+"""Randomly corrupted job files from a seed: each must parse as a job or raise a printable JobError."""
 
 from __future__ import annotations
 

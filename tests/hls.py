@@ -1,4 +1,4 @@
-"""A test player for streams: fetches fragments at a real player's pace and checks every tick of their clocks."""
+"""A test player for streams: fetches fragments at the pace of a real player and checks every timestamp in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 
 @dataclass
 class Stream:
-    """What was fetched from a stream's folder."""
+    """The fragments fetched from a stream's folder."""
 
     folder: Path
     ends: dict[int, int] = field(default_factory=lambda: {VIDEO: 0, AUDIO: 0})
@@ -25,8 +25,8 @@ class Stream:
     video_frames: int = 0
     began_seconds: float | None = None
     """When playback began, in monotonic seconds."""
-    least_ahead_seconds: float = float("inf")
-    """The least buffer ahead of the playback position."""
+    min_buffer_seconds: float = float("inf")
+    """The smallest buffer ahead of the playback position."""
     _names: list[str] = field(default_factory=list)
     _digests: dict[str, str] = field(default_factory=dict)
 
@@ -35,7 +35,7 @@ class Stream:
         """The end of the shorter track."""
         return min(self.ends[track] / hz for track, hz in CLOCKS_HZ.items())
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Read the playlist and every new fragment. Returns whether the stream has ended."""
         text = playlist(self.folder)
         names = re.findall(r"^\S+\.m4s$", text, re.MULTILINE)
@@ -56,18 +56,18 @@ class Stream:
             self.video_frames += samples if track == VIDEO else 0
 
     def play(self, seconds: float = 120) -> None:
-        """Play to the end while the job runs; `least_ahead_seconds` is negative if it stalled."""
+        """Play to the end while the job runs; `min_buffer_seconds` is negative if it stalled."""
         deadline = time.monotonic() + seconds
         ended = False
         while not ended:
             assert time.monotonic() < deadline, f"no end after {seconds} s"
             now = time.monotonic()  # before reading: the fragments below may appear later
-            ended = bool(playlist(self.folder)) and self.look()
+            ended = bool(playlist(self.folder)) and self.poll()
             if self._names and self.began_seconds is None:
                 self.began_seconds = time.monotonic()
             if self.began_seconds is not None and not ended:
                 ahead = self.began_seconds + self.buffered_seconds - now
-                self.least_ahead_seconds = min(self.least_ahead_seconds, ahead)
+                self.min_buffer_seconds = min(self.min_buffer_seconds, ahead)
             time.sleep(POLL_SECONDS)
 
     def check_unchanged(self) -> None:
@@ -90,7 +90,7 @@ def playlist(folder: Path) -> str:
         return ""
 
 
-def pieces_there(folder: Path) -> int:
+def playable_pieces(folder: Path) -> int:
     """The number of playable pieces."""
     found = re.search(r"^# piece (\d+) of", playlist(folder), re.MULTILINE)
     return int(found[1]) if found else 0

@@ -1,6 +1,6 @@
-"""Hostile input: job files, names, recordings and avatars, each with the error it must give.
+"""Hostile input: job files, names, recordings and avatars, each with the expected error.
 
-Tests use them one by one on single parts; `test_hostile_daemon.py` drops all of them at once.
+Unit tests use them one by one; `test_hostile_daemon.py` drops all of them at once.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def _with(**keys: object) -> bytes:
 
 
 COSTLY_JOB = b'{"metadata": [' + b",".join([b'{"":1}'] * 9000) + b"]}"
-"""Of legal size, with the most work for a parser."""
+"""The most expensive file for a parser within the size limit."""
 
 UNFINISHED_JOBS: list[tuple[bytes, str]] = [
     (b"", "not_json"),
     (b" \n\t ", "not_json"),
     (b'{"text": "a"', "not_json"),
 ]
-"""Job files that may still be incomplete: refused after a wait."""
+"""Job files that may be incomplete: refused after a wait."""
 
 BAD_JOBS: list[tuple[bytes, str]] = [
     *UNFINISHED_JOBS,
@@ -112,7 +112,7 @@ BAD_JOBS: list[tuple[bytes, str]] = [
 ]
 """Job files that the parser must refuse, and their error codes."""
 
-BAD_WISHES: list[tuple[bytes, str]] = [
+BAD_REQUESTS: list[tuple[bytes, str]] = [
     (_with(voice="x' xml:lang='en"), "voice"),
     (_with(voice="espeak:ru\n--help"), "voice"),
     (_with(language="zzz"), "language"),
@@ -131,7 +131,7 @@ BAD_WISHES: list[tuple[bytes, str]] = [
         )
     ),
 ]
-"""Valid jobs that ask for something missing or not allowed, which only the running program detects."""
+"""Valid jobs that request something missing or forbidden, which is only detected at run time."""
 
 GOOD_TEXTS = [
     "Hello",
@@ -152,7 +152,7 @@ GOOD_TEXTS = [
 SCRATCH_NAMES = [
     *(".x.json", "x.json~", ".x.json.swp", ".goutputstream-A1", "._x.json", ".nfs0001", "x.json.part", "x.json.tmp"),
 ]
-STRANGE_NAMES = [
+FOREIGN_NAMES = [
     "x.JSON",
     "x.txt",
     "a b.json",
@@ -170,7 +170,7 @@ RAW_NAME = b"\xff\x1b[2J.json"
 
 def put_names(inbox: Path) -> set[str]:
     """Fill an inbox with entries that are not jobs, whatever their names; returns the names."""
-    for name in (*SCRATCH_NAMES, *STRANGE_NAMES):
+    for name in (*SCRATCH_NAMES, *FOREIGN_NAMES):
         (inbox / name).write_bytes(b'{"text": "hello"}')
     Path(os.fsdecode(os.fsencode(inbox) + b"/" + RAW_NAME)).write_bytes(b'{"text": "hello"}')
     os.mkfifo(inbox / "fifo.json")
@@ -178,8 +178,8 @@ def put_names(inbox: Path) -> set[str]:
     (inbox / "link.json").symlink_to(inbox / "x.txt")
     (inbox / "dangling.json").symlink_to("/nowhere")
     with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(inbox):
-        listener.bind("socket.json")  # a socket's path must be short
-    with contextlib.suppress(PermissionError):  # for root alone, and not everywhere
+        listener.bind("socket.json")  # the path of a socket must be short
+    with contextlib.suppress(PermissionError):  # only root may do this, and not on every system
         os.mknod(inbox / "device.json", stat.S_IFCHR | 0o600, ENDLESS_DEVICE)
     return {entry.name for entry in inbox.iterdir()}
 
@@ -188,9 +188,9 @@ def put_names(inbox: Path) -> set[str]:
 
 
 def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
-    """Fill an inbox with recordings of all kinds; returns each one's error code, None for the good ones.
+    """Fill an inbox with recordings of all kinds; returns the error code of each, None for valid ones.
 
-    Some refer to `canary.wav` beside them and to `address`, an http URL: neither may ever be opened.
+    Some refer to a neighbouring `canary.wav` and to `address`, an http URL: neither may ever be opened.
     """
     write_recording(inbox / "canary.wav", speech_like(1))
     (inbox / "link.wav").symlink_to("canary.wav")
@@ -231,7 +231,7 @@ def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
 
 
 def playlists(address: str) -> dict[str, bytes]:
-    """Playlists that some demuxer would follow to other files, under names of recordings."""
+    """Playlists named like recordings, which some demuxer would follow to other files."""
     segments = f"#EXTINF:1,\ncanary.wav\n#EXTINF:1,\n{address}a.ts\n"
     part = f'<Representation id="1" bandwidth="1"><BaseURL>{address}b.mp4</BaseURL></Representation>'
     return {
@@ -251,9 +251,9 @@ def playlists(address: str) -> dict[str, bytes]:
 
 
 def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
-    """Create avatars of all kinds; returns the error code of a job with each, None for the good one.
+    """Create avatars of all kinds; returns the error code of a job with each, None for the valid one.
 
-    Some refer to `canary.wav` beside them and to `address`, an http URL: neither may ever be opened.
+    Some refer to a neighbouring `canary.wav` and to `address`, an http URL: neither may ever be opened.
     """
     face = FILE.read_bytes()
     bad = {
@@ -278,7 +278,7 @@ def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
 
 @cache
 def black_png(columns: int, rows: int) -> bytes:
-    """A PNG of black pixels, made row by row: the largest one here is 0.8 MB long and 800 MB wide."""
+    """A PNG of black pixels, made row by row: the largest one here has 0.8 MB, and 800 MB when decoded."""
     packer = zlib.compressobj(9)
     row = bytes(1 + 3 * columns)
     packed = b"".join([*(packer.compress(row) for _ in range(rows)), packer.flush()])

@@ -39,7 +39,7 @@ def frames(video: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def audio(video: Path, rate_hz: int = 16_000) -> NDArray[np.int16]:
-    """The sound as a player plays it, mono."""
+    """The audio as a player plays it, mono."""
     argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:a", "-ac", "1", "-ar", str(rate_hz)]
     raw = subprocess.run([*argv, "-f", "s16le", "-"], check=True, capture_output=True).stdout
     return np.frombuffer(raw, np.int16)

@@ -50,7 +50,7 @@ def refused(anna: Path) -> JobError:
 
 
 def gradient(columns: int, rows: int) -> NDArray[np.uint8]:
-    """RGB picture: red is the column and green the row, in 255ths of the sides."""
+    """RGB picture whose red is the column and green the row, in 255ths of the sides."""
     picture = np.zeros((rows, columns, 3), np.uint8)
     picture[..., 0] = np.linspace(0, 255, columns)
     picture[..., 1] = np.linspace(0, 255, rows)[:, None]

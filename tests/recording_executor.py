@@ -1,4 +1,4 @@
-"""An executor without workers: it records what the scheduler does, and a test says what happens."""
+"""An executor without workers: it records the scheduler's calls, and tests supply the events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.messages import Died, Event, Failed, Finished, Item, Ready, Result
 
 
 class RecordingExecutor:
-    """Its workers are ready at once; `complete` ends the item that one of them holds."""
+    """Its workers are ready immediately; `complete` finishes the item that a worker holds."""
 
     def __init__(self, log: list[Any] | None = None) -> None:
         self.log = log if log is not None else []

@@ -27,17 +27,17 @@ ROOT = Path(__file__).parent.parent
 BOOT_SECONDS = 120
 JOB_SECONDS = 150
 ORPHANS_SECONDS = 10
-"""Killed processes are gone after this; 2 s are promised, but a busy machine may need longer."""
+"""Killed processes have exited after this time; 2 s are promised, but a busy machine may need longer."""
 
 BRIEF_WAITS = {"limits": {"quiet_seconds": 0.5, "free_megabytes": 1}}
-"""Settings of a daemon that soon takes a file for complete."""
+"""Settings of a daemon that quickly treats a file as complete."""
 
 REAL_TTS = "tts=pipeline.stages.tts:TtsStage"
-"""Argument of a cheap daemon that gives it the real TTS stage."""
+"""Argument that gives a cheap daemon the real TTS stage."""
 
 
 def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own and wait for it to exit."""
+    """Run a command in a separate process and wait for it to exit."""
     return subprocess.run(
         _argv(*arguments),
         cwd=cwd,
@@ -59,7 +59,7 @@ def _environment() -> dict[str, str]:
 
 
 def in_process(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """Run a command in the test's own process: the same output and exit code without 0.7 s of imports.
+    """Run a command in the test process: the same output and exit code without 0.7 s of imports.
 
     Not for `run`, which starts workers and handles signals.
     """
@@ -91,12 +91,12 @@ def until(found: Callable[[], T | None], what: str, seconds: float = JOB_SECONDS
 
 
 class RunningDaemon:
-    """A daemon on a spool of its own."""
+    """A daemon on its own spool."""
 
     program: tuple[str, ...] = ("daemon", "run")
     """Module and arguments."""
     prefix: tuple[str, ...] = ()
-    """A command that executes the program."""
+    """A command that wraps the program."""
 
     def __init__(self, spool: Path, **settings: Any) -> None:
         self.spool = spool
@@ -127,7 +127,7 @@ class RunningDaemon:
         return self
 
     def _is_ok(self) -> bool:
-        """Whether this daemon is healthy; the file may still be that of a killed one."""
+        """Whether this daemon is healthy; the file may still be a killed daemon's."""
         assert self.process is not None
         code = self.process.poll()
         assert code is None, f"it exited with {code}"
@@ -142,15 +142,15 @@ class RunningDaemon:
             return {}
         return status
 
-    def turns(self, count: int = 3) -> None:
+    def wait_for_iterations(self, count: int = 3) -> None:
         """Wait until the supervision loop has written its health file `count` times.
 
-        It does so once a turn, after intake. The first turn may have passed intake before the call and the second
-        acts on everything done before it; after the third write that turn is complete.
+        It does so once per iteration, after intake. The first iteration may be past intake at the time of the call, the
+        second acts on everything done before the call, and the third write shows that it is complete.
         """
         for _ in range(count):
             seen = self.status()["monotonic_seconds"]
-            until(lambda: self.status()["monotonic_seconds"] > seen or None, "turn of the loop")  # noqa: B023
+            until(lambda: self.status()["monotonic_seconds"] > seen or None, "iteration of the loop")  # noqa: B023
 
     def log(self) -> str:
         """Everything logged so far."""
@@ -222,7 +222,7 @@ class RunningDaemon:
         }
 
     def restarted(self, *arguments: str, orphans_seconds: float = ORPHANS_SECONDS) -> Self:
-        """Kill it as a crash would, check that its workers die with it, and start it again."""
+        """Kill the daemon with its workers still running, check that they die with it, and start it again."""
         family = self.family()
         self.stop(signal.SIGKILL)
         assert not psutil.wait_procs(family, timeout=orphans_seconds)[1]
@@ -267,7 +267,7 @@ class CheapDaemon(RunningDaemon):
 
 
 def assert_video_matches(daemon: RunningDaemon, timing: dict[str, Any]) -> None:
-    """Check that the timing JSON's figures are those of the file, and that sound and picture have the same length."""
+    """Check that the timing JSON matches the video file, and that sound and picture have the same length."""
     reported, found = timing["video"], streams(daemon.video(timing["job"]))
     assert set(found) == {"video", "audio"}
     assert int(found["video"]["nb_read_packets"]) == reported["frames"]
@@ -280,7 +280,7 @@ def assert_video_matches(daemon: RunningDaemon, timing: dict[str, Any]) -> None:
 
 
 def drop_with_time(daemon: RunningDaemon, name: str, text: str, ns: int) -> None:
-    """Drop a job whose file has this modification time, in nanoseconds."""
+    """Drop a job whose file has the modification time `ns`, in nanoseconds."""
     made = daemon.spool / f"{name}.json"
     made.write_text(json.dumps({"text": text}))
     os.utime(made, ns=(0, ns))
@@ -295,7 +295,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _own_bytes(process: psutil.Process) -> int:
-    """Without libraries: a process's share of them grows when an unrelated process that maps them exits."""
+    """Memory without libraries: a process's share of them grows when an unrelated process that maps them exits."""
     try:
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
@@ -304,7 +304,7 @@ def _own_bytes(process: psutil.Process) -> int:
 
 
 def named(processes: Iterable[psutil.Process], name: str) -> Iterator[psutil.Process]:
-    """The processes that run the program `name`; any of them may exit while this looks."""
+    """The processes that run the program `name`; any of them may exit during the search."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.name() == name:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def service_root(root: Path) -> Path:
-    """Make `root` with the few files that systemd-tmpfiles asks; whoever runs the test stands in for the user."""
+    """Create `root` with the few files that systemd-tmpfiles reads; the test's user acts as the service's user."""
     for path, entry in (("etc/passwd", f"{os.geteuid()}:{os.getegid()}::/:/bin/sh"), ("etc/group", f"{os.getegid()}:")):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(f"lipdrop:x:{entry}\n")

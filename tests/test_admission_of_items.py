@@ -1,4 +1,4 @@
-"""What the scheduler does before and when it sends an item: no worker and no clock takes part."""
+"""What the scheduler does before and when it sends an item, without workers or a clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daemon.scheduling import stages
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
-from daemon.scheduling.scheduler import Lost, Outcome, Scheduler
+from daemon.scheduling.scheduler import JobFailed, Outcome, Scheduler
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import Chunk, Item, SplitItem, TtsItem
@@ -44,7 +44,7 @@ def settle(scheduler: Scheduler) -> list[Outcome]:
 
 
 def flow(tmp_path: Path, name: str = "job") -> Flow:
-    """A flow; one of the same name continues its journal."""
+    """A flow; another one of the same name continues its journal."""
     folder = tmp_path / name
     folder.mkdir(exist_ok=True)
     journal = Journal(folder, "fingerprint", time.monotonic())
@@ -63,10 +63,10 @@ def cut(scheduler: Scheduler, executor: RecordingExecutor) -> None:
     settle(scheduler)
 
 
-def test_an_items_start_is_synced_to_the_journal_before_it_is_sent(
+def test_the_start_of_an_item_is_synced_to_the_journal_before_it_is_sent(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The item may crash the machine: then its attempt must be on disk already."""
+    """The item may crash the machine, so its attempt must already be on disk."""
     job, fsync = flow(tmp_path), os.fsync
     scheduler.add(job)
 
@@ -118,7 +118,7 @@ def chunks_of(job: Flow) -> list[Item]:
 def test_items_that_ran_during_a_crash_run_one_at_a_time(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:
-    """Else the one that kills the daemon would use up the attempts of the others."""
+    """Otherwise the item that kills the daemon would use up the attempts of the others."""
     [job] = crashed(tmp_path, ["job"], chunks_of)
     scheduler.add(job)
     for count in range(1, faults.CHUNKS + 1):
@@ -132,7 +132,7 @@ def test_items_that_ran_during_a_crash_run_one_at_a_time(
     assert list(executor.held) == ["merge-0"]
 
 
-def test_other_items_run_beside_one_that_ran_during_a_crash(
+def test_other_items_run_alongside_one_that_ran_during_a_crash(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:
     [suspect] = crashed(tmp_path, ["suspect"], chunks_of)
@@ -148,18 +148,18 @@ def first_items(job: Flow) -> list[Item]:
     return job.begin()
 
 
-def test_a_job_during_which_the_daemon_died_three_times_is_lost_without_a_fourth_try(
+def test_a_job_during_which_the_daemon_died_three_times_fails_without_a_fourth_attempt(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:
     for attempts in range(1, CONFIG.limits.attempts + 1):
         [job] = crashed(tmp_path, ["poison"], first_items)
         assert job.journal.most_attempts == attempts
     scheduler.add(job)
-    [lost] = settle(scheduler)
-    assert isinstance(lost, Lost)
-    assert (lost.error.code, lost.error.stage, lost.attempts) == ("daemon_died", "tts", 3)
-    assert lost.error.message == "the daemon died each time it ran this job"
-    assert lost.error.hint == "see the log for the cause"
+    [failed] = settle(scheduler)
+    assert isinstance(failed, JobFailed)
+    assert (failed.error.code, failed.error.stage, failed.attempts) == ("daemon_died", "tts", 3)
+    assert failed.error.message == "the daemon died each time it ran this job"
+    assert failed.error.hint == "see the log for the cause"
     assert executor.log == []
 
 

@@ -38,7 +38,7 @@ def errors(pairs: list[tuple[Phoneme, Phoneme]]) -> NDArray[np.float64]:
     ("voice", "median", "most"),
     [
         pytest.param("en-us+m3", 0.01, 0.04, id="a voice like the reference"),
-        # Its own times are in steps of 25 ms.
+        # Its reported times are in steps of 25 ms.
         pytest.param("heart", 0.025, 0.06, id="a natural voice"),
     ],
 )

@@ -36,7 +36,7 @@ ALLOWED = {
     "pipeline/executors/processes.py": {"torch"},
     "pipeline/executors/threads.py": {"torch"},
 }
-"""Exceptions, by the beginning of a path: measuring and drawing compute with tensors, executors count GPUs."""
+"""Exceptions by path prefix: measuring and drawing compute with tensors, executors count GPUs."""
 
 RUNS_CODE: dict[str, frozenset[str]] = {
     "subprocess.Popen": frozenset({"pipeline/programs.py"}),
@@ -51,6 +51,9 @@ RUNS_CODE: dict[str, frozenset[str]] = {
     ),
 }
 """Calls that may run untrusted code, and the modules that may make them."""
+
+FFMPEG_DOOR = "pipeline/media/ffmpeg.py"
+FFMPEG_PROGRAMS = {"ffmpeg", "ffprobe", "ffplay"}
 
 UNSAFE_ARGUMENTS = {"shell", "preexec_fn", "allow_pickle"}
 
@@ -110,7 +113,7 @@ def test_every_requirement_is_pinned_and_its_licence_listed() -> None:
     assert [name for name in names if f"\n{name}==" not in pinned or not re.search(rf"\b{name}\b", licences)] == []
 
 
-def test_messages_point_to_nothing_that_the_wheel_lacks() -> None:
+def test_messages_do_not_refer_to_files_missing_from_the_wheel() -> None:
     """Only `daemon/` and `pipeline/` are installed: no docs, no scripts, no Makefile."""
     pointer = re.compile(r"\b(docs|scripts|tests|training|systemd)/|\bmake [a-z-]+ installs|README")
     texts = {
@@ -182,6 +185,25 @@ def unsafe_calls(module: Path) -> Iterator[str]:
             yield f"{place} calls {name} with {sorted(map(str, arguments))}"
         if name == "torch.load" and arguments.get("weights_only") != "True":
             yield f"{place} calls {name} without weights_only=True"
+
+
+def ffmpeg_uses(module: Path) -> Iterator[str]:
+    """The program as an argument, and ffmpeg-python, which builds argument lists."""
+    place = place_of(module)
+    if "ffmpeg" in imports(module):
+        yield f"{place} imports ffmpeg"
+    for node in ast.walk(parsed(module)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            name = node.value.rpartition("/")[2]
+            if name in FFMPEG_PROGRAMS:
+                yield f"{place} names {name} in line {node.lineno}"
+
+
+def test_ffmpeg_is_started_in_one_place() -> None:
+    """Its limits and protocol whitelists are set there."""
+    assert list(ffmpeg_uses(ROOT / FFMPEG_DOOR))
+    others = [module for module in MODULES if place_of(module) != FFMPEG_DOOR]
+    assert [use for module in others for use in ffmpeg_uses(module)] == []
 
 
 def test_no_untrusted_code_is_run() -> None:

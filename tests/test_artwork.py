@@ -60,7 +60,7 @@ def test_the_lips_meet_in_one_line_and_are_redder_than_the_chin(name: str, tmp_p
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("eye", ["left_eye", "right_eye"])
 def test_the_lids_match_the_landmarks(name: str, eye: str, tmp_path: Path) -> None:
-    """On a vertical line through the eye, the darkest pixel above the pupil is the upper lid."""
+    """On a vertical line through the eye, the darkest pixel above the pupil belongs to the upper lid."""
     avatar = load(name, tmp_path)
     contour = getattr(landmarks(avatar), eye)
     across, upper, lower = int(contour[1, 0]), contour[1, 1], contour[7, 1]

@@ -1,4 +1,4 @@
-"""The cache of results about avatars: each file is built once, even if its builder is killed or fails."""
+"""The avatar cache: each file is built once, even if its builder is killed or fails."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def builder(tmp_path: Path, processes: list[BaseProcess]) -> BaseProcess:
     return process
 
 
-def test_after_a_killed_builder_the_next_one_builds(tmp_path: Path, builder: BaseProcess) -> None:
+def test_after_a_builder_is_killed_the_next_one_builds(tmp_path: Path, builder: BaseProcess) -> None:
     builder.kill()
     builder.join(DEADLINE_SECONDS)
     assert names(tmp_path / "cache") == {"a.bin.part"}
@@ -214,7 +214,7 @@ def refused(folder: Path, build: Callable[[Path], None], code: str = "cache") ->
     assert caught.value.hint
 
 
-def test_a_cache_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused(tmp_path / "file" / "cache", content(bytes(1)))
 
@@ -226,7 +226,7 @@ def test_a_cache_folder_that_is_not_writable_is_reported(tmp_path: Path) -> None
 
 
 def test_a_file_of_another_user_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It can be read, but not marked as used."""
+    """The file can be read, but not marked as used."""
 
     def utime(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -45,7 +45,7 @@ def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
 
 
 def test_only_the_daemon_writes_into_its_cache(place: Path) -> None:
-    """Given a video: the caller may be another user, whose files the daemon could not use."""
+    """Given a video, since the caller may be another user, whose files the daemon could not use."""
     (place / "mine" / "anna").mkdir(parents=True)
     write_clip(place / "mine" / "anna" / "video.mp4", film(swaying(3)))
     assert "anna\tvideo of 256x256" in avatars(place, "list").stdout.splitlines()

@@ -42,7 +42,7 @@ def anna(tmp_path: Path) -> Path:
 
 
 def png(columns: int, rows: int, *, depth: int = 1) -> bytes:
-    """A whole black PNG, greyscale: 16k x 16k pixels take about 30 kB, and are never held in memory."""
+    """A complete black greyscale PNG: 16k x 16k pixels take about 30 kB, and are never held in memory."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -54,7 +54,7 @@ def png(columns: int, rows: int, *, depth: int = 1) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def jpeg_turned(picture: NDArray[np.uint8], orientation: int) -> bytes:
+def rotated_jpeg(picture: NDArray[np.uint8], orientation: int) -> bytes:
     """A JPEG with an EXIF orientation."""
     data = cv2.imencode(".jpg", picture[..., ::-1])[1].tobytes()
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
@@ -93,7 +93,7 @@ def test_every_depth_is_read(anna: Path, picture: NDArray[Any]) -> None:
 
 def test_a_rotated_photo_is_turned_upright(anna: Path) -> None:
     upright = gradient(120, 80)
-    (anna / "photo.jpg").write_bytes(jpeg_turned(np.ascontiguousarray(np.rot90(upright)), 6))
+    (anna / "photo.jpg").write_bytes(rotated_jpeg(np.ascontiguousarray(np.rot90(upright)), 6))
     picture = picture_of(load(anna))
     assert picture.shape == (80, 120, 3)
     assert np.abs(picture.astype(int) - upright).mean() < 4

@@ -85,7 +85,7 @@ def test_the_limit_of_an_avatars_size_is_configurable(anna: Path) -> None:
 @pytest.mark.parametrize("picture", [(400, 400), (600, 300), (300, 600), (1001, 333)])
 @pytest.mark.parametrize("size", [(200, 200), (640, 360), (360, 640), (4096, 64), (64, 1080)])
 def test_landmarks_and_face_box_follow_the_fitting(picture: tuple[int, int], size: tuple[int, int]) -> None:
-    """They stay where the picture has the colours of their position."""
+    """They stay at the points whose colours encode their position."""
     columns, rows = picture
     scale = max(size[0] / columns, size[1] / rows)
     x, y = columns / 2 + 0.2 * size[0] / scale, rows / 2 - 0.2 * size[1] / scale
@@ -125,7 +125,7 @@ def test_fitting_equals_scaling_first() -> None:
 
 @pytest.mark.parametrize("size", [None, (200, 100), (100, 200)])
 def test_a_crop_equals_a_picture_of_that_part(anna: Path, size: tuple[int, int] | None) -> None:
-    """Without the crop it is unclear which face is meant."""
+    """Without the crop it would be ambiguous which face to use."""
     write_picture(anna / "picture.png", beside(portrait(), portrait()))
     with pytest.raises(JobError) as caught:
         load(anna).fitted(size).require_landmarks()
@@ -243,7 +243,7 @@ def raise_permission_error(*_: object) -> None:
 
 
 def test_an_unreadable_avatar_folder_has_no_avatars(anna: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The call is patched to fail, as root, who may run these tests, can read every folder."""
+    """The call is patched to fail, because root, who may run these tests, can read every folder."""
     avatars = avatars_in(anna.parent.parent)
     monkeypatch.setattr(Path, "iterdir", raise_permission_error)
     assert avatars.names() == []

@@ -59,13 +59,13 @@ def test_the_video_moves_slowly_and_ends_where_it_began(tmp_path: Path) -> None:
     changes = [cv2.absdiff(one, after).mean() for one, after in itertools.pairwise([*shown, shown[0]])]
     assert 0.5 < np.mean(changes) < 8
     assert changes[-1] <= max(changes[:-1])
-    # A quarter of the way through, the view is at its rightmost, and half way up.
+    # After a quarter of the time the view is at its rightmost position, at half height.
     there, back = shown[25], shown[75]
     assert cv2.absdiff(there[:, : -MOVE[0]], back[:, MOVE[0] :]).mean() < 2
 
 
 def test_only_workers_and_video_settings_are_the_users(tmp_path: Path) -> None:
-    """Given settings under which none of its jobs could succeed."""
+    """Given settings with which none of its jobs could succeed."""
     asked = {
         "tts": {"backend": "espeak", "voices": {"en": "espeak:en-us"}, "command": {"argv": ["./say"]}},
         "limits": {"text_characters": 1, "audio_seconds": 1},

@@ -1,4 +1,4 @@
-"""The benchmarks start, so that they do not rot between their rare runs."""
+"""The benchmarks can be started: they are rarely run, so this detects breakage."""
 
 from __future__ import annotations
 

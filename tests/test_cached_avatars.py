@@ -1,4 +1,4 @@
-"""What is cached about avatars: by content and settings, never from a file that changed while it was read."""
+"""Cached results depend on content and settings, and never come from a file that changed while it was read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.running import until
 SPAWN = multiprocessing.get_context("spawn")
 DEADLINE_SECONDS = 180
 FRAMES, OTHER_FRAMES = 8, 5
-"""Of the clips: following a face is slow."""
+"""Frames of the clips: tracking a face is slow."""
 
 
 def names(folder: Path) -> set[str]:
@@ -140,7 +140,7 @@ def overwritten_after(count: int, file: Path, data: bytes, read: Callable[..., I
 def test_a_video_overwritten_while_being_read_is_read_again(
     reader: str, count: int, anna: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was read is cached for neither video."""
+    """The frames read are cached for neither video."""
     file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
     one, other = file.read_bytes(), write_clip(tmp_path / "other.mp4", film(swaying(OTHER_FRAMES))).read_bytes()
     avatar = avatars.load("anna")
@@ -186,7 +186,7 @@ def test_a_picture_overwritten_while_being_read_is_read_again(tmp_path: Path, mo
 
 
 def test_another_video_with_the_same_mtime_makes_another_entry(anna: Path, tmp_path: Path) -> None:
-    """As left by archives and copies that preserve times."""
+    """For example after unpacking an archive or a copy that preserves times."""
     file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
     assert clip_of(avatars.load("anna")).frames == FRAMES
     other, time_ns = write_clip(tmp_path / "other.mp4", film(swaying(OTHER_FRAMES))), file.stat().st_mtime_ns
@@ -229,7 +229,7 @@ def prepare_large(spool: Path) -> None:
 def test_a_worker_killed_while_decoding_leaves_no_partial_video(
     anna: Path, tmp_path: Path, processes: list[BaseProcess]
 ) -> None:
-    """The clip is long, so that its decoding can be caught, and shows no face, whose search would be slow."""
+    """The clip is long, so that decoding can be interrupted, and shows no face, since face search is slow."""
     write_clip(anna / "anna.mp4", film([None] * 60))
     worker = SPAWN.Process(target=prepare_large, args=(tmp_path,))
     processes.append(worker)
@@ -248,7 +248,7 @@ def test_a_worker_killed_while_decoding_leaves_no_partial_video(
 
 
 def test_a_tiny_cache_does_not_change_the_video(anna: Path, tmp_path: Path) -> None:
-    """There is room for the larger frames only, yet both sizes work."""
+    """The cache only fits the larger frames, yet both sizes work."""
     config = Config(base=tmp_path, avatars=AvatarsSettings(cache_bytes=FRAMES * 192 * 128 + 1))
     large, small = (Avatars(config).load("anna").fitted(size).scene for size in ((128, 128), (64, 64)))
     assert isinstance(large, Clip)

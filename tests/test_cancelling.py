@@ -59,7 +59,7 @@ def test_a_queued_job_is_cancelled_while_intake_is_paused(daemon: CheapDaemon) -
     cancelled(daemon, "queued")
     daemon.restarted("--brisk")
     until(lambda: daemon.status()["state"] == "paused" or None, "paused state after a restart")
-    daemon.turns()
+    daemon.wait_for_iterations()
     assert (daemon.spool / "inbox" / "kept.json").exists()
     assert in_process("resume", cwd=daemon.spool).returncode == 0
     assert daemon.ending("kept")["status"] == "done"
@@ -75,14 +75,14 @@ def test_a_job_is_cancelled_while_the_daemon_is_down(daemon: CheapDaemon) -> Non
 
 @needs_compiler
 def test_a_job_is_cancelled_although_the_disk_was_full(daemon: CheapDaemon, tmp_path: Path) -> None:
-    """Nothing can be claimed while it is full. The job stays in the inbox, and so does the request to cancel it."""
+    """Nothing can be claimed while the disk is full: both the job and the request to cancel it stay."""
     quota = exhaust(daemon, "/.job.json", tmp_path)
     assert in_process("pause", cwd=daemon.spool).returncode == 0
     daemon.drop("queued", text="1 hello")
     cancel(daemon, "queued")
     daemon.start("--brisk")
     until(lambda: daemon.status().get("state") == "paused" or None, "paused state")
-    daemon.turns()
+    daemon.wait_for_iterations()
     assert (daemon.spool / "inbox" / "queued.json").exists()
     assert not (daemon.spool / "outbox" / "queued.json").exists()
     quota.unlink()
@@ -93,7 +93,7 @@ def test_a_job_is_cancelled_although_the_disk_was_full(daemon: CheapDaemon, tmp_
 
 
 @pytest.mark.parametrize("end", ["cancel", "kill"])
-def test_what_a_speech_command_forks_ends_with_its_worker(end: str, daemon: CheapDaemon) -> None:
+def test_processes_forked_by_a_speech_command_end_with_its_worker(end: str, daemon: CheapDaemon) -> None:
     """A shell script is killed with its worker; the programs that it runs are not children of the worker."""
     script, pids = daemon.spool / "speak", daemon.spool / "pids"
     script.write_text(f"#!/bin/sh\n(sleep 600 & echo $! >>{pids}; wait) &\nwait\n")

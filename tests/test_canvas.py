@@ -21,7 +21,7 @@ def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def at(x: int, y: int, frames: int = 1) -> NDArray[np.intp]:
-    """Corners of as many regions."""
+    """The same corner for every frame."""
     return np.tile(np.array([x, y], np.intp), (frames, 1))
 
 
@@ -55,7 +55,7 @@ def test_known_colours(colour: tuple[int, int, int], expected: tuple[int, int, i
     assert [frame[:4].unique().item(), frame[4].unique().item(), frame[5].unique().item()] == list(expected)
 
 
-def test_it_is_bt709_rounded_to_nearest() -> None:
+def test_the_conversion_is_bt709_rounded_to_nearest() -> None:
     rgb = noise(64, 96, 3)
     frame = i420(torch.from_numpy(rgb)[None])[0].numpy().ravel()
     assert np.abs(frame - bt709(rgb)).max() < 0.53
@@ -68,7 +68,7 @@ boxes = st.tuples(st.integers(0, 10), st.integers(0, 12), st.integers(1, 11), st
 
 @settings(max_examples=60, deadline=None)
 @given(halves=boxes, frames=st.integers(1, 3), kind=st.sampled_from([torch.uint8, torch.float32, torch.float16]))
-def test_composing_is_converting_the_composed_frame(
+def test_composing_equals_converting_the_composed_frame(
     halves: tuple[int, int, int, int], frames: int, kind: torch.dtype
 ) -> None:
     """Height 26 and width 22: a chroma plane ends in the middle of a row."""
@@ -81,7 +81,7 @@ def test_composing_is_converting_the_composed_frame(
     assert torch.equal(made, i420(composed))
 
 
-def test_fractions_are_rounded_and_kept_in_range() -> None:
+def test_fractions_are_rounded_and_clamped() -> None:
     canvas, corners = StillCanvas(noise(16, 16, 3)), at(4, 4, 2)
     region = torch.rand(2, 8, 8, 3) * 300 - 20
     whole = region.round().clamp(0, 255).to(torch.uint8)
@@ -96,7 +96,7 @@ def test_the_layout_of_the_region_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(("corner", "side"), [(0, 16), (14, 2)])
-def test_one_composition_leaves_no_trace_in_the_next(corner: int, side: int) -> None:
+def test_compositions_are_independent(corner: int, side: int) -> None:
     picture = noise(16, 16, 3)
     canvas = StillCanvas(picture)
     canvas.compose(Regions(torch.zeros(1, side, side, 3)), at(corner, corner), 0)
@@ -104,7 +104,7 @@ def test_one_composition_leaves_no_trace_in_the_next(corner: int, side: int) -> 
     assert torch.equal(canvas.compose(Regions(own), at(0, 0), 1), i420(torch.from_numpy(picture)[None]))
 
 
-def test_regions_may_lie_elsewhere_in_each_frame() -> None:
+def test_the_place_of_the_region_may_change_with_every_frame() -> None:
     picture, regions = noise(16, 16, 3), torch.from_numpy(noise(2, 4, 4, 3, seed=1))
     frames = StillCanvas(picture).compose(Regions(regions), np.array([[0, 2], [12, 8]]), 0)
     composed = torch.from_numpy(picture).repeat(2, 1, 1, 1)
@@ -113,10 +113,10 @@ def test_regions_may_lie_elsewhere_in_each_frame() -> None:
 
 
 class OnGpu(torch.Tensor):
-    """Says that it is on a GPU; what is copied from it has come only when it is waited for."""
+    """Claims to be on a GPU; copies from it arrive only when they are waited for."""
 
     device = torch.device("cuda", 0)
-    under_way: ClassVar[list[tuple[torch.Tensor, torch.Tensor]]] = []
+    pending: ClassVar[list[tuple[torch.Tensor, torch.Tensor]]] = []
 
     def to(self, where: str | torch.dtype, *, non_blocking: bool = False) -> torch.Tensor:  # type: ignore[override]
         if isinstance(where, torch.dtype):
@@ -124,17 +124,17 @@ class OnGpu(torch.Tensor):
         assert (where, non_blocking) == ("cpu", True)
         source = self.as_subclass(torch.Tensor)
         target = torch.zeros_like(source)
-        self.under_way.append((target, source))
+        self.pending.append((target, source))
         return target
 
 
 class Event:
-    """Notes the copies that were begun before it."""
+    """Completes the copies that were started before it was recorded."""
 
     def record(self, stream: str) -> None:
-        assert stream == "stream of cuda:0"  # that of the device which copies, not of any other
-        self._copies = list(OnGpu.under_way)
-        OnGpu.under_way.clear()
+        assert stream == "stream of cuda:0"  # of the device that copies
+        self._copies = list(OnGpu.pending)
+        OnGpu.pending.clear()
 
     def synchronize(self) -> None:
         for target, source in self._copies:
@@ -142,7 +142,7 @@ class Event:
 
 
 @pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
-def test_regions_come_from_a_gpu_as_from_the_cpu(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_regions_from_a_gpu_and_the_cpu_are_equal(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     corners = np.array([[2 * n, 6 - 2 * (n % 3)] for n in range(5)])
@@ -155,16 +155,16 @@ def test_regions_come_from_a_gpu_as_from_the_cpu(kind: torch.dtype, monkeypatch:
 
 
 @pytest.mark.parametrize("batches", [0, 1, 2, 5])
-def test_the_next_batch_is_begun_before_the_one_before_is_laid_in(batches: int) -> None:
-    canvas, begun = StillCanvas(noise(8, 8, 3)), []
+def test_the_next_batch_is_drawn_before_the_previous_one_is_composed(batches: int) -> None:
+    canvas, started = StillCanvas(noise(8, 8, 3)), []
 
     def drawn() -> Iterator[Drawn]:
         for number in range(batches):
-            begun.append(number)
+            started.append(number)
             yield Drawn(Regions(torch.full((2, 4, 4, 3), 50 * number)), at(2, 4, 2), 2 * number)
 
     for number, frames in enumerate(composed(canvas, drawn())):
-        assert begun == [*range(min(number + 2, batches))]
+        assert started == [*range(min(number + 2, batches))]
         expected = canvas.compose(Regions(torch.full((2, 4, 4, 3), 50 * number)), at(2, 4, 2), 2 * number)
         assert torch.equal(frames, expected)
-    assert len(begun) == batches
+    assert len(started) == batches

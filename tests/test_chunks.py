@@ -1,4 +1,4 @@
-"""How a job is cut."""
+"""How a job is cut into chunks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from pydub import AudioSegment
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
 from pipeline.stages import chunks
-from pipeline.stages.chunks import (
-    chunk_count,
-    chunk_edges,
-    plan,
-    stream_edges,
-)
+from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
 
 SETTINGS = SplitSettings()
 
@@ -122,7 +117,7 @@ def test_pauses_can_be_ignored() -> None:
     assert chunk_edges(speech(20, [(8.9, 9.3)]), 500, 25, 2, settings) == [(0, 250), (250, 500)]
 
 
-def test_silence_has_nothing_to_cut_at_but_is_cut() -> None:
+def test_silence_is_cut_too() -> None:
     edges = chunk_edges(np.zeros(20 * PCM_RATE_HZ, np.int16), 500, 25, 2, SETTINGS)
     assert len(edges) == 2
 
@@ -141,7 +136,7 @@ def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: in
 @given(st.lists(st.floats(1.0, 2.5), min_size=2, max_size=20), st.sampled_from([24, 25, 30, 50]))
 @settings(max_examples=30)
 def test_a_stream_is_cut_in_its_pauses_about_every_four_seconds(gaps: list[float], fps: int) -> None:
-    """Given pauses of 0.3 s that begin 1 to 2.5 s after one another."""
+    """Given pauses of 0.3 s that start 1 to 2.5 s apart."""
     starts = np.cumsum(gaps)
     pauses = [(float(start), float(start) + 0.3) for start in starts]
     frames = round((starts[-1] + 1) * fps)

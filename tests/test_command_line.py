@@ -1,4 +1,4 @@
-"""Help texts and usage errors of the commands; in-process, since none of them starts anything."""
+"""Help texts and usage errors of the commands; in-process, since none of them starts a process."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tests.running import CheapDaemon, RunningDaemon, in_process, lipdrop
 
 SMALL = "128x128"
 ONE_PROCESS = {"executor": "threads", "workers": [{"model": "gan"}]}
-"""Settings with which the workers find the same mistakes in less time."""
+"""Settings with which workers detect the same mistakes faster."""
 GAN_FROM_FILE = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "models/gan.pt"}}, **ONE_PROCESS}
 
 # run
@@ -29,7 +29,7 @@ def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
     assert any("job good: done" in record["message"] for record in records)
 
 
-def test_everything_can_run_in_one_process_for_debugging(tmp_path: Path) -> None:
+def test_all_workers_can_run_in_one_process_for_debugging(tmp_path: Path) -> None:
     with RunningDaemon(tmp_path / "spool", executor="threads") as daemon:
         daemon.drop("debug", text="Привет", size=SMALL)
         assert daemon.start("--once").ending("debug")["status"] == "done"
@@ -96,7 +96,7 @@ def test_submit_works_while_the_daemon_is_down_but_cannot_wait(tmp_path: Path) -
     assert waited.returncode == 69
 
 
-# The others
+# Other commands
 
 
 def test_status_shows_the_daemon_and_its_jobs(daemon: CheapDaemon, tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_voices_are_listed(tmp_path: Path) -> None:
     assert "espeak:kk" in in_process("voices", "--language", "kk", cwd=tmp_path).stdout
 
 
-def test_the_program_is_started_as_a_module_too(tmp_path: Path) -> None:
-    """The other tests of commands call it in their own process."""
+def test_the_program_can_be_started_as_a_module(tmp_path: Path) -> None:
+    """Other tests of commands run it in the test process."""
     shown = lipdrop("--help", cwd=tmp_path)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "Usage:" in shown.stdout

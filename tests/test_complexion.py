@@ -1,4 +1,4 @@
-"""The colours, light and softness that the inside of the mouth takes from the picture."""
+"""The inside of the mouth matches the picture's colours, light and softness."""
 
 from __future__ import annotations
 

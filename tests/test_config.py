@@ -19,7 +19,7 @@ def load(tmp_path: Path, content: str) -> Config:
     return load_config(file)
 
 
-def test_the_shipped_file_holds_the_defaults() -> None:
+def test_the_shipped_file_contains_the_defaults() -> None:
     shipped = load_config(ROOT / "config.yaml").model_dump()
     assert shipped == Config().model_dump()
 
@@ -29,7 +29,7 @@ def test_the_shipped_file_names_every_key() -> None:
     assert shipped == Config().model_dump(mode="json")
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_defaults_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_config(None).model_dump() == Config().model_dump()
 
@@ -94,6 +94,14 @@ def test_a_wrong_value_is_named_with_its_path(content: str, field: str, tmp_path
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, content)
     assert caught.value.field == field
+
+
+def test_an_unknown_voice_back_end_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "tts: {backend: rvoice}")
+    assert (caught.value.code, caught.value.field) == ("config_value", "tts.backend")
+    assert caught.value.message == "tts.backend: unknown back end 'rvoice'"
+    assert caught.value.hint == "did you mean 'rhvoice'?"
 
 
 def test_gan_and_nogan_exist_without_being_configured(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_each_crash_converges_to_one_video_and_one_json(crashes: list[dict[str, 
 
 
 def test_a_json_is_never_seen_without_its_video(crashes: list[dict[str, Any]]) -> None:
-    """Nor with the video of an earlier job of the same name. Both jobs are seen, and moments with neither."""
+    """Nor with the video of an earlier job of that name. Both jobs' outputs are seen, and states with neither."""
     digests = set()
     for crash in crashes:
         seen = crash["seen"]

@@ -1,4 +1,4 @@
-"""Workers and daemons that die, and workers that do not start (docs/promises.md).
+"""Workers and daemons that die, and workers that fail to start (docs/promises.md).
 
 Real processes: the daemon with cheap stages.
 """
@@ -16,7 +16,7 @@ import pytest
 from tests.running import BRIEF_WAITS, ROOT, CheapDaemon, in_process, until
 
 
-def test_a_finished_item_is_not_run_again_when_its_worker_dies_late(daemon: CheapDaemon) -> None:
+def test_a_finished_item_is_not_rerun_when_its_worker_dies_late(daemon: CheapDaemon) -> None:
     daemon.start("lipsync=LateDeathLipSync").ready()
     daemon.drop("late", text="2 hello")
     ending = daemon.ending("late")
@@ -24,7 +24,7 @@ def test_a_finished_item_is_not_run_again_when_its_worker_dies_late(daemon: Chea
     assert sorted(daemon.ran()) == ["late lipsync 0", "late lipsync 1", "late merge", "late split", "late tts"]
 
 
-def test_a_killed_daemon_resumes_where_it_was(daemon: CheapDaemon) -> None:
+def test_a_killed_daemon_resumes_where_it_stopped(daemon: CheapDaemon) -> None:
     daemon.start("lipsync=LongLipSync").ready()
     daemon.drop("long", text="4 hello")
     daemon.until_ran("long lipsync 2")
@@ -41,8 +41,8 @@ def test_a_killed_daemon_resumes_where_it_was(daemon: CheapDaemon) -> None:
     daemon.until_work_is_clear()
 
 
-def test_a_killed_daemon_takes_workers_along_that_hang_while_starting(daemon: CheapDaemon) -> None:
-    """They hang before the first line of lipdrop runs."""
+def test_workers_that_hang_while_starting_die_with_the_daemon(daemon: CheapDaemon) -> None:
+    """They hang before the first line of lipdrop's code runs."""
     hook = daemon.spool / "hook"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(
@@ -58,7 +58,7 @@ def test_a_killed_daemon_takes_workers_along_that_hang_while_starting(daemon: Ch
 
 
 @pytest.mark.parametrize("change", ["config", "torn", "gone"])
-def test_stale_results_are_made_again(change: str, daemon: CheapDaemon) -> None:
+def test_stale_results_are_recomputed(change: str, daemon: CheapDaemon) -> None:
     daemon.start("lipsync=LongLipSync").ready()
     daemon.drop("long", text="3 hello")
     daemon.until_ran("long lipsync 2")  # chunk 0 is done, 1 and 2 hang
@@ -78,7 +78,7 @@ def test_stale_results_are_made_again(change: str, daemon: CheapDaemon) -> None:
     assert count["long tts"] == (1 if change == "torn" else 2)
 
 
-def test_a_job_that_kills_the_daemon_ends_failed_after_three_attempts(daemon: CheapDaemon) -> None:
+def test_a_job_that_kills_the_daemon_fails_after_three_attempts(daemon: CheapDaemon) -> None:
     daemon.drop("poison", text="poison")
     for _ in range(3):
         daemon.start("tts=KillsDaemonTts")
@@ -94,8 +94,8 @@ def test_a_job_that_kills_the_daemon_ends_failed_after_three_attempts(daemon: Ch
 
 
 @pytest.mark.soak
-def test_a_job_that_kills_the_daemon_takes_no_other_along(daemon: CheapDaemon) -> None:
-    """Not even a long job that is running whenever it strikes."""
+def test_a_job_that_kills_the_daemon_does_not_fail_other_jobs(daemon: CheapDaemon) -> None:
+    """Not even a long job that is running at each crash."""
     stages = ("tts=KillsDaemonLateTts", "lipsync=WeightyLipSync")
     daemon.drop("good", text="8 hello")
     daemon.start(*stages)
@@ -119,7 +119,7 @@ def test_the_first_sigterm_drains(daemon: CheapDaemon) -> None:
     daemon.process.send_signal(signal.SIGTERM)
     until(lambda: daemon.status()["state"] == "draining" or None, "draining daemon")
     daemon.drop("too-late", text="1 hello")
-    daemon.turns()
+    daemon.wait_for_iterations()
     (daemon.spool / "go").touch()
     assert daemon.process.wait(60) == 0
     assert daemon.ending("in-flight")["status"] == "done"
@@ -127,7 +127,7 @@ def test_the_first_sigterm_drains(daemon: CheapDaemon) -> None:
 
 
 def test_an_orderly_stop_costs_no_attempt(daemon: CheapDaemon) -> None:
-    """SIGTERM drains for the configured time, then requeues, well inside the unit's stop time."""
+    """SIGTERM drains for the configured time, then requeues, well within the unit's stop timeout."""
     daemon = CheapDaemon(daemon.spool, limits={**BRIEF_WAITS["limits"], "drain_seconds": 0.5, "attempts": 1})
     daemon.drop("long", text="2 hello")
     with daemon.start("lipsync=LongLipSync"):
@@ -140,7 +140,7 @@ def test_an_orderly_stop_costs_no_attempt(daemon: CheapDaemon) -> None:
     assert (ending["status"], ending["attempts"]) == ("done", 1)
 
 
-def test_the_others_work_on_while_a_worker_does_not_start(daemon: CheapDaemon) -> None:
+def test_other_workers_continue_while_one_does_not_start(daemon: CheapDaemon) -> None:
     daemon.start("lipsync=GanNeverStarts")
     health = until(lambda: ((t := daemon.status()).get("state") == "degraded" and t) or None, "degraded state")
     assert "gan-0" in health["why"]
@@ -150,7 +150,7 @@ def test_the_others_work_on_while_a_worker_does_not_start(daemon: CheapDaemon) -
 
 
 @pytest.mark.soak
-def test_a_worker_that_never_gets_ready_is_given_up_and_the_others_work_on(tmp_path: Path) -> None:
+def test_a_worker_that_never_becomes_ready_is_not_restarted_and_others_continue(tmp_path: Path) -> None:
     limits = {**BRIEF_WAITS["limits"], "boot_seconds": 8}
     with CheapDaemon(tmp_path / "spool", limits=limits).start("--hasty", "lipsync=GanHangsInSetup") as daemon:
         until(
@@ -159,5 +159,5 @@ def test_a_worker_that_never_gets_ready_is_given_up_and_the_others_work_on(tmp_p
         daemon.drop("served", text="4 hello")
         assert {chunk["worker"] for chunk in daemon.ending("served")["chunks"]} == {"nogan-1"}
         health = daemon.status()
-        assert (health["state"], health["why"]) == ("degraded", "workers that do not start: gan-0 is down")
+        assert (health["state"], health["why"]) == ("degraded", "workers fail to start: gan-0 is down")
         assert in_process("health", cwd=daemon.spool).returncode == 0

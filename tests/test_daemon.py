@@ -1,4 +1,4 @@
-"""The whole program with its real stages: jobs that go well, and one that is cancelled."""
+"""The whole program with its real stages: jobs that succeed, and one that is cancelled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = "128x128"
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
-    """One daemon for the tests that leave it alive."""
+    """One daemon for all tests that leave it running."""
     with RunningDaemon(tmp_path_factory.mktemp("spool")).start() as running:
         yield running.ready()
 
@@ -87,9 +87,9 @@ def test_every_frame_rate_is_exact(fps: int, daemon: RunningDaemon) -> None:
 
 
 def test_the_sound_is_not_shifted_against_the_recording(daemon: RunningDaemon) -> None:
-    """Across two chunks the sound that a player plays is the recording, to the sample.
+    """Across two chunks the decoded sound matches the recording to the sample.
 
-    Noise, because a voice is periodic and would match at other shifts too.
+    The recording is noise, because a voice is periodic and would also match at other shifts.
     """
     noise = np.random.default_rng(1).standard_normal(12 * 16_000)
     original = np.convolve(noise, np.ones(4), "same") * 3000

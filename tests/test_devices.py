@@ -1,7 +1,7 @@
-"""Engines keep their tensors on the GPU until finished planes leave it.
+"""Engines keep their tensors on the GPU until the planes are finished.
 
-PyTorch's `meta` device, whose tensors have a shape but no data, plays the GPU: it refuses to mix with CPU tensors, and
-to return a value, which on a GPU would wait for all pending work.
+PyTorch's `meta` device, whose tensors have a shape but no data, stands in for the GPU: it cannot mix with CPU tensors
+or return a value, which on a GPU would wait for all pending work.
 """
 
 from __future__ import annotations

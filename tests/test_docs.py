@@ -1,4 +1,4 @@
-"""The documentation against the code: error codes, keys and options in the reference, links, and the Russian README."""
+"""The documentation matches the code: error codes, keys and options in the reference, links, and the Russian README."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODULES = [
 CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
 ERROR_BASES = {"LipdropError"}
 ALSO_CODES = {"ErrorReport": 0, "NoFace": 0}
-"""Calls that take a code and are not a LipdropError's, with the position of the code."""
+"""Calls that take a code but do not construct a LipdropError, with the position of the code."""
 
 
 # Error codes in the source
@@ -122,7 +122,7 @@ def constants_of_default(value: ast.expr) -> set[str]:
 
 
 def rows(page: Path, *, below: str = "") -> dict[str, list[str]]:
-    """The rows of a page's tables by each code span of their first cell, from the heading `below` to the next one."""
+    """The rows of a page's tables by the code spans in their first cell, from the heading `below` to the next one."""
     text = (
         page.read_text("utf-8").partition(f"\n## {below}\n")[2].partition("\n## ")[0]
         if below
@@ -149,7 +149,7 @@ def test_every_error_has_a_cause_and_a_fix() -> None:
 
 
 def submodels(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models in a type: itself, or those that its containers hold."""
+    """The models in a type: the type itself, or those in its containers."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
@@ -157,7 +157,7 @@ def submodels(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 ENTRIES: dict[Any, str] = {tuple: "[].", list: "[].", dict: ".NAME."}
-"""How an entry of a container is written in a dotted key."""
+"""The notation for an entry of a container in a dotted key."""
 
 
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -213,7 +213,7 @@ def test_every_avatar_key_is_documented() -> None:
 
 
 def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
-    """Every command below a group, with its full name; a group may load its commands only when asked."""
+    """Every command below a group, with its full name; groups may load their commands lazily."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -223,7 +223,7 @@ def commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Comma
             yield f"{prefix} {name}", command
 
 
-@pytest.mark.parametrize(("name", "command"), commands(cli, "lipdrop"), ids=str)
+@pytest.mark.parametrize(("name", "command"), list(commands(cli, "lipdrop")), ids=str)
 def test_every_command_and_option_is_documented(name: str, command: click.Command) -> None:
     sections = re.split(r"^## ", (REFERENCE / "commands.md").read_text("utf-8"), flags=re.MULTILINE)
     section = next((part for part in sections if part.startswith(f"{name}\n")), None)

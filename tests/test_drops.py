@@ -1,4 +1,4 @@
-"""Every job file is acted on, whatever wrote it and whenever; one daemon owns a spool (docs/promises.md).
+"""Every job file is processed, however and whenever it was written; one daemon owns a spool (docs/promises.md).
 
 Real processes: the daemon with cheap stages.
 """
@@ -80,8 +80,8 @@ WAYS: list[Callable[[Path], None]] = [
 
 
 @pytest.mark.parametrize("blind", [False, True], ids=["watching", "blind"])
-def test_a_job_is_acted_on_however_it_is_written(blind: bool, daemon: CheapDaemon) -> None:
-    """Once with file events, and once with every event lost."""
+def test_a_job_is_processed_however_it_is_written(blind: bool, daemon: CheapDaemon) -> None:
+    """Once with file events, and once with every event missed."""
     limits = {**BRIEF_WAITS["limits"], "quiet_seconds": 10}
     patient = CheapDaemon(daemon.spool, limits=limits)
     with patient.start(*(["--blind"] if blind else [])).ready():
@@ -104,8 +104,8 @@ def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(daemon: CheapD
     daemon.until_work_is_clear()
 
 
-def test_an_inbox_that_is_deleted_and_made_again_is_taken_from(daemon: CheapDaemon) -> None:
-    """Made again once by the client that drops a job and once by the daemon."""
+def test_jobs_are_claimed_from_an_inbox_that_was_deleted_and_recreated(daemon: CheapDaemon) -> None:
+    """Recreated once by the client that drops a job and once by the daemon."""
     daemon.start().ready()
     inbox = daemon.spool / "inbox"
     shutil.rmtree(inbox)
@@ -117,8 +117,8 @@ def test_an_inbox_that_is_deleted_and_made_again_is_taken_from(daemon: CheapDaem
     assert daemon.ending("two")["status"] == "done"
 
 
-def test_a_job_may_be_of_any_time() -> None:
-    """On tmpfs, which stores any time."""
+def test_a_job_file_may_have_any_modification_time() -> None:
+    """On tmpfs, which can store any time."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, CheapDaemon(Path(folder), **BRIEF_WAITS) as daemon:
         daemon.start().ready()
         years = {"before": -(10**11), "epoch": 0, "far": 3 * 10**11, "last": 2**63 - 1}
@@ -131,8 +131,8 @@ def test_a_job_may_be_of_any_time() -> None:
 
 
 @pytest.mark.soak
-def test_hundreds_of_costly_files_hold_nothing_up(daemon: CheapDaemon) -> None:
-    """They take 20 s to read. The loop never pauses for long, and a job among them does not wait for the last."""
+def test_hundreds_of_costly_files_do_not_block_the_daemon(daemon: CheapDaemon) -> None:
+    """They take 20 s to read. The loop never blocks for long, and a job among them does not wait for the last."""
     daemon.start().ready()
     hidden = daemon.spool / "hidden"
     hidden.mkdir()
@@ -155,7 +155,7 @@ def test_hundreds_of_costly_files_hold_nothing_up(daemon: CheapDaemon) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_run_when_it_may(daemon: CheapDaemon) -> None:
+def test_an_unreadable_file_is_run_once_it_is_readable(daemon: CheapDaemon) -> None:
     if os.geteuid() == 0:
         powers = "-dac_override,-dac_read_search"
         daemon.prefix = ("setpriv", f"--inh-caps={powers}", f"--bounding-set={powers}")
@@ -163,7 +163,7 @@ def test_a_file_that_may_not_be_read_is_run_when_it_may(daemon: CheapDaemon) -> 
     (daemon.spool / "locked").write_text(JOB)
     (daemon.spool / "locked").chmod(0)
     path = (daemon.spool / "locked").rename(daemon.spool / "inbox" / "locked.json")
-    warning = "inbox: 'locked.json'"
+    warning = "inbox: ignoring 'locked.json'"
     until(lambda: warning in daemon.log() or None, "warning")
     daemon.drop("good", text="1 hello")
     assert daemon.ending("good")["status"] == "done"
@@ -173,7 +173,7 @@ def test_a_file_that_may_not_be_read_is_run_when_it_may(daemon: CheapDaemon) -> 
     assert daemon.log().count(warning) == 1
 
 
-def test_a_lock_left_by_a_crash_blocks_nothing_and_a_living_owner_blocks_all_others(daemon: CheapDaemon) -> None:
+def test_a_stale_lock_blocks_nothing_and_a_live_owner_blocks_all_others(daemon: CheapDaemon) -> None:
     daemon.start().ready()
     second = CheapDaemon(daemon.spool, **BRIEF_WAITS).start()
     assert second.process is not None

@@ -1,4 +1,4 @@
-"""The engine seam: a third engine, unknown to the product's files, renders through the real daemon."""
+"""The engine interface: a third engine, unknown to lipdrop's own files, renders through the real daemon."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def builds(folder: Path) -> list[str]:
     return [line for line in lines if line not in warm_up]
 
 
-def test_what_an_engine_derives_is_kept_by_the_avatars_content(tmp_path: Path) -> None:
+def test_derived_files_are_cached_by_the_avatars_content(tmp_path: Path) -> None:
     avatars, built = Avatars(Config(), tmp_path / "cache"), []
 
     def build(path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_an_engine_derives_is_kept_by_the_avatars_content(tmp_path: Path) -
     assert (len(built), len(kept)) == (5, 5), "one per avatar, size and engine"
 
 
-def test_a_change_of_an_avatars_settings_discards_what_was_derived(tmp_path: Path) -> None:
+def test_changed_avatar_settings_discard_derived_files(tmp_path: Path) -> None:
     folder = tmp_path / "avatars" / "anna"
     folder.mkdir(parents=True)
     picture = Path(__file__).parent.parent / "pipeline" / "avatars" / "assets" / "presenter" / "picture.png"
@@ -102,7 +102,7 @@ def test_a_change_of_an_avatars_settings_discards_what_was_derived(tmp_path: Pat
     assert len(built) == 2
 
 
-def test_an_engine_hears_the_jobs_own_samples(tmp_path: Path) -> None:
+def test_an_engine_gets_the_jobs_samples(tmp_path: Path) -> None:
     samples = speech_like(1)
     write_wav(tmp_path / "pcm.wav", samples, 16_000)
     speech = SpeechFeatures(np.zeros((80, 80), np.float32), 25, 25, wav=tmp_path / "pcm.wav")
@@ -124,8 +124,8 @@ def test_the_settings_of_an_engine_are_checked_with_the_configuration(tmp_path: 
     ("engine", "hint"),
     [
         ("wav2lap", "did you mean 'wav2lip'?"),
-        ("no.such.module:Engine", "install the package"),
-        ("tests.toy_engine:NoSuchClass", "install the package"),
+        ("no.such.module:Engine", "install its package"),
+        ("tests.toy_engine:NoSuchClass", "install its package"),
         ("os:system", "pipeline/engines/settings.py"),
         ("tests.toy_engine:ToyEngine", "pipeline/engines/settings.py"),
         ("../toy:Engine", "known"),
@@ -140,8 +140,8 @@ def test_an_engine_that_does_not_exist_is_named_with_its_path(engine: str, hint:
     assert hint in (caught.value.hint or "")
 
 
-def test_a_registered_engine_goes_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Given the one line that a new engine adds to lipdrop's files."""
+def test_a_registered_engine_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Given the one line that registers a new engine."""
     monkeypatch.setitem(ENGINES, "toy", ToySettings)
     assert settings_class("toy") is ToySettings
     config = toy_config(tmp_path, engine="toy")
@@ -173,7 +173,7 @@ def test_a_sequential_job_has_the_first_workers_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["gan", "nogan", "studio"])
 def test_results_of_a_replaced_checkpoint_are_not_reused(model: str, tmp_path: Path) -> None:
-    """Given a checkpoint that is replaced under its name by another of the same size."""
+    """Given a checkpoint that is replaced by another one of the same name and size."""
     checkpoint = tmp_path / "weights.pt"
     checkpoint.write_bytes(b"one")
     config = Config.model_validate({"models": {model: {"engine": "wav2lip", "checkpoint": str(checkpoint)}}})

@@ -25,7 +25,7 @@ SIDE = 720
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Many small frames are slower on several threads."""
+    """Small frames are slower on several threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -65,7 +65,7 @@ def region(picture: NDArray[np.uint8], renderer: FaceRenderer) -> torch.Tensor:
 
 
 def dark_pixels(frame: torch.Tensor) -> int:
-    """Pixels as dark as the inside of a mouth, around the lips only."""
+    """Number of pixels around the lips that are as dark as the inside of a mouth."""
     return int((lips_of(frame).max(-1).values < 90).sum())
 
 
@@ -76,7 +76,7 @@ def lips_of(frame: torch.Tensor) -> torch.Tensor:
 
 
 def lip_width(frame: torch.Tensor) -> int:
-    """Columns from the first to the last that is clearly redder than skin."""
+    """Columns from the first to the last one that is clearly redder than skin."""
     colours = lips_of(frame).float()
     red = (colours[..., 0] / (colours[..., 1] + 1) > 1.45).sum(0) >= 2
     columns = torch.nonzero(red)
@@ -104,7 +104,7 @@ def test_the_border_of_the_box_never_changes(renderer: FaceRenderer, picture: ND
             assert torch.equal(frame[:, side], expected[:, side])
 
 
-def test_the_border_holds_where_the_picture_cuts_the_face_off(
+def test_the_border_never_changes_where_the_picture_cuts_the_face_off(
     picture: NDArray[np.uint8], landmarks: FaceLandmarks
 ) -> None:
     bottom = int(landmarks.jaw[10, 1]) + 6
@@ -114,7 +114,7 @@ def test_the_border_holds_where_the_picture_cuts_the_face_off(
     assert torch.equal(frame[-1], region(picture, cut)[-1])
 
 
-def test_eyes_and_nose_stay_out_of_it(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
+def test_eyes_and_nose_do_not_move(renderer: FaceRenderer, landmarks: FaceLandmarks) -> None:
     assert box_of(renderer)[1] > landmarks.left_eye[:, 1].max()
     base = landmarks.nose[1] - np.array(box_of(renderer)[:2])
     frames = drawn(renderer, mixed_track(16))
@@ -181,7 +181,7 @@ def test_puckered_open_lips_leave_a_small_round_hole(renderer: FaceRenderer) -> 
 
 @pytest.mark.parametrize(("jaw", "width"), [(0.16, -1.0), (0.4, -0.85), (0.55, -0.7)])
 def test_rounded_lips_open_above_and_below_their_corners(landmarks: FaceLandmarks, jaw: float, width: float) -> None:
-    """An opening with a flat top looks like a trapezoid instead of an "oh"."""
+    """With a flat top the opening would look like a trapezoid instead of an "oh"."""
     _, shape = FaceShape.measure(landmarks)
     x, y = (
         axis[None]

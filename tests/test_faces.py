@@ -1,4 +1,4 @@
-"""Face search: the models against their originals, and a portrait under many conditions."""
+"""Face search: the models match their originals, and a portrait is found under many conditions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TFLITE = {
     ),
 }
 """Outputs of the original models in TensorFlow Lite for the input `default_rng(0).uniform(0, 1)`: for each output its
-size, mean absolute value, and the first value of each sixth."""
+size, its mean absolute value, and the first value of each sixth of it."""
 
 
 @pytest.fixture

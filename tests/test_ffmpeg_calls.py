@@ -1,4 +1,4 @@
-"""How the running daemon calls ffmpeg and ffprobe: told by stand-ins that come first in its PATH."""
+"""How the running daemon calls ffmpeg and ffprobe, recorded by wrappers that come first in its PATH."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.clips import film, swaying, write_clip
 from tests.media import speech_like, write_recording
 from tests.running import RunningDaemon
 
-STAND_IN = """#!/bin/sh
+WRAPPER = """#!/bin/sh
 {{ printf '%s\\0' "$(ulimit -t)" "$(ulimit -d)" "$0" "$@"; }} >"{calls}/$$"
 exec {program} "$@"
 """
@@ -27,14 +27,14 @@ INPUT = ("-i", "input")
 
 @dataclass(frozen=True)
 class Call:
-    """One program as it was started."""
+    """One call of a program."""
 
     cpu_seconds: str
     memory_kib: str
     """`unlimited`, or a number."""
     program: str
     options: list[tuple[str, str]]
-    """Each with its value, in their order; a name without an option has `input` with ffprobe, else `output`."""
+    """Options with their values, in order. A name without an option is `input` for ffprobe, else `output`."""
 
     @property
     def inputs(self) -> list[str]:
@@ -43,12 +43,12 @@ class Call:
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
-    """What a text, a spoken answer of a program, a recording, a stream and a video avatar bring about."""
+    """The calls for a text, the response of a speech program, a recording, a stream and a video avatar."""
     root = tmp_path_factory.mktemp("calls")
     (root / "calls").mkdir()
     (root / "bin").mkdir()
     for program in ("ffmpeg", "ffprobe"):
-        (root / "bin" / program).write_text(STAND_IN.format(calls=root / "calls", program=shutil.which(program)))
+        (root / "bin" / program).write_text(WRAPPER.format(calls=root / "calls", program=shutil.which(program)))
         (root / "bin" / program).chmod(0o755)
     write_recording(root / "answer.wav", speech_like(1))
     voice = {"command": {"argv": ["cat", str(root / "answer.wav")]}}
@@ -82,20 +82,20 @@ def options(arguments: list[str], program: str) -> Iterator[tuple[str, str]]:
             yield argument, "" if argument in FLAGS else next(rest)
 
 
-def test_each_way_of_calling_is_seen(calls: list[Call]) -> None:
+def test_every_kind_of_call_is_recorded(calls: list[Call]) -> None:
     inputs = [Path(name).name for call in calls for name in call.inputs]
     assert {"pipe:0", "recording", "video.mp4", "speech.wav", "track.wav"} <= set(inputs)
     assert {call.program for call in calls} == {"ffmpeg", "ffprobe"}
 
 
-def test_only_local_files_and_pipes_are_opened_and_no_other_protocol_is_allowed(calls: list[Call]) -> None:
+def test_only_local_files_and_pipes_may_be_opened(calls: list[Call]) -> None:
     for call in calls:
         allowed = ""
         assert call.program == "ffprobe" or call.options[0][0] == "-nostdin"
         for option, value in call.options:
             if option == "-protocol_whitelist":
                 allowed = value
-            elif option in INPUT:  # the options before an input are its own
+            elif option in INPUT:  # the options before an input belong to it
                 assert LOCAL.fullmatch(value), call
                 assert allowed == value.partition(":")[0], call
                 allowed = ""
@@ -103,15 +103,15 @@ def test_only_local_files_and_pipes_are_opened_and_no_other_protocol_is_allowed(
                 assert LOCAL.fullmatch(value), call
 
 
-def test_what_strangers_bring_is_read_within_limits_of_the_kernel(calls: list[Call]) -> None:
-    strange = [call for call in calls if any(brought(call, name) for name in call.inputs)]
-    assert len(strange) >= 4
-    for call in strange:
+def test_untrusted_files_are_read_under_kernel_limits(calls: list[Call]) -> None:
+    untrusted = [call for call in calls if any(is_untrusted(call, name) for name in call.inputs)]
+    assert len(untrusted) >= 4
+    for call in untrusted:
         assert int(call.cpu_seconds) <= 900, call
         assert int(call.memory_kib) == 1 << 20, call
 
 
-def brought(call: Call, name: str) -> bool:
-    """Whether an input is a recording, an avatar's video or a speech program's answer."""
+def is_untrusted(call: Call, name: str) -> bool:
+    """Whether an input is a recording, the video of an avatar or the response of a speech program."""
     is_frames = ("-f", "rawvideo") in call.options
     return name.endswith("/recording") or "/avatars/" in name or (name == "pipe:0" and not is_frames)

@@ -76,7 +76,7 @@ def test_samples_are_found_in_chunks_of_unequal_length(runs: list[tuple[int, int
     stco = box(b"stco", struct.pack(">5I", 0, 3, 100, 200, 300))
     body = struct.pack(">2I", 0, len(runs)) + b"".join(struct.pack(">3I", *run, 1) for run in runs)
     sizes = [10 * (number + 1) for number in range(len(places))]
-    assert list(fragments._places(stco + box(b"stsc", body), sizes)) == places
+    assert list(fragments._offsets(stco + box(b"stsc", body), sizes)) == places
 
 
 def test_frames_of_equal_size_are_read_from_the_table_that_names_it_once(tmp_path: Path) -> None:

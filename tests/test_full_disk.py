@@ -1,4 +1,4 @@
-"""A full disk or an exhausted quota pauses the work and costs nothing (docs/promises.md).
+"""A full disk or an exhausted quota pauses the work and costs no attempts (docs/promises.md).
 
 Real processes: the daemon with cheap stages.
 """
@@ -38,7 +38,7 @@ def until_paused(daemon: CheapDaemon) -> dict[str, Any]:
 
 
 def test_a_full_disk_pauses_and_costs_nothing(small_disk: Path) -> None:
-    """It fills up under a running stage, which gets a real ENOSPC, and is still full when the second job comes."""
+    """It fills up during a stage, which gets a real ENOSPC, and is still full when the second job arrives."""
     with CheapDaemon(small_disk / "spool", limits={"free_megabytes": 4}) as daemon:
         daemon.start("--brisk", "tts=FillsDiskTts").ready()
         (daemon.spool / "second").write_text(JOB)
@@ -46,7 +46,7 @@ def test_a_full_disk_pauses_and_costs_nothing(small_disk: Path) -> None:
         assert "disk is full" in until_paused(daemon)["why"]
         assert in_process("health", cwd=daemon.spool).returncode == 1
         (daemon.spool / "second").rename(daemon.spool / "inbox" / "second.json")
-        daemon.turns(10)  # 2 s: more than the pause after a failed write
+        daemon.wait_for_iterations(10)  # 2 s: more than the pause after a failed write
         assert daemon.ran() == ["first tts"]
         assert (daemon.spool / "inbox" / "second.json").exists()
         (daemon.spool / "go").touch()
@@ -56,8 +56,8 @@ def test_a_full_disk_pauses_and_costs_nothing(small_disk: Path) -> None:
         assert daemon.process.poll() is None
 
 
-def test_a_recording_waits_for_room_and_lets_smaller_ones_pass(small_disk: Path) -> None:
-    """A recording of 9 MB must be copied on a disk of 16 MB."""
+def test_a_recording_waits_for_disk_space_while_smaller_ones_pass(small_disk: Path) -> None:
+    """A recording of 9 MB has to be copied on a disk of 16 MB."""
     with CheapDaemon(small_disk / "spool", **BRIEF_WAITS) as daemon:
         daemon.start("--brisk", "--linkless").ready()
         (daemon.spool / "inbox" / "large.wav").write_bytes(b"1 ".ljust(9 << 20))
@@ -75,13 +75,13 @@ def test_a_recording_waits_for_room_and_lets_smaller_ones_pass(small_disk: Path)
 
 
 def refusals(daemon: CheapDaemon) -> int:
-    """How often the copy of the large recording has failed for lack of space."""
+    """How many times the copy of the large recording has failed for lack of space."""
     return sum(line.count("[Errno 28]") for line in daemon.log().splitlines() if "job large: " in line)
 
 
 @needs_compiler
 def test_a_quota_pauses_and_costs_nothing(daemon: CheapDaemon, tmp_path: Path) -> None:
-    """The disk seems to have room but refuses what a stage writes."""
+    """The disk appears to have space but refuses a stage's writes."""
     daemon = CheapDaemon(daemon.spool, limits={**BRIEF_WAITS["limits"], "attempts": 1})
     quota = exhaust(daemon, "/speech.wav", tmp_path)
     with daemon.start("--brisk").ready():

@@ -1,4 +1,4 @@
-"""Which health reports are believed."""
+"""Health reports: which ones are current, and how they are written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def report(spool: Spool, *, state: str = "ok", age_seconds: float) -> None:
         ("ok", 0.0, "ok"),
         ("degraded", 9.0, "degraded"),
         ("ok", 11.0, "stale"),
-        ("ok", -5000.0, "starting"),  # from an earlier boot
+        ("ok", -5000.0, "starting"),  # from a previous boot
         ("stopped", 0.0, "starting"),
     ],
 )
@@ -51,7 +51,7 @@ def test_a_report_counts_if_it_is_recent_and_its_daemon_lives(
 
 
 def test_a_starting_daemon_is_not_mistaken_for_its_predecessor(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The predecessor was killed and left its report behind."""
+    """The predecessor was killed and left its report."""
     found: list[Health] = []
 
     def recover() -> list[str]:
@@ -68,7 +68,7 @@ def test_a_starting_daemon_is_not_mistaken_for_its_predecessor(spool: Spool, mon
 
 
 def test_a_report_keeps_its_blocks_and_can_be_replaced(spool: Spool) -> None:
-    """On a full disk only files that keep their blocks can be written."""
+    """On a full disk only preallocated files can be written."""
     for state in ("ok", "paused", "degraded"):
         report(spool, state=state, age_seconds=0)
         found = read_health(spool)

@@ -1,4 +1,4 @@
-"""Hostile input of every kind, dropped at once on a real daemon among good jobs."""
+"""Hostile input of every kind, dropped at once on a real daemon together with valid jobs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.job import JOB_MAX_BYTES
+from pipeline.job_file import JOB_MAX_BYTES
 from tests.clips import GAP
 from tests.hostile import (
     BAD_JOBS,
-    BAD_WISHES,
+    BAD_REQUESTS,
     CANARY,
     GOOD_TEXTS,
     UNFINISHED_JOBS,
@@ -32,13 +32,13 @@ LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING) +\
 MEMORY_GROWTH_MAX_BYTES = 120 << 20
 
 Expected = dict[str, str | None]
-"""The error code that each job ends with; None if it ends well."""
+"""The error code of each job; None if it succeeds."""
 
 
 def drop_jobs(daemon: RunningDaemon) -> Expected:
-    """Drop bad jobs of all kinds and good ones between them."""
+    """Drop bad jobs of all kinds with valid ones between them."""
     inbox, expected = daemon.spool / "inbox", Expected()
-    for number, (data, code) in enumerate([*BAD_JOBS, *BAD_WISHES]):
+    for number, (data, code) in enumerate([*BAD_JOBS, *BAD_REQUESTS]):
         (inbox / f"bad-{number:03d}.json").write_bytes(data)
         expected[f"bad-{number:03d}"] = code
     for number, text in enumerate(GOOD_TEXTS):
@@ -65,15 +65,15 @@ def drop_avatars(daemon: RunningDaemon, address: str) -> Expected:
     return expected
 
 
-def test_all_of_it_at_once(tmp_path: Path) -> None:
-    """With espeak, which speaks every letter, whatever else is installed."""
+def test_all_hostile_jobs_at_once(tmp_path: Path) -> None:
+    """With espeak, which speaks every letter, even if better voices are installed."""
     with RunningDaemon(tmp_path / "spool", tts={"backend": "espeak"}).start() as daemon:
         inbox = daemon.ready().spool / "inbox"
         daemon.drop("before", text="Раз, два.", size=SMALL)
         daemon.ending("before")
         memory_bytes = daemon.memory_bytes()
         with Witness(inbox) as witness:
-            left_alone = put_names(inbox)
+            foreign_files = put_names(inbox)
             expected = {**drop_jobs(daemon), **drop_recordings(daemon, witness.address)}
             endings = {name: daemon.ending(name) for name in expected}
             never = {"fifo.json", "device.json"}
@@ -85,14 +85,14 @@ def test_all_of_it_at_once(tmp_path: Path) -> None:
 
         assert {name: ending.get("error", {}).get("code") for name, ending in endings.items()} == expected
         assert_each_failure_is_kept(daemon, endings)
-        assert_the_log_is_whole(daemon, left_alone, expected)
-        assert {name for name in left_alone if os.path.lexists(inbox / name)} == left_alone
+        assert_the_log_is_whole(daemon, foreign_files, expected)
+        assert {name for name in foreign_files if os.path.lexists(inbox / name)} == foreign_files
         assert daemon.stop() == 0
 
 
 @pytest.mark.soak
-def test_all_avatars_at_once(tmp_path: Path) -> None:
-    """Jobs name them. Neither the files nor the addresses that a playlist lists are ever opened."""
+def test_all_hostile_avatars_at_once(tmp_path: Path) -> None:
+    """Jobs use each of them. The files and addresses in playlists are never opened."""
     with RunningDaemon(tmp_path / "spool").start() as daemon, Witness(daemon.ready().spool / "inbox") as caller:
         expected = drop_avatars(daemon, caller.address)
         with contextlib.ExitStack() as stack:
@@ -110,8 +110,8 @@ def test_all_avatars_at_once(tmp_path: Path) -> None:
 
 
 def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[str, Any]]) -> None:
-    """A failed job was tried once; its file, as far as it was read, and its error are in `failed`."""
-    dropped = {f"bad-{number:03d}": data for number, (data, _) in enumerate([*BAD_JOBS, *BAD_WISHES])}
+    """A failed job was tried once; its file, up to the part that was read, and its error are in `failed`."""
+    dropped = {f"bad-{number:03d}": data for number, (data, _) in enumerate([*BAD_JOBS, *BAD_REQUESTS])}
     for name, ending in endings.items():
         kept = daemon.spool / "failed" / name
         assert ending["attempts"] == 1, name
@@ -124,12 +124,14 @@ def assert_each_failure_is_kept(daemon: RunningDaemon, endings: dict[str, dict[s
             assert job == dropped.get(name, job)[: JOB_MAX_BYTES + 1]
 
 
-def assert_the_log_is_whole(daemon: RunningDaemon, left_alone: set[str], expected: Expected) -> None:
-    """One line per record, none forged, no traceback, and each foreign file named once."""
-    log = until(lambda: ((log := daemon.log()).count("is ignored") >= len(left_alone) and log) or None, "warnings")
+def assert_the_log_is_whole(daemon: RunningDaemon, foreign_files: set[str], expected: Expected) -> None:
+    """One line per record, none forged, no traceback, and each foreign file reported once."""
+    log = until(
+        lambda: ((log := daemon.log()).count("inbox: ignoring") >= len(foreign_files) and log) or None, "warnings"
+    )
     assert [line for line in log.splitlines() if not LOG_LINE.match(line)] == []
-    assert log.count("is ignored") == len(left_alone)
-    assert all(log.count(f"inbox: {name!a} is ignored") == 1 for name in left_alone)
+    assert log.count("inbox: ignoring") == len(foreign_files)
+    assert all(log.count(f"inbox: ignoring {name!a}:") == 1 for name in foreign_files)
     for name, code in expected.items():
         assert log.count(f"job {name}: " + (f"failed: {code}:" if code else "done in")) == 1
 

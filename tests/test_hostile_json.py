@@ -1,4 +1,4 @@
-"""Untrusted job files: each bad one is refused by its rule, and any other bytes give a job or a JobError."""
+"""Untrusted job files: each bad one is refused by its rule, and any other bytes parse as a job or raise a JobError."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from pipeline.config import Config
 from pipeline.errors import JobError
-from pipeline.job import JOB_MAX_BYTES, JSON_MAX_DEPTH, Job, parse_job, parse_json_object
+from pipeline.job import Job, parse_job
+from pipeline.job_file import JOB_MAX_BYTES, JSON_MAX_DEPTH, parse_json_object
 from tests.fuzz import fuzz
-from tests.hostile import BAD_JOBS, BAD_WISHES, GOOD_TEXTS
+from tests.hostile import BAD_JOBS, BAD_REQUESTS, GOOD_TEXTS
 
 CONFIG = Config()
 AVATARS = ["presenter", "anna"]
@@ -40,7 +41,7 @@ def test_bad_jobs_are_refused_with_a_code(data: bytes, code: str) -> None:
 
 
 @pytest.mark.parametrize("text", GOOD_TEXTS)
-def test_any_speakable_text_is_only_a_text(text: str) -> None:
+def test_any_speakable_text_is_treated_as_text(text: str) -> None:
     for ensure_ascii in (True, False):
         assert parse(json.dumps({"text": text}, ensure_ascii=ensure_ascii).encode()).text == text
 
@@ -91,10 +92,10 @@ json_values = st.recursive(
 
 
 CODES = {code for _, code in BAD_JOBS} - {"not_json", "not_object", "duplicate_key"}
-"""Codes possible for an object written by a JSON encoder."""
+"""Possible codes for an object written by a JSON encoder."""
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # building the strategy is slow, once
+@settings(suppress_health_check=[HealthCheck.too_slow])  # building the strategy is slow
 @given(st.dictionaries(st.sampled_from([*Job.model_fields, "surprise"]), json_values, max_size=5))
 @example({"text": "a", "metadata": {"k": [1, None]}, "captions": True})
 @example({"text": "a", "surprise": 1})
@@ -122,13 +123,13 @@ def test_a_string_is_kept_unchanged_or_refused(text: str, metadata: bool) -> Non
         assert error.code in ("encoding", "control_char")
     else:
         assert json.dumps(read).encode() == data
-        text.encode("utf-16", "surrogatepass").decode("utf-16")  # no lone surrogate is left
+        text.encode("utf-16", "surrogatepass").decode("utf-16")  # no unpaired surrogate is left
         read["metadata"]["k"].encode() if metadata else read["k"].encode()
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_corrupted_job_files_end_in_a_job_or_a_job_error(seed: int) -> None:
-    fuzz(random.Random(seed), FUZZED_FILES, seeds=[data for data, _ in (*BAD_JOBS, *BAD_WISHES)])
+    fuzz(random.Random(seed), FUZZED_FILES, seeds=[data for data, _ in (*BAD_JOBS, *BAD_REQUESTS)])
 
 
 def test_no_file_is_larger_than_the_parser_reads() -> None:

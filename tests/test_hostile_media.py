@@ -1,4 +1,4 @@
-"""Recordings that nobody should trust: what becomes of each, and that nothing else is opened or asked for."""
+"""Hostile recordings: how each one ends, and that reading it opens no other file and no connection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CONFIG = Config.model_validate({"limits": {"audio_seconds": LIMIT_SECONDS}})
 
 @dataclass(frozen=True)
 class Inbox:
-    """A folder of hostile recordings under watch."""
+    """A watched folder of hostile recordings."""
 
     folder: Path
     expected: dict[str, str | None]
@@ -56,7 +56,7 @@ def split(recording: Path, folder: Path, config: Config = CONFIG) -> list[Chunk]
 
 
 def test_the_witness_sees_what_a_careless_ffmpeg_does(inbox: Inbox) -> None:
-    """The lists work: without lipdrop's precautions they open the canary and call the address."""
+    """The playlists work: without lipdrop's precautions they open the canary file and connect to the address."""
     inbox.witness.seen()
     for options, name in (("-safe 0", "concat.wav"), ("-safe 0 -protocol_whitelist file,http,tcp", "concat.mp4")):
         argv = ["ffmpeg", "-v", "quiet", *options.split(), "-i", str(inbox.folder / name), "-f", "null", "-"]
@@ -74,7 +74,7 @@ def test_every_recording_ends_as_expected_and_opens_nothing_else(inbox: Inbox, t
 
 
 def code_of(recording: Path, folder: Path) -> str | None:
-    """The code of the error that a recording ends with; None when it becomes chunks and a finite mel spectrogram."""
+    """The error code that a recording ends with; None if it becomes chunks and a finite mel spectrogram."""
     try:
         split(recording, folder)
     except JobError as error:
@@ -87,7 +87,7 @@ def code_of(recording: Path, folder: Path) -> str | None:
 
 
 @pytest.mark.parametrize("name", playlists(""))
-def test_no_other_way_into_ffmpeg_opens_a_list(name: str, inbox: Inbox) -> None:
+def test_no_other_call_of_ffmpeg_opens_a_playlist(name: str, inbox: Inbox) -> None:
     path = inbox.folder / name
     data = path.read_bytes()
     inbox.witness.seen()
@@ -100,14 +100,14 @@ def test_no_other_way_into_ffmpeg_opens_a_list(name: str, inbox: Inbox) -> None:
 
 
 @pytest.mark.parametrize("name", ["-i.wav", "concat:a|b.wav", "http:x.wav", "%d.wav", "a'b\nc.wav", "*?[x].wav"])
-def test_a_name_is_only_a_name(name: str, tmp_path: Path) -> None:
+def test_a_file_name_is_never_an_option_a_url_or_a_pattern(name: str, tmp_path: Path) -> None:
     write_recording(tmp_path / name, speech_like(1))
     assert split(tmp_path / name, tmp_path)[0].timeline.frames == 25
     assert ffmpeg.probe(tmp_path / name, ffmpeg.INPUT_FORMATS)["streams"]
 
 
 @pytest.mark.parametrize("name", ["silence.wav", "constant.wav"])
-def test_what_says_nothing_moves_no_mouth(name: str, inbox: Inbox, tmp_path: Path) -> None:
+def test_silence_does_not_move_the_mouth(name: str, inbox: Inbox, tmp_path: Path) -> None:
     [chunk] = split(inbox.folder / name, tmp_path)
     timeline = chunk.timeline
     track = MouthModel(torch.device("cpu")).track(SpeechFeatures(np.load(timeline.mel), timeline.frames, timeline.fps))
@@ -118,7 +118,7 @@ def test_what_says_nothing_moves_no_mouth(name: str, inbox: Inbox, tmp_path: Pat
 
 
 @pytest.mark.parametrize("seconds", [LIMIT_SECONDS + 0.1, 3600])
-def test_audio_over_the_limit_is_refused_before_it_is_decoded_whole(seconds: float, tmp_path: Path) -> None:
+def test_audio_over_the_limit_is_refused_before_all_of_it_is_decoded(seconds: float, tmp_path: Path) -> None:
     write_recording(tmp_path / "long.wav", np.zeros(round(seconds * 8000), np.int16), 8000)
     with pytest.raises(JobError) as caught:
         split(tmp_path / "long.wav", tmp_path)
@@ -133,22 +133,22 @@ def test_a_file_that_needs_too_much_memory_is_refused(
     assert code_of(inbox.folder / "good.wav", tmp_path) == "media"
 
 
-def test_a_file_that_takes_too_much_computing_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_takes_too_much_cpu_time_is_refused(tmp_path: Path) -> None:
     output = ffmpeg.target(tmp_path / "out.mp3", ffmpeg_graph.input("anoisesrc", f="lavfi"))
     with pytest.raises(JobError) as caught:
         ffmpeg.decode(output, field="audio", timeout_seconds=60, cpu_seconds=1)
     assert "too long to read" in caught.value.message
 
 
-def test_an_output_that_grows_too_large_is_the_files_fault(inbox: Inbox, tmp_path: Path) -> None:
+def test_a_file_that_decodes_to_too_much_data_is_refused(inbox: Inbox, tmp_path: Path) -> None:
     output = ffmpeg.target(tmp_path / "out.wav", ffmpeg.source(inbox.folder / "good.wav", ffmpeg.INPUT_FORMATS))
     with pytest.raises(JobError) as caught:
         ffmpeg.decode(output, field="audio", timeout_seconds=60, file_bytes=10_000)
-    assert "too large" in caught.value.message
+    assert "the decoded data is too large" in caught.value.message
     assert (tmp_path / "out.wav").stat().st_size <= 10_000
 
 
-def test_what_blocks_is_given_up(inbox: Inbox, tmp_path: Path) -> None:
+def test_a_file_that_blocks_times_out(inbox: Inbox, tmp_path: Path) -> None:
     blocked = ffmpeg.target(tmp_path / "out.wav", ffmpeg.source(inbox.folder / "fifo.wav", ffmpeg.INPUT_FORMATS))
     with pytest.raises(StageError) as caught:
         ffmpeg.decode(blocked, field="audio", timeout_seconds=0.5)
@@ -165,24 +165,24 @@ def test_a_full_disk_is_not_the_files_fault(inbox: Inbox) -> None:
 # Any program
 
 
-def test_a_program_gets_no_more_output_than_allowed() -> None:
+def test_output_over_the_limit_is_refused() -> None:
     with pytest.raises(programs.OutputTooLarge):
         programs.run(["cat", "/dev/zero"], Limits(60, output_bytes=1_000_000))
 
 
-def test_a_program_that_drips_is_given_up() -> None:
+def test_steady_output_does_not_extend_the_timeout() -> None:
     with pytest.raises(TimeoutError):
         programs.run(["sh", "-c", "while echo drip; do sleep 0.05; done"], Limits(0.5))
 
 
-def test_of_endless_complaints_the_last_are_kept() -> None:
+def test_only_the_end_of_standard_error_is_kept() -> None:
     ended = programs.run(["sh", "-c", "seq 100000 >&2; cat"], Limits(60), b"text")
     assert (ended.returncode, ended.output) == (0, b"text")
-    assert ended.complaint.endswith(b"99999\n100000\n")
-    assert len(ended.complaint) <= programs.COMPLAINT_BYTES_MAX
+    assert ended.errors.endswith(b"99999\n100000\n")
+    assert len(ended.errors) <= programs.STDERR_BYTES_MAX
 
 
-def test_what_a_program_complains_steers_no_terminal() -> None:
+def test_error_messages_contain_no_terminal_escapes() -> None:
     assert ffmpeg.last_line("bad\n\x1b[2J\x9b\u202eтекст \xff\n".encode()) == "?[2J??текст ÿ"
     assert len(ffmpeg.last_line(b"x" * 10_000)) <= ffmpeg.MESSAGE_CHARACTERS_MAX
 
@@ -197,12 +197,12 @@ def test_every_limit_reaches_the_kernel() -> None:
     assert found["Max core file size"] == ["0", "0"]
 
 
-def test_a_limit_is_never_above_the_workers_own() -> None:
-    """As under a container's or a service's `LimitDATA`: asking for more would be refused, and no file be read."""
+def test_a_limit_never_exceeds_the_workers_own() -> None:
+    """As in a container or under a service's `LimitDATA`: raising it would fail, and no file could be read."""
     code = (
         "from pipeline.programs import Limits, run; print(run(['true'], Limits(60, memory_bytes=1 << 40)).returncode)"
     )
     argv = ["prlimit", "--data=1073741824:1073741824", sys.executable, "-c", code]
     powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"] if os.geteuid() == 0 else []
     shown = programs.run([*powerless, *argv], Limits(60))
-    assert shown.output == b"0\n", shown.complaint
+    assert shown.output == b"0\n", shown.errors

@@ -23,7 +23,7 @@ from daemon.spool.intake import Intake
 from daemon.spool.layout import RECORDING
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_MAX_BYTES, JOB_NAME
+from pipeline.job_file import JOB_MAX_BYTES, JOB_NAME
 from tests.hostile import RAW_NAME, UNFINISHED_JOBS, put_names
 
 JOB = b'{"text": "hello"}'
@@ -73,14 +73,14 @@ def test_foreign_files_are_ignored_and_reported_once(spool: Spool, caplog: pytes
         time.sleep(QUIET_SECONDS)
         for _ in range(3):
             assert next_job(intake) == "good"
-    reported = [message.split(" is ignored")[0] for message in caplog.messages]
-    assert sorted(reported) == sorted(f"inbox: {name!a}" for name in names)
+    reported = [message.rpartition(": not a readable")[0] for message in caplog.messages]
+    assert sorted(reported) == sorted(f"inbox: ignoring {name!a}" for name in names)
     assert all(message.isascii() and message.isprintable() for message in caplog.messages)
     assert {entry.name for entry in spool.inbox.iterdir()} == names | {PLACEHOLDER, "recording.wav", "good.json"}
 
 
 def test_removed_files_are_forgotten(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
-    """A stream of new names in the inbox must not fill the memory."""
+    """A stream of new names in the inbox must not exhaust memory."""
     intake = Intake(spool, quiet_seconds=0)
     for number in range(5):
         path = put(spool, f"{number}.txt")
@@ -96,15 +96,15 @@ def test_removed_files_are_forgotten(spool: Spool, caplog: pytest.LogCaptureFixt
 @example("a" * 100 + ".json")
 @example(RAW_NAME.decode("utf-8", "surrogateescape"))
 @example("a\n.json")
-def test_a_name_is_a_job_by_its_rule_alone(name: str) -> None:
+def test_only_the_name_rule_decides_which_files_are_jobs(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder))
         spool.create()
         with contextlib.suppress(OSError):  # the filesystem may refuse it: too long, or "." and ".."
             (spool.inbox / name).write_bytes(JOB)
         jobs, foreign_files = spool.scan()
-        legal = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
-        assert [job.name + ".json" for job in jobs] == ([name] if legal else [])
+        valid = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
+        assert [job.name + ".json" for job in jobs] == ([name] if valid else [])
         assert {*foreign_files, *(Path(job.path).name for job in jobs)} <= {name}
         for job in jobs:
             assert spool.folder(job.name).parent == spool.work
@@ -115,7 +115,7 @@ def test_a_name_is_a_job_by_its_rule_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("data", [data for data, _ in UNFINISHED_JOBS])
-def test_an_unfinished_job_is_given_time_and_then_taken(data: bytes, spool: Spool) -> None:
+def test_an_unfinished_job_is_given_time_and_then_claimed(data: bytes, spool: Spool) -> None:
     put(spool, "a.json", data)
     patient = Intake(spool, quiet_seconds=3600)
     assert next_job(patient) is None
@@ -123,7 +123,7 @@ def test_an_unfinished_job_is_given_time_and_then_taken(data: bytes, spool: Spoo
     assert awaited_job(Intake(spool, QUIET_SECONDS)) == "a"
 
 
-def test_an_object_that_is_completed_later_is_taken_then(spool: Spool) -> None:
+def test_an_object_that_is_completed_later_is_claimed_then(spool: Spool) -> None:
     intake = Intake(spool, quiet_seconds=3600)
     path = put(spool, "a.json", JOB[:8])
     assert next_job(intake) is None
@@ -160,7 +160,7 @@ def test_an_unreadable_file_is_tried_again_later(caplog: pytest.LogCaptureFixtur
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Drop root's rights during a block, since root may read everything."""
+    """Drop root's privileges during a block, since root may read everything."""
     if os.geteuid() != 0:
         yield
         return
@@ -198,7 +198,7 @@ def test_a_file_that_disappears_before_its_claim_is_skipped(spool: Spool, caplog
     assert caplog.messages == []
 
 
-def test_a_link_or_folder_that_replaces_a_job_file_is_put_aside(spool: Spool) -> None:
+def test_a_link_or_folder_that_replaces_a_job_file_is_quarantined(spool: Spool) -> None:
     (spool.inbox / "folder.json").mkdir()
     (spool.inbox / "link.json").symlink_to("/etc/passwd")
     os.mkfifo(spool.inbox / "fifo.json")
@@ -216,7 +216,7 @@ def test_a_link_or_folder_that_replaces_a_job_file_is_put_aside(spool: Spool) ->
     "audio",
     ["none.wav", "../x.wav", "/etc/passwd", "", ".", "..", "a" * 300, "link.wav", "fifo.wav", "folder", "concat:a|b"],
 )
-def test_a_recording_is_a_plain_file_inside_the_inbox(audio: str, spool: Spool) -> None:
+def test_a_recording_is_a_regular_file_inside_the_inbox(audio: str, spool: Spool) -> None:
     (spool.root / "x.wav").write_bytes(b"outside")
     (spool.inbox / "link.wav").symlink_to(spool.root / "x.wav")
     (spool.inbox / "folder").mkdir()
@@ -229,7 +229,7 @@ def test_a_recording_is_a_plain_file_inside_the_inbox(audio: str, spool: Spool) 
 
 
 def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The swap happens between check and use."""
+    """The swap happens between the check and the use."""
     take = untrusted.link_or_copy
 
     def swapped(source: Path, target: Path) -> None:
@@ -241,14 +241,14 @@ def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeyp
     put(spool, "a.json")
     assert spool.claim("a")
     monkeypatch.setattr(recordings_module, "link_or_copy", swapped)
-    for _ in range(2):  # the second attempt finds what the first one left
+    for _ in range(2):  # the second attempt finds the files of the first one
         with pytest.raises(JobError) as caught:
             spool.take_recording("a", "speech.wav")
         assert caught.value.code == "audio"
 
 
 def test_a_recording_that_cannot_be_linked_is_copied() -> None:
-    """As when another group member wrote it: the kernel forbids linking files that one cannot write."""
+    """For example if another group member wrote it: the kernel forbids linking files that the user cannot write."""
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder))
         spool.create()
@@ -280,7 +280,7 @@ def test_a_huge_sparse_recording_is_refused_at_once(spool: Spool) -> None:
 # Many
 
 
-def test_hundreds_of_jobs_are_each_taken_once_in_little_memory(spool: Spool) -> None:
+def test_hundreds_of_jobs_are_each_claimed_once_in_little_memory(spool: Spool) -> None:
     names = [f"job-{number:04d}" for number in range(500)]
     random.Random(0).shuffle(names)
     for written in names:

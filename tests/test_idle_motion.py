@@ -100,7 +100,7 @@ def test_frame_0_is_the_picture(living: LivingCanvas, picture: Picture) -> None:
 
 
 def test_a_frame_does_not_depend_on_its_batch_or_on_earlier_frames(picture: Picture, landmarks: FaceLandmarks) -> None:
-    """During the first blink; other mouths and other boxes drawn before leave no trace."""
+    """During the first blink; mouths and boxes drawn earlier leave no trace."""
     start = first_blink(picture) - 6
     region = torch.randint(0, 256, (16, 24, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     whole = LivingCanvas(picture, landmarks, FPS).compose(Regions(region), corners(MOUTH, 16), start)
@@ -134,7 +134,7 @@ def test_motion_depends_on_time_not_on_the_frame_rate(
 
 
 def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks) -> None:
-    """Given a green disc as a mouth, then it moves with the head, and so does everything else."""
+    """Given a green disc as a mouth, it moves with the head, like the rest of the picture."""
     disc = cut(picture, MOUTH).numpy()
     cv2.circle(disc[0], (28, 12), 9, (0, 255, 0), -1)
     warp = make_warp(landmarks, SIDE, SIDE)
@@ -211,7 +211,7 @@ def test_blinks_do_not_depend_on_the_order_of_queries() -> None:
 
 
 def test_blinks_come_in_pauses() -> None:
-    """Given speech with a pause of 0.3 s in each second, then most blinks start in the pauses."""
+    """Given speech with a pause of 0.3 s in each second, most blinks start in the pauses."""
     loudness = np.where(np.arange(120 * FPS) % FPS < 0.3 * FPS, 0, 0.8).astype(np.float32)
     blinks = Blinks(1, FPS, loudness)
     blinks.closure(110)
@@ -307,7 +307,7 @@ def test_stressed_speech_nods_a_little() -> None:
 
 
 def small_face() -> tuple[Picture, FaceLandmarks]:
-    """The presenter, small, in the lower left of a noisy room."""
+    """The presenter at a small size, in the lower left of a noisy picture."""
     room = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     picture, landmarks = presenter(240)
     room[240:, 40:280] = picture
@@ -336,7 +336,7 @@ def test_the_borders_stay_and_show_nothing_from_outside(living: LivingCanvas, pi
 
 
 def test_a_moved_picture_stays_sharp() -> None:
-    """Shifted by half a pixel, noise keeps nearly all its contrast; linear interpolation would halve its variance."""
+    """Noise shifted by half a pixel keeps nearly all its contrast; linear interpolation would halve its variance."""
     plane = np.random.default_rng(0).integers(40, 216, (64, 64), dtype=np.uint8)
     smooth = np.asarray(cv2.GaussianBlur(plane, (0, 0), 0.8), np.uint8)
     columns, rows = np.meshgrid(np.arange(64, dtype=np.float32), np.arange(64, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""`make install-service` below a temporary root, with stand-ins for the commands that change the machine."""
+"""`make install-service` below a temporary root, with fakes for the commands that change the machine."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ COMMANDS = {
     "useradd": "true",
     "systemctl": "true",
 }
-"""Stand-ins; all record their arguments."""
+"""Fake commands; all record their arguments."""
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A private checkout, the stand-in commands, and a root on which systemd runs."""
+    """A private checkout, the fake commands, and a root on which systemd runs."""
     for part in PARTS:
         shutil.copytree(ROOT / part, tmp_path / "checkout" / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
@@ -64,7 +64,7 @@ def closed(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def test_the_service_can_read_what_is_installed_whatever_the_umask(place: Path) -> None:
+def test_the_service_can_read_installed_files_whatever_the_umask(place: Path) -> None:
     shown = install(place)
     root = place / "root"
     assert shown == [
@@ -101,7 +101,7 @@ def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: P
     assert (root / "opt/lipdrop/daemon/new.py").exists()
 
 
-def test_what_the_readme_links_to_is_installed(place: Path) -> None:
+def test_files_that_the_readme_links_to_are_installed(place: Path) -> None:
     install(place)
     home = place / "root" / "opt" / "lipdrop"
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (home / "README.md").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Modules in the caller's current folder are never imported, whatever they are called."""
+"""Modules in the current folder are never imported, whatever their names."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_a_command_runs_in_a_folder_of_traps(command: tuple[str, ...], trapped: 
     assert sprung(trapped) == ""
 
 
-def test_without_isolation_only_the_package_of_its_name_is_taken_from_the_folder(trapped: Path) -> None:
-    """Given `python -m daemon`, where Python itself looks for `daemon` in the current folder first."""
+def test_without_isolation_only_the_package_daemon_is_imported_from_the_folder(trapped: Path) -> None:
+    """Given `python -m daemon`, for which Python searches the current folder first."""
     (trapped / "daemon" / "__init__.py").unlink()
     (trapped / "daemon").rmdir()
     assert run(trapped, sys.executable, "-m", "daemon", "health").returncode == 1

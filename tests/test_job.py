@@ -1,4 +1,4 @@
-"""The job parser: good jobs, limits and error hints. `test_hostile_json.py` has the bad jobs."""
+"""The job parser: valid jobs, limits and error hints. `test_hostile_json.py` has the bad jobs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from daemon.outputs.schemas import DescribedFields
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
-from pipeline.job import Job, parse_job, parse_json_object
+from pipeline.job import Job, parse_job
+from pipeline.job_file import parse_json_object
 
 CONFIG = Config()
 AVATARS = ["presenter", "anna"]
@@ -68,7 +70,7 @@ def test_limits_come_from_the_configuration() -> None:
 
 
 def accepted(data: bytes, config: Config = CONFIG) -> str | None:
-    """The code that a job file is refused with; None when it is accepted."""
+    """The error code of a job file; None if it is accepted."""
     try:
         parse_job(data, config, AVATARS)
     except JobError as error:
@@ -102,7 +104,7 @@ def test_bounds_are_inclusive(key: str, inside: tuple[object, ...], outside: tup
 
 
 def test_metadata_of_exactly_4_kib_is_accepted() -> None:
-    """Its size is that of the JSON with letters as UTF-8, whichever way the file writes them."""
+    """Its size is measured with letters as UTF-8, however the file writes them."""
     frame = len(json.dumps({"k": ""}))
     fits, too_large = ("я" * ((4096 - frame) // 2) + "x" * extra for extra in ((4096 - frame) % 2, 2))
     for ascii_only in (True, False):
@@ -145,6 +147,6 @@ def test_a_model_is_one_of_the_configuration_or_both() -> None:
 
 
 def test_every_key_is_described() -> None:
-    schema = Job.model_json_schema()
+    schema = Job.model_json_schema(schema_generator=DescribedFields)
     assert schema["description"]
     assert [name for name, key in schema["properties"].items() if not key.get("description")] == []

@@ -1,4 +1,4 @@
-"""The journal: attempts and results, across the death of its writer."""
+"""The journal: attempts and results survive the death of their writer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(flow: JobFlow, items: list[Item], steps: int = 6) -> list[Item]:
 
 @pytest.mark.parametrize("steps", range(7))
 def test_a_flow_begins_where_its_journal_ends(steps: int, work: Path) -> None:
-    """Tts, split, three chunks, merge: after any number of them, a new flow asks for exactly the rest."""
+    """TTS, split, three chunks, merge: after any number of them, a new flow yields exactly the remaining items."""
     before = flow(work)
     left = run(before, before.begin(), steps)
     after = flow(work)
@@ -247,7 +247,7 @@ LATER_NS = 1_000_000_000
 
 
 def replaced(file: Path, content: bytes) -> None:
-    """Replace a file under its own name, by another of the same size that is a second younger."""
+    """Replace a file by another one of the same name and size that is a second newer."""
     mtime_ns = file.stat().st_mtime_ns
     new = file.with_name("new")
     new.write_bytes(content)

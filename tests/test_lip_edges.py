@@ -60,7 +60,7 @@ def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint
 
 
 def test_unclear_edges_put_no_teeth_on_the_lips(seam: Points, picture: NDArray[np.uint8]) -> None:
-    """Given a blurred picture and landmarks well on the lower lip, they do not move into the teeth."""
+    """Given a blurred picture and landmarks well inside the lower lip, they do not move onto the teeth."""
     true, painted = open_mouth(seam, picture)
     wide = true.copy()
     wide[11:, 1] += 5

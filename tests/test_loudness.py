@@ -37,7 +37,7 @@ def test_a_level_that_oscillates_around_the_threshold_is_one_silence(offsets: li
 
 @given(st.lists(st.floats(0.05, 2.0), min_size=1, max_size=12))
 def test_speech_lasts_while_it_fades(offsets: list[float]) -> None:
-    """Given sound that was loud, and then stays just above the threshold."""
+    """Given sound that was loud and then stays just above the threshold."""
     fading = [(-GATE_BELOW + offset, STEP) for offset in offsets]
     loudness = levels((0, SECOND), *fading, (SILENCE, SECOND), (0, SECOND))
     assert silences(loudness) == [(len(loudness) - 2 * SECOND, len(loudness) - SECOND)]

@@ -1,4 +1,4 @@
-"""Many jobs: none starves, and none leaves anything behind (docs/promises.md).
+"""Many jobs: none starves, and none leaks resources (docs/promises.md).
 
 Real processes: the daemon with cheap stages.
 """
@@ -39,12 +39,12 @@ def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     assert daemon.statuses(names) == {"done": 100}
     daemon.until_work_is_clear()
     assert daemon.resources()["memory"] - before["memory"] < 16 << 20
-    for kind in ("descriptors", "shared"):  # some are open for a moment; a leak stays
+    for kind in ("descriptors", "shared"):  # some are open briefly; a leak persists
         until(lambda: daemon.resources()[kind] <= before[kind] or None, f"end of more {kind}", pause_seconds=0.5)  # noqa: B023
 
 
-def test_what_is_kept_of_ended_jobs_is_bounded_and_as_old_as_their_end(tmp_path: Path) -> None:
-    """A new job's file that was copied with its old time stays: the job has just ended."""
+def test_files_of_ended_jobs_are_pruned_by_size_and_by_age_since_their_end(tmp_path: Path) -> None:
+    """A new job whose file was copied with its old modification time is kept: the job has just ended."""
     with CheapDaemon(tmp_path / "spool", **BRIEF_WAITS, retention={"days": 2}, avatars={"cache_days": 3}) as daemon:
         kept = [daemon.spool / name for name in ("done/old.json", "failed/old/job.json", "cache/old.npz")]
         for file in kept:
@@ -64,6 +64,6 @@ def test_what_is_kept_of_ended_jobs_is_bounded_and_as_old_as_their_end(tmp_path:
         os.utime(kept[0], (time.time() - 4 * 86_400,) * 2)
         daemon.start()
         until(lambda: not kept[0].exists() or None, "another pruning")
-        daemon.ready().turns(1)  # every folder has been pruned by the end of that turn
+        daemon.ready().wait_for_iterations(1)  # every folder has been pruned by the end of that iteration
         assert (daemon.spool / "done" / "good.json").exists()
         assert (daemon.spool / "failed" / "bad" / "job.json").exists()

@@ -27,7 +27,7 @@ VOICES: dict[str, list[tuple[str, str, float]]] = {
 }
 """Language, voice and speed."""
 RHVOICE = [("ru", "elena", 0.8), ("ru", "elena", 0.9), ("ru", "elena", 1.05)]
-"""A natural voice without phoneme times: they are known by alignment."""
+"""A natural voice without phoneme times; they come from alignment."""
 FRAME_RATES = [24, 25, 30, 50]
 SAMPLE_RATE_HZ = 16000
 
@@ -95,7 +95,7 @@ class TestUnseenVoices:
     def test_mouth_rests_in_pauses(self, voices: str, with_phonemes: bool) -> None:
         assert scores(voices, with_phonemes).still_pauses >= 0.98
 
-    def test_nothing_flickers(self, voices: str, with_phonemes: bool) -> None:
+    def test_the_mouth_does_not_flicker(self, voices: str, with_phonemes: bool) -> None:
         measures = scores(voices, with_phonemes)
         assert measures.flicker < measures.true_flicker + 0.02
 
@@ -104,7 +104,7 @@ class TestUnseenVoices:
 def test_a_natural_russian_voice_is_followed() -> None:
     measures = average_of([spoken(*voice) for voice in RHVOICE], with_phonemes=False)
     assert measures.closures >= 0.95
-    # Half of them are in the fading end of one word, which the alignment keeps open.
+    # Half of them are at the fading end of one word, where the alignment keeps the mouth open.
     assert measures.false_closures < 0.05
     assert measures.correlation >= 0.8
     assert abs(measures.lag_frames) < 1
@@ -124,7 +124,7 @@ def test_equal_speech_gives_equal_tracks(with_phonemes: bool) -> None:
     assert np.array_equal(model().track(speech), model().track(speech))
 
 
-def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_track_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     speech = features(spoken("ru", "ru+f3"))
     whole = model().track(speech)
     monkeypatch.setattr(mouth, "BLOCK_COLUMNS", 97)
@@ -143,7 +143,7 @@ def test_frame_rates_agree(fps: int) -> None:
 @pytest.mark.parametrize("gain", [0.1, 4.0])
 def test_level_does_not_matter(gain: float) -> None:
     clip = spoken("en", "heart")
-    # A gain moves the mel by a constant, as far as its range reaches.
+    # A gain shifts the mel by a constant, within its range.
     quiet = SpeechClip(
         clip.name, np.clip(clip.mel + np.float32(np.log10(gain) * 1.6), -4, 4), clip.mouth, clip.phonemes
     )
@@ -163,7 +163,7 @@ def _noise(level: float) -> NDArray[np.float32]:
         pytest.param(_noise(1e-4), id="hiss"),
     ],
 )
-def test_no_speech_is_a_closed_mouth(samples: NDArray[np.float32]) -> None:
+def test_without_speech_the_mouth_is_closed(samples: NDArray[np.float32]) -> None:
     track = model().track(SpeechFeatures(mel_spectrogram(samples), 50, 25))
     inside = track[3:-3]
     assert (inside[:, Mouth.CLOSURE] == 1).all()
@@ -230,7 +230,7 @@ def test_every_letter_has_a_mouth(symbol: str) -> None:
 
 
 @pytest.mark.parametrize("symbol", ["", "ˈ", "_", "ː", "|", "."])
-def test_marks_alone_have_none(symbol: str) -> None:
+def test_marks_alone_have_no_mouth(symbol: str) -> None:
     assert visemes(symbol) == ()
 
 

@@ -1,4 +1,4 @@
-"""The face renderer on a clip: the presenter moves and speaks, and its mouth is replaced with other speech."""
+"""The face renderer on a clip: the presenter moves and speaks, and its mouth is redrawn for other speech."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class Footage:
     still: FaceRenderer
     picture: Pictures
 
-    def laid_in(self, track: torch.Tensor) -> Pictures:
+    def painted(self, track: torch.Tensor) -> Pictures:
         """The clip's frames with the mouth of `track`."""
         frames = self.clip.frames.copy()
-        lay_in(frames, *self.renderer.render(track, np.arange(FRAMES)))
+        paint(frames, *self.renderer.render(track, np.arange(FRAMES)))
         return frames
 
     def mouths(self, frames: Pictures) -> Pictures:
@@ -76,7 +76,7 @@ class Footage:
         return moved(frames, self.moves, cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)[:, y1:y2, x1:x2]
 
 
-def lay_in(frames: Pictures, regions: torch.Tensor, corners: NDArray[np.int64]) -> None:
+def paint(frames: Pictures, regions: torch.Tensor, corners: NDArray[np.int64]) -> None:
     """Paint rendered regions into whole frames."""
     height, width = regions.shape[1:3]
     for frame, part, (x, y) in zip(frames, regions.numpy(), corners, strict=True):
@@ -118,7 +118,7 @@ def spoken(landmarks: FaceLandmarks, track: torch.Tensor) -> FaceLandmarks:
 def _edges(shape: FaceShape, pose: Pose, points: Points) -> Points:
     """Move a contour of the lips [1, 20, 2] along with the edges of both lips: [n, 20, 2]."""
     x = torch.from_numpy(points[:, :, 0])[:, None] / (1 + pose.stretch)
-    # Nodes so far apart that there is no slope: distances from the edges are then plain heights.
+    # The nodes are so far apart that there is no slope, so that distances from the edges are plain heights.
     nodes = Nodes(x, torch.zeros_like(x), torch.tensor(1e9))
     moved, at_rest = (movement(shape, nodes, some) for some in (pose, Pose.of(torch.tensor([NEUTRAL]), shape)))
     seam = -at_rest.beneath_upper
@@ -154,7 +154,7 @@ def footage() -> Footage:
     picture, landmarks, track, maps = presenter_picture(SIDE), presenter_landmarks(SIDE), smooth_track(3), moves()
     still = FaceRenderer(landmarks, Still(picture), CPU)
     frames = np.repeat(picture[None], FRAMES, 0)
-    lay_in(frames, *still.render(track, np.zeros(FRAMES, np.int64)))
+    paint(frames, *still.render(track, np.zeros(FRAMES, np.int64)))
     clip, speaking = MemoryClip(moved(frames, maps)), spoken(landmarks, track)
     turned, shifted = maps[:, :, :2].swapaxes(1, 2), maps[:, None, :, 2]
     seen = FaceLandmarks(**{field.name: getattr(speaking, field.name) @ turned + shifted for field in fields(speaking)})
@@ -177,12 +177,12 @@ def flicker(counts: NDArray[np.int64]) -> float:
 
 def test_a_rest_track_closes_the_speaking_mouth(footage: Footage) -> None:
     assert np.quantile(openings(footage.mouths(footage.clip.frames)), 0.75) > 100
-    assert np.quantile(openings(footage.mouths(footage.laid_in(rest()))), 0.98) <= 4
+    assert np.quantile(openings(footage.mouths(footage.painted(rest()))), 0.98) <= 4
 
 
 def test_a_rest_track_holds_the_speaking_mouth_still(footage: Footage) -> None:
     source, held = (
-        footage.mouths(frames).astype(np.float32) for frames in (footage.clip.frames, footage.laid_in(rest()))
+        footage.mouths(frames).astype(np.float32) for frames in (footage.clip.frames, footage.painted(rest()))
     )
     assert held.std(0).mean() < 0.3 * source.std(0).mean()
 
@@ -197,31 +197,31 @@ def test_a_resting_mouth_is_unchanged(footage: Footage) -> None:
         points = getattr(still, field.name) @ maps[:, :, :2].swapaxes(1, 2) + maps[:, None, :, 2]
         contours[field.name] = (points + tremble.normal(0, 0.2, points.shape)).astype(np.float32)
     frames = clip.frames.copy()
-    lay_in(frames, *FaceRenderer(FaceLandmarks(**contours), clip, CPU).render(rest(), np.arange(FRAMES)))
+    paint(frames, *FaceRenderer(FaceLandmarks(**contours), clip, CPU).render(rest(), np.arange(FRAMES)))
     assert np.array_equal(frames, clip.frames)
 
 
 def test_a_track_opens_the_mouth_as_on_a_still_picture(footage: Footage) -> None:
     track = smooth_track(11)
     on_still = np.repeat(footage.picture[None], FRAMES, 0)
-    lay_in(on_still, *footage.still.render(track, np.zeros(FRAMES, np.int64)))
+    paint(on_still, *footage.still.render(track, np.zeros(FRAMES, np.int64)))
     wanted = openings(footage.mouths(moved(on_still, footage.moves)))
-    opened = openings(footage.mouths(footage.laid_in(track)))
+    opened = openings(footage.mouths(footage.painted(track)))
     assert np.corrcoef(opened, wanted)[0, 1] > 0.98
     assert 0.8 < opened.mean() / wanted.mean() < 1.25
     assert flicker(opened) < 1.2 * flicker(wanted)
 
 
 def test_regions_blend_into_their_surroundings(footage: Footage) -> None:
-    frames = footage.laid_in(mixed_track(FRAMES))
+    frames = footage.painted(mixed_track(FRAMES))
     regions, corners = footage.renderer.render(rest(), np.arange(FRAMES))
     (height, width) = regions.shape[1:3]
     for frame, source, (x, y) in zip(frames, footage.clip.frames, corners, strict=True):
-        drawn, there = (picture[y : y + height, x : x + width] for picture in (frame, source))
-        assert not np.array_equal(drawn, there)
+        drawn, original = (picture[y : y + height, x : x + width] for picture in (frame, source))
+        assert not np.array_equal(drawn, original)
         for side in (0, -1):
-            assert np.array_equal(drawn[side], there[side])
-            assert np.array_equal(drawn[:, side], there[:, side])
+            assert np.array_equal(drawn[side], original[side])
+            assert np.array_equal(drawn[:, side], original[:, side])
 
 
 def test_regions_have_one_even_size_and_are_inside_the_frame(footage: Footage) -> None:

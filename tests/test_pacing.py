@@ -1,4 +1,4 @@
-"""When a stream may start playing, from plain numbers."""
+"""When a stream may start playing, computed from plain numbers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_one_piece_is_played_as_soon_as_it_is_packed() -> None:
 
 
 def test_one_worker_renders_the_pieces_one_after_the_other() -> None:
-    """The second piece is rendered from 5 to 13 s, the third to 21 s; each is packed in half a second."""
+    """The second piece is rendered from 5 to 13 s, the third from 13 to 21 s; packing takes half a second each."""
     heard = 1.9 - NOTICE_SECONDS
     assert earliest_starts(FIRST) == pytest.approx([5.5, 13.5 - heard, 21.5 - (heard + 4)])
 
 
 def test_a_second_worker_takes_the_third_piece() -> None:
-    """It is spoken from 5 s on, after the first is rendered, and then rendered from 5.4 to 13.4 s."""
+    """The third piece is spoken from 5 s on, after the first is rendered, and then rendered from 5.4 to 13.4 s."""
     heard = 1.9 - NOTICE_SECONDS
     assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 - heard, 13.9 - (heard + 4)])
 

@@ -1,4 +1,4 @@
-"""Pictures and sound go on from one piece of a stream to the next as if rendered and encoded at once."""
+"""Picture and sound continue from one piece of a stream to the next as if rendered and encoded as a whole."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_idle_motion_continues_from_piece_to_piece() -> None:
 
 
 def test_parts_of_aac_join_as_if_encoded_at_once(tmp_path: Path) -> None:
-    """Around the joints the decoded parts differ from the sound no more than what ffmpeg encodes as a whole."""
+    """Around the joints the decoded parts differ from the sound no more than an encoding of the whole by ffmpeg."""
     sound = speech_like(12, RATE_HZ)
     joined: list[bytes] = []
     joints: list[int] = []
@@ -76,7 +76,7 @@ def test_parts_of_aac_join_as_if_encoded_at_once(tmp_path: Path) -> None:
 
 
 def noise_of(decoded: NDArray[np.int16], sound: NDArray[np.int16]) -> NDArray[np.float64]:
-    """The encoder's noise in each of its frames: the standard deviation of what it adds to the sound."""
+    """The encoder's noise in each of its frames: the standard deviation of the difference from the sound."""
     count = len(sound) // FRAME_SAMPLES
     added = decoded[: count * FRAME_SAMPLES].astype(np.float64) - sound[: count * FRAME_SAMPLES]
     return np.asarray(added.reshape(count, FRAME_SAMPLES).std(1))
@@ -89,7 +89,7 @@ def parts_decoded(frames: list[bytes], folder: Path) -> NDArray[np.int16]:
 
 
 def whole_decoded(sound: NDArray[np.int16], folder: Path) -> NDArray[np.int16]:
-    """The sound encoded by ffmpeg alone, at the same quality, and decoded."""
+    """The sound encoded by ffmpeg as a whole, at the same quality, and decoded."""
     source, coded = folder / "whole.wav", folder / "whole.aac"
     write_recording(source, sound, RATE_HZ)
     subprocess.run(["ffmpeg", "-v", "error", "-i", source, "-c:a", "aac", "-q:a", "2", "-f", "adts", coded], check=True)

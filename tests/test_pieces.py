@@ -1,4 +1,4 @@
-"""Cutting the text of a stream into pieces that are spoken and shown one after the other."""
+"""Cutting the text of a stream into pieces that are spoken and played in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.speech import sentences
 
 WORDS_MAX, FIRST_WORDS_MAX = 15, 10
-"""What docs/streaming.md promises of a piece, and of the first one."""
+"""The limits in docs/streaming.md for a piece and for the first one."""
 WORDS = ["a", "bb,", "and", "и", "және", "dd.", "—", "Ee!", "ж" * 30, "\n"]
 RUSSIAN = (
     "Здравствуйте, это проверка потока. Аватар начинает говорить, пока остальное ещё готовится, "
@@ -34,11 +34,11 @@ def test_sentences_of_over_fifteen_words_are_cut_at_clauses_and_conjunctions() -
 @pytest.mark.parametrize("language", ["ru", "en", "kk", "de"])
 @given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=100))
 @settings(max_examples=60)
-def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -> None:
+def test_pieces_contain_every_word_and_are_short(language: str, words: list[str]) -> None:
     said = " ".join(words)
     pieces = sentences.pieces(said, language)
     assert " ".join(pieces).split() == (said.split() if sentences.speakable(said) else [])
-    # A mark alone goes with the words before it and is not counted.
+    # A punctuation mark on its own belongs to the previous words and is not counted.
     spoken = [sum(sentences.speakable(word) for word in piece.split()) for piece in pieces]
     assert max(spoken, default=0) <= WORDS_MAX
     assert max(spoken[:1], default=0) <= FIRST_WORDS_MAX
@@ -46,8 +46,8 @@ def test_pieces_hold_every_word_and_are_short(language: str, words: list[str]) -
 
 @given(words=st.lists(st.sampled_from(WORDS), min_size=50, max_size=100))
 @settings(max_examples=60)
-def test_pieces_are_as_full_as_they_may_be(words: list[str]) -> None:
-    """A piece and the next phrase would be too long together. At least 50 words make several pieces."""
+def test_pieces_are_as_long_as_allowed(words: list[str]) -> None:
+    """A piece and the next phrase together would be too long. 50 or more words make several pieces."""
     pieces = sentences.pieces(" ".join([*words, "end"]), "en")
     assert len(pieces) > 2
     for number, (piece, after) in enumerate(pairwise(pieces)):

@@ -19,7 +19,7 @@ SIZE = "256x256"
 
 @pytest.fixture(scope="module")
 def spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
-    """A daemon that the tests start themselves; the one before may have left it running."""
+    """A daemon that the tests start; the previous test may have left it running."""
     with RunningDaemon(tmp_path_factory.mktemp("spool")) as daemon:
         yield daemon
 
@@ -32,8 +32,8 @@ def daemon(spool: RunningDaemon) -> RunningDaemon:
 
 
 @pytest.mark.soak
-def test_killed_workers_cost_nothing_but_time(daemon: RunningDaemon) -> None:
-    """Every worker is killed idle, then the lip-sync workers busy: all jobs end well, none twice."""
+def test_killed_workers_cost_only_time(daemon: RunningDaemon) -> None:
+    """Every worker is killed while idle, then the lip-sync workers while busy: each job succeeds exactly once."""
     for worker in ("tts-0", "split-0", "gan-0", "nogan-1", "merge-0"):
         os.kill(daemon.worker_pid(worker), signal.SIGKILL)
     daemon.record("long.wav", 40)
@@ -73,7 +73,7 @@ def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemo
 
 
 def finished(work: Path) -> set[str]:
-    """The files in a job's work folder that its journal lists as complete."""
+    """The files in a job's work folder that are complete according to its journal."""
     journal = work / "journal"
     text = journal.read_text() if journal.exists() else ""
     whole = text[: text.rfind("\n") + 1]  # the last line may be half written

@@ -14,7 +14,7 @@ from daemon.scheduling import stages as stage_table
 from daemon.scheduling import worker_pool
 from daemon.scheduling.job_flow import JobFlow
 from daemon.scheduling.journal import Journal
-from daemon.scheduling.scheduler import Done, Lost, Outcome, Scheduler
+from daemon.scheduling.scheduler import JobDone, JobFailed, Outcome, Scheduler
 from daemon.scheduling.worker_pool import WorkerState
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import BootError, ConfigError
@@ -36,7 +36,7 @@ def executor(request: pytest.FixtureRequest) -> Executor:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a scheduler on cheap stages; keyword arguments replace some of them by faulty ones."""
+    """Start a scheduler on cheap stages; keyword arguments replace some of them with faulty ones."""
     started: list[Scheduler] = []
 
     def make(executor: Executor, config: Config | None = None, **stages: str) -> Scheduler:
@@ -89,7 +89,7 @@ def test_a_job_runs_through_all_stages(executor: Executor, start: Start, tmp_pat
     scheduler = start(executor)
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert sorted(done.flow.segments) == list(range(CHUNKS))
     assert done.flow.video is not None
     assert all(len(runs(tmp_path / "job", index)) == 1 for index in range(CHUNKS))
@@ -115,7 +115,7 @@ def test_num_workers_caps_the_workers(start: Start, tmp_path: Path) -> None:
         busiest = max(busiest, sum(states[name] is WorkerState.BUSY for name in ("gan-0", "nogan-1")))
 
     [done] = outcomes(scheduler, each=count)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert busiest == 1
 
 
@@ -140,32 +140,32 @@ def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
     outcomes(scheduler, 2)
 
 
-def lost_beside_a_good_one(scheduler: Scheduler, folder: Path) -> Lost:
-    """Run a bad job and a good one; return how the bad one ended."""
+def failure_alongside_a_good_job(scheduler: Scheduler, folder: Path) -> JobFailed:
+    """Run a bad job and a good one; return the failure."""
     scheduler.add(flow(folder, "bad", text="bad"))
     scheduler.add(flow(folder, "good"))
     ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 2)}
-    assert isinstance(ended["good"], Done)
-    lost = ended["bad"]
-    assert isinstance(lost, Lost)
-    return lost
+    assert isinstance(ended["good"], JobDone)
+    failed = ended["bad"]
+    assert isinstance(failed, JobFailed)
+    return failed
 
 
-def test_a_bad_job_is_lost_at_once_and_the_next_one_runs(executor: Executor, start: Start, tmp_path: Path) -> None:
+def test_a_bad_job_fails_at_once_and_the_next_one_runs(executor: Executor, start: Start, tmp_path: Path) -> None:
     scheduler = start(executor, tts="BadJobTts")
-    lost = lost_beside_a_good_one(scheduler, tmp_path)
-    assert (lost.error.code, lost.error.field, lost.error.hint) == ("voice", "voice", "voices: a, b")
-    assert (lost.error.stage, lost.attempts) == ("tts", 1)
+    failed = failure_alongside_a_good_job(scheduler, tmp_path)
+    assert (failed.error.code, failed.error.field, failed.error.hint) == ("voice", "voice", "voices: a, b")
+    assert (failed.error.stage, failed.attempts) == ("tts", 1)
     assert scheduler.workers["tts-0"] is WorkerState.IDLE
 
 
-def test_a_lost_job_ends_once_no_worker_uses_its_folder(start: Start, tmp_path: Path) -> None:
+def test_a_failed_job_ends_once_no_worker_uses_its_folder(start: Start, tmp_path: Path) -> None:
     scheduler = start(ProcessExecutor(), lipsync="FailsInOneChunk")
     until(scheduler, lambda: all_idle(scheduler))
     scheduler.add(flow(tmp_path))
-    [lost] = outcomes(scheduler)
-    assert isinstance(lost, Lost)
-    assert lost.error.code == "no_face"
+    [failed] = outcomes(scheduler)
+    assert isinstance(failed, JobFailed)
+    assert failed.error.code == "no_face"
     assert (tmp_path / "job" / "late").exists()
     assert not (tmp_path / "job" / "log-2").exists()
 
@@ -174,17 +174,17 @@ def test_a_failing_service_is_retried(executor: Executor, start: Start, tmp_path
     scheduler = start(executor, tts="FailsTwiceTts")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert done.attempts == 3
 
 
 def test_a_bug_in_a_stage_fails_the_job_with_a_traceback(executor: Executor, start: Start, tmp_path: Path) -> None:
     scheduler = start(executor, tts="CrashingTts")
     scheduler.add(flow(tmp_path))
-    [lost] = outcomes(scheduler)
-    assert isinstance(lost, Lost)
-    assert (lost.error.code, lost.attempts) == ("internal", 3)
-    assert "ZeroDivisionError: a defect" in lost.error.traceback
+    [failed] = outcomes(scheduler)
+    assert isinstance(failed, JobFailed)
+    assert (failed.error.code, failed.attempts) == ("internal", 3)
+    assert "ZeroDivisionError: a defect" in failed.error.traceback
 
 
 @pytest.mark.parametrize("fault", ["KilledOnce", "KilledMidSend"])
@@ -192,17 +192,17 @@ def test_a_worker_that_dies_costs_one_retry_of_its_item(fault: str, start: Start
     scheduler = start(ProcessExecutor(), lipsync=fault)
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert done.attempts == 2
     assert sorted(len(runs(tmp_path / "job", index)) for index in range(CHUNKS)) == [1, 1, 1, 2]
 
 
-def test_a_job_that_kills_its_workers_is_lost_after_three_attempts(start: Start, tmp_path: Path) -> None:
+def test_a_job_that_kills_its_workers_fails_after_three_attempts(start: Start, tmp_path: Path) -> None:
     scheduler = start(ProcessExecutor(), lipsync="KilledAlways")
     scheduler.add(flow(tmp_path))
-    [lost] = outcomes(scheduler)
-    assert isinstance(lost, Lost)
-    assert (lost.error.code, lost.attempts) == ("worker_died", 3)
+    [failed] = outcomes(scheduler)
+    assert isinstance(failed, JobFailed)
+    assert (failed.error.code, failed.attempts) == ("worker_died", 3)
 
 
 @pytest.mark.parametrize("victim", ["tts-0", "split-0", "gan-0", "nogan-1", "merge-0"])
@@ -217,7 +217,7 @@ def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(victim: str, 
     assert time.monotonic() - killed < 1
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert done.attempts == 1
 
 
@@ -226,7 +226,7 @@ def test_a_hung_worker_is_killed_at_its_deadline(start: Start, tmp_path: Path, m
     scheduler = start(ProcessExecutor(), lipsync="HangsOnce")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert done.attempts == 2
     assert len(runs(tmp_path / "job", 1)) == 2
 
@@ -237,18 +237,18 @@ def test_a_job_that_keeps_hanging_fails_with_a_hint(
     monkeypatch.setattr(stage_table, "budget_seconds", lambda item, allowed: 0.3)
     scheduler = start(ProcessExecutor(), Config(limits=LimitsSettings(attempts=1)), lipsync="SlowLipSync")
     scheduler.add(flow(tmp_path))
-    [lost] = outcomes(scheduler)
-    assert isinstance(lost, Lost)
-    assert lost.error.code == "timeout"
-    assert lost.error.hint
+    [failed] = outcomes(scheduler)
+    assert isinstance(failed, JobFailed)
+    assert failed.error.code == "timeout"
+    assert failed.error.hint
 
 
 def test_a_crash_in_native_code_is_logged(start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     scheduler = start(ProcessExecutor(), tts="SegfaultingTts")
     scheduler.add(flow(tmp_path))
-    [lost] = outcomes(scheduler)
-    assert isinstance(lost, Lost)
-    assert lost.error.code == "worker_died"
+    [failed] = outcomes(scheduler)
+    assert isinstance(failed, JobFailed)
+    assert failed.error.code == "worker_died"
     shown = capfd.readouterr().err
     assert "Segmentation fault" in shown
     assert "faults.py" in shown
@@ -263,8 +263,8 @@ def test_a_worker_with_an_unusable_configuration_stops_everything(executor: Exec
 
 def test_a_configuration_error_that_shows_only_in_a_job_fails_only_that_job(start: Start, tmp_path: Path) -> None:
     scheduler = start(ThreadExecutor(), tts="BadConfigTts")
-    lost = lost_beside_a_good_one(scheduler, tmp_path)
-    assert (lost.error.code, lost.error.field, lost.attempts) == ("tts_missing", "tts.command.argv", 1)
+    failed = failure_alongside_a_good_job(scheduler, tmp_path)
+    assert (failed.error.code, failed.error.field, failed.attempts) == ("tts_missing", "tts.command.argv", 1)
 
 
 def test_workers_that_cannot_start_are_not_restarted_endlessly(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +286,7 @@ def test_jobs_that_kill_their_worker_do_not_use_up_its_restarts(start: Start, tm
     for name, text in (("one", "kill"), ("two", "kill"), ("three", "live")):
         scheduler.add(flow(tmp_path, name, text=text))
     ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 3)}
-    assert [type(ended[name]) for name in ("one", "two", "three")] == [Lost, Lost, Done]
+    assert [type(ended[name]) for name in ("one", "two", "three")] == [JobFailed, JobFailed, JobDone]
 
 
 def test_a_hung_worker_in_a_thread_is_abandoned(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,5 +294,5 @@ def test_a_hung_worker_in_a_thread_is_abandoned(start: Start, tmp_path: Path, mo
     scheduler = start(ThreadExecutor(), lipsync="HangsOnce")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert done.attempts == 2

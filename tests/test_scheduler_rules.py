@@ -13,7 +13,7 @@ from daemon.scheduling.budgets import Allowances
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
-from daemon.scheduling.scheduler import FULL_DISK_SECONDS, Done, Lost, Outcome, Scheduler
+from daemon.scheduling.scheduler import FULL_DISK_SECONDS, JobDone, JobFailed, Outcome, Scheduler
 from daemon.scheduling.worker_pool import WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -105,10 +105,10 @@ def merge(executor: RecordingExecutor) -> None:
     executor.complete("merge-0", *faults.CheapMerge(SPEC).process(item))
 
 
-def the_loss(outcomes: list[Outcome]) -> Lost:
-    [lost] = outcomes
-    assert isinstance(lost, Lost)
-    return lost
+def the_failure(outcomes: list[Outcome]) -> JobFailed:
+    [failed] = outcomes
+    assert isinstance(failed, JobFailed)
+    return failed
 
 
 def test_the_step_of_a_job_is_the_role_that_works_on_it(
@@ -125,7 +125,7 @@ def test_the_step_of_a_job_is_the_role_that_works_on_it(
     assert scheduler.jobs["job"] == "merge"
     merge(executor)
     [done] = settle(scheduler)
-    assert isinstance(done, Done)
+    assert isinstance(done, JobDone)
     assert (done.flow.name, done.attempts) == ("job", 1)
     assert scheduler.jobs == {"next": "tts"}
 
@@ -151,8 +151,8 @@ def test_an_item_is_retried_until_its_attempts_are_used_up(
         assert outcomes == []
         assert len(executor.log) == attempt
         executor.fail("tts-0", GLITCH)
-    lost = the_loss(settle(scheduler))
-    assert (lost.error, lost.attempts) == (GLITCH, ATTEMPTS)
+    failed = the_failure(settle(scheduler))
+    assert (failed.error, failed.attempts) == (GLITCH, ATTEMPTS)
     assert settle(scheduler) == []
     assert scheduler.jobs == {}
     assert len(executor.log) == ATTEMPTS
@@ -165,8 +165,8 @@ def test_an_error_that_is_not_retryable_loses_the_job_at_once(
     settle(scheduler)
     bad = replace(GLITCH, retryable=False)
     executor.fail("tts-0", bad)
-    lost = the_loss(settle(scheduler))
-    assert (lost.error, lost.attempts) == (bad, 1)
+    failed = the_failure(settle(scheduler))
+    assert (failed.error, failed.attempts) == (bad, 1)
 
 
 def test_a_full_disk_costs_no_attempts_and_pauses_all_work(
@@ -225,11 +225,11 @@ def test_cancelling_kills_the_workers_of_that_job_only(
     assert settle(scheduler) == []
     for name in executor.killed:
         executor.die(name)
-    lost = the_loss(settle(scheduler))
-    assert (lost.flow.name, lost.attempts) == ("job", 1)
-    assert (lost.error.code, lost.error.stage) == ("cancelled", "lipsync")
-    assert lost.error.message == "the job was cancelled"
-    assert lost.error.hint == "run it again with: lipdrop retry job"
+    failed = the_failure(settle(scheduler))
+    assert (failed.flow.name, failed.attempts) == ("job", 1)
+    assert (failed.error.code, failed.error.stage) == ("cancelled", "lipsync")
+    assert failed.error.message == "the job was cancelled"
+    assert failed.error.hint == "run it again with: lipdrop retry job"
     assert scheduler.jobs == {"other": "tts"}
     assert len([item for item in executor.log if isinstance(item, Chunk)]) == 2
 
@@ -237,8 +237,8 @@ def test_cancelling_kills_the_workers_of_that_job_only(
 def test_a_waiting_job_is_cancelled_at_once(scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path) -> None:
     scheduler.add(flow(tmp_path))
     scheduler.cancel("job")
-    lost = the_loss(settle(scheduler))
-    assert (lost.error.code, lost.error.stage) == ("cancelled", "queued")
+    failed = the_failure(settle(scheduler))
+    assert (failed.error.code, failed.error.stage) == ("cancelled", "queued")
     assert executor.log == []
 
 
@@ -249,9 +249,9 @@ def test_results_for_a_lost_job_are_ignored(scheduler: Scheduler, executor: Reco
     executor.fail("gan-0", replace(GLITCH, retryable=False, code="no_face"))
     assert settle(scheduler) == []
     executor.complete("nogan-1", rendered(executor.held["nogan-1"].item))
-    lost = the_loss(settle(scheduler))
-    assert lost.error.code == "no_face"
-    assert lost.flow.segments == {}
+    failed = the_failure(settle(scheduler))
+    assert failed.error.code == "no_face"
+    assert failed.flow.segments == {}
     assert len([item for item in executor.log if isinstance(item, Chunk)]) == 2
 
 
@@ -262,7 +262,7 @@ def test_the_first_error_of_a_job_counts(scheduler: Scheduler, executor: Recordi
     executor.fail("gan-0", replace(GLITCH, retryable=False, code="first"))
     settle(scheduler)
     executor.fail("nogan-1", replace(GLITCH, retryable=False, code="second"))
-    assert the_loss(settle(scheduler)).error.code == "first"
+    assert the_failure(settle(scheduler)).error.code == "first"
 
 
 def test_the_result_of_an_earlier_task_is_ignored(
@@ -310,8 +310,8 @@ def test_a_dead_workers_item_goes_to_another_worker(
     executor.die(next(iter(executor.held)))
     settle(scheduler)
     executor.die(next(iter(executor.held)))
-    lost = the_loss(settle(scheduler))
-    assert (lost.error.code, lost.error.stage, lost.attempts) == ("worker_died", "lipsync", ATTEMPTS)
+    failed = the_failure(settle(scheduler))
+    assert (failed.error.code, failed.error.stage, failed.attempts) == ("worker_died", "lipsync", ATTEMPTS)
 
 
 def test_a_failed_start_stops_the_program_if_the_configuration_is_at_fault(

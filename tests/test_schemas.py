@@ -1,4 +1,4 @@
-"""The published JSON Schemas: current, and true of what lipdrop writes and accepts."""
+"""The published JSON Schemas are current, and match the files that lipdrop writes and accepts."""
 
 from __future__ import annotations
 

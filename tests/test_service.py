@@ -28,12 +28,12 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @needs_systemd
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    """The program's path is replaced by an existing one: otherwise systemd does not check the rest."""
+    """The program's path is replaced with an existing one: otherwise systemd skips the other checks."""
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text("utf-8").replace("/opt/lipdrop/.venv/bin/lipdrop", "/bin/true"), "utf-8")
     checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
-    complaints = [line for line in checked.stderr.splitlines() if UNIT.name in line]
-    assert not complaints
+    errors = [line for line in checked.stderr.splitlines() if UNIT.name in line]
+    assert not errors
     assert checked.returncode == 0, checked.stderr
 
 
@@ -47,14 +47,14 @@ def test_the_unit_is_hardened() -> None:
 
 
 def made_folders(root: Path) -> Path:
-    """The service's spool below `root`, as systemd makes it."""
+    """The service's spool below `root`, as systemd creates it."""
     subprocess.run(["systemd-tmpfiles", "--create", f"--root={service_root(root)}", str(TMPFILES)], check=True)
     return root / SPOOL
 
 
 @pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
-def test_a_running_service_makes_a_removed_inbox_again_with_its_mode(tmp_path: Path) -> None:
-    """The daemon makes it again without a drop, and without setting a bit that the unit forbids."""
+def test_a_running_service_recreates_a_removed_inbox_with_its_mode(tmp_path: Path) -> None:
+    """The daemon recreates it even without a drop, and without setting a mode bit that the unit forbids."""
     spool = made_folders(tmp_path)
     inbox = spool / "inbox"
     assert (mode(spool), mode(inbox)) == (0o2750, 0o3770)
@@ -77,8 +77,8 @@ def setting(key: str) -> float:
     return float(found[1])
 
 
-def test_one_place_is_writable() -> None:
-    """Two would be two mounts, and a rename between mounts fails."""
+def test_only_one_path_is_writable() -> None:
+    """Two would be two mounts, and renames between mounts fail."""
     assert re.findall(r"^ReadWritePaths=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE) == [f"/{SPOOL}"]
 
 
@@ -111,7 +111,7 @@ def test_without_systemd_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_unreachable_systemd_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A daemon must not end because its service manager does. Messages to an abstract socket still arrive."""
+    """A daemon must not exit because its service manager does. Messages to an abstract socket still arrive."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "missing"))
     notify.ready()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:

@@ -1,4 +1,4 @@
-"""YAML settings files: duplicate keys, and what `avatar.yaml` shares with the configuration."""
+"""YAML settings files: duplicate keys, and the rules that `avatar.yaml` shares with the configuration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_other_documents_are_read_as_usual(text: str) -> None:
 
 
 def test_aliases_cost_no_more_than_their_text() -> None:
-    """Given 2 ** 40 paths through 40 nodes."""
+    """Given a document with 2 ** 40 paths through 40 nodes."""
     levels = ["&l0 {k: v}", *(f"&l{level} [*l{level - 1}, *l{level - 1}]" for level in range(1, 41))]
     assert len(parse_yaml("\n".join(f"- {level}" for level in levels))) == 41
 

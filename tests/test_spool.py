@@ -107,7 +107,7 @@ def test_a_crash_at_any_rename_of_publishing_converges(
             spool.publish("a", reports.done())
     visible = (spool.outbox / "a.json").exists()
     assert (spool.outbox / "a.mp4").exists() or not visible
-    if Spool(spool.root).recover() == ["a"]:  # cut before the job counted as published: it runs again
+    if Spool(spool.root).recover() == ["a"]:  # crashed before the job counted as ended: it runs again
         (spool.folder("a") / "video.mp4").write_bytes(b"video")
         spool.publish("a", reports.done())
     assert (spool.outbox / "a.mp4").read_bytes() == b"video"
@@ -125,7 +125,7 @@ def test_a_report_is_not_published_without_its_complete_video(left: bytes | None
         (spool.folder("a") / "video.mp4").write_bytes(left)
     with pytest.raises(FileNotFoundError) as caught:
         spool.publish("a", reports.done())
-    assert (caught.value.errno, caught.value.strerror) == (errno.ENOENT, "its video is gone")
+    assert (caught.value.errno, caught.value.strerror) == (errno.ENOENT, "the video is missing")
     assert caught.value.filename == "a.mp4"
     assert list(spool.outbox.iterdir()) == []
     assert spool.recover() == ["a"]
@@ -149,22 +149,22 @@ def test_the_same_job_with_its_outputs_is_a_repeat(spool: Spool) -> None:
     claim_and_render(spool)
     spool.publish("a", reports.done())
     claim_and_render(spool)
-    assert spool.is_repeat("a") is not None
+    assert spool.earlier_report("a") is not None
     (spool.outbox / "a.mp4").write_bytes(b"another length")
-    assert spool.is_repeat("a") is None
+    assert spool.earlier_report("a") is None
     (spool.outbox / "a.mp4").unlink()
-    assert spool.is_repeat("a") is None
+    assert spool.earlier_report("a") is None
 
 
 def test_a_different_job_under_the_same_name_is_not_a_repeat(spool: Spool) -> None:
     claim_and_render(spool)
     spool.publish("a", reports.done())
     claim_and_render(spool, data=b'{"text": "other"}')
-    assert spool.is_repeat("a") is None
+    assert spool.earlier_report("a") is None
 
 
 def test_one_owner_at_a_time(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "OWNER_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(spool_module, "OWNER_WAIT_SECONDS", 0.1)
     assert not spool.has_owner()
     with spool.owned():
         assert spool.has_owner()
@@ -238,10 +238,10 @@ def test_a_job_is_under_way_while_it_waits_or_runs(spool: Spool) -> None:
     assert spool.claim("a")
     assert spool.is_under_way("a")
     (spool.folder("a") / "video.mp4").write_bytes(b"video")
-    assert not spool.was_done("a")
+    assert not spool.has_succeeded("a")
     spool.publish("a", reports.done())
     assert not spool.is_under_way("a")
-    assert spool.was_done("a")
+    assert spool.has_succeeded("a")
     assert not spool.is_under_way("../inbox")
 
 
@@ -259,7 +259,7 @@ def test_a_refused_job_leaves_the_outbox_as_it_is(spool: Spool) -> None:
     spool.publish("a", reports.done())
     before = {path.name: path.read_bytes() for path in spool.outbox.iterdir()}
     claim_and_render(spool, data=b'{"text": ""}')
-    spool.ask_to_cancel("a")
+    spool.request_cancel("a")
     spool.refuse("a", reports.failed().error)
     assert {path.name: path.read_bytes() for path in spool.outbox.iterdir()} == before
     assert (spool.failed / "a" / "job.json").read_bytes() == b'{"text": ""}'
@@ -276,10 +276,10 @@ def test_requests_are_files_that_survive_the_daemon(spool: Spool) -> None:
     spool.resume()
     assert not spool.is_paused()
     for name in ("b", "a", ".hidden"):
-        spool.ask_to_cancel(name)
+        spool.request_cancel(name)
     assert Spool(spool.root).cancel_requests() == ["a", "b"]
-    spool.forget_cancelling("a")
-    spool.forget_cancelling("a")
+    spool.remove_cancel_request("a")
+    spool.remove_cancel_request("a")
     assert spool.cancel_requests() == ["b"]
     for entry in spool.cancels.iterdir():
         entry.unlink()
@@ -297,7 +297,7 @@ def test_a_finished_job_supersedes_its_failure_and_its_cancelling(spool: Spool) 
     claim_and_render(spool)
     spool.publish("a", reports.failed())
     claim_and_render(spool)
-    spool.ask_to_cancel("a")
+    spool.request_cancel("a")
     spool.publish("a", reports.done())
     assert not (spool.failed / "a").exists()
     assert spool.cancel_requests() == []
@@ -425,8 +425,12 @@ def test_a_recording_may_have_two_gib(spool: Spool) -> None:
 
 def test_the_error_of_a_recording_says_what_is_wrong(spool: Spool) -> None:
     (spool.inbox / "folder").mkdir()
-    plain = "not a plain file there"
-    for name, reason in (("none", "No such file or directory"), ("folder", plain), ("../a", plain)):
+    irregular = "not a regular file"
+    for name, reason in (
+        ("none", "No such file or directory"),
+        ("folder", irregular),
+        ("../a", "not a plain file name"),
+    ):
         for find in (spool.find_recording, lambda audio: spool.take_recording("a", audio)):
             with pytest.raises(JobError) as caught:
                 find(name)
@@ -562,7 +566,7 @@ def test_a_full_disk_leaves_the_job_in_the_inbox(spool: Spool, monkeypatch: pyte
     assert spool.job_bytes("a") == JOB
 
 
-def test_removed_folders_are_made_again(spool: Spool) -> None:
+def test_removed_folders_are_recreated(spool: Spool) -> None:
     claim_and_render(spool)
     for folder in (spool.outbox, spool.done, spool.failed):
         folder.rmdir()
@@ -579,7 +583,7 @@ def test_foreign_files_in_the_folders_are_not_jobs(spool: Spool) -> None:
     (spool.done / "a.json").write_bytes(JOB)
     for content in (b"[1]", b"{}", b'{"status": "done"}', b'{"video": null, "status": "done"}', b"\xff"):
         (spool.outbox / "a.json").write_bytes(content)
-        assert spool.is_repeat("a") is None
+        assert spool.earlier_report("a") is None
 
 
 def test_captions_of_an_earlier_video_are_removed(spool: Spool) -> None:
@@ -639,7 +643,7 @@ def test_a_damaged_seal_lets_the_job_run_again(spool: Spool, caplog: pytest.LogC
     assert json.loads((spool.outbox / "a.json").read_bytes())["status"] == "done"
 
 
-def test_a_seal_survives_unknown_keys_and_is_published_as_it_is(spool: Spool) -> None:
+def test_a_seal_with_unknown_keys_is_published_unchanged(spool: Spool) -> None:
     """Another version of lipdrop may have written it."""
     claim_and_render(spool)
     sealed = json.loads(json_bytes(reports.done(captions=()))) | {"warnings": [{"code": "new"}]}
@@ -650,7 +654,7 @@ def test_a_seal_survives_unknown_keys_and_is_published_as_it_is(spool: Spool) ->
     assert json.loads((spool.outbox / "a.json").read_bytes()) == sealed
 
 
-def test_a_traceback_is_kept_in_the_errors_own_file_only(spool: Spool) -> None:
+def test_only_error_json_has_the_traceback(spool: Spool) -> None:
     claim_and_render(spool)
     error = ErrorReport(code="internal", message="broken", traceback="Traceback: secret.py")
     spool.publish("a", failed_report("a", error, Submission(0.0, time.monotonic()), 2, {"note": None}))
@@ -667,9 +671,9 @@ def test_a_stream_whose_playlist_is_gone_is_not_a_repeat(spool: Spool) -> None:
     spool.show("a", {}, {"index.m3u8": "#EXTM3U"})
     spool.publish("a", reports.done(mode="stream"))
     claim_and_render(spool)
-    assert spool.is_repeat("a") is not None
+    assert spool.earlier_report("a") is not None
     (spool.outbox / "a" / "index.m3u8").unlink()
-    assert spool.is_repeat("a") is None
+    assert spool.earlier_report("a") is None
 
 
 def test_shown_fragments_never_change_and_playlists_do(spool: Spool, tmp_path: Path) -> None:

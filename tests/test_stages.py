@@ -65,7 +65,7 @@ def digests(stage: LipSyncStage, chunks: list[Chunk]) -> list[str]:
 
 
 def cut(chunk: Chunk, edges: list[int]) -> list[Chunk]:
-    """The same job in other chunks."""
+    """The same job cut into other chunks."""
     pairs = list(itertools.pairwise(edges))
     return [
         replace(chunk, index=index, count=len(pairs), start_frame=start, stop_frame=stop)
@@ -76,7 +76,7 @@ def cut(chunk: Chunk, edges: list[int]) -> list[Chunk]:
 # TTS
 
 
-def test_every_sentence_has_its_time(tmp_path: Path) -> None:
+def test_the_time_of_every_sentence_is_known(tmp_path: Path) -> None:
     stage = TtsStage(spec())
     stage.setup("cpu")
     [speech] = stage.process(TtsItem("job", tmp_path, "Раз. Два! Три?", "ru", None, 1.0))
@@ -96,7 +96,7 @@ def test_speech_over_the_limit_is_refused(tmp_path: Path) -> None:
 
 
 class Mute:
-    """A backend that finds nothing it can say."""
+    """A back end that produces no speech."""
 
     name = "mute"
 
@@ -107,7 +107,7 @@ class Mute:
         return Utterance(np.zeros(0, np.float32), 16_000)
 
 
-def test_a_text_of_which_nothing_is_spoken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_without_any_speech_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Voices, "choose", lambda *_: (Mute(), "mute"))
     stage = TtsStage(spec())
     stage.setup("cpu")
@@ -116,9 +116,7 @@ def test_a_text_of_which_nothing_is_spoken_is_refused(tmp_path: Path, monkeypatc
     assert (caught.value.code, caught.value.field) == ("no_speech", "text")
 
 
-def test_a_piece_of_a_stream_of_which_nothing_is_spoken_is_a_short_silence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stream_piece_without_any_speech_is_a_short_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Voices, "choose", lambda *_: (Mute(), "mute"))
     stage = TtsStage(spec())
     stage.setup("cpu")
@@ -178,7 +176,7 @@ def test_a_recording_without_sound_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("edges", [[0, 100, 210], [0, 55, 100, 165, 210], [0, 5, 205, 210]])
-def test_frames_are_the_same_however_the_job_is_cut(edges: list[int], stage: LipSyncStage, tmp_path: Path) -> None:
+def test_frames_do_not_depend_on_how_the_job_is_cut(edges: list[int], stage: LipSyncStage, tmp_path: Path) -> None:
     [whole] = split(tmp_path, 8.4)
     assert whole.stop_frame == 210
     expected = digests(stage, [whole])
@@ -186,7 +184,7 @@ def test_frames_are_the_same_however_the_job_is_cut(edges: list[int], stage: Lip
     assert digests(stage, cut(whole, edges)) == expected
 
 
-def test_wav2lip_frames_are_the_same_however_the_job_is_cut(tmp_path: Path, checkpoint: Path) -> None:
+def test_wav2lip_frames_do_not_depend_on_how_the_job_is_cut(tmp_path: Path, checkpoint: Path) -> None:
     model = Wav2LipSettings(checkpoint=str(checkpoint), silence_gate=True)
     stage = LipSyncStage(spec(Config(models={"gan": model})))
     stage.setup("cpu")
@@ -197,7 +195,7 @@ def test_wav2lip_frames_are_the_same_however_the_job_is_cut(tmp_path: Path, chec
 
 
 class Flat:
-    """A renderer of plain frames."""
+    """A renderer of uniform frames."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -206,7 +204,7 @@ class Flat:
         return [torch.full((stop_frame - start_frame, 6, 4), self.value, dtype=torch.uint8)]
 
 
-def test_a_cross_fade_goes_evenly_from_one_to_the_other() -> None:
+def test_a_cross_fade_is_linear() -> None:
     faded = cross_fade(Flat(0), Flat(120), 0, FADE_FRAMES)  # type: ignore[arg-type]
     assert faded[:, 0, 0].tolist() == [20, 40, 60, 80, 100]
 
@@ -250,8 +248,8 @@ def test_chunks_fade_where_the_models_differ(
     assert len(made) == chunk.stop_frame - chunk.start_frame
 
 
-def test_the_encoder_runs_on_the_cores_it_is_given(tmp_path: Path) -> None:
-    """Given a worker that is pinned to one core, as `worker_specs` pins it."""
+def test_the_encoder_runs_on_the_given_cores(tmp_path: Path) -> None:
+    """Given a worker pinned to one core, like `worker_specs` pins it."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
@@ -272,7 +270,7 @@ def merge_item(tmp_path: Path, stage: LipSyncStage) -> MergeItem:
     return MergeItem("job", tmp_path, tuple(segments), chunks[0].timeline)
 
 
-def test_joining_adds_and_loses_no_frame(merge_item: MergeItem) -> None:
+def test_joining_neither_adds_nor_loses_frames(merge_item: MergeItem) -> None:
     [video] = MergeStage(spec()).process(merge_item)
     joined = frames(video.path, SIZE)
     parts = np.concatenate([frames(segment.path, SIZE) for segment in merge_item.segments])
@@ -280,7 +278,7 @@ def test_joining_adds_and_loses_no_frame(merge_item: MergeItem) -> None:
     assert np.array_equal(joined, parts)
 
 
-def test_a_video_can_start_before_it_is_downloaded_and_names_its_colours(merge_item: MergeItem) -> None:
+def test_a_video_has_its_index_first_and_names_its_colours(merge_item: MergeItem) -> None:
     [video] = MergeStage(spec()).process(merge_item)
     boxes = top_level_boxes(video.path)
     assert boxes.index("moov") < boxes.index("mdat")
@@ -291,7 +289,7 @@ def test_a_video_can_start_before_it_is_downloaded_and_names_its_colours(merge_i
         assert picture["pix_fmt"] == "yuv420p"
 
 
-def test_a_video_that_is_not_as_planned_is_never_handed_on(merge_item: MergeItem) -> None:
+def test_a_video_that_differs_from_its_plan_is_refused(merge_item: MergeItem) -> None:
     short = replace(merge_item, segments=merge_item.segments[:1])
     with pytest.raises(StageError) as caught:
         list(MergeStage(spec()).process(short))
@@ -299,7 +297,7 @@ def test_a_video_that_is_not_as_planned_is_never_handed_on(merge_item: MergeItem
     assert caught.value.hint
 
 
-def test_an_encoder_that_cannot_write_is_explained(tmp_path: Path) -> None:
+def test_an_encoder_that_cannot_write_says_why(tmp_path: Path) -> None:
     black = np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8)
     with pytest.raises(StageError) as caught:  # noqa: SIM117
         with SegmentEncoder(tmp_path / "gone" / "a.mp4", SIZE, 25, Config().video, threads=1) as encoder:
@@ -309,7 +307,7 @@ def test_an_encoder_that_cannot_write_is_explained(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
-def test_an_encoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "WAIT_SECONDS", 0.2)
     with pytest.raises(StageError) as caught:  # noqa: SIM117
         with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, Config().video, threads=1) as encoder:
@@ -322,7 +320,7 @@ def test_an_encoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 259}, {"size": (64, 64)}, {"seconds": 10.398}])
-def test_the_check_sees_each_deviation(wrong: dict[str, object], merge_item: MergeItem) -> None:
+def test_the_check_detects_each_deviation(wrong: dict[str, object], merge_item: MergeItem) -> None:
     [video] = MergeStage(spec()).process(merge_item)
     plan = {"frames": 260, "fps": 25, "size": SIZE, "seconds": 10.4}
     muxing.verify(video.path, **plan)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The table of stages is complete, and agrees with the stages themselves."""
+"""The table of stages is complete and consistent with the stages."""
 
 from __future__ import annotations
 

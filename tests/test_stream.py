@@ -18,7 +18,7 @@ import pytest
 
 from daemon.spool.spool import Spool
 from tests.browser import CHROMIUM, Browser
-from tests.hls import AUDIO, VIDEO, Stream, pieces_there, playlist
+from tests.hls import AUDIO, VIDEO, Stream, playable_pieces, playlist
 from tests.media import audio, speech_like, streams, write_recording
 from tests.running import ROOT, RunningDaemon, until
 
@@ -39,7 +39,7 @@ video.addEventListener('waiting', () => {
 });
 true
 """
-"""Makes the page count how often its video stops because nothing more is buffered; a slow decoder does not count."""
+"""Makes the page count how often its video stops because the buffer is empty; a slow decoder does not count."""
 ATTEMPTS = 3
 """A busy machine may make one stream stall, but not all of these."""
 ANY_NAME = ("-allowed_extensions", "ALL")
@@ -50,14 +50,14 @@ AAC_FRAME_SAMPLES = 1024
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
-    """One daemon for the tests that leave it alive."""
+    """One daemon for all tests that leave it running."""
     with RunningDaemon(tmp_path_factory.mktemp("stream")) as running:
         yield running.start().ready()
 
 
 @pytest.fixture(scope="module")
 def partly_mute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
-    """A daemon whose voice says two seconds of every text in Russian and nothing of words in Latin letters."""
+    """A daemon whose voice speaks for two seconds for every Russian text, and is silent for Latin letters."""
     spool = tmp_path_factory.mktemp("partly-mute")
     write_recording(spool / "speech.wav", speech_like(2))
     write_recording(spool / "silence.wav", np.zeros(8000, np.int16))
@@ -71,7 +71,7 @@ def begun(daemon: RunningDaemon, name: str, pieces: int = 1, **job: Any) -> Stre
     """Drop a job and wait until some of its pieces can be played."""
     daemon.drop(name, **{"text": RUSSIAN, **SMALL, **job})
     folder = daemon.spool / "outbox" / name
-    until(lambda: pieces_there(folder) >= pieces or None, f"{pieces} pieces: {daemon.log()[-2000:]}")
+    until(lambda: playable_pieces(folder) >= pieces or None, f"{pieces} pieces: {daemon.log()[-2000:]}")
     return Stream(folder)
 
 
@@ -79,7 +79,7 @@ def whole(daemon: RunningDaemon, name: str, stream: Stream) -> dict[str, Any]:
     """Wait for a job's end and check that its stream is complete and unchanged; returns the timing JSON."""
     timing = daemon.ending(name)
     assert timing["status"] == "done", timing
-    assert stream.look()
+    assert stream.poll()
     stream.check_unchanged()
     fps = timing["video"]["fps"]
     assert stream.video_frames == timing["video"]["frames"] == sum(chunk["frames"] for chunk in timing["chunks"])
@@ -155,7 +155,7 @@ def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon
     assert float(found["audio"]["duration"]) == pytest.approx(timing["audio"]["seconds"], abs=1e-3)
     heard, merged = (audio(path, RATE_HZ).astype(np.float64) for path in (joined, video))
     assert len(heard) == len(merged)
-    # The video's sound is encoded at a bit rate, so they differ by the encoder's noise.
+    # The video's sound is lossily encoded at another bit rate, so they differ by the encoder's noise.
     assert (heard - merged).std() < 0.1 * merged.std()
 
 
@@ -173,8 +173,8 @@ def live(daemon: RunningDaemon, name: str) -> tuple[str, Stream, dict[str, Any],
 
 
 def never_late(stream: Stream, timing: dict[str, Any]) -> bool:
-    """Whether no player had to wait, by the test's clock and by the daemon's own figures."""
-    return stream.least_ahead_seconds > 0 and all(chunk["slack_seconds"] >= 0 for chunk in timing["chunks"])
+    """Whether no player had to wait, by the test's clock and by the daemon's figures."""
+    return stream.min_buffer_seconds > 0 and all(chunk["slack_seconds"] >= 0 for chunk in timing["chunks"])
 
 
 def test_ffmpeg_finds_every_packet_in_its_place(daemon: RunningDaemon) -> None:
@@ -217,7 +217,7 @@ def test_a_recording_is_streamed(daemon: RunningDaemon) -> None:
     for name in (f"recorded-{number}" for number in range(ATTEMPTS)):
         daemon.drop(name, audio="speech.wav", mode="stream", size="128x128")
         folder = daemon.spool / "outbox" / name
-        until(lambda: pieces_there(folder) or None, "piece")  # noqa: B023
+        until(lambda: playable_pieces(folder) or None, "piece")  # noqa: B023
         stream = Stream(folder)
         stream.play()
         timing = whole(daemon, name, stream)
@@ -230,7 +230,7 @@ def test_a_recording_is_streamed(daemon: RunningDaemon) -> None:
     assert np.corrcoef(heard[: len(recording)], recording)[0, 1] > 0.98
 
 
-def test_what_a_voice_cannot_say_is_silent_unless_it_can_say_nothing(partly_mute: RunningDaemon) -> None:
+def test_unspeakable_pieces_are_silent_but_a_job_without_speech_fails(partly_mute: RunningDaemon) -> None:
     foreign = "One, two, three, four, five, six, seven, eight, nine, ten."
     russian = "Раз, два, три, раз, два, три, раз, два, три, раз."
     stream = begun(partly_mute, "partly", text=f"{foreign} {russian} {foreign}", captions=True)
@@ -244,14 +244,14 @@ def test_what_a_voice_cannot_say_is_silent_unless_it_can_say_nothing(partly_mute
 
 
 def test_a_killed_daemon_continues_a_stream(partly_mute: RunningDaemon) -> None:
-    """Dropped through the previous test's daemon, which spares starting another."""
+    """Uses the previous test's daemon, to avoid starting another."""
     dropped = time.monotonic()
     stream = begun(partly_mute, "resumed", pieces=2, text=RUSSIAN * 2)
-    stream.look()
+    stream.poll()
     killed_after = time.monotonic() - dropped
     partly_mute.restarted()
     timing = whole(partly_mute, "resumed", stream)
-    # Pieces that were there have not been made again: the journal knows when they were made.
+    # Existing pieces were not rendered again: the journal records when they were rendered.
     assert [chunk["ready_seconds"] < killed_after for chunk in timing["chunks"][:2]] == [True, True]
     until(lambda: not any((partly_mute.spool / "work").iterdir()) or None, "clear work folder")
 
@@ -265,7 +265,7 @@ def test_every_frame_rate_is_exact(daemon: RunningDaemon, fps: int) -> None:
 
 
 def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
-    """With both models, whose files differ only in their names."""
+    """With both models, whose files differ only in name."""
     (tmp_path / "nogan").symlink_to(checkpoint)
     files = {"gan": checkpoint, "nogan": tmp_path / "nogan"}
     models = {model: {"engine": "wav2lip", "checkpoint": str(path)} for model, path in files.items()}
@@ -282,12 +282,12 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
 def test_a_killed_worker_costs_only_time(worker: str, daemon: RunningDaemon) -> None:
     name = f"killed-{worker}"
     stream = begun(daemon, name, text=RUSSIAN * 2)
-    stream.look()
+    stream.poll()
     pid = stopped_at_work(daemon, worker)
     os.kill(pid, signal.SIGKILL)
     until(lambda: daemon.worker_pid(worker) != pid or None, "another worker")
     attempts = whole(daemon, name, stream)["attempts"]
-    # It may have been stopped after it sent its result: then nothing is run again.
+    # If it was stopped after it sent its result, nothing is run again.
     role = "lipsync" if worker == "gan-0" else worker.partition("-")[0]
     assert attempts == 1 + daemon.log().count(f"job {name}: {role}: ")
 
@@ -303,7 +303,7 @@ def stopped_at_work(daemon: RunningDaemon, worker: str) -> int:
         if not is_busy():
             return None
         os.kill(pid, signal.SIGSTOP)
-        daemon.turns()  # its result may be on the way: by then it is handled
+        daemon.wait_for_iterations()  # its result may be in transit: after this it has been handled
         if is_busy():
             return True
         os.kill(pid, signal.SIGCONT)
@@ -318,23 +318,23 @@ def test_the_same_job_again_keeps_its_stream_and_another_one_replaces_it(daemon:
     stream = begun(daemon, "again", text=short)
     whole(daemon, "again", stream)
     assert dropped_again(daemon, "again", text=short)["cached"] is True
-    assert Stream(stream.folder).look()
+    assert Stream(stream.folder).poll()
     (stream.folder / "index.m3u8").unlink()
     assert dropped_again(daemon, "again", text=short)["cached"] is False
-    assert Stream(stream.folder).look()
+    assert Stream(stream.folder).poll()
     assert dropped_again(daemon, "again", text=short, mode="sequential")["status"] == "done"
     assert not stream.folder.exists()
 
 
 def test_a_stream_that_is_cancelled_leaves_nothing_to_play(daemon: RunningDaemon) -> None:
     stream = begun(daemon, "cancelled", text=RUSSIAN * 5)
-    Spool(daemon.spool).ask_to_cancel("cancelled")
+    Spool(daemon.spool).request_cancel("cancelled")
     timing = daemon.ending("cancelled")
     assert timing["error"]["code"] == "cancelled"
     assert not stream.folder.exists()
 
 
-def test_a_stream_cannot_take_the_place_of_another_jobs_video(daemon: RunningDaemon) -> None:
+def test_a_stream_cannot_replace_another_jobs_video(daemon: RunningDaemon) -> None:
     daemon.drop("other.mp4", **{"text": "Раз.", **SMALL})
     error = daemon.ending("other.mp4")["error"]
     assert (error["code"], error["field"]) == ("name", "mode")
@@ -370,7 +370,7 @@ def watched(daemon: RunningDaemon, name: str, folder: Path) -> bool:
             until(lambda: browser.value("video.ended") or None, "end of the video")
             seconds = daemon.ending(name)["audio"]["seconds"]
             assert browser.value("video.currentTime") == pytest.approx(seconds, abs=0.1)
-            assert browser.complaints == []
+            assert browser.errors == []
             assert all(url.startswith((address.rpartition("/")[0], "data:", "blob:")) for url in browser.requests)
             return in_time and browser.value("stalls") == 0
         finally:

@@ -60,9 +60,9 @@ class Machine:
     """Seconds per second of speech."""
     start: float = 0.0
     spoken: list[tuple[int, int]] = field(default_factory=list)
-    """The pieces in the order in which they were spoken, each with the number of pieces rendered by then."""
+    """The pieces in the order in which they were spoken, each with the number of pieces already rendered."""
     mute: Container[int] = ()
-    """The pieces that contain nothing to speak."""
+    """The pieces that contain no speech."""
     must_speak: list[int] = field(default_factory=list)
     """The pieces that must not be silent."""
 
@@ -289,22 +289,22 @@ def test_a_piece_is_needed_when_the_sound_before_it_ends(tmp_path: Path) -> None
 def test_an_item_is_answered_once_its_result_is_there(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 8))
     [first, second] = stream.begin()
-    assert not stream.has_answered(first)
+    assert not stream.has_results(first)
     machine = Machine(stream, render=0.2)
     [split] = stream.accept(machine._result(first, Span(0, 1)))
-    assert stream.has_answered(first)
-    assert not stream.has_answered(second)
-    assert not stream.has_answered(split)
+    assert stream.has_results(first)
+    assert not stream.has_results(second)
+    assert not stream.has_results(split)
     [chunk] = stream.accept(machine._result(split, Span(1, 2)))
-    assert stream.has_answered(split)
-    assert not stream.has_answered(chunk)
+    assert stream.has_results(split)
+    assert not stream.has_results(chunk)
     [pack, *_] = stream.accept(machine._result(chunk, Span(2, 3)))
     assert isinstance(pack, PackItem)
-    assert stream.has_answered(chunk)
-    assert not stream.has_answered(pack)
+    assert stream.has_results(chunk)
+    assert not stream.has_results(pack)
     stream.accept(machine._result(pack, Span(3, 4)))
-    assert stream.has_answered(pack)
-    assert not stream.has_answered(MergeItem("job", tmp_path, (), stream.timeline))
+    assert stream.has_results(pack)
+    assert not stream.has_results(MergeItem("job", tmp_path, (), stream.timeline))
 
 
 def test_results_that_arrive_twice_are_used_once(tmp_path: Path) -> None:

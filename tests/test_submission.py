@@ -1,4 +1,4 @@
-"""Files of several kinds become jobs; captions."""
+"""Submitting jobs from files of several kinds; captions."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_recording_that_cannot_be_used_is_refused(audio: str, tmp_path: Path) 
     assert_one_line(error, "lipdrop: audio: ")
 
 
-def test_a_recording_in_the_inbox_is_good(tmp_path: Path) -> None:
+def test_a_recording_in_the_inbox_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / "real.wav").write_bytes(b"1")
     (tmp_path / "a.json").write_text('{"audio": "real.wav"}')
@@ -171,7 +171,7 @@ def test_an_io_error_is_one_line(tmp_path: Path) -> None:
 
 
 def ends(spool: Spool, name: str, *, failed: bool) -> None:
-    """Write what a daemon leaves when a job has ended."""
+    """Write the files of a job that has ended."""
     write_file(spool.outbox / f"{name}.json", b"{}")
     shutil.rmtree(spool.failed / name, ignore_errors=True)
     if failed:
@@ -181,7 +181,7 @@ def ends(spool: Spool, name: str, *, failed: bool) -> None:
 
 
 def waited(spool: Spool, daemon: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of waiting for the job "a" while a thread acts as the daemon."""
+    """The exit code of a wait for the job "a" while a thread acts as the daemon."""
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(spool, "has_owner", lambda: True)
     before = {"a": waiting.ending(spool, "a")}
@@ -194,8 +194,10 @@ def waited(spool: Spool, daemon: Callable[[], None], monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("newcomer_fails", [False, True])
-def test_waiting_is_for_the_newcomer(newcomer_fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The earlier job ends the other way, so that the exit code shows whose ending was reported."""
+def test_wait_reports_the_new_job_not_the_earlier_one(
+    newcomer_fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The earlier job has the opposite outcome, so that the exit code shows which ending was reported."""
     spool = Spool(tmp_path)
     spool.create()
     (spool.work / "a").mkdir()

@@ -1,4 +1,4 @@
-"""Health, the watchdog, jumps of the clock, and defects of the daemon itself (docs/promises.md).
+"""Health, the watchdog, clock jumps, and defects of the daemon (docs/promises.md).
 
 Real processes: the daemon with cheap stages.
 """
@@ -23,7 +23,7 @@ from tests.running import REAL_TTS, CheapDaemon, drop_with_time, in_process, unt
 from tests.shims import needs_compiler
 
 
-def test_health_goes_bad_and_the_watchdog_hungry_when_the_loop_hangs(daemon: CheapDaemon, tmp_path: Path) -> None:
+def test_a_hung_loop_is_unhealthy_and_does_not_feed_the_watchdog(daemon: CheapDaemon, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         daemon.environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
@@ -53,7 +53,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def drain(listener: socket.socket) -> None:
-    """Read everything that was sent so far; the socket does not block after this."""
+    """Read everything that has been sent so far; makes the socket non-blocking."""
     listener.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -95,7 +95,7 @@ def seconds_of(stamp: str) -> float:
     return moment.timestamp()
 
 
-def test_a_defect_of_the_daemon_costs_only_the_job_that_meets_it(daemon: CheapDaemon) -> None:
+def test_a_defect_of_the_daemon_fails_only_the_job_that_triggers_it(daemon: CheapDaemon) -> None:
     daemon.start("--defective").ready()
     daemon.drop("at-intake", text="1 defect")
     daemon.drop("at-the-end", text="1 hello", captions=True)
@@ -111,7 +111,7 @@ def test_a_defect_of_the_daemon_costs_only_the_job_that_meets_it(daemon: CheapDa
     daemon.until_work_is_clear()
 
 
-def test_a_defect_is_explained_with_its_traceback_for_the_operator(daemon: CheapDaemon) -> None:
+def test_a_defect_is_reported_to_the_operator_with_its_traceback(daemon: CheapDaemon) -> None:
     daemon.start("tts=CrashingTts").ready()
     daemon.drop("crash", text="1 hello")
     shown = daemon.ending("crash")["error"]

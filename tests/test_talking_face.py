@@ -1,4 +1,4 @@
-"""The rendered face: the mouth in every avatar's pixels compared with the speech."""
+"""The rendered face: the visible mouth of every avatar follows the speech."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.dataset import held_out_clip
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in a worker; many small frames are slower on several threads."""
+    """As in a worker; small frames are slower on several threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -37,7 +37,7 @@ def avatars() -> dict[str, Avatar]:
 def test_the_rendered_mouth_follows_the_speech(
     name: str, voice: str, with_phonemes: bool, avatars: dict[str, Avatar]
 ) -> None:
-    """Given the phonemes, or only their sound."""
+    """With known phonemes, and from the sound alone."""
     clip = held_out_clip(voice[:2], VOICES[voice])
     seen = score(avatars[name], BuiltinEngine(torch.device("cpu")), clip, with_phonemes=with_phonemes)
     assert seen.closures >= 0.95

@@ -1,4 +1,4 @@
-"""Text preparation: nothing is lost when a text is cut, and what a voice gets is plain words."""
+"""Text preparation: cutting a text loses nothing, and voices get plain words."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def bare(text: str) -> str:
 
 @given(texts, st.sampled_from(LANGUAGES))
 @settings(max_examples=400, deadline=None)
-def test_sentences_hold_the_whole_text_and_each_has_something_to_say(text: str, language: str) -> None:
+def test_sentences_keep_the_whole_text_and_each_is_speakable(text: str, language: str) -> None:
     found = sentences(text, language)
     assert all(speakable(sentence) and sentence == sentence.strip() for sentence in found)
     assert bare("".join(found)) == (bare(text) if found else "")
@@ -67,7 +67,7 @@ def test_spoken_text_is_speakable_and_free_of_markup(text: str, language: str) -
 
 @given(st.text("0123456789 .,-:/%", min_size=1, max_size=80), st.sampled_from(["ru", "en", "kk"]))
 @settings(max_examples=400, deadline=None)
-def test_any_arrangement_of_digits_becomes_words(text: str, language: str) -> None:
+def test_any_sequence_of_digits_becomes_words(text: str, language: str) -> None:
     if speakable(text):
         assert not re.search(r"\d", spoken(text, language))
 
@@ -182,7 +182,7 @@ def test_numbers_of_every_language_that_num2words_knows() -> None:
         assert language in FAULTY_NUMBERS or not re.search(r"\d", said), f"{language}: {said}"
 
 
-def test_a_text_without_an_end_is_cut_between_words() -> None:
+def test_a_very_long_sentence_is_cut_between_words() -> None:
     found = sentences("слово " * 500, "ru")
     assert 10 <= len(found) <= 20
     assert max(map(len, found)) <= 300
@@ -195,7 +195,7 @@ def test_a_text_without_an_end_is_cut_between_words() -> None:
      "a" + "\u0300" * 19_999, "<" * 20_000, "a.b@" * 5_000, "1-" * 10_000, "1 000 " * 3_000, "https://" * 2_500,
      "🇰🇿" * 5_000],
 )  # fmt: skip
-def test_hostile_texts_take_little_time(text: str) -> None:
+def test_hostile_texts_are_processed_quickly(text: str) -> None:
     start = time.monotonic()
     for language in ("ru", "en", "kk", "fr"):
         for sentence in sentences(text, language):
@@ -203,13 +203,13 @@ def test_hostile_texts_take_little_time(text: str) -> None:
     assert time.monotonic() - start < 8
 
 
-def grows_in_proportion(work: Callable[[str, str], object], text: Callable[[int], str]) -> bool:
-    """Whether a text eight times as long takes about eight times the processor's time, and not 64 times."""
-    short, long = (min(processor_seconds(work, text(count)) for _ in range(3)) for count in (2_000, 16_000))
+def is_linear(work: Callable[[str, str], object], text: Callable[[int], str]) -> bool:
+    """Whether a text eight times as long takes about eight times the CPU time, and not 64 times."""
+    short, long = (min(cpu_seconds(work, text(count)) for _ in range(3)) for count in (2_000, 16_000))
     return long < 24 * short + 0.02
 
 
-def processor_seconds(work: Callable[[str, str], object], text: str) -> float:
+def cpu_seconds(work: Callable[[str, str], object], text: str) -> float:
     start = time.process_time()
     work(text, "en")
     return time.process_time() - start
@@ -220,13 +220,13 @@ def processor_seconds(work: Callable[[str, str], object], text: str) -> float:
     [".", ".…", ".)", '!"', "....a", "(", "。", "。」", "，", "-", "a.", "a-", "_@", "你", "\u200c", " ", "\n", "Mr. "],
 )
 @pytest.mark.parametrize(("before", "after"), [("", "a"), ("a", "a"), ("a ", " a b. A")])
-def test_the_time_to_cut_a_text_does_not_grow_with_the_square_of_its_length(before: str, after: str, unit: str) -> None:
-    assert grows_in_proportion(pieces, lambda count: before + unit * (count // len(unit)) + after)
+def test_cutting_a_text_takes_linear_time(before: str, after: str, unit: str) -> None:
+    assert is_linear(pieces, lambda count: before + unit * (count // len(unit)) + after)
 
 
 @pytest.mark.parametrize("unit", ["1", ",000", ".1"])
-def test_the_time_to_say_a_number_does_not_grow_with_the_square_of_its_length(unit: str) -> None:
-    assert grows_in_proportion(spoken, lambda count: f"a1{unit * (count // len(unit))},5")
+def test_rewriting_a_number_takes_linear_time(unit: str) -> None:
+    assert is_linear(spoken, lambda count: f"a1{unit * (count // len(unit))},5")
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ def test_a_clip_plays_forwards_and_backwards(noise: Frames) -> None:
 @pytest.mark.parametrize("frames", [1, 2, 7])
 def test_a_clip_plays_in_real_time_at_any_rate(frames: int, rate: Fraction, fps: int, noise: Frames) -> None:
     clip = noise(frames, rate)
-    there = list(range(frames))
-    cycle = there + there[-2:0:-1]
+    forwards = list(range(frames))
+    cycle = forwards + forwards[-2:0:-1]
     expected = [cycle[int(n * rate / fps + Fraction(1, 2)) % len(cycle)] for n in range(400)]
     assert clip.shown(0, 400, fps).tolist() == expected
     assert clip.shown(123, 321, fps).tolist() == expected[123:321]
@@ -186,7 +186,7 @@ def test_frames_equal_those_of_ffmpeg(sway: Path, video_spool: Path) -> None:
 
 
 def test_painting_a_region_back_restores_the_frame(tmp_path: Path) -> None:
-    """In colours inside RGB's gamut; outside it, some of the encoder's ringing is clipped."""
+    """With colours inside the RGB gamut; outside it, some of the encoder's ringing would be clipped."""
     muted = [np.asarray(frame * 0.7 + 40, np.uint8) for frame in film(swaying(20))]
     avatar = avatar_of(write_clip(tmp_path / "a.mp4", muted), tmp_path).fitted(None)
     scene = clip_of(avatar)
@@ -236,7 +236,7 @@ def test_memory_does_not_grow_with_a_clips_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize("known", [10, SWAY_FRAMES, 90])
 @pytest.mark.parametrize("policy", ["hold", "interpolate", "passthrough"])
 def test_only_frames_with_known_faces_are_shown(known: int, policy: Any, sway: Path, video_spool: Path) -> None:
-    """In case two decodings of a video differ in length."""
+    """Two decodings of a video may differ in length."""
     avatar = avatar_of(sway, video_spool)
     assert isinstance(avatar.source, VideoSource)
     faces = replace(faces_of(avatar), seen=np.arange(known) >= 2)

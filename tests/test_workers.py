@@ -63,7 +63,7 @@ def test_single_stages_compute_on_all_cores_and_lip_sync_on_its_share(monkeypatc
     ],
 )
 def test_cores_are_divided_equally(cores: list[int], count: int, shares: list[list[int]]) -> None:
-    """Equally, because frames are bit-identical only with the same number of threads."""
+    """Frames are only bit-identical with the same number of threads."""
     assert workers._core_shares(cores, count) == shares
 
 

@@ -1,4 +1,4 @@
-"""A third engine, as someone else would write one: the loudness as a bar, on a background derived from the avatar."""
+"""A third-party engine: shows the loudness as a bar on a background derived from the avatar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACKGROUND_LUMA, NEUTRAL_CHROMA = 16, 128
 
 
 class ToySettings(ModelSettings):
-    """What `models` in config.yaml may say about the toy engine."""
+    """The toy engine's settings in `models` of config.yaml."""
 
     implementation: ClassVar[str] = "tests.toy_engine:ToyEngine"
     bar_luma: Annotated[int, Field(ge=17, le=235)] = 235

@@ -24,7 +24,7 @@ YUV = ("-pix_fmt", "yuv420p")
 
 
 def avatar_of(file: Path, spool: Path, settings: str = "", **limits: int) -> Avatar:
-    """A new avatar whose folder has this video."""
+    """A new avatar with this video in its folder."""
     folder = spool / "avatars" / str(len(list(spool.glob("avatars/*"))))
     folder.mkdir(parents=True)
     (folder / file.name).hardlink_to(file)
@@ -50,7 +50,7 @@ def faces_in(picture: Picture, face_box: Box | None = None) -> Faces:
 
 
 def refused(file: Path, spool: Path, **limits: int) -> JobError:
-    """The error with which a job on this video is refused."""
+    """The error of a job with this video."""
     with pytest.raises(JobError) as caught:
         avatar_of(file, spool, "", **limits).fitted(None)
     assert caught.value.field == "avatar"

@@ -1,4 +1,4 @@
-"""Records which files of a folder are opened, and connections to an address."""
+"""Recording which files of a folder are opened, and which connections an address gets."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Witness(FileSystemEventHandler):
         """The names of the opened files, and "network:PORT" for each connection, since the last call."""
         (self._folder / SENTINEL).write_bytes(b"")
         with socket.create_connection(self._listener.getsockname()) as ours:
-            last = {SENTINEL, f"network:{ours.getsockname()[1]}"}  # everything of interest came before these
+            last = {SENTINEL, f"network:{ours.getsockname()[1]}"}  # all earlier events come before these
         found: set[str] = set()
         while not last <= found:
             found.add(self._opened.get(timeout=PATIENCE_SECONDS))

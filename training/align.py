@@ -1,4 +1,4 @@
-"""Phoneme times of a voice that reports none, by alignment with espeak-ng's rendering of the same text.
+"""Phoneme times for a voice that reports none, by alignment with espeak-ng's rendering of the same text.
 
 Dynamic time warping finds the most similar moment of espeak's sound for every moment of the voice's. It compares mel
 cepstra and their changes, normalised over each utterance, so that speaker and microphone matter little. Pauses are
@@ -27,15 +27,15 @@ BANDS, CEPSTRA = 40, 9
 DELTA_COLUMNS = 4
 """Changes are differences over 20 ms to either side."""
 STEPS_MAX = 3
-"""espeak's sound advances at most three times as fast as the other one, and may stand still."""
+"""espeak's sound advances at most three times as fast as the other one, and may pause."""
 STEP_COST = (0.35, 0.0, 0.2, 0.6)
-"""Cost of standing still, keeping pace, and advancing twice and three times as fast."""
+"""Cost of pausing, keeping pace, and advancing twice and three times as fast."""
 SILENT_BELOW = 3.5
-"""Anything this many powers of ten below the loudest moment is silence."""
+"""Sound this many powers of ten below the loudest moment is silence."""
 GAP_SECONDS = 0.03
 """The shortest gap between two of espeak's phonemes that counts as a pause."""
 PAUSE_SECONDS, LONG_PAUSE_SECONDS = 0.06, 0.14
-"""The shortest silence that counts as a pause: where espeak pauses too, and where it does not."""
+"""The shortest silence that counts as a pause: where espeak also pauses, and where it does not."""
 STOP_SECONDS = 0.09
 """The longest silence that is part of a stop."""
 SHUT_SECONDS = 0.05
@@ -134,7 +134,7 @@ def aligned(
 def _set_pauses(edges: Floats, silent_columns: NDArray[np.bool_], stop: Sequence[bool]) -> None:
     """Move the phonemes' edges [phonemes, 2] (columns) to the silences between them; `stop`: whether each is a stop.
 
-    A short silence is a pause if the reference has one there too; a long one always is.
+    A short silence is a pause only if the reference also has one there; a long one always is.
     """
     sounding = np.flatnonzero(~silent_columns)
     held = np.where(stop, STOP_SECONDS / COLUMN_SECONDS, 0.0)
@@ -161,7 +161,7 @@ def _set_pauses(edges: Floats, silent_columns: NDArray[np.bool_], stop: Sequence
 
 
 def _lengthen(edges: Floats, shut: Sequence[bool]) -> None:
-    """Start closures that are too short earlier, by up to half of the previous sound; edges [phonemes, 2]."""
+    """Make too short closures start earlier, by up to half of the previous sound; edges [phonemes, 2]."""
     for at in 1 + np.flatnonzero(shut[1:]):
         earliest = 0.5 * (edges[at - 1, 0] + edges[at, 0])
         edges[at, 0] = min(edges[at, 0], max(earliest, edges[at, 1] - SHUT_SECONDS / COLUMN_SECONDS))

@@ -1,10 +1,10 @@
 """Training speech: synthesised sentences with known phonemes, and the mouth parameters computed from them.
 
 espeak-ng speaks every language of `texts/` in about seventy voice variants and reports the phonemes. Natural voices
-speak Russian and English: hibari reports its phonemes too; the speech of RHVoice and Piper is aligned with espeak-ng.
-These two are optional: without them their voices are skipped. Sentences are shuffled word by word for new sequences of
-sounds, joined with pauses of all lengths, and resampled for higher and lower voices. `augment` adds rooms, noise,
-microphones and vocal tracts to the batches.
+speak Russian and English: hibari also reports its phonemes; the speech of RHVoice and Piper is aligned with espeak-ng.
+These two are optional: if they are missing, their voices are skipped. Sentences are shuffled word by word for new
+sequences of sounds, joined with pauses of all lengths, and resampled for higher and lower voices. `augment` simulates
+rooms, noise, microphones and vocal tracts in the batches.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DIALECTS = {
     "es": ("es", "es-419"), "it": ("it",), "tr": ("tr",), "pl": ("pl",),
 }  # fmt: skip
 SHARES = {"ru": 0.32, "en": 0.32, "kk": 0.12, "de": 0.05, "fr": 0.05, "es": 0.05, "it": 0.04, "tr": 0.05}
-"""Share of each language in the training set. Polish is left out to test an unknown language."""
+"""Fraction of each language in the training set. Polish is left out to test an unknown language."""
 HELD_OUT_VARIANTS = ("f3", "m4", "Annie", "Michael", "klatt3", "Andrea")
 """Variants that are excluded from training."""
 UNLIKE_SPEECH = frozenset({
@@ -60,9 +60,9 @@ class Natural(NamedTuple):
     language: str
     backend: str
     name: str
-    """Its name in the back end."""
+    """The voice's name in the back end."""
     reference: str
-    """The espeak variant that it is aligned with: of the same sex and similar in sound."""
+    """The espeak variant that it is aligned with: of the same sex and with a similar sound."""
 
 
 NATURAL = {
@@ -76,10 +76,10 @@ NATURAL = {
 """Natural voices; their licences allow any use."""
 HELD_OUT_NATURAL = ("elena", "joe")
 """Natural voices that are excluded from training. joe is derived from a voice whose recordings are licensed for
-research only: it is used for measuring, and nothing is trained on it."""
+research only: it is only used for measuring."""
 NATURAL_SHARES = {"heart": 0.38, "slt": 0.08, "clb": 0.08, "bdl": 0.08, "alan": 0.08,
                   "anna": 0.2, "irina": 0.2, "aleksandr": 0.2}  # fmt: skip
-"""Share of each natural voice in the training speech of its language; espeak speaks the rest."""
+"""Fraction of each natural voice in the training speech of its language; espeak speaks the rest."""
 RUSSIAN_VOWELS, ACCENT = frozenset("аеёиоуыэюя"), "\u0301"
 REFERENCE_SPEED = 0.9
 """Speed of the espeak rendering that natural voices are aligned with: about their own pace."""
@@ -104,7 +104,7 @@ class SpeechClip:
 
 @lru_cache
 def sentences(language: str, held_out: bool = False) -> tuple[str, ...]:
-    """The training sentences of a language; with `held_out`, every eighth sentence, which is used for measuring only.
+    """The training sentences of a language; with `held_out`, every eighth sentence, which is only used for measuring.
 
     In a language without training data, all sentences are held out.
     """
@@ -116,7 +116,7 @@ def sentences(language: str, held_out: bool = False) -> tuple[str, ...]:
 
 @lru_cache
 def backend(name: str) -> Backend:
-    """The TTS back end, loaded once. Raises ConfigError when it is not installed."""
+    """The TTS back end, loaded once. Raises ConfigError if it is not installed."""
     match name:
         case "hibari":
             return Hibari()
@@ -168,7 +168,7 @@ def say(text: str, language: str, voice: str, speed: float) -> Utterance:
 
 
 def stressed(text: str, phonemes: Sequence[Phoneme]) -> str:
-    """Add accents to Russian text where the phonemes are stressed: espeak and RHVoice stress many words differently.
+    """Add the phonemes' stress marks to Russian text: espeak and RHVoice stress many words differently.
 
     If text and phonemes differ in their number of vowels, the text is returned unchanged.
     """
@@ -199,7 +199,7 @@ def resampled(samples: Floats, rate_hz: float) -> Floats:
 def joined(
     utterances: list[tuple[Utterance, float]], pitch: float, lead_seconds: float
 ) -> tuple[Floats, list[Phoneme]]:
-    """Join sentences, each with a pause after it (seconds), at 16 kHz and played `pitch` times as fast."""
+    """Join sentences, each followed by a pause in seconds, at 16 kHz and played `pitch` times as fast."""
     sound = [np.zeros(round(lead_seconds * SAMPLE_RATE_HZ), np.float32)]
     phonemes: list[Phoneme] = []
     for utterance, pause_seconds in utterances:
@@ -247,13 +247,13 @@ def random_clip(random: np.random.Generator) -> SpeechClip:
     speed = random.uniform(0.75, 1.25) if voice in NATURAL else random.uniform(0.65, 1.1)
     pauses = random.choice([random.uniform(0.0, 0.2), random.uniform(0.2, 1.0)], random.integers(2, 5))
     spoken = [(say(shuffled(language, random), language, voice, speed), float(pause)) for pause in pauses]
-    # Like tape played faster or slower: pitch and formants move together, as between a man and a child.
+    # Like a tape played faster or slower: pitch and formants shift together, as between a man and a child.
     samples, phonemes = joined(spoken, random.uniform(0.82, 1.25), random.uniform(0.0, 0.5))
     return clip(f"{language} {voice}", samples, phonemes)
 
 
 def random_voice(language: str, random: np.random.Generator) -> str:
-    """Choose a natural voice of the language by its share, or an espeak voice."""
+    """Choose a natural voice of the language with its probability, or else an espeak voice."""
     natural = natural_voices(language)
     dialect, variant = random.choice(DIALECTS[language]), random.choice(variants())
     at = int(np.searchsorted(np.cumsum([NATURAL_SHARES[voice] for voice in natural]), random.random(), "right"))
@@ -283,7 +283,7 @@ def _held_out_clip(language: str, voice: str, speed: float) -> SpeechClip:
 
 
 def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Vary mel spectrograms [batch, 80, columns] as other vocal tracts, rooms, microphones and noise would."""
+    """Vary mel spectrograms [batch, 80, columns] to simulate other vocal tracts, rooms, microphones and noise."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(len(mel), 1, 1, generator=generator)
@@ -302,7 +302,7 @@ def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _warped(mel: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """Stretch the bands: longer and shorter vocal tracts."""
+    """Stretch the bands to simulate longer and shorter vocal tracts."""
     at = (torch.arange(80.0)[None, :, None] * factor).clamp(0, 78.999)
     low = at.floor().long()
     part = at - low

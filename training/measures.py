@@ -1,4 +1,4 @@
-"""Measures a mouth track against the phonemes that were spoken."""
+"""Measures a mouth track against the spoken phonemes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.engines.builtin.visemes import VOWELS, phoneme_track, visemes
 from pipeline.messages import Phoneme
 
 CLOSED = 0.9
-"""From this closure on, the lips meet visibly."""
+"""The lips visibly meet from this closure on."""
 PAUSE_SECONDS = 0.2
 PAUSE_EDGES_SECONDS = (0.09, 0.08)
 """Time allowed for closing the mouth at the start of a pause, and for opening it at the end."""
 STILL = 0.03
-"""An opening below this, or a smaller change of it between frames, is invisible."""
+"""Smaller openings, and smaller changes between frames, are invisible."""
 FAST_HZ = 8.0
 """Mouths do not move faster: faster movement is flicker."""
 SHIFT_FRAMES = 3
@@ -33,25 +33,25 @@ class Scores:
     """Scores of one or more tracks."""
 
     closures: float
-    """Share of m, b, p whose lips meet in at least one frame."""
+    """Fraction of m, b, p whose lips meet in at least one frame."""
     rounded: float
     """Mean lip width in rounded vowels."""
     spread: float
     """Mean lip width in spread vowels."""
     correlation: float
-    """Of the opening, jaw_open * (1 - closure), with the opening of the phonemes."""
+    """Correlation of the opening, jaw_open * (1 - closure), with the opening of the phonemes."""
     lag_frames: float
     """Delay of the opening, to a fraction of a frame."""
     still_pauses: float
-    """Share of the frames in pauses over 200 ms, without their edges, with a closed and still mouth."""
+    """Fraction of frames with a closed and still mouth in pauses over 200 ms, excluding the pauses' edges."""
     false_closures: float
-    """Share of the frames in the middle of open vowels with the lips more than half closed."""
+    """Fraction of frames with the lips more than half closed in the middle of open vowels."""
     open_vowels: float
     """Mean opening in the middle of stressed open vowels."""
     sibilants: float
     """Mean opening in s, z, sh, zh."""
     flicker: float
-    """Share of the opening's movement energy above 8 Hz."""
+    """Fraction of the opening's movement energy above 8 Hz."""
     true_flicker: float
     """The same for the phonemes' own opening, whose closures are sharp."""
 
@@ -78,7 +78,7 @@ def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
 
 
 def opening(mouth: Floats) -> Floats:
-    """How far the lips are apart, shape [times], in a track of shape [times, 6]."""
+    """The opening of the lips, shape [times], in a track of shape [times, 6]."""
     return np.asarray(mouth[:, Mouth.JAW_OPEN] * (1 - mouth[:, Mouth.CLOSURE]), np.float32)
 
 
@@ -103,7 +103,7 @@ def still(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> NDArray[np.bo
 
 
 def pauses(phonemes: Sequence[Phoneme], frames: int, fps: int) -> NDArray[np.bool_]:
-    """For each frame, whether it is inside a pause, without the pause's edges."""
+    """For each frame, whether it is inside a pause, excluding the pause's edges."""
     times = frame_times(frames, fps)
     inside = np.zeros(frames, bool)
     for before, after in pairwise(phonemes):
@@ -144,7 +144,7 @@ def lag(late: Floats, reference: Floats) -> float:
 
 
 def flicker(signal: Floats, fps: int) -> float:
-    """Share of the signal's energy, without its mean, above 8 Hz."""
+    """Fraction of the signal's energy above 8 Hz, without its mean."""
     energy = np.square(np.abs(np.fft.rfft(signal - signal.mean())))
     return float(energy[np.fft.rfftfreq(len(signal), 1 / fps) > FAST_HZ].sum() / energy.sum())
 

@@ -35,9 +35,9 @@ class Row:
     name: str
     seconds: float
     network: Scores
-    """Of the network alone."""
+    """Scores of the network alone."""
     blended: Scores | None
-    """With the phonemes; None for a voice that reports none, whose phonemes are known by alignment only."""
+    """Scores with the phonemes; None for a voice that reports none, whose phonemes only come from alignment."""
 
 
 def rows(model: MouthModel, fps: int) -> Iterator[Row]:
@@ -62,14 +62,14 @@ def row(name: str, clips: Sequence[SpeechClip], model: MouthModel, fps: int, has
 
 
 def scored(clip: SpeechClip, model: MouthModel, fps: int, with_phonemes: bool) -> Scores:
-    """Score one clip, with or without giving its phonemes to the model."""
+    """Score one clip; `with_phonemes` passes its phonemes to the model."""
     frames = clip.mel.shape[1] * fps // COLUMNS_PER_SECOND
     track = model.track(SpeechFeatures(clip.mel, frames, fps, clip.phonemes if with_phonemes else ()))
     return measured(track, clip.phonemes, fps)
 
 
 def table(lines: Sequence[Row]) -> str:
-    """Format the rows as a Markdown table, transposed: a line per measure, network alone / with phonemes."""
+    """Format the rows as a transposed Markdown table: one line per measure, network alone / with phonemes."""
     heading = "| | " + " | ".join(f"{line.name} ({line.seconds:.0f} s)" for line in lines) + " |"
     measures = [
         f"| {part.name.replace('_', ' ')} | " + " | ".join(_cell(line, part.name) for line in lines) + " |"

@@ -1,1 +1,1 @@
-"""`lipdrop bench`: everything that measures this machine."""
+"""`lipdrop bench`: measures this machine."""

@@ -1,4 +1,4 @@
-"""Speed of the network alone: as the official code computes it, and as lipdrop does."""
+"""Speed of the network alone: with the official code, and with lipdrop's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG_KEY = "models.gan.checkpoint"
 
 @dataclass(frozen=True)
 class ForwardSpeed:
-    """Frames per second of one worker at one batch size; the best of several rounds."""
+    """Frames per second of one worker at one batch size: the best of several rounds."""
 
     batch_frames: int
     plain: float
@@ -38,9 +38,9 @@ class ForwardReport:
     device: str
     """The device's name."""
     threads: int
-    """Of one worker."""
+    """Threads of one worker."""
     precision: str
-    """What lipdrop computes in on this device, like `bfloat16`."""
+    """The precision that lipdrop uses on this device, such as `bfloat16`."""
     batch_frames: int
     """The batch size that lipdrop's engine uses on this device."""
     speeds: tuple[ForwardSpeed, ...]
@@ -83,7 +83,7 @@ def _speeds(checkpoint: Path, engine: Wav2LipEngine, batches: Sequence[int], rou
 
 
 def _alternated(calls: Sequence[Callable[[], object]], device: torch.device, rounds: int) -> list[float]:
-    """The shortest time of each call in seconds; taken in turn, so that other load slows all of them equally."""
+    """The shortest time of each call in seconds. The calls alternate, so that other load slows all of them equally."""
     taken = [[_seconds(call, device) for call in calls] for _ in range(rounds + 1)]
     return [min(of_one) for of_one in zip(*taken[1:], strict=True)]
 

@@ -1,4 +1,4 @@
-"""`lipdrop bench`: the speed of this machine. The network alone, then real jobs on a real daemon for each engine.
+"""`lipdrop bench`: the speed of this machine: the network alone, then real jobs on a real daemon for each engine.
 
 No checkpoint is needed: Wav2Lip runs with full-size random weights.
 """
@@ -33,7 +33,7 @@ SENTENCES = (
     "Milk, a violet, the noise of the surf and the ringing of spring are heard and seen equally well.",
 )
 VOICE = "hibari:heart"
-"""A voice that comes with lipdrop: a better one that this machine has would make results incomparable."""
+"""A voice that comes with lipdrop, since results with other voices would not be comparable."""
 
 SEEDED_CHECKPOINT = "seeded.pt"
 VIDEO = "video"
@@ -43,7 +43,7 @@ MOVE = (96, 40)
 """Pixels by which the picture moves back and forth in the video, across and down."""
 
 WIDTH = 200
-"""Of the tables, in characters."""
+"""Width of the tables, in characters."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Machine:
     memory_bytes: int
     date: str
     load: float
-    """Load average of the minute before: other processes distort the figures."""
+    """Load average of the last minute: other processes distort the figures."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VI
 
 
 def seeded_models(folder: Path, names: Collection[str]) -> dict[str, ModelSettings]:
-    """Wav2Lip with seeded weights under each name, a file each, so that chunks of different models cross-fade."""
+    """Wav2Lip with seeded weights, one file per name, so that chunks of different models cross-fade."""
     from daemon.bench.seeded_weights import save_seeded_checkpoint  # loads torch
 
     seeded = folder / SEEDED_CHECKPOINT
@@ -187,7 +187,7 @@ def seeded_models(folder: Path, names: Collection[str]) -> dict[str, ModelSettin
 
 
 def _config(config: Config, folder: Path, models: dict[str, ModelSettings]) -> Config:
-    """The configuration's workers and video settings; what else it says could keep the jobs from being done."""
+    """The configuration's workers and video settings only: others could make the jobs fail."""
     avatars = AvatarsSettings(folder=str(folder / "avatars"))
     return Config(avatars=avatars, models=models, workers=config.workers, video=config.video)
 
@@ -207,7 +207,7 @@ def text_of(sentences: int) -> str:
 def _jobs(engine: str, trial: Trial, extent: Extent, progress: Callable[[str], None]) -> Iterator[JobSpeed]:
     text = text_of(extent.sentences)
     for avatar, size in extent.avatars:
-        # The first job of an avatar also finds its face and decodes its frames, which is not measured.
+        # Not measured: the first job of an avatar also finds its face and decodes its frames.
         trial.run(f"{avatar}-{size}-first", text="One.", language="en", voice=VOICE, avatar=avatar, size=size)
         for mode in ("sequential", "parallel"):
             progress(f"{engine}: {avatar}, {size}, {mode}")
@@ -234,7 +234,7 @@ def show(report: Report, console: Console) -> None:
     _print(console, f"{machine.processor}, {machine.cores} cores, {memory}; {machine.date}, load {machine.load:.1f}")
     _print(
         console,
-        f"\nThe network of Wav2Lip alone, frames a second: one worker on {forward.device}, {forward.precision}, "
+        f"\nThe network of Wav2Lip alone, frames per second: one worker on {forward.device}, {forward.precision}, "
         f"threads: {forward.threads}\n",
     )
     console.print(_forward_table(forward))

@@ -32,7 +32,7 @@ class Trial:
     """A daemon on a temporary spool. Context manager: inside the block it runs and all workers are ready."""
 
     def __init__(self, folder: Path, config: Config) -> None:
-        """`folder` must be empty; it becomes the spool, and relative paths in the configuration start there."""
+        """`folder` must be empty; it becomes the spool and the base of relative paths in the configuration."""
         self.spool = Spool(folder)
         self.memory: Memory
         self.cold_start_seconds = 0.0
@@ -43,7 +43,7 @@ class Trial:
 
     def __enter__(self) -> Self:
         start = time.monotonic()
-        # -P: a folder named daemon in the caller's directory must not be run instead.
+        # -P: do not run a folder named daemon in the current directory instead.
         argv = [sys.executable, "-P", "-m", "daemon", "run", "--config", str(self.spool.root / CONFIG_FILE)]
         with self._log.open("wb") as log:
             self._process = programs.start(argv, subprocess.DEVNULL, stderr=log)
@@ -66,7 +66,7 @@ class Trial:
             programs.kill_group(self._process)  # its workers too, and at once after an interrupt
 
     def run(self, name: str, **job: Any) -> tuple[float, JobReport]:
-        """Drop a job. Returns the seconds until its report is published, and the report, also of a failed job."""
+        """Drop a job. Returns the seconds until its report is published, and the report, even if the job failed."""
         start = time.monotonic()
         self.drop(name, **job)
         report = self.ending(name)
@@ -86,13 +86,13 @@ class Trial:
         """Wait for a condition. Raises BootError if the daemon exits first."""
         while not reached():
             if self._process.poll() is not None:
-                complaint = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
-                raise BootError("daemon_ended", f"the measured daemon exited: {complaint}")
+                last_line = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
+                raise BootError("daemon_ended", f"the measured daemon exited: {last_line}")
             time.sleep(POLL_SECONDS)
 
 
 class Memory:
-    """Memory of a process and its descendants: proportional (PSS), so that shared pages count once."""
+    """Memory of a process and its descendants: proportional set size (PSS), so that shared pages count once."""
 
     def __init__(self, pid: int) -> None:
         self.samples: list[tuple[float, int]] = []

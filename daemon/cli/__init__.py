@@ -1,1 +1,1 @@
-"""The command line: one module per group of commands, and the client side of the spool (submitting, waiting)."""
+"""The command line: one module per group of commands, and the spool's clients (submitting, waiting)."""

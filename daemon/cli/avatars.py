@@ -16,6 +16,7 @@ from daemon.cli.exit_codes import EXIT_BAD_JOB
 from daemon.cli.place import Place, hint_suffix, placed
 from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError, StageError
+from pipeline.job_file import JOB_NAME
 
 if TYPE_CHECKING:
     from pipeline.avatars import Avatars
@@ -94,12 +95,10 @@ def inspect(config: Config, name: str) -> str:
 
 
 def install(config: Config, file: Path, name: str) -> str:
-    """Copy a picture or video into a new avatar folder if it can speak; returns what `inspect` reports.
+    """Copy a picture or video into a new avatar folder if it can speak; return its description from `inspect`.
 
-    Raises JobError if it cannot, or if the name is invalid or taken.
+    Raises JobError if it cannot speak, or if the name is invalid or taken.
     """
-    from pipeline.job import JOB_NAME
-
     if JOB_NAME.match(name) is None:  # avatar names follow the rules of job names
         raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
     if name in _names(config):
@@ -112,7 +111,7 @@ def install(config: Config, file: Path, name: str) -> str:
         unfinished = Path(scratch) / name
         unfinished.mkdir()
         copy = Path(shutil.copyfile(file, unfinished / f"{name}{file.suffix.lower()}"))
-        # The daemon may run as another user than the one who adds the avatar.
+        # The daemon may run as a different user.
         unfinished.chmod(0o755)
         copy.chmod(0o644)
         description = inspect(config.model_copy(update={"avatars": _only(config, scratch)}), name)
@@ -132,7 +131,7 @@ def _names(config: Config) -> list[str]:
 
 @contextmanager
 def _without_cache(config: Config) -> Iterator[Avatars]:
-    """The avatars, with a throw-away cache: the spool's cache belongs to the daemon's user."""
+    """The avatars, with a temporary cache: the spool's cache belongs to the daemon's user."""
     from pipeline.avatars import Avatars
 
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:

@@ -16,8 +16,8 @@ from daemon.cli.place import Place, placed
 def bench(place: Place, quick: bool, as_json: bool) -> None:
     """Measure this machine with the configured workers; it should be otherwise idle.
 
-    Both engines make videos on a daemon and a spool of their own. No checkpoint is needed: Wav2Lip runs with
-    full-size random weights.
+    Both engines render videos with a temporary daemon and spool. No checkpoint is needed: Wav2Lip runs with full-size
+    random weights.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""The exit codes of the commands, which scripts rely on."""
+"""The exit codes of the commands. Scripts rely on them."""
 
 from __future__ import annotations
 

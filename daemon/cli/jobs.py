@@ -1,4 +1,4 @@
-"""The commands about jobs: submit, cancel, retry, status, play."""
+"""The commands for jobs: submit, cancel, retry, status, play."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.2
 def submit(place: Place, files: tuple[str, ...], wait: bool, dry_run: bool) -> None:
     """Check jobs and drop them into the inbox.
 
-    FILES: .json is one job, .jsonl and .csv one job a line, .txt its text, - a JSON job on standard input.
+    FILES: .json is one job, .jsonl and .csv one job per line, .txt its text, - a JSON job on standard input.
     Jobs are dropped only if all are valid. Works while the daemon is down.
     """
     jobs = list(_checked_drafts(place, files))
@@ -83,7 +83,7 @@ def cancel(place: Place, name: str) -> None:
     place.spool.create()
     if not place.spool.is_under_way(name):
         raise click.UsageError(f"no job {name} is queued or running")
-    place.spool.ask_to_cancel(name)
+    place.spool.request_cancel(name)
 
 
 @click.command()
@@ -138,7 +138,7 @@ def play(place: Place, name: str, port: int) -> None:
 
     while (folder := place.spool.stream(name)) is None:
         if not place.spool.is_under_way(name):
-            raise click.UsageError(f'there is no stream {name}: a job asks for one with "mode": "stream"')
+            raise click.UsageError(f'there is no stream {name}: set "mode": "stream" in its job')
         time.sleep(POLL_SECONDS)
     with player_server.serve(folder, port) as server:
         click.echo(player_server.address(server))

@@ -1,6 +1,6 @@
 """The command line. Data goes to standard output, progress and logs to standard error.
 
-To add a command, write its module and name both in `COMMANDS`.
+To add a command, write its module and register both in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "voices": ("voices",),
     "bench": ("bench",),
 }
-"""The modules of this package that define commands, each a function named like its command."""
+"""The commands that each module of this package defines, as functions of the same name."""
 
 MODULES = {command: module for module, commands in COMMANDS.items() for command in commands}
 
@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
         return sorted(MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is none of that name."""
+        """Import a command; None if it does not exist."""
         if cmd_name not in MODULES:
             return None
         command: click.Command = getattr(import_module(f"daemon.cli.{MODULES[cmd_name]}"), cmd_name)
@@ -56,7 +56,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run a command; every expected error is one line on standard error and an exit code."""
+    """Run a command; report each expected error as one line on standard error and an exit code."""
     try:
         check_environment(Path(daemon.__path__[0]))
         cli(standalone_mode=False)
@@ -76,10 +76,10 @@ def main() -> None:
 
 
 def check_environment(package: Path) -> None:
-    """Raise ConfigError if python-daemon, which installs a package `daemon` too, is installed over lipdrop's."""
+    """Raise ConfigError if python-daemon, which also installs a package `daemon`, has overwritten lipdrop's."""
     if (package / "daemon.py").exists():
         raise ConfigError(
             "environment",
             "python-daemon is installed in this environment; its package 'daemon' overwrites part of lipdrop",
-            hint="install lipdrop in an environment of its own: pipx install lipdrop, or python3 -m venv",
+            hint="install lipdrop in a separate environment: pipx install lipdrop, or python3 -m venv",
         )

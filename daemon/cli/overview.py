@@ -40,7 +40,7 @@ class Overview:
         return {**asdict(self), "workers": {name: worker.model_dump() for name, worker in self.workers.items()}}
 
     def show(self) -> None:
-        """Print for a person."""
+        """Print as text."""
         click.echo(self.text())
 
     def text(self) -> str:

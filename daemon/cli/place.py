@@ -1,4 +1,4 @@
-"""What every command works on: a configuration and a spool, from `--config` and `--spool`."""
+"""The configuration and the spool of a command, from `--config` and `--spool`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Place:
 
 
 def placed(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--config` and `--spool` to a command, which gets the `Place` they name as its first argument."""
+    """Add `--config` and `--spool` to a command; its first argument is the `Place` that they name."""
 
     @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML).")
     @click.option("--spool", "root", type=click.Path(path_type=Path), help="Spool folder; overrides the configuration.")
@@ -41,5 +41,5 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def hint_suffix(hint: str | None) -> str:
-    """A hint as the end of an error's line."""
+    """A hint in the form that is appended to an error message."""
     return f" ({hint})" if hint else ""

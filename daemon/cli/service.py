@@ -1,4 +1,4 @@
-"""The commands about the daemon as a whole: run, pause, resume, health."""
+"""The commands for the daemon as a whole: run, pause, resume, health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daemon.spool.health import health as read_health
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Work until the inbox is empty and no job is in flight, then exit.")
+@click.option("--once", is_flag=True, help="Exit once the inbox is empty and no job is in flight.")
 @click.option("--log-json", is_flag=True, help="Write the log as JSON lines.")
 @placed
 def run(place: Place, once: bool, log_json: bool) -> None:
@@ -39,7 +39,7 @@ def run(place: Place, once: bool, log_json: bool) -> None:
 @click.command()
 @placed
 def pause(place: Place) -> None:
-    """Stop taking jobs until `resume`; jobs in flight go on. Survives restarts of the daemon."""
+    """Stop taking jobs until `resume`; jobs in flight continue. Survives restarts of the daemon."""
     place.spool.create()
     place.spool.pause()
 
@@ -47,7 +47,7 @@ def pause(place: Place) -> None:
 @click.command()
 @placed
 def resume(place: Place) -> None:
-    """Take jobs again."""
+    """Start taking jobs again after `pause`."""
     place.spool.resume()
 
 
@@ -62,4 +62,4 @@ def health(place: Place, as_json: bool) -> None:
         click.echo(json.dumps({**report, "state": found.state, "why": found.why}))
     else:
         click.echo(f"{found.state}: {found.why}" if found.why else found.state)
-    sys.exit(0 if found.is_well else EXIT_UNHEALTHY)
+    sys.exit(0 if found.is_healthy else EXIT_UNHEALTHY)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_NAME, parse_json_object
+from pipeline.job_file import JOB_NAME, parse_json_object
 
 T = TypeVar("T")
 
@@ -66,11 +66,11 @@ def drop(draft: Draft, spool: Spool) -> None:
 
 
 def check_names(jobs: Collection[Draft], spool: Spool) -> None:
-    """Raise JobError unless all jobs can be dropped: names must be unique and free."""
+    """Raise JobError unless all jobs can be dropped: names must be unique and unused."""
     seen: set[str] = set()
     for job in jobs:
         if job.name in seen:
-            raise JobError("conflict", f"two of the jobs are named {job.name}", field=NAME_KEY, hint="rename one")
+            raise JobError("conflict", f"two jobs are named {job.name}", field=NAME_KEY, hint="rename one")
         seen.add(job.name)
         if os.path.lexists(spool.inbox / f"{job.name}{JOB_SUFFIX}"):
             raise _name_taken(job.name)
@@ -132,7 +132,7 @@ def _csv_job(filled: dict[str, str]) -> dict[str, Any]:
 
 
 def _literal(value: str) -> Any:
-    """A cell parsed as JSON by the rules of a job file, or the plain text if it is not JSON."""
+    """A cell parsed as JSON with the rules of a job file, or its plain text if it is not JSON."""
     try:
         wrapped = parse_json_object(f'{{"cell": {value}}}'.encode())
     except JobError as error:
@@ -143,7 +143,7 @@ def _literal(value: str) -> Any:
 
 
 def _legal_name(stem: str, data: bytes) -> str:
-    """The file's name as a job's name; a hash of its bytes if it has no legal characters."""
+    """The file name as a job name; a hash of the file's bytes if no character is allowed."""
     legal = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100]
     return legal or "job-" + hashlib.sha256(data).hexdigest()[:12]
 

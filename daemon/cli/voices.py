@@ -11,7 +11,7 @@ from daemon.cli.place import Place, placed
 @click.option("--language", help="Default: the configured language.")
 @placed
 def voices(place: Place, language: str | None) -> None:
-    """List the available voices, best first, by the names that a job uses."""
+    """List the available voices, best first, as named in jobs."""
     from pipeline.speech.voices.catalogue import Voices
 
     for voice in Voices(place.config.tts, place.config.base).available(language or place.config.language):

@@ -22,7 +22,7 @@ Identity = tuple[int, int] | None
 
 @dataclass(frozen=True)
 class Ending:
-    """Distinguishes one ending of a job from another."""
+    """Identifies one ending of a job: differs from the ending of an earlier job of that name."""
 
     timing: Identity
     error: Identity
@@ -44,7 +44,7 @@ def _identity(file: Path) -> Identity:
 def wait(spool: Spool, before: dict[str, Ending]) -> int:
     """Print each job's video when it is done, or its error; returns the exit code.
 
-    `before`: the jobs, and the endings that earlier jobs of these names left.
+    `before`: the jobs, each with the ending of an earlier job of that name.
     """
     waiting, missing, code = set(before), set[str](), 0
     while waiting:
@@ -53,7 +53,7 @@ def wait(spool: Spool, before: dict[str, Ending]) -> int:
                 continue
             found = ending(spool, name)
             if found == before[name] and name not in missing:
-                missing.add(name)  # gone, or between two places: the next round decides
+                missing.add(name)  # missing, or between two places: the next iteration decides
                 continue
             waiting.discard(name)
             code = max(code, _report_ending(spool, name, found, before[name]))

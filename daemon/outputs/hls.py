@@ -24,7 +24,7 @@ RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES)
 
 
 def check_name(name: str) -> None:
-    """Refuse a stream whose folder would have the name of another job's output. Raises JobError."""
+    """Raise JobError if the stream's folder could have the name of another job's output."""
     if name.endswith(RESERVED_SUFFIXES):
         message = f"a streamed job's name must not end with {', '.join(RESERVED_SUFFIXES)}"
         raise JobError("name", message, field="mode", hint="rename the job file")
@@ -45,7 +45,7 @@ class Stream:
         return len(self._playable) > self.shown
 
     def mark_shown(self) -> None:
-        """Note that all playable pieces are shown."""
+        """Record that all playable pieces are shown."""
         self.shown = len(self._playable)
 
     def files(self) -> dict[str, Path]:
@@ -55,7 +55,7 @@ class Stream:
         return first | {fragment.path.name: fragment.path for pack in new for fragment in pack.fragments}
 
     def texts(self) -> dict[str, str]:
-        """Captions and playlists, in the order in which to write them: the playlist that players poll comes last."""
+        """Captions and playlists, in the order to write them: the playlist that players poll comes last."""
         texts: dict[str, str] = {}
         if self._has_captions:
             texts = dict(self._captions())
@@ -94,7 +94,7 @@ class Stream:
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
 
     def _captions(self) -> Iterator[tuple[str, str]]:
-        """The captions of the new pieces: for each fragment, the sentences heard while it plays."""
+        """The captions of the new pieces: for each fragment, the sentences spoken during it."""
         for pack in self._playable[self.shown :]:
             sentences, frame = self.flow.sentences(pack.index), self.flow.segments[pack.index].start_frame
             for fragment in pack.fragments:

@@ -1,4 +1,4 @@
-"""The report of a finished job, from its flow."""
+"""Builds the report of a finished job from its flow."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _chunk(flow: Flow, segment: Segment, submission: Submission) -> ChunkReport:
 
 
 def _playback(flow: Flow, index: int, submission: Submission) -> dict[str, float]:
-    """For a stream's piece: when it could be played, and how long before it was needed."""
+    """For a piece of a stream: when it was ready to be played, and how long before it was needed."""
     if not isinstance(flow, StreamFlow):
         return {}
     ready, needed = flow.ready_seconds(index), flow.needed_seconds(index)
@@ -125,7 +125,7 @@ def _playback(flow: Flow, index: int, submission: Submission) -> dict[str, float
 
 
 def _sentence(sentence: Sentence, timeline: Timeline) -> SentenceReport:
-    """The last sentence may end within the half frame that the timeline cuts off."""
+    """Clamped to the timeline, which cuts up to half a frame off the last sentence."""
     return SentenceReport(
         text=sentence.text,
         start_seconds=rounded(sentence.start_seconds),

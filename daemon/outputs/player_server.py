@@ -1,4 +1,4 @@
-"""A web server for one stream, on this machine only: browsers do not let a local page read the files beside it."""
+"""A local web server for one stream: browsers do not let a page opened from disk read the files next to it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Files(SimpleHTTPRequestHandler):
             return None
         path = Path(self.translate_path(self.path))
         if path.name == PLAYLIST and not path.exists() and path.with_name(PLAYER).exists():
-            self.send_response(HTTPStatus.NO_CONTENT)  # not there yet; browsers log an error for a 404
+            self.send_response(HTTPStatus.NO_CONTENT)  # does not exist yet; browsers log an error for a 404
             self.end_headers()
             return None
         if path.is_dir():

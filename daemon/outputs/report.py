@@ -1,7 +1,7 @@
-"""The timing JSON of a job as models: what a user, a script or an auditor reads about it.
+"""The model of the timing JSON: `JobReport`, called a report throughout the code.
 
-Imports no stage and no scheduler, so that commands that read reports start fast; `measured` builds the report of a
-finished job.
+Imports neither stages nor the scheduler, so that commands that read reports start fast; `measured` builds the report of
+a finished job.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 """The range of RFC 3339."""
 
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
-"""Keeps 0 and 0.0 apart, so that a report that is read and written again does not change."""
+"""Keeps 0 and 0.0 distinct, so that reading and rewriting a report does not change it."""
 
 
 class Part(BaseModel):
     """Base of every part of a report. Keys unknown to this version are ignored on reading."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Audio(Part):
@@ -59,7 +59,7 @@ class Video(Part):
     bytes: int
     """File size."""
     sha256: str
-    """Of the file, in hexadecimal."""
+    """Hash of the file, in hexadecimal."""
 
 
 class AvatarReport(Part):
@@ -67,7 +67,7 @@ class AvatarReport(Part):
 
     name: str
     frames_without_face: list[tuple[int, int]]
-    """Spans of the video in which the avatar shows no face: first frame, and the frame after the last."""
+    """Spans of the video in which no face is visible: first frame, and the frame after the last."""
 
 
 class ShortTiming(Part):
@@ -78,7 +78,7 @@ class ShortTiming(Part):
 
 
 class Timing(ShortTiming):
-    """How long a job took. Wall time on a monotonic clock; all 0 but the total when the outputs existed already."""
+    """How long a job took, on a monotonic clock. All 0 except the total if the outputs already existed."""
 
     queued_seconds: Number
     """From when the daemon first saw the job to the start of its first stage."""
@@ -91,13 +91,13 @@ class Timing(ShortTiming):
     """From the first chunk's start to the last one's end."""
     merge_seconds: Number
     first_segment_seconds: Number
-    """From when the daemon first saw the job to its first segment, or, in a stream, until playback can start."""
+    """From when the daemon first saw the job to its first segment or, in a stream, until playback can start."""
     chunk_seconds_sum: Number
     """Sum of the chunks' `total_seconds`."""
     parallelism: Number
     """`chunk_seconds_sum / lipsync_seconds`. This is not a speed-up."""
     real_time_factor: Number
-    """Seconds of work for each second of speech, without the time in the queue."""
+    """Seconds of work per second of speech, excluding time in the queue."""
 
 
 class ChunkReport(Part):
@@ -119,13 +119,13 @@ class ChunkReport(Part):
     encode_seconds: Number
     total_seconds: Number
     ready_seconds: Number | None = None
-    """Streams only: from when the daemon first saw the job until the piece could be played."""
+    """Streams only: from when the daemon first saw the job until the piece was ready to be played."""
     slack_seconds: Number | None = None
-    """Streams only: how long before it was needed the piece could be played. Negative means that playback stalled."""
+    """Streams only: how long the piece was ready before it was needed. Negative means that playback stalled."""
 
 
 class SentenceReport(Part):
-    """One sentence and when it is heard."""
+    """One sentence and when it is spoken."""
 
     text: str
     start_seconds: Number
@@ -139,13 +139,13 @@ class Failure(Part):
     """Stable identifier of the error."""
     message: str
     field: str | None = None
-    """The job's key at fault."""
+    """The job key at fault."""
     stage: str | None = None
     """Where the job failed."""
     attempt: int = 1
     """Number of attempts made."""
     hint: str | None = None
-    """What the user can do about it."""
+    """A suggested fix."""
 
 
 class FailureRecord(Failure):
@@ -155,15 +155,15 @@ class FailureRecord(Failure):
 
 
 class Head(Part):
-    """What all reports have in common."""
+    """The keys that all reports have."""
 
     job: str
     """The job's name."""
     status: Literal["done", "failed"]
     cached: bool
-    """Whether the outputs existed already, from an identical job."""
+    """Whether the outputs already existed, from an identical job."""
     attempts: int
-    """Attempts of the item of work that was tried most often."""
+    """The highest number of attempts at any work item."""
     submitted_at: str
     """When the job file was written. RFC 3339, UTC."""
     finished_at: str
@@ -195,7 +195,7 @@ class FailedReport(Head):
 
     status: Literal["failed"]
     error: Failure
-    """May be a FailureRecord in memory: pydantic writes the fields of the declared class, so not the traceback."""
+    """May be a FailureRecord in memory: pydantic only writes the fields of the declared class, so no traceback."""
     timing: ShortTiming
     metadata: dict[str, Any]
     """Copied from the job; empty if the job could not be read."""
@@ -207,7 +207,7 @@ REPORT: TypeAdapter[JobReport] = TypeAdapter(Annotated[JobReport, Field(discrimi
 
 @dataclass(frozen=True)
 class Submission:
-    """When a job arrived: on the wall clock for people, on the monotonic clock for measuring."""
+    """When a job arrived: on the wall clock for people, on the monotonic clock for measurements."""
 
     submitted_at: float
     """Seconds since the epoch."""
@@ -253,7 +253,7 @@ def failed_report(
 
 
 def repeated_report(earlier: DoneReport, submission: Submission) -> DoneReport:
-    """The report of a job whose outputs existed already."""
+    """The report of a job whose outputs already existed."""
     zeros = dict.fromkeys(Timing.model_fields, 0)
     seconds = rounded(time.monotonic() - submission.seen_seconds)
     return earlier.model_copy(
@@ -267,12 +267,12 @@ def repeated_report(earlier: DoneReport, submission: Submission) -> DoneReport:
 
 
 def rounded(seconds: float) -> float:
-    """A duration as it is written in reports."""
+    """Round a duration for a report."""
     return round(seconds, DECIMALS)
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds. Times out of its range, which a file may have, are clamped."""
+    """RFC 3339 in UTC with milliseconds. Times outside its range, which files may have, are clamped."""
     return (
         datetime.fromtimestamp(min(max(seconds, FIRST_SECOND), LAST_SECOND), UTC)
         .isoformat(timespec="milliseconds")

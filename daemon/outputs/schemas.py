@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import ModelSchema
 
 from daemon.outputs.report import REPORT
 from daemon.spool.health import HealthReport
@@ -14,18 +20,59 @@ from pipeline.job import Job
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+class DescribedFields(GenerateJsonSchema):
+    """Takes the description of each field from the docstring below it.
+
+    Not `use_attribute_docstrings`, with which models read their own source whenever a command imports them.
+    """
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        """The schema of one model."""
+        described = super().model_schema(schema)
+        for base in reversed(schema["cls"].__mro__):
+            for field, text in field_docstrings(base).items():
+                if field in described.get("properties", {}):
+                    described["properties"][field]["description"] = text
+        return described
+
+
+def field_docstrings(model: type) -> dict[str, str]:
+    """The docstrings below the fields that a class itself declares; none for a class without Python source."""
+    try:
+        source = ast.parse(inspect.getsource(model)).body[0]
+    except (OSError, TypeError):
+        return {}
+    assert isinstance(source, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in itertools.pairwise(source.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
+
+
 def schemas() -> dict[str, dict[str, Any]]:
-    """The schema of each kind of file, by the name of the schema's own file."""
+    """The schema of each kind of file, by the name of its schema file."""
     return {
         "job.schema.json": _titled("A lipdrop job", _job()),
-        "report.schema.json": _titled("The timing JSON of a lipdrop job", REPORT.json_schema()),
-        "health.schema.json": _titled("run/health.json of a lipdrop spool", HealthReport.model_json_schema()),
+        "report.schema.json": _titled(
+            "The timing JSON of a lipdrop job", REPORT.json_schema(schema_generator=DescribedFields)
+        ),
+        "health.schema.json": _titled(
+            "run/health.json of a lipdrop spool", HealthReport.model_json_schema(schema_generator=DescribedFields)
+        ),
     }
 
 
 def _job() -> dict[str, Any]:
     """The keys of a job. Rules that depend on the configuration, such as avatar names, are not part of the schema."""
-    return {**Job.model_json_schema(), "oneOf": [_has_string("text"), _has_string("audio")]}
+    return {
+        **Job.model_json_schema(schema_generator=DescribedFields),
+        "oneOf": [_has_string("text"), _has_string("audio")],
+    }
 
 
 def _has_string(key: str) -> dict[str, Any]:
@@ -37,7 +84,7 @@ def _titled(title: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def file_text(schema: dict[str, Any]) -> str:
-    """A schema as it is written to its file."""
+    """The text of a schema file."""
     return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
 
 

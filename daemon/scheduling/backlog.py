@@ -26,10 +26,10 @@ class Entry:
 
     @property
     def urgency(self) -> tuple[int, float, tuple[int, int]]:
-        """Sort key: higher priority first, then the job that is due first, then earlier chunks.
+        """Sort key: highest priority, then earliest deadline, then first chunk.
 
-        A job is due when its video could have been watched to its end since it arrived. So a long job lets short
-        newcomers pass, but is delayed by no more than its own length; jobs of equal length keep their order.
+        A job's deadline is its arrival plus the length of its video. So short jobs overtake a long one, but delay it by
+        no more than its own length; jobs of equal length keep their order.
         """
         due = self.flow.journal.seen_seconds + self.flow.expected_seconds
         return (-self.flow.job.priority, due, self.order)
@@ -46,7 +46,7 @@ class Backlog:
         return bool(self._entries)
 
     def add(self, entry: Entry) -> None:
-        """Add an item, or put one back that will be retried."""
+        """Add an item, or put an item back for a retry."""
         self._entries.append(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -58,5 +58,5 @@ class Backlog:
         self._entries = [entry for entry in self._entries if entry.flow is not flow]
 
     def most_urgent_first(self) -> list[Entry]:
-        """Return all entries in the order in which they should be served."""
+        """Return all entries in serving order."""
         return sorted(self._entries, key=lambda entry: entry.urgency)

@@ -18,7 +18,7 @@ BASE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Allowances:
-    """What a job's budgets depend on besides its items."""
+    """The limits that a job's budgets depend on, besides its items."""
 
     sentence_seconds: float = 0.0
     """Time limit per sentence of the user's own TTS service or program; 0 when neither is configured."""
@@ -29,7 +29,7 @@ class Allowances:
 
 
 def allowances(config: Config, *, avatar_is_video: bool) -> Allowances:
-    """The allowances of a job. Its avatar's folder is not read here, since reading it takes time."""
+    """The allowances of a job. Does not read the avatar's folder, which would be slow."""
     limits = config.limits
     return Allowances(
         sentence_seconds=config.tts.sentence_seconds,
@@ -47,13 +47,13 @@ def tts_seconds(item: TtsItem, allowed: Allowances) -> float:
 
 
 def split_seconds(item: SplitItem, allowed: Allowances) -> float:
-    """Budget for converting the speech and, for a new avatar video, following the face frame by frame."""
+    """Budget for converting the speech and, with a new avatar video, tracking the face frame by frame."""
     tracking = 600 + 10 * allowed.avatar_seconds if allowed.avatar_seconds else 0
     return BASE_SECONDS + _conversion_seconds(item, allowed) + tracking
 
 
 def _conversion_seconds(item: SplitItem, allowed: Allowances) -> float:
-    """The length of an untrusted recording, and how slowly it decodes, is unknown until it has been converted."""
+    """Length and decoding speed of an untrusted recording are unknown until it has been converted."""
     sentences = item.speech.sentences
     if sentences:
         return 0.2 * sentences[-1].end_seconds

@@ -27,8 +27,8 @@ from pipeline.messages import (
 class Flow(ABC):
     """A job on its way through the stages.
 
-    Results in, items out; running the items is the scheduler's part. By default the speech is whole: it is split at
-    once, and all of its chunks become known together. Results that arrive twice, after a retry, are used once.
+    Results in, items out; the scheduler runs the items. By default the whole speech is split at once, so all chunks
+    become known together. Duplicate results, which a retry may produce, are ignored.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Flow(ABC):
     folder: Path
     """The job's work folder."""
     recording: Path | None
-    """The job's own recording, for a job that brings one instead of a text."""
+    """The job's recording; None for a text."""
     config: Config
     journal: Journal
     speech: Speech | None = field(default=None, init=False)
@@ -66,23 +66,23 @@ class Flow(ABC):
 
     @property
     def timeline(self) -> Timeline:
-        """Exact lengths of the whole job. Known once there is a segment."""
+        """Exact lengths of the whole job. Available once the first segment exists."""
         return next(iter(self.segments.values())).timeline
 
     def begin(self) -> list[Item]:
-        """Return the items that can run first. After a restart, those that the journal has no results for."""
+        """Return the items to run first; after a restart, those without results in the journal."""
         items = self._first_items()
         for result in self.journal.results:
             items += self._accept(result)
-        return [item for item in items if not self.has_answered(item)]
+        return [item for item in items if not self.has_results(item)]
 
     def accept(self, result: Result) -> list[Item]:
         """Record a new result; return the items that can now run."""
         self.journal.keep(result)
         return self._accept(result)
 
-    def has_answered(self, item: Item) -> bool:
-        """Whether all results of an item are there, so that it need not run again."""
+    def has_results(self, item: Item) -> bool:
+        """Whether all results of an item exist, so that it need not run again."""
         match item:
             case TtsItem():
                 return self.speech is not None
@@ -118,7 +118,7 @@ class Flow(ABC):
         return [self._split_item(speech)]
 
     def _accept_chunk(self, chunk: Chunk) -> list[Item]:
-        """All chunks or none: an interrupted split runs again from the start and rewrites the files they name."""
+        """Accept all chunks or none: an interrupted split is re-run from the start and rewrites their files."""
         if self._is_split:
             return []
         self.chunks[chunk.index] = chunk
@@ -126,14 +126,14 @@ class Flow(ABC):
 
     @abstractmethod
     def _accept_segment(self, segment: Segment) -> list[Item]:
-        """Return what follows a new segment, which is in `segments` already."""
+        """Return the items that follow a new segment, which is already in `segments`."""
 
     @property
     def _is_split(self) -> bool:
         return any(len(self.chunks) == chunk.count for chunk in self.chunks.values())
 
     def _recorded(self) -> Speech:
-        """The speech of a job that brings its own recording."""
+        """The speech of a job with a recording."""
         assert self.recording is not None
         return Speech(self.name, self.folder, self.recording)
 

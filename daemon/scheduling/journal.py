@@ -1,8 +1,8 @@
-"""A job's journal: its attempts and results, so that a new daemon continues where one that died stopped.
+"""A job's journal: its attempts and results, so that after a crash the next daemon resumes the job.
 
 One append-only file in the job's work folder, one JSON object per line. The start of an item is synced to disk before
-the item runs, so that a job that crashes the whole machine is counted too. Results are not synced. They are valid for
-one boot of the machine: its page cache outlives any process, and their time spans refer to its monotonic clock.
+the item runs, so that an attempt counts even if it crashes the machine. Results are not synced. They are valid for one
+boot: the page cache outlives any process, and their time spans use the boot's monotonic clock.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Journal:
     """The journal of one job."""
 
     def __init__(self, folder: Path, fingerprint: str, seen_seconds: float) -> None:
-        """Continue the valid part of a work folder's journal, or start a new one. Raises OSError, as on a full disk."""
+        """Continue the valid part of a work folder's journal, or start a new one. Raises OSError."""
         self._path = folder / JOURNAL
         self._head: dict[str, Any] = {
             "fingerprint": fingerprint,
@@ -79,11 +79,11 @@ class Journal:
 
     @property
     def seen_seconds(self) -> float:
-        """When a daemon first saw the job, in monotonic seconds; possibly an earlier daemon."""
+        """When this or a previous daemon first saw the job, in monotonic seconds."""
         return float(self._head["seen_seconds"])
 
     def attempts(self, item: Item) -> int:
-        """How often an item was started and not released."""
+        """How many times an item was started and not released."""
         return self._attempts[_key(item)]
 
     def is_suspect(self, item: Item) -> bool:
@@ -104,15 +104,15 @@ class Journal:
         self._attempts[_key(item)] += 1
 
     def release(self, item: Item) -> None:
-        """Take back an attempt that was interrupted through no fault of the item."""
+        """Undo an attempt that was interrupted through no fault of the item."""
         self._attempts[_key(item)] -= 1
-        with contextlib.suppress(OSError):  # on a full disk; the attempt then counts only if the daemon dies too
+        with contextlib.suppress(OSError):  # disk full: the attempt is then counted if the daemon also dies
             self._append({"released": _key(item)})
 
     def keep(self, result: Result) -> None:
         """Record a result, with the sizes of the files that it names.
 
-        Once a result could not be written, as on a full disk, no more are: later ones depend on it.
+        After a failed write (e.g. disk full) no more results are recorded: later ones depend on earlier ones.
         """
         if not self._keeps:
             return
@@ -131,7 +131,7 @@ class Journal:
                 os.fsync(file.fileno())
 
     def _continue(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Adopt what an earlier daemon wrote: nothing if the fingerprint differs, only attempts if the place does.
+        """Adopt a previous daemon's lines: none if the fingerprint differs, only attempts if boot or folder differ.
 
         Returns the lines of the valid results.
         """
@@ -156,7 +156,7 @@ def _key(item: Item) -> str:
 
 
 def _line(value: dict[str, Any]) -> bytes:
-    """Each line starts with its newline, so that an incomplete line before it cannot damage it."""
+    """Each line starts with its newline, so that an incomplete previous line cannot corrupt it."""
     return b"\n" + json.dumps(value).encode()
 
 
@@ -170,7 +170,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_valid(line: dict[str, Any]) -> bool:
-    """Whether all files of a result exist in their full size."""
+    """Whether all files of a result exist at full size."""
     return all(_size(Path(path)) == size for path, size in line["files"].items())
 
 

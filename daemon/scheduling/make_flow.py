@@ -1,4 +1,4 @@
-"""The choice of a job's flow."""
+"""Chooses a job's flow."""
 
 from __future__ import annotations
 

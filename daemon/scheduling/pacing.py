@@ -13,12 +13,12 @@ NOTICE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Measured:
-    """Measurements of a stream, made once its first piece is packed and its second one cut. Times are monotonic."""
+    """Measurements of a stream, taken once its first piece is packed and its second is cut. Times are monotonic."""
 
     lengths_seconds: tuple[float, ...]
     """Length of every piece, measured or expected."""
     speaking_seconds: float
-    """How long speaking the first piece took; 0 for a recording, which needs no speaking."""
+    """Synthesis time of the first piece; 0 for a recording."""
     rendering: Span
     """When the first piece was rendered."""
     packing: Span
@@ -26,16 +26,16 @@ class Measured:
     sound_seconds: float
     """Where the first piece's sound ends within the job."""
     second_cut_at_seconds: float
-    """When the second piece was ready to be rendered; unused when there is only one."""
+    """When the second piece was ready to be rendered; unused if there is only one."""
     workers: int
     """How many lip-sync workers the job may use at once."""
 
 
 def earliest_starts(measured: Measured) -> list[float]:
-    """For each piece, the earliest start of playing that finds it ready in time, in monotonic seconds.
+    """For each piece, the earliest start of playback with which it is ready in time, in monotonic seconds.
 
-    Assumes that every piece is spoken and rendered as fast as the first one. Deliberately cautious: the second piece is
-    expected to wait for the worker that renders the first; the later ones go to whichever worker is free.
+    Assumes that every piece is spoken and rendered as fast as the first. Deliberately cautious: the second piece is
+    expected to wait for the worker that renders the first; later ones go to any free worker.
     """
     first, *others = measured.lengths_seconds
     render, speak = measured.rendering.seconds / first, measured.speaking_seconds / first

@@ -1,4 +1,4 @@
-"""The flow of a streamed recording: it is read and cut as a whole, then played chunk by chunk."""
+"""The flow of a streamed recording: converted and split as a whole, then played chunk by chunk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecordingStream(StreamFlow):
         return ()
 
     def sentences(self, index: int) -> list[Sentence]:
-        """None are known."""
+        """Empty: a recording's sentences are unknown."""
         return []
 
     def _first_items(self) -> list[Item]:

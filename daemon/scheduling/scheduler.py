@@ -23,13 +23,13 @@ from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.messages import Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
 
 FULL_DISK_SECONDS = 10.0
-"""Pause after an item found the disk full: whether a quota still blocks writing cannot be seen from outside."""
+"""Pause after a disk-full error: whether a quota still blocks writes cannot be checked from outside."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Done:
+class JobDone:
     """A job whose video is ready."""
 
     flow: Flow
@@ -37,7 +37,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Lost:
+class JobFailed:
     """A job that failed."""
 
     flow: Flow
@@ -45,7 +45,7 @@ class Lost:
     error: ErrorReport
 
 
-Outcome = Done | Lost
+Outcome = JobDone | JobFailed
 
 
 def cancelled(name: str) -> JobError:
@@ -58,19 +58,19 @@ class _JobState:
     flow: Flow
     number: int
     allowed: Allowances
-    loss: Lost | None = None
-    """Set when the job is lost; it ends once no worker holds an item of it."""
+    failure: JobFailed | None = None
+    """Set when the job fails; it ends once no worker holds an item of it."""
 
 
 @dataclass
 class Scheduler:
-    """Keeps the backlog, chooses a worker for each item, retries what may be retried."""
+    """Keeps the backlog, chooses a worker for each item, retries failed items."""
 
     executor: Executor
     config: Config
     specs: Sequence[WorkerSpec]
     disk_has_room: Callable[[], bool] = lambda: True
-    """Whether there is enough free disk space to work, as far as that can be seen."""
+    """Whether the disk appears to have enough free space."""
     _pool: WorkerPool = field(init=False)
     _avatars: Avatars = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
@@ -85,7 +85,7 @@ class Scheduler:
         self._avatars = Avatars(self.config)
 
     def add(self, flow: Flow) -> None:
-        """Add a job. If its journal has results of an earlier daemon, only the remaining items run."""
+        """Add a job. If its journal has results of a previous daemon, only the remaining items run."""
         allowed = allowances(self.config, avatar_is_video=self._avatars.is_video(flow.avatar))
         state, items = _JobState(flow, next(self._numbers), allowed), flow.begin()
         self._jobs[flow.name] = state
@@ -99,11 +99,11 @@ class Scheduler:
     def cancel(self, name: str) -> None:
         """Cancel a job in flight and kill the workers that are busy with it."""
         state = self._jobs[name]
-        if state.loss is not None:
+        if state.failure is not None:
             return
         log.info("job %s: cancelled", name)
         error = ErrorReport.of(cancelled(name), stage=self._step_of(state.flow))
-        self._lose(state, error, state.flow.journal.most_attempts)
+        self._fail(state, error, state.flow.journal.most_attempts)
         self._pool.kill_holders(state.flow)
         self._end_if_over(state)
 
@@ -132,10 +132,10 @@ class Scheduler:
         return self._pool.pids
 
     def step(self, timeout_seconds: float) -> list[Outcome]:
-        """Start what can start, wait for events, and return the jobs that ended.
+        """Start runnable items, wait for events, and return the jobs that ended.
 
-        Raises ConfigError when a worker finds the configuration unusable while it starts, BootError when the last
-        worker of a role cannot be started.
+        Raises ConfigError if a starting worker finds the configuration unusable, BootError if the last worker of a role
+        cannot be started.
         """
         now = time.monotonic()
         self._pool.start_waiting(now)
@@ -147,7 +147,7 @@ class Scheduler:
         return outcomes
 
     def close(self) -> None:
-        """Stop all workers. The items that they hold were interrupted, not failed: they do not count as attempts."""
+        """Stop all workers. The items that they hold are interrupted, which does not count as an attempt."""
         for entry in self._pool.held:
             entry.flow.journal.release(entry.item)
         self._pool.close()
@@ -173,20 +173,20 @@ class Scheduler:
                 self._pool.schedule_restart(worker)
 
     def _advance(self, flow: Flow, event: Yielded) -> None:
-        """Enqueue what follows a result."""
+        """Enqueue the items that follow a result."""
         state = self._jobs.get(flow.name)
-        if state is None or state.loss is not None:
+        if state is None or state.failure is not None:
             return
         self._enqueue(state, state.flow.accept(event.result))
         self._end_if_over(state)
 
     def _settle(self, entry: Entry | None, error: ErrorReport | None = None) -> None:
-        """Account for an item that a worker no longer holds; after an error it is retried, or its job is lost."""
+        """Handle an item that a worker no longer holds; after an error it is retried, or its job fails."""
         state = self._jobs.get(entry.flow.name) if entry else None
         if entry is None or state is None or state.flow is not entry.flow:
             return
-        if error is not None and state.loss is None and not state.flow.has_answered(entry.item):
-            self._retry_or_lose(state, entry, error)
+        if error is not None and state.failure is None and not state.flow.has_results(entry.item):
+            self._retry_or_fail(state, entry, error)
         self._end_if_over(state)
 
     # Jobs
@@ -197,9 +197,9 @@ class Scheduler:
             self._backlog.add(Entry(state.flow, item, (state.number, item.index), budget))
         for item in items:
             if state.flow.journal.attempts(item) >= self.config.limits.attempts:
-                self._lose(state, _fatal_to_daemons(item), self.config.limits.attempts)
+                self._fail(state, _daemon_died(item), self.config.limits.attempts)
 
-    def _retry_or_lose(self, state: _JobState, entry: Entry, error: ErrorReport) -> None:
+    def _retry_or_fail(self, state: _JobState, entry: Entry, error: ErrorReport) -> None:
         log.warning("job %s: %s: %s", entry.flow.name, error.stage, error.message)
         journal = state.flow.journal
         if error.code == DISK_FULL:
@@ -209,19 +209,19 @@ class Scheduler:
         if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:
             self._backlog.add(entry)
         else:
-            self._lose(state, error, journal.attempts(entry.item))
+            self._fail(state, error, journal.attempts(entry.item))
 
-    def _lose(self, state: _JobState, error: ErrorReport, attempts: int) -> None:
+    def _fail(self, state: _JobState, error: ErrorReport, attempts: int) -> None:
         """Mark a job as failed; it ends once no worker holds an item of it."""
-        state.loss = Lost(state.flow, attempts, error)
+        state.failure = JobFailed(state.flow, attempts, error)
         self._backlog.drop(state.flow)
 
     def _end_if_over(self, state: _JobState) -> None:
         flow = state.flow
-        if flow.video is not None and state.loss is None:
-            self._end(state, Done(flow, flow.journal.most_attempts))
-        elif state.loss is not None and not self._held(flow):
-            self._end(state, state.loss)
+        if flow.video is not None and state.failure is None:
+            self._end(state, JobDone(flow, flow.journal.most_attempts))
+        elif state.failure is not None and not self._held(flow):
+            self._end(state, state.failure)
 
     def _end(self, state: _JobState, outcome: Outcome) -> None:
         del self._jobs[state.flow.name]
@@ -243,13 +243,13 @@ class Scheduler:
             return
         for entry in self._backlog.most_urgent_first():
             if entry.is_suspect and any(held.is_suspect for held in self._pool.held):
-                continue  # one at a time: the one that kills the daemon must not use up the attempts of the others
+                continue  # one at a time: an item that kills the daemon must not use up the attempts of others
             worker = self._choose(entry)
             if worker is not None and self._assign(worker, entry, now):
                 self._backlog.remove(entry)
 
     def _choose(self, entry: Entry) -> Worker | None:
-        """An idle worker for the item: preferably one that has its model loaded."""
+        """An idle worker for the item, preferably with its model already loaded."""
         role = stages.role(entry.item)
         idle = self._pool.idle(role)
         if not isinstance(entry.item, Chunk):
@@ -258,7 +258,7 @@ class Scheduler:
             return None
         fitting = [worker for worker in idle if worker.spec.model == entry.item.model]
         if not fitting and entry.item.mixed and self._pool.serving(role, entry.item.model):
-            return None  # in a job that uses both models, each worker renders its own model only
+            return None  # in a job with both models, each worker renders only its own
         return next(iter(fitting or idle), None)
 
     def _rendering(self, flow: Flow) -> int:
@@ -266,7 +266,7 @@ class Scheduler:
         return sum(isinstance(item, Chunk) for item in self._held(flow))
 
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
-        """Send an item to a worker; False if its start cannot be recorded, as on a full disk."""
+        """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
         try:
             entry.flow.journal.begin(entry.item)
         except OSError as error:
@@ -276,7 +276,7 @@ class Scheduler:
         return True
 
 
-def _fatal_to_daemons(item: Item) -> ErrorReport:
-    """The error of an item during which the daemon died on every attempt."""
+def _daemon_died(item: Item) -> ErrorReport:
+    """The error for an item during which the daemon died on every attempt."""
     error = StageError("daemon_died", "the daemon died each time it ran this job", hint="see the log for the cause")
     return ErrorReport.of(error, stage=stages.role(item))

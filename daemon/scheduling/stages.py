@@ -1,7 +1,7 @@
-"""The table of stages: which item each takes, what it yields, which workers run it, and how long it may take.
+"""The table of stages: the item and result of each, the workers that run it, and its time budget.
 
-To add a stage: its item and result in `pipeline/messages.py`, its class in `pipeline/stages/`, a row here, and the flow
-that asks for it.
+To add a stage, add its item and result to `pipeline/messages.py`, its class to `pipeline/stages/`, a row here, and the
+item to the flow that needs it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StageRow:
     item: type[Item]
     """Input."""
     result: type[Result]
-    """Output: one for each item, or several."""
+    """Output: one or more for each item."""
     role: str
     """Role of the workers that run it; also its name in errors and in the health file."""
     stage: str

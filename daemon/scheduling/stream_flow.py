@@ -16,7 +16,7 @@ from pipeline.messages import Item, Pack, PackItem, Result, Segment, Sentence
 
 @dataclass
 class StreamFlow(Flow):
-    """A job whose pieces are rendered and packed one after the other, and can be played as soon as they are packed.
+    """A job whose pieces are rendered and packed in order, and can be played as soon as they are packed.
 
     Finally all pieces are merged as usual.
     """
@@ -39,12 +39,12 @@ class StreamFlow(Flow):
 
     @property
     def expected_seconds(self) -> float:
-        """0: someone is watching, so a stream is never overtaken by jobs that came later."""
+        """0: viewers are waiting, so later jobs never overtake a stream."""
         return 0.0
 
     @property
     def playable(self) -> list[Pack]:
-        """The pieces that can be played: from the first one without a gap, but none before playing may start."""
+        """The playable pieces: the first ones without a gap, but none before playback may start."""
         packs: list[Pack] = []
         while len(packs) in self.packs:
             packs.append(self.packs[len(packs)])
@@ -52,9 +52,9 @@ class StreamFlow(Flow):
 
     @property
     def begin_seconds(self) -> float:
-        """When playing may start, in monotonic seconds: with the first piece, unless a later one would come too late.
+        """When playback may start, in monotonic seconds: with the first piece, unless a later one would be late.
 
-        Infinity until the second piece is cut, since nothing can be predicted before.
+        Infinity until the second piece is cut, because nothing can be predicted before.
         """
         if 0 not in self.packs or (self.count != 1 and 1 not in self.chunks):
             return inf
@@ -80,11 +80,11 @@ class StreamFlow(Flow):
 
     @property
     def _speaking_seconds(self) -> float:
-        """How long speaking the first piece took."""
+        """Synthesis time of the first piece."""
         return 0.0
 
     def _expected_seconds_of(self, index: int) -> float:
-        """Length of a piece, as far as it is known."""
+        """Length of a piece that has been cut; subclasses may estimate others."""
         chunk = self.chunks[index]
         return (chunk.stop_frame - chunk.start_frame) / self.fps
 
@@ -93,14 +93,14 @@ class StreamFlow(Flow):
         return max(self.begin_seconds, *(self.packs[earlier].span.end_seconds for earlier in range(index + 1)))
 
     def needed_seconds(self, index: int) -> float:
-        """When a player that started with the first piece reaches the end of the sound before this one."""
+        """When a player that started with the first piece reaches the end of the previous piece's sound."""
         return self.ready_seconds(0) + (self.packs[index - 1].sound_seconds if index else 0)
 
-    def has_answered(self, item: Item) -> bool:
-        """Whether all results of an item are there, so that it need not run again."""
+    def has_results(self, item: Item) -> bool:
+        """Whether all results of an item exist, so that it need not run again."""
         if isinstance(item, PackItem):
             return item.index in self.packs
-        return super().has_answered(item)
+        return super().has_results(item)
 
     def _accept(self, result: Result) -> list[Item]:
         return self._accept_pack(result) if isinstance(result, Pack) else super()._accept(result)
@@ -109,7 +109,7 @@ class StreamFlow(Flow):
         return [*self._pack(segment.index), *self._pack(segment.index + 1)]
 
     def _pack(self, index: int) -> list[Item]:
-        """Pack a piece once the one before it is rendered too: its sound begins within that one."""
+        """Pack a piece once the previous one is also rendered: its sound begins within that one."""
         segment, before = self.segments.get(index), self.segments.get(index - 1)
         if segment is None or (index > 0 and before is None):
             return []

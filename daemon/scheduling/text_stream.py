@@ -74,15 +74,15 @@ class TextStream(StreamFlow):
             for sentence in self.speeches[index].sentences
         ]
 
-    def has_answered(self, item: Item) -> bool:
-        """Whether all results of an item are there, so that it need not run again."""
+    def has_results(self, item: Item) -> bool:
+        """Whether all results of an item exist, so that it need not run again."""
         match item:
             case TtsItem():
                 return item.index in self.speeches
             case SplitItem():
                 return item.index in self.chunks
             case _:
-                return super().has_answered(item)
+                return super().has_results(item)
 
     @property
     def _speaking_seconds(self) -> float:
@@ -90,7 +90,7 @@ class TextStream(StreamFlow):
         return span.seconds if span else 0.0
 
     def _expected_seconds_of(self, index: int) -> float:
-        """Length of a piece; from the third one on, which may be unknown yet, in proportion to its text."""
+        """Length of a piece; from the third one on, estimated from the length of its text."""
         if index > 1:
             return self._expected_seconds_of(0) * len(self.texts[index]) / len(self.texts[0])
         return super()._expected_seconds_of(index)
@@ -113,7 +113,7 @@ class TextStream(StreamFlow):
         return any(speech.sentences for speech in self.speeches.values())
 
     def _speak_next(self, first: int) -> list[Item]:
-        """Items for the pieces from `first` on that may be spoken by now."""
+        """TTS items for the pieces from `first` on that may now be spoken."""
         speakable = range(first, self._speakable(len(self.segments)))
         return [self._speak(index) for index in speakable if index not in self.speeches]
 
@@ -140,7 +140,7 @@ class TextStream(StreamFlow):
         return [*self._split_piece(speech.index), *self._speak_next(speakable)]
 
     def _split_piece(self, index: int) -> list[Item]:
-        """Split a piece once the one before it is split, since it begins where that one ends."""
+        """Split a piece once the previous one is split, since it begins where that one ends."""
         before = self.chunks.get(index - 1)
         if index not in self.speeches or (index > 0 and before is None):
             return []
@@ -172,6 +172,6 @@ class TextStream(StreamFlow):
 
 
 def _joined(spans: Iterable[Span | None]) -> Span:
-    """A span from the first one's start, as long as all of them together."""
+    """A span that begins with the first one and is as long as all of them together."""
     known = [span for span in spans if span is not None]
     return Span(known[0].start_seconds, known[0].start_seconds + sum(span.seconds for span in known))

@@ -1,4 +1,4 @@
-"""The workers of one executor: starting them, replacing those that die, killing those that hang."""
+"""The workers of one executor: starts them, replaces dead ones, kills hung ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Worker:
     deadline: float = 0.0
     """Starting: must be ready by then; busy: must be done by then; waiting: restart time. Monotonic seconds."""
     failures: int = 0
-    """Consecutive starts after which it did not become ready."""
+    """Consecutive failed starts."""
     entry: Entry | None = None
     """The item it holds."""
     task: int = 0
@@ -57,7 +57,7 @@ class Worker:
 
 
 class WorkerPool:
-    """Owns the executor and the state of every worker. Which item a worker gets is the scheduler's choice."""
+    """Owns the executor and the state of every worker. The scheduler chooses the items."""
 
     def __init__(self, executor: Executor, specs: Sequence[WorkerSpec], boot_seconds: float) -> None:
         self._executor = executor
@@ -110,7 +110,7 @@ class WorkerPool:
         ]
 
     def idle(self, role: str) -> list[Worker]:
-        """The workers of a role that are free."""
+        """The idle workers of a role."""
         return [worker for worker in self.serving(role) if worker.state is WorkerState.IDLE]
 
     def start_waiting(self, now: float) -> None:
@@ -124,15 +124,15 @@ class WorkerPool:
     def _start(self, worker: Worker) -> None:
         try:
             self._executor.start(worker.spec)
-        except OSError as error:  # no memory or process slot left; there may be one later
+        except OSError as error:  # out of memory or process slots, perhaps only for now
             log.error("cannot start worker %s: %s", worker.spec.name, error)
             self.schedule_restart(worker)
 
     def wait(self, now: float, timeout_seconds: float) -> Sequence[Event]:
         """Wait for events, until the next deadline or the timeout."""
         timed = [worker for worker in self._workers.values() if worker.state in TIMED and not worker.overdue]
-        patience = min([timeout_seconds, *(worker.deadline - now for worker in timed)])
-        return self._executor.wait(max(0.0, patience))
+        timeout = min([timeout_seconds, *(worker.deadline - now for worker in timed)])
+        return self._executor.wait(max(0.0, timeout))
 
     def kill_overdue(self, now: float) -> None:
         """Kill the workers that have exceeded their deadline."""
@@ -162,7 +162,7 @@ class WorkerPool:
         return entry
 
     def ready(self, event: Ready) -> None:
-        """Note that a worker has started."""
+        """Record that a worker has started."""
         worker = self._workers[event.worker]
         worker.state, worker.pid, worker.failures = WorkerState.IDLE, event.pid, 0
         log.info("worker %s is ready on %s", event.worker, event.device)
@@ -184,9 +184,9 @@ class WorkerPool:
         return ErrorReport.of(error, stage=worker.spec.role)
 
     def schedule_restart(self, worker: Worker) -> None:
-        """Restart a dead worker: at once, then with growing pauses, and not at all after too many failed starts.
+        """Restart a dead worker: at once, then with growing delays, and not at all after too many failed starts.
 
-        Raises BootError when it was the last worker of its role.
+        Raises BootError if it was the last worker of its role.
         """
         worker.failures += 1
         worker.state, worker.pid = WorkerState.WAITING, None

@@ -1,4 +1,4 @@
-"""The configured workers: which ones there are, and which cores and GPU each one gets."""
+"""The configured workers, with the cores and the GPU of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POOLED_ROLE = "lipsync"
 
 
 def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
-    """One worker for each single stage, and the configured lip-sync workers, pinned to cores and to `gpus` GPUs.
+    """The configured lip-sync workers, pinned to cores and to `gpus` GPUs, and one worker for each other role.
 
     Raises ConfigError.
     """

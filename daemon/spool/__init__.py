@@ -1,1 +1,1 @@
-"""The spool: the folders that hold every job's state, what watches them, and what reads them."""
+"""The spool: the folders that hold the state of every job, and the code that reads and watches them."""

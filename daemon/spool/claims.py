@@ -15,7 +15,7 @@ from daemon.spool.layout import CLAIMED, JOB, JOB_SUFFIX, TIMING, Layout
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.spool.untrusted import open_untrusted
 from pipeline.files import write_file
-from pipeline.job import JOB_MAX_BYTES, JOB_NAME
+from pipeline.job_file import JOB_MAX_BYTES, JOB_NAME
 
 PLACEHOLDER = ".gitkeep"
 
@@ -34,10 +34,10 @@ class Dropped:
 
 
 class Claims(Layout):
-    """The way from `inbox/NAME.json` to `work/NAME/job.json`."""
+    """Moves jobs from `inbox/NAME.json` to `work/NAME/job.json`."""
 
     def scan(self) -> tuple[list[Dropped], list[str]]:
-        """The job files in the inbox, oldest first, and the names of entries that are neither jobs nor recordings."""
+        """The job files in the inbox, oldest first, and the names of all entries that are not jobs or recordings."""
         jobs, foreign = [], []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.inbox) as entries:
             for entry in entries:
@@ -49,7 +49,7 @@ class Claims(Layout):
         return sorted(jobs, key=lambda job: (job.changed_at, job.name)), foreign
 
     def claim(self, name: str) -> bool:
-        """Take a job out of the inbox; False if that is impossible. Later changes by its writer have no effect."""
+        """Take a job out of the inbox; False on failure. Later changes by its writer have no effect."""
         folder = self.folder(name)
         try:
             self.create()
@@ -67,17 +67,17 @@ class Claims(Layout):
         return self._snapshot(folder)
 
     def _snapshot(self, folder: Path) -> bool:
-        """Copy the claimed file, since its writer may still hold it open. Returns False on failure.
+        """Copy the claimed file, since its writer may still have it open. Returns False on failure.
 
-        A file that cannot be read is put aside. If the copy cannot be written, as on a full disk, the file goes back
-        to the inbox.
+        An unreadable file is quarantined. If the copy cannot be written, e.g. on a full disk, the file goes back to the
+        inbox.
         """
         claimed = folder / CLAIMED
         try:
             data, changed_ns = read_file(claimed), claimed.lstat().st_mtime_ns
         except OSError as error:
             log.warning("job %s: cannot be read; moved to failed/: %s", folder.name, error.strerror)
-            self._put_aside(folder)
+            self._quarantine(folder)
             return False
         try:
             write_file(folder / JOB, data)
@@ -90,22 +90,22 @@ class Claims(Layout):
         return True
 
     def _put_back(self, folder: Path) -> None:
-        """Undo a claim. If the inbox has a new file of that name by now, put the claimed one aside."""
+        """Undo a claim. If the inbox already has a new file of that name, quarantine the claimed one."""
         place = self.dropped_file(folder.name)
         if os.path.lexists(place):
-            self._put_aside(folder)
+            self._quarantine(folder)
         else:
             (folder / CLAIMED).rename(place)
             shutil.rmtree(folder)
 
-    def _put_aside(self, folder: Path) -> None:
+    def _quarantine(self, folder: Path) -> None:
         """Move a claimed file to `failed/`, under an unused name."""
         kept = self.failed / f"{folder.name}.{time.time_ns()}"
         (folder / JOB).unlink(missing_ok=True)
         folder.rename(kept)
 
     def recover(self) -> list[str]:
-        """Clean up what an earlier daemon left in `work/`; return the names of the jobs in flight."""
+        """Clean up `work/` after a previous daemon; return the names of the jobs in flight."""
         folders = [entry for entry in sorted(self.work.iterdir()) if entry.is_dir() and JOB_NAME.match(entry.name)]
         return [folder.name for folder in folders if self._recovered(folder)]
 
@@ -130,14 +130,14 @@ class Claims(Layout):
     def is_under_way(self, name: str) -> bool:
         """Whether a job is waiting or running.
 
-        Checked in the order in which it moves: its folder in `work/` exists before its file leaves the inbox.
+        Checks in the order of the job's moves: its folder in `work/` exists before its file leaves the inbox.
         """
         places = (self.dropped_file(name), self.folder(name))
         return JOB_NAME.match(name) is not None and any(place.exists() for place in places)
 
 
 def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
-    """The entry as a job file; None unless it is a plain file with a legal name."""
+    """The entry as a job file; None unless it is a regular file with a valid name."""
     name = entry.name.removesuffix(JOB_SUFFIX)
     if name == entry.name or JOB_NAME.match(name) is None:
         return None
@@ -151,6 +151,6 @@ def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
 
 
 def read_file(path: Path) -> bytes:
-    """Read an untrusted job file: never through a link, without blocking, at most one byte over the legal size."""
+    """Read an untrusted job file: never through a link, without blocking, at most one byte over the size limit."""
     with open_untrusted(path) as file:
         return file.read(JOB_MAX_BYTES + 1)

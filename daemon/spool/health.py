@@ -15,35 +15,35 @@ from daemon.spool.spool import Spool
 STARTING, OK, DEGRADED, PAUSED, DRAINING, STOPPED = "starting", "ok", "degraded", "paused", "draining", "stopped"
 
 HEALTHY = frozenset({STARTING, OK, DEGRADED, DRAINING})
-"""States in which jobs are, or will be, worked on."""
+"""States in which jobs are processed, or soon will be."""
 
 STALE_SECONDS = 10.0
-"""The supervisor writes every two seconds. If it has not for this long, it hangs."""
+"""The supervisor writes at least every two seconds; after this long without a report, it hangs."""
 
 FILE_BYTES = 4096
-"""The least size of the health file: one block on most disks."""
+"""Minimum size of the health file: one block on most disks."""
 
 
 class WorkerHealth(BaseModel):
     """One worker."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: str
-    """booting, idle, busy and the like."""
+    """starting, idle, busy, waiting to restart or down."""
     pid: int | None
-    """Process id; null while there is no process."""
+    """Process id; null if no process is running."""
 
 
 class HealthReport(BaseModel):
     """The content of `run/health.json`. Keys unknown to this version are ignored on reading."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: str
     """starting, ok, degraded, paused, draining or stopped."""
     why: str
-    """Why the state is not ok."""
+    """The reason if the state is not ok."""
     pid: int
     """Process id of the daemon."""
     waiting: int
@@ -56,9 +56,9 @@ class HealthReport(BaseModel):
     failed: int
     """Jobs failed since the daemon started."""
     monotonic_seconds: float
-    """When this was written, on the machine's monotonic clock."""
+    """When the report was written, on the machine's monotonic clock."""
     at: str
-    """When this was written. RFC 3339, UTC."""
+    """When the report was written. RFC 3339, UTC."""
 
     def differs(self, other: HealthReport | None) -> bool:
         """Whether anything but the time of writing differs."""
@@ -74,11 +74,11 @@ class Health:
     """One of the states above except `stopped`, or `stale` or `down`."""
     why: str
     report: HealthReport | None
-    """The daemon's own report; None if there is no current one."""
+    """The daemon's report; None if there is no current one."""
 
     @property
-    def is_well(self) -> bool:
-        """Whether jobs are worked on."""
+    def is_healthy(self) -> bool:
+        """Whether jobs are processed."""
         return self.state in HEALTHY
 
 
@@ -91,7 +91,7 @@ def health(spool: Spool) -> Health:
         return Health("down", f"no daemon is running on {spool.root}", None)
     report = read_health(spool)
     age_seconds = time.monotonic() - report.monotonic_seconds if report else 0
-    if report is None or report.state == STOPPED or age_seconds < 0:  # of an earlier daemon, perhaps an earlier boot
+    if report is None or report.state == STOPPED or age_seconds < 0:  # from a previous daemon or boot
         return Health(STARTING, "", None)
     if age_seconds > STALE_SECONDS:
         return Health("stale", f"no report from the daemon (pid {report.pid}) for {age_seconds:.0f} s", report)

@@ -1,4 +1,4 @@
-"""Intake: which files in the inbox are complete, and which job is next."""
+"""Intake: decides which files in the inbox are complete, and which job is next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from daemon.spool.claims import Dropped, read_file
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
-from pipeline.job import JOB_MAX_BYTES, parse_json_object
+from pipeline.job_file import JOB_MAX_BYTES, parse_json_object
 
 READ_SECONDS = 0.5
 """Time budget per scan; remaining files wait for the next one, so that thousands of them do not block the daemon."""
@@ -32,7 +32,7 @@ class FileState(Enum):
 
 @dataclass
 class _Seen:
-    """What is known of a file since it last changed."""
+    """What is known about a file since it last changed."""
 
     file: Dropped
     first_seconds: float
@@ -52,13 +52,13 @@ class _ForeignFile:
 
 
 class Intake:
-    """Waits for files to be complete. A JSON object that parses is complete; anything else gets time to become so."""
+    """Waits for complete files. One that parses as a JSON object is complete; any other gets time to be completed."""
 
     def __init__(self, spool: Spool, quiet_seconds: float) -> None:
         self._spool = spool
         self._quiet_seconds = quiet_seconds
         self._seen: dict[str, _Seen] = {}
-        """In the order in which to claim them."""
+        """In claiming order."""
         self._foreign_files: dict[str, _ForeignFile] = {}
 
     @property
@@ -124,5 +124,5 @@ class Intake:
         self._foreign_files = {name: self._foreign_files.get(name, _ForeignFile(now)) for name in names}
         for name, foreign in self._foreign_files.items():
             if not foreign.is_reported and now - foreign.first_seconds >= self._quiet_seconds:
-                log.warning("inbox: %s is ignored: not a readable file named NAME%s", ascii(name), JOB_SUFFIX)
+                log.warning("inbox: ignoring %s: not a readable file named NAME%s", ascii(name), JOB_SUFFIX)
                 foreign.is_reported = True

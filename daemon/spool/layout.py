@@ -33,15 +33,15 @@ class Layout:
         self._inbox_mode = 0o750
 
     def create(self) -> None:
-        """Make the missing folders."""
+        """Create missing folders."""
         for folder in (self.outbox, self.work, self.done, self.failed, self.run, self.cancels):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self.keep_inbox()
 
     def keep_inbox(self) -> None:
-        """Make the inbox if it is missing, with the mode that it had when last seen.
+        """Recreate a missing inbox with its last known mode.
 
-        The setgid bit comes from the spool's folder: the service is not allowed to set it.
+        It inherits the setgid bit from the spool's folder: the service is not allowed to set it.
         """
         try:
             self._inbox_mode = stat.S_IMODE(self.inbox.stat().st_mode)
@@ -69,5 +69,5 @@ class Layout:
         return self.outbox / f"{name}{VIDEO_SUFFIX}"
 
     def done_file(self, name: str) -> Path:
-        """The file of an accepted job that succeeded."""
+        """The job file of a job that succeeded."""
         return self.done / f"{name}{JOB_SUFFIX}"

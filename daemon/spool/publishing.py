@@ -1,7 +1,6 @@
 """Publishing: make the outputs of an ended job visible, its timing JSON last.
 
-A job has ended once its `work/NAME/timing.json` exists: from then on `publish` can be run any number of times and
-ends in the same state.
+A job has ended once its `work/NAME/timing.json` exists. After that, `publish` is idempotent.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from daemon.spool.layout import CAPTION_SUFFIXES, ERROR, JOB, PLAYLIST, RECORDIN
 from daemon.spool.requests import Requests
 from daemon.spool.streams import Streams
 from pipeline.files import move, sync, write_file
-from pipeline.job import JOB_NAME
+from pipeline.job_file import JOB_NAME
 
 log = logging.getLogger(__name__)
 
 
 class Publishing(Streams, Requests):
-    """The way from `work/NAME/` to the outbox and to `done/` or `failed/`."""
+    """Moves jobs from `work/NAME/` to the outbox and to `done/` or `failed/`."""
 
     def publish(self, name: str, report: JobReport) -> None:
         """Make a job's outputs visible, its timing JSON last, and remove its work folder. Raises OSError.
 
-        Every step may have been done already by an attempt that failed or by a daemon that died.
+        Every step may already have been done by a failed attempt or by a daemon that died.
         """
         self.create()
         folder = self.folder(name)
@@ -42,11 +41,11 @@ class Publishing(Streams, Requests):
             else:
                 self._keep_video(name, report)
             self._seal(folder, report)
-        self.forget_cancelling(name)
+        self.remove_cancel_request(name)
         if isinstance(report, DoneReport):
             self._publish_outputs(name, report)
-            with contextlib.suppress(FileNotFoundError):  # moved before
-                os.utime(folder / JOB)  # retention goes by this time; until now it was when the user wrote the file
+            with contextlib.suppress(FileNotFoundError):  # already moved
+                os.utime(folder / JOB)  # retention uses this time; until now it was the submission time
             move(folder / JOB, self.done_file(name))
             shutil.rmtree(self.failed / name, ignore_errors=True)  # an earlier attempt's failure is superseded
         else:
@@ -55,25 +54,25 @@ class Publishing(Streams, Requests):
         shutil.rmtree(folder)
 
     def _keep_video(self, name: str, report: DoneReport) -> None:
-        """Make sure that a job's video is complete and on disk. Raises FileNotFoundError if it is not."""
+        """Ensure that a job's video is complete and on disk. Raises FileNotFoundError if it is not."""
         if not self._has_video(name, report):
-            raise FileNotFoundError(errno.ENOENT, "its video is gone", f"{name}.mp4")
+            raise FileNotFoundError(errno.ENOENT, "the video is missing", f"{name}.mp4")
         if (self.folder(name) / VIDEO).exists():
             sync(self.folder(name) / VIDEO)
 
     def _has_video(self, name: str, report: DoneReport) -> bool:
-        """Whether a job's video has its full size, in its folder or already in the outbox."""
+        """Whether a job's video exists at full size, in its folder or already in the outbox."""
         places = (self.folder(name) / VIDEO, self.video_file(name))
         return any(place.exists() and place.stat().st_size == report.video.bytes for place in places)
 
     def _seal(self, folder: Path, report: JobReport) -> None:
-        """Record how a job ended; from now on it has. Only the error's own file gets the traceback."""
+        """Record how a job ended. Only `error.json` contains the traceback."""
         if isinstance(report, FailedReport):
             write_file(folder / ERROR, json_bytes(report.error))
         write_file(folder / TIMING, json_bytes(report))
 
     def sealed(self, name: str) -> JobReport | None:
-        """The timing JSON of a job that has ended and is not completely published; None if there is none."""
+        """The timing JSON of a job that has ended but is not completely published; None if there is none."""
         file = self.folder(name) / TIMING
         try:
             return read_report(file.read_bytes())
@@ -85,7 +84,7 @@ class Publishing(Streams, Requests):
             return None
 
     def _publish_outputs(self, name: str, report: DoneReport) -> None:
-        """Move video and captions to the outbox. An earlier run's JSON goes first: it must not describe this video."""
+        """Move video and captions to the outbox, after removing an earlier run's JSON: it describes another video."""
         folder = self.folder(name)
         if report.mode != "stream":
             self.remove_stream(name)  # of an earlier job
@@ -99,9 +98,9 @@ class Publishing(Streams, Requests):
                 (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
 
     def refuse(self, name: str, failure: Failure) -> None:
-        """Reject a job, and leave the outbox as it is: it has the outputs of another job of that name."""
+        """Reject a job without touching the outbox, which has the outputs of another job of that name."""
         write_file(self.folder(name) / ERROR, json_bytes(failure))
-        self.forget_cancelling(name)
+        self.remove_cancel_request(name)
         self._keep_failed(name)
         shutil.rmtree(self.folder(name))
 
@@ -113,7 +112,7 @@ class Publishing(Streams, Requests):
             move(self.folder(name) / file, kept / file)
 
     def clear(self, name: str, keep: Collection[Path] = ()) -> None:
-        """Remove a job's stage files except `keep`; the job file and its recording stay."""
+        """Remove a job's stage files except `keep`; the job file and the recording are kept."""
         folder = self.folder(name)
         inside = (path.relative_to(folder) for path in keep if path.is_relative_to(folder))
         kept = {JOB, RECORDING, TIMING, *(path.parts[0] for path in inside)}
@@ -121,13 +120,13 @@ class Publishing(Streams, Requests):
             if entry.name not in kept:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
-    def is_repeat(self, name: str) -> DoneReport | None:
+    def earlier_report(self, name: str) -> DoneReport | None:
         """The timing JSON of an earlier run, if the claimed job is the same and its outputs still exist."""
         try:
             same = self.done_file(name).read_bytes() == (self.folder(name) / JOB).read_bytes()
             report = read_report(self.report_file(name).read_bytes())
             is_whole = isinstance(report, DoneReport) and self._has_outputs(name, report)
-        except (OSError, ValidationError):  # gone, or overwritten by a user
+        except (OSError, ValidationError):  # removed, or overwritten by a user
             return None
         return report if same and is_whole and isinstance(report, DoneReport) else None
 
@@ -144,6 +143,6 @@ class Publishing(Streams, Requests):
         except FileNotFoundError:  # or pruned just now
             return None
 
-    def was_done(self, name: str) -> bool:
+    def has_succeeded(self, name: str) -> bool:
         """Whether a job of this name has succeeded before."""
         return self.done_file(name).exists()

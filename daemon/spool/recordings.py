@@ -1,4 +1,4 @@
-"""Recordings: audio and video files in the inbox that jobs name."""
+"""Recordings: audio and video files in the inbox that jobs refer to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECORDING_SUFFIXES = frozenset(
 )
 """Files with these suffixes are not reported as misnamed jobs."""
 RECORDING_MAX_BYTES = 2 << 30
-"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB. If a recording has to be copied, the daemon waits for it."""
+"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB. If a recording must be copied, that blocks the daemon."""
 
 
 class Recordings(Layout):
@@ -24,7 +24,7 @@ class Recordings(Layout):
     def take_recording(self, name: str, audio: str) -> Path:
         """Link or copy a recording from the inbox into the job's folder, where other users cannot remove it.
 
-        Raises JobError unless it is a plain file directly inside the inbox, OSError when the disk is full.
+        Raises JobError unless it is a regular file directly inside the inbox, OSError if the disk is full.
         """
         taken = self.folder(name) / RECORDING
         try:
@@ -38,13 +38,13 @@ class Recordings(Layout):
         return taken
 
     def find_recording(self, audio: str) -> Path:
-        """The recording that a job names. Raises JobError unless it is a plain file directly inside the inbox.
+        """The recording that a job names. Raises JobError unless it is a regular file directly inside the inbox.
 
-        Links are refused: a link could expose any file of the daemon's user.
+        Links are refused: they could expose any file of the daemon's user.
         """
         path = self.inbox / audio
         if Path(audio).name != audio:
-            raise self._bad_recording("not a plain file there")
+            raise self._bad_recording("not a plain file name")
         try:
             self._check_recording(path)
         except OSError as error:
@@ -52,10 +52,10 @@ class Recordings(Layout):
         return path
 
     def _check_recording(self, path: Path) -> None:
-        """Refuse anything but plain files of a sensible size. Repeated after taking: the file may have been swapped."""
+        """Refuse all but regular files within the limit. Repeated after linking: the file may have been swapped."""
         info = path.lstat()
         if not stat.S_ISREG(info.st_mode):
-            raise self._bad_recording("not a plain file there")
+            raise self._bad_recording("not a regular file")
         if info.st_size > RECORDING_MAX_BYTES:
             message = f"the recording is over {RECORDING_MAX_BYTES} bytes"
             raise JobError("too_large", message, field="audio")

@@ -1,34 +1,34 @@
-"""Requests to the daemon: files that its loop looks for, so that they can be made while it is down."""
+"""Requests to the daemon: files that its loop checks for, so requests can be made while it is down."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from daemon.spool.layout import Layout
-from pipeline.job import JOB_NAME
+from pipeline.job_file import JOB_NAME
 
 
 class Requests(Layout):
     """Pause, resume and cancel."""
 
     def pause(self) -> None:
-        """Request that no jobs are taken in until `resume`."""
+        """Stop the intake of jobs until `resume`."""
         self._pause_file.touch()
 
     def resume(self) -> None:
-        """Withdraw `pause`."""
+        """Undo `pause`."""
         self._pause_file.unlink(missing_ok=True)
 
     def is_paused(self) -> bool:
-        """Whether no jobs may be taken in."""
+        """Whether the intake of jobs is stopped."""
         return self._pause_file.exists()
 
     @property
     def _pause_file(self) -> Path:
         return self.run / "paused"
 
-    def ask_to_cancel(self, name: str) -> None:
-        """Request that a job is cancelled."""
+    def request_cancel(self, name: str) -> None:
+        """Request the cancellation of a job."""
         (self.cancels / name).touch()
 
     def cancel_requests(self) -> list[str]:
@@ -38,6 +38,6 @@ class Requests(Layout):
         except FileNotFoundError:
             return []
 
-    def forget_cancelling(self, name: str) -> None:
-        """Remove the request to cancel a job: it has ended, or there is no such job."""
+    def remove_cancel_request(self, name: str) -> None:
+        """Remove the request to cancel a job that has ended or does not exist."""
         (self.cancels / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Retention: bounds the age and the size of what is kept of ended jobs."""
+"""Retention: limits the age and total size of the files kept from ended jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Kept:
 
 
 def prune(folder: Path, *, days: float, max_bytes: int) -> list[Path]:
-    """Remove the entries of a folder that are too old, then the oldest until the rest fits. Returns the removed ones.
+    """Remove entries of a folder that are too old, then the oldest until the rest fits. Returns those removed.
 
     Ages are measured on the wall clock, because they exceed the machine's uptime.
     """

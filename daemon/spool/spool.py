@@ -20,8 +20,8 @@ from daemon.spool.recordings import Recordings
 from pipeline.errors import LipdropError
 from pipeline.files import try_lock
 
-OWNER_PATIENCE_SECONDS = 1.0
-"""A command that checks for an owner holds the lock for an instant; a starting daemon waits for that."""
+OWNER_WAIT_SECONDS = 1.0
+"""A command that checks for an owner briefly holds the lock; a starting daemon waits this long for it."""
 
 
 class SpoolOwned(LipdropError):
@@ -29,7 +29,7 @@ class SpoolOwned(LipdropError):
 
 
 class Spool(Claims, Recordings, Publishing):
-    """One spool directory, with everything that can be done to it."""
+    """One spool directory, with all its operations."""
 
     @contextlib.contextmanager
     def owned(self) -> Iterator[None]:
@@ -38,11 +38,11 @@ class Spool(Claims, Recordings, Publishing):
         Raises SpoolOwned if another daemon has it.
         """
         with (self.run / "lock").open("a") as file:
-            deadline = time.monotonic() + OWNER_PATIENCE_SECONDS
+            deadline = time.monotonic() + OWNER_WAIT_SECONDS
             while not try_lock(file):
                 if time.monotonic() > deadline:
                     raise SpoolOwned("owned", f"another daemon owns {self.root}")
-                time.sleep(OWNER_PATIENCE_SECONDS / 20)
+                time.sleep(OWNER_WAIT_SECONDS / 20)
             yield
 
     def has_owner(self) -> bool:

@@ -9,16 +9,16 @@ from pathlib import Path
 from daemon.spool.layout import PLAYER, PLAYLIST, Layout
 from daemon.spool.untrusted import link_or_copy
 from pipeline.files import replace_file
-from pipeline.job import JOB_NAME
+from pipeline.job_file import JOB_NAME
 
 
 class Streams(Layout):
-    """The streams of an outbox. Nothing in them is synced: a stream does not outlive a boot of the machine."""
+    """The streams of an outbox. Nothing in them is synced: a stream need not survive a reboot."""
 
     def open_stream(self, name: str, assets: Collection[Path], *, fresh: bool) -> None:
-        """Make the folder of a job's stream and copy the player's files into it.
+        """Create the folder of a job's stream and copy the player's files into it.
 
-        `fresh` first removes what an earlier job of that name left there.
+        `fresh` first removes the files of an earlier job of that name.
         """
         folder = self.outbox / name
         if fresh:
@@ -30,7 +30,7 @@ class Streams(Layout):
     def show(self, name: str, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:
         """Add files to a job's stream, then texts in the given order. Each is complete once it is visible.
 
-        Existing files stay as they are: players may have fetched them. Existing texts are replaced.
+        Existing files are kept: players may have fetched them. Existing texts are replaced.
         """
         folder = self.outbox / name
         for file_name, file in files.items():

@@ -1,4 +1,4 @@
-"""Watches the inbox. Events only trigger a scan: the folder's listing is what counts."""
+"""Watches the inbox. Events only trigger a scan; the folder's listing is authoritative."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from watchdog.observers.api import BaseObserver
 
 
 class Watcher(FileSystemEventHandler):
-    """Calls `wake` when something changes in a folder. Lost events cost a delay, never a job."""
+    """Calls `wake` when something changes in a folder. A missed event delays a job, but never loses it."""
 
     def __init__(self, folder: Path, wake: Callable[[], None]) -> None:
         self._folder = folder
@@ -23,7 +23,7 @@ class Watcher(FileSystemEventHandler):
         self._changed = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Wake the scan if a file may have arrived. Reading and removing, which each claim does, are ignored."""
+        """Trigger a scan if a file may have arrived. Reads and removals are ignored: every claim causes them."""
         if event.event_type in ("created", "moved", "modified", "closed") and not event.is_directory:
             self._changed.set()
             self._wake()
@@ -35,7 +35,7 @@ class Watcher(FileSystemEventHandler):
         return changed
 
     def refresh(self) -> None:
-        """Watch the folder again if it was re-created, which silently removes the watch."""
+        """Watch the folder again if it was recreated, which silently ends the watch."""
         inode = _inode(self._folder)
         if inode == self._inode:
             return

@@ -1,7 +1,7 @@
-"""Avatars: the picture or video that speaks, where its face is, and how it is fitted to a job's frame size.
+"""Avatars: the picture or video that speaks, its face, and its placement in frames of a job's size.
 
 Reading order: `library.py` loads an avatar by name. `folder.py`, `settings.py` and `landmarks.py` read the user's
-files, `video.py` reads a video, `faces/` finds the face (begin with `tracking.py`), `cache.py` keeps the results.
+files, `video.py` reads a video, `faces/` finds the face (start with `tracking.py`), `cache.py` keeps the results.
 `avatar.py` fits it all to a frame size, `scenes.py` holds the resulting frames, and `idle_motion/` makes a still
 picture blink and sway. `assets/` has the avatars that come with lipdrop.
 """

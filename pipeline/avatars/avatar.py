@@ -1,4 +1,4 @@
-"""An avatar, and how it is fitted to a job's frame size."""
+"""An avatar, and its placement in frames of a job's size."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from pipeline.media.clips import Cut
 NO_FACE_HINT = "set no_face: hold, interpolate or passthrough in avatar.yaml to accept such frames"
 
 OWN_SIDE_MAX = 1080
-"""The longer side of a frame when neither job nor avatar gives a size."""
+"""The longer side of a frame if neither the job nor the avatar sets a size."""
 
 NOT_SEARCHED = NoFace("no_face", "the face was not searched for", "remove landmarks.json or face_box")
-"""Takes the place of the faces when both landmarks.json and face_box are given."""
+"""Replaces the faces if both landmarks.json and face_box are given."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Placement:
 
     @property
     def unseen(self) -> tuple[tuple[int, int], ...]:
-        """Spans [start, stop) of a video's frames in which the face is not seen or cut off."""
+        """Spans [start, stop) of a video's frames in which the face is invisible or cut off."""
         return tuple(self.faces.unseen) if isinstance(self.faces, Faces) else ()
 
 
@@ -65,24 +65,24 @@ class FittedAvatar:
     unseen: tuple[tuple[int, int], ...] = ()
     """Spans [start, stop) of the scene's frames in which the face is not seen."""
     files: DerivedFiles | None = None
-    """What engines have derived from it; None: nothing is kept."""
+    """Cached files that engines derive from it; None: no cache."""
 
     def derive(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
-        """Open a file that an engine derives from the avatar at this frame size; `build` writes it when it is missing.
+        """Open a file that an engine derives from the avatar at this frame size; `build` writes it if it is missing.
 
-        `name` holds a version that changes with the file's content. Built once, whichever process asks first, and
-        removed when it is not used. Raises StageError when the cache cannot be used.
+        `name` includes a version that changes with the file's content. The file is built once for all processes, and
+        removed after it has not been used for a while. Raises StageError if the cache cannot be used.
         """
         return build_unkept(build) if self.files is None else self.files.open(engine, name, build)
 
     def require_landmarks(self) -> FaceLandmarks:
-        """The landmarks. Raises JobError if there is none."""
+        """The landmarks. Raises JobError if there are none."""
         if isinstance(self.landmarks, NoFace):
             raise self.landmarks.error()
         return self.landmarks
 
     def require_face_boxes(self) -> NDArray[np.float32]:
-        """The face boxes. Raises JobError if there is none."""
+        """The face boxes. Raises JobError if there are none."""
         if isinstance(self.face_boxes, NoFace):
             raise self.face_boxes.error()
         return self.face_boxes
@@ -99,7 +99,7 @@ class Avatar:
     own_landmarks: FaceLandmarks | None = None
     """From `landmarks.json`; still pictures only."""
     files: DerivedFiles | None = None
-    """What engines have derived from it; None: nothing is kept."""
+    """Cached files that engines derive from it; None: no cache."""
 
     @cached_property
     def faces(self) -> Faces | NoFace:
@@ -117,7 +117,7 @@ class Avatar:
         return isinstance(self.source, VideoSource)
 
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
-        """Scale the picture or video to cover `size` (width, height) and crop it evenly; None: the avatar's own size.
+        """Scale the picture or video to cover `size` (width, height), crop it centred; None: the avatar's own size.
 
         Raises JobError.
         """
@@ -127,7 +127,7 @@ class Avatar:
         return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen, files)
 
     def placed(self, size: tuple[int, int] | None) -> Placement:
-        """Where the face is in frames of `size`, without making the frames. Raises JobError."""
+        """Where the face is in frames of `size`, without rendering the frames. Raises JobError."""
         width, height = size or self._own_size()
         left, top, columns, rows = cut = self._cut(width / height)
         scale = (width / columns, height / rows)
@@ -144,7 +144,7 @@ class Avatar:
         return Placement((width, height), cut, faces, landmarks, boxes)
 
     def _scene(self, place: Placement) -> Scene:
-        """The frames. Cropped before scaling: the other way round, a wide frame would need a huge picture first."""
+        """The frames. Cropped before scaling: otherwise a wide frame would need a huge intermediate picture."""
         if isinstance(self.source, VideoSource):
             return self.source.scene(place.cut, place.size, place.faces, self.settings)
         left, top, columns, rows = place.cut
@@ -166,7 +166,7 @@ class Avatar:
 
     @property
     def _is_fully_given(self) -> bool:
-        """Whether the user gave both landmarks and face box, so that there is nothing to search for."""
+        """Whether the user gave both landmarks and a face box, so that no search is needed."""
         return not self.moves and self.own_landmarks is not None and self.settings.face_box is not None
 
     def _boxes(self, faces: Faces | NoFace) -> NDArray[np.float32] | NoFace:

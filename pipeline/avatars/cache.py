@@ -1,4 +1,4 @@
-"""Results about avatars, cached by content: built once for all processes; the least recently used are evicted."""
+"""Cached results of avatar analysis, by content: built once for all processes, evicted least recently used first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Cache:
     def open(self, name: str, build: Callable[[Path], None]) -> BinaryIO:
         """Open a cached file for reading. If it is missing, `build` writes it while other processes wait.
 
-        The open file stays readable even if it is evicted. Raises StageError when the folder cannot be used.
+        The open file stays readable even if it is evicted. Raises StageError if the folder cannot be used.
         """
         path = self._folder / name
         try:
@@ -40,7 +40,7 @@ class Cache:
             raise StageError(code, message, hint="make it writable, with space left on its disk") from error
 
     def remove_unused(self, days: float) -> None:
-        """Remove files that were not used for `days`. Raises OSError."""
+        """Remove files that have not been used for `days`. Raises OSError."""
         oldest = time.time() - days * SECONDS_PER_DAY
         for info, file in self._files():
             if info.st_mtime < oldest:
@@ -55,7 +55,7 @@ class Cache:
         unfinished = path.with_name(path.name + UNFINISHED)
         try:
             build(unfinished)
-            file = unfinished.open("rb")  # before it has its name: from then on another process may evict it
+            file = unfinished.open("rb")  # before the rename: after it another process may evict the file
             files.move(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ class Cache:
         return file
 
     def _remove_abandoned(self) -> None:
-        """Remove unfinished files of builders that were killed: their locks are free."""
+        """Remove the unfinished files of killed builders: their locks are free."""
         for unfinished in self._folder.glob(f"*{UNFINISHED}"):
             with _lock_of(unfinished.with_suffix("")).open("a") as lock:
                 if files.try_lock(lock):

@@ -1,4 +1,4 @@
-"""Files that engines derive from an avatar, kept in the avatars' cache and bounded and cleaned up with it."""
+"""Files that engines derive from an avatar. They are in the avatar cache, which limits and prunes them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pipeline.avatars.cache import Cache
 
 @dataclass(frozen=True)
 class DerivedFiles:
-    """The derived files of one avatar as it is now: a changed picture or setting gives it another key."""
+    """The derived files of the current version of an avatar: a changed picture or setting gives another key."""
 
     cache: Cache
     key: str
-    """Differs when anything about the avatar differs that an engine can see."""
+    """Changes with everything about the avatar that an engine can see."""
 
     def for_frames(self, size: tuple[int, int]) -> DerivedFiles:
-        """Those of the avatar in frames of one size (width, height)."""
+        """The derived files of the avatar in frames of one size (width, height)."""
         return replace(self, key=f"{self.key}-{size[0]}x{size[1]}")
 
     def open(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
@@ -31,7 +31,7 @@ class DerivedFiles:
 
 
 def build_unkept(build: Callable[[Path], None]) -> BinaryIO:
-    """Build a file that is gone once it is closed, for an avatar that has no cache."""
+    """Build a file that disappears when it is closed, for an avatar without a cache."""
     with tempfile.TemporaryDirectory(prefix="lipdrop-derived-") as folder:
         path = Path(folder) / "derived"
         build(path)

@@ -21,7 +21,7 @@ from pipeline.media.ffmpeg import unreadable
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-"""Pillow's names for them. A file's content decides, not its name: no other format is ever parsed."""
+"""Pillow's names for them. The format is detected from the content, not the name; no other format is ever parsed."""
 
 PICTURE_SIDE_MAX = 32_766
 """OpenCV cannot rotate larger pictures."""
@@ -33,7 +33,7 @@ TEXT_BYTES_MAX = 1024 * 1024
 
 
 def refuse(file: Path, reason: str, hint: str) -> NoReturn:
-    """Raise the JobError for a file of an avatar that cannot be used."""
+    """Raise the JobError for an unusable file of an avatar."""
     raise JobError("avatar", f"{file.parent.name}/{file.name}: {reason[:300]}", field="avatar", hint=hint)
 
 
@@ -55,7 +55,7 @@ def identity(entry: Path) -> tuple[int, ...]:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file's bytes; cached until the file changes. Raises JobError."""
+    """SHA-256 of a file, cached until the file changes. Raises JobError."""
     try:
         return _digest(file, identity(file))
     except OSError as error:
@@ -72,8 +72,8 @@ def _digest(file: Path, _identity: tuple[int, ...]) -> str:
 def unchanged(file: Path, content: str) -> Iterator[None]:
     """Guard the reading of a file whose digest is known. Raises StageError if the digest differs afterwards.
 
-    The bytes read may then be another file's or a mix of both: they must not be cached under this digest, and errors
-    in them are not the job's fault.
+    The bytes read may then belong to another file or to both: they must not be cached under this digest, and errors in
+    them are not the job's fault.
     """
     try:
         yield
@@ -97,13 +97,13 @@ def read_text(file: Path) -> str:
         if size is not None and size <= TEXT_BYTES_MAX:
             return file.read_text("utf-8")
     except OSError as error:
-        refuse(file, f"cannot be read: {error.strerror}", "make it a regular file that lipdrop may read")
+        refuse(file, f"cannot be read: {error.strerror}", "make it a regular file that lipdrop can read")
     refuse(file, "not a regular file, or too large", f"use a text file of at most {TEXT_BYTES_MAX} bytes")
 
 
 def media_file(folder: Path) -> Path:
     """The one picture or video of an avatar. Raises JobError."""
-    # Hidden files are ignored: macOS leaves a "._picture.png" beside each file it copies.
+    # Hidden files are ignored: macOS leaves a "._picture.png" next to each file that it copies.
     visible = (entry for entry in entries(folder) if not entry.name.startswith("."))
     found = sorted(entry for entry in visible if entry.suffix.lower() in PICTURE_ENDINGS + CLIP_ENDINGS)
     if len(found) != 1:
@@ -111,11 +111,11 @@ def media_file(folder: Path) -> Path:
             "avatar",
             f"avatar {folder.name!r} has {len(found)} pictures or videos instead of one",
             field="avatar",
-            hint="put exactly one file into a folder that lipdrop may read: "
+            hint="put exactly one file into a folder that lipdrop can read: "
             + ", ".join(PICTURE_ENDINGS + CLIP_ENDINGS),
         )
     if not os.path.isfile(found[0]):  # noqa: PTH113 - Path.is_file raises where this returns False
-        raise unreadable("avatar", f"{found[0].name} is not a regular file, or a dangling link")
+        raise unreadable("avatar", f"{found[0].name} is a dangling link or not a regular file")
     return found[0]
 
 
@@ -144,7 +144,7 @@ def read_picture(file: Path, pixels_max: int) -> NDArray[np.uint8]:
 
 
 def too_many_pixels(file: Path, has: str) -> JobError:
-    """The error for a picture or video that is too large to be decoded; `has`: its size and the limit."""
+    """The error for a picture or video that is too large to decode; `has`: its size and the limit."""
     return JobError("too_many_pixels", f"{file.name} has {has}", field="avatar", hint="scale it down")
 
 
@@ -152,7 +152,7 @@ def _picture_size(file: Path) -> tuple[int, int]:
     """Width and height from the file's header, without decoding pixels. Raises JobError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns about sizes that our own limit, checked next, may allow.
+            # Pillow warns about sizes that our own limit, checked next, allows.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=PICTURE_FORMATS) as picture:
                 return picture.size

@@ -1,4 +1,4 @@
-"""Contours of a face: its mouth is drawn and moved along them."""
+"""Contours of a face, along which its mouth is drawn and moved."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class FaceLandmarks:
     lips_outer: Points
     """[20, 2]: left corner, over the upper lip (1..9, 5 its middle), right corner (10), under the lower lip (15)."""
     lips_inner: Points
-    """[20, 2]: the same order along the line where the lips meet; 5 and 15 coincide when the mouth is closed."""
+    """[20, 2]: the same order along the inner edges of the lips; 5 and 15 coincide when the mouth is closed."""
     jaw: Points
-    """[21, 2]: from beside the left ear, along the jaw, chin at index 10, to beside the right ear."""
+    """[21, 2]: from the left ear along the jaw to the right ear; the chin is at index 10."""
     nose: Points
     """[3, 2]: left nostril wing, base of the nose (subnasale), right nostril wing."""
     left_eye: Points
@@ -77,7 +77,7 @@ class FaceLandmarks:
         return self.each(lambda points: points * factor - offset)
 
     def __getitem__(self, index: Any) -> FaceLandmarks:
-        """Index the leading axis: the landmarks in some of the pictures."""
+        """Index the leading axis: the landmarks of some of the pictures."""
         return self.each(lambda points: points[index])
 
     def each(self, change: Callable[[Points], Points]) -> FaceLandmarks:

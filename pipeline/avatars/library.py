@@ -24,14 +24,14 @@ BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
 
 CACHE_FOLDER = "cache"
-"""Folder in the spool for results about avatars."""
+"""Folder in the spool for cached results."""
 
 
 class Avatars:
     """The avatars of a configuration: those in its avatar folder, and those that come with lipdrop."""
 
     def __init__(self, config: Config, cache: Path | None = None) -> None:
-        """`cache`: folder for results; None: in the spool."""
+        """`cache`: folder for cached results; None: the one in the spool."""
         self._folders = (config.path(config.avatars.folder), BUILT_IN_FOLDER)
         self._limits = config.limits
         self._cache_days = config.avatars.cache_days
@@ -39,12 +39,12 @@ class Avatars:
         self._read = lru_cache(maxsize=4)(self._read_folder)
 
     def names(self) -> list[str]:
-        """The names that a job may use at this moment. A missing or unreadable folder has none."""
+        """The names that a job may currently use. A missing or unreadable folder has none."""
         found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
         return sorted(name for name in found if not name.startswith((".", "_")))
 
     def forget_unused(self) -> None:
-        """Remove cached results that were not used for `avatars.cache_days`. Raises OSError."""
+        """Remove cached results that have not been used for `avatars.cache_days`. Raises OSError."""
         self._cache.remove_unused(self._cache_days)
 
     def load(self, name: str) -> Avatar:
@@ -104,7 +104,7 @@ class Avatars:
     def _cached(
         self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]
     ) -> Callable[[], Faces | NoFace]:
-        """The same search, run once per file content and settings."""
+        """The search `find`, run once per file content and settings."""
         query = repr((tracking.VERSION, settings.crop, settings.face_box, self._limits.avatar_seconds))
         name = f"{content}-{hashlib.sha256(query.encode()).hexdigest()[:12]}.npz"
 

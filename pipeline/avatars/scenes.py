@@ -28,7 +28,7 @@ class Scene(Protocol):
         ...
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> Indices:
-        """The index of the scene's frame shown in each of the job's frames [start_frame, stop_frame)."""
+        """For each of the job's frames [start_frame, stop_frame), the index of the scene's frame that it shows."""
         ...
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -67,7 +67,7 @@ class Clip:
     rate: Fraction
     """Frames per second."""
     order: Indices
-    """[frames]: the index of the frame to show for each one: its own, unless an earlier frame is held."""
+    """[frames]: the index of the frame to show for each one: its own unless an earlier frame is held."""
     drawn: NDArray[np.bool_]
     """[frames]: whether a mouth is drawn into the frame."""
 
@@ -75,7 +75,7 @@ class Clip:
         self.file.close()
 
     def shown(self, start_frame: int, stop_frame: int, fps: int) -> Indices:
-        """Play the video forwards, backwards and so on, in real time whatever its own rate."""
+        """Play the video alternately forwards and backwards, in real time at any frame rate."""
         job_frames = np.arange(start_frame, stop_frame, dtype=np.int64)
         # Rounded to nearest in integers: exact at any length.
         turns = 2 * self.rate.denominator * fps

@@ -32,7 +32,7 @@ FORMATS = {
     "idle_motion": "true or false",
     "no_face": "hold, interpolate, passthrough or fail",
 }
-"""What each key takes, for hints."""
+"""The values that each key takes, for hints."""
 
 
 def _switch(value: Any) -> Any:
@@ -52,26 +52,26 @@ class AvatarSettings(BaseModel):
     crop: Box | None = None
     """x1, y1, x2, y2 of the part of the picture to use, in its pixels; None: all of it."""
     size: str | None = None
-    """WIDTHxHEIGHT of the avatar's videos; same limits as a job's size."""
+    """WIDTHxHEIGHT of the avatar's videos, with the same limits as a job's size."""
     blend: Literal["feather", "paste"] = "feather"
-    """How Wav2Lip's face is put into the picture: with a soft border, or pasted as it is."""
+    """How Wav2Lip's face is put into the picture: feather: with a soft border; paste: unchanged."""
     silence_gate: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: as the model's `silence_gate` says."""
     idle_motion: bool = True
     """Whether a still picture blinks, sways and breathes."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"
-    """What to show in frames of a video without a face: hold: its last frame with a face; interpolate: the frame, with
-    the mouth drawn where the face should be; passthrough: the frame as it is; fail: nothing, the job fails."""
+    """Video frames without a face: hold: show the last frame with a face; interpolate: draw the mouth where the face
+    should be; passthrough: show the frame unchanged; fail: fail the job."""
 
     @field_validator("face_box", "crop")
     @classmethod
-    def _is_a_box(cls, box: Box | None) -> Box | None:
+    def _is_valid_box(cls, box: Box | None) -> Box | None:
         if box is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
             raise ValueError("x1, y1, x2, y2 must be finite numbers with x1 < x2 and y1 < y2")
         return box
 
     def cropped_area(self, sides: tuple[int, int]) -> Cut:
-        """The part of a picture to use; `sides`: its width and height. Raises JobError when that is too small."""
+        """The part of a picture to use; `sides`: its width and height. Raises JobError if the part is too small."""
         if self.crop is None:
             return (0, 0, *sides)
         left, top, right, bottom = (

@@ -26,7 +26,7 @@ from pipeline.media.ffmpeg import unreadable
 VERSION = 1
 """Version of the cached headers and frames: those of other versions are not used.
 
-Raise it when headers are read or written differently, or frames are decoded, rotated, cropped or scaled differently.
+Increment it when a change affects headers, or how frames are decoded, rotated, cropped or scaled.
 """
 
 SEARCH_SIDE_MAX = 1280
@@ -54,7 +54,7 @@ class VideoSource:
     def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> VideoSource:
         """Read the header. Raises JobError if the file is not a video, or is too large or too long.
 
-        This and every other method that reads the file raise StageError if it changed meanwhile.
+        This and every other method that reads the file raise StageError if the file changes during the read.
         """
         with cache.open(f"{digest}-format-{VERSION}.json", lambda target: _write_format(target, file, digest)) as kept:
             found = ClipFormat.from_json(kept.read())
@@ -66,12 +66,12 @@ class VideoSource:
                 "too_long",
                 message,
                 field="avatar",
-                hint="use a shorter video; a few seconds are enough, they are repeated",
+                hint="use a shorter video; a few seconds are enough, because the video is looped",
             )
         return cls(file, digest, cache, (found.width, found.height), found.rate, seconds_max)
 
     def find_faces(self, part: Cut, face_box: Box | None) -> Faces | NoFace:
-        """Follow the face through one part of all frames. Raises JobError if they cannot be decoded."""
+        """Follow the face through a part of all frames. Raises JobError if they cannot be decoded."""
         left, top, columns, rows = part
         scale = min(1.0, SEARCH_SIDE_MAX / max(columns, rows))
         size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
@@ -87,14 +87,14 @@ class VideoSource:
         shape = hashlib.sha256(repr((VERSION, cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
         file = self.cache.open(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
         frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
-        # The face was followed in another run of ffmpeg: only frames that both runs decoded can be used.
+        # The face was tracked in a separate run of ffmpeg: only frames decoded by both runs can be used.
         seen = faces.seen[:frames] if isinstance(faces, Faces) else np.ones(frames, bool)
         order = _held(seen) if settings.no_face == "hold" else np.arange(len(seen))
         drawn = seen if settings.no_face == "passthrough" else np.ones(len(seen), bool)
         return Clip(file, size, len(seen), self.rate, order, drawn)
 
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
-        """Write the frames, one after the other."""
+        """Write all frames to one file."""
         written = 0
         with unchanged(self.file, self.digest), target.open("wb") as file:
             for frame in self._frames(cut, size):
@@ -109,7 +109,7 @@ class VideoSource:
 
 
 def _write_format(target: Path, file: Path, digest: str) -> None:
-    """Cache a video's header, so that not every new worker has to wait for ffprobe to start."""
+    """Cache a video's header, so that new workers need not run ffprobe."""
     with unchanged(file, digest):
         target.write_bytes(clips.probe(file, "avatar").to_json())
 
@@ -125,6 +125,6 @@ def _too_large(file: Path, bytes_max: int) -> JobError:
 
 
 def _held(seen: NDArray[np.bool_]) -> Indices:
-    """For each frame the index of the latest one with a face, or of the first one with a face if none came before."""
+    """For each frame, the index of the last frame with a face so far, or else of the first one with a face."""
     last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
     return np.where(last < 0, int(seen.argmax()), last).astype(np.intp)

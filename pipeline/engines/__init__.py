@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_engine(model: str, config: Config, device: torch.device) -> Engine:
-    """Load a configured model's engine. Raises ConfigError when its settings or files cannot be used."""
+    """Load the engine of a configured model. Raises ConfigError if its settings or files cannot be used."""
     module, _, name = config.model_settings(model).implementation.partition(":")
     engine: Engine = getattr(import_module(module), name).load(model, config, device)
     return engine

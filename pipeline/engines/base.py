@@ -1,4 +1,4 @@
-"""The engine seam: an avatar and a job's speech in, video frames out.
+"""The engine interface: an avatar and a job's speech in, video frames out.
 
 To add an engine, write a module with its Engine and Renderer, and register it in `pipeline/engines/settings.py`.
 """
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """The speech of a whole job, whichever chunk is rendered; or of one piece of a stream."""
+    """The speech of a whole job, whichever chunk is rendered, or of one piece of a stream."""
 
     mel: NDArray[np.float32]
-    """Mel spectrogram of the whole job, shape [80, columns], 80 columns a second (see `pipeline.engines.mel`)."""
+    """Mel spectrogram of the whole job, shape [80, columns], 80 columns per second (see `pipeline.engines.mel`)."""
     frames: int
     """Video frames of the whole job."""
     fps: int
     phonemes: Sequence[Phoneme] = ()
-    """Phonemes of the whole job in time order; empty when the voice does not report them."""
+    """Phonemes of the whole job in time order; empty if the voice does not report them."""
     first_frame: int | None = None
-    """The frame of the job at which a piece of a stream starts: frame 0 here. None: this is the whole job."""
+    """The frame of the job at which this piece of a stream starts, its frame 0. None: this is a whole job."""
     wav: Path | None = None
     """The 16 kHz mono WAV file behind `samples`; None: silence."""
 
@@ -59,7 +59,7 @@ def frame_times(frames: int, fps: float) -> NDArray[np.float64]:
 
 
 class Renderer(Protocol):
-    """Renders any frames of one job. A frame's pixels depend on its global index alone, never on the chunk."""
+    """Renders any frames of one job. A frame's pixels depend only on its global index, never on the chunk."""
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield the frames [start_frame, stop_frame) in order, in batches.
@@ -77,12 +77,12 @@ class Engine(Protocol):
 
     @classmethod
     def load(cls, model: str, config: Config, device: torch.device) -> Self:
-        """Load a configured model (see `Config.model_settings`). Raises ConfigError when its files cannot be used."""
+        """Load a configured model (see `Config.model_settings`). Raises ConfigError if its files cannot be used."""
         ...
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Renderer:
-        """Prepare to render one job. Raises JobError when this avatar cannot be used.
+        """Prepare to render one job. Raises JobError if this avatar cannot be used.
 
-        `avatar.derive` keeps files that the engine computes from an avatar.
+        `avatar.derive` caches files that the engine computes from an avatar.
         """
         ...

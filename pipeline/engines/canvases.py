@@ -1,4 +1,4 @@
-"""The canvas that an avatar's frames are painted on, from its scene."""
+"""Makes the canvas on which an avatar's frames are composed."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from pipeline.media.canvas import Canvas, Regions, StillCanvas, paint
 
 
 def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
-    """The canvas of one job, with frames counted like those of the speech."""
+    """The canvas of one job; its frames are numbered like those of the speech."""
     canvas = _job_canvas(avatar, speech)
     return ShiftedCanvas(canvas, speech.offset) if speech.offset else canvas
 
 
 def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
-    """The canvas with frames counted from the start of the job."""
+    """The canvas with frames numbered from the start of the job."""
     if isinstance(avatar.scene, Clip):
         return ClipCanvas(avatar.scene, speech.fps)
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
     if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
         return StillCanvas(picture)
-    # In a stream, motion depends on time alone, so that it continues from piece to piece without a jump.
+    # In a stream, motion depends only on time, so that it continues from piece to piece without a jump.
     loudness = emphasis(speech) if speech.first_frame is None else None
     return LivingCanvas(picture, landmarks[0], speech.fps, emphasis=loudness)
 
 
 class ShiftedCanvas:
-    """A canvas with frames counted from an offset."""
+    """A canvas with frames numbered from an offset."""
 
     def __init__(self, canvas: Canvas, frames: int) -> None:
         self._canvas = canvas
@@ -59,7 +59,7 @@ class Drawn(NamedTuple):
 
 
 def composed(canvas: Canvas, batches: Iterable[Drawn]) -> Iterator[torch.Tensor]:
-    """Compose the frames of each batch. A GPU gets its next batch before the previous one is awaited and composed."""
+    """Compose the frames of each batch. A GPU gets the next batch before the previous one is awaited and composed."""
     waiting: Drawn | None = None
     for batch in batches:
         if waiting is not None:
@@ -70,7 +70,7 @@ def composed(canvas: Canvas, batches: Iterable[Drawn]) -> Iterator[torch.Tensor]
 
 
 class ClipCanvas:
-    """A video whose frames get one region repainted."""
+    """A video in whose frames one region is repainted."""
 
     def __init__(self, clip: Clip, fps: int) -> None:
         self._clip = clip

@@ -14,16 +14,16 @@ from pipeline.media.runs import runs
 LOUDNESS_COLUMNS = 40
 """The loudest half second of a recording is its reference level; clicks are shorter."""
 SILENT_LEVEL = -3.2
-"""A recording whose loudest half second is below this (about -65 dBFS) contains no speech."""
+"""A recording whose loudest half second is below this level (about -65 dBFS) contains no speech."""
 GATE_BELOW = 3.2
-"""Mel units below the loudest half second (40 dB) under which nothing counts as speech."""
+"""Sound more than this many mel units (40 dB) below the loudest half second is not speech."""
 GATE_NOISE_MARGIN, GATE_NOISE_LIMIT = 0.5, 2.0
-"""With background noise, the threshold is this much above it, but no closer to the speech than the limit."""
+"""With background noise, the threshold is this far above it, but no closer to the speech than the limit."""
 GATE_HYSTERESIS = 0.25
 GATE_SECONDS = 0.18
 """A silence shorter than this may be a stop consonant."""
 GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
-"""Time the mouth takes to close after a sound, and to open before the next one."""
+"""Time that the mouth takes to close after a sound, and to open before the next one."""
 
 POWER_PER_UNIT = 1.25
 """A mel value v is the power 10 ** (1.25 v)."""
@@ -65,18 +65,18 @@ def emphasis(speech: SpeechFeatures) -> Floats:
 
 
 def speech_gate(speech: SpeechFeatures) -> Floats:
-    """1 during sound, 0 in silences, with soft edges inside the silences, shape [frames]."""
+    """1 during sound, 0 in silence, with soft edges inside the silences, shape [frames]."""
     loudness = relative_loudness(bounded(speech.mel))
     gate = np.zeros(1, np.float32) if loudness is None else _column_gate(loudness)
     return at_frames(gate[:, None], speech.frames, speech.fps)[:, 0]
 
 
 def silences(loudness: Floats) -> list[tuple[int, int]]:
-    """Stretches [start, stop) of columns without speech, from loudness relative to the loudest half second."""
+    """Spans [start, stop) of columns without speech, from loudness relative to the loudest half second."""
     noise = float(np.quantile(loudness, 0.05)) + GATE_NOISE_MARGIN
     threshold = min(max(-GATE_BELOW, noise), -GATE_NOISE_LIMIT)
     sound = np.zeros(len(loudness), bool)
-    # Hysteresis: sound starts above the higher threshold and lasts while it is above the lower one.
+    # Hysteresis: sound starts above the higher threshold and ends below the lower one.
     for start, stop in runs(loudness > threshold):
         sound[start:stop] = loudness[start:stop].max() > threshold + GATE_HYSTERESIS
     shortest = GATE_SECONDS * COLUMNS_PER_SECOND

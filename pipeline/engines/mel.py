@@ -1,8 +1,8 @@
-"""The mel spectrogram that Wav2Lip was trained with, and the windows of it that its frames are generated from.
+"""The mel spectrogram that Wav2Lip was trained with, and its windows, from which frames are generated.
 
-Its parameters are those of the published code (Prajwal et al. 2020, after Tacotron): change one and every
-checkpoint produces nonsense. torchaudio computes the mel filters; the rest is 16 kHz arithmetic in double precision,
-since in single precision the noise of loud columns would exceed the floor of -100 dB.
+Its parameters are those of the published code (Prajwal et al. 2020, after Tacotron): with any other, every checkpoint
+produces nonsense. torchaudio computes the mel filters; the rest is 16 kHz arithmetic in double precision, since in
+single precision the noise of loud columns would exceed the floor of -100 dB.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AMPLITUDE_FLOOR = 1e-5
 REFERENCE_DB = 20.0
 RANGE_DB = 100.0
 BLOCK_COLUMNS = 2048
-"""Computed at a time, about 40 MB; the values do not depend on it."""
+"""Columns computed at a time, about 40 MB; the values do not depend on it."""
 
 
 def mel_spectrogram(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""The settings of a lip-sync model, one class per engine. `ENGINES` is where an engine is registered.
+"""The settings of a lip-sync model, one class per engine. Engines are registered in `ENGINES`.
 
-Light on purpose: reading the configuration imports this module, but never an engine, and so no torch.
+Deliberately light: reading the configuration imports this module, but no engine and thus not torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z", re.ASCII)
 
 
 class ModelSettings(Section):
-    """An entry of `models`. An engine with settings of its own adds fields in a subclass."""
+    """An entry of `models`. An engine with additional settings adds fields in a subclass."""
 
     implementation: ClassVar[str]
     """Import path `module:Class` of the engine (see `pipeline.engines.base.Engine`), imported by workers only."""
@@ -29,8 +29,8 @@ class ModelSettings(Section):
     checkpoint: str | None = None
     """The file with the weights, for engines that need one."""
     silence_gate: bool = False
-    """Whether in pauses the avatar's own mouth is shown instead of the engine's, unless the avatar says otherwise.
-    Engines that close the mouth by themselves ignore it."""
+    """Whether the avatar's own mouth is shown in pauses instead of the engine's; the avatar's setting takes precedence.
+    Engines that close the mouth in pauses ignore it."""
 
     @property
     def files(self) -> dict[str, str]:
@@ -39,19 +39,19 @@ class ModelSettings(Section):
 
     @property
     def look(self) -> str:
-        """Equal for two models that render equal frames, which need no cross-fade where their chunks meet."""
+        """Equal for two models that render the same frames: their chunks need no cross-fade."""
         return self.model_dump_json()
 
 
 class BuiltinSettings(ModelSettings):
-    """The built-in engine, which has no settings: all its models are the same."""
+    """The built-in engine. It has no settings: all its models are the same."""
 
     implementation: ClassVar[str] = "pipeline.engines.builtin:BuiltinEngine"
     engine: Literal["builtin"] = "builtin"
 
     @property
     def look(self) -> str:
-        """The same for all."""
+        """The same for all models."""
         return self.engine
 
 
@@ -69,23 +69,23 @@ class Wav2LipSettings(ModelSettings):
 
 
 ENGINES: dict[str, type[ModelSettings]] = {"builtin": BuiltinSettings, "wav2lip": Wav2LipSettings}
-"""The engines that come with lipdrop, by the name that `engine:` takes."""
+"""The engines that come with lipdrop, by their names for `engine:`."""
 
 
 DEFAULT_ENGINE = "builtin"
 
 
 class UnknownEngineError(ValueError):
-    """No engine goes by this name."""
+    """No engine has this name."""
 
     def __init__(self, message: str, hint: str) -> None:
-        """`hint`: what to do about it."""
+        """`hint`: a suggested fix."""
         super().__init__(message)
         self.hint = hint
 
 
 def settings_class(engine: str) -> type[ModelSettings]:
-    """The settings class of an engine: a registered one, or one that is imported. Raises UnknownEngineError."""
+    """The settings class of an engine, registered or imported. Raises UnknownEngineError."""
     if engine in ENGINES:
         return ENGINES[engine]
     if IMPORT_PATH.match(engine) is None:
@@ -94,7 +94,7 @@ def settings_class(engine: str) -> type[ModelSettings]:
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        hint = "install the package that holds it into the environment of lipdrop"
+        hint = "install its package into lipdrop's environment"
         raise UnknownEngineError(f"cannot import engine {engine!r}: {error}", hint) from error
     if not (isinstance(found, type) and issubclass(found, ModelSettings)):
         raise UnknownEngineError(f"{engine!r} is not a subclass of ModelSettings", "see pipeline/engines/settings.py")

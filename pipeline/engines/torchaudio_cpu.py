@@ -1,9 +1,9 @@
 """torchaudio, importable with a CPU-only torch too: `from pipeline.engines.torchaudio_cpu import torchaudio`.
 
-Every torchaudio wheel on the index links CUDA, and `import torchaudio` loads its extension libraries if it finds them:
-without CUDA in torch that raises an OSError. lipdrop only needs the Python part of torchaudio, which works without the
-extension when `torchaudio/lib` contains none. So after a failed import, and only when torch has no CUDA, the import is
-repeated with that one folder appearing empty. Where the plain import works, nothing is changed.
+Every torchaudio wheel on PyPI links CUDA, and `import torchaudio` loads its extension libraries if it finds them:
+if torch has no CUDA, that raises an OSError. lipdrop only needs the Python part of torchaudio, which works without the
+extension if `torchaudio/lib` contains no libraries. So after a failed import, and only if torch has no CUDA, the import
+is retried with that folder appearing empty. If the plain import works, nothing is changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def appearing_empty(folder: Path) -> Iterator[None]:
 def import_torchaudio() -> ModuleType:
     """Import torchaudio, without its extension if that cannot be loaded because torch has no CUDA.
 
-    Raises OSError when the extension cannot be loaded although torch has CUDA: the installation is broken.
+    Raises OSError if the extension cannot be loaded although torch has CUDA: the installation is broken.
     """
     try:
         return importlib.import_module("torchaudio")

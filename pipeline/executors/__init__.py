@@ -1,7 +1,7 @@
 """Executors decide where workers run and how they are connected to the scheduler. Stages do not depend on them.
 
 `base.py` is the interface, `worker.py` the loop that every worker runs, `processes.py` and `threads.py` the
-implementations. To add one, implement `Executor` in a module of its own, register it here, and allow its name in
+implementations. To add one, implement `Executor` in a new module, register it here, and allow its name in
 `Config.executor`.
 """
 

@@ -2,7 +2,7 @@
 
 The scheduler sees seven methods and five events (`pipeline.messages.Event`); workers run `worker.work` with a
 `worker.Link` to the executor. Everything between the two belongs to the executor. A Ray executor, for example, would
-be one module beside `processes.py`: an actor for each `WorkerSpec` that runs `work`, a `Link` that carries tasks and
+be one module next to `processes.py`: an actor for each `WorkerSpec` that runs `work`, a `Link` that carries tasks and
 events through the actor's mailbox, `Died` when the actor is lost, and `gpu_count` from the cluster's resources.
 
 Rules that the scheduler relies on:
@@ -43,7 +43,7 @@ class WorkerSpec:
     cpus: tuple[int, ...] = ()
     """Cores this worker computes on; empty: any."""
     encoder_cpus: tuple[int, ...] = ()
-    """Cores its encoder may run on; empty: those of the worker."""
+    """Cores its encoder may run on; empty: the same as the worker."""
     threads: int = 1
     """Threads for its numerical libraries."""
 

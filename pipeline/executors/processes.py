@@ -29,7 +29,7 @@ from pipeline.messages import Died, Event, Task
 from pipeline.programs import kill_session
 
 PYTHON = Path(__file__).parent / "python-for-workers"
-"""Ends with the daemon (a worker's own tie starts only after its imports) and ignores modules in the current folder."""
+"""Dies with the daemon (a worker can arrange that only after its imports) and ignores modules in the current folder."""
 
 EXIT_SECONDS = 3.0
 """Grace period for a worker to exit after its pipe is closed, before it is killed."""
@@ -49,7 +49,7 @@ class ProcessExecutor:
         if os.access(PYTHON, os.X_OK):
             os.environ["LIPDROP_PYTHON"] = sys.executable
             self._context.set_executable(str(PYTHON))
-        else:  # installed on a filesystem that forbids programs
+        else:  # installed on a filesystem mounted with noexec
             os.environ["PYTHONSAFEPATH"] = "1"
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
@@ -59,12 +59,12 @@ class ProcessExecutor:
         return torch.cuda.device_count()
 
     def start(self, spec: WorkerSpec) -> None:
-        """Start a worker process. Raises OSError when the system has no memory or process slot left."""
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=process_main, args=(theirs, spec), name=spec.name, daemon=True)
+        """Start a worker process. Raises OSError if the system is out of memory or process slots."""
+        own_end, worker_end = self._context.Pipe()
+        process = self._context.Process(target=process_main, args=(worker_end, spec), name=spec.name, daemon=True)
         process.start()
-        theirs.close()  # only the worker holds its end now, so its death closes the pipe
-        self._workers[spec.name] = _Worker(process, ours)
+        worker_end.close()  # only the worker holds its end now, so its death closes the pipe
+        self._workers[spec.name] = _Worker(process, own_end)
 
     def send(self, worker: str, task: Task) -> None:
         """Send a task. `wait` also notices the broken pipe of a dead worker, so errors are only logged."""
@@ -74,7 +74,7 @@ class ProcessExecutor:
             logging.getLogger(__name__).debug("worker %s exited before it received task %d", worker, task.id)
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
-        """Collect messages from workers, and the deaths of those that exited."""
+        """Collect messages from workers, and `Died` for those that have exited."""
         sources: dict[Any, str] = {worker.connection: name for name, worker in self._workers.items()}
         sources |= {worker.process.sentinel: name for name, worker in self._workers.items()}
         ready = wait([self._waker.fileno(), *sources], timeout_seconds)

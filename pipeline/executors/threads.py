@@ -26,15 +26,15 @@ class ThreadExecutor:
 
     def gpu_count(self) -> int:
         """Return the number of GPUs that CUDA offers this process."""
-        import torch  # only here: the stages will import it into this process anyway, but not before they run
+        import torch  # not at module level: stages import it into this process anyway, but only when they run
 
         return torch.cuda.device_count()
 
     def start(self, spec: WorkerSpec) -> None:
         """Start a worker thread."""
-        ours, theirs = Pipe()
-        thread = threading.Thread(target=_thread_main, args=(theirs, spec), name=spec.name, daemon=True)
-        self._connections[spec.name], self._threads[spec.name] = ours, thread
+        own_end, worker_end = Pipe()
+        thread = threading.Thread(target=_thread_main, args=(worker_end, spec), name=spec.name, daemon=True)
+        self._connections[spec.name], self._threads[spec.name] = own_end, thread
         thread.start()
 
     def send(self, worker: str, task: Task) -> None:
@@ -42,7 +42,7 @@ class ThreadExecutor:
         self._connections[worker].send(task)
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
-        """Collect messages from workers, and the ends of those that have stopped."""
+        """Collect messages from workers, and `Died` for those that have stopped."""
         names: dict[Any, str] = {connection: name for name, connection in self._connections.items()}
         ready = wait([self._waker.fileno(), *names], timeout_seconds)
         self._waker.clear()

@@ -104,7 +104,7 @@ def prepare_process(spec: WorkerSpec) -> None:
 
 
 def visible_gpu(device: str, inherited: str | None) -> str:
-    """Value of `CUDA_VISIBLE_DEVICES` for a worker on `device`, which counts within the daemon's own value."""
+    """Value of `CUDA_VISIBLE_DEVICES` for a worker on `device`, an index into the daemon's own value."""
     kind, _, ordinal = device.partition(":")
     if kind != "cuda":
         return ""
@@ -112,7 +112,7 @@ def visible_gpu(device: str, inherited: str | None) -> str:
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process as soon as the daemon exits, for whatever reason and even if this one hangs."""
+    """Have the kernel kill this process as soon as the daemon exits, for any reason and even if this process hangs."""
     parent = parent_process()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent.pid:  # the parent died before prctl

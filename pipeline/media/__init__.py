@@ -1,1 +1,1 @@
-"""Media: PCM, encoding, muxing, all through ffmpeg."""
+"""Media: PCM audio, frames, encoding, muxing and MP4 fragments."""

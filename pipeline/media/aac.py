@@ -1,9 +1,8 @@
 """Encoding AAC in parts that join into one continuous stream.
 
-A frame decodes to 1,024 samples, but is computed from twice as many, and from encoder state. So each part is encoded
-with some of the audio before it, whose frames are dropped, and ends a few frames before the known audio does. Its
-frames then fit the neighbouring parts as if all audio had been encoded at once: they share one grid, with nothing
-added or lost at the joints.
+A frame decodes to 1,024 samples, but depends on twice as many and on encoder state. So each part is encoded together
+with some audio before it, whose frames are dropped, and ends a few frames before the known audio ends. The parts then
+join as if all audio had been encoded at once: one frame grid, with nothing added or lost at the joints.
 """
 
 from __future__ import annotations
@@ -17,33 +16,33 @@ from pipeline.errors import StageError
 from pipeline.media import ffmpeg, pcm
 
 QUALITY = 2
-"""About 160 kbit/s. With a constant bit rate, the budget of a frame would depend on all frames before it, and the
-first frames of each part would sound poor."""
+"""Variable bit rate, about 160 kbit/s. With a constant bit rate, a frame's bit budget would depend on all frames
+before it, and each part would start with poor quality."""
 FRAME_SAMPLES = 1024
 BEFORE_FRAMES = 8
-"""Encoded before a part, for the encoder to settle."""
+"""Frames encoded before a part and dropped, so that the encoder settles."""
 AHEAD_FRAMES = 4
-"""Known audio held back for the next part: a frame needs two, window selection looks further ahead."""
+"""Frames of known audio held back for the next part: a frame needs two, window selection looks further ahead."""
 ADTS_HEADER_BYTES = 7
 TIMEOUT_SECONDS = 120
 
 
 def part_end(samples: int, *, is_last: bool) -> int:
-    """The sample, a multiple of 1,024, at which a part ends whose audio is known up to `samples`."""
+    """The sample, a multiple of 1,024, at which a part ends if the audio is known up to sample `samples`."""
     if is_last:
         return -(-samples // FRAME_SAMPLES) * FRAME_SAMPLES
     return max(0, samples // FRAME_SAMPLES - AHEAD_FRAMES) * FRAME_SAMPLES
 
 
 def encode_part(samples: NDArray[np.int16], first: int, start: int, stop: int, scratch: Path) -> list[bytes]:
-    """The raw AAC-LC frames of [start, stop) of a sound, mono at 48 kHz.
+    """Encode the samples [start, stop) of mono audio at 48 kHz to raw AAC-LC frames.
 
-    `samples` of it are known, from sample `first` on; `first`, `start` and `stop` are multiples of 1,024. `scratch` is
-    the path of temporary files, less their suffix. Raises StageError.
+    `samples` is the known audio from sample `first` on; `first`, `start` and `stop` are multiples of 1,024.
+    `scratch` is the path of the temporary files without their suffix. Raises StageError.
     """
     begin = max(first, start - BEFORE_FRAMES * FRAME_SAMPLES)
     frames = _encoded(samples[begin - first :], scratch)
-    # The first frame is encoder priming, before the audio.
+    # The first frame is encoder priming.
     wanted = frames[(start - begin) // FRAME_SAMPLES + 1 : (stop - begin) // FRAME_SAMPLES + 1]
     if len(wanted) * FRAME_SAMPLES != stop - start:
         raise StageError("encoder", f"the audio has {len(wanted)} AAC frames, not {(stop - start) // FRAME_SAMPLES}")
@@ -63,7 +62,7 @@ def _encoded(samples: NDArray[np.int16], scratch: Path) -> list[bytes]:
 
 
 def _frames(adts: bytes) -> list[bytes]:
-    """The frames of an ADTS stream without its headers (ISO/IEC 13818-7)."""
+    """The frames of an ADTS stream without their headers (ISO/IEC 13818-7)."""
     frames, at = [], 0
     while at < len(adts):
         size = (adts[at + 3] & 3) << 11 | adts[at + 4] << 3 | adts[at + 5] >> 5

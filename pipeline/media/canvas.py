@@ -1,6 +1,6 @@
-"""Frames in the format of the encoder: I420, BT.709, limited range.
+"""Frames in the encoder's format: I420, BT.709, limited range.
 
-A talking still picture changes in one region only: the rest is converted once, the region for each frame.
+A talking still picture changes in one region only: the rest is converted once, the region for every frame.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Channels = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Red, green and blue, or Y, U and V, of a batch of frames."""
 
 RED, BLUE = 0.2126, 0.0722
-"""BT.709's share of red and of blue in the luminance."""
+"""The shares of red and blue in BT.709 luma."""
 
 FRACTION = 2**-14
-"""The weights are multiples of this. Thus every product and sum below is exact in single precision (24 bits), and a
-pixel has the same value whatever the device, the order of additions or its neighbours."""
+"""The weights are multiples of this. So every product and sum below is exact in single precision (24 bits), and a
+pixel's value does not depend on the device, the order of additions or its neighbours."""
 
 
 def _weights(red: float, green: float, blue: float) -> Weights:
@@ -43,24 +43,24 @@ class Canvas(Protocol):
     """The background onto which the regions of an engine are painted."""
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
-        """The job's frames from `start_frame` on, with one region painted into each: uint8 [n, height * 3 / 2, width].
+        """Paint one region into each of the job's frames from `start_frame` on: uint8 [n, height * 3 / 2, width].
 
-        `corners` [n, 2] are x, y of the regions' left upper corners, even. The frames are on the CPU.
+        `corners` [n, 2] are the even x, y of the regions' top left corners. The frames are on the CPU.
         """
         ...
 
 
 class Regions:
-    """One region per frame in the colour format of the encoder; regions on a GPU are copied asynchronously."""
+    """One region per frame in the encoder's format; regions on a GPU are copied asynchronously."""
 
     def __init__(self, rgb: torch.Tensor) -> None:
-        """`rgb` [n, h, w, 3] has values 0..255, uint8 or floating point (rounded to nearest), with even sides."""
+        """`rgb` [n, h, w, 3] has values 0 to 255, uint8 or floating point (rounded to nearest), and even sides."""
         self.size = (rgb.shape[2], rgb.shape[1])
         """Width and height."""
         self._count = len(rgb)
         self._copied = None if rgb.device.type == "cpu" else torch.cuda.Event()
-        # A single region's planes stay in the CPU's cache. A GPU wants few and large steps, and copies to pinned memory
-        # asynchronously.
+        # On the CPU, the planes of a single region fit into the cache. A GPU prefers few large steps, and copies to
+        # pinned memory asynchronously.
         parts = rgb.split(1) if self._copied is None else [rgb]
         self._parts = [tuple(plane.to("cpu", non_blocking=True) for plane in _yuv(part)) for part in parts]
         if self._copied is not None:
@@ -78,7 +78,7 @@ class Regions:
 
 
 class StillCanvas:
-    """A still picture; frames differ only in one painted region."""
+    """A still picture: frames differ in one region only."""
 
     def __init__(self, picture: NDArray[np.uint8]) -> None:
         """`picture` is RGB [height, width, 3], both even."""
@@ -93,7 +93,7 @@ class StillCanvas:
 
 
 def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes) -> None:
-    """Paint a region into an I420 frame on the CPU, in place; `corner` is x, y of its left upper corner, even."""
+    """Paint a region into an I420 frame on the CPU, in place; `corner` is the even x, y of its top left corner."""
     x, y = corner
     for plane, part, step in zip(planes_of(frame.numpy()), region, PLANE_STEPS, strict=True):
         rows, columns = part.shape
@@ -101,7 +101,7 @@ def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes) -> None:
 
 
 def i420(rgb: torch.Tensor) -> torch.Tensor:
-    """Convert RGB frames [n, height, width, 3] of 0..255 to uint8 I420 [n, height * 3 / 2, width]; even sides."""
+    """Convert RGB frames [n, height, width, 3], 0 to 255, even sides, to uint8 I420 [n, height * 3 / 2, width]."""
     count, height, width = rgb.shape[:3]
     planes = [plane.reshape(count, -1) for plane in _yuv(rgb)]
     return torch.cat(planes, dim=1).view(count, height * 3 // 2, width)
@@ -130,7 +130,7 @@ def _fours(colour: torch.Tensor) -> torch.Tensor:
 
 
 def _mixed(colours: Channels, weights: tuple[float, ...], offset: int) -> torch.Tensor:
-    """The weighted sum, rounded to nearest: positive values are rounded by adding a half and truncating."""
+    """The weighted sum, rounded to nearest: the values are positive, so adding a half and truncating rounds them."""
     mixed = colours[0] * weights[0]
     mixed.add_(colours[1], alpha=weights[1]).add_(colours[2], alpha=weights[2])
     return mixed.add_(offset + 0.5).to(torch.uint8)

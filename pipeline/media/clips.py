@@ -1,4 +1,4 @@
-"""Reading untrusted videos frame by frame: upright, constant frame rate, 8 bits, square pixels."""
+"""Reading untrusted videos frame by frame: upright, at a constant frame rate, 8 bits, square pixels."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FRAME_PIXELS_MAX = 100_000_000
 """Limit for decoded frames, whatever the header claims."""
 
 Cut = tuple[int, int, int, int]
-"""left, top, columns, rows: a crop of a picture."""
+"""A crop of a picture: left, top, columns, rows."""
 
 
 @dataclass(frozen=True)
 class ClipFormat:
-    """The properties of a video before decoding."""
+    """The properties of a video, read from its header."""
 
     width: int
     """Of the displayed frames: upright, with square pixels."""
@@ -66,7 +66,7 @@ def probe(path: Path, field: str) -> ClipFormat:
 
 
 def _upright(stream: dict[str, Any]) -> tuple[int, int]:
-    """Displayed columns and rows: with square pixels, swapped if rotated by 90 degrees."""
+    """Displayed columns and rows: with square pixels, and swapped if rotated by 90 degrees."""
     stretch = _fraction(stream.get("sample_aspect_ratio", "").replace(":", "/")) or 1
     columns, rows = max(round(stream["width"] * stretch), 1), stream["height"]
     turns = [abs(round(float(side.get("rotation", 0)))) for side in stream.get("side_data_list", [])]
@@ -85,7 +85,7 @@ def _fraction(text: str) -> Fraction | None:
 def rgb_frames(
     path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield a crop of the frames, as in `i420_frames`: RGB [height, width, 3]. Raises JobError."""
+    """Yield a crop of the frames like `i420_frames`, but as RGB [height, width, 3]. Raises JobError."""
     width, height = size
     picture = _steady(path, rate, sides, cut, seconds).filter("scale", width, height)
     for frame in ffmpeg.read_frames(picture, "rgb24", width * height * 3, "avatar", TIMEOUT_SECONDS):
@@ -97,8 +97,8 @@ def i420_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield a crop of the frames of the first `seconds`, scaled to `size` (width, height).
 
-    Each is I420 [height * 3 / 2, width], BT.709, limited range. `sides` (columns, rows) are those of the displayed
-    frames. Raises JobError.
+    Each is I420 [height * 3 / 2, width], BT.709, limited range. `sides` is the size of the displayed frames
+    (columns, rows). Raises JobError.
     """
     width, height = size
     shape = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd+full_chroma_int"}

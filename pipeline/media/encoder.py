@@ -24,7 +24,7 @@ TIMESCALE_HZ = 90_000
 
 GOP_SECONDS = 2
 WAIT_SECONDS = 120
-"""After the last frame was written; encoding the remaining ones takes a few seconds."""
+"""Timeout after the last frame was written; encoding the remaining frames takes a few seconds."""
 
 
 class SegmentEncoder:
@@ -44,12 +44,12 @@ class SegmentEncoder:
         threads: int,
         cpus: Collection[int] = (),
     ) -> None:
-        """`cpus`: the cores that ffmpeg may run on; by default those of this process."""
+        """`cpus`: the cores that ffmpeg may run on; default: those of this process."""
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
         self._process = ffmpeg.start(_output(self._unfinished, size, fps, settings, threads))
         if cpus:
-            with contextlib.suppress(ProcessLookupError):  # it has already exited: `write` will report why
+            with contextlib.suppress(ProcessLookupError):  # it has exited; `write` reports why
                 os.sched_setaffinity(self._process.pid, cpus)
         self._feeder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
         self._pending: Future[None] | None = None
@@ -61,7 +61,7 @@ class SegmentEncoder:
         return self
 
     def write(self, frames: NDArray[np.uint8]) -> None:
-        """Queue a batch of I420 frames [n, height * 3 / 2, width]; blocks until the one before is written."""
+        """Queue a batch of I420 frames [n, height * 3 / 2, width]; blocks until the previous batch is written."""
         previous, self._pending = self._pending, self._feeder.submit(self._feed, frames)
         if previous is not None:
             previous.result()

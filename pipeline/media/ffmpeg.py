@@ -1,4 +1,4 @@
-"""The only place that starts ffmpeg and ffprobe: local files only, untrusted ones under limits set by the kernel."""
+"""The only module that starts ffmpeg and ffprobe: local files only, untrusted ones under kernel limits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OUR_FORMATS = "mov,wav,concat"
 MESSAGE_CHARACTERS_MAX = 300
 
 DECODING_MEMORY_BYTES = 1 << 30
-"""For reading an untrusted file. Audio alone needs 48 MB; cover art is read in addition."""
+"""For reading an untrusted file. Audio alone needs 48 MB; cover art is read too."""
 
 FAULTS = {
     signal.SIGXCPU: "it takes too long to read",
@@ -52,7 +52,7 @@ FAULTS = {
         (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV), "ffmpeg crashed while reading it"
     ),
 }
-"""Signals caused by the file that is read; any other signal comes from outside."""
+"""Signals that the file being read can cause; any other signal comes from outside."""
 
 ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 """Memory address in an ffmpeg message."""
@@ -65,12 +65,12 @@ Stream = Any
 
 
 def source(path: Path, formats: str, **options: Any) -> Stream:
-    """A local file as input. It cannot open anything else, neither on the network nor on disk."""
+    """A local file as input. It cannot open anything else, on the network or on disk."""
     return ffmpeg.input(_url(path), protocol_whitelist="file", format_whitelist=formats, **options)
 
 
 def source_stdin(formats: str, **options: Any) -> Stream:
-    """The standard input as input; like `source`, it cannot open anything else."""
+    """Standard input as input. Like `source`, it cannot open anything else."""
     return ffmpeg.input("pipe:0", protocol_whitelist="pipe", format_whitelist=formats, **options)
 
 
@@ -121,17 +121,17 @@ def read_frames(
     """
     argv = _argv(ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format), "-xerror")
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
-    with _start(argv, subprocess.DEVNULL, limits) as process, ThreadPoolExecutor(max_workers=1) as listener:
+    with _start(argv, subprocess.DEVNULL, limits) as process, ThreadPoolExecutor(max_workers=1) as reader:
         assert process.stdout is not None and process.stderr is not None
         # Read on a separate thread: ffmpeg blocks once its stderr pipe is full.
-        complaint = listener.submit(programs.end_of, process.stderr)
+        errors = reader.submit(programs.read_errors, process.stderr)
         late = threading.Event()
 
-        def end() -> None:
+        def kill() -> None:
             late.set()
             programs.kill_group(process)
 
-        timer = threading.Timer(timeout_seconds, end)
+        timer = threading.Timer(timeout_seconds, kill)
         try:
             timer.start()
             while len(data := process.stdout.read(frame_bytes)) == frame_bytes:
@@ -142,7 +142,7 @@ def read_frames(
             programs.kill_group(process)
     if late.is_set():
         raise unreadable(field, "it takes too long to read")
-    error = _failed(argv, Ended(process.returncode, b"", complaint.result())) if process.returncode else None
+    error = _failed(argv, Ended(process.returncode, b"", errors.result())) if process.returncode else None
     if error is not None and error.code == "media_killed":
         raise error
     if error is not None or data:
@@ -174,7 +174,7 @@ def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seco
 
 
 def last_line(errors: bytes) -> str:
-    """The last line of a program's standard error, shortened and safe to print on a terminal."""
+    """The last line of a program's standard error, shortened and safe to print to a terminal."""
     lines = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
     return "".join(c if c.isprintable() else "?" for c in lines[-1][-MESSAGE_CHARACTERS_MAX:])
 
@@ -217,11 +217,11 @@ def _failed(argv: Sequence[str], ended: Ended) -> StageError:
     number = signal.SIGXCPU if ended.returncode == STOPPED_BY_SIGNAL else -ended.returncode
     if number in FAULTS:
         return StageError("media_failed", FAULTS[signal.Signals(number)])
-    code = failure_code(ended.complaint, "media_failed" if ended.returncode > 0 else "media_killed")
-    complaint = ADDRESS.sub("", last_line(ended.complaint))
+    code = failure_code(ended.errors, "media_failed" if ended.returncode > 0 else "media_killed")
+    message = ADDRESS.sub("", last_line(ended.errors))
     for url in argv:  # internal paths mean nothing to the user
-        complaint = complaint.removeprefix(f"{url}: ")
-    return StageError(code, f"{argv[0]}: {complaint}")
+        message = message.removeprefix(f"{url}: ")
+    return StageError(code, f"{argv[0]}: {message}")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
-"""Fragmented MP4 as players of streams want it (CMAF): H.264 that is encoded already, with AAC beside it.
+"""Fragmented MP4 for streaming (CMAF) from already encoded H.264 and AAC.
 
-The boxes are written here rather than by ffmpeg: so each fragment's times are exact to the tick, whatever was written
-before it, and the same frames always give the same bytes. Layouts after ISO/IEC 14496-12, -14 and -15.
+The boxes are written here, not by ffmpeg, so that the times of each fragment are exact to the tick regardless of the
+fragments before it, and equal frames give equal bytes. The layouts follow ISO/IEC 14496-12, -14 and -15.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from pipeline.media.pcm import TRACK_RATE_HZ
 
 VIDEO_TRACK, AUDIO_TRACK = 1, 2
 KEYFRAME_FLAGS, OTHER_FLAGS = 0x02000000, 0x01010000
-"""Of a sample: depends on no other one; depends on others and is no keyframe."""
+"""Sample flags: depends on no other sample; depends on others and is not a keyframe."""
 AUDIO_SPECIFIC_CONFIG = bytes([0x11, 0x88])
 """AAC-LC, 48 kHz, mono."""
 UNITY = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-"""The matrix that shows a picture as it is."""
+"""Identity matrix: the picture is shown unchanged."""
 VISUAL_ENTRY_BYTES = 86
-"""Of a video's sample entry, before the boxes inside it."""
+"""Size of the fixed part of a video sample entry, before its child boxes."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One encoded frame of picture or sound."""
+    """One encoded frame of video or audio."""
 
     data: bytes
     ticks: int
-    """How long it lasts, by its track's clock."""
+    """Duration in units of its track's clock."""
     flags: int = KEYFRAME_FLAGS
 
 
 @dataclass(frozen=True)
 class Run:
-    """Samples of one track that follow each other."""
+    """Consecutive samples of one track."""
 
     track: int
     start_ticks: int
@@ -49,7 +49,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Video:
-    """What a video-only MP4 holds."""
+    """The contents of a video-only MP4."""
 
     entry: bytes
     """The sample entry: size, profile, parameter sets."""
@@ -57,12 +57,12 @@ class Video:
 
     @property
     def parameters(self) -> bytes:
-        """The decoder's configuration: videos that share it can follow each other."""
+        """The decoder configuration: videos with equal parameters can follow each other."""
         return _inside(self.entry[VISUAL_ENTRY_BYTES:], "avcC")
 
 
 def read_video(path: Path, frame_ticks: int) -> Video:
-    """Read a segment as `pipeline.media.encoder` writes it. Raises StageError when it is something else."""
+    """Read a segment as `pipeline.media.encoder` writes it. Raises StageError if it is anything else."""
     data = path.read_bytes()
     table = _inside(data, "moov", "trak", "mdia", "minf", "stbl")
     size, count, *sizes = _numbers(_inside(table, "stsz")[4:])
@@ -70,13 +70,16 @@ def read_video(path: Path, frame_ticks: int) -> Video:
     keyframes = set(_numbers(_inside(table, "stss")[8:]))
     samples = [
         Sample(data[at : at + size], frame_ticks, KEYFRAME_FLAGS if number in keyframes else OTHER_FLAGS)
-        for number, (at, size) in enumerate(zip(_places(table, sizes), sizes, strict=True), start=1)
+        for number, (at, size) in enumerate(zip(_offsets(table, sizes), sizes, strict=True), start=1)
     ]
     return Video(_inside(table, "stsd")[8:], samples)
 
 
-def _places(table: bytes, sizes: Sequence[int]) -> Iterator[int]:
-    """Where each sample begins in the file: they lie in chunks, of which runs hold equally many."""
+def _offsets(table: bytes, sizes: Sequence[int]) -> Iterator[int]:
+    """The offset of each sample in the file. Samples are grouped into chunks, and `stsc` counts them by runs of chunks.
+
+    The chunks of a run have the same number of samples.
+    """
     chunks = _numbers(_inside(table, "stco")[8:])
     runs = _numbers(_inside(table, "stsc")[8:])
     starts, counts = runs[::3], runs[1::3]
@@ -88,11 +91,11 @@ def _places(table: bytes, sizes: Sequence[int]) -> Iterator[int]:
 
 
 def _inside(data: bytes, *path: str) -> bytes:
-    """What a box holds that lies within others. Raises StageError when it is not there."""
+    """The body of a nested box. Raises StageError if it is missing or empty."""
     for kind in path:
         data = next((body for found, body in _boxes(data) if found == kind.encode()), b"")
         if not data:
-            raise StageError("segment", f"a segment has no {kind}")
+            raise StageError("segment", f"a segment has no {kind} box")
     return data
 
 
@@ -109,7 +112,7 @@ def _numbers(data: bytes) -> list[int]:
 
 
 def init(video: Video) -> bytes:
-    """What a player needs before the first fragment: the formats of both tracks."""
+    """The init segment, which a player needs before the first fragment: the formats of both tracks."""
     movie = struct.pack(">4I IH 10x", 0, 0, TIMESCALE_HZ, 0, 0x10000, 0x100) + UNITY + bytes(24) + _u32(AUDIO_TRACK + 1)
     width, height = struct.unpack_from(">HH", video.entry, 32)
     tracks = (
@@ -147,14 +150,14 @@ def _descriptor(tag: int, body: bytes) -> bytes:
 
 
 def fragment(number: int, *runs: Run) -> bytes:
-    """One fragment of a run of each track; `number` grows from each to the next."""
+    """One fragment from a run of each track; `number` increases from fragment to fragment."""
     size = len(_movie_fragment(number, runs, 0))
     media = b"".join(sample.data for run in runs for sample in run.samples)
     return _movie_fragment(number, runs, size + 8) + _box("mdat", media)
 
 
 def _movie_fragment(number: int, runs: Sequence[Run], offset: int) -> bytes:
-    """The index of a fragment; the first run's samples begin `offset` bytes after its beginning."""
+    """The index of a fragment; the first run's samples start `offset` bytes after the fragment does."""
     tracks = []
     for run in runs:
         tracks.append(_track_fragment(run, offset))
@@ -166,14 +169,14 @@ def _track_fragment(run: Run, offset: int) -> bytes:
     table = b"".join(struct.pack(">3I", sample.ticks, len(sample.data), sample.flags) for sample in run.samples)
     return _box(
         "traf",
-        _full("tfhd", 0x020000, _u32(run.track)),  # offsets count from the fragment's beginning
+        _full("tfhd", 0x020000, _u32(run.track)),  # offsets count from the start of the fragment
         _full("tfdt", 0x01000000, struct.pack(">Q", run.start_ticks)),
         _full("trun", 0x000701, struct.pack(">II", len(run.samples), offset), table),
     )
 
 
 def sound_samples(frames: Sequence[bytes], start: int, end: int) -> list[Sample]:
-    """AAC frames from sample `start` of a sound on, the last of which is shown no longer than to its `end`."""
+    """AAC frames from sample `start` of the audio on; the last one lasts no longer than to sample `end`."""
     ticks = [min(FRAME_SAMPLES, end - at) for at in range(start, end, FRAME_SAMPLES)]
     return [Sample(data, length) for data, length in zip(frames, ticks, strict=True)]
 

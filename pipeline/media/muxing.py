@@ -20,7 +20,7 @@ def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) 
 
     Encoding audio per chunk would add the encoder's priming at every join. Raises StageError.
     """
-    script = target.with_suffix(".concat")  # above the segments, whose names need no quoting
+    script = target.with_suffix(".concat")  # names relative to its folder need no quoting
     script.write_text("".join(f"file '{path.relative_to(target.parent)}'\n" for path in segments), "utf-8")
     joined = ffmpeg.source(script, ffmpeg.OUR_FORMATS, f="concat", safe=0)
     sound = ffmpeg.source(track, ffmpeg.OUR_FORMATS)

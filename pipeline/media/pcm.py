@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.media import ffmpeg
 
 TRACK_RATE_HZ = 48_000
-"""Rate of the track for the viewer, which keeps the bandwidth of the recording; the models get 16 kHz. 48 kHz is a
+"""Rate of the audio track of the video, which keeps the bandwidth of the recording; the models get 16 kHz. 48 kHz is a
 multiple of 16 kHz and of every frame rate, so both have exactly the same length."""
 
 CONVERT_TIMEOUT_SECONDS = 600
@@ -26,7 +26,7 @@ SAMPLE_BYTES = 2
 def convert(recording: Path, targets: dict[Path, int], *, limit_seconds: float) -> None:
     """Decode a recording once and write it as mono WAV at each target's rate in Hz.
 
-    At most `limit_seconds` are decoded. A recording that never ends because its clock does not advance is rejected.
+    At most `limit_seconds` are decoded. A recording whose clock never advances would never end; it is rejected.
     Raises JobError.
     """
     sound = ffmpeg.source(
@@ -53,7 +53,7 @@ def read_wav(path: Path) -> NDArray[np.int16]:
 
 
 def map_wav(path: Path) -> NDArray[np.int16]:
-    """The samples of a WAV file made by `write_wav`, shape [n], read-only and loaded page by page when used."""
+    """The samples of a WAV file made by `write_wav`, shape [n], read-only and mapped from the file."""
     with wave.open(str(path), "rb") as file:
         count = file.getnframes()
     # `write_wav` puts the samples last.

@@ -1,4 +1,4 @@
-"""The planes of an I420 frame, one after the other in its rows."""
+"""The planes of an I420 frame, stored one after the other."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
-"""[h, w]."""
+"""Shape [h, w]."""
 Planes = tuple[Plane, Plane, Plane]
-"""Y, U and V; the latter two of half the size."""
+"""Y, U and V; U and V have half the width and height."""
 
 PLANE_STEPS = (1, 2, 2)
-"""Pixels of the frame from point to point in the planes Y, U and V."""
+"""Frame pixels per plane pixel, along each axis, for Y, U and V."""
 
 
 def planes_of(frame: NDArray[np.uint8]) -> Planes:
-    """The planes of one I420 frame [height * 3 / 2, width], sharing its memory."""
+    """Views of the planes of one I420 frame [height * 3 / 2, width]."""
     rows, width = frame.shape
     height = rows * 2 // 3
     luma, blue, red = np.split(frame.reshape(-1), (height * width, height * width * 5 // 4))

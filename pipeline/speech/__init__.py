@@ -1,1 +1,1 @@
-"""Speech: a text's sentences, how they are spoken, the languages, and the voices (TTS back ends)."""
+"""Speech: cutting texts into sentences, rewriting them as they are spoken, languages, and voices (TTS back ends)."""

@@ -1,7 +1,7 @@
 """Cutting a text into sentences, and into the pieces of a stream.
 
-`pipeline.speech.spoken` rewrites each sentence the way it is spoken; the abbreviations and conjunctions of each
-language are in `pipeline.speech.languages`.
+`pipeline.speech.spoken` rewrites each sentence as it is spoken; each language's abbreviations and conjunctions are in
+`pipeline.speech.languages`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pipeline.speech.languages.base import Language, Match
 SENTENCE_CHARACTERS_MAX = 300
 """Longer sentences are cut at a comma or a space: neural voices need memory that grows with the square of this."""
 PIECE_WORDS_MAX = 15
-"""Words per piece of a stream, about five seconds."""
+"""Words per piece of a stream: about five seconds."""
 FIRST_WORDS_MAX = 10
-"""Words in the first piece of a stream, which a viewer is waiting for."""
+"""Words in the first piece of a stream: a viewer is waiting for it."""
 PIECE_WORDS_MIN = 4
-"""Words in the first piece, and in a piece cut from a sentence: the next piece must be ready when it ends."""
+"""Words in the first piece and in a piece cut from a sentence: when it ends, the next piece must be ready."""
 CHARACTERS_PER_WORD = 8
 """Estimate for scripts without spaces between words."""
 PIECE_CHARACTERS_MAX = PIECE_WORDS_MAX * CHARACTERS_PER_WORD
 
 _ABBREVIATION_CHARACTERS_MAX = 12
 _END = re.compile(r"""(?<![.!?…؟۔।])[.!?…؟۔।]++["'»”’“)\]}]*+(?=\s|$)|[。！？]+[」』”）]*""")
-"""Possessive: backtracking into a long run of marks would take quadratic time."""
+"""Possessive quantifiers: backtracking into a long run of marks would take quadratic time."""
 _OPENING = "\"'«“„‘([{—–- "
 _END_CHARACTERS_MAX = 8
 _CLAUSE_END = re.compile(r"[,;:—–)]\s")
@@ -39,7 +39,7 @@ _UNSPACED = re.compile(
 """Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгдеёжзийклмнопрстуфхцчшщъыьэюяәіңғүұқөһ")
 _YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
-"""`В 2020 г` is never a complete sentence, whatever follows."""
+"""`В 2020 г` is never a complete sentence."""
 _LIST_NUMBER = re.compile(r"\d{1,3}\.?")
 
 
@@ -76,25 +76,25 @@ def ends_sentence(piece: str) -> bool:
 
 
 def _phrases(text: str, language: str) -> list[str]:
-    """The sentences, with long ones cut; the limit for the first piece applies until `PIECE_WORDS_MIN` is reached."""
+    """The sentences, with long ones cut. `FIRST_WORDS_MAX` applies until `PIECE_WORDS_MIN` words are reached."""
     known = known_language(language) or UNKNOWN
     found: list[str] = []
-    said = 0
+    count = 0
     for sentence in sentences(text, language):
         for part in _shortened(sentence, PIECE_CHARACTERS_MAX):
             rest = part.split()
             while rest:
-                limit = FIRST_WORDS_MAX - said if said < PIECE_WORDS_MIN else PIECE_WORDS_MAX
+                limit = FIRST_WORDS_MAX - count if count < PIECE_WORDS_MIN else PIECE_WORDS_MAX
                 at = _break(rest, limit, known)
                 found.append(" ".join(rest[:at]))
-                rest, said = rest[at:], said + at
+                rest, count = rest[at:], count + at
     return _merged(found)
 
 
 def _break(words: list[str], limit: int, language: Language) -> int:
     """How many words to take as the next phrase.
 
-    All of them within the limit; else up to the last clause end, else up to the last conjunction, else about half.
+    All words if they fit the limit; else up to the last clause end, or else the last conjunction, or else about half.
     """
     if len(words) <= limit:
         return len(words)
@@ -136,7 +136,7 @@ def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_ca
 
 
 def _ends_after_abbreviation(before: list[str], following: str, language: Language) -> bool | None:
-    """Whether a full stop after an abbreviation ends the sentence; None if no abbreviation precedes it."""
+    """Whether a full stop after an abbreviation ends the sentence; None if there is no abbreviation."""
     word = before[-1].lstrip(_OPENING)
     lower = word.lower()
     counted = len(before) > 1 and before[-2][-1:].isdigit()
@@ -156,7 +156,7 @@ def _is_initial(word: str) -> bool:
 
 
 def _shortened(sentence: str, characters_max: int) -> Iterator[str]:
-    """Split a sentence that is too long: after a clause, else between words, else anywhere."""
+    """Split a sentence that is too long: after a clause, or else between words, or else anywhere."""
     while len(sentence) > characters_max:
         head = sentence[:characters_max]
         clauses = [match.end() for match in _CLAUSE_END.finditer(head)]
@@ -168,7 +168,7 @@ def _shortened(sentence: str, characters_max: int) -> Iterator[str]:
 
 
 def _merged(parts: list[str]) -> list[str]:
-    """Strip sentences; join one without a word to the sentence before it, or else to the one after it."""
+    """Strip sentences; join one without words to the previous sentence, or else to the next one."""
     found: list[str] = []
     waiting: list[str] = []
     for part in filter(None, (part.strip() for part in parts)):

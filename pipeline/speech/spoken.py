@@ -1,7 +1,7 @@
-"""Rewriting a sentence the way it is spoken.
+"""Rewriting a sentence as it is spoken.
 
-TTS engines differ in what they make of `5 кг`, a URL or an emoji, and some obey markup, so everything is turned into
-plain words first. The order of the steps is here; the words of each language are in `pipeline.speech.languages`.
+TTS engines read `5 кг`, URLs and emoji differently, and some interpret markup, so everything is turned into plain words
+first. The order of the steps is defined here; the words of each language are in `pipeline.speech.languages`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.speech.languages.base import Language, Match, in_words
 from pipeline.speech.sentences import speakable
 
 OTHER_DIGITS_MAX = 9
-"""For languages that only num2words knows, longer numbers are read digit by digit."""
+"""In languages that only num2words knows, longer numbers are read digit by digit."""
 FAULTY_NUMBERS = frozenset({"am"})
 """Languages for which num2words 0.5.14 fails or never returns."""
 
@@ -46,7 +46,7 @@ def _characters(text: str, *, keep_stress: bool) -> str:
 
 
 def _compatible(character: str) -> str:
-    """The character in its compatibility form; a single-character fraction stays separate from a whole number."""
+    """The compatibility form of a character; `½` stays separate from a whole number before it."""
     if character.isdecimal():
         return str(unicodedata.decimal(character))
     plain = unicodedata.normalize("NFKC", character)
@@ -91,9 +91,9 @@ def _address(url: str, language: Language) -> str:
 
 
 def _dotted(address: str, language: Language) -> str:
-    """An address with its dots and slashes as words."""
-    said = {".": language.dot, "/": language.slash, "-": "", "_": "", "+": language.plus}
-    words = re.sub(r"[./\-_+]", lambda match: f" {said[match[0]]} ", re.sub(r"[^\w./+-]", " ", address))
+    """An address with dots and slashes as words."""
+    names = {".": language.dot, "/": language.slash, "-": "", "_": "", "+": language.plus}
+    words = re.sub(r"[./\-_+]", lambda match: f" {names[match[0]]} ", re.sub(r"[^\w./+-]", " ", address))
     return " ".join(words.split())
 
 
@@ -113,7 +113,7 @@ _COMPARISON = re.compile(r"(?:(?<=\s)|(?<=\d))([<>])(?=\s|\d)")
 
 
 def _in_words(text: str, language: Language) -> str:
-    """Replace everything that is not a word by words, from the specific to the general."""
+    """Replace everything that is not a word with words, from the specific to the general."""
     text = _PHONE.sub(lambda match: f"{language.plus} {language.telephone(re.findall('[0-9]+', match[1]))}", text)
     text = _ungrouped(text, language)
     text = _ISO_DATE.sub(lambda match: _date(match, match[3], match[2], match[1], language), text)
@@ -160,7 +160,7 @@ def _date(match: Match, day: str, month: str, year: str, language: Language) -> 
 
 
 def _amounts(text: str, language: Language) -> str:
-    """Replace numbers that have a unit or a currency before or after them."""
+    """Replace numbers that come with a magnitude, unit or currency."""
 
     def amount(match: Match) -> str:
         return (
@@ -176,21 +176,24 @@ def _amount(match: Match, language: Language) -> str:
     currency = language.currencies.get(unit)
     noun = currency[0] if currency else language.units.get(unit)
     if scale:
-        said = language.counted(number, language.magnitudes[scale])
-        return f"{said} {noun.many}" if noun else said
+        words = language.counted(number, language.magnitudes[scale])
+        return f"{words} {noun.many}" if noun else words
     if currency:
         return language.money(number, currency)
     return language.counted(number, language.units[unit])
 
 
-def _signed(minus: str, said: str, language: Language) -> str:
-    """The words of a number with its sign, separated by spaces from adjacent letters."""
-    return f" {language.minus} {said} " if minus else f" {said} "
+def _signed(minus: str, words: str, language: Language) -> str:
+    """A number in words with its sign, separated from adjacent letters by spaces."""
+    return f" {language.minus} {words} " if minus else f" {words} "
 
 
 @cache
 def _amount_patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Currency before the number; unit or currency after it, with a full stop that does not end the sentence."""
+    """Patterns for a currency before a number, and a unit or currency after it.
+
+    An abbreviation includes its full stop, unless that ends the sentence.
+    """
     stop = r"(?:\.(?=\s*[,;:)»]|\s+[a-zа-яёәіңғүұқөһ\d]))?"
     scale = rf"(?:\s?(?P<scale>{_alternatives(language.magnitudes)})(?!\w){stop})?"
     signs = _alternatives(sign for sign in language.currencies if not sign.isalpha())
@@ -212,17 +215,17 @@ def _alternatives(words: Iterable[str]) -> str:
 
 
 def _numbers_in_words(text: str, language: str) -> str:
-    """Replace numbers by words if num2words knows the language; the engine reads the rest."""
+    """Replace numbers with words if num2words knows the language; the engine reads the rest."""
     from num2words import CONVERTER_CLASSES
 
     if language not in CONVERTER_CLASSES or language in FAULTY_NUMBERS:
         return text
 
-    def said(match: Match) -> str:
+    def words(match: Match) -> str:
         digits = match[0] if len(match[0]) <= OTHER_DIGITS_MAX else " ".join(match[0])
         return " ".join(in_words(int(number), language) for number in digits.split())
 
-    return re.sub(r"(?<![\w.,])\d+(?![\w]|[.,]\d)", said, text)
+    return re.sub(r"(?<![\w.,])\d+(?![\w]|[.,]\d)", words, text)
 
 
 _MARKS_IN_SPEECH = frozenset(".,!?;:…-–—()\"'«»“”‘’¿¡")
@@ -235,7 +238,7 @@ _LEADING = " -–—,.;:!?…)'"
 def _punctuation_only(text: str, *, strict: bool) -> str:
     """Keep letters, digits and the marks that engines use for pauses and intonation.
 
-    If symbols could not be put into words (not `strict`), they are passed on to the engine, but markup never is.
+    Unless `strict`, symbols that could not be put into words are passed on to the engine; markup never is.
     """
     kept = "".join(character if _survives(character, strict) else " " for character in text)
     tidy = re.sub(r"\s+([.,!?;:…)»])", r"\1", " ".join(kept.split()))

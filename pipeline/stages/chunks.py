@@ -17,7 +17,7 @@ FRAME_STEP = 5
 """Cuts are at multiples of 5 frames, where mel columns and video frames are in phase (at 25 and 50 fps)."""
 
 PAUSE_SEARCH_SECONDS = 1.5
-"""How far a cut may be moved to fall into a pause."""
+"""Maximum distance that a cut is moved to reach a pause."""
 
 PAUSE_MIN_MS = 120
 PAUSE_STEP_MS = 10
@@ -29,7 +29,7 @@ STREAM_FIRST_SECONDS, STREAM_SECONDS = 2.5, 4.0
 `PAUSE_SEARCH_SECONDS`."""
 
 PARALLEL_MIN_SECONDS = 2.0
-"""Shorter audio is not worth two workers even when a job asks for them."""
+"""Shorter audio is not split, even if a job asks for parallel mode."""
 
 
 def plan(mode: str, seconds: float, workers: int, settings: SplitSettings) -> tuple[str, int]:
@@ -45,8 +45,8 @@ def plan(mode: str, seconds: float, workers: int, settings: SplitSettings) -> tu
 def chunk_count(seconds: float, workers: int, settings: SplitSettings) -> int:
     """Choose the number of chunks: enough to keep the workers busy, each long enough to be worth its overhead.
 
-    No chunk is much longer than twice the configured length: other jobs wait while a worker renders one, and a worker
-    that dies loses one.
+    No chunk is much longer than twice the configured length: other jobs wait while a worker renders a chunk, and a
+    worker that dies loses one.
     """
     if seconds < settings.sequential_below_seconds:
         return 1
@@ -75,7 +75,7 @@ def stream_edges(pcm: NDArray[np.int16], frames: int, fps: int, settings: SplitS
 def _edges(
     pcm: NDArray[np.int16], frames: int, fps: int, wanted: list[int], settings: SplitSettings
 ) -> list[tuple[int, int]]:
-    """The frame ranges between cuts near the frames wanted."""
+    """The frame ranges between cuts near the wanted frames."""
     speech = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
     cuts = [_cut(speech, frame, fps, settings) for frame in wanted]
     edges = sorted({0, *(cut for cut in cuts if 0 < cut < frames), frames})
@@ -83,7 +83,7 @@ def _edges(
 
 
 def _cut(speech: AudioSegment, wanted: int, fps: int, settings: SplitSettings) -> int:
-    """The frame to cut at: a multiple of `FRAME_STEP`, in the nearest pause where there is one."""
+    """The frame to cut at: a multiple of `FRAME_STEP`, in the nearest pause if there is one nearby."""
     target = wanted / fps
     if settings.prefer_pauses:
         middles = [(start + stop) / 2 for start, stop in _pauses_near(speech, target)]

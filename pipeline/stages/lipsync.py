@@ -30,7 +30,7 @@ WARM_UP_AVATAR = "presenter"
 
 
 class LipSyncStage:
-    """Renders chunks with the worker's own model; loads another one when a chunk asks for it."""
+    """Renders chunks with the worker's own model; loads another one if a chunk needs it."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._spec = spec
@@ -41,7 +41,7 @@ class LipSyncStage:
     def setup(self, device: str) -> None:
         """Load the worker's model and run it once on an avatar that needs no preparation.
 
-        Raises JobError when the default avatar does not exist: a mistake in the configuration.
+        Raises JobError if the default avatar does not exist, which is a mistake in the configuration.
         """
         self._device = torch.device(device)
         torch.set_num_threads(self._spec.threads)
@@ -85,7 +85,7 @@ class LipSyncStage:
         )
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
-        """The chunk's frames; the first ones cross-fade from the previous chunk's model when it looks different."""
+        """The chunk's frames; the first ones cross-fade from the previous chunk's model if that looks different."""
         speech = _features(chunk.timeline, chunk.phonemes)
         renderer = self._engine(chunk.model).renderer(avatar, speech)
         first, stop = (frame - (speech.first_frame or 0) for frame in (chunk.start_frame, chunk.stop_frame))
@@ -122,7 +122,7 @@ def _features(timeline: Timeline, phonemes: Path | None) -> SpeechFeatures:
 
 
 class _Timed:
-    """Passes batches on and sums the time spent computing them."""
+    """Passes batches through and measures the total time spent computing them."""
 
     def __init__(self, batches: Iterator[torch.Tensor]) -> None:
         self._batches = batches

@@ -61,7 +61,7 @@ def _video(item: PackItem) -> fragments.Video:
 
 
 def _parts(samples: Sequence[Sample], fps: int) -> list[tuple[int, int]]:
-    """Frame ranges, each starting with a keyframe."""
+    """The frame ranges of the fragments, each starting with a keyframe."""
     keyframes = [number for number, sample in enumerate(samples) if sample.flags == KEYFRAME_FLAGS]
     latest = len(samples) - round(TAIL_SECONDS_MIN * fps)
     return list(pairwise([0, *(number for number in keyframes if 0 < number <= latest), len(samples)]))

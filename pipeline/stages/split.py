@@ -1,4 +1,4 @@
-"""Convert and split: the speech becomes the job's exact timeline, and the timeline becomes chunks."""
+"""Split: convert the speech, fix the job's exact timeline, and cut it into chunks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIECE_SECONDS_MIN = 0.5
 
 
 class SplitStage:
-    """Fixes a job's length to the sample and cuts it into chunks at pauses."""
+    """Fixes a job's length to the exact sample and cuts it into chunks at pauses."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
@@ -41,7 +41,7 @@ class SplitStage:
         """Yield the job's chunks in order; a piece of a stream has only one."""
         start = time.monotonic()
         folder = item.speech.folder
-        # Prepared once, here: otherwise all lip-sync workers would need it at the same moment.
+        # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
         avatar = self._avatars.load(item.avatar).fitted(item.size)
         samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
         converted = time.monotonic()
@@ -79,7 +79,7 @@ class SplitStage:
     def _edges(
         self, item: SplitItem, seconds: float, samples: NDArray[np.int16], frames: int
     ) -> tuple[str, list[tuple[int, int]]]:
-        """The mode that `auto` resolves to, and the frame ranges of the chunks."""
+        """The resolved mode, and the frame ranges of the chunks."""
         settings = self._config.split
         if item.piece is not None:
             return item.mode, [(item.piece.first_frame, item.piece.first_frame + frames)]
@@ -116,7 +116,7 @@ def _fix_length(path: Path, samples: NDArray[np.int16], rate_hz: int, frames: in
 
 
 def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The samples without their constant offset: it is silent, but starts with a click that would open the mouth."""
+    """Remove the DC offset: it is inaudible, but starts with a click that would open the mouth."""
     return np.asarray(samples - samples.mean(), np.float32)
 
 
@@ -134,7 +134,7 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], c
             start_frame=start,
             stop_frame=stop,
             model=model,
-            # A viewer is waiting for a stream: any free worker takes its pieces.
+            # A viewer is waiting for the stream: any free worker takes its pieces.
             mixed=len(set(models)) > 1 and timeline.mode != "stream",
             fade_from=fade,
             avatar=item.avatar,

@@ -1,4 +1,4 @@
-"""TTS: text in, speech out, sentence by sentence, so that every sentence's time is known."""
+"""TTS: text in, speech out, sentence by sentence, so that the time of each sentence is known."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TtsStage:
         self._voices.available(self._config.language)
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
-        """Speak the text into one WAV file at the voice's own rate."""
+        """Speak the text into one WAV file at the voice's native rate."""
         start = time.monotonic()
         item.folder.mkdir(exist_ok=True)
         backend, voice = self._voices.choose(item.language, item.voice)

@@ -17,7 +17,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.executors.threads import ThreadExecutor
 from pipeline.media import pcm
 from tests.fuzz import fuzz
-from tests.hostile import BAD_JOBS, BAD_WISHES, made
+from tests.hostile import BAD_JOBS, BAD_REQUESTS, made
 
 pytestmark = pytest.mark.soak
 
@@ -35,7 +35,7 @@ STAGES = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_half_a_million_corrupted_job_files(seed: int) -> None:
-    fuzz(random.Random(seed), 500_000, seeds=[data for data, _ in (*BAD_JOBS, *BAD_WISHES)])
+    fuzz(random.Random(seed), 500_000, seeds=[data for data, _ in (*BAD_JOBS, *BAD_REQUESTS)])
 
 
 @pytest.mark.timeout(1800)
@@ -57,7 +57,7 @@ def test_hundreds_of_corrupted_recordings_are_read_or_refused(ending: str, tmp_p
 
 @pytest.mark.timeout(1800)
 def test_ten_thousand_jobs_at_once(tmp_path: Path) -> None:
-    """Cheap stages, the real supervision loop and spool: all are done, and none stays in memory."""
+    """With cheap stages and the real supervision loop and spool, all are done and none stays in memory."""
     config, spool = Config(), Spool(tmp_path)
     spool.create()
     for number in range(JOBS):

@@ -1,4 +1,4 @@
-"""Thousands of jobs and random kills. They are seeded, but which moment they hit differs from run to run."""
+"""Thousands of jobs and random kills. The kills are seeded, but hit at different moments in each run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 SOAK_SECONDS = 3000
 SENTENCE, LONG_SENTENCES = "Мама мыла раму. ", 670
 PROMISED_SECONDS = 2
-"""No process of a killed daemon is left after this, on a machine that runs nothing else."""
+"""No process of a killed daemon is left after this time, on an otherwise idle machine."""
 LIMITS = {"free_megabytes": 1, "attempts": 20}
 
 
@@ -35,7 +35,7 @@ def daemon(tmp_path: Path) -> Iterator[CheapDaemon]:
 
 
 def all_done(daemon: RunningDaemon, names: list[str]) -> None:
-    """Check that each job ends well, and only once."""
+    """Check that each job succeeds, and only once."""
     assert Counter(daemon.ending(name, SOAK_SECONDS)["status"] for name in names) == {"done": len(names)}
     until(lambda: not any((daemon.spool / "work").iterdir()) or None, "clear work folder")
     assert not list((daemon.spool / "inbox").glob("*.json"))
@@ -66,7 +66,7 @@ def test_a_thousand_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
 
 
 def test_four_hundred_real_jobs_leave_nothing_behind(tmp_path: Path) -> None:
-    """Half a second each, recorded and spoken; the first hundred fill the caches."""
+    """Recorded and spoken jobs of half a second; the first hundred fill the caches."""
     with RunningDaemon(tmp_path / "spool", limits=LIMITS).start().ready() as daemon:
         write_recording(daemon.spool / "inbox" / "half.wav", speech_like(0.5))
         drop_small(daemon, range(100))
@@ -79,7 +79,7 @@ def test_four_hundred_real_jobs_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def drop_small(daemon: RunningDaemon, numbers: range) -> None:
-    """Drop small jobs at once and wait until all are done."""
+    """Drop small jobs together and wait until all are done."""
     names = [f"small-{number:03d}" for number in numbers]
     for number, name in zip(numbers, names, strict=True):
         job = {"text": "Да."} if number % 3 == 0 else {"audio": "half.wav"}
@@ -89,9 +89,9 @@ def drop_small(daemon: RunningDaemon, numbers: range) -> None:
 
 
 def test_a_long_job_does_not_starve_short_ones_dropped_with_it(tmp_path: Path) -> None:
-    """Real stages: ten minutes of text, and right behind it 20 texts of about 3 s.
+    """With real stages: ten minutes of text, immediately followed by 20 texts of about 3 s.
 
-    They may wait for one item of the long job on each worker, and then share the machine with it.
+    These may wait for one item of the long job on each worker, and then share the machine with it.
     """
     with RunningDaemon(tmp_path / "spool", tts={"backend": "espeak"}).start().ready() as daemon:
         alone = total_seconds(daemon, drop_short(daemon, "alone"))
@@ -128,7 +128,7 @@ def test_random_kills_of_workers_over_two_hundred_jobs_cost_one_item_each(daemon
 
 
 def test_random_kills_of_the_daemon_over_two_hundred_jobs(daemon: CheapDaemon) -> None:
-    """It is restarted as by systemd; the items its five workers were busy with are lost."""
+    """It is restarted as by systemd; only the current items of its five workers are lost."""
     daemon.start().ready()
     names = daemon.drop_many(200, text="4 hello")
     kills = through_kills(
@@ -144,7 +144,7 @@ def through_kills(
     kill: Callable[[random.Random], object],
     pause_seconds: tuple[float, float] = (0.1, 0.6),
 ) -> int:
-    """Kill at random moments until all jobs have ended, well and only once; returns the number of kills."""
+    """Kill at random moments until all jobs have succeeded, each only once; returns the number of kills."""
     chance = random.Random(1)
     kills = 0
     while len(list((daemon.spool / "outbox").glob("*.json"))) < len(names):
@@ -159,7 +159,7 @@ def through_kills(
 
 
 def kill_one(daemon: RunningDaemon, chance: random.Random) -> None:
-    """Kill a worker that is ready: one that keeps dying while it starts is given up."""
+    """Kill a worker that is ready: one that keeps dying at startup is no longer restarted."""
     pids = [worker["pid"] for worker in daemon.status()["workers"].values() if worker["pid"] is not None]
     if pids:
         with contextlib.suppress(ProcessLookupError):

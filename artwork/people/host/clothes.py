@@ -42,7 +42,7 @@ COLLAR = (
 
 
 def draw_shirt(canvas: skia.Canvas) -> None:
-    """White, without a tie, its first button open."""
+    """Draw a white shirt with the first button open, without a tie."""
     for side in SIDES:
         _draw_front(canvas, side)
     for side in SIDES:
@@ -68,7 +68,7 @@ def _draw_front(canvas: skia.Canvas, side: int) -> None:
 
 
 def _draw_collar(canvas: skia.Canvas, side: int) -> None:
-    """One leaf of the collar, folded down from the stand."""
+    """Draw one leaf of the collar, folded down from the stand."""
     leaf = np.vstack([spline(at_side(side, edge)) for edge in COLLAR])
     fill(canvas, moved(leaf, 3, 10), ink("#2A3448", 0.45), blur=9)
     fill(canvas, leaf, linear((400, 774), (660, 994), WHITE, WHITE, PALE, GREY), blur=0.6)

@@ -34,7 +34,7 @@ FACE = Geometry.mirrored(
     ],
 )  # fmt: skip
 EAR = (168, 418)
-"""Where an ear's top meets the head."""
+"""Where the top of an ear meets the head."""
 
 SKIN = Skin(
     glow="#FFEAD6", light="#F5D3B6", warm="#EFC6A5", base="#E3B18F", turned="#D0987A",

@@ -62,7 +62,7 @@ HAIRLINE = [
 
 
 def draw_sides(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """Hair too short to lie flat: dense above, with skin showing through towards the ears."""
+    """Draw hair too short to be flat: dense above, with skin showing through towards the ears."""
     fade = linear((0, 214), (0, 492), *(ink(HAIR.dark, alpha) for alpha in FADE))
     for side in SIDES:
         outline = spline(at_side(side, HALF_SIDE), closed=True)
@@ -72,7 +72,7 @@ def draw_sides(canvas: skia.Canvas, dice: np.random.Generator) -> None:
 
 
 def _draw_short_hair(canvas: skia.Canvas, side: int, outline: Shape, dice: np.random.Generator) -> None:
-    """One of them, shorter and fainter the lower it grows."""
+    """Draw one hair; the lower it grows, the shorter and fainter it is."""
     y = float(dice.uniform(215, 494))
     row = outline[np.abs(outline[:, 1] - y) < 7, 0]
     x = float(dice.uniform(row.min(), row.max()))
@@ -84,7 +84,7 @@ def _draw_short_hair(canvas: skia.Canvas, side: int, outline: Shape, dice: np.ra
 
 
 def draw_top(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """His right side, crown and front, lock by lock from the back to the front."""
+    """Draw his right side, crown and front, lock by lock from the back to the front."""
     short, crown, front = (HairSheet.through(guides) for guides in (SWEPT_DOWN_GUIDES, CROWN_GUIDES, FRONT_GUIDES))
     above_hairline = np.vstack([_ragged(spline(HAIRLINE), dice), [(900, 440), (900, 0), (300, 0)]])
     with soft_layer(canvas, above_hairline, blur=4):
@@ -125,7 +125,7 @@ def _some_lock(sheet: HairSheet, centre: float, width: float, light: float, dice
 
 
 def _draw_hairline(canvas: skia.Canvas, front: HairSheet, dice: np.random.Generator) -> None:
-    """Fine hairs where hair meets forehead, so that it grows there instead of ending."""
+    """Draw fine hairs along the hairline, so that the hair does not end abruptly."""
     for _ in range(620):
         line = front.strand(float(dice.uniform(0.0, 1.0)))
         shift = [float(dice.normal(0, 3.0)), float(dice.normal(1, 3.0))]
@@ -134,7 +134,7 @@ def _draw_hairline(canvas: skia.Canvas, front: HairSheet, dice: np.random.Genera
 
 
 def _draw_rim_light(canvas: skia.Canvas, crown: HairSheet, dice: np.random.Generator) -> None:
-    """Backlight on the outermost hairs."""
+    """Draw backlight on the outermost hairs."""
     for _ in range(46):
         start = int(dice.uniform(4, 40))
         line = crown.strand(float(dice.uniform(0.0, 0.14)))[start : start + int(dice.uniform(7, 14))]

@@ -33,7 +33,7 @@ NECKLINE = [(132, 842), (112, 890), (76, 950), (36, 1000), (-4, 1036)]
 
 
 def draw_blouse(canvas: skia.Canvas) -> None:
-    """White, with an open neck."""
+    """Draw a white blouse with an open neck."""
     for side in SIDES:
         edge = spline(at_side(side, NECKLINE))
         half = np.vstack([edge, at_side(side, [(-4, 1100), (250, 1100), (220, 900), (160, 846)])])
@@ -50,7 +50,7 @@ def draw_blouse(canvas: skia.Canvas) -> None:
 
 
 def draw_necklace(canvas: skia.Canvas) -> None:
-    """A thin gold chain with a small drop."""
+    """Draw a thin gold chain with a small drop."""
     left, right = (
         [(412, 806), (436, 848), (464, 894), (502, 935)],
         [(580, 935), (616, 894), (644, 848), (668, 806)],

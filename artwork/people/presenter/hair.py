@@ -31,7 +31,7 @@ LEFT_GUIDES = [
         (364, 630), (354, 740), (368, 826), (414, 918),
     ],
 ]  # fmt: skip
-"""Guides of the rest of the hair on the left: from the silhouette to the edge of the face."""
+"""Guides of the remaining hair on the left: from the silhouette to the edge of the face."""
 FRINGE_GUIDES = [
     [
         (568, 180), (516, 190), (462, 236), (420, 300), (394, 376),
@@ -70,7 +70,7 @@ PARTING = [(583, 248), (581, 226), (573, 196), (565, 170), (560, 150)]
 
 
 def draw_hair_back(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """The mass behind the face and neck: dark, so that face and front locks stand out from it."""
+    """Draw the mass behind face and neck: dark, so that face and front locks contrast with it."""
     outline = spline(
         [
             (556, 152), (440, 166), (345, 250), (310, 400), (300, 600), (290, 780), (312, 900), (420, 930),
@@ -88,7 +88,7 @@ def draw_hair_back(canvas: skia.Canvas, dice: np.random.Generator) -> None:
 
 
 def draw_hair_front(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """Both sheets, drawn lock by lock from the face outwards, then the fringe, and the parting between them."""
+    """Draw both sheets lock by lock from the face outwards, then the fringe, and the parting between them."""
     left, right = HairSheet.through(LEFT_GUIDES), HairSheet.through(RIGHT_GUIDES)
     for side, sheet, count in ((RIGHT, right, 10), (LEFT, left, 12)):
         _draw_torso_shadow(canvas, sheet, side)
@@ -124,7 +124,7 @@ def _light(side: int) -> float:
 
 
 def _draw_tips(canvas: skia.Canvas, sheet: HairSheet, side: int, dice: np.random.Generator) -> None:
-    """Thin locks of every length over the ends of the thick ones, so that the ends do not look cut in wedges."""
+    """Draw thin locks of all lengths over the ends of the thick ones, so that these do not look like wedges."""
     for centre in dice.permutation(np.linspace(0.03, 0.97, 26)):
         lock = Lock(
             sheet=sheet,
@@ -153,7 +153,7 @@ def _draw_fringe(canvas: skia.Canvas, dice: np.random.Generator) -> None:
 
 
 def _draw_underlay(canvas: skia.Canvas, sheet: HairSheet) -> None:
-    """Dark hair below the locks, so that no gap between them shows the background."""
+    """Draw dark hair below the locks, so that gaps between them do not show the background."""
     reach = int(GUIDE_POINTS * 0.8)
     edges = sheet.strands(np.repeat([[0.03], [1.0]], GUIDE_POINTS, axis=1))[:, :reach]
     inset = np.interp(np.arange(reach), [reach * 0.5, reach], [0, 20])[:, None] * [1, 0]
@@ -163,7 +163,7 @@ def _draw_underlay(canvas: skia.Canvas, sheet: HairSheet) -> None:
 
 
 def _draw_torso_shadow(canvas: skia.Canvas, sheet: HairSheet, side: int) -> None:
-    """The shadow of the hair on the clothes: the whole sheet as one lock."""
+    """Draw the shadow of the hair on the clothes: the whole sheet as one lock."""
     whole = Lock(sheet, 0.5, width=1.0, length=1.0, light=0, crown=0, wave=side * 17.0, waves=WAVES, phase=1.1)
     edges = whole.strands(np.array([-1.0, 1.0]))[:, : int(GUIDE_POINTS * 0.95)]
     with clipped(canvas, BLAZER.shoulder_line()):
@@ -171,7 +171,7 @@ def _draw_torso_shadow(canvas: skia.Canvas, sheet: HairSheet, side: int) -> None
 
 
 def _draw_hairline(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Generator) -> None:
-    """Fine hairs where hair meets forehead, so that it grows there instead of ending."""
+    """Draw fine hairs along the hairline, so that the hair does not end abruptly."""
     for _ in range(46):
         start = int(dice.uniform(0, 22))
         line = sheet.strand(float(dice.uniform(0.97, 1.05)))[start : start + int(dice.uniform(6, 14))]
@@ -179,7 +179,7 @@ def _draw_hairline(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Genera
 
 
 def _draw_rim_light(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Generator) -> None:
-    """Backlight on the outermost hairs."""
+    """Draw backlight on the outermost hairs."""
     for _ in range(40):
         start = int(dice.uniform(4, 26))
         line = sheet.strand(float(dice.uniform(0.008, 0.13)))[start : start + int(dice.uniform(6, 12))]
@@ -187,7 +187,7 @@ def _draw_rim_light(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Gener
 
 
 def _draw_parting(canvas: skia.Canvas, left: HairSheet, right: HairSheet, dice: np.random.Generator) -> None:
-    """A thin line of scalp in the shade of the hair that rises beside it, and the roots that half hide it."""
+    """Draw a thin line of scalp, shaded by the hair on both sides and half hidden by roots."""
     fill(canvas, ribbon_at(PARTING, (14, 34, 30, 22, 6)), ink(HAIR.dark, 0.75), 9)
     fill(canvas, ribbon_at(PARTING, (6, 3.4, 2.2, 1.2, 0.3)), ink("#A8765C", 0.50), 1.5)
     for sheet in (left, right):
@@ -201,7 +201,7 @@ def _draw_parting(canvas: skia.Canvas, left: HairSheet, right: HairSheet, dice: 
 
 
 def _draw_flyaways(canvas: skia.Canvas, sheet: HairSheet, dice: np.random.Generator) -> None:
-    """Single hairs along the silhouette, which would otherwise look cut out."""
+    """Draw single hairs along the silhouette, which would otherwise look cut out."""
     for _ in range(16):
         start, reach = int(dice.uniform(2, 24)), int(dice.uniform(8, 16))
         line = sheet.strand(float(dice.uniform(0.0, 0.04)))[start : start + reach]

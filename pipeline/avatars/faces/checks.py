@@ -23,7 +23,7 @@ GRAIN = 0.03
 """In mouth widths: anything smaller is noise, not a feature of the mouth."""
 
 CHEEKS = (234, 454)
-"""Mesh points beside the picture's left and right ear."""
+"""Mesh points next to the picture's left and right ear."""
 
 
 def none_found() -> NoFace:
@@ -57,7 +57,7 @@ def pose_problem(mesh: Mesh) -> NoFace | None:
 
 
 def _mouth_problem(picture: Picture, face: FaceLandmarks) -> NoFace | None:
-    """A mask, a hand or a microphone in front of the mouth has neither the colour of lips nor their seam."""
+    """Detects a mask, a hand or a microphone in front of the mouth: it lacks the colour of lips and their seam."""
     picture, face = _about_mouth(picture, face)
     lips = _colour(picture, (face.lips_outer[1:10] + face.lips_inner[1:10]) / 2)
     lower = _colour(picture, (face.lips_outer[11:20] + face.lips_inner[11:20]) / 2)
@@ -72,7 +72,7 @@ def _mouth_problem(picture: Picture, face: FaceLandmarks) -> NoFace | None:
 
 
 def _about_mouth(picture: Picture, face: FaceLandmarks) -> tuple[Picture, FaceLandmarks]:
-    """The picture around the mouth, blurred against grain, and the face in its pixels."""
+    """The picture around the mouth, blurred to suppress grain, and the face in its pixels."""
     rows, columns = picture.shape[:2]
     width = float(np.ptp(face.lips_outer[:, 0]))
     low = np.clip(face.lips_outer.min(0) - width / 2, 0, (columns - 1, rows - 1)).astype(int)

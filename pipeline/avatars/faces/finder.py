@@ -29,7 +29,7 @@ OVERLAP_MAX = 0.3
 CROP = 1.5
 """Side of the mesh model's crop, relative to the face's box."""
 PASSES = 2
-"""The mesh is more accurate in a crop around the points of a first pass."""
+"""Passes of the mesh model: it is more accurate in a crop around the points of a first pass."""
 MESH_POINTS = 468
 LEFT_EYE_OUTER, RIGHT_EYE_OUTER = 33, 263
 """Mesh points: the outer corners of the eyes on the picture's left and right."""
@@ -138,7 +138,7 @@ def _letterboxed(picture: Picture) -> tuple[Picture, float]:
 
 
 def _detection(numbers: NDArray[np.float64], anchor: NDArray[np.float64], score: float) -> Detection:
-    """`numbers` [8, 2]: middle, size, then six points, two of them the eyes. All but size: from the anchor."""
+    """`numbers` [8, 2]: middle, size, then six points, two of them eyes. All but size are relative to the anchor."""
     middle, size = numbers[0] + anchor, numbers[1]
     box = np.concatenate([middle - size / 2, middle + size / 2]).astype(np.float32)
     return Detection(box, (numbers[2:4] + anchor).astype(np.float32), score)

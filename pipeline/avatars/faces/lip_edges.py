@@ -1,7 +1,7 @@
 """Moves the landmarks of the lips' inner edges to the edges that the picture shows.
 
 A face mesh is accurate to about a twentieth of the mouth's width, which would leave teeth and shadow on closing lips.
-The edge of a lip is the strongest colour change near the landmarks; closed lips meet in the darkest line. Either is
+The edge of a lip is the strongest colour change near the landmarks; closed lips meet in the darkest line. Both are
 found as the best path through a strip along the mouth (dynamic programming, as in seam carving).
 """
 
@@ -16,14 +16,13 @@ MEETING_GAP = 0.045
 TRACED_MOUTH_PIXELS_MIN = 8
 """In a narrower mouth edges cannot be distinguished."""
 COLUMNS = np.linspace(-0.98, 0.98, 50, dtype=np.float32)
-"""Where edges are searched: -1 and 1 are the corners of the mouth."""
+"""Where edges are searched for: -1 and 1 are the corners of the mouth."""
 STEP = 0.006
 """The strip's resolution across the lips, in mouth widths."""
 REACH = 12
 """Search range around the landmarks, in steps."""
 SURE_OUTWARDS, SURE_INWARDS = 0.06, 0.02
-"""Edges are rarely further from the landmarks, in mouth widths. It is better to lose a little lip than to get teeth on
-it."""
+"""Edges are rarely further from the landmarks, in mouth widths. Losing a little lip is better than including teeth."""
 VALLEY = 4
 """Half the width of the dark line between closed lips, in steps."""
 SLOPE_COST = 0.05
@@ -76,7 +75,7 @@ def _changes(strip: Floats) -> Floats:
 
 
 def _valleys(strip: Floats) -> Floats:
-    """How much darker each place is than those above and below, [rows, columns]."""
+    """How much darker each point is than those above and below, [rows, columns]."""
     light = strip.sum(-1)
     around = np.minimum(light[: -2 * VALLEY], light[2 * VALLEY :])
     return np.asarray((around - light[VALLEY:-VALLEY]).clip(min=0), np.float32)

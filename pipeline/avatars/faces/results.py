@@ -1,4 +1,4 @@
-"""The face of an avatar in each of its frames, or why there is none that can be used."""
+"""The face of an avatar in each of its frames, or the reason why none can be used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Faces:
     boxes: Floats
     """[frames, 4]: x1, y1, x2, y2, like the boxes that Wav2Lip's checkpoints were trained with."""
     seen: NDArray[np.bool_]
-    """[frames]: whether the face was seen; where it was not, landmarks and boxes are interpolated."""
+    """[frames]: whether the face was seen; elsewhere landmarks and boxes are interpolated."""
 
     def scaled(self, factor: tuple[float, float]) -> Faces:
         """The same faces after the picture was scaled in x and y."""
@@ -48,7 +48,7 @@ class Faces:
         return runs(~self.seen)
 
     def within(self, cut: Cut) -> Faces | NoFace:
-        """The faces inside `cut`; those of which it shows less than half count as not seen."""
+        """The faces inside `cut`; a face with less than half of its area in it counts as not seen."""
         left, top, columns, rows = cut
         low = np.maximum(self.boxes[:, :2], (left, top))
         high = np.minimum(self.boxes[:, 2:], (left + columns, top + rows))
@@ -96,7 +96,7 @@ def load(file: BinaryIO) -> Faces | NoFace:
 
 
 def filled(values: Floats, seen: NDArray[np.bool_]) -> Floats:
-    """Spread values [n, ...] of the n frames that show the face over all frames, interpolating between them."""
+    """Interpolate values [n, ...] of the n frames that show the face to all frames."""
     at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(values)))
     low = at.astype(int)
     high = np.minimum(low + 1, len(values) - 1)

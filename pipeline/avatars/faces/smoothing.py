@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 STILL_POINTS = (33, 133, 362, 263, 6, 168, 129, 358, 2)
 """Mesh points of eyes and nose, which do not move when the face speaks."""
 HEAD_SMOOTH_FRAMES, FEATURE_SMOOTH_FRAMES = 2.0, 1.0
-"""Sigmas of the smoothing windows: for the movement of the head, and of the features within it."""
+"""Sigmas of the smoothing windows: for the movement of the head, and for that of the features within it."""
 JUMP = 0.1
 """If a point moves by this part of the face's height from one frame to the next, there is a cut between them."""
 

@@ -20,14 +20,14 @@ from pipeline.media.clips import Cut
 __all__ = ["VERSION", "Faces", "NoFace", "find_in_clip", "find_in_part", "find_in_picture", "shifted_box"]
 
 VERSION = 1
-"""Version of the search: cached results of other versions are not used. Raise it when anything here finds faces,
-landmarks or boxes differently."""
+"""Version of the search: cached results of other versions are not used. Increment it when a change affects the faces,
+landmarks or boxes that are found."""
 
 SECOND_FACE = 0.6
-"""If another face is at least this large, relative to the largest, it is unclear which one should speak."""
+"""If another face is at least this large, relative to the largest, it is ambiguous which one should speak."""
 
 BOX_OF_MESH = (0.0215, -0.1384, -0.0200, -0.0056)
-"""Turns the mesh's bounding box into one like S3FD's, which Wav2Lip was trained with; in parts of its width and height.
+"""Turns the mesh's bounding box into one like S3FD's, which Wav2Lip was trained with; relative to its width and height.
 Fitted to boxes recovered from published results: median intersection over union 0.95."""
 
 Picture = NDArray[np.uint8]
@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 
 
 def find_in_part(picture: Picture, part: Cut, face_box: Box | None) -> Faces | NoFace:
-    """Find the face in a part of a still picture, ignoring the rest. All places are in pixels of the whole picture."""
+    """Find the face in a part of a still picture. All coordinates are in pixels of the whole picture."""
     left, top, columns, rows = part
     cropped = np.ascontiguousarray(picture[top : top + rows, left : left + columns])
     found = find_in_picture(cropped, None if face_box is None else shifted_box(face_box, -left, -top))
@@ -103,7 +103,7 @@ def _found_again(finder: FaceFinder, picture: Picture, before: Mesh) -> Mesh:
 
 
 def _chosen(detections: list[Detection], face_box: Box | None) -> Detection | NoFace:
-    """The face that should speak: the one in `face_box`, or the largest if no other is close to its size."""
+    """The face that should speak: the one in `face_box`, or the largest if no other is of similar size."""
     if face_box is not None:
         return _in_box(detections, np.asarray(face_box, np.float32))
     if not detections:

@@ -16,14 +16,14 @@ SHUT_SECONDS = 0.042
 OPENING_SECONDS = 0.15
 
 FIRST_SECONDS = (1.0, 2.5)
-"""Range for the first blink: early, as many videos are short."""
+"""Range for the first blink: early, because many videos are short."""
 GAP_SECONDS = (2.0, 6.0)
 DOUBLE_SHARE = 0.12
-"""Share of double blinks."""
+"""Fraction of double blinks."""
 DOUBLE_SECONDS = 0.36
-"""Time between the two starts of a double blink."""
+"""Time between the starts of the two blinks of a double blink."""
 STEP_SECONDS, STEPS = 0.1, 6
-"""A blink is moved by up to STEPS steps, either way, to the quietest moment: speakers blink in their pauses."""
+"""A blink moves by up to STEPS steps in either direction to the quietest moment: speakers blink in pauses."""
 
 
 class Blinks:
@@ -38,7 +38,7 @@ class Blinks:
         self._plan(0.0, FIRST_SECONDS)
 
     def closure(self, seconds: float) -> float:
-        """How far the lids are down at `seconds` >= 0: 0 open, 1 shut."""
+        """How far the lids are lowered at `seconds` >= 0: 0 open, 1 shut."""
         while self._starts[-1] <= seconds:
             self._plan(self._starts[-1], GAP_SECONDS)
         since = seconds - self._starts[bisect_right(self._starts, seconds) - 1]
@@ -55,7 +55,7 @@ class Blinks:
             self._starts.append(start + DOUBLE_SECONDS)
 
     def _quietest(self, start: float, earliest: float, latest: float) -> float:
-        """The quietest moment near `start`; the nearest of equally quiet ones."""
+        """The quietest moment near `start`; of equally quiet ones, the nearest."""
         if self._loudness is None:
             return start
         moments = (start + step * STEP_SECONDS for step in sorted(range(-STEPS, STEPS + 1), key=abs))

@@ -1,4 +1,4 @@
-"""Makes the frames of a still picture with idle motion."""
+"""Composes the frames of a still picture with idle motion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LivingCanvas:
 
     A frame depends only on its number, the picture and the job's loudness, bit for bit: not on its batch or on earlier
     frames. Frame 0 is the picture at rest. Parts that cannot be moved safely stay still: eyes that are too small or
-    shut, a face that is too small or outside the picture.
+    closed, or a face that is too small or outside the picture.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The curve with which all idle motion starts and stops: a cubic smooth step."""
+"""The curve of all idle motion: a cubic smooth step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ramp(values: Floats, start: float | Floats, stop: float | Floats) -> Floats:
 
 
 def ease(t: float) -> float:
-    """The smooth step of one number, from 0 at 0 to 1 at 1."""
+    """The smooth step of one number in 0..1."""
     t = min(max(t, 0.0), 1.0)
     return t * t * (3 - 2 * t)
 

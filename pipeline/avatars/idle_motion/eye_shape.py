@@ -1,7 +1,7 @@
-"""The shape of an eye, in its own coordinates.
+"""The shape of an eye in its own coordinates, which do not depend on the head's tilt and size.
 
-Origin between the eye's corners, x from the left one to the right one, y towards the chin, 1 = their distance: the same
-for a tilted, small or large head.
+The origin is between the corners of the eye, x points from the left to the right one, y to the chin; the unit is the
+distance of the corners.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.media.canvas import PixelBox
 EYE_PIXELS_MIN = 10
 """A narrower eye is too small to blink visibly."""
 OPENING = (0.12, 0.75)
-"""Height of an open eye, relative to its width. A lower one is shut; with a higher one the landmarks are wrong."""
+"""Height of an open eye, relative to its width. A lower eye is shut; a higher one means wrong landmarks."""
 COLUMNS = 48
 """Positions along an eye at which it is measured."""
 SIDE, ABOVE, BELOW = 0.62, 0.62, 0.72

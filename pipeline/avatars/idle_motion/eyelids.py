@@ -1,7 +1,7 @@
 """Draws a pair of eyes with their lids lowered.
 
-A lid that comes down does not stretch: it rolls out from under its crease. So everything above the lashes stays, the
-lashes travel with the lid's edge (and turn from upwards to downwards), and between them there is plain skin.
+A lid does not stretch when it is lowered: it rolls out from under its crease. So everything above the lashes stays, the
+lashes move with the lid's edge (and turn from upwards to downwards), and between them there is plain skin.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from pipeline.media.canvas import i420
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 LEVELS = 16
-"""Positions of the lids between open and shut: more are indistinguishable in a blink of seven frames."""
+"""Positions of the lids between open and shut; more would be indistinguishable in a blink of seven frames."""
 
 # Lengths in eye widths.
 LOWER_LID_RISE = 0.1
 """How far the lower lid rises to meet the upper one, relative to the eye's opening."""
 LANDMARK_ERROR = 0.035
-"""How far outside the landmarks, plus one pixel, there may still be eyeball."""
+"""The eyeball may extend this far outside the landmarks, plus one pixel."""
 LASHES = 0.12
 """How far the lashes reach above the lid's edge."""
 LID_SKIN = 0.27
-"""Up to this height above the edge there is skin; above it is the brow."""
+"""Height above the edge at which the skin ends and the brow begins."""
 CHEEK = 0.4
 """The rise of the lower lid fades out over this distance."""
 LID_LINE = 0.035
@@ -37,11 +37,11 @@ FULLY_DRAWN = 0.05
 """Until an edge has moved this far, the picture shines through."""
 
 SHORTEST = 0.5
-"""Minimum part of their length that lashes keep while they turn; there they fade for a moment."""
+"""Minimum fraction of their length that lashes keep while they turn; at this point they briefly fade."""
 LINE_STRENGTH = 0.8
 CREASE_SOFTENING = 0.6
 SHADE = 0.04
-"""A lid bulges over the eyeball: how much lighter it is in the middle, and darker around it."""
+"""The lid bulges over the eyeball: how much lighter it is in the middle, and how much darker around it."""
 DARKEST = 8
 """Skin is assumed to be at least this bright, of 255."""
 
@@ -93,7 +93,7 @@ class Eyelids:
         drawn = _mixed(self._under(still, closure), self._lid(still, edge, closure), self._covers(below))
         drawn = self._with_lashes(drawn, below, closure)
         moved = np.clip((edge - self._upper) / FULLY_DRAWN, 0, 1)
-        # At the corners the edge does not move, but the lashes turn there, too.
+        # At the corners the edge does not move, but the lashes still turn.
         return _mixed(still, drawn, np.maximum(moved, closure))
 
     def _under(self, still: Floats, closure: float) -> Floats:
@@ -116,7 +116,7 @@ class Eyelids:
         return _mixed(still, plain, np.maximum(soft, rolled_out))
 
     def _with_lashes(self, skin: Floats, below: Floats, closure: float) -> Floats:
-        """Draw lashes: whatever is darker than skin above the edge in the picture. On a shut eye they hang down."""
+        """Draw lashes: everything above the edge that is darker than skin. On a shut eye they hang down."""
         slant = 1 - 2 * closure
         height = below / np.copysign(max(abs(slant), SHORTEST), slant)
         lashes = np.clip(self._sample(self._x, self._upper - height) / self._skin, 0, 1)
@@ -128,7 +128,7 @@ class Eyelids:
         return _mixed(skin * _mixed(np.ones_like(skin), lashes, strength), self._line, line)
 
     def _covers(self, distance: Floats) -> Floats:
-        """0 to 1 within the pixel where `distance` changes its sign: an antialiased edge."""
+        """0 to 1 within the pixel where `distance` changes sign: an antialiased edge."""
         return floats(np.clip(distance / self._pixel + 0.5, 0, 1))
 
     def _colours(self, shape: EyeShape) -> tuple[Floats, Floats]:
@@ -160,7 +160,7 @@ class Eyelids:
 
 
 def eyelids(picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> list[Eyelids]:
-    """The lids of both eyes; none if one of them cannot be shut, so that the avatar never winks."""
+    """The lids of both eyes; none if either cannot be shut, so that the avatar never winks."""
     size = picture.shape[1], picture.shape[0]
     left = EyeShape.measure(landmarks.left_eye, size, left=True)
     right = EyeShape.measure(landmarks.right_eye, size, left=False)
@@ -173,5 +173,5 @@ def _window(x: Floats, y: Floats) -> Floats:
 
 
 def _mixed(one: Floats, other: Floats, share: Floats) -> Floats:
-    """Blend from `one` [h, w, 3] to `other` by a share [h, w]."""
+    """Blend from `one` to `other` [h, w, 3] by a weight [h, w]."""
     return one + (other - one) * share[..., None]

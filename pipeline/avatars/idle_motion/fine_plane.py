@@ -12,14 +12,14 @@ from pipeline.media.planes import Plane
 BETWEEN = np.array([[-1, 4, -11, 40, 40, -11, 4, -1]], np.float32) / 64
 """HEVC's half-pixel filter (ITU-T H.265, 8.5.3.3.3): the value in the middle of eight pixels."""
 REACH = 4
-"""How many pixels around a changed one have changed points beside them."""
+"""How many pixels around a changed pixel have changed points next to them."""
 
 
 class FinePlane:
     """A plane with an extra point between every two pixels; the pixels keep their values.
 
-    Linear interpolation between these points keeps the texture of hair and skin. Between pixels it would blur the
-    texture by a varying amount, and a moving picture would shimmer.
+    Linear interpolation between these points keeps the texture of hair and skin. Between pixels alone it would blur the
+    texture by a varying amount, so that a moving picture would shimmer.
     """
 
     def __init__(self, plane: Plane) -> None:

@@ -18,16 +18,16 @@ class PoseField(IntEnum):
     """The movements, in the order of a pose."""
 
     SIDEWAYS = 0
-    """The head to the picture's right."""
+    """The head moves to the picture's right."""
     DOWN = 1
     ROLL = 2
-    """The head around the base of the neck, clockwise, in radians."""
+    """The head rotates clockwise around the base of the neck, in radians."""
     TURN = 3
-    """The nose to the picture's right; the ears stay."""
+    """The nose moves to the picture's right; the ears stay."""
     NOD = 4
-    """The nose down; the crown stays."""
+    """The nose moves down; the crown stays."""
     BREATH = 5
-    """Shoulders and chest up."""
+    """Shoulders and chest move up."""
 
 
 AMPLITUDES = {
@@ -39,19 +39,19 @@ AMPLITUDES = {
 }
 """Maximum of each idle movement."""
 SINES = (((0.05, 0.09), 0.55), ((0.11, 0.17), 0.3), ((0.2, 0.32), 0.15))
-"""The sines of each movement: the range of the frequency, in Hz, and the share of the amplitude."""
+"""The sine waves of each movement: the frequency range in Hz, and the fraction of the amplitude."""
 SETTLED_SECONDS = 2.5
 """The movement starts at rest and reaches its full amplitude after this time."""
 
 BREATH_HZ, BREATH_WANDER_HZ, BREATH_WANDER = 0.24, 0.041, 0.12
-"""Breathing frequency; the frequency at which it varies, and by how many breaths it runs ahead or behind at most."""
+"""Breathing frequency; the frequency at which it varies, and the maximum deviation in breaths."""
 BREATH_RISE = 0.0095
 
 STRESS_NOD = 0.012
-"""Nod on stressed speech, per unit of loudness above its surroundings."""
+"""Nod on stressed speech, per unit of loudness above the average around it."""
 STRESS_SECONDS, CONTEXT_SECONDS = 0.16, 1.0
 """Sigmas of two Gaussians: loudness smoothed by the first (which hardly passes 2 Hz and above) is compared with the
-average of its surroundings, the second."""
+average around it, smoothed by the second."""
 
 
 class Sway:
@@ -73,7 +73,7 @@ class Sway:
         settled = ease(seconds / SETTLED_SECONDS)
         pose = np.zeros(len(PoseField), np.float32)
         for (movement, amplitude), sines in zip(AMPLITUDES.items(), self._sines, strict=True):
-            # One by one: the last bit of a vectorised sine may depend on its position in the array.
+            # Not vectorised: the last bit of a vectorised sine may depend on the position in the array.
             swing = sum(share * math.sin(rate * seconds + phase) for rate, phase, share in sines)
             pose[movement] = amplitude * settled * swing
         if self._stress is not None:
@@ -84,7 +84,7 @@ class Sway:
 
 
 def _stress(loudness: Floats, fps: int) -> Floats:
-    """How much louder each frame is than its surroundings, smoothed, [frames]."""
+    """How much louder each frame is than the average around it, smoothed, [frames]."""
     near, around = (
         cv2.GaussianBlur(loudness[None], (0, 0), seconds * fps, borderType=cv2.BORDER_REPLICATE)[0]
         for seconds in (STRESS_SECONDS, CONTEXT_SECONDS)
@@ -93,6 +93,6 @@ def _stress(loudness: Floats, fps: int) -> Floats:
 
 
 def _breath(seconds: float) -> float:
-    """Depth of the breath at a time, 0 to 1; 0 at the start."""
+    """Depth of the breath, 0 to 1; 0 at the start."""
     breaths = BREATH_HZ * seconds + BREATH_WANDER * math.sin(2 * math.pi * BREATH_WANDER_HZ * seconds)
     return (1 - math.cos(2 * math.pi * breaths)) / 2

@@ -1,7 +1,7 @@
-"""Moves a picture's head and shoulders by a pose.
+"""Moves the head and shoulders of a picture into a pose.
 
-The movement is a sum of fixed displacement fields, each times an amount of the pose. Lengths are relative to the height
-from the eyes to the chin, in the face's own frame: origin between the eyes, y towards the chin.
+The movement is a sum of fixed displacement fields, each scaled by an amount of the pose. Lengths are relative to the
+height from the eyes to the chin, in the face's own frame: origin between the eyes, y towards the chin.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pipeline.avatars.idle_motion.sway import PoseField
 from pipeline.media.canvas import PixelBox
 
 EYES_TO_CHIN_PIXELS_MIN = 12
-"""On a smaller face movement would not be visible."""
+"""Movement of a smaller face would not be visible."""
 NODES_PER_FACE = 8
 """Grid nodes from the eyes to the chin; between nodes the displacement is interpolated."""
 SPARE_NODES = 2
 """Grid nodes outside the picture, on each side."""
 BORDER_FADE = 0.4
-"""The movement fades out over this distance from the picture's borders: nothing outside the picture may show."""
+"""The movement fades out over this distance from the picture's borders, so that nothing outside it can show."""
 NECK_BASE = 1.45
 HEAD_WIDTH, HEAD_ABOVE, HEAD_BELOW = 1.2, 1.3, 1.35
-"""The ellipse around the eyes that moves as one, hair included."""
+"""The ellipse around the eyes, including the hair, that moves as a whole."""
 HEAD_FADE = 1.55
 """At this multiple of the ellipse's size the movement has faded out."""
 SHOULDERS, SHOULDER_SLOPE, SHOULDER_FADE = 1.1, 0.3, 0.75
 """Top of the shoulders in the middle, their slope outwards, and the height over which the movement sets in."""
 BODY_WIDTH = (2.2, 3.4)
 BODY_FOLLOWS, HEAD_BREATHES = 0.22, 0.35
-"""The shoulders follow the head a little, and the head the breath."""
+"""How much the shoulders follow the head, and the head the breath."""
 PROFILE = 0.4, 0.85, 1.0
 """The face as a dome: y of the nose's tip, half the width, half the height."""
 
@@ -114,8 +114,8 @@ class _Axis:
     """The part of the picture that moves, along one axis; each node is in the middle of a cell."""
 
     nodes: slice
-    """The nodes that move and two more on each side: a node also moves its neighbours' cells, and the outermost half
-    cells cannot be interpolated."""
+    """The nodes that move and two more on each side: a node also moves its neighbours' cells, and the outermost
+    half-cells cannot be interpolated."""
     start: int
     stop: int
     """`start` and `stop`: in pixels, within the picture."""

@@ -31,7 +31,7 @@ class BuiltinEngine:
         return cls(device)
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> BuiltinRenderer:
-        """Prepare one job. Raises JobError when the avatar's landmarks are not known."""
+        """Prepare to render one job. Raises JobError if the avatar's landmarks are unknown."""
         landmarks = avatar.require_landmarks()
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
         face = FaceRenderer(landmarks, avatar.scene, self._device)
@@ -39,7 +39,7 @@ class BuiltinEngine:
 
 
 class BuiltinRenderer:
-    """Draws any frames of one job."""
+    """Renders any frames of one job."""
 
     def __init__(
         self, track: torch.Tensor, face: FaceRenderer, scene: Scene, speech: SpeechFeatures, canvas: Canvas

@@ -1,4 +1,4 @@
-"""Properties that the inside of the mouth takes from the picture: light, colours and softness of the edges."""
+"""Properties of the picture that the drawn inside of the mouth matches: light, colours and softness of edges."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ CAVITY_ALBEDO = np.array([0.28, 0.125, 0.11], np.float32)
 SKIN_RADIUS, LIP_RADIUS = 0.12, 0.04
 """Half the sides of the squares over which median colours are taken, in mouth widths."""
 PLAIN_TINT = 0.1
-"""If the red and blue of the skin differ by less than this fraction of its light, the picture has little colour."""
+"""If the skin's red and blue differ by less than this fraction of its brightness, the picture has little colour."""
 SIGMAS = np.linspace(0.2, 4, 39)
 """Candidate blurs of pictures, in pixels."""
 EDGE_GROWTH = np.array([erf(1.5 / (sigma * 2**0.5)) / erf(0.5 / (sigma * 2**0.5)) for sigma in SIGMAS])
-"""How much more an edge of each blur changes over three pixels than over one."""
+"""For each blur, how much more an edge changes over three pixels than over one."""
 EDGE_SHARE = 0.995
-"""Quantile of local change above which a place counts as an edge."""
+"""Quantile of local change above which a point counts as an edge."""
 
 Floats = NDArray[np.float32]
 Regions = NDArray[np.uint8]
@@ -43,7 +43,7 @@ class Complexion:
     def of(cls, regions: Regions, skin: Floats, lips: Floats, width_pixels: float) -> Complexion:
         """Measure at points on skin and lips, [n, points, 2] each, in pixels of the regions.
 
-        `width_pixels`: width of the mouth. Teeth and tongue get the light of the brightest of the skin points.
+        `width_pixels`: width of the mouth. Teeth and tongue are lit like the brightest skin point.
         """
         brightest = max(_colours_at(regions, skin, SKIN_RADIUS * width_pixels), key=np.sum)
         lip = np.median(_colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)

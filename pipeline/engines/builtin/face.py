@@ -32,9 +32,9 @@ from pipeline.engines.builtin.source import Source
 from pipeline.errors import JobError
 
 BATCH_FRAMES = 8
-"""Frames whose pixels fit into the processor's cache together."""
+"""Batch size at which all pixels fit into the processor's cache."""
 NODES_PER_MOUTH = 22
-"""Points along the mouth at which the movement, which is smooth, is computed before it is interpolated."""
+"""Points along the mouth at which the movement is computed; it is smooth, so it is interpolated between them."""
 LIP_NODES_PER_MOUTH = 44
 """The same near the lips' edges."""
 FEATHER_PIXELS = 1.25
@@ -42,9 +42,9 @@ FEATHER_PIXELS = 1.25
 EDGE_SHADE = 0.035
 """Width of the darkening along parted lips, in mouth widths."""
 UPPER_DARKENING, LOWER_DARKENING = 0.3, 0.16
-"""Light comes from above, so the edge of the upper lip is darker."""
+"""The edge of the upper lip is darker, since light comes from above."""
 OPEN_ENOUGH = 0.06
-"""The opening from which the darkening is complete, in mouth widths."""
+"""The opening at which the darkening reaches its maximum, in mouth widths."""
 
 MOUTH_MARGIN = 0.07
 """Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
@@ -52,14 +52,14 @@ MOUTH_MARGIN = 0.07
 MOUTH_PIXELS_MIN = 4
 """A narrower mouth cannot be moved."""
 COLOUR_SAMPLES = 5
-"""Frames of a clip from which the colours of its face are taken."""
+"""Number of frames of a clip that are sampled for the colours of its face."""
 
 
 class FaceRenderer:
     """Moves the mouth of a face, in a still picture or in a clip."""
 
     def __init__(self, landmarks: FaceLandmarks, scene: Scene, device: torch.device) -> None:
-        """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError when the mouth is cut off."""
+        """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError if the mouth is cut off."""
         _check_lips(landmarks, scene.size)
         self._frame, shape = FaceShape.measure(landmarks)
         self._is_still = len(self._frame.centre) == 1
@@ -72,7 +72,7 @@ class FaceRenderer:
         self._interior = MouthInterior(self._complexion(landmarks, shape), self._unit, device)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
-        """Draw rows of a track, float32 [n, 6] (columns: Mouth), each into a frame of the clip [n] (0 for a still).
+        """Draw each row of a track, float32 [n, 6] (columns: Mouth), into its frame of the clip [n] (0 for a still).
 
         Returns RGB uint8 [n, h, w, 3] of the region of interest, and its upper left corner in each frame [n, 2].
         Corners and size are even.
@@ -101,7 +101,7 @@ class FaceRenderer:
         return pixels.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
     def _render_lips(self, source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
-        """The lips and what is between them, float [n, 3, height, width]."""
+        """The lips and the inside of the mouth, float [n, 3, height, width]."""
         moved = movement(shape, patch.nodes, pose)
         upper, lower = source.at(patch.grid(moved.upper)), source.at(patch.grid(moved.lower))
         fields = moved.beneath_upper, moved.above_lower, moved.rest_gap, moved.seam_sharpness
@@ -152,7 +152,7 @@ def _render_skin(source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> 
 
 
 def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
-    """Raise JobError when the lips are not inside most of the frames, or have no width."""
+    """Raise JobError if the lips are outside most of the frames or have no width."""
     lips = landmarks.lips_outer.reshape(-1, 20, 2)
     corners = landmarks.lips_inner.reshape(-1, 20, 2)[:, [0, 10]]
     if np.median(np.hypot(*(corners[:, 1] - corners[:, 0]).T)) < MOUTH_PIXELS_MIN:
@@ -166,14 +166,14 @@ def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
 
 
 def _moving_bounds(shape: FaceShape) -> Bounds:
-    """Bounds of everything that moves in any frame."""
+    """Bounds of all movement in any frame."""
     side = 1.05 * float(shape.half_width.max())
     top = float((shape.middle - 1.25 * shape.nose).min())
     return -side, top, side, float((shape.middle + shape.chin).max()) + JAW_DROP + NECK_RANGE
 
 
 def _mouth_bounds(shape: FaceShape) -> Bounds:
-    """Bounds of everything the lips' edges reach, with a margin."""
+    """Bounds of all positions of the lips' edges, with a margin."""
     seam = lip_line(shape.seam, torch.linspace(-1, 1, 33).expand(1, 1, -1))
     top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_LIFT - MOUTH_MARGIN
     bottom = float(seam.max()) + PARTED + LIP_DROP + TONGUE_ROOM + max(SPREAD_DROP, PUCKER_DROP) + MOUTH_MARGIN

@@ -1,4 +1,4 @@
-"""The measurements of a face in every frame of a clip, and which of its own mouth movements must be undone.
+"""Measures a face in every frame of a clip, including the mouth movements that must be undone.
 
 A still picture is a clip of one frame. Lengths are in mouth widths: the distance of the corners of the closed mouth.
 """
@@ -17,17 +17,17 @@ from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.scenes import Indices
 
 GAP_NOISE, MOVING_NOISE = 0.03, 0.05
-"""Typical error of landmarks, in mouth widths: of closed lips, and of a face from frame to frame."""
+"""Typical error of landmarks, in mouth widths: for closed lips, and for a face from frame to frame."""
 OPEN_FRINGE = 0.025
-"""Width, on both sides together, beyond an opening's edges that may still be blurred teeth or shadow."""
+"""Width, summed over both sides, beyond an opening's edges that may still be blurred teeth or shadow."""
 CHEEK_DEPTH = 0.92
 """Narrowing lips pull on the skin down to this fraction of the way to the chin."""
 LINE_TERMS, GAP_TERMS = 6, 3
 """Terms of the polynomials for the line of the lips and for their gap: enough for a Cupid's bow, too few for noise."""
 REST_FRAMES = 30
-"""The face at rest is estimated from about this many frames before and after."""
+"""The face at rest is estimated from about this many frames on either side."""
 REST_GAP = 0.02
-"""Frames whose lips are closer than about this dominate the estimate."""
+"""Frames with a smaller gap between the lips dominate this estimate."""
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
@@ -38,7 +38,7 @@ class FaceFrame:
     """The face's own coordinates in each frame of a clip.
 
     The origin is between the corners of the mouth at rest, x points towards the picture's right corner, y towards the
-    chin. They are fixed to the eyes and the nose, so the face may be rotated, small or large, and its mouth may move.
+    chin. The frame is fixed to the eyes and the nose, so it does not depend on the face's rotation, size and mouth.
     """
 
     centre: Floats
@@ -73,11 +73,11 @@ class FaceShape:
     """Sizes of a face, float32 tensors [n, 1, 1] with one entry for each frame of the clip."""
 
     own_seam: torch.Tensor
-    """[n, terms, 1, 1]: the middle line between the picture's lips: coefficients for `lip_line`."""
+    """[n, terms, 1, 1]: coefficients for `lip_line` of the middle line between the picture's lips."""
     own_gap: torch.Tensor
-    """[n, terms, 1, 1]: how far they are apart: coefficients for `lip_gap`; 0 when the picture's lips meet."""
+    """[n, terms, 1, 1]: coefficients for `lip_gap` of the distance between them; 0 if the picture's lips meet."""
     seam: torch.Tensor
-    """[n, terms, 1, 1]: where closed lips meet: coefficients for `lip_line`."""
+    """[n, terms, 1, 1]: coefficients for `lip_line` of the line where closed lips meet."""
     own_width: torch.Tensor
     """Distance between the picture's mouth corners; 1 at rest."""
     own_drop: torch.Tensor
@@ -87,9 +87,9 @@ class FaceShape:
     middle: torch.Tensor
     """Height of the seam in the middle of the mouth, below the corners."""
     nose: torch.Tensor
-    """From there up to the base of the nose."""
+    """From the seam up to the base of the nose."""
     chin: torch.Tensor
-    """From there down to the chin at rest."""
+    """From the seam down to the chin at rest."""
     half_width: torch.Tensor
     """From the middle of the face to the widest point of the jaw."""
     cheek: torch.Tensor
@@ -124,7 +124,7 @@ class FaceShape:
         return frame, cls(**{name: _tensor(value) for name, value in (lines | sizes).items()})
 
     def to(self, device: torch.device) -> FaceShape:
-        """The same on a device."""
+        """Copy to a device."""
         return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
     def at(self, clip_frames: Indices) -> FaceShape:
@@ -143,7 +143,7 @@ def lip_line(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def lip_gap(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-    """Distance between the lips at s [n, h, w], where -1 and 1 are the corners and an opening ends bluntly."""
+    """Distance between the lips at s [n, h, w], where -1 and 1 are the corners; an opening ends bluntly there."""
     first, *others = coefficients.flip(1).unbind(1)
     total = first
     for coefficient in others:
@@ -173,7 +173,7 @@ def _gap(face: FaceLandmarks) -> Array:
 
 
 def _at_rest(values: Array, nearness: Array) -> Array:
-    """Slowly changing values [n, k] as they are with closed lips: a running mean dominated by closed frames."""
+    """Slowly changing values [n, k], estimated for closed lips: a running mean dominated by closed frames."""
     weighted = np.column_stack([values * nearness[:, None], nearness])
     reach = 3 * REST_FRAMES
     sums = cv2.GaussianBlur(weighted, (1, 2 * reach + 1), 0, sigmaY=REST_FRAMES, borderType=cv2.BORDER_REPLICATE)
@@ -189,7 +189,7 @@ def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
     mouth = np.stack([right - left, (left + right) / 2 - nose], 1) / eyes[:, None]
     rest = _at_rest(np.column_stack([mouth.real, mouth.imag]), nearness)
     across, below = (rest[:, :2] + 1j * rest[:, 2:]).T * eyes
-    # Sideways the frame follows the mouth itself: its corners are located better than nose and eyes.
+    # Horizontally the frame follows the mouth itself: its corners are located better than nose and eyes.
     direction = across / np.abs(across)
     moved = (nose + below - (left + right) / 2) / direction
     centre = (left + right) / 2 + 1j * moved.imag * direction
@@ -197,9 +197,9 @@ def _rigid_frame(face: FaceLandmarks, nearness: Array) -> FaceFrame:
 
 
 def _settled(frame: FaceFrame, face: FaceLandmarks, nearness: Array) -> tuple[FaceFrame, Array]:
-    """The frame, fixed to the mouth itself while it rests; and how certainly it moves by itself, 0 to 1 [n].
+    """The frame, fixed to the mouth while it rests; and how certain it is that the mouth moves, 0 to 1 [n].
 
-    A resting mouth is best left as it is: the movement of its landmarks is noise.
+    A resting mouth is best left unchanged: the movement of its landmarks is noise.
     """
     corners = frame.to_face(face.lips_inner[:, [0, 10]])
     height, width = corners[..., 1].mean(1), corners[:, 1, 0] - corners[:, 0, 0]
@@ -249,7 +249,7 @@ def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
 
 
 def _certain_gap(gap: Array) -> Array:
-    """No gap where lips count as closed, a slightly wider one where they are open, with a smooth transition."""
+    """Zero where lips count as closed, slightly widened where they are open, with a smooth transition."""
     return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * _surely(gap[:, :1], GAP_NOISE))
 
 

@@ -1,4 +1,4 @@
-"""From a job's speech to its mouth track: the network, the phonemes if known, and the pauses."""
+"""Computes a job's mouth track from its speech: the network, the phonemes if known, and the pauses."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BLOCK_COLUMNS = 4096
 NETWORK_SHARE = 0.35
 """Weight of the network for the jaw when the phonemes are known; the rest is theirs."""
 SMOOTH_SECONDS = 0.014
-"""Width (sigma) of the smoothing of everything but closures and tucks; slower frame rates need more of it."""
+"""Width (sigma) of the smoothing of everything but closures and tucks; lower frame rates need more."""
 CLOSED = 0.38
-"""A closure above this in the network's output is intended and shown in full."""
+"""A closure above this in the network's output is intentional and shown in full."""
 WIDTH_GAIN = 1.2
-"""Applied to the network's lip width: trained on squared errors, it tends to the mean when uncertain."""
+"""Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
 LOUD_GAIN, LOUD_RANGE = 0.25, (0.8, 1.2)
 """The jaw opens this much further per mel unit (12.5 dB) above the median loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
@@ -78,7 +78,7 @@ def _blocks(features: torch.Tensor) -> Iterator[torch.Tensor]:
 
 
 def at_rest(frames: int) -> Floats:
-    """The track of a mouth that is closed and still."""
+    """The track of a closed, resting mouth."""
     track = np.zeros((frames, len(Mouth)), np.float32)
     track[:, Mouth.CLOSURE] = 1.0
     return track
@@ -106,7 +106,7 @@ def _smoothed(columns: Floats, sigma_seconds: float) -> Floats:
 
 
 def _complete(frames: Floats, columns: Floats, fps: int) -> None:
-    """Set the frames inside each stretch of columns above `CLOSED` to one, or else the nearest frame."""
+    """Set the frames inside each run of columns above `CLOSED` to one; if there is none, the nearest frame."""
     for start, stop in runs(columns > CLOSED):
         first = int(np.ceil(start * fps / COLUMNS_PER_SECOND - 0.5))
         last = int(np.floor((stop - 1) * fps / COLUMNS_PER_SECOND - 0.5))
@@ -116,7 +116,7 @@ def _complete(frames: Floats, columns: Floats, fps: int) -> None:
 
 
 def guided(by_network: Floats, by_phonemes: Floats) -> Floats:
-    """Combine both tracks: the phonemes know what is said, the network hears how."""
+    """Combine both tracks: the phonemes provide the sounds, the network the emphasis."""
     track = by_phonemes.copy()
     free = by_phonemes[:, Mouth.CLOSURE] < CLOSED
     track[free, Mouth.JAW_OPEN] += NETWORK_SHARE * (by_network - by_phonemes)[free, Mouth.JAW_OPEN]
@@ -131,6 +131,6 @@ def _effort(loudness: Floats, frames: int, fps: int) -> Floats:
 
 
 def _gated(track: Floats, gate: Floats) -> Floats:
-    """The track, at rest where the gate [frames, 1] is shut."""
+    """The track with the mouth at rest where the gate [frames, 1] is closed."""
     rest = at_rest(len(track))
     return np.asarray(rest + gate * (track - rest), np.float32)

@@ -23,7 +23,7 @@ LOWER_TEETH = (0.088, 0.092, 0.092, 0.062, 0.045)
 UPPER_SHOWING = 0.055
 """How far the upper teeth reach below the resting lip line."""
 OVERBITE = 0.02
-"""How far they cover the lower teeth when the teeth are together."""
+"""How far the upper teeth cover the lower ones when the teeth are together."""
 TONGUE_LOW = 0.145
 """How far the resting tongue rises above the edges of the lower teeth."""
 TIP_UP = 0.014
@@ -34,16 +34,16 @@ TONGUE_HALF_WIDTH = 0.36
 PUCKER_HIDES_UPPER, PUCKER_HIDES_LOWER = 0.14, 0.025
 """Puckered lips are in front of the teeth and hide this much more of them."""
 PUCKER_SHADE = 0.36
-"""Fraction of the light that puckered lips block; more for the colours that flesh absorbs."""
+"""Fraction of light that puckered lips block, for each colour; flesh absorbs some more than others."""
 PUCKER_WARMTH = 0.6
 TONGUE_BACK = 0.03
 """How far the tongue is drawn back behind puckered lips."""
 LIP_SHADOW = 0.09
 """Height of the shadow under the upper lip."""
 CORNER_SHADOW = 0.05
-"""Distance from the lips within which there is less light."""
+"""Distance from the lips within which the light is dimmer."""
 LAYER_SOFTNESS = 0.7
-"""Softness that drawing and sampling a layer cause by themselves: sigma in pixels."""
+"""Softness added by drawing and sampling a layer: sigma in pixels."""
 LAYER_HALF_WIDTH = 0.6
 LAYER_HALF_HEIGHT = 0.55
 
@@ -52,7 +52,7 @@ class MouthInterior:
     """The layers of one face's mouth, back to front."""
 
     def __init__(self, colours: Complexion, width_pixels: float, device: torch.device) -> None:
-        """`width_pixels`: of the mouth in the picture."""
+        """`width_pixels`: width of the mouth in the picture."""
         pixels = max(width_pixels, 48.0)
         x_grid, y_grid = _layer_grid(pixels)
         edge = 1.3 / pixels

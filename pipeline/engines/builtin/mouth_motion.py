@@ -1,8 +1,8 @@
 """How the skin of a speaking face moves: one smooth displacement above the lip line and one below it.
 
-Everything is computed in the face's own frame: origin between the inner mouth corners, x towards the picture's right
-corner, y towards the chin, 1 = the distance between the corners. So a face may be rotated, small or large.
-The maps are inverse (from a point of the frame to its place in the picture), as sampling needs them.
+Everything is computed in the face's own frame, so that rotation and size do not matter: the origin is between the inner
+mouth corners, x points towards the picture's right corner, y towards the chin; the unit is the distance of the corners.
+The maps are inverse (from a point of the frame to its place in the picture), as needed for sampling.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ PARTED = 0.018
 UPPER_RAISE = 0.075
 UPPER_LIFT_BY_JAW = 0.025
 SPREAD_DROP = 0.035
-"""Spread lips are pulled off the lower teeth."""
+"""How far spread lips are pulled off the lower teeth."""
 TONGUE_ROOM = 0.05
-"""A raised tongue pushes the lower lip away."""
+"""How far a raised tongue pushes the lower lip away."""
 TUCK_OPENING = 0.08
 """The strip of upper teeth that shows over a tucked lip."""
 TUCK_JAW = 0.7
-"""Fraction by which a tuck closes the jaw: otherwise the lip would not reach the teeth."""
+"""Fraction by which a tuck closes the jaw, so that the lip reaches the teeth."""
 TUCK_ROLL = 0.45
 """Fraction of the lower lip's height that is hidden under the teeth."""
 PUCKER_NARROWING = 0.31
 PUCKER_OPENING = 0.42
-"""Puckered lips part over this fraction of their width, which leaves a small round hole."""
+"""Fraction of their width over which puckered lips part, leaving a small round hole."""
 UPPER_ROUNDNESS, LOWER_ROUNDNESS = 1.0, 0.6
-"""How much rounder than a lens the opening of puckered lips is. Their corners hang: the lower edge needs less."""
+"""How much rounder than a lens the opening of puckered lips is. Their corners hang, so the lower edge needs less."""
 PUCKER_LIFT, PUCKER_DROP = 0.06, 0.03
-"""How far puckered, open lips part above and below on top, so that their opening is round."""
+"""How much further puckered, open lips part above and below, so that their opening is round."""
 UPPER_THICKENING, LOWER_THICKENING = 0.32, 0.18
-"""Puckered lips roll out: this much less of the picture's lips fills their height at rest."""
+"""Puckered lips roll out: the fraction by which less of the picture's lips fills their height at rest."""
 FULL_UPPER_LIP, THICKENING_MAX = 0.13, 0.55
-"""A thinner upper lip rolls out further, up to this height in mouth widths, and never beyond this thickening."""
+"""A thinner upper lip rolls out further, up to this height in mouth widths and this maximum thickening."""
 PUCKER_PRESSURE = 0.04
-"""Puckered lips press against each other beside their opening: this much of their edges and the seam is hidden."""
+"""Puckered lips press against each other beside their opening, which hides this much of their edges and the seam."""
 SEAM_BLUR = 0.85
-"""How much of the seam's sharpness is lost there."""
+"""The fraction of the seam's sharpness that is lost there."""
 PUCKER_LEVELLING, JAW_LEVELLING = 0.9, 0.6
-"""Fractions of a smile that puckering, which levels the corners with the middle of the opening, and the jaw remove."""
+"""Fractions of a smile removed by puckering (it levels the corners with the middle of the opening) and by the jaw."""
 CORNER_DROP_MAX = 0.5
-"""Fraction of the distance from mouth to nose: further down, the corners would smear the skin between."""
+"""Maximum drop of the corners, as a fraction of the distance from mouth to nose: more would smear the skin between."""
 SPREAD_WIDENING = 0.12
 JAW_NARROWING = 0.10
 CLOSED_CHIN = 0.45
@@ -67,19 +67,19 @@ NECK_RANGE = 0.85
 
 
 def ramp(values: torch.Tensor, start: float | torch.Tensor, stop: float | torch.Tensor) -> torch.Tensor:
-    """A smooth step from 0 at `start` to 1 at `stop`. Plain products, so that it is equally exact everywhere."""
+    """A smooth step from 0 at `start` to 1 at `stop`. Uses only products, which are equally exact on all devices."""
     t = ((values - start) * (1.0 / (stop - start))).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A track row as amounts of movement, each [n, 1, 1]; lengths in mouth widths."""
+    """Track rows as amounts of movement, each [n, 1, 1]; lengths in mouth widths."""
 
     stretch: torch.Tensor
     """How much further out a point of the lips is in the picture than in the frame."""
     upper_thickening: torch.Tensor
-    """How much of the upper lip's height in the frame it lacks in the picture."""
+    """The part of the upper lip's height in the frame that is missing in the picture."""
     lower_thickening: torch.Tensor
     drop: torch.Tensor
     """Drop of the chin."""
@@ -168,13 +168,13 @@ class Movement:
     above_lower: torch.Tensor
     """Distance above the edge of the lower lip; negative on the lip."""
     rest_gap: torch.Tensor
-    """Distance between the picture's lips, where it still shows as a dark line when they meet."""
+    """Distance between the picture's lips where it remains visible as a dark line when they meet."""
     seam_sharpness: torch.Tensor
-    """1: the lips meet within a pixel; less: they fade into each other over a wider range."""
+    """1: the lips meet within a pixel; less: they blend over a wider range."""
 
 
 def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
-    """How the face moves at the nodes in each pose."""
+    """The movement of the face at the nodes in each pose."""
     s = ((2 * nodes.x) * (1 + pose.stretch)).clamp(-1, 1)
     seam, own_gap = lip_line(shape.seam, s), lip_gap(shape.own_gap, s)
     own_shift = lip_line(shape.own_seam, s) - seam
@@ -190,7 +190,7 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     lower_fall = lower_bump + (whole - lower_bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
     pressed = pose.pucker * (2 - pose.pucker) * ramp(out, 0.1, 0.4) * (1 - ramp(out, 0.54, 0.8))
     hidden = PUCKER_PRESSURE * pressed
-    # Lips of the picture that are off the seam are moved there first.
+    # Lips of the picture that are off the seam are first moved to it.
     upper_shift = (own_shift - 0.5 * own_gap) * cheek_fade + pose.lift * upper_rise - hidden
     lower_shift = corner - (own_shift + 0.5 * own_gap) * cheek_fade + pose.lower * lower_fall
     lower_shift = lower_shift - pose.roll * lower_bump - hidden
@@ -240,7 +240,7 @@ def _lower_map(
     shift: torch.Tensor,
     fuller: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Displacement below the lip line: the lip moves on its own, the chin moves with the jaw."""
+    """Displacement below the lip line: the lip moves independently, the chin with the jaw."""
     depth = nodes.y - edge
     grip = 1 - ramp(depth, 0.6 * shape.lower_lip, 0.9 * shape.chin)
     across = 1 - ramp(nodes.x.abs(), 0.3, 1.02 * shape.half_width)
@@ -253,7 +253,7 @@ def _lower_map(
 
 
 def _sideways(shape: FaceShape, nodes: Nodes, pose: Pose, source_y: torch.Tensor) -> torch.Tensor:
-    """Horizontal displacement: lips get narrower or wider; nose, chin and outline of the face do not."""
+    """Horizontal displacement: lips become narrower or wider; nose, chin and outline of the face do not."""
     down = source_y - shape.middle
     out = nodes.x / shape.cheek
     deep = down / (CHEEK_DEPTH * shape.chin)
@@ -266,7 +266,7 @@ def _sideways(shape: FaceShape, nodes: Nodes, pose: Pose, source_y: torch.Tensor
 
 
 def _steepness(edge: torch.Tensor, nodes: Nodes) -> torch.Tensor:
-    """Factor that turns a vertical distance from a curve into roughly the shortest one. [n, h, w]."""
+    """Factor that turns a vertical distance from a curve into approximately the shortest one. [n, h, w]."""
     slope = torch.zeros_like(edge)
     slope[..., 1:-1] = (edge[..., 2:] - edge[..., :-2]) / (2 * nodes.spacing)
     return 1 / (1 + slope * slope).sqrt()

@@ -14,7 +14,7 @@ DILATIONS = (1, 2, 4, 1, 2, 4, 1, 2)
 CONTEXT_COLUMNS = 2 + (KERNEL - 1) * sum(DILATIONS)
 """Columns that an output depends on besides its own: 70, or 0.9 s."""
 AHEAD_COLUMNS = 18
-"""How many of these come after it: 0.22 s, enough to recognise a silence as a closure."""
+"""How many of these follow it: 0.22 s, enough to recognise a silence as a closure."""
 
 RANGE_BELOW, RANGE_ABOVE = 4.0, 1.0
 """Mel values, 12.5 dB each, that the network sees below and above the reference level."""
@@ -27,7 +27,7 @@ def normalised(mel: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
 
 
 def padded(features: torch.Tensor) -> torch.Tensor:
-    """The features with silence at both ends for the network's context."""
+    """The features, padded with silence at both ends for the network's context."""
     silence = (CONTEXT_COLUMNS - AHEAD_COLUMNS, AHEAD_COLUMNS)
     return nn.functional.pad(features, silence, value=-1.0)
 
@@ -50,7 +50,7 @@ class _Block(nn.Module):
 
 
 class MouthNetwork(nn.Module):
-    """Convolutions without padding: the output for a column depends on its context alone."""
+    """Convolutions without padding: the output for a column depends only on its context."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +67,6 @@ class MouthNetwork(nn.Module):
         """Mouth parameters [batch, 6, columns] of padded, normalised mel [batch, 80, columns + CONTEXT_COLUMNS]."""
         logits = self.logits(features)
         mouth = torch.sigmoid(logits)
-        # The width is the only signed parameter.
+        # Width is the only signed parameter.
         mouth[:, Mouth.LIP_WIDTH] = torch.tanh(logits[:, Mouth.LIP_WIDTH])
         return mouth

@@ -1,4 +1,4 @@
-"""Rectangles that follow a face from frame to frame, and the coarse nodes in them at which it is moved."""
+"""Rectangles that follow a face from frame to frame, and the coarse nodes at which its movement is computed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Area:
 
     @classmethod
     def whole(cls, size: Size, frame: FaceFrame) -> Area:
-        """All of every frame."""
+        """The whole of every frame."""
         return cls(np.zeros((len(frame.centre), 2), np.int64), (size[0] // 2 * 2, size[1] // 2 * 2))
 
     @classmethod

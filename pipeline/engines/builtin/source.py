@@ -23,12 +23,12 @@ class Source:
 
     @classmethod
     def still(cls, picture: NDArray[np.uint8], device: torch.device) -> Source:
-        """From one picture [h, w, 3] for all frames: doubled in size, which pays off as it is done once."""
+        """From one picture [h, w, 3] for all frames, doubled in size: worthwhile because it is done only once."""
         return cls(_doubled(picture, device), "bilinear")
 
     @classmethod
     def clip(cls, pictures: NDArray[np.uint8], device: torch.device) -> Source:
-        """From one picture per frame [n, h, w, 3]: sampled bicubically, which is cheaper than doubling each."""
+        """From one picture per frame [n, h, w, 3], sampled bicubically: cheaper than doubling each."""
         return cls(torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float(), "bicubic")
 
     def at(self, grid: torch.Tensor) -> torch.Tensor:
@@ -38,13 +38,13 @@ class Source:
 
 
 def _doubled(picture: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """The picture with a point between each two, float [1, 3, 2 h - 1, 2 w - 1]."""
+    """The picture with a point between every two pixels, float [1, 3, 2 h - 1, 2 w - 1]."""
     fine = _interleaved(_interleaved(picture.astype(np.float32)).swapaxes(0, 1)).swapaxes(0, 1)
     return torch.from_numpy(np.ascontiguousarray(fine.transpose(2, 0, 1)))[None].to(device)
 
 
 def _interleaved(rows: Floats) -> Floats:
-    """Rows with an interpolated one between each two, by cubic convolution."""
+    """Rows with an interpolated row between every two, by cubic convolution."""
     padded = np.concatenate([rows[:1], rows, rows[-1:]])
     between = (9 * (padded[1:-2] + padded[2:-1]) - padded[:-3] - padded[3:]) / 16
     fine = np.empty((2 * len(rows) - 1, *rows.shape[1:]), np.float32)

@@ -1,12 +1,12 @@
-"""Phonemes to mouth shapes, and how neighbouring shapes blend (coarticulation).
+"""Maps phonemes to mouth shapes and blends neighbouring shapes (coarticulation).
 
 The shapes follow the common viseme tables (Preston Blair's twelve mouths, the fourteen visemes of MPEG-4 FBA,
 the fifteen of Oculus), but are derived from the phonetic class of each IPA letter: height, backness and rounding
-for vowels, place and manner for consonants. So languages that are not listed here get sensible mouths too.
+for vowels, place and manner for consonants. So languages that are not listed here also get sensible mouths.
 
 Neighbours blend by dominance (Cohen & Massaro, "Modeling coarticulation in synthetic visual speech", 1993):
-each segment pulls every parameter towards its own target with a strength that fades with the distance in time.
-Closures and tucks are the exception: half a closure is not a closure, so these take the strongest segment instead of
+each sound pulls every parameter towards its own target with a strength that fades with the distance in time.
+Closures and tucks are the exception: half a closure is not a closure, so these take the strongest sound instead of
 the average.
 """
 
@@ -25,22 +25,22 @@ from pipeline.engines.builtin.track import Mouth
 from pipeline.messages import Phoneme
 
 PAUSE_SECONDS = 0.16
-"""A gap at least this long closes the mouth; a shorter one only relaxes it."""
+"""A gap of at least this length closes the mouth; a shorter one only relaxes it."""
 BREAK_SECONDS = 0.06
 """A gap shorter than this is ignored: the neighbours' shapes meet in it."""
 LEAD_SECONDS = 0.015
-"""How much earlier the lips are in place than their sound is heard."""
+"""How long before a sound the lips are in place."""
 RAMP_SECONDS = 0.035
-"""How long lips take to meet or to part."""
+"""Time that lips take to meet or part."""
 NEIGHBOURS = 5
-"""Segments on either side that influence a point in time."""
+"""Sounds on either side that influence a point in time."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Viseme:
-    """Target of the mouth for one speech sound, with a weight for each part of it."""
+    """Target of the mouth for one speech sound, with a weight for each parameter."""
 
     jaw: float
     width: float
@@ -51,7 +51,7 @@ class Viseme:
     jaw_weight: float = 1.0
     width_weight: float = 1.0
     hold: float = 1.0
-    """Fraction of the segment, from its start, for which a closure or tuck is held: a stop opens at its burst."""
+    """Fraction of the sound, from its start, for which a closure or tuck is held: a stop opens at its burst."""
 
 
 REST = Viseme(jaw=0.0, width=0.0, closure=1.0, upper=0.0, tongue=0.0, jaw_weight=4.0, width_weight=2.0)
@@ -106,7 +106,7 @@ _UNSTRESSED = 0.85
 
 
 def _vowel(height: float, backness: float, rounded: bool) -> Viseme:
-    """The mouth of a vowel: higher is narrower, fronter is wider, rounded puckers the more the higher."""
+    """The mouth of a vowel: higher is narrower, fronter is wider; rounding puckers high vowels more."""
     jaw = 0.15 + 0.47 * height - (0.06 if rounded else 0.0)
     front = 1.0 - backness
     width = -(0.95 - 0.5 * height) if rounded else front * (0.85 - 0.6 * height)
@@ -116,8 +116,8 @@ def _vowel(height: float, backness: float, rounded: bool) -> Viseme:
 
 
 @dataclass(frozen=True)
-class Sounding:
-    """A stretch of speech with one mouth target."""
+class Sound:
+    """A sound with its mouth target and time span."""
 
     start: float
     """Seconds."""
@@ -139,9 +139,9 @@ def _modified(viseme: Viseme, mark: str) -> Viseme:
 
 @lru_cache(maxsize=4096)
 def visemes(symbol: str) -> tuple[tuple[Viseme, float], ...]:
-    """The mouths of one IPA symbol in order, each with its share of the time.
+    """The mouths of one IPA symbol in order, each with its fraction of the time.
 
-    Diphthongs and affricates have two. Empty for a symbol without a letter (a stress mark, a pause).
+    Diphthongs and affricates have two. Empty for a symbol without a letter (a stress mark or a pause).
     """
     stress = max((_STRESS[mark] for mark in symbol if mark in _STRESS), default=_UNSTRESSED)
     parts: list[Viseme] = []
@@ -149,7 +149,7 @@ def visemes(symbol: str) -> tuple[tuple[Viseme, float], ...]:
     for letter in unicodedata.normalize("NFD", symbol):
         if letter in VOWELS:
             vowel = _vowel(*VOWELS[letter])
-            # Open vowels keep their share even between consonants that would close the jaw.
+            # Open vowels keep their influence even between consonants that would close the jaw.
             parts.append(replace(vowel, jaw=vowel.jaw * stress, jaw_weight=stress * (0.8 + vowel.jaw)))
             shares.append(1.0 if shares else 1.3)
         elif letter in CONSONANTS and not (letter == "ʲ" and parts):
@@ -163,42 +163,42 @@ def visemes(symbol: str) -> tuple[tuple[Viseme, float], ...]:
     return tuple((part, share / total) for part, share in zip(parts, shares, strict=True))
 
 
-def _spoken(phonemes: Sequence[Phoneme]) -> Iterator[Sounding]:
-    """The mouths of the phonemes, each with its share of the time."""
+def _spoken(phonemes: Sequence[Phoneme]) -> Iterator[Sound]:
+    """The mouths of the phonemes, each with its time span."""
     for phoneme in phonemes:
         start, length = phoneme.start_seconds, phoneme.end_seconds - phoneme.start_seconds
         for viseme, share in visemes(phoneme.symbol):
-            yield Sounding(start, start + share * length, viseme)
+            yield Sound(start, start + share * length, viseme)
             start += share * length
 
 
-def _with_gaps(spoken: Sequence[Sounding], end_seconds: float) -> list[Sounding]:
-    """The segments with rests in the pauses, before the first sound and after the last one."""
-    filled: list[Sounding] = []
+def _with_gaps(spoken: Sequence[Sound], end_seconds: float) -> list[Sound]:
+    """The sounds with rests in pauses, before the first sound and after the last one."""
+    filled: list[Sound] = []
     previous_end = min(0.0, spoken[0].start) - 1.0 if spoken else -1.0
-    for segment in spoken:
-        gap = segment.start - previous_end
+    for sound in spoken:
+        gap = sound.start - previous_end
         if gap >= BREAK_SECONDS:
-            filled.append(Sounding(previous_end, segment.start, REST if gap >= PAUSE_SECONDS else RELAXED))
-        filled.append(segment)
-        previous_end = segment.end
-    filled.append(Sounding(previous_end, max(end_seconds, previous_end) + 1.0, REST))
+            filled.append(Sound(previous_end, sound.start, REST if gap >= PAUSE_SECONDS else RELAXED))
+        filled.append(sound)
+        previous_end = sound.end
+    filled.append(Sound(previous_end, max(end_seconds, previous_end) + 1.0, REST))
     return filled
 
 
-def _matrix(segments: Sequence[Sounding], *names: str) -> Floats:
-    """Fields of the segments' visemes as an array of shape [segments, names]."""
-    return np.array([[getattr(s.viseme, name) for name in names] for s in segments], np.float32)
+def _matrix(sounds: Sequence[Sound], *names: str) -> Floats:
+    """Fields of the sounds' visemes as an array of shape [sounds, names]."""
+    return np.array([[getattr(s.viseme, name) for name in names] for s in sounds], np.float32)
 
 
-def _dominated(segments: Sequence[Sounding], times: NDArray[np.float64]) -> Floats:
+def _dominated(sounds: Sequence[Sound], times: NDArray[np.float64]) -> Floats:
     """Jaw, width, upper lip and tongue at the times, shape [times, 4], by dominance blending."""
-    starts = np.array([s.start for s in segments])
-    ends = np.array([s.end for s in segments])
-    targets = _matrix(segments, "jaw", "width", "upper", "tongue")
-    weights = _matrix(segments, "jaw_weight", "width_weight", "jaw_weight", "jaw_weight")
+    starts = np.array([s.start for s in sounds])
+    ends = np.array([s.end for s in sounds])
+    targets = _matrix(sounds, "jaw", "width", "upper", "tongue")
+    weights = _matrix(sounds, "jaw_weight", "width_weight", "jaw_weight", "jaw_weight")
     at = np.searchsorted(starts, times, side="right") - 1
-    near = np.clip(at[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1), 0, len(segments) - 1)
+    near = np.clip(at[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1), 0, len(sounds) - 1)
     centre = (0.5 * (starts + ends))[near]
     half = (0.5 * (ends - starts))[near]
     distance = times[:, None] - centre
@@ -206,7 +206,7 @@ def _dominated(segments: Sequence[Sounding], times: NDArray[np.float64]) -> Floa
     before = np.array([0.045, 0.075, 0.04, 0.03])
     after = np.array([0.04, 0.045, 0.04, 0.03])
     reach = 0.8 * half[..., None] + np.where(distance[..., None] < 0, before, after)
-    # Clipped indices repeat the first and last segment at the edges: count each once.
+    # Clipped indices repeat the first and last sound at the edges: count each once.
     once = np.diff(near, axis=1, prepend=-1) != 0
     pull = weights[near] * np.exp(-np.square(distance[..., None] / reach)) * once[..., None]
     pull += 1e-12 * once[..., None]
@@ -214,36 +214,36 @@ def _dominated(segments: Sequence[Sounding], times: NDArray[np.float64]) -> Floa
 
 
 def _raise(track: Floats, times: NDArray[np.float64], start: float, stop: float, height: float) -> None:
-    """Lift `track` to `height` from start to stop, with soft flanks, where it is lower."""
+    """Raise `track` to `height` from start to stop, with soft flanks, where it is lower."""
     low, high = np.searchsorted(times, (start - RAMP_SECONDS, stop + RAMP_SECONDS))
     outside = np.maximum(np.maximum(start - times[low:high], times[low:high] - stop), 0.0)
     bump = height * (0.5 + 0.5 * np.cos(np.pi * outside / RAMP_SECONDS))
     np.maximum(track[low:high], bump, out=track[low:high])
 
 
-def _hold(segment: Sounding, height: float, step: float) -> tuple[float, float, float]:
+def _hold(sound: Sound, height: float, step: float) -> tuple[float, float, float]:
     """Start and end (seconds) of a closure or tuck, and its height."""
-    start, length = segment.start, segment.viseme.hold * (segment.end - segment.start)
-    if segment.viseme is REST:
+    start, length = sound.start, sound.viseme.hold * (sound.end - sound.start)
+    if sound.viseme is REST:
         # The mouth closes softly after the last sound and opens a little before the next one.
         return start + 2 * RAMP_SECONDS, max(start + 2 * RAMP_SECONDS, start + length - 1.5 * RAMP_SECONDS), height
     if length >= step:
         return start, start + length, height
-    # Shorter than a frame: held for one whole frame, namely the one that shows it, without leading it.
-    middle = 0.5 * (segment.start + segment.end) + LEAD_SECONDS
+    # Shorter than a frame: held for one whole frame, the one that shows it, without leading it.
+    middle = 0.5 * (sound.start + sound.end) + LEAD_SECONDS
     return middle - 0.51 * step, middle + 0.51 * step, height
 
 
-def _held(segments: Sequence[Sounding], times: NDArray[np.float64], step: float, name: str) -> Floats:
-    """Closure or tuck at the times, shape [times]: it reaches one at least once for every sound that needs it."""
+def _held(sounds: Sequence[Sound], times: NDArray[np.float64], step: float, name: str) -> Floats:
+    """Closure or tuck at the times, shape [times]: it reaches 1 at least once for every sound that needs it."""
     track = np.zeros(len(times), np.float32)
     previous_stop = None
-    for segment in segments:
-        amount = getattr(segment.viseme, name)
+    for sound in sounds:
+        amount = getattr(sound.viseme, name)
         if not amount:
             previous_stop = None
             continue
-        start, stop, height = _hold(segment, amount, step)
+        start, stop, height = _hold(sound, amount, step)
         # The lips stay closed between two sounds that both close them.
         _raise(track, times, start if previous_stop is None else min(start, previous_stop), stop, height)
         previous_stop = stop
@@ -255,13 +255,13 @@ def mouth_at(phonemes: Sequence[Phoneme], times: NDArray[np.float64]) -> Floats:
     track = np.zeros((len(times), len(Mouth)), np.float32)
     if not len(times):
         return track
-    segments = _with_gaps(list(_spoken(phonemes)), float(times[-1]))
+    sounds = _with_gaps(list(_spoken(phonemes)), float(times[-1]))
     step = float(times[1] - times[0]) if len(times) > 1 else 0.04
     led = times + LEAD_SECONDS
     free = (Mouth.JAW_OPEN, Mouth.LIP_WIDTH, Mouth.UPPER_RAISE, Mouth.TONGUE)
-    track[:, free] = _dominated(segments, led)
-    track[:, Mouth.CLOSURE] = _held(segments, led, step, "closure")
-    track[:, Mouth.LOWER_TUCK] = _held(segments, led, step, "tuck")
+    track[:, free] = _dominated(sounds, led)
+    track[:, Mouth.CLOSURE] = _held(sounds, led, step, "closure")
+    track[:, Mouth.LOWER_TUCK] = _held(sounds, led, step, "tuck")
     return track
 
 

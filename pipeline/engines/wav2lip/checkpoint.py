@@ -1,7 +1,7 @@
-"""Reads Wav2Lip checkpoints in every format they are published in.
+"""Reads Wav2Lip checkpoints in all published formats.
 
 The format is detected from the content, never from the name: a zip archive with `constants.pkl` is TorchScript,
-everything else is a pickle (zipped or not) of a state dict or of a mapping with the key `state_dict`. Pickles are read
+anything else is a pickle (zipped or not) of a state dict or of a mapping with the key `state_dict`. Pickles are read
 without running any of their code. TorchScript is code: only the weights of such a file are used.
 """
 
@@ -38,11 +38,11 @@ UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
-"""Raised by torch for files that are not checkpoints, depending on their bytes."""
+"""torch raises one of these for a file that is not a checkpoint, depending on its bytes."""
 
 
 def load_network(path: Path, config_key: str) -> Wav2Lip:
-    """The network with a checkpoint's weights, on the CPU, for inference. Raises ConfigError as `load_state_dict`."""
+    """The network with a checkpoint's weights, on the CPU, for inference. Raises the errors of `load_state_dict`."""
     state = load_state_dict(path, config_key)
     with torch.device("meta"):
         network = Wav2Lip()
@@ -53,8 +53,8 @@ def load_network(path: Path, config_key: str) -> Wav2Lip:
 def load_state_dict(path: Path, config_key: str) -> dict[str, torch.Tensor]:
     """The weights in a checkpoint, under the network's own names, on the CPU, floating point ones in float32.
 
-    `config_key` is the key that named `path`. Raises ConfigError: `checkpoint_missing` when the file does not
-    exist, `checkpoint_invalid` when it cannot be read, is not a Wav2Lip checkpoint, or has values that are not finite.
+    `config_key` is the configuration key of `path`. Raises ConfigError: `checkpoint_missing` if the file does not
+    exist, `checkpoint_invalid` if it cannot be read, is not a Wav2Lip checkpoint, or has values that are not finite.
     """
     try:
         if not path.is_file():
@@ -82,7 +82,7 @@ def _is_torchscript(path: Path) -> bool:
 
 def _torchscript(path: Path) -> Mapping[str, Any]:
     with warnings.catch_warnings():
-        # torch.jit is deprecated, but nothing else reads its archives.
+        # torch.jit is deprecated, but it is the only reader of its archives.
         warnings.simplefilter("ignore", DeprecationWarning)
         module = torch.jit.load(path, map_location="cpu")
     state: Mapping[str, Any] = module.state_dict()

@@ -25,9 +25,9 @@ from pipeline.errors import JobError, StageError
 from pipeline.media.canvas import Regions
 
 DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
-"""On a CPU the fastest of 1 to 32. On a GPU one batch should take longer than launching its hundreds of kernels, but be
-little more than a second of video: a batch that a chunk boundary cuts is computed twice.
-Fixed, not probed: workers with other batch sizes would render frames that differ in their last bits."""
+"""CPU: the fastest of 1 to 32. GPU: one batch should take longer than launching its hundreds of kernels, but be little
+more than a second of video, since a batch that spans a chunk boundary is computed twice.
+Fixed, not probed: workers with different batch sizes would render frames that differ in their last bits."""
 
 FACE_SIDE_MIN = 8
 """Pixels; a smaller box cannot contain a face."""
@@ -43,9 +43,9 @@ class Wav2LipEngine:
     def __init__(
         self, checkpoint: Path, device: torch.device, *, config_key: str, gated: bool = False, exact: bool = False
     ) -> None:
-        """Load the checkpoint that `config_key` names. Raises ConfigError when it cannot be used.
+        """Load the checkpoint that `config_key` names. Raises ConfigError if it cannot be used.
 
-        `gated`: show the avatar's own mouth in pauses, unless the avatar's settings say otherwise; `exact`: compute in
+        `gated`: show the avatar's own mouth in pauses unless the avatar's settings override it; `exact`: compute in
         single precision even if the device has a faster one.
         """
         if exact:
@@ -66,15 +66,15 @@ class Wav2LipEngine:
         return cls(config.path(settings.checkpoint), device, config_key=key, gated=settings.silence_gate)
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
-        """Prepare one job. Raises JobError when the position of the avatar's face is unknown."""
+        """Prepare to render one job. Raises JobError if the position of the avatar's face is unknown."""
         return Wav2LipRenderer(self, avatar, speech)
 
     def halve_batches(self) -> None:
-        """Use less memory from now on. Raises StageError when that is not possible."""
+        """Use less memory from now on. Raises StageError if that is not possible."""
         if self.batch_frames == 1:
             message = f"{self.device} does not have enough free memory for a single frame"
             raise StageError(
-                "out_of_memory", message, hint="check what else uses the device, or run fewer workers on it"
+                "out_of_memory", message, hint="check which other processes use the device, or run fewer workers on it"
             )
         self.batch_frames //= 2
         log.warning("%s is out of memory; using batches of %d frames from now on", self.device, self.batch_frames)
@@ -85,8 +85,8 @@ class Wav2LipRenderer:
     """Renders any frames of one job.
 
     Batches are on a fixed grid over the whole job: a frame always shares its batch with the same neighbours, in the
-    same place. So its pixels cannot depend on how the job is cut, whatever kernels do with a batch's shape.
-    Only when a device runs out of memory, the grid becomes finer; its frames may then differ from those of other
+    same position. So its pixels do not depend on how the job is cut, even if kernels depend on a batch's shape.
+    Only if a device runs out of memory, the grid becomes finer; its frames may then differ from those of other
     workers in their last bits.
     """
 
@@ -120,9 +120,9 @@ class Wav2LipRenderer:
             frame += len(batch.regions)
 
     def _attempt(self, frame: int, stop_frame: int) -> Drawn | None:
-        """The frames from `frame` on that are in the same batch; None when the device is out of memory.
+        """The frames from `frame` on that are in the same batch; None if the device is out of memory.
 
-        The error references everything that was computed: it must be gone before the next attempt.
+        The error references all computed tensors: it must be released before the next attempt.
         """
         count = self._engine.batch_frames
         first = frame - frame % count
@@ -134,7 +134,7 @@ class Wav2LipRenderer:
 
     @torch.inference_mode()
     def _batch(self, first: int, count: int, wanted: slice) -> Drawn:
-        """The wanted frames of the grid's batch of `count` frames that starts at frame `first`."""
+        """The `wanted` frames of the grid's batch of `count` frames that starts at `first`."""
         network, device = self._engine.network, self._engine.device
         mel = windows(self._speech.mel, first, first + count, self._speech.fps)
         shown = self._speech.offset + first
@@ -157,7 +157,7 @@ class Wav2LipRenderer:
         return Drawn(Regions(regions), self._corners[indices[wanted]], start)
 
     def _encode(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
-        """The faces in some of the scene's frames, and the network's features of them."""
+        """The faces in some of the scene's frames, and their features from the network."""
         if indices == self._encoded[0]:
             return self._encoded[1:]
         at = np.array(indices, np.intp)
@@ -176,7 +176,7 @@ class Wav2LipRenderer:
 def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
     """The face boxes in whole pixels, within the frames: [frames of the scene, 4].
 
-    Raises JobError when a box is too small or outside the frame.
+    Raises JobError if a box is too small or outside the frame.
     """
     width, height = avatar.scene.size
     boxes = np.clip(avatar.require_face_boxes(), 0, (width, height) * 2)
@@ -187,7 +187,7 @@ def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
 
 
 def regions_about(boxes: NDArray[np.intp], frame: tuple[int, int]) -> tuple[tuple[int, int], NDArray[np.intp]]:
-    """The smallest even size (width, height) that contains each of the boxes [n, 4], and corners of regions [n, 2]."""
+    """The smallest even size (width, height) that fits each of the boxes [n, 4], and the corners of regions [n, 2]."""
     start = boxes[:, :2] // 2 * 2
     width, height = (-(-(boxes[:, 2:] - start).max(0) // 2) * 2).tolist()
     return (width, height), np.clip(start, 0, (frame[0] - width, frame[1] - height))

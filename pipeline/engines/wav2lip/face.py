@@ -1,9 +1,9 @@
 """Cuts a face out of the picture for the network, and blends the network's output back into the picture.
 
 The official procedure (Prajwal et al. 2020, `inference.py`) resizes the face's box to 96 x 96, hides its lower half,
-and pastes the output over the whole box. The output is blurred, being 96 pixels wide, its colours are slightly off,
-and its box is visible. So by default only the lower face is taken from it, in the picture's colours and with the grain
-of the picture's skin, and its edges fade into the picture.
+and pastes the output over the whole box. At 96 pixels the output is blurred, its colours are slightly off, and the box
+is visible. So by default only the lower face is taken from it, with the colours and the skin grain of the picture, and
+its edges fade into the picture.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pipeline.engines.wav2lip.network import FACE_PIXELS
 from pipeline.media.canvas import PixelBox
 
 SEAM = (0.46, 0.62)
-"""Where the picture fades into the network's face, in heights of the box: beside the nose, above the lips."""
+"""Where the picture fades into the network's face, in heights of the box: next to the nose, above the lips."""
 
 JAW_POWER, JAW_FADE = 2.5, 0.16
-"""Below, the outline follows a jaw: half a superellipse of this power that touches the box at both sides and the chin.
-The fade along it is this fraction of its radius, inside it."""
+"""Below that, the outline follows a jaw: half a superellipse of this power that touches the box's sides and bottom.
+Inside it the face fades over this fraction of its radius."""
 
 
 RING = (0.05, 0.5)
 """Range of mask values, along the seam, where picture and face show the same skin."""
 COLOUR_SHIFT_MAX = 12.0
-"""Levels of 255 by which the face's colours may be shifted. A larger difference is not skin but hair or a hand."""
+"""Maximum shift of the face's colours, in levels of 255. A larger difference is not skin but hair or a hand."""
 
 GRAIN_MAX = 8.0
-"""Levels of 255. The grain of skin is weaker; anything stronger is an edge, which moves with the jaw."""
+"""Levels of 255. The grain of skin is weaker; stronger detail is an edge, which moves with the jaw."""
 LIPS_MARGIN = 6
-"""Distance from the lips without grain, in 96ths of the box, because they open."""
+"""No grain is added within this distance from the lips, in 96ths of the box, because they open."""
 
 Pixels = NDArray[np.uint8]
 """RGB [h, w, 3]: a part of a frame with even sides."""
@@ -56,7 +56,7 @@ class Face:
         blend: Literal["feather", "paste"],
         device: torch.device,
     ) -> None:
-        """`box` is inside the region and not empty; `lips` is their outer contour, None if unknown."""
+        """`box` is inside the region and not empty; `lips` is the lips' outer contour, None if unknown."""
         x1, y1, x2, y2 = box
         self.image = _network_image(region[y1:y2, x1:x2]).to(device)
         """The network's input, [1, 6, 96, 96]."""
@@ -90,7 +90,7 @@ class Face:
 class _Colours:
     """The picture's colours along the seam.
 
-    Compared at 96 pixels, in integers, whose sums are exact: a frame must not depend on the others in its batch.
+    Compared at 96 pixels in integers, because their sums are exact: a frame must not depend on others in its batch.
     """
 
     def __init__(self, image: torch.Tensor) -> None:
@@ -100,7 +100,7 @@ class _Colours:
         self._own = self._sums((image[:, 3:].flip(1) * 255).round())
 
     def shift(self, rgb: torch.Tensor) -> torch.Tensor:
-        """What to add to faces [n, 3, 96, 96] of 0..255: [n, 3, 1, 1]."""
+        """The correction to add to faces [n, 3, 96, 96] of 0..255: [n, 3, 1, 1]."""
         mean = (self._own - self._sums(rgb)) / self._ring.sum()
         return mean.clamp(-COLOUR_SHIFT_MAX, COLOUR_SHIFT_MAX)
 
@@ -109,7 +109,7 @@ class _Colours:
 
 
 def _grain(face: Pixels, lips: Contour) -> NDArray[np.float32]:
-    """The detail that the picture's skin loses at 96 pixels: [3, height, width] in levels; zero around the lips."""
+    """The skin detail that is lost at 96 pixels: [3, height, width] in levels; zero around the lips."""
     height, width = face.shape[:2]
     small = cv2.resize(face, (FACE_PIXELS, FACE_PIXELS), interpolation=cv2.INTER_AREA)
     mouth = np.zeros((FACE_PIXELS, FACE_PIXELS), np.uint8)
@@ -146,6 +146,6 @@ def _feather(height: int, width: int) -> NDArray[np.float32]:
 
 
 def _smooth(ramp: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From 0 to 1 without a kink at either end."""
+    """Smooth a ramp from 0 to 1 at both ends."""
     x = np.clip(ramp, 0, 1)
     return x * x * (3 - 2 * x)

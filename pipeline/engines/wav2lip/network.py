@@ -47,7 +47,7 @@ def _residuals(channels: int, count: int) -> list[ConvBlock]:
 
 
 def _doubled(inputs: int, outputs: int) -> list[ConvBlock]:
-    """Twice the height and width."""
+    """Double height and width."""
     up = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
     return [ConvBlock(up), *_residuals(outputs, 2)]
 
@@ -116,7 +116,7 @@ class Joint(nn.Module):
     """
 
     def __init__(self, block: ConvBlock, face_channels: int) -> None:
-        """Split the block's convolution; the last `face_channels` of its input come from the face."""
+        """Split the block's convolution; the last `face_channels` input channels come from the face."""
         super().__init__()
         convolution = cast(nn.Conv2d, block.conv_block[0])
         own_channels = convolution.in_channels - face_channels
@@ -124,12 +124,12 @@ class Joint(nn.Module):
         self.own.bias = None
 
     def forward(self, x: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
-        """[B, in, h, w] to [B, out, h', w']; `added` is `face` of the face's feature."""
+        """[B, in, h, w] to [B, out, h', w']; `added` is the output of `face` for the face's feature."""
         return torch.relu_(self.own(x).add_(added))
 
 
 def _part(convolution: nn.Conv2d, inputs: slice) -> nn.Conv2d:
-    """The convolution of some of its input's channels."""
+    """The part of a convolution that applies to some of its input channels."""
     part = copy.deepcopy(convolution)
     chosen = (inputs,) if isinstance(convolution, nn.ConvTranspose2d) else (slice(None), inputs)
     part.weight = nn.Parameter(convolution.weight[chosen].clone())

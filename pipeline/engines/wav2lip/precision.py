@@ -1,4 +1,4 @@
-"""Chooses the precision for a device: the fastest one whose faces look the same."""
+"""Chooses the precision for a device: the fastest one that renders indistinguishable faces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def fastest(network: FoldedWav2Lip, device: torch.device) -> FoldedWav2Lip:
-    """The network, or a copy in a lower precision if the device is faster in it and the result is good enough.
+    """The network, or a copy in a lower precision if that is faster on the device and accurate enough.
 
     Deterministic for equal devices and weights: nothing is timed.
     """
@@ -33,7 +33,7 @@ def fastest(network: FoldedWav2Lip, device: torch.device) -> FoldedWav2Lip:
 
 
 def lower_precision(device: torch.device) -> torch.dtype | None:
-    """A precision that the device computes faster than single precision; None if there is none."""
+    """A precision that is faster than single precision on the device; None if there is none."""
     if device.type == "cuda":
         return torch.float16
     # torch has no public API for this.

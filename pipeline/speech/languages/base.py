@@ -1,7 +1,7 @@
-"""The words of one language that reading a text aloud needs.
+"""What a language defines for reading a text aloud.
 
-A language spells out its numbers and lists its abbreviations, units and currencies. The order of the steps, common to
-all languages, is in `pipeline.speech.spoken`.
+A language spells out numbers and dates, and lists its abbreviations, units and currencies. The order of the steps is
+the same for all languages and defined in `pipeline.speech.spoken`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Rule = tuple[re.Pattern[str], str | Callable[[Match], str]]
 
 @dataclass(frozen=True)
 class Noun:
-    """A counted thing: after one, after two to four (and after decimals), after many."""
+    """The forms of a counted noun: after one, after two to four (and decimals), after many."""
 
     one: str
     few: str
@@ -31,33 +31,33 @@ class Noun:
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """The words of one language. Abbreviations are in lower case and without their last full stop."""
+    """The words of one language. Abbreviations are in lower case, without their last full stop."""
 
     code: str
-    """num2words' name for it."""
+    """The language code of num2words."""
     before_name: frozenset[str] = frozenset()
-    """Abbreviations that a name follows: no sentence ends after them."""
+    """Abbreviations followed by a name: no sentence ends after them."""
     before_number: frozenset[str] = frozenset()
-    """Abbreviations after which no sentence ends when a number follows."""
+    """Abbreviations that do not end a sentence if a number follows."""
     closing: frozenset[str] = frozenset()
-    """Abbreviations that end a sentence when a capital letter follows."""
+    """Abbreviations that end a sentence if a capital letter follows."""
     conjunctions: frozenset[str] = frozenset()
-    """Words before which a long sentence can be cut."""
+    """A long sentence can be cut before these words."""
     rules: Sequence[Rule] = ()
-    """Rules of this language, applied in order before numbers are read."""
+    """Replacements applied in order, before numbers are read."""
     magnitudes: Mapping[str, Noun] = field(default_factory=dict)
     units: Mapping[str, Noun] = field(default_factory=dict)
     currencies: Mapping[str, tuple[Noun, Noun]] = field(default_factory=dict)
-    """Sign or code: the currency and its hundredth."""
+    """By sign or code: the currency and its hundredth."""
     symbols: Mapping[str, str] = field(default_factory=dict)
     fractions: Mapping[str, str] = field(default_factory=dict)
-    """`1/2` and the like."""
+    """By `1/2` and the like."""
     range_word: str = "—"
-    """Between the ends of a range."""
+    """Spoken between the ends of a range."""
     thousands: str = " "
-    """What separates groups of three digits."""
+    """Separator of groups of three digits."""
     dot: str = ""
-    """Said in addresses, like the next two."""
+    """Spoken in addresses, like `slash` and `at`."""
     slash: str = ""
     at: str = ""
     minus: str = ""
@@ -65,23 +65,23 @@ class Language:
     month_first: bool = False
     """Whether 1/2/2026 is in January."""
     telephone_digits: bool = False
-    """Whether telephone numbers are said digit by digit, not group by group."""
+    """Whether telephone numbers are read digit by digit, not group by group."""
 
     def number(self, number: str, *, feminine: bool = False) -> str:
-        """A number in words: digits, perhaps with a decimal point or comma."""
+        """A number in words; `number` is digits, perhaps with a decimal point or comma."""
         whole, _, fraction = number.replace(",", ".").partition(".")
         if len(number) > DIGITS_MAX or (len(whole) > 1 and whole[0] == "0"):
             return self.digits(number)
         return self.decimal(whole, fraction) if fraction else self.cardinal(int(whole), feminine=feminine)
 
     def digits(self, number: str) -> str:
-        """Digit by digit, in groups of three; up to four digits are one group."""
+        """A number read digit by digit, in groups of three; up to four digits are one group."""
         digits = [self.cardinal(int(digit)) for digit in number if digit.isdigit()]
         size = 3 if len(digits) > 4 else 4
         return ", ".join(" ".join(digits[i : i + size]) for i in range(0, len(digits), size))
 
     def telephone(self, groups: Sequence[str]) -> str:
-        """The groups of a telephone number."""
+        """A telephone number, given in groups of digits."""
         return ", ".join(self.digits(group) if self.telephone_digits else self.number(group) for group in groups)
 
     def cardinal(self, value: int, *, feminine: bool = False) -> str:
@@ -93,15 +93,15 @@ class Language:
         return in_words(float(f"{whole}.{fraction}"), self.code)
 
     def form(self, number: str, noun: Noun) -> str:
-        """The form of a noun after a number."""
+        """The form of a noun after this number."""
         return noun.one if number == "1" else noun.many
 
     def counted(self, number: str, noun: Noun) -> str:
-        """A number and what it counts."""
+        """A number with the noun that it counts."""
         return f"{self.number(number, feminine=noun.feminine)} {self.form(number, noun)}"
 
     def money(self, number: str, currency: tuple[Noun, Noun]) -> str:
-        """An amount: two decimals are the currency's hundredths."""
+        """An amount of money: two decimals are hundredths of the currency."""
         whole, _, cents = number.replace(",", ".").partition(".")
         if len(cents) != 2:
             return self.counted(number, currency[0])
@@ -113,12 +113,12 @@ class Language:
         return f"{self.cardinal(hours)} {self.cardinal(minutes)}"
 
     def date(self, day: int, month: int, year: int) -> str:
-        """A date of the calendar."""
+        """A calendar date."""
         return f"{self.cardinal(day)} {self.cardinal(month)} {self.cardinal(year)}"
 
 
 def in_words(value: float, code: str, **options: Any) -> str:
-    """A number in num2words' words."""
+    """A number in words, by num2words."""
     import num2words
 
     words: str = num2words.num2words(value, lang=code, **options)
@@ -126,12 +126,12 @@ def in_words(value: float, code: str, **options: Any) -> str:
 
 
 def rule(pattern: str, say: str | Callable[[Match], str]) -> Rule:
-    """A rule from the source of its pattern."""
+    """Make a rule from a pattern's source and its replacement."""
     return re.compile(pattern), say
 
 
 def listed(words: str) -> tuple[str, ...]:
-    """The words of a string."""
+    """Split a string into words."""
     return tuple(words.split())
 
 

@@ -1,4 +1,4 @@
-"""Kazakh: no plural after numbers; ordinals by an ending on the last word; years are ordinals."""
+"""Kazakh: no plural after numbers; ordinals take an ending on the last word; years are ordinals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Kazakh(Language):
     """Kazakh numbers and dates."""
 
     def decimal(self, whole: str, fraction: str) -> str:
-        """Үш бүтін оннан бес; from the fourth decimal on just the digits."""
+        """Үш бүтін оннан бес; four or more decimals are read digit by digit."""
         beginning = f"{self.cardinal(int(whole))} бүтін"
         if not fraction.strip("0"):
             return self.number(whole)
@@ -79,7 +79,7 @@ def _noun(word: str) -> Noun:
 _DOLLAR, _EURO = (_noun("доллар"), _noun("цент")), (_noun("еуро"), _noun("цент"))
 _RUBLE, _TENGE = (_noun("рубль"), _noun("тиын")), (_noun("теңге"), _noun("тиын"))
 
-# A year is never the last word: the verb is. So no sentence ends with ж. or ғ.
+# A sentence ends with its verb, never with a year, so ж. and ғ. never end one.
 KAZAKH = Kazakh(
     code="kz",
     before_name=frozenset(listed("көш қ проф акад тел мыс обл ауд ж жж ғ")),

@@ -1,4 +1,4 @@
-"""Russian: three forms of a noun after numbers, and ordinals in six cases."""
+"""Russian: three noun forms after numbers, and ordinals in six cases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pipeline.speech.languages.base import Language, Match, Noun, in_words, list
 
 MONTHS = listed("января февраля марта апреля мая июня июля августа сентября октября ноября декабря")
 
-# Endings after a hyphen: case, gender, and whether plural, in num2words' letters.
+# Endings after a hyphen: case and gender (codes of num2words), and whether plural.
 ENDINGS: dict[str, tuple[str, str, bool]] = {
     "й": ("n", "m", False), "ый": ("n", "m", False), "ий": ("n", "m", False), "я": ("n", "f", False),
     "ая": ("n", "f", False), "е": ("n", "n", False), "ое": ("n", "n", False), "го": ("g", "m", False),
@@ -22,9 +22,10 @@ CENTURY_CASES = {
     "веках": "p",
 }  # fmt: skip
 
-# Genitives that do not follow the rule when a number begins a compound: столетний, not сталетний.
+# Words after a number that look like feminine or neuter nouns but are not the counted noun.
 NO_NOUNS = frozenset({"или", "для", "при", "если", "число", "около"})
 
+# Numbers whose form in compounds is not the genitive: столетний, not сталетний.
 COMPOUND_BEGINNINGS = {1: "одно", 40: "сорока", 90: "девяносто", 100: "сто", 1000: "тысяче"}
 
 
@@ -50,7 +51,7 @@ def _beginning(value: int) -> str:
 
 
 def _year(match: Match) -> str:
-    """`в 2026 году`: an ordinal in the case that the word for year, or the word before the number, tells."""
+    """`в 2026 году`: an ordinal; its case follows from the word for year, or from the word before the number."""
     before, year, word = match[1] or "", int(match[2]), match[3]
     if word.startswith("г") and word.rstrip(".") == "г":
         word = {"в": "году", "во": "году", "о": "году", "к": "году", "": "год"}.get(before.lower().strip(), "года")
@@ -59,7 +60,7 @@ def _year(match: Match) -> str:
 
 
 def _gender(match: Match) -> str:
-    """`1 минута`, `2 минуты`, `1 окно`: the ending of the next word tells its gender, mostly."""
+    """`1 минута`, `2 минуты`, `1 окно`: the gender is guessed from the ending of the next word."""
     number, word = match[1], match[2]
     if number[-2:-1] == "1" or number[0] == "0" or word in NO_NOUNS:
         return match[0]
@@ -82,7 +83,7 @@ def _century(match: Match) -> str:
 
 
 def _day(match: Match) -> str:
-    """`31 декабря 2026 г.`, as an answer to the question when."""
+    """`31 декабря 2026 г.`, in the genitive: on that day."""
     day, month, year = int(match[1]), match[2], match[3]
     if not 1 <= day <= 31:
         return match[0]
@@ -103,7 +104,7 @@ class Russian(Language):
         return words.removeprefix("одна ") if 1000 <= value < 2000 else words
 
     def decimal(self, whole: str, fraction: str) -> str:
-        """Три целых пять десятых; from the fourth decimal on just the digits."""
+        """Три целых пять десятых; four or more decimals are read digit by digit."""
         if len(fraction) <= 3:
             return in_words(float(f"{whole}.{fraction}"), "ru") if fraction.strip("0") else self.number(whole)
         return f"{self.cardinal(int(whole))} запятая {self.digits(fraction)}"

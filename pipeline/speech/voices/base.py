@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.messages import Phoneme
+from pipeline.speech.voices.settings import VoiceSettings
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,18 @@ class Utterance:
 
 
 class Backend(Protocol):
-    """A TTS engine; created once per worker process."""
+    """A TTS engine, loaded once per worker process."""
 
     name: ClassVar[str]
+    """Its name in `pipeline.speech.voices.settings.BACKENDS`."""
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Self:
+        """Start the engine. Relative paths in the settings are resolved from `base`.
+
+        Raises ConfigError `tts_missing` if the engine is not installed or not configured.
+        """
+        ...
 
     def voices(self, language: str) -> list[str]:
         """Names of the installed voices for `language`, best first; may be empty."""
@@ -35,7 +45,7 @@ class Backend(Protocol):
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak `text` (already normalised, one sentence) with one of `voices(language)`.
 
-        `speed` 1.0 is the voice's own pace, 2.0 twice as fast. `scratch` is a folder for temporary files, which
-        outlive a killed worker; None: the system default. Raises StageError when the engine or service fails.
+        `speed` 1.0 is the voice's own pace, 2.0 twice as fast. `scratch` is a folder for temporary files; it is removed
+        with the job, even if the worker was killed. None: the system default. Raises StageError if the engine fails.
         """
         ...

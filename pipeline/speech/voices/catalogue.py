@@ -1,21 +1,20 @@
 """Choosing the back end and voice for a job.
 
-A voice's full name is `backend:voice`. Back ends are started on first use. One whose engine is not installed
-is skipped, unless the configuration names it.
+A voice's full name is `backend:voice`. Back ends are imported and started on first use. One whose engine is not
+installed is skipped, unless the configuration names it.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 from pipeline.errors import ConfigError, JobError
 from pipeline.speech.voices.base import Backend
-from pipeline.speech.voices.settings import BackendName, VoiceSettings
+from pipeline.speech.voices.settings import AUTO, BACKENDS, VoiceSettings
 
-BEST_FIRST: tuple[BackendName, ...] = ("http", "command", "rhvoice", "hibari", "piper", "espeak")
-"""A configured service or program comes first, then the most natural voices."""
 HINT_NAMES_MAX = 20
 
 
@@ -23,15 +22,15 @@ class Voices:
     """The voices available under the given settings.
 
     Raises ConfigError if the settings name a back end or default voice that is not available. Relative paths in the
-    settings start at `base`.
+    settings are resolved from `base`.
     """
 
     def __init__(self, settings: VoiceSettings, base: Path = Path()) -> None:
         self._settings = settings
         self._base = base
-        self._backends: dict[BackendName, Backend | None] = {}
-        if settings.backend != "auto":
-            self._backends[settings.backend] = _started(settings.backend, settings, base)
+        self._backends: dict[str, Backend | None] = {}
+        if settings.backend != AUTO:
+            self._backends[settings.backend] = _load(settings.backend, settings, base)
         for language, voice in settings.voices.items():
             if voice is not None:
                 self._check_default(language, voice)
@@ -43,7 +42,7 @@ class Voices:
     def choose(self, language: str, voice: str | None) -> tuple[Backend, str]:
         """Choose the back end for a job, and its own name for the voice.
 
-        `voice` is a full name, a bare name that only one backend knows, or None for the default.
+        `voice` is a full name, a bare name that only one back end has, or None for the default.
         Raises JobError `language` if no voice speaks it, `voice` if the voice does not exist.
         """
         best = next(self._speaking(language), None)
@@ -69,7 +68,7 @@ class Voices:
         )
 
     def _default(self, language: str) -> tuple[Backend, str] | None:
-        """The configured voice, under the tag it is configured for; None: not configured, or no longer available."""
+        """The configured voice, looked up under its own tag; None if not configured or no longer available."""
         for tag in _tags(language):
             voice = self._settings.voices.get(tag)
             if voice is not None:
@@ -78,14 +77,14 @@ class Voices:
         return None
 
     def _check_default(self, language: str, voice: str) -> None:
-        """A missing default voice is an error in the configuration, not in a job."""
+        """Raise ConfigError if a default voice is missing: the configuration is at fault, not a job."""
         try:
             self._named(language, voice)
         except JobError as error:
             raise ConfigError("tts_voice", error.message, field=f"tts.voices.{language}", hint=error.hint) from None
 
     def _speaking(self, language: str) -> Iterator[tuple[Backend, str]]:
-        """Every voice for a language, best first; a language with a region falls back to the language alone."""
+        """All voices for a language, best first; a tag with a region falls back to the language alone."""
         for tag in _tags(language):
             found = [(backend, voice) for backend in self._present() for voice in backend.voices(tag)]
             if found:
@@ -93,24 +92,24 @@ class Voices:
         return iter(())
 
     def _present(self) -> Iterator[Backend]:
-        names = BEST_FIRST if self._settings.backend == "auto" else (self._settings.backend,)
+        names = [*BACKENDS] if self._settings.backend == AUTO else [self._settings.backend]
         for name in names:
             backend = self._backend(name)
             if backend is not None:
                 yield backend
 
-    def _backend(self, name: BackendName) -> Backend | None:
+    def _backend(self, name: str) -> Backend | None:
         """The back end, started once; None if its engine is not installed."""
         if name not in self._backends:
             try:
-                self._backends[name] = _started(name, self._settings, self._base)
+                self._backends[name] = _load(name, self._settings, self._base)
             except ConfigError:
                 self._backends[name] = None
         return self._backends[name]
 
     def _no_voice(self, language: str) -> JobError:
         hint = "see `lipdrop voices`"
-        if self._settings.backend != "auto":
+        if self._settings.backend != AUTO:
             hint = f"tts.backend restricts voices to {self._settings.backend}"
         return JobError("language", f"no installed voice speaks {language!r}", field="language", hint=hint)
 
@@ -120,36 +119,11 @@ def _tags(language: str) -> Iterable[str]:
     return dict.fromkeys([language, language.partition("-")[0]])
 
 
-def _started(name: BackendName, settings: VoiceSettings, base: Path) -> Backend:
-    """Start a back end. Raises ConfigError if its engine is not installed.
-
-    Imports are local so that unused engines are never loaded.
-    """
-    match name:
-        case "http":
-            from pipeline.speech.voices.http import Http
-
-            return Http(settings.http)
-        case "command":
-            from pipeline.speech.voices.command import Command
-
-            return Command(settings.command, base)
-        case "rhvoice":
-            from pipeline.speech.voices.rhvoice import Rhvoice
-
-            return Rhvoice()
-        case "hibari":
-            from pipeline.speech.voices.hibari import Hibari
-
-            return Hibari()
-        case "piper":
-            from pipeline.speech.voices.piper import Piper
-
-            return Piper(settings.piper, base)
-        case "espeak":
-            from pipeline.speech.voices.espeak import Espeak
-
-            return Espeak()
+def _load(name: str, settings: VoiceSettings, base: Path) -> Backend:
+    """Import and start a back end. Raises ConfigError if its engine is not installed."""
+    module, _, implementation = BACKENDS[name].partition(":")
+    backend: Backend = getattr(import_module(module), implementation).load(settings, base)
+    return backend
 
 
 def _listed(names: list[str]) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,8 +10,8 @@ from pipeline.errors import ConfigError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
-from pipeline.speech.voices.program import read_answer, run_program
-from pipeline.speech.voices.settings import CommandSettings
+from pipeline.speech.voices.program import find_program, output_file, read_output, run_program
+from pipeline.speech.voices.settings import CommandSettings, VoiceSettings
 
 DEFAULT_VOICE = "default"
 FIELD = "tts.command.argv"
@@ -21,39 +19,38 @@ _PLACEHOLDER = re.compile(r"\{(language|voice|speed|text|output)\}")
 
 
 class Command:
-    """Speaks with the configured program. Raises ConfigError `tts_missing` if there is none."""
+    """Speaks with the configured program. Raises ConfigError `tts_missing` if it does not exist."""
 
     name: ClassVar[str] = "command"
 
     def __init__(self, settings: CommandSettings, base: Path = Path()) -> None:
-        """A relative program path starts at `base`."""
+        """A relative program path is resolved from `base`."""
         if settings.argv is None:
-            raise _missing("no program is configured")
-        program = shutil.which(settings.argv[0]) or shutil.which(base / settings.argv[0])
+            raise _missing("no speech program is configured")
+        program = find_program(settings.argv[0], base)
         if program is None:
             raise _missing(f"there is no program {settings.argv[0]}")
-        self._template = (str(Path(program).absolute()), *settings.argv[1:])
+        self._template = (program, *settings.argv[1:])
         self._settings = settings
 
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Command:
+        """See `Backend`."""
+        return cls(settings.command, base)
+
     def voices(self, language: str) -> list[str]:
-        """The configured names; `default` for any language when none are configured."""
+        """The configured names; `default` for any language if none are configured."""
         configured = self._settings.voices
         return list(configured.get(language, ())) if configured else [DEFAULT_VOICE]
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence. If it takes no speed, the tempo of its audio is changed."""
-        with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
-            output = Path(folder).absolute() / "speech.wav"
+        with output_file(scratch) as output:
             values = {"language": language, "voice": voice, "speed": f"{speed:g}", "output": str(output)}
-            argv = [_filled(argument, values | {"text": _no_option(text)}) for argument in self._template]
-            wants_text = not self._has("text")
-            written = run_program(
-                argv,
-                text if wants_text else "",
-                timeout_seconds=self._settings.timeout_seconds,
-                field=FIELD,
-            )
-            audio = read_answer(output, argv[0], FIELD) if self._has("output") else written
+            argv = [_filled(argument, values | {"text": _not_an_option(text)}) for argument in self._template]
+            stdin = "" if self._has("text") else text
+            written = run_program(argv, stdin, timeout_seconds=self._settings.timeout_seconds, field=FIELD)
+            audio = read_output(output, argv[0], FIELD) if self._has("output") else written
         return finished(*decoded(audio, tempo=1.0 if self._has("speed") else speed))
 
     def _has(self, placeholder: str) -> bool:
@@ -61,12 +58,12 @@ class Command:
 
 
 def _filled(argument: str, values: dict[str, str]) -> str:
-    """Fill in an argument in one pass, so that braces in the text are kept."""
+    """Fill in an argument in one pass: braces in the text are kept."""
     return _PLACEHOLDER.sub(lambda match: values[match[1]], argument)
 
 
-def _no_option(text: str) -> str:
-    """Text that no program can mistake for an option or a file name."""
+def _not_an_option(text: str) -> str:
+    """Text that a program cannot mistake for an option or a file name."""
     return text if text[:1].isalnum() else f" {text}"
 
 

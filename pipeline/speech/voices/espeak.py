@@ -1,7 +1,7 @@
-"""espeak-ng: robotic, but it speaks over a hundred languages, is always present, and reports the time of every phoneme.
+"""espeak-ng: robotic, but speaks over a hundred languages, is always installed, and reports the time of every phoneme.
 
-The library is loaded into the process through its C API. It keeps one voice and one callback for the whole
-process, so there is one engine per process behind a lock.
+The library is loaded into the process through its C API. Its voice and callback are global to the process, so there is
+one engine per process, behind a lock.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
+from pipeline.speech.voices.settings import VoiceSettings
 
 VARIANT = "f2"
-"""The female variant whose spectrum is nearest to natural female voices: mel-cepstral distance after alignment,
-against RHVoice's Anna and Elena in Russian and hibari's heart in English, of 23 variants compared."""
+"""The female variant whose spectrum is nearest to natural female voices: the smallest mel-cepstral distance after
+alignment of 23 variants, compared with RHVoice's Anna and Elena in Russian and hibari's heart in English."""
 FIRST_DIALECT = {"en": "en-us"}
 WORDS_PER_MINUTE = 175
 VOLUME_PERCENT = 60
-"""At its default of 100 several variants clip inside the engine; loudness is set afterwards."""
+"""At the default of 100, several variants clip inside the engine; loudness is set afterwards."""
 DATA_PATH_MAX = 110
-"""Longer paths of its data overflow the engine's buffer of 160 bytes once file names are added."""
+"""Longer data paths overflow the engine's 160-byte buffer once file names are appended."""
 CLOSURE_MAX_SECONDS = 0.09
-"""Longest silence before a burst that belongs to the stop."""
+"""Maximum length of the silence before a burst that belongs to the stop."""
 CLOSURE_LEVEL = 0.05
-"""Amplitude of that silence at most, relative to the loudest sound nearby: the variants' echo reaches 0.03."""
+"""Maximum amplitude of that silence, relative to the loudest sound nearby: the variants' echo reaches 0.03."""
 VOWEL_START_SECONDS = 0.025
-"""How late the engine marks a vowel after a nasal or a liquid, at its own pace: 15 to 32 ms measured."""
+"""How late the engine marks a vowel after a nasal or a liquid, at speed 1.0: 15 to 32 ms measured."""
 
 # From speak_lib.h.
 _SYNCHRONOUS = 2
@@ -53,8 +54,8 @@ _VOWELS = frozenset("iyɨʉɯuɪʏʊeøɘɵɤoəɚɛœɜɝɞʌɔæɐaɶɑɒᵻ")
 _ATTACHED = frozenset("ʲʷːˑʰ")
 _STRESS_MARKS = "ˈˌ"
 _CORRECTIONS = {"ru": {"y": "ɨ", 'u"': "ʉ"}}
-"""Letters that a language's voices print in the engine's own notation although IPA was asked for. A Russian ы that
-says y would be drawn with puckered lips."""
+"""Symbols that a language's voices report in the engine's own notation although IPA was requested, and their IPA. A
+Russian ы reported as y would be drawn with puckered lips."""
 
 
 class _Event(ctypes.Structure):
@@ -88,22 +89,27 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class _Mark(NamedTuple):
-    """A phoneme event: from this sample on, `symbol` is heard. A pause or a switch of language has no letter."""
+    """A phoneme event: `symbol` is heard from this sample on. Pauses and language switches are marked too."""
 
     sample: int
     symbol: str
 
 
 class Espeak:
-    """Speaks with espeak-ng. Raises ConfigError `tts_missing` when neither package nor system has the library."""
+    """Speaks with espeak-ng. Raises ConfigError `tts_missing` if neither a package nor the system has the library."""
 
     name: ClassVar[str] = "espeak"
 
     def __init__(self) -> None:
         self._engine = _engine()
 
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Espeak:
+        """See `Backend`."""
+        return cls()
+
     def voices(self, language: str) -> list[str]:
-        """`ru+f2`, `ru`, `ru+Annie` ...: every dialect of the language in every variant of voice."""
+        """`ru+f2`, `ru`, `ru+Annie` ...: every dialect of the language in every voice variant."""
         dialects = self._engine.dialects(language)
         others = [variant for variant in self._engine.variants if variant != VARIANT]
         endings = [f"+{VARIANT}", "", *(f"+{variant}" for variant in others)]
@@ -142,7 +148,7 @@ class _Engine:
         self.variants = _variants(library)
 
     def dialects(self, language: str) -> list[str]:
-        """Tags of the voices for a language, the most usual first."""
+        """Tags of the voices for a language, best match first."""
         found = [
             (not exact, priority, tag)
             for tag, languages in self._tags
@@ -154,7 +160,7 @@ class _Engine:
         return sorted(tags, key=lambda tag: tag != first)
 
     def synthesize(self, text: str, voice: str, words_per_minute: int) -> tuple[NDArray[np.int16], list[_Mark]]:
-        """The samples of a text and the marks of its phonemes. Nothing in the text is a command to the engine."""
+        """Synthesize a text: samples and phoneme marks. The engine interprets no markup in the text."""
         content = text.replace("\0", " ").encode()
         with self._lock:
             self._sound, self._marks = [], []
@@ -165,7 +171,7 @@ class _Engine:
             return np.frombuffer(b"".join(self._sound), np.int16), self._marks
 
     def _engine_name(self, voice: str) -> str:
-        """The name the engine finds a voice by: its tag alone is not always enough."""
+        """The name by which the engine finds a voice: the tag alone is not always enough."""
         tag, plus, variant = voice.partition("+")
         return self._identifiers.get(tag, tag) + plus + variant
 
@@ -175,7 +181,7 @@ class _Engine:
             raise StageError("tts_engine", f"{function} failed with code {result}")
 
     def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
-        """Callback of the library, called for each block of audio."""
+        """Collect a block of audio and its events; called by the library."""
         if samples and count > 0:
             self._sound.append(ctypes.string_at(samples, 2 * count))
         index = 0
@@ -207,7 +213,7 @@ def _missing(reason: str) -> ConfigError:
 
 
 def _short_path(data: str | None) -> tuple[str | None, int | None]:
-    """A path to the data that fits the engine's buffer, and the open folder that it goes through, if it must."""
+    """A path to the data that fits the engine's buffer, and the descriptor of the open folder that it uses, if any."""
     if data is None or len(data.encode()) <= DATA_PATH_MAX:
         return data, None
     folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
@@ -215,7 +221,7 @@ def _short_path(data: str | None) -> tuple[str | None, int | None]:
 
 
 def _listed(library: ctypes.CDLL) -> Iterator[tuple[str, list[tuple[int, str]]]]:
-    """Each voice's identifier, and the tags it goes by, its own first, with their priorities (lower is better)."""
+    """Each voice's identifier, and its language tags with their priorities (lower is better), its own tag first."""
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     voices = library.espeak_ListVoices(None)
     index = 0
@@ -227,7 +233,7 @@ def _listed(library: ctypes.CDLL) -> Iterator[tuple[str, list[tuple[int, str]]]]
 
 
 def _voice_languages(address: int) -> Iterator[tuple[int, str]]:
-    """The list in the engine's memory: a priority byte and a tag with a zero, again and again, then a zero."""
+    """Parse the list in the engine's memory: pairs of a priority byte and a zero-terminated tag, then a zero."""
     while (priority := ctypes.string_at(address, 1)) != b"\0":
         tag = ctypes.string_at(address + 1)
         yield priority[0], tag.decode("utf-8", "replace")
@@ -235,7 +241,7 @@ def _voice_languages(address: int) -> Iterator[tuple[int, str]]:
 
 
 def _match(language: str, languages: list[tuple[int, str]]) -> tuple[bool, int | None]:
-    """Whether a voice has exactly this language, and its priority for it; None when it does not speak it."""
+    """Whether a voice has exactly this language, and its priority for it; None if it does not speak it."""
     exact = [priority for priority, tag in languages if tag == language]
     if exact:
         return True, min(exact)
@@ -253,7 +259,7 @@ def _variants(library: ctypes.CDLL) -> list[str]:
 
 
 def _in_ipa(marks: list[_Mark], voice: str) -> list[_Mark]:
-    """The marks with proper IPA letters; stress and length marks on them stay."""
+    """Replace symbols that are not IPA; stress and length marks are kept."""
     corrections = _CORRECTIONS.get(voice.partition("+")[0].partition("-")[0], {})
     for wrong, right in corrections.items():
         marks = [mark._replace(symbol=mark.symbol.replace(wrong, right)) for mark in marks]
@@ -261,7 +267,7 @@ def _in_ipa(marks: list[_Mark], voice: str) -> list[_Mark]:
 
 
 def _phonemes(marks: list[_Mark], samples: NDArray[np.int16], rate_hz: int, speed: float) -> tuple[Phoneme, ...]:
-    """Phonemes from marks: each lasts until the next mark, the last one until the end of the sound."""
+    """Phonemes from marks: each lasts until the next mark, the last one until the end of the audio."""
     starts = [_start(mark, before, samples, rate_hz, speed) for before, mark in pairwise([_Mark(0, ""), *marks])]
     found: list[Phoneme] = []
     for mark, (start, end) in zip(marks, pairwise([*starts, len(samples)]), strict=True):
@@ -274,15 +280,15 @@ def _phonemes(marks: list[_Mark], samples: NDArray[np.int16], rate_hz: int, spee
 
 
 def _is_sound(symbol: str) -> bool:
-    """Pauses are marked by an empty symbol or an underscore, switches of language by a tag in brackets."""
+    """Whether a symbol is a phoneme: pauses are empty or an underscore, language switches a tag in brackets."""
     return bool(symbol.strip(_STRESS_MARKS + "_:")) and not symbol.startswith("(")
 
 
 def _start(mark: _Mark, before: _Mark, samples: NDArray[np.int16], rate_hz: int, speed: float) -> int:
-    """The sample at which a phoneme really begins.
+    """The sample at which a phoneme actually starts.
 
-    The engine marks a voiceless stop at its burst, but lips and tongue shut for the silence before. It marks a
-    vowel after a nasal or a liquid only when the transition into it is over.
+    The engine marks a voiceless stop at its burst, but lips and tongue close for the silence before it. It marks a
+    vowel after a nasal or a liquid only once the transition into it is over.
     """
     letter, letter_before = mark.symbol.lstrip(_STRESS_MARKS)[:1], before.symbol[:1]
     if letter in _STOPS:
@@ -294,7 +300,7 @@ def _start(mark: _Mark, before: _Mark, samples: NDArray[np.int16], rate_hz: int,
 
 
 def _silence_before(sample: int, samples: NDArray[np.int16], rate_hz: int) -> int:
-    """How many samples before this one are silent, next to what is heard around them; a voice's echo is silence."""
+    """How many samples before this one are silent relative to the sound around them; echo counts as silence."""
     window = np.abs(samples[max(0, sample - round(CLOSURE_MAX_SECONDS * rate_hz)) : sample].astype(np.int32))
     around = np.abs(samples[max(0, sample - rate_hz // 4) : sample + rate_hz // 4].astype(np.int32))
     sounding = np.flatnonzero(window > CLOSURE_LEVEL * around.max(initial=0))

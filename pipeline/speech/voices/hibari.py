@@ -1,7 +1,7 @@
 """hibari: a small neural English voice with its weights in the package, about a hundred times faster than real time.
 
-The model decides how long each phoneme lasts, but the package does not return it. The exported graph has the
-durations as an inner value, so the graph is loaded once more with that value declared as an output.
+The model computes the duration of each phoneme, but the package does not return it. The exported graph has the
+durations as an internal value, so the graph is loaded a second time with that value declared as an output.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import finished
+from pipeline.speech.voices.settings import VoiceSettings
 
 THREADS = 1
-"""The model is small: more threads only take cores from the lip-sync workers."""
+"""The model is small: more threads would only take cores from the lip-sync workers."""
 SEED = 0
 """Seed of the noise: the same text gives the same samples."""
 DURATIONS = "/Clip_output_0"
-"""The graph's inner value with each phoneme's duration, in steps of two spectrum frames."""
+"""The internal value of the graph with each phoneme's duration, in steps of two spectrum frames."""
 STEP_SECONDS = 0.025
 LATE_SECONDS = 3 * STEP_SECONDS
-"""How much later than its sounds the durations put every phoneme, at any speed: they count from three steps before
-the first sample. Measured: vowels begin 45 to 60 ms and end 60 to 90 ms before the durations say, and a network that
-knew espeak alone, whose times are right, heard hibari's sounds 75 ms before their phonemes."""
+"""How late the durations place every phoneme, at any speed: they count from three steps before the first sample.
+Measured: vowels start 45 to 60 ms and end 60 to 90 ms before the durations say; and a network trained on espeak alone,
+whose times are right, heard hibari's sounds 75 ms before their phonemes."""
 SPEED_RANGE = (0.5, 2.0)
 
 _STRESS = frozenset("ˈˌ")
@@ -39,7 +40,7 @@ _ATTACHED = frozenset("ːʲʰ\u0303")
 _SPACE = " "
 _PAUSES = frozenset(';:,.!?—…"“”()')
 _IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ", "ᵊ": "ə", "ʤ": "dʒ", "ʧ": "tʃ"}
-"""The voice's own letters for sounds that IPA writes with two, or writes otherwise."""
+"""The voice's own symbols for sounds that IPA writes with two symbols or another one."""
 
 
 class Hibari:
@@ -56,16 +57,21 @@ class Hibari:
             ) from None
         self._known: dict[str, Any] = hibari.voices.VOICES
 
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Hibari:
+        """See `Backend`."""
+        return cls()
+
     def voices(self, language: str) -> list[str]:
-        """The voices whose weights are on this machine; nothing is ever downloaded."""
+        """The voices whose weights are installed; nothing is downloaded."""
         if language.partition("-")[0] != "en":
             return []
-        here = [name for name in self._known if _weights(name) is not None]
+        installed = [name for name in self._known if _weights(name) is not None]
         british = language.lower() == "en-gb"
-        return sorted(here, key=lambda name: bool(self._known[name].get("british")) != british)
+        return sorted(installed, key=lambda name: bool(self._known[name].get("british")) != british)
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Speak one sentence; phoneme times come with it unless this release of the model hides them."""
+        """Speak one sentence; with phoneme times, unless this release of the model does not contain them."""
         model, durations = _model(voice)
         sounds, phonemes, start = [np.zeros(0, np.float32)], list[Phoneme](), 0.0
         for clause in model.phonemize(_latin(text)):
@@ -87,7 +93,7 @@ def _weights(voice: str) -> Path | None:
 
 @cache
 def _model(voice: str) -> tuple[Any, Any]:
-    """The loaded voice, and a session that also returns durations, or None when its graph has no such value."""
+    """The loaded voice, and a session that also returns durations; None if the graph has no such value."""
     from hibari import Hibari as Model
 
     weights = _weights(voice)
@@ -107,14 +113,14 @@ def _session_with_durations(weights: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        # onnxruntime's exceptions have no common base of their own; anything else is a defect.
+        # onnxruntime's exceptions have no base class of their own; anything else is a bug.
         if type(error).__module__.startswith("onnxruntime"):
             return None
         raise
 
 
 def _declared_output(value: str) -> bytes:
-    """Bytes that declare one more output when they are appended to an ONNX file.
+    """Bytes that declare an additional output when appended to an ONNX file.
 
     Protocol buffers merge by concatenation: a second ModelProto.graph (field 7) adds its output (field 12), a
     ValueInfoProto with a name (field 1), to the first one's.
@@ -128,7 +134,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _latin(text: str) -> str:
-    """The text in Latin letters: the voice knows no others and would leave such words out."""
+    """The text in Latin letters: the voice skips words in other scripts."""
     from anyascii import anyascii
 
     return "".join(letter if letter.isascii() or not letter.isalpha() else anyascii(letter) for letter in text)
@@ -137,7 +143,7 @@ def _latin(text: str) -> str:
 def _synthesize(
     model: Any, durations: Any, clause: str, speed: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Samples of one clause, and the duration of each of its ids in steps where it is known."""
+    """Samples of one clause, and the duration of each of its ids in steps; None if unknown."""
     from hibari import dsp
 
     ids = model.ids(clause)
@@ -152,8 +158,8 @@ def _synthesize(
 def _phonemes(letters: Sequence[str], steps: NDArray[np.float32] | None, start_seconds: float) -> list[Phoneme]:
     """The phonemes of one clause. `steps` has one entry per letter and one for the silence on either side.
 
-    Stress is a letter of its own: its time belongs to the sound that follows. A space between words is no
-    silence: its time goes to the word before it. No time lies before the utterance.
+    Stress is a separate letter: its time belongs to the following sound. A space between words is not silence: its time
+    belongs to the preceding word. No phoneme starts before the utterance.
     """
     found: list[Phoneme] = []
     if steps is None or len(steps) != len(letters) + 2:

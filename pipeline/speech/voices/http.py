@@ -16,42 +16,48 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
-from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings
+from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings, VoiceSettings
 
 VOICE = "default"
+FIELD = "tts.http.url"
 RETRY_STATUSES = (500, 502, 503, 504)
 BLOCK_BYTES = 64 * 1024
 
 
 class Http:
-    """Speaks through the configured service. Raises ConfigError `tts_missing` if there is none."""
+    """Speaks through the configured service. Raises ConfigError `tts_missing` if none is configured."""
 
     name: ClassVar[str] = "http"
 
     def __init__(self, settings: HttpSettings) -> None:
         if settings.url is None:
-            raise ConfigError("tts_missing", "no speech service is configured", field="tts.http.url", hint="set it")
+            raise ConfigError("tts_missing", "no speech service is configured", field=FIELD, hint=f"set {FIELD}")
         self._url = settings.url
         self._settings = settings
         self._session = _session(settings.retries)
 
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Http:
+        """See `Backend`."""
+        return cls(settings.http)
+
     def voices(self, language: str) -> list[str]:
-        """One voice for any language: the service decides what it sounds like."""
+        """One voice for any language: the service chooses it."""
         return [VOICE]
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Request one sentence; the protocol has no speed, so it is applied to the response."""
-        audio = self._ask({"text": text, "lang": language})
+        audio = self._request({"text": text, "lang": language})
         return finished(*decoded(audio, tempo=speed))
 
-    def _ask(self, question: dict[str, str]) -> bytes:
+    def _request(self, body: dict[str, str]) -> bytes:
         seconds = self._settings.timeout_seconds
         try:
             with self._session.post(
-                self._url, json=question, timeout=seconds, stream=True, allow_redirects=False
-            ) as answer:
-                self._check(answer)
-                return self._read(answer, deadline=time.monotonic() + seconds)
+                self._url, json=body, timeout=seconds, stream=True, allow_redirects=False
+            ) as response:
+                self._check(response)
+                return self._read(response, deadline=time.monotonic() + seconds)
         except (requests.Timeout, ReadTimeoutError):
             raise self._too_slow() from None
         except requests.RequestException:
@@ -59,22 +65,23 @@ class Http:
         except HTTPError:
             raise _error("tts_unreachable", f"{self._host} cannot be reached: the response was cut off") from None
 
-    def _check(self, answer: requests.Response) -> None:
-        if answer.is_redirect:
-            raise _error("tts_http_status", f"{self._host} answered {answer.status_code}: redirects are not followed")
-        if answer.status_code != requests.codes.ok:
-            raise _error("tts_http_status", f"{self._host} answered {answer.status_code}")
+    def _check(self, response: requests.Response) -> None:
+        status = response.status_code
+        if response.is_redirect:
+            raise _error("tts_http_status", f"{self._host} responded with {status}: redirects are not followed")
+        if status != requests.codes.ok:
+            raise _error("tts_http_status", f"{self._host} responded with {status}")
 
-    def _read(self, answer: requests.Response, deadline: float) -> bytes:
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
         """Read the body, aborting once it is too large or too slow.
 
-        `read1` returns available data; a read that waits for a full block would let a slow drip outlive the deadline.
+        `read1` returns available data; waiting for full blocks would let a slow response outlive the deadline.
         """
         body = bytearray()
-        while block := answer.raw.read1(BLOCK_BYTES, decode_content=True):
+        while block := response.raw.read1(BLOCK_BYTES, decode_content=True):
             body += block
             if len(body) > self._settings.max_bytes:
-                raise _error("tts_too_large", f"{self._host} answered with over {self._settings.max_bytes} bytes")
+                raise _error("tts_too_large", f"the response of {self._host} exceeds {self._settings.max_bytes} bytes")
             if time.monotonic() > deadline:
                 raise self._too_slow()
         return bytes(body)

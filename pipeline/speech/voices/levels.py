@@ -15,10 +15,10 @@ from pipeline.speech.voices.base import Utterance
 INT16_SCALE = 32_768
 """Full scale of 16-bit samples."""
 SPEECH_DBFS = -20.0
-"""Loudness of the active parts: RMS, relative to full scale."""
+"""Loudness of active speech: RMS relative to full scale."""
 PEAK_DBFS = -1.0
 GAIN_MAX_DB = 40.0
-"""An utterance that needs more is not speech."""
+"""An utterance that needs more gain is not speech."""
 ACTIVE_BELOW_LOUDEST_DB = 30.0
 """A frame counts as speech when it is at most this much quieter than the loudest one."""
 SILENCE_BELOW_LOUDEST_DB = 48.0

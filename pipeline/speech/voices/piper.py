@@ -1,10 +1,8 @@
-"""Piper: the user's own neural voices, spoken by the `piper` program in a separate process."""
+"""piper: the user's own neural voices, spoken by the `piper` program."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,24 +10,31 @@ from pipeline.errors import ConfigError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
-from pipeline.speech.voices.program import read_answer, run_program
-from pipeline.speech.voices.settings import PIPER_TIMEOUT_SECONDS, PiperSettings
+from pipeline.speech.voices.program import find_program, output_file, read_output, run_program
+from pipeline.speech.voices.settings import PIPER_TIMEOUT_SECONDS, PiperSettings, VoiceSettings
+
+PROGRAM_FIELD = "tts.piper.command"
 
 
 class Piper:
-    """Speaks with Piper voices. Raises ConfigError `tts_missing` without a folder of voices or the program."""
+    """Speaks with Piper voices. Raises ConfigError `tts_missing` if the program or the voices' folder is missing."""
 
     name: ClassVar[str] = "piper"
 
     def __init__(self, settings: PiperSettings, base: Path = Path()) -> None:
-        """`base` is where relative paths start."""
+        """Relative paths are resolved from `base`."""
         if settings.folder is None:
             raise _missing("no folder of Piper voices is configured", "tts.piper.folder")
         self._folder = base / Path(settings.folder).expanduser()
-        program = shutil.which(settings.command) or shutil.which(base / settings.command)
+        program = find_program(settings.command, base)
         if program is None:
-            raise _missing(f"there is no program {settings.command}", "tts.piper.command")
-        self._program = str(Path(program).absolute())
+            raise _missing(f"there is no program {settings.command}", PROGRAM_FIELD)
+        self._program = program
+
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Piper:
+        """See `Backend`."""
+        return cls(settings.piper, base)
 
     def voices(self, language: str) -> list[str]:
         """Names of the voice files for a language; files added later are found too."""
@@ -41,22 +46,18 @@ class Piper:
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence; Piper reports no phonemes."""
-        with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
-            output = Path(folder).absolute() / "speech.wav"
-            model = self._folder / f"{voice}.onnx"
+        model = self._folder / f"{voice}.onnx"
+        with output_file(scratch) as output:
             argv = [self._program, "--model", str(model.absolute()), "--output_file", str(output)]
-            run_program(
-                [*argv, "--length_scale", f"{1 / speed:.4f}"],
-                " ".join(text.split()) + "\n",
-                timeout_seconds=PIPER_TIMEOUT_SECONDS,
-                field="tts.piper.command",
-            )
-            audio = read_answer(output, argv[0], "tts.piper.command")
+            argv += ["--length_scale", f"{1 / speed:.4f}"]
+            line = " ".join(text.split()) + "\n"
+            run_program(argv, line, timeout_seconds=PIPER_TIMEOUT_SECONDS, field=PROGRAM_FIELD)
+            audio = read_output(output, self._program, PROGRAM_FIELD)
         return finished(*decoded(audio))
 
 
 def _speaks(voice: Path, language: str) -> bool:
-    """Whether the description of a voice names the language, with or without a region."""
+    """Whether the JSON file of a voice names the language, with or without a region."""
     try:
         description = json.loads(voice.with_name(voice.name + ".json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -65,7 +66,7 @@ def _speaks(voice: Path, language: str) -> bool:
 
 
 def _language(description: Any) -> str:
-    """The language tag in a voice's description; older ones only name espeak-ng's voice."""
+    """The language tag in a voice's JSON file; older files only name the espeak-ng voice."""
     if not isinstance(description, dict):
         return ""
     for part, key in (("language", "code"), ("espeak", "voice")):

@@ -1,8 +1,11 @@
-"""Running a user-configured TTS program, and reporting its failures."""
+"""Finding and running the TTS programs that the configuration names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline import programs
@@ -11,11 +14,24 @@ from pipeline.media.ffmpeg import last_line
 from pipeline.programs import Limits
 
 OUTPUT_MAX_BYTES = 200_000_000
-"""Largest output that is read for one sentence."""
+"""Limit for the audio of one sentence."""
+
+
+def find_program(name: str, base: Path) -> str | None:
+    """The absolute path of a program on PATH, or at a path from `base`; None if it does not exist."""
+    found = shutil.which(name) or shutil.which(base / name)
+    return None if found is None else str(Path(found).absolute())
+
+
+@contextlib.contextmanager
+def output_file(scratch: Path | None) -> Iterator[Path]:
+    """The absolute path of a temporary WAV file for a program to write, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="lipdrop-", dir=scratch) as folder:
+        yield Path(folder).absolute() / "speech.wav"
 
 
 def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field: str) -> bytes:
-    """Run a program with the text on its standard input, and return what it wrote to standard output.
+    """Run a program with `text` on its standard input and return its standard output.
 
     `field` is the config key that names the program. Raises StageError `tts_timeout`, `tts_too_large` or
     `tts_failed`, ConfigError `tts_missing`.
@@ -31,15 +47,15 @@ def run_program(argv: Sequence[str], text: str, *, timeout_seconds: float, field
     except (FileNotFoundError, PermissionError) as error:
         message = f"{argv[0]} could not be started: {error.strerror}"
         raise ConfigError("tts_missing", message, field=field, hint=hint) from None
-    except OSError as error:  # out of processes or of memory, or too long an argument
+    except OSError as error:  # out of processes or memory, or an argument is too long
         raise StageError("tts_failed", f"{argv[0]} could not be started: {error.strerror}", hint=hint) from None
     if ended.returncode != 0:
-        message = f"{argv[0]} exited with {ended.returncode}: {last_line(ended.complaint)}"
+        message = f"{argv[0]} exited with {ended.returncode}: {last_line(ended.errors)}"
         raise StageError("tts_failed", message, hint=hint)
     return ended.output
 
 
-def read_answer(output: Path, program: str, field: str) -> bytes:
+def read_output(output: Path, program: str, field: str) -> bytes:
     """Read the audio file that a program wrote. Raises StageError `tts_bad_audio` or `tts_too_large`."""
     if not output.is_file():
         raise StageError("tts_bad_audio", f"{program} wrote no audio file", hint=f"see {field}")

@@ -16,13 +16,14 @@ import numpy as np
 from pipeline.errors import ConfigError, StageError
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
+from pipeline.speech.voices.settings import VoiceSettings
 
 INSTALL_HINT = "install librhvoice5, rhvoice-russian and rhvoice-english from Debian's component non-free"
 LIBRARY = "libRHVoice.so.5"
-"""The release whose structures are declared here."""
+"""The release whose structs are declared here."""
 
 PREFERRED = {"ru": ("anna", "irina", "elena", "aleksandr"), "en": ("slt", "clb", "bdl", "alan")}
-"""Voices without non-commercial terms, best first; all others come after them."""
+"""Voices without non-commercial terms, best first; all other voices come after these."""
 
 _DO_NOT_CLIP_RATE = 1
 _TEXT_MESSAGE = 0
@@ -91,7 +92,7 @@ class _Speaker(NamedTuple):
 class Rhvoice:
     """Speaks with RHVoice. Raises ConfigError `tts_missing` if it is not installed.
 
-    `library` is the loaded shared library, `data` the folder of its languages and voices; default: the system's.
+    `library` is the loaded shared library, `data` the folder with its languages and voices; default: the system's.
     """
 
     name: ClassVar[str] = "rhvoice"
@@ -108,8 +109,13 @@ class Rhvoice:
             raise _missing("RHVoice found no voices")
         self._speakers = self._installed()
 
+    @classmethod
+    def load(cls, settings: VoiceSettings, base: Path) -> Rhvoice:
+        """See `Backend`."""
+        return cls()
+
     def voices(self, language: str) -> list[str]:
-        """Names in lower case, those that are free of non-commercial terms first."""
+        """Names in lower case; voices without non-commercial terms come first."""
         base = language.lower().partition("-")[0]
         names = sorted(speaker.name for speaker in self._speakers if speaker.language == base)
         preferred = PREFERRED.get(base, ())
@@ -143,7 +149,7 @@ class Rhvoice:
             self._library.RHVoice_delete_message(message)
 
     def _profile(self, voice: str) -> str:
-        """The voice, with a companion of the same sex for words in the other script: Latin ones in Russian, say."""
+        """The voice, plus a voice of the same gender for words in the other script, such as Latin words in Russian."""
         own = next((speaker for speaker in self._speakers if speaker.name == voice), None)
         companions = (
             other.name
@@ -180,7 +186,7 @@ def _system_library() -> ctypes.CDLL:
 
 
 def described(library: ctypes.CDLL) -> ctypes.CDLL:
-    """Declare the function types, without which pointers would be truncated to 32 bits."""
+    """Declare the function types: without them, pointers would be truncated to 32 bits."""
     pointer = ctypes.c_void_p
     library.RHVoice_new_tts_engine.argtypes = [ctypes.POINTER(_InitParams)]
     library.RHVoice_new_tts_engine.restype = pointer

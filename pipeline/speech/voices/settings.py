@@ -1,49 +1,81 @@
-"""The part of the configuration that says who speaks: `tts:` in the YAML file."""
+"""The settings of the voices, `tts:` in the configuration. `BACKENDS` is where a back end is registered.
+
+Light on purpose: reading the configuration imports this module, but no back end.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
-BackendName = Literal["http", "command", "rhvoice", "hibari", "piper", "espeak"]
+from pipeline.errors import nearest_hint
+from pipeline.settings import Section
+
+BACKENDS = {
+    "http": "pipeline.speech.voices.http:Http",
+    "command": "pipeline.speech.voices.command:Command",
+    "rhvoice": "pipeline.speech.voices.rhvoice:Rhvoice",
+    "hibari": "pipeline.speech.voices.hibari:Hibari",
+    "piper": "pipeline.speech.voices.piper:Piper",
+    "espeak": "pipeline.speech.voices.espeak:Espeak",
+}
+"""The import path `module:Class` of each back end (see `pipeline.speech.voices.base.Backend`), by name, best first: a
+configured service or program, then the most natural voices."""
+AUTO = "auto"
+"""As `backend`: the best that is installed for each language."""
+
+HTTP_BACKOFF_SECONDS = 0.3
+"""The pause before the second retry is twice as long, and doubles with each one after it."""
+PIPER_TIMEOUT_SECONDS = 120.0
+"""Per sentence."""
 
 
-def _listed(value: Any) -> Any:
-    """YAML has lists where the settings, which never change, hold tuples."""
+def _list_to_tuple(value: Any) -> Any:
+    """YAML has lists where the settings, which are immutable, have tuples."""
     return tuple(value) if isinstance(value, list) else value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")]
-HTTP_BACKOFF_SECONDS = 0.3
-"""The pause before the second further attempt is twice as long, and doubles with each one after it."""
-PIPER_TIMEOUT_SECONDS = 120.0
-"""For one sentence."""
+def _known_backend(name: str) -> str:
+    if name not in (AUTO, *BACKENDS):
+        values = {"name": repr(name[:100]), "hint": nearest_hint(name[:100], [AUTO, *BACKENDS])}
+        raise PydanticCustomError("unknown_backend", "unknown back end {name}", values)
+    return name
 
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)]
+LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")]
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class HttpSettings(_Section):
-    """A speech service of the user's own."""
-
-    url: str | None = None
-    """http or https; None: there is no service. It is called directly, never through a proxy."""
-    timeout_seconds: Seconds = 30.0
-    """For connecting, and again for the whole answer."""
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    """Further attempts when the service cannot be reached or answers with a 5xx status."""
-    max_bytes: Annotated[int, Field(ge=1024)] = 50_000_000
-    """The largest answer that is read."""
+class BackendSettings(Section):
+    """Base of the settings of a back end that needs any: a field of `VoiceSettings` under the back end's name."""
 
     @property
     def sentence_seconds(self) -> float:
-        """The longest that a sentence may take: every attempt may time out twice, and so may reading the answer."""
+        """Maximum time that the back end may take for one sentence; 0 if it is not configured, or fast enough."""
+        return 0.0
+
+
+class HttpSettings(BackendSettings):
+    """The user's own speech service."""
+
+    url: str | None = None
+    """http or https; None: no service. It is called directly, never through a proxy."""
+    timeout_seconds: Seconds = 30.0
+    """For connecting, and again for the whole response."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Retries if the service cannot be reached or responds with a 5xx status."""
+    max_bytes: Annotated[int, Field(ge=1024)] = 50_000_000
+    """Size limit of a response."""
+
+    @property
+    def sentence_seconds(self) -> float:
+        """Every attempt may time out twice, and so may reading the response."""
+        if self.url is None:
+            return 0.0
         return 2 * self.timeout_seconds * (self.retries + 2) + HTTP_BACKOFF_SECONDS * (1 << self.retries)
 
     @field_validator("url")
@@ -54,28 +86,38 @@ class HttpSettings(_Section):
         return url
 
 
-class PiperSettings(_Section):
+class PiperSettings(BackendSettings):
     """The user's own Piper voices."""
 
     folder: str | None = None
-    """Holds NAME.onnx with NAME.onnx.json; None: there are no such voices."""
+    """Contains NAME.onnx and NAME.onnx.json for each voice; None: no Piper voices."""
     command: Annotated[str, Field(min_length=1)] = "piper"
     """The program, by name or path."""
 
+    @property
+    def sentence_seconds(self) -> float:
+        """The fixed timeout."""
+        return PIPER_TIMEOUT_SECONDS if self.folder is not None else 0.0
 
-class CommandSettings(_Section):
-    """Any speech program of the user's own."""
+
+class CommandSettings(BackendSettings):
+    """The user's own speech program."""
 
     argv: Words | None = None
-    """The program and its arguments; None: there is no such program.
+    """The program and its arguments; None: no program.
 
     `{language}`, `{voice}`, `{speed}`, `{text}` and `{output}` are filled in. Without `{text}` the text arrives on
     standard input; without `{output}` the audio is read from standard output.
     """
     timeout_seconds: Seconds = 60.0
-    """For one sentence."""
-    voices: dict[LanguageTag, Words] = {}
-    """The program's voices by language, best first; empty: any language, by one voice called `default`."""
+    """Per sentence."""
+    voices: dict[LanguageTag, Words] = Field(default_factory=dict)
+    """The program's voices by language, best first; empty: one voice called `default` for any language."""
+
+    @property
+    def sentence_seconds(self) -> float:
+        """The configured timeout."""
+        return self.timeout_seconds if self.argv is not None else 0.0
 
     @field_validator("argv")
     @classmethod
@@ -85,13 +127,13 @@ class CommandSettings(_Section):
         return argv
 
 
-class VoiceSettings(_Section):
-    """Who speaks, and how."""
+class VoiceSettings(Section):
+    """Which voices speak, and how."""
 
-    backend: Literal["auto"] | BackendName = "auto"
-    """One backend for everything, or the best that is present for each language."""
-    voices: dict[LanguageTag, str | None] = {"ru": None, "en": None, "kk": None}
-    """Default voice per language, as `backend:voice`; None: the best present."""
+    backend: Annotated[str, AfterValidator(_known_backend)] = AUTO
+    """`auto`, or a name in `BACKENDS`: that back end for everything."""
+    voices: dict[LanguageTag, str | None] = Field(default={"ru": None, "en": None, "kk": None})
+    """Default voice per language, as `backend:voice`; None: the best installed."""
     pause_seconds: Annotated[float, Field(ge=0, le=10, strict=False)] = 0.25
     """Silence between sentences."""
     http: HttpSettings = HttpSettings()
@@ -100,10 +142,6 @@ class VoiceSettings(_Section):
 
     @property
     def sentence_seconds(self) -> float:
-        """The longest that the user's own service or programs may take for a sentence; 0: there are none."""
-        limits = {
-            "http": self.http.sentence_seconds if self.http.url is not None else 0.0,
-            "command": self.command.timeout_seconds if self.command.argv is not None else 0.0,
-            "piper": PIPER_TIMEOUT_SECONDS if self.piper.folder is not None else 0.0,
-        }
-        return max(limits.values()) if self.backend == "auto" else limits.get(self.backend, 0.0)
+        """Maximum time that the user's own service or program may take for a sentence; 0 if there is none."""
+        limits = {name: section.sentence_seconds for name, section in self if isinstance(section, BackendSettings)}
+        return max(limits.values()) if self.backend == AUTO else limits.get(self.backend, 0.0)
