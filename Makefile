@@ -8,8 +8,11 @@ DEMO_SPOOL := demo
 EXTRAS ?= espeak,dev
 # More than a machine with two cores needs: many tests wait. Each process takes up to 2.5 GB with its daemon.
 TEST_PROCESSES ?= 4
+MUTATION_PROCESSES ?= 2
+# Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
+MUTANTS ?=
 
-.PHONY: help setup system demo test soak lint format schemas wheel-test test-pythons bench voices install-service clean
+.PHONY: help setup system demo test soak mutation lint format schemas wheel-test test-pythons bench voices install-service clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,6 +36,11 @@ test: setup ## run the tests, except the slow ones
 
 soak: setup ## run the slow tests
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
+
+mutation: setup ## break the code on purpose, see whether the tests notice (25 min)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable '.[mutation]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" nice $(BIN)/mutmut run --max-children $(MUTATION_PROCESSES) $(foreach names,$(MUTANTS),'$(names)')
+	$(BIN)/python scripts/mutation-score.py
 
 lint: setup ## format check, lint, types
 	$(BIN)/ruff format --check .
@@ -61,5 +69,5 @@ voices: ## install RHVoice's natural voices (Debian non-free; root)
 install-service: ## install and start the systemd unit (root)
 	@scripts/install-service.sh
 
-clean: ## remove environments and the demo's spool
-	rm -rf $(VENV) $(VENV)-3.* $(DEMO_SPOOL) *.egg-info
+clean: ## remove environments, mutants and the demo's spool
+	rm -rf $(VENV) $(VENV)-3.* $(DEMO_SPOOL) mutants *.egg-info

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.errors import ErrorReport
 from pipeline.executors.base import WorkerSpec
-from pipeline.messages import Event, Finished, Item, Ready, Result, Task, Yielded
+from pipeline.messages import Died, Event, Failed, Finished, Item, Ready, Result, Task, Yielded
 
 
 class RecordingExecutor:
@@ -16,6 +17,10 @@ class RecordingExecutor:
         self.log = log if log is not None else []
         """Every item that was sent, in order; a test may add its own events."""
         self.held: dict[str, Task] = {}
+        self.killed: list[str] = []
+        self.is_closed = False
+        self.patience_seconds: list[float] = []
+        """How long the scheduler waited, each time."""
         self._events: list[Event] = []
 
     def gpu_count(self) -> int:
@@ -36,12 +41,30 @@ class RecordingExecutor:
         self._events.append(Finished(worker, task.id))
         return task.item
 
+    def report(self, *events: Event) -> None:
+        """Let the next `wait` return events."""
+        self._events += events
+
+    def fail(self, worker: str, error: ErrorReport) -> Item:
+        """Let the item that a worker holds fail; return it."""
+        task = self.held.pop(worker)
+        self.report(Failed(worker, task.id, error))
+        return task.item
+
+    def die(self, worker: str) -> None:
+        """Let a worker die, with whatever it holds."""
+        self.held.pop(worker, None)
+        self.report(Died(worker, -9))
+
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
+        self.patience_seconds.append(timeout_seconds)
         events, self._events = self._events, []
         return events
 
     def wake(self) -> None: ...
 
-    def kill(self, worker: str) -> None: ...
+    def kill(self, worker: str) -> None:
+        self.killed.append(worker)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.is_closed = True

@@ -158,6 +158,8 @@ def test_a_job_during_which_the_daemon_died_three_times_fails_without_a_fourth_a
     [failed] = settle(scheduler)
     assert isinstance(failed, JobFailed)
     assert (failed.error.code, failed.error.stage, failed.attempts) == ("daemon_died", "tts", 3)
+    assert failed.error.message == "the daemon died each time it ran this job"
+    assert failed.error.hint == "see the log for the cause"
     assert executor.log == []
 
 

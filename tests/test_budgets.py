@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,20 @@ def test_a_budget_grows_with_the_work(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [("tts", 120 + 0.2 * 450), ("split", 120 + 6), ("chunk", 120 + 40 * 30), ("pack", 120 + 30), ("merge", 120 + 30)],
+)
+def test_the_budget_of_thirty_seconds_of_speech(kind: str, seconds: float) -> None:
+    assert budget_seconds(item(kind, 30), Config()) == pytest.approx(seconds)
+
+
+def test_the_budget_of_a_chunk_depends_on_its_own_length() -> None:
+    chunk = item("chunk", 30)
+    assert isinstance(chunk, Chunk)
+    assert budget_seconds(replace(chunk, start_frame=20 * FPS), Config()) == 120 + 40 * 10
+
+
+@pytest.mark.parametrize(
     ("tts", "sentence_seconds"),
     [
         ({"http": {"url": "http://localhost/", "timeout_seconds": 3600, "retries": 2}}, 3600 * (1 + 2)),
@@ -87,7 +102,7 @@ def test_only_an_avatar_video_gets_time_for_tracking_its_face() -> None:
     config = Config()
     picture, video = (budget_seconds(item("split", 3), config, avatar_is_video=flag) for flag in (False, True))
     assert picture < 300
-    assert video > picture + 5 * config.limits.avatar_seconds
+    assert video == picture + 600 + 10 * config.limits.avatar_seconds
 
 
 def test_a_recording_gets_time_for_the_longest_that_is_accepted() -> None:
@@ -96,3 +111,8 @@ def test_a_recording_gets_time_for_the_longest_that_is_accepted() -> None:
         budget_seconds(recording, Config(limits=LimitsSettings(audio_seconds=seconds))) for seconds in (60, 3600)
     )
     assert short < long < 30 * 60
+
+
+def test_a_recordings_budget_is_that_of_converting_the_longest_one() -> None:
+    recording = SplitItem("job", Speech("job", FOLDER, FOLDER / "in.mp3"), FPS, "auto", None, "presenter", None)
+    assert budget_seconds(recording, Config(limits=LimitsSettings(audio_seconds=100))) == 120 + 600 + 0.2 * 100

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from daemon.outputs.captions import srt, webvtt
+from daemon.outputs.captions import files, srt, webvtt, write
 from pipeline.messages import Sentence
+from tests import reports
 
 
 @pytest.mark.parametrize(
@@ -29,8 +32,18 @@ def test_times_carry_into_minutes_and_hours(seconds: float, clock: str) -> None:
 
 
 def test_only_webvtt_is_escaped() -> None:
-    cues = [Sentence("a < b & c", 0, 1), Sentence("next", 1, 2)]
-    assert "a &lt; b &amp; c" in webvtt(cues)
-    first, second = srt(cues).split("\n\n")
-    assert first.endswith("a < b & c")
-    assert second.startswith("2\n")
+    cues = [Sentence("a < b & c > d", 0, 1), Sentence("next", 1, 2)]
+    first, second = "00:00:00.000 --> 00:00:01.000", "00:00:01.000 --> 00:00:02.000"
+    assert webvtt(cues) == f"WEBVTT\n\n{first}\na &lt; b &amp; c &gt; d\n\n{second}\nnext\n"
+    first, second = first.replace(".", ","), second.replace(".", ",")
+    assert srt(cues) == f"1\n{first}\na < b & c > d\n\n2\n{second}\nnext\n"
+
+
+def test_a_jobs_captions_are_written_as_utf_8(tmp_path: Path) -> None:
+    report = reports.done()
+    [said] = report.sentences
+    report = report.model_copy(update={"sentences": [said.model_copy(update={"text": "Привет"})]})
+    write(tmp_path, report)
+    assert (tmp_path / "captions.srt").read_bytes().decode() == "1\n00:00:00,000 --> 00:00:01,000\nПривет\n"
+    assert (tmp_path / "captions.vtt").read_bytes().decode() == "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nПривет\n"
+    assert files("a") == ["a.srt", "a.vtt"]

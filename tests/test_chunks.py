@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydub import AudioSegment
 
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
+from pipeline.stages import chunks
 from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
 
 SETTINGS = SplitSettings()
@@ -41,10 +43,18 @@ def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int1
         (120, 2, 4),
         (600, 2, 20),
         (600, 16, 32),
+        (20, 4, 2),
+        (30.5, 1, 2),
+        (65, 1, 2),
     ],
 )
 def test_the_number_of_chunks(seconds: float, workers: int, count: int) -> None:
     assert chunk_count(seconds, workers, SETTINGS) == count
+
+
+def test_a_parallel_job_gets_two_chunks_however_many_workers() -> None:
+    assert plan("parallel", 2.0, 4, SETTINGS) == ("parallel", 2)
+    assert plan("parallel", 2.0, 1, SETTINGS) == ("parallel", 1)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +77,39 @@ def test_a_cut_moves_into_the_nearest_pause(pause: tuple[float, float]) -> None:
     assert pause[0] <= edges[0][1] / 25 <= pause[1]
 
 
+def test_of_several_pauses_the_nearest_is_used() -> None:
+    edges = chunk_edges(speech(20, [(8.8, 9.1), (10.2, 10.5), (11.0, 11.3)]), 500, 25, 2, SETTINGS)
+    assert 10.2 <= edges[0][1] / 25 <= 10.5
+
+
 def test_a_pause_too_far_away_is_not_used() -> None:
     assert chunk_edges(speech(20, [(7, 8)]), 500, 25, 2, SETTINGS) == [(0, 250), (250, 500)]
+
+
+def test_chunks_are_about_equally_long() -> None:
+    settings = SplitSettings(prefer_pauses=False)
+    assert chunk_edges(speech(30, []), 750, 25, 3, settings) == [(0, 250), (250, 500), (500, 750)]
+
+
+@pytest.mark.parametrize(
+    ("pause", "target", "found"),
+    [
+        ((0.5, 0.9), 0.7, [(0.5, 0.9)]),
+        ((20.0, 20.4), 20.0, [(20.0, 20.4)]),
+        ((20.003, 20.4), 20.0, [(20.01, 20.4)]),  # in steps of 10 ms
+        ((20.0, 20.12), 20.0, [(20.0, 20.12)]),
+        ((20.0, 20.11), 20.0, []),
+        ((18.1, 18.7), 20.0, [(18.5, 18.7)]),
+        ((21.39, 21.9), 20.0, []),
+        ((25.0, 26.0), 20.0, []),
+    ],
+)
+def test_pauses_of_120_ms_are_found_within_a_second_and_a_half(
+    pause: tuple[float, float], target: float, found: list[tuple[float, float]]
+) -> None:
+    pcm = speech(30, [pause])
+    sound = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
+    assert chunks._pauses_near(sound, target) == found
 
 
 def test_pauses_can_be_ignored() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemon.outputs.schemas import DescribedFields
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
 from pipeline.job import Job, parse_job
@@ -146,6 +147,6 @@ def test_a_model_is_one_of_the_configuration_or_both() -> None:
 
 
 def test_every_key_is_described() -> None:
-    schema = Job.model_json_schema()
+    schema = Job.model_json_schema(schema_generator=DescribedFields)
     assert schema["description"]
     assert [name for name, key in schema["properties"].items() if not key.get("description")] == []

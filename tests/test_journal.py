@@ -148,6 +148,101 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     assert fingerprint(b"job", config, "mine", None) == marks[-1]
 
 
+def test_the_fingerprint_ignores_what_no_video_depends_on(tmp_path: Path) -> None:
+    mark = fingerprint(b"job", Config(base=tmp_path), "mine", None)
+    for key, value in (("limits", {"attempts": 9}), ("retention", {"days": 1}), ("spool", "elsewhere")):
+        config = Config.model_validate({"base": tmp_path, key: value})
+        assert getattr(config, key) != getattr(Config(base=tmp_path), key)
+        assert fingerprint(b"job", config, "mine", None) == mark
+
+
+def test_the_fingerprint_covers_the_version_and_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {"gan": {"engine": "wav2lip", "checkpoint": "gan.pth"}}
+    config = Config.model_validate({"base": tmp_path, "models": models})
+    recording = tmp_path / "recording"
+
+    def mark() -> str:
+        return fingerprint(b"job", config, "mine", recording)
+
+    marks = [mark()]
+    for file in (recording, tmp_path / "gan.pth"):
+        file.write_bytes(b"")
+        marks.append(mark())
+    monkeypatch.setattr(journal_module, "version", {"lipdrop": "another"}.__getitem__)
+    marks.append(mark())
+    assert len(set(marks)) == len(marks)
+
+
+def test_the_names_of_an_avatars_files_count_too(tmp_path: Path) -> None:
+    folder = tmp_path / "avatars" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "one").write_bytes(b"1")
+    config = Config(base=tmp_path)
+    mark = fingerprint(b"job", config, "mine", None)
+    (folder / "one").rename(folder / "other")
+    assert fingerprint(b"job", config, "mine", None) != mark
+
+
+def test_an_attempt_is_counted_once_it_is_on_disk(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = opened(work)
+    [item] = flow(work).begin()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal.begin(item)
+    assert (len(synced), journal.attempts(item)) == (1, 1)
+    journal.release(item)
+    assert (len(synced), journal.attempts(item)) == (1, 0)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        journal.begin(item)
+    assert journal.attempts(item) == 0
+
+
+def test_an_attempt_is_taken_back_even_on_a_full_disk(work: Path) -> None:
+    journal = opened(work)
+    [item] = flow(work).begin()
+    journal.begin(item)
+    (work / "journal").unlink()
+    (work / "journal").mkdir()
+    journal.release(item)
+    assert journal.attempts(item) == 0
+
+
+def test_only_items_that_ran_when_the_daemon_died_are_suspects(work: Path) -> None:
+    first = flow(work)
+    items = first.begin()
+    first.journal.begin(items[0])
+    assert not first.journal.is_suspect(items[0])
+    after = opened(work)
+    assert after.is_suspect(items[0])
+    after.release(items[0])
+    assert not opened(work).is_suspect(items[0])
+
+
+def test_nothing_is_kept_after_a_result_that_could_not_be_written(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = flow(work)
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "_append", _refused)
+        items = run(first, first.begin(), 1)
+    run(first, items, 1)
+    assert len(first.chunks) == 3
+    assert opened(work).results == []
+
+
+def _refused(journal: Journal, line: dict[str, object], *, synced: bool = False) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_journal_knows_its_files(work: Path) -> None:
+    first = flow(work)
+    run(first, first.begin(), 3)
+    assert opened(work).files == {work / "journal", work / "speech.wav", work / "chunk-0"}
+
+
 LATER_NS = 1_000_000_000
 
 

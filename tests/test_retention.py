@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from daemon.spool import retention
 from daemon.spool.retention import SECONDS_PER_DAY, prune
 
 
@@ -38,3 +39,28 @@ def test_new_entries_that_fit_are_kept(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_bytes(b"{}")
     assert prune(tmp_path, days=2, max_bytes=100) == []
     assert kept.exists()
+
+
+def test_what_fits_exactly_is_kept(tmp_path: Path) -> None:
+    newer, older = keep(tmp_path, "newer", days=1, size=60), keep(tmp_path, "older", days=2, size=40)
+    assert prune(tmp_path, days=3, max_bytes=100) == []
+    assert prune(tmp_path, days=3, max_bytes=99) == [older]
+    assert prune(tmp_path, days=3, max_bytes=0) == [newer]
+
+
+def test_a_link_and_a_file_count_by_themselves(tmp_path: Path) -> None:
+    """What a link points to is neither counted nor removed."""
+    folder, outside = tmp_path / "kept", tmp_path / "outside"
+    folder.mkdir()
+    big = keep(tmp_path, "outside", days=0, size=1000)
+    (folder / "link").symlink_to(big)
+    (folder / "file").write_bytes(bytes(50))
+    size = (folder / "link").lstat().st_size + 50
+    assert prune(folder, days=1, max_bytes=size) == []
+    assert set(prune(folder, days=1, max_bytes=0)) == {folder / "link", folder / "file"}
+    assert list(folder.iterdir()) == []
+    assert (outside / "job.json").exists()
+
+
+def test_a_file_that_is_gone_by_then_is_no_error(tmp_path: Path) -> None:
+    retention._remove(tmp_path / "gone")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import shutil
 import threading
 import time
 from itertools import pairwise
@@ -14,11 +16,15 @@ import pytest
 
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool import claims as claims_module
+from daemon.spool import publishing as publishing_module
+from daemon.spool import recordings as recordings_module
 from daemon.spool import spool as spool_module
+from daemon.spool import untrusted
 from daemon.spool.intake import Intake
 from daemon.spool.spool import Spool, SpoolOwned
 from daemon.spool.watcher import Watcher
-from pipeline.errors import ErrorReport
+from pipeline.errors import ErrorReport, JobError
+from pipeline.files import try_lock
 from tests import reports
 from tests.hostile import COSTLY_JOB
 
@@ -117,8 +123,10 @@ def test_a_report_is_not_published_without_its_complete_video(left: bytes | None
     (spool.folder("a") / "video.mp4").unlink()
     if left is not None:
         (spool.folder("a") / "video.mp4").write_bytes(left)
-    with pytest.raises(FileNotFoundError, match="the video is missing"):
+    with pytest.raises(FileNotFoundError) as caught:
         spool.publish("a", reports.done())
+    assert (caught.value.errno, caught.value.strerror) == (errno.ENOENT, "the video is missing")
+    assert caught.value.filename == "a.mp4"
     assert list(spool.outbox.iterdir()) == []
     assert spool.recover() == ["a"]
     assert spool.sealed("a") is None
@@ -163,6 +171,346 @@ def test_one_owner_at_a_time(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(SpoolOwned), Spool(spool.root).owned():
             pass
     assert not spool.has_owner()
+
+
+def test_folders_are_closed_to_other_users(spool: Spool) -> None:
+    claim_and_render(spool)
+    (spool.root / "new").mkdir()
+    made = Spool(spool.root / "new" / "deep")
+    umask = os.umask(0)
+    try:
+        made.create()
+        put(spool, "b.json")
+        assert spool.claim("b")
+        spool.publish("b", reports.failed())
+        spool.open_stream("c", [], fresh=True)
+    finally:
+        os.umask(umask)
+    folders = [made.inbox, made.outbox, made.work, made.done, made.failed, made.run, made.cancels, spool.failed / "b"]
+    assert {folder.stat().st_mode & 0o777 for folder in [*folders, spool.outbox / "c"]} == {0o750}
+    assert {folder.name for folder in made.root.iterdir()} == {"inbox", "outbox", "work", "done", "failed", "run"}
+    assert [folder.name for folder in made.run.iterdir()] == ["cancel"]
+
+
+def test_a_removed_inbox_is_made_again_with_its_mode(spool: Spool) -> None:
+    spool.inbox.chmod(0o2770)
+    spool.keep_inbox()
+    spool.inbox.rmdir()
+    umask = os.umask(0o077)
+    try:
+        spool.keep_inbox()
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(umask)
+    assert spool.inbox.stat().st_mode & 0o777 == 0o770
+
+
+def test_a_claimed_job_keeps_the_time_when_it_was_written(spool: Spool) -> None:
+    os.utime(put(spool, "a.json"), (1000, 1000.5))
+    assert spool.claim("a")
+    assert spool.submitted_at("a") == 1000.5
+    assert {entry.name for entry in spool.folder("a").iterdir()} == {"job.json"}
+    assert spool.folder("a").stat().st_mode & 0o027 == 0
+    before = time.time()
+    (spool.folder("a") / "video.mp4").write_bytes(b"video")
+    spool.publish("a", reports.done())
+    assert (spool.done / "a.json").stat().st_mtime >= before - 1
+
+
+def test_job_files_are_listed_oldest_first_and_others_by_name(spool: Spool) -> None:
+    for age, name in enumerate(("new", "old")):
+        os.utime(put(spool, f"{name}.json"), (1000 - age, 1000 - age))
+    for name in ("b", "a"):
+        os.utime(put(spool, f"{name}.json"), (2000, 2000))
+    for name in (".gitkeep", "speech.WAV", "notes.txt"):
+        put(spool, name)
+    (spool.inbox / "folder.json").mkdir()
+    jobs, foreign = spool.scan()
+    assert [job.name for job in jobs] == ["old", "new", "a", "b"]
+    assert (jobs[0].path, jobs[0].bytes, jobs[0].changed_at) == (str(spool.inbox / "old.json"), len(JOB), 999)
+    assert sorted(foreign) == ["folder.json", "notes.txt"]
+
+
+def test_a_job_is_under_way_while_it_waits_or_runs(spool: Spool) -> None:
+    assert not spool.is_under_way("a")
+    put(spool, "a.json")
+    assert spool.is_under_way("a")
+    assert spool.claim("a")
+    assert spool.is_under_way("a")
+    (spool.folder("a") / "video.mp4").write_bytes(b"video")
+    assert not spool.has_succeeded("a")
+    spool.publish("a", reports.done())
+    assert not spool.is_under_way("a")
+    assert spool.has_succeeded("a")
+    assert not spool.is_under_way("../inbox")
+
+
+def test_the_job_file_of_a_failed_job_can_be_read(spool: Spool) -> None:
+    claim_and_render(spool)
+    spool.publish("a", reports.failed())
+    assert spool.failed_job("a") == JOB
+    assert spool.failed_job("b") is None
+    (spool.root / "job.json").write_bytes(b"outside")
+    assert spool.failed_job("..") is None
+
+
+def test_a_refused_job_leaves_the_outbox_as_it_is(spool: Spool) -> None:
+    claim_and_render(spool)
+    spool.publish("a", reports.done())
+    before = {path.name: path.read_bytes() for path in spool.outbox.iterdir()}
+    claim_and_render(spool, data=b'{"text": ""}')
+    spool.request_cancel("a")
+    spool.refuse("a", reports.failed().error)
+    assert {path.name: path.read_bytes() for path in spool.outbox.iterdir()} == before
+    assert (spool.failed / "a" / "job.json").read_bytes() == b'{"text": ""}'
+    assert json.loads((spool.failed / "a" / "error.json").read_bytes())["code"] == "voice"
+    assert spool.cancel_requests() == []
+    assert not spool.folder("a").exists()
+
+
+def test_requests_are_files_that_survive_the_daemon(spool: Spool) -> None:
+    assert not spool.is_paused()
+    spool.resume()
+    spool.pause()
+    assert Spool(spool.root).is_paused()
+    spool.resume()
+    assert not spool.is_paused()
+    for name in ("b", "a", ".hidden"):
+        spool.request_cancel(name)
+    assert Spool(spool.root).cancel_requests() == ["a", "b"]
+    spool.remove_cancel_request("a")
+    spool.remove_cancel_request("a")
+    assert spool.cancel_requests() == ["b"]
+    for entry in spool.cancels.iterdir():
+        entry.unlink()
+    spool.cancels.rmdir()
+    assert spool.cancel_requests() == []
+
+
+def test_the_free_space_is_that_of_the_spools_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(spool.root)
+    monkeypatch.setattr(shutil, "disk_usage", {spool.root: usage}.__getitem__)
+    assert spool.free_bytes() == usage.free
+
+
+def test_a_finished_job_supersedes_its_failure_and_its_cancelling(spool: Spool) -> None:
+    claim_and_render(spool)
+    spool.publish("a", reports.failed())
+    claim_and_render(spool)
+    spool.request_cancel("a")
+    spool.publish("a", reports.done())
+    assert not (spool.failed / "a").exists()
+    assert spool.cancel_requests() == []
+
+
+def test_a_failed_job_frees_its_space_before_its_error_is_written(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim_and_render(spool)
+    left: list[str] = []
+
+    def noted(path: Path, data: bytes) -> None:
+        left.extend(entry.name for entry in spool.folder("a").iterdir())
+        path.write_bytes(data)
+
+    monkeypatch.setattr(publishing_module, "write_file", noted)
+    spool.publish("a", reports.failed())
+    assert "video.mp4" not in left
+
+
+def test_clearing_keeps_the_files_of_valid_results(spool: Spool) -> None:
+    claim_and_render(spool)
+    folder = spool.folder("a")
+    for name in ("recording", "timing.json", "chunk"):
+        (folder / name).write_bytes(b"")
+    for name in ("piece-000", "piece-001"):
+        (folder / name).mkdir()
+        (folder / name / "speech.wav").write_bytes(b"")
+    spool.clear("a", keep=[folder / "piece-001" / "speech.wav", spool.inbox / "chunk"])
+    assert {entry.name for entry in folder.iterdir()} == {"job.json", "recording", "timing.json", "piece-001"}
+
+
+def test_a_stream_is_found_by_its_playlist_or_its_player(spool: Spool, tmp_path: Path) -> None:
+    assert spool.stream("a") is None
+    player = tmp_path / "player.html"
+    player.write_text("player")
+    spool.open_stream("a", [player], fresh=False)
+    assert spool.stream("a") == spool.outbox / "a"
+    assert (spool.outbox / "a" / "player.html").read_text() == "player"
+    spool.remove_stream("a")
+    assert not (spool.outbox / "a").exists()
+    spool.open_stream("a", [player], fresh=False)
+    (spool.outbox / "a" / "player.html").unlink()
+    assert spool.stream("a") is None
+    spool.show("a", {}, {"index.m3u8": "list"})
+    assert spool.stream("a") == spool.outbox / "a"
+    spool.open_stream("a", [], fresh=False)
+    assert (spool.outbox / "a" / "index.m3u8").exists()
+    spool.open_stream("a", [], fresh=True)
+    assert list((spool.outbox / "a").iterdir()) == []
+    spool.show("a", {}, {"index.m3u8": "list"})
+    spool.remove_stream("a")
+    assert not (spool.outbox / "a").exists()
+    (spool.outbox / "b").mkdir()
+    spool.remove_stream("b")
+    assert (spool.outbox / "b").exists()
+    (spool.root / "index.m3u8").write_text("outside")
+    assert spool.stream("..") is None
+
+
+def test_a_finished_job_replaces_the_stream_of_an_earlier_one(spool: Spool) -> None:
+    spool.open_stream("a", [], fresh=True)
+    spool.show("a", {}, {"index.m3u8": "list"})
+    claim_and_render(spool)
+    spool.publish("a", reports.done(mode="stream"))
+    assert spool.stream("a") is not None
+    claim_and_render(spool)
+    spool.publish("a", reports.done())
+    assert spool.stream("a") is None
+
+
+def test_a_claim_needs_a_file_and_leaves_nothing_without_one(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+    assert not spool.claim("a")
+    assert list(spool.work.iterdir()) == []
+    assert caplog.text == ""
+    put(spool, "a.json")
+    spool.folder("a").mkdir()
+    assert not spool.claim("a")
+    assert (spool.inbox / "a.json").exists()
+    assert "job a: cannot be claimed yet: File exists" in caplog.text
+
+
+def test_a_claim_that_cannot_be_copied_does_not_overwrite_a_newer_file(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claimed one is kept in `failed/`."""
+
+    def full(path: Path, data: bytes) -> None:
+        put(spool, "a.json", b"newer")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(spool, "a.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(claims_module, "write_file", full)
+        assert not spool.claim("a")
+    assert (spool.inbox / "a.json").read_bytes() == b"newer"
+    [kept] = spool.failed.iterdir()
+    assert kept.name.startswith("a.")
+    assert [(file.name, file.read_bytes()) for file in kept.iterdir()] == [("claimed.json", JOB)]
+    assert list(spool.work.iterdir()) == []
+
+
+def test_recovery_keeps_sealed_jobs_and_skips_unreadable_claims(spool: Spool) -> None:
+    for name in ("sealed", "bad"):
+        spool.folder(name).mkdir()
+    (spool.folder("sealed") / "timing.json").write_bytes(b"{}")
+    (spool.folder("bad") / "claimed.json").symlink_to("/etc/passwd")
+    (spool.work / "file").write_bytes(b"")
+    assert spool.recover() == ["sealed"]
+    [kept] = spool.failed.iterdir()
+    assert kept.name.startswith("bad.")
+
+
+def test_a_recording_may_have_two_gib(spool: Spool) -> None:
+    put(spool, "a.json")
+    assert spool.claim("a")
+    for name, size in (("most.wav", 2 << 30), ("more.wav", (2 << 30) + 1)):
+        with (spool.inbox / name).open("wb") as file:
+            file.truncate(size)
+    assert spool.find_recording("most.wav") == spool.inbox / "most.wav"
+    with pytest.raises(JobError, match="the recording is over 2147483648 bytes") as caught:
+        spool.find_recording("more.wav")
+    assert (caught.value.code, caught.value.field) == ("too_large", "audio")
+
+
+def test_the_error_of_a_recording_says_what_is_wrong(spool: Spool) -> None:
+    (spool.inbox / "folder").mkdir()
+    irregular = "not a regular file"
+    for name, reason in (
+        ("none", "No such file or directory"),
+        ("folder", irregular),
+        ("../a", "not a plain file name"),
+    ):
+        for find in (spool.find_recording, lambda audio: spool.take_recording("a", audio)):
+            with pytest.raises(JobError) as caught:
+                find(name)
+            assert caught.value.message == f"audio must name a file inside the inbox: {reason}"
+            assert (caught.value.code, caught.value.field) == ("audio", "audio")
+            assert caught.value.hint == f"copy the file itself to {spool.inbox}"
+
+
+def test_a_recording_waits_for_a_full_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(spool, "speech.wav", b"sound")
+    monkeypatch.setattr(recordings_module, "link_or_copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        spool.take_recording("a", "speech.wav")
+
+
+def test_a_recording_that_can_be_neither_linked_nor_copied_is_refused(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(source: Path, target: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    put(spool, "speech.wav", b"sound")
+    monkeypatch.setattr(recordings_module, "link_or_copy", refused)
+    with pytest.raises(JobError, match="inside the inbox: Input/output error"):
+        spool.take_recording("a", "speech.wav")
+
+
+@pytest.mark.parametrize("content", [b"", b"1", b"sound"])
+def test_a_file_that_cannot_be_linked_is_copied(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Path, **__: bool) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    (tmp_path / "source").write_bytes(content)
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    monkeypatch.setattr(os, "link", refused)
+    untrusted.link_or_copy(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == content
+    with pytest.raises(OSError, match="symbolic links"):
+        untrusted.link_or_copy(tmp_path / "link", tmp_path / "other")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"source", "link", "target"}
+
+
+def test_a_link_is_linked_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"secret")
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    untrusted.link_or_copy(tmp_path / "link", tmp_path / "target")
+    assert (tmp_path / "target").is_symlink()
+
+
+def test_commands_that_check_for_an_owner_do_not_see_each_other(spool: Spool) -> None:
+    assert not spool.has_owner()
+    with spool.owned():
+        pass
+    with (spool.run / "lock").open() as file:
+        assert try_lock(file, shared=True)
+        assert not spool.has_owner()
+
+
+def test_a_starting_daemon_waits_for_such_a_command(spool: Spool) -> None:
+    with spool.owned():
+        pass
+    with (spool.run / "lock").open() as file:
+        assert try_lock(file, shared=True)
+        threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        with spool.owned():
+            assert spool.has_owner()
+
+
+def test_a_job_may_fail_twice(spool: Spool) -> None:
+    for data in (JOB, b'{"text": "again"}'):
+        claim_and_render(spool, data=data)
+        spool.publish("a", reports.failed())
+    assert (spool.failed / "a" / "job.json").read_bytes() == b'{"text": "again"}'
+    (spool.folder("file")).write_bytes(b"")
+    assert spool.recover() == []
 
 
 # Intake

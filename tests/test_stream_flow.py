@@ -20,7 +20,7 @@ from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.pacing import NOTICE_SECONDS
 from daemon.scheduling.recording_stream import RecordingStream
 from daemon.scheduling.stream_flow import StreamFlow
-from daemon.scheduling.text_stream import PIECES_AHEAD, TextStream
+from daemon.scheduling.text_stream import CLAUSE_PAUSE_SECONDS, PIECES_AHEAD, TextStream
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import (
@@ -254,3 +254,123 @@ def test_a_recorded_piece_is_packed_once_the_one_before_it_is_rendered(tmp_path:
 
 def _recorded_chunk(item: SplitItem, index: int) -> Chunk:
     return replace(_chunk(replace(item, piece=Piece(index, 2, index * 12)), Span(0, 1)), count=2)
+
+
+def test_a_recording_is_not_spoken_but_split(tmp_path: Path) -> None:
+    [split] = recording(tmp_path).begin()
+    assert isinstance(split, SplitItem)
+    assert split.speech == Speech("job", tmp_path, tmp_path / "recording")
+    assert (split.job, split.fps, split.mode) == ("job", Config().video.fps, "stream")
+    assert (split.model, split.avatar, split.size) == (None, Config().avatars.default, None)
+
+
+def test_unknown_pieces_are_expected_to_be_as_long_as_their_texts(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE, "One two three four five six seven eight nine ten.", SENTENCE * 2]))
+    Machine(stream, render=0.5).run()
+    per_character = (stream.chunks[0].stop_frame / FPS) / len(stream.texts[0])
+    expected = stream._measured().lengths_seconds
+    assert len(expected) == len(stream.texts) > 2
+    assert expected[0] == stream.chunks[0].stop_frame / FPS
+    assert expected[1] == (stream.chunks[1].stop_frame - stream.chunks[1].start_frame) / FPS
+    assert expected[2:] == pytest.approx([len(text) * per_character for text in stream.texts[2:]])
+
+
+def test_a_piece_is_needed_when_the_sound_before_it_ends(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 8))
+    Machine(stream, render=0.2, start=100).run()
+    assert stream.needed_seconds(0) == stream.ready_seconds(0) == stream.begin_seconds > 100
+    assert stream.needed_seconds(1) == stream.begin_seconds + stream.packs[0].sound_seconds
+    assert stream.needed_seconds(2) == stream.begin_seconds + stream.packs[1].sound_seconds
+    stream.packs[1] = replace(stream.packs[1], span=Span(0, 900))
+    assert [stream.ready_seconds(index) for index in (0, 1, 2)] == [stream.begin_seconds, 900, 900]
+    assert stream.playable == [stream.packs[index] for index in range(len(stream.texts))]
+
+
+def test_an_item_is_answered_once_its_result_is_there(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 8))
+    [first, second] = stream.begin()
+    assert not stream.has_results(first)
+    machine = Machine(stream, render=0.2)
+    [split] = stream.accept(machine._result(first, Span(0, 1)))
+    assert stream.has_results(first)
+    assert not stream.has_results(second)
+    assert not stream.has_results(split)
+    [chunk] = stream.accept(machine._result(split, Span(1, 2)))
+    assert stream.has_results(split)
+    assert not stream.has_results(chunk)
+    [pack, *_] = stream.accept(machine._result(chunk, Span(2, 3)))
+    assert isinstance(pack, PackItem)
+    assert stream.has_results(chunk)
+    assert not stream.has_results(pack)
+    stream.accept(machine._result(pack, Span(3, 4)))
+    assert stream.has_results(pack)
+    assert not stream.has_results(MergeItem("job", tmp_path, (), stream.timeline))
+
+
+def test_results_that_arrive_twice_are_used_once(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 8))
+    [first, _] = stream.begin()
+    machine = Machine(stream, render=0.2)
+    speech = machine._result(first, Span(0, 1))
+    [split] = stream.accept(speech)
+    assert stream.accept(speech) == []
+    cut = machine._result(split, Span(1, 2))
+    [chunk] = stream.accept(cut)
+    assert stream.accept(cut) == []
+    segment = machine._result(chunk, Span(2, 3))
+    [pack, *_] = stream.accept(segment)
+    assert stream.accept(segment) == []
+    packed = machine._result(pack, Span(3, 4))
+    stream.accept(packed)
+    assert stream.accept(packed) == []
+
+
+def test_the_whole_stream_is_described_by_its_pieces(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 8))
+    Machine(stream, render=0.2).run()
+    pieces = [stream.segments[index].timeline for index in range(len(stream.texts))]
+    whole = stream.timeline
+    assert whole.frames == sum(piece.frames for piece in pieces)
+    assert whole.samples == whole.frames * 640
+    assert (whole.track, whole.first_frame) == (tmp_path / "track.wav", None)
+    assert whole.convert.start_seconds == pieces[0].convert.start_seconds
+    assert whole.convert.seconds == pytest.approx(sum(piece.convert.seconds for piece in pieces))
+    assert whole.split.seconds == pytest.approx(sum(piece.split.seconds for piece in pieces))
+    assert stream.speech is not None
+    spans = [stream.speeches[index].span for index in range(len(stream.texts))]
+    assert stream.speech.span is not None
+    assert stream.speech.span.seconds == pytest.approx(sum(span.seconds for span in spans if span is not None))
+    starts = [said.start_seconds for said in stream.speech.sentences]
+    assert starts == [stream.chunks[index].start_frame / FPS for index in range(len(stream.texts))]
+
+
+def test_what_is_spoken_depends_on_job_and_configuration(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "fingerprint", 0.0)
+    text = "One two three four five six seven eight nine ten, " * 4 + "end."
+    job = Job(text=text, language="en", mode="stream", voice="espeak:en-gb", speed=1.5)
+    stream = make_flow("job", job, folder=tmp_path, recording=None, config=Config(), journal=journal)
+    assert isinstance(stream, TextStream)
+    first, second = stream.begin()
+    assert isinstance(first, TtsItem)
+    assert isinstance(second, TtsItem)
+    assert (first.job, first.language, first.voice, first.speed) == ("job", "en", "espeak:en-gb", 1.5)
+    assert [item.folder for item in (first, second)] == [tmp_path / "piece-000", tmp_path / "piece-001"]
+    assert [item.text for item in (first, second)] == stream.texts[:2]
+    assert first.pause_seconds == CLAUSE_PAUSE_SECONDS
+    last = stream._speak(len(stream.texts) - 1)
+    assert last.pause_seconds == Config().tts.pause_seconds
+
+
+@pytest.mark.parametrize(("num_workers", "workers"), [(None, 2), (1, 1), (16, 2)])
+def test_pacing_counts_the_workers_that_the_job_may_use(num_workers: int | None, workers: int, tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "fingerprint", 0.0)
+    job = Job(text=" ".join([SENTENCE] * 8), language="en", mode="stream", num_workers=num_workers)
+    stream = make_flow("job", job, folder=tmp_path, recording=None, config=Config(), journal=journal)
+    assert isinstance(stream, TextStream)
+    Machine(stream, render=0.5).run()
+    measured = stream._measured()
+    assert measured.workers == workers
+    assert measured.speaking_seconds == stream._speaking_seconds > 0
+    assert (measured.rendering, measured.packing) == (stream.segments[0].span, stream.packs[0].span)
+    assert measured.second_cut_at_seconds == stream.chunks[1].timeline.split.end_seconds
+    assert measured.sound_seconds == stream.packs[0].sound_seconds

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from daemon.scheduling import workers
+from daemon.scheduling.stages import ROLES
 from daemon.scheduling.workers import worker_specs
 from pipeline.config import Config, WorkerSettings
 from pipeline.errors import ConfigError
@@ -28,7 +29,9 @@ def test_auto_assigns_gpus_round_robin(gpus: int, devices: list[str]) -> None:
 def test_a_missing_gpu_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         lipsync_devices(1, "cuda:0", "cuda:1")
-    assert caught.value.field == "workers.1.device"
+    assert (caught.value.code, caught.value.field) == ("no_device", "workers.1.device")
+    assert caught.value.message == "no such device: cuda:1; this machine has 1 GPUs"
+    assert caught.value.hint == "use auto or cpu"
 
 
 def test_each_role_has_its_own_stage_and_only_lip_sync_has_several_workers() -> None:
@@ -40,6 +43,14 @@ def test_each_role_has_its_own_stage_and_only_lip_sync_has_several_workers() -> 
         ("nogan-1", "lipsync"),
         ("merge-0", "merge"),
     ]
+    assert [spec.stage for spec in specs] == [ROLES[spec.role] for spec in specs]
+    assert [spec.model for spec in specs if spec.role == "lipsync"] == ["gan", "nogan"]
+
+
+def test_single_stages_compute_on_all_cores_and_lip_sync_on_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", {0: {0, 1, 2, 3}}.__getitem__)
+    specs = worker_specs(Config(), 0)
+    assert [spec.threads for spec in specs] == [4, 4, 2, 2, 4]
 
 
 @pytest.mark.parametrize(

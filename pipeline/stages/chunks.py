@@ -53,7 +53,7 @@ def chunk_count(seconds: float, workers: int, settings: SplitSettings) -> int:
     if seconds < 2 * settings.chunk_seconds:
         return min(2, workers)
     wanted = min(int(seconds / settings.chunk_seconds), 2 * workers)
-    return max(2, wanted, round(seconds / (2 * settings.chunk_seconds)))
+    return max(wanted, round(seconds / (2 * settings.chunk_seconds)))
 
 
 def chunk_edges(

@@ -1,0 +1,452 @@
+"""The scheduler's decisions, event by event: retries, losses, cancelling, a full disk, the choice of a worker."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.scheduling import stages
+from daemon.scheduling.budgets import Allowances
+from daemon.scheduling.flow import Flow
+from daemon.scheduling.journal import Journal
+from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.scheduler import FULL_DISK_SECONDS, JobDone, JobFailed, Outcome, Scheduler
+from daemon.scheduling.worker_pool import WorkerState
+from pipeline.avatars import Avatars
+from pipeline.config import Config
+from pipeline.errors import DISK_FULL, ConfigError, ErrorReport
+from pipeline.job import Job
+from pipeline.messages import (
+    Chunk,
+    Died,
+    Failed,
+    Finished,
+    Item,
+    MergeItem,
+    Ready,
+    Segment,
+    SplitItem,
+    TtsItem,
+    Yielded,
+)
+from tests import faults
+from tests.cheap_daemon import cheap_specs
+from tests.recording_executor import RecordingExecutor
+
+CONFIG = Config()
+SPEC = cheap_specs(CONFIG)[0]
+ATTEMPTS = CONFIG.limits.attempts
+GLITCH = ErrorReport("service", "no answer", stage="tts", retryable=True)
+RENDERERS = ("gan-0", "nogan-1")
+
+
+@pytest.fixture
+def executor() -> RecordingExecutor:
+    return RecordingExecutor()
+
+
+@pytest.fixture
+def scheduler(executor: RecordingExecutor) -> Scheduler:
+    made = Scheduler(executor, CONFIG, cheap_specs(CONFIG))
+    settle(made)
+    return made
+
+
+def settle(scheduler: Scheduler) -> list[Outcome]:
+    """Let the scheduler start workers, handle their events and send items."""
+    return [outcome for _ in range(3) for outcome in scheduler.step(0)]
+
+
+def flow(tmp_path: Path, name: str = "job", **keys: object) -> Flow:
+    folder = tmp_path / name
+    folder.mkdir()
+    job, journal = Job.model_validate({"text": "hello", **keys}), Journal(folder, "fingerprint", time.monotonic())
+    return make_flow(name, job, folder=folder, recording=None, config=CONFIG, journal=journal)
+
+
+def speak(scheduler: Scheduler, executor: RecordingExecutor) -> None:
+    """Complete the tts item of a job."""
+    item = executor.held["tts-0"].item
+    assert isinstance(item, TtsItem)
+    executor.complete("tts-0", *faults.CheapTts(SPEC).process(item))
+    settle(scheduler)
+
+
+def cut(scheduler: Scheduler, executor: RecordingExecutor) -> None:
+    """Complete the items of a job up to its chunks."""
+    speak(scheduler, executor)
+    item = executor.held["split-0"].item
+    assert isinstance(item, SplitItem)
+    executor.complete("split-0", *faults.CheapSplit(SPEC).process(item))
+    settle(scheduler)
+
+
+def rendered(item: Item) -> Segment:
+    assert isinstance(item, Chunk)
+    [segment] = faults.CheapLipSync(SPEC).process(item)
+    return segment
+
+
+def render(scheduler: Scheduler, executor: RecordingExecutor) -> None:
+    """Complete all chunks of a job."""
+    while any(isinstance(task.item, Chunk) for task in executor.held.values()):
+        for name in RENDERERS:
+            if name in executor.held:
+                executor.complete(name, rendered(executor.held[name].item))
+        settle(scheduler)
+
+
+def merge(executor: RecordingExecutor) -> None:
+    item = executor.held["merge-0"].item
+    assert isinstance(item, MergeItem)
+    executor.complete("merge-0", *faults.CheapMerge(SPEC).process(item))
+
+
+def the_failure(outcomes: list[Outcome]) -> JobFailed:
+    [failed] = outcomes
+    assert isinstance(failed, JobFailed)
+    return failed
+
+
+def test_the_step_of_a_job_is_the_role_that_works_on_it(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    scheduler.add(flow(tmp_path, "next"))
+    assert scheduler.jobs == {"job": "queued", "next": "queued"}
+    settle(scheduler)
+    assert scheduler.jobs == {"job": "tts", "next": "queued"}
+    cut(scheduler, executor)
+    assert scheduler.jobs == {"job": "lipsync", "next": "tts"}
+    render(scheduler, executor)
+    assert scheduler.jobs["job"] == "merge"
+    merge(executor)
+    [done] = settle(scheduler)
+    assert isinstance(done, JobDone)
+    assert (done.flow.name, done.attempts) == ("job", 1)
+    assert scheduler.jobs == {"next": "tts"}
+
+
+def test_an_outcome_is_returned_without_waiting(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.step(0.25)
+    assert executor.patience_seconds[-1] == 0.25
+    scheduler.add(flow(tmp_path))
+    scheduler.cancel("job")
+    assert [outcome.flow.name for outcome in scheduler.step(0.25)] == ["job"]
+    assert executor.patience_seconds[-1] == 0
+    assert scheduler.step(0.25) == []
+
+
+def test_an_item_is_retried_until_its_attempts_are_used_up(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    for attempt in range(1, ATTEMPTS + 1):
+        outcomes = settle(scheduler)
+        assert outcomes == []
+        assert len(executor.log) == attempt
+        executor.fail("tts-0", GLITCH)
+    failed = the_failure(settle(scheduler))
+    assert (failed.error, failed.attempts) == (GLITCH, ATTEMPTS)
+    assert settle(scheduler) == []
+    assert scheduler.jobs == {}
+    assert len(executor.log) == ATTEMPTS
+
+
+def test_an_error_that_is_not_retryable_loses_the_job_at_once(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    bad = replace(GLITCH, retryable=False)
+    executor.fail("tts-0", bad)
+    failed = the_failure(settle(scheduler))
+    assert (failed.error, failed.attempts) == (bad, 1)
+
+
+def test_a_full_disk_costs_no_attempts_and_pauses_all_work(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = flow(tmp_path)
+    scheduler.add(job)
+    settle(scheduler)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    executor.fail("tts-0", replace(GLITCH, code=DISK_FULL))
+    assert settle(scheduler) == []
+    assert job.journal.attempts(executor.log[0]) == 0
+    assert not scheduler.has_room()
+    assert len(executor.log) == 1
+    monkeypatch.setattr(time, "monotonic", lambda: now + FULL_DISK_SECONDS - 0.1)
+    assert not scheduler.has_room()
+    monkeypatch.setattr(time, "monotonic", lambda: now + FULL_DISK_SECONDS)
+    assert scheduler.has_room()
+    settle(scheduler)
+    assert len(executor.log) == 2
+    assert job.journal.attempts(executor.log[0]) == 1
+
+
+def test_without_room_nothing_is_sent(executor: RecordingExecutor, tmp_path: Path) -> None:
+    room = False
+    scheduler = Scheduler(executor, CONFIG, cheap_specs(CONFIG), disk_has_room=lambda: room)
+    settle(scheduler)
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    assert executor.log == []
+    room = True
+    settle(scheduler)
+    assert len(executor.log) == 1
+    for _ in range(ATTEMPTS):  # these do not count
+        room = False
+        executor.fail("tts-0", GLITCH)
+        assert settle(scheduler) == []
+        assert executor.held == {}
+        room = True
+        settle(scheduler)
+    assert executor.held["tts-0"].item.job == "job"
+
+
+def test_cancelling_kills_the_workers_of_that_job_only(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    scheduler.add(flow(tmp_path, "other"))
+    cut(scheduler, executor)
+    scheduler.cancel("job")
+    assert executor.killed == ["gan-0", "nogan-1"]
+    scheduler.cancel("job")
+    assert executor.killed == ["gan-0", "nogan-1"]
+    assert settle(scheduler) == []
+    for name in executor.killed:
+        executor.die(name)
+    failed = the_failure(settle(scheduler))
+    assert (failed.flow.name, failed.attempts) == ("job", 1)
+    assert (failed.error.code, failed.error.stage) == ("cancelled", "lipsync")
+    assert failed.error.message == "the job was cancelled"
+    assert failed.error.hint == "run it again with: lipdrop retry job"
+    assert scheduler.jobs == {"other": "tts"}
+    assert len([item for item in executor.log if isinstance(item, Chunk)]) == 2
+
+
+def test_a_waiting_job_is_cancelled_at_once(scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path) -> None:
+    scheduler.add(flow(tmp_path))
+    scheduler.cancel("job")
+    failed = the_failure(settle(scheduler))
+    assert (failed.error.code, failed.error.stage) == ("cancelled", "queued")
+    assert executor.log == []
+
+
+def test_results_for_a_lost_job_are_ignored(scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    cut(scheduler, executor)
+    executor.fail("gan-0", replace(GLITCH, retryable=False, code="no_face"))
+    assert settle(scheduler) == []
+    executor.complete("nogan-1", rendered(executor.held["nogan-1"].item))
+    failed = the_failure(settle(scheduler))
+    assert failed.error.code == "no_face"
+    assert failed.flow.segments == {}
+    assert len([item for item in executor.log if isinstance(item, Chunk)]) == 2
+
+
+def test_the_first_error_of_a_job_counts(scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    cut(scheduler, executor)
+    executor.fail("gan-0", replace(GLITCH, retryable=False, code="first"))
+    settle(scheduler)
+    executor.fail("nogan-1", replace(GLITCH, retryable=False, code="second"))
+    assert the_failure(settle(scheduler)).error.code == "first"
+
+
+def test_the_result_of_an_earlier_task_is_ignored(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    job = flow(tmp_path)
+    scheduler.add(job)
+    settle(scheduler)
+    item = executor.held["tts-0"].item
+    assert isinstance(item, TtsItem)
+    [speech] = faults.CheapTts(SPEC).process(item)
+    executor.report(Yielded("tts-0", executor.held["tts-0"].id + 1, speech), Yielded("split-0", 0, speech))
+    settle(scheduler)
+    assert job.speech is None
+
+
+def test_a_worker_that_dies_after_its_results_costs_no_retry(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    job = flow(tmp_path)
+    scheduler.add(job)
+    settle(scheduler)
+    item = executor.held["tts-0"].item
+    assert isinstance(item, TtsItem)
+    executor.report(*(Yielded("tts-0", executor.held["tts-0"].id, it) for it in faults.CheapTts(SPEC).process(item)))
+    executor.die("tts-0")
+    assert settle(scheduler) == []
+    assert [type(sent) for sent in executor.log] == [TtsItem, SplitItem]
+    assert scheduler.workers["tts-0"] is WorkerState.IDLE
+
+
+def test_a_dead_workers_item_goes_to_another_worker(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path, num_workers=1))
+    settle(scheduler)
+    cut(scheduler, executor)
+    [name] = executor.held
+    item = executor.held[name].item
+    executor.die(name)
+    settle(scheduler)
+    [again] = executor.held.values()
+    assert again.item == item
+    assert executor.log.count(item) == 2
+    executor.die(next(iter(executor.held)))
+    settle(scheduler)
+    executor.die(next(iter(executor.held)))
+    failed = the_failure(settle(scheduler))
+    assert (failed.error.code, failed.error.stage, failed.attempts) == ("worker_died", "lipsync", ATTEMPTS)
+
+
+def test_a_failed_start_stops_the_program_if_the_configuration_is_at_fault(
+    scheduler: Scheduler, executor: RecordingExecutor
+) -> None:
+    executor.report(Failed("gan-0", None, ErrorReport("key", "no file", field="models.gan", fatal=True)))
+    with pytest.raises(ConfigError, match="no file"):
+        settle(scheduler)
+
+
+def test_num_workers_limits_the_chunks_of_a_job_at_once(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path, num_workers=1))
+    settle(scheduler)
+    cut(scheduler, executor)
+    assert list(executor.held) == ["gan-0"]
+
+
+def test_all_workers_render_a_job_without_a_limit(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    cut(scheduler, executor)
+    assert sorted(executor.held) == ["gan-0", "nogan-1"]
+
+
+def chunks(job: Flow, **changes: object) -> list[Chunk]:
+    [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
+    [split] = [item for item in job.accept(speech) if isinstance(item, SplitItem)]
+    return [replace(chunk, **changes) for chunk in faults.CheapSplit(SPEC).process(split)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "workers"),
+    [
+        ({"model": "nogan"}, ["nogan-1", "gan-0"]),
+        ({"model": "nogan", "mixed": True}, ["nogan-1"]),
+        ({"model": "other", "mixed": True}, ["gan-0", "nogan-1"]),
+    ],
+)
+def test_a_chunk_prefers_a_worker_of_its_model_and_in_a_mixed_job_needs_one(
+    changes: dict[str, object], workers: list[str], scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    job = flow(tmp_path)
+    for chunk in chunks(job, **changes):
+        job.accept(chunk)
+    continued = Journal(job.folder, "fingerprint", 0.0)
+    scheduler.add(replace_journal(job, continued))
+    settle(scheduler)
+    assert list(executor.held) == workers
+
+
+def replace_journal(job: Flow, journal: Journal) -> Flow:
+    """The flow of the same job in a new daemon."""
+    return make_flow(job.name, job.job, folder=job.folder, recording=None, config=CONFIG, journal=journal)
+
+
+def test_closing_takes_back_the_attempts_of_held_items(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    job = flow(tmp_path)
+    scheduler.add(job)
+    settle(scheduler)
+    assert job.journal.attempts(executor.log[0]) == 1
+    scheduler.close()
+    assert job.journal.attempts(executor.log[0]) == 0
+    assert Journal(job.folder, "fingerprint", 0.0).attempts(executor.log[0]) == 0
+    assert executor.is_closed
+
+
+def test_an_overdue_worker_is_killed(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "budget_seconds", lambda item, allowed: 0.0)
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    assert executor.killed == ["tts-0"]
+    executor.die("tts-0")
+    settle(scheduler)
+    assert len(executor.log) == 2
+
+
+def test_the_budget_of_a_job_depends_on_its_avatar(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def budget(item: Item, allowed: Allowances) -> float:
+        given.append(allowed.avatar_seconds)
+        return 60.0
+
+    monkeypatch.setattr(stages, "budget_seconds", budget)
+    monkeypatch.setattr(Avatars, "is_video", lambda avatars, name: name == "film")
+    scheduler.add(flow(tmp_path, "picture", avatar="presenter"))
+    scheduler.add(flow(tmp_path, "video", avatar="film"))
+    assert given == [0.0, CONFIG.limits.avatar_seconds]
+
+
+def test_jobs_of_equal_urgency_keep_their_order(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    jobs = [flow(tmp_path, name) for name in ("first", "second", "third")]
+    for job in jobs:
+        job.journal._head["seen_seconds"] = 5.0
+        scheduler.add(job)
+    settle(scheduler)
+    assert executor.held["tts-0"].item.job == "first"
+    speak(scheduler, executor)
+    assert executor.held["tts-0"].item.job == "second"
+
+
+def test_the_chunks_of_a_job_are_rendered_in_order(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    cut(scheduler, executor)
+    render(scheduler, executor)
+    assert [item.index for item in executor.log if isinstance(item, Chunk)] == list(range(faults.CHUNKS))
+
+
+def test_the_state_of_the_workers_can_be_read(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    assert scheduler.serves_every_role()
+    assert set(scheduler.pids.values()) == {1}
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    assert scheduler.workers["tts-0"] is WorkerState.BUSY
+    assert scheduler.failing == []
+    executor.complete("tts-0")
+    executor.report(Finished("merge-0", 0), Died("merge-0", 1), Ready("split-0", "cpu", 7))
+    scheduler.step(0)
+    assert scheduler.workers["merge-0"] is WorkerState.WAITING
+    assert scheduler.pids["split-0"] == 7
+    assert not scheduler.serves_every_role()
