@@ -122,7 +122,8 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not psutil.wait_procs(family, timeout=5)[1]
 
 
-def test_a_small_run_measures_everything() -> None:
+def test_a_small_run_measures_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "SENTENCES", ("Milk and a violet.",))
     extent = Extent(sentences=1, avatars=(("presenter", "64x64"),), runs=2, batches=(1, 8), rounds=1)
     steps: list[str] = []
     report = measure(Config(), extent, steps.append)
