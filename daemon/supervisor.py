@@ -10,6 +10,7 @@ import time
 
 from daemon import notify
 from daemon.admission import Admission
+from daemon.cli.exit_codes import EXIT_INTERRUPTED, EXIT_JOB_FAILED
 from daemon.outputs.report import timestamp
 from daemon.publisher import Publisher
 from daemon.scheduling.scheduler import Scheduler
@@ -25,9 +26,6 @@ HEALTH_SECONDS = 1.0
 """An unchanged health report is rewritten after this time."""
 
 PRUNE_SECONDS = 3600.0
-
-EXIT_JOB_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 log = logging.getLogger(__name__)
 
