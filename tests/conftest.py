@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from tests.running import BRIEF_WAITS, CheapDaemon
 if TYPE_CHECKING:
     import torch
 
+    from daemon.scheduling.scheduler import Scheduler
     from pipeline.avatars.faces.results import Faces
+    from tests.recording_executor import RecordingExecutor
 
 # Property tests check values, never time: a slow machine is not a defect.
 settings.register_profile("untimed", deadline=None)
@@ -101,3 +104,43 @@ def gap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def video_spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A spool whose cache of faces and frames is shared by all tests."""
     return tmp_path_factory.mktemp("spool")
+
+
+@pytest.fixture
+def anna(tmp_path: Path) -> Path:
+    """The empty folder of an avatar "anna"."""
+    from tests.pictures import anna_folder
+
+    return anna_folder(tmp_path)
+
+
+@pytest.fixture
+def processes() -> Iterator[list[BaseProcess]]:
+    """Processes that are killed at the end of the test."""
+    from tests.cache_processes import DEADLINE_SECONDS
+
+    started: list[BaseProcess] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.join(DEADLINE_SECONDS)
+
+
+@pytest.fixture
+def executor() -> RecordingExecutor:
+    from tests.recording_executor import RecordingExecutor
+
+    return RecordingExecutor()
+
+
+@pytest.fixture
+def scheduler(executor: RecordingExecutor) -> Scheduler:
+    """A scheduler with the usual workers, all of them ready."""
+    from daemon.scheduling.scheduler import Scheduler
+    from pipeline.config import Config
+    from tests.cheap_daemon import cheap_specs
+    from tests.recording_executor import settle
+
+    made = Scheduler(executor, Config(), cheap_specs(Config()))
+    settle(made)
+    return made

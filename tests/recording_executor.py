@@ -1,12 +1,20 @@
-"""An executor without workers: it records the scheduler's calls, and tests supply the events."""
+"""An executor without workers: it records the scheduler's calls, and tests supply the events; flows to run on it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from daemon.scheduling.flow import Flow
+from daemon.scheduling.journal import Journal
+from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.scheduler import Outcome, Scheduler
+from pipeline.config import Config
 from pipeline.errors import ErrorReport
 from pipeline.executors.base import WorkerSpec
+from pipeline.job import Job
 from pipeline.messages import Died, Event, Failed, Finished, Item, Ready, Result, Task, Yielded
 
 
@@ -68,3 +76,16 @@ class RecordingExecutor:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+def settle(scheduler: Scheduler) -> list[Outcome]:
+    """Let the scheduler start workers, handle their events and send items."""
+    return [outcome for _ in range(3) for outcome in scheduler.step(0)]
+
+
+def flow(tmp_path: Path, name: str = "job", **keys: object) -> Flow:
+    """The flow of a text job; another one of the same name continues its journal."""
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    job, journal = Job.model_validate({"text": "hello", **keys}), Journal(folder, "fingerprint", time.monotonic())
+    return make_flow(name, job, folder=folder, recording=None, config=Config(), journal=journal)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,43 +11,15 @@ import pytest
 
 from daemon.scheduling import stages
 from daemon.scheduling.flow import Flow
-from daemon.scheduling.journal import Journal
-from daemon.scheduling.make_flow import make_flow
-from daemon.scheduling.scheduler import JobFailed, Outcome, Scheduler
+from daemon.scheduling.scheduler import JobFailed, Scheduler
 from pipeline.config import Config
-from pipeline.job import Job
 from pipeline.messages import Chunk, Item, SplitItem, TtsItem
 from tests import faults
 from tests.cheap_daemon import cheap_specs
-from tests.recording_executor import RecordingExecutor
+from tests.recording_executor import RecordingExecutor, flow, settle
 
 CONFIG = Config()
 SPEC = cheap_specs(CONFIG)[0]
-
-
-@pytest.fixture
-def executor() -> RecordingExecutor:
-    return RecordingExecutor()
-
-
-@pytest.fixture
-def scheduler(executor: RecordingExecutor) -> Scheduler:
-    made = Scheduler(executor, CONFIG, cheap_specs(CONFIG))
-    settle(made)
-    return made
-
-
-def settle(scheduler: Scheduler) -> list[Outcome]:
-    """Let the scheduler start workers, handle their events and send items."""
-    return [outcome for _ in range(3) for outcome in scheduler.step(0)]
-
-
-def flow(tmp_path: Path, name: str = "job") -> Flow:
-    """A flow; another one of the same name continues its journal."""
-    folder = tmp_path / name
-    folder.mkdir(exist_ok=True)
-    journal = Journal(folder, "fingerprint", time.monotonic())
-    return make_flow(name, Job(text="hello"), folder=folder, recording=None, config=CONFIG, journal=journal)
 
 
 def cut(scheduler: Scheduler, executor: RecordingExecutor) -> None:

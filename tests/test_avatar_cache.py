@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -15,10 +14,8 @@ import pytest
 
 from pipeline.avatars.cache import SECONDS_PER_DAY, Cache
 from pipeline.errors import JobError, StageError
+from tests.cache_processes import DEADLINE_SECONDS, SPAWN, exit_codes, names
 from tests.running import until
-
-SPAWN = multiprocessing.get_context("spawn")
-DEADLINE_SECONDS = 180
 
 
 def content(data: bytes) -> Callable[[Path], None]:
@@ -33,30 +30,6 @@ def content(data: bytes) -> Callable[[Path], None]:
 def read(cache: Cache, name: str, build: Callable[[Path], None]) -> bytes:
     with cache.open(name, build) as file:
         return file.read()
-
-
-def names(folder: Path) -> set[str]:
-    """The cached files, without locks."""
-    return {file.name for file in folder.iterdir() if file.suffix != ".lock"}
-
-
-@pytest.fixture
-def processes() -> Iterator[list[BaseProcess]]:
-    """Processes that are killed at the end of the test."""
-    started: list[BaseProcess] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.join(DEADLINE_SECONDS)
-
-
-def exit_codes(processes: list[BaseProcess]) -> list[int | None]:
-    """Start all processes and wait for them."""
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(DEADLINE_SECONDS)
-    return [process.exitcode for process in processes]
 
 
 # Several processes

@@ -21,7 +21,6 @@ from pipeline.avatars.landmarks import CONTOURS
 from pipeline.avatars.settings import FORMATS
 from pipeline.errors import JobError
 from tests.pictures import (
-    anna_folder,
     avatars_in,
     gradient,
     load,
@@ -33,12 +32,6 @@ from tests.pictures import (
 )
 
 PRESENTER = BUILT_IN_FOLDER / "presenter"
-
-
-@pytest.fixture
-def anna(tmp_path: Path) -> Path:
-    """The empty folder of an avatar "anna"."""
-    return anna_folder(tmp_path)
 
 
 def png(columns: int, rows: int, *, depth: int = 1) -> bytes:

@@ -22,7 +22,6 @@ from pipeline.errors import JobError
 from pipeline.job import parse_job
 from tests.clips import beside, portrait
 from tests.pictures import (
-    anna_folder,
     avatars_in,
     gradient,
     load,
@@ -34,12 +33,6 @@ from tests.pictures import (
 )
 
 PRESENTER = BUILT_IN_FOLDER / "presenter"
-
-
-@pytest.fixture
-def anna(tmp_path: Path) -> Path:
-    """The empty folder of an avatar "anna"."""
-    return anna_folder(tmp_path)
 
 
 def no_face() -> NoFace:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -25,37 +24,12 @@ from pipeline.avatars.scenes import Clip
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
 from pipeline.errors import JobError, StageError
 from pipeline.media import clips
+from tests.cache_processes import DEADLINE_SECONDS, SPAWN, exit_codes, names
 from tests.clips import FILE, Picture, film, portrait, swaying, write_clip
 from tests.running import until
 
-SPAWN = multiprocessing.get_context("spawn")
-DEADLINE_SECONDS = 180
 FRAMES, OTHER_FRAMES = 8, 5
 """Frames of the clips: tracking a face is slow."""
-
-
-def names(folder: Path) -> set[str]:
-    """The cached files, without locks."""
-    return {file.name for file in folder.iterdir() if file.suffix != ".lock"}
-
-
-@pytest.fixture
-def processes() -> Iterator[list[BaseProcess]]:
-    """Processes that are killed at the end of the test."""
-    started: list[BaseProcess] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.join(DEADLINE_SECONDS)
-
-
-def exit_codes(processes: list[BaseProcess]) -> list[int | None]:
-    """Start all processes and wait for them."""
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(DEADLINE_SECONDS)
-    return [process.exitcode for process in processes]
 
 
 def avatar_of(spool: Path, name: str, settings: str = "", **limits: int) -> Avatar:

@@ -18,7 +18,6 @@ from daemon.scheduling.worker_pool import WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import DISK_FULL, ConfigError, ErrorReport
-from pipeline.job import Job
 from pipeline.messages import (
     Chunk,
     Died,
@@ -34,37 +33,13 @@ from pipeline.messages import (
 )
 from tests import faults
 from tests.cheap_daemon import cheap_specs
-from tests.recording_executor import RecordingExecutor
+from tests.recording_executor import RecordingExecutor, flow, settle
 
 CONFIG = Config()
 SPEC = cheap_specs(CONFIG)[0]
 ATTEMPTS = CONFIG.limits.attempts
 GLITCH = ErrorReport("service", "no answer", stage="tts", retryable=True)
 RENDERERS = ("gan-0", "nogan-1")
-
-
-@pytest.fixture
-def executor() -> RecordingExecutor:
-    return RecordingExecutor()
-
-
-@pytest.fixture
-def scheduler(executor: RecordingExecutor) -> Scheduler:
-    made = Scheduler(executor, CONFIG, cheap_specs(CONFIG))
-    settle(made)
-    return made
-
-
-def settle(scheduler: Scheduler) -> list[Outcome]:
-    """Let the scheduler start workers, handle their events and send items."""
-    return [outcome for _ in range(3) for outcome in scheduler.step(0)]
-
-
-def flow(tmp_path: Path, name: str = "job", **keys: object) -> Flow:
-    folder = tmp_path / name
-    folder.mkdir()
-    job, journal = Job.model_validate({"text": "hello", **keys}), Journal(folder, "fingerprint", time.monotonic())
-    return make_flow(name, job, folder=folder, recording=None, config=CONFIG, journal=journal)
 
 
 def speak(scheduler: Scheduler, executor: RecordingExecutor) -> None:
