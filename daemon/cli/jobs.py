@@ -14,8 +14,6 @@ from daemon.cli.exit_codes import EXIT_NO_DAEMON
 from daemon.cli.place import Place, placed
 from daemon.cli.submission import Draft, check_names, drafts, drop, located
 
-POLL_SECONDS = 0.2
-
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
@@ -134,6 +132,7 @@ def _job_status(place: Place, name: str, as_json: bool) -> None:
 @placed
 def play(place: Place, name: str, port: int) -> None:
     """Serve the stream of the job NAME to a browser on this machine, even while it renders; until Ctrl-C."""
+    from daemon.cli.waiting import POLL_SECONDS
     from daemon.outputs import player_server
 
     while (folder := place.spool.stream(name)) is None:
