@@ -15,7 +15,7 @@ from daemon.outputs.report import timestamp
 from daemon.publisher import Publisher
 from daemon.scheduling.scheduler import Scheduler
 from daemon.spool import health
-from daemon.spool.health import HealthReport, WorkerHealth
+from daemon.spool.health import HealthReport, JobProgress, WorkerHealth
 from daemon.spool.retention import prune
 from daemon.spool.spool import Spool
 from pipeline.avatars import Avatars
@@ -186,6 +186,7 @@ class Supervisor:
             pid=os.getpid(),
             waiting=self._admission.waiting,
             jobs=self._scheduler.jobs,
+            progress={name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()},
             workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
             done=self._publisher.done,
             failed=self._publisher.failed,

@@ -265,6 +265,13 @@ Result = Speech | Chunk | Segment | Pack | Video
 
 
 @dataclass(frozen=True)
+class Advance:
+    """Also from a stage: how much of the current item is done, from 0 to 1."""
+
+    share: float
+
+
+@dataclass(frozen=True)
 class Task:
     """An item on its way to a worker."""
 
@@ -288,6 +295,16 @@ class Yielded:
     worker: str
     task: int
     result: Result
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """The worker has done part of a task."""
+
+    worker: str
+    task: int
+    share: float
+    """From 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -315,5 +332,5 @@ class Died:
     exitcode: int | None
 
 
-Event = Ready | Yielded | Finished | Failed | Died
+Event = Ready | Yielded | Advanced | Finished | Failed | Died
 """What an executor reports to the scheduler."""

@@ -13,12 +13,14 @@ from daemon.scheduling.budgets import Allowances
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.progress import CUT, RENDERED, SPOKEN, Progress
 from daemon.scheduling.scheduler import FULL_DISK_SECONDS, JobDone, JobFailed, Outcome, Scheduler
 from daemon.scheduling.worker_pool import WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import DISK_FULL, ConfigError, ErrorReport
 from pipeline.messages import (
+    Advanced,
     Chunk,
     Died,
     Failed,
@@ -33,6 +35,7 @@ from pipeline.messages import (
 )
 from tests import faults
 from tests.cheap_daemon import cheap_specs
+from tests.faults import CHUNKS
 from tests.recording_executor import RecordingExecutor, flow, settle
 
 CONFIG = Config()
@@ -103,6 +106,34 @@ def test_the_step_of_a_job_is_the_role_that_works_on_it(
     assert isinstance(done, JobDone)
     assert (done.flow.name, done.attempts) == ("job", 1)
     assert scheduler.jobs == {"next": "tts"}
+
+
+def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    assert scheduler.progress == {"job": Progress(0.0, None)}
+    before = time.monotonic()
+    settle(scheduler)
+    began = scheduler.progress["job"].began_seconds
+    assert began is not None
+    assert before <= began <= time.monotonic()
+    speak(scheduler, executor)
+    assert scheduler.progress == {"job": Progress(SPOKEN, began)}
+    item = executor.held["split-0"].item
+    assert isinstance(item, SplitItem)
+    executor.complete("split-0", *faults.CheapSplit(SPEC).process(item))
+    settle(scheduler)
+    assert scheduler.progress == {"job": Progress(CUT, began)}
+    [first, second] = (executor.held[name] for name in RENDERERS)
+    executor.report(Advanced(RENDERERS[0], first.id, 0.5), Advanced(RENDERERS[1], second.id - 1, 0.9))  # one is stale
+    settle(scheduler)
+    assert scheduler.progress["job"].share == pytest.approx(CUT + (RENDERED - CUT) * 0.5 / CHUNKS, abs=0.001)
+    executor.complete(RENDERERS[0], rendered(first.item))
+    settle(scheduler)
+    assert scheduler.progress["job"].share == pytest.approx(CUT + (RENDERED - CUT) / CHUNKS, abs=0.001)
+    render(scheduler, executor)
+    assert scheduler.progress == {"job": Progress(RENDERED, began)}
 
 
 def test_an_outcome_is_returned_without_waiting(

@@ -61,6 +61,11 @@ class Flow(ABC):
 
     @property
     @abstractmethod
+    def count(self) -> int | None:
+        """Number of chunks or pieces; None while unknown."""
+
+    @property
+    @abstractmethod
     def expected_seconds(self) -> float:
         """How long the job may reasonably wait for others: about the length of its video."""
 

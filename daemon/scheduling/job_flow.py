@@ -16,6 +16,11 @@ class JobFlow(Flow):
     """A job whose video appears only when it is complete."""
 
     @property
+    def count(self) -> int | None:
+        """Number of chunks; None until the speech is cut."""
+        return next((chunk.count for chunk in self.chunks.values()), None)
+
+    @property
     def expected_seconds(self) -> float:
         """Length of the video: estimated from the text until the speech is known."""
         for chunk in self.chunks.values():

@@ -15,12 +15,13 @@ from daemon.scheduling import stages
 from daemon.scheduling.backlog import Backlog, Entry
 from daemon.scheduling.budgets import Allowances, allowances
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.progress import Progress, share_done
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import DISK_FULL, ErrorReport, JobError, StageError
 from pipeline.executors.base import Executor, WorkerSpec
-from pipeline.messages import Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
+from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
 
 FULL_DISK_SECONDS = 10.0
 """Pause after a disk-full error: whether a quota still blocks writes cannot be checked from outside."""
@@ -58,6 +59,8 @@ class _JobState:
     flow: Flow
     number: int
     allowed: Allowances
+    began_seconds: float | None = None
+    """When its first item was started; monotonic."""
     failure: JobFailed | None = None
     """Set when the job fails; it ends once no worker holds an item of it."""
 
@@ -113,6 +116,14 @@ class Scheduler:
         return {name: self._step_of(state.flow) for name, state in self._jobs.items()}
 
     @property
+    def progress(self) -> dict[str, Progress]:
+        """How far each job in flight has advanced."""
+        return {name: Progress(self._share_done(state.flow), state.began_seconds) for name, state in self._jobs.items()}
+
+    def _share_done(self, flow: Flow) -> float:
+        return share_done(flow, self._pool.rendering(flow))
+
+    @property
     def workers(self) -> dict[str, WorkerState]:
         """The state of every worker."""
         return self._pool.states
@@ -161,6 +172,8 @@ class Scheduler:
                 self._pool.ready(event)
             case Yielded() if worker.entry and worker.task == event.task:
                 self._advance(worker.entry.flow, event)
+            case Advanced() if worker.task == event.task:
+                worker.share = event.share
             case Finished():
                 self._settle(self._pool.free(worker))
             case Failed(task=None):
@@ -263,7 +276,7 @@ class Scheduler:
 
     def _rendering(self, flow: Flow) -> int:
         """How many chunks of a job are being rendered."""
-        return sum(isinstance(item, Chunk) for item in self._held(flow))
+        return len(self._pool.rendering(flow))
 
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
@@ -272,6 +285,8 @@ class Scheduler:
         except OSError as error:
             log.warning("job %s: cannot write its journal, waiting: %s", entry.flow.name, error)
             return False
+        state = self._jobs[entry.flow.name]
+        state.began_seconds = state.began_seconds or now
         self._pool.send(worker, entry, now)
         return True
 

@@ -25,11 +25,6 @@ class StreamFlow(Flow):
 
     @property
     @abstractmethod
-    def count(self) -> int | None:
-        """Number of pieces; None while unknown."""
-
-    @property
-    @abstractmethod
     def texts(self) -> Sequence[str]:
         """Text of each piece; empty for a recording."""
 

@@ -13,7 +13,7 @@ from daemon.scheduling.backlog import Entry
 from daemon.scheduling.flow import Flow
 from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
-from pipeline.messages import Died, Event, Ready, Task
+from pipeline.messages import Chunk, Died, Event, Ready, Task
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_LAST_SECONDS = 30.0
@@ -49,6 +49,8 @@ class Worker:
     """Consecutive failed starts."""
     entry: Entry | None = None
     """The item it holds."""
+    share: float = 0.0
+    """How much of that item is done, from 0 to 1."""
     task: int = 0
     """Number of its current or last task."""
     overdue: bool = False
@@ -92,6 +94,11 @@ class WorkerPool:
     def held(self) -> list[Entry]:
         """The items that workers hold."""
         return [worker.entry for worker in self._workers.values() if worker.entry is not None]
+
+    def rendering(self, flow: Flow) -> list[float]:
+        """How much is done of each chunk of a job that is being rendered, from 0 to 1."""
+        workers = [worker for worker in self._workers.values() if worker.entry is not None]
+        return [w.share for w in workers if w.entry and w.entry.flow is flow and isinstance(w.entry.item, Chunk)]
 
     def serves_every_role(self) -> bool:
         """Whether each role has a worker that is up."""
@@ -151,7 +158,7 @@ class WorkerPool:
 
     def send(self, worker: Worker, entry: Entry, now: float) -> None:
         """Give an item to an idle worker."""
-        worker.state, worker.entry, worker.task = WorkerState.BUSY, entry, next(self._tasks)
+        worker.state, worker.entry, worker.task, worker.share = WorkerState.BUSY, entry, next(self._tasks), 0.0
         worker.deadline = now + entry.budget_seconds
         self._executor.send(worker.spec.name, Task(worker.task, entry.item))
 

@@ -35,6 +35,17 @@ class WorkerHealth(BaseModel):
     """Process id; null if no process is running."""
 
 
+class JobProgress(BaseModel):
+    """How far a job in flight has advanced."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    share: float
+    """How much of its work is done, from 0 to 1."""
+    began_seconds: float | None
+    """When its first item was started, on the machine's monotonic clock; null before."""
+
+
 class HealthReport(BaseModel):
     """The content of `run/health.json`. Keys unknown to this version are ignored on reading."""
 
@@ -50,6 +61,8 @@ class HealthReport(BaseModel):
     """Jobs in the inbox."""
     jobs: dict[str, str]
     """Jobs in flight and the stage of each."""
+    progress: dict[str, JobProgress] = {}
+    """How far each of them has advanced."""
     workers: dict[str, WorkerHealth]
     done: int
     """Jobs done since the daemon started."""

@@ -26,7 +26,7 @@ from typing import Protocol
 
 from pipeline.errors import ErrorReport, JobError
 from pipeline.executors.base import WorkerSpec
-from pipeline.messages import Failed, Finished, Item, Ready, Result, Task, Yielded
+from pipeline.messages import Advance, Advanced, Failed, Finished, Item, Ready, Result, Task, Yielded
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -43,8 +43,8 @@ class Stage(Protocol):
         """Load and warm up. Called once, before the first item."""
         ...
 
-    def process(self, item: Item) -> Iterable[Result]:
-        """Process one item; yield each result as soon as it is complete."""
+    def process(self, item: Item) -> Iterable[Result | Advance]:
+        """Process one item; yield each result as soon as it is complete, and how far a long item has advanced."""
         ...
 
 
@@ -148,7 +148,11 @@ def _make_stage(spec: WorkerSpec) -> Stage:
 def _run(stage: Stage, task: Task, link: Link, spec: WorkerSpec) -> None:
     try:
         for result in stage.process(task.item):
-            link.send(Yielded(spec.name, task.id, result))
+            link.send(
+                Advanced(spec.name, task.id, result.share)
+                if isinstance(result, Advance)
+                else Yielded(spec.name, task.id, result)
+            )
     except Exception as error:
         link.send(Failed(spec.name, task.id, _report(error, spec)))
     else:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -65,11 +65,6 @@ class SegmentEncoder:
         previous, self._pending = self._pending, self._feeder.submit(self._feed, frames)
         if previous is not None:
             previous.result()
-
-    def write_all(self, batches: Iterable[NDArray[np.uint8]]) -> None:
-        """Queue every batch."""
-        for batch in batches:
-            self.write(batch)
 
     def _feed(self, frames: NDArray[np.uint8]) -> None:
         pipe: IO[bytes] | None = self._process.stdin

@@ -20,10 +20,13 @@ from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import Chunk, Phoneme, Segment, Span, Timeline
+from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span, Timeline
 
 FADE_FRAMES = 5
 """Length of the cross-fade from the model of the previous chunk."""
+
+ADVANCE_SECONDS = 0.5
+"""Time between two reports of how far a chunk has advanced."""
 
 WARM_UP_FRAMES = 8
 WARM_UP_AVATAR = "presenter"
@@ -55,9 +58,9 @@ class LipSyncStage:
         avatar = Avatars(Config(), cache).load(WARM_UP_AVATAR).fitted(None)
         list(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
 
-    def process(self, chunk: Chunk) -> Iterator[Segment]:
+    def process(self, chunk: Chunk) -> Iterator[Segment | Advance]:
         """Render and encode a chunk."""
-        start = time.monotonic()
+        start = reported = time.monotonic()
         avatar = self._avatars.load(chunk.avatar).fitted(chunk.size)
         width, height = avatar.scene.size
         frames = _Timed(self._frames(chunk, avatar))
@@ -65,7 +68,11 @@ class LipSyncStage:
         fps, settings = chunk.timeline.fps, self._config.video
         threads, cpus = len(os.sched_getaffinity(0)), self._spec.encoder_cpus
         with SegmentEncoder(path, (width, height), fps, settings, threads=threads, cpus=cpus) as encoder:
-            encoder.write_all(batch.numpy() for batch in frames)
+            for batch in frames:
+                encoder.write(batch.numpy())
+                if time.monotonic() >= reported + ADVANCE_SECONDS:
+                    reported = time.monotonic()
+                    yield Advance(frames.count / (chunk.stop_frame - chunk.start_frame))
         yield Segment(
             job=chunk.job,
             index=chunk.index,
@@ -122,11 +129,12 @@ def _features(timeline: Timeline, phonemes: Path | None) -> SpeechFeatures:
 
 
 class _Timed:
-    """Passes batches through and measures the total time spent computing them."""
+    """Passes batches through, counts their frames and measures the total time spent computing them."""
 
     def __init__(self, batches: Iterator[torch.Tensor]) -> None:
         self._batches = batches
         self.seconds = 0.0
+        self.count = 0
 
     def __iter__(self) -> _Timed:
         return self
@@ -134,6 +142,8 @@ class _Timed:
     def __next__(self) -> torch.Tensor:
         start = time.monotonic()
         try:
-            return next(self._batches)
+            batch = next(self._batches)
         finally:
             self.seconds += time.monotonic() - start
+        self.count += len(batch)
+        return batch
