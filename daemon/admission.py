@@ -63,6 +63,11 @@ class Admission:
         return self._intake.waiting
 
     @property
+    def claimed(self) -> dict[str, str]:
+        """The claimed jobs that have not been started, each with its step."""
+        return dict.fromkeys(self._claimed, "queued")
+
+    @property
     def has_claimed(self) -> bool:
         """Whether any claimed job has not been started."""
         return bool(self._claimed)

@@ -185,7 +185,7 @@ class Supervisor:
             why=why,
             pid=os.getpid(),
             waiting=self._admission.waiting,
-            jobs=self._scheduler.jobs,
+            jobs=self._admission.claimed | self._publisher.ended | self._scheduler.jobs,
             progress={name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()},
             workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
             done=self._publisher.done,

@@ -144,6 +144,36 @@ class RetentionSettings(Section):
     """Size limit."""
 
 
+class WebSettings(Section):
+    """The web gateway, `lipdrop serve`. The daemon does not use these settings."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Any other than a loopback address requires `tokens`."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 3000
+    """Port to listen on; 0: any free one."""
+    names: tuple[str, ...] = ()
+    """Host names under which the gateway is reached, besides its address and localhost; others are refused."""
+    tokens: str | None = None
+    """File of access tokens, written by `lipdrop tokens`."""
+    queued_jobs: Annotated[int, Field(ge=1)] = 200
+    """While more jobs are waiting, new ones are refused."""
+    requests_per_minute: Annotated[int, Field(ge=1)] = 600
+    """For each token, or for each address without tokens; requests that only read do not count."""
+    upload_megabytes: Annotated[int, Field(ge=1, le=2048)] = 2048
+    """Largest upload."""
+    origins: tuple[str, ...] = ()
+    """Origins of other sites whose pages may call the gateway (CORS)."""
+    avatar_uploads: bool = True
+    """Whether clients may add avatars."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that a job's `webhook` may name."""
+
+    @field_validator("names", "origins", "webhook_hosts", mode="before")
+    @classmethod
+    def _lists_to_tuples(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
 class Config(Section):
     """The whole configuration. Relative paths in it start at `base`, the folder of the file."""
 
@@ -170,6 +200,7 @@ class Config(Section):
     """Whether a different job may replace a finished one of the same name."""
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
+    web: WebSettings = WebSettings()
     base: Annotated[Path, Field(exclude=True)] = Path()
     """Folder of the configuration file; not a setting."""
 

@@ -24,6 +24,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "avatars": ("avatars",),
     "voices": ("voices",),
     "bench": ("bench",),
+    "gateway": ("serve",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
 

@@ -1,0 +1,28 @@
+"""The command `serve`: the web gateway."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.place import Place, placed
+from pipeline.errors import ConfigError
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; default: web.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; default: web.port. 0: any free one.")
+@click.option("--with-daemon", is_flag=True, help="Also run the daemon, until the gateway ends.")
+@placed
+def serve(place: Place, host: str | None, port: int | None, with_daemon: bool) -> None:
+    """Serve the HTTP interface and the pages of a spool, whether or not its daemon is running."""
+    try:
+        from daemon.web import server
+    except ImportError as error:
+        hint = "install it with: pip install 'lipdrop[web]'"
+        raise ConfigError("web_missing", f"the web gateway is not installed: {error}", hint=hint) from error
+    changes = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
+    web = place.config.web.model_copy(update=changes)
+    place.spool.create()
+    file = click.get_current_context().params["config_file"]
+    daemon = ["run", "--spool", str(place.spool.root), *(["--config", str(file)] if file else [])]
+    server.run(place.config.model_copy(update={"web": web}), place.spool, daemon if with_daemon else ())

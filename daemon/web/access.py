@@ -1,0 +1,178 @@
+"""What every request must pass: host, token, origin, rate and size; and the headers that every response has."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from http import HTTPStatus
+from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from daemon.web import problems
+from daemon.web.problems import ProblemError
+from daemon.web.tokens import Tokens
+from pipeline.config import Config, WebSettings
+
+COOKIE = "lipdrop_token"
+OPEN_PATHS = ("/login", "/static/", "/problems/", "/api/ready")
+"""Reached without a token; all that end with a slash with everything below them."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        "media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; font-src 'self'; manifest-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def install(app: FastAPI, config: Config) -> None:
+    """Check all requests of an application."""
+    if config.web.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=config.web.origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
+    app.add_middleware(Access, config=config)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Access:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, config: Config) -> None:
+        self._app = app
+        self._web: WebSettings = config.web
+        self._tokens = Tokens(config.path(config.web.tokens)) if config.web.tokens is not None else None
+        self._hosts = {"localhost", "127.0.0.1", "[::1]", config.web.host, f"[{config.web.host}]", *config.web.names}
+        self._rate = RateLimitItemPerMinute(config.web.requests_per_minute)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request, then pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def respond(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self._check(scope)
+        except ProblemError as error:
+            await problems.response(error, scope.get("root_path", ""))(scope, receive, respond)
+            return
+        await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), respond)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        self._check_host(headers)
+        client = self._client(scope, headers)
+        scope.setdefault("state", {})["client"] = client
+        if scope["method"] not in SAFE_METHODS:
+            self._check_origin(scope, headers)
+            self._check_rate(client)
+
+    def _check_host(self, headers: Headers) -> None:
+        """Refuse foreign host names: a page elsewhere may have a name that points here (DNS rebinding)."""
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if name.lower() not in self._hosts:
+            raise ProblemError(
+                HTTPStatus.FORBIDDEN,
+                f"the host name {name[:100]!r} is not served here",
+                code="host",
+                hint="add it to web.names",
+            )
+
+    def _client(self, scope: Scope, headers: Headers) -> str:
+        """Who sends the request: the name of its token, or its address where no tokens are used."""
+        if self._tokens is None:
+            return scope["client"][0] if scope.get("client") else "local"
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        token = given if scheme.lower() == "bearer" else cookie.value if cookie else ""
+        owner = self._tokens.owner(token)
+        if owner is None and not _is_open(scope["path"]):
+            raise ProblemError(
+                HTTPStatus.UNAUTHORIZED,
+                "a valid access token is needed",
+                hint="send it as Authorization: Bearer TOKEN, or log in at /login",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return owner or ""
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        """Refuse requests that a browser sends for another site's page."""
+        origin = headers.get("origin")
+        if origin is not None and origin in self._web.origins:
+            return
+        foreign = origin is not None and urlsplit(origin).netloc != headers.get("host")
+        if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            raise ProblemError(
+                HTTPStatus.FORBIDDEN,
+                "requests from other sites are refused",
+                code="origin",
+                hint="add it to web.origins",
+            )
+
+    def _check_rate(self, client: str) -> None:
+        if not self._limiter.hit(self._rate, client):
+            seconds = max(1, round(self._limiter.get_window_stats(self._rate, client).reset_time - time.time()))
+            raise ProblemError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"more than {self._web.requests_per_minute} requests in a minute",
+                code="rate",
+                headers={"Retry-After": str(seconds)},
+            )
+
+
+def _is_open(path: str) -> bool:
+    return any(path.startswith(known) if known.endswith("/") else path == known for known in OPEN_PATHS)
+
+
+def _limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
+    """Stop a body that is too long while it arrives."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request's body is over {max_bytes} bytes")
+        return message
+
+    declared = Headers(scope=scope).get("content-length", "")
+    received = 0 if not declared.isdigit() or int(declared) <= max_bytes else max_bytes + 1
+    return counted

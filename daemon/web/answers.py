@@ -1,0 +1,89 @@
+"""Responses that several routes give: a job's state, its video, its failure."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from daemon.outputs.report import DoneReport, FailedReport
+from daemon.web.gateway import Gateway
+from daemon.web.problems import STATUSES, ProblemError
+from daemon.web.states import JobState
+
+JOB_HEADER, TIMING_HEADER = "X-Lipdrop-Job", "X-Lipdrop-Timing"
+
+NOT_THE_JOBS_FAULT = frozenset(
+    {
+        *("avatar_changed", "cache", "daemon_died", "disk_full", "encoder", "internal", "media_failed", "media_killed"),
+        *("merge_check", "out_of_memory", "segment", "tts_bad_audio", "tts_engine", "tts_failed", "tts_http_status"),
+        *("tts_missing", "tts_too_large", "tts_unreachable", "tts_voice", "worker_died"),
+    }
+)
+"""Codes of failures that may pass, or that the operator has to mend."""
+
+
+def failure(report: FailedReport) -> ProblemError:
+    """The problem of a job that failed."""
+    error = report.error
+    status = STATUSES.get(error.code, HTTPStatus.BAD_REQUEST)
+    if error.code == "cancelled":
+        status = HTTPStatus.CONFLICT
+    elif error.code.endswith("timeout"):
+        status = HTTPStatus.GATEWAY_TIMEOUT
+    elif error.code in NOT_THE_JOBS_FAULT:
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {JOB_HEADER: report.job}
+    return ProblemError(
+        status, error.message, code=error.code, field=error.field, hint=error.hint, job=report.job, headers=headers
+    )
+
+
+def timing_headers(report: DoneReport) -> dict[str, str]:
+    """A job's times, for programs and for the browser's own tools."""
+    timing = report.timing
+    steps = {
+        "queue": timing.queued_seconds,
+        "tts": timing.tts_seconds,
+        "split": timing.convert_seconds + timing.split_seconds,
+        "lipsync": timing.lipsync_seconds,
+        "merge": timing.merge_seconds,
+        "total": timing.total_seconds,
+    }
+    return {
+        JOB_HEADER: report.job,
+        TIMING_HEADER: timing.model_dump_json(),
+        "Server-Timing": ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in steps.items()),
+    }
+
+
+def video(gateway: Gateway, report: DoneReport, headers: dict[str, str] | None = None) -> FileResponse:
+    """A job's video."""
+    return FileResponse(
+        gateway.spool.video_file(report.job),
+        media_type="video/mp4",
+        filename=f"{report.job}.mp4",
+        content_disposition_type="inline",
+        headers={**timing_headers(report), **(headers or {})},
+    )
+
+
+def state(request: Request, found: JobState, status: HTTPStatus, headers: dict[str, str] | None = None) -> Response:
+    """A job's state, with the URLs of what exists of it."""
+    url = str(request.app.url_path_for("read_job", name=found.job))
+    root = request.scope.get("root_path", "")
+    location = {"Location": root + url} if status is HTTPStatus.ACCEPTED else {}
+    sent = linked(request, found)
+    return JSONResponse(sent.model_dump(), status, {JOB_HEADER: found.job, **location, **(headers or {})})
+
+
+def linked(request: Request, found: JobState) -> JobState:
+    """A job's state with the URLs of what exists of it."""
+    gateway: Gateway = request.app.state.gateway
+    base = f"{request.scope.get('root_path', '')}/api/jobs/{found.job}"
+    links = {"self": base, "events": f"{base}/events"}
+    paths = {"video": "video", "srt": "captions.srt", "vtt": "captions.vtt", "stream": "stream/index.m3u8"}
+    outputs = gateway.states.outputs(found.job) if found.status != "failed" else []
+    links |= {kind: f"{base}/{paths[kind]}" for kind in outputs}
+    return found.model_copy(update={"links": links})

@@ -1,0 +1,52 @@
+"""The application: every module of `daemon/web/routes/`, with the errors, the limits and the checks of all requests."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from daemon.spool.spool import Spool
+from daemon.web import access, problems, routes
+from daemon.web.changes import Changes
+from daemon.web.gateway import Gateway
+from pipeline.config import Config
+
+
+def make_app(config: Config, spool: Spool) -> FastAPI:
+    """The gateway of a spool."""
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        changes = Changes()
+        changes.watch([spool.inbox, spool.outbox, spool.run])
+        app.state.gateway = Gateway(config, spool, changes)
+        try:
+            yield
+        finally:
+            changes.close()
+
+    app = FastAPI(
+        title="lipdrop",
+        version=version("lipdrop"),
+        summary="Text in, talking avatar video out",
+        lifespan=running,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation,
+    )
+    problems.install(app)
+    access.install(app, config)
+    for module in sorted(found.name for found in pkgutil.iter_modules(routes.__path__)):
+        app.include_router(import_module(f"{routes.__name__}.{module}").router)
+    return app
+
+
+def _operation(route: APIRoute) -> str:
+    """The operation's name in the OpenAPI document and in the clients that are generated from it."""
+    return route.name

@@ -1,0 +1,149 @@
+"""What the routes work with: drop jobs, wait for them, read their results."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import Depends, Request
+
+from daemon.cli.submission import Draft, drop
+from daemon.outputs.report import JobReport
+from daemon.spool.recordings import RECORDING_SUFFIXES
+from daemon.spool.spool import Spool
+from daemon.web.changes import Changes
+from daemon.web.problems import ProblemError, not_found
+from daemon.web.states import Ending, JobState, States
+from pipeline.avatars import Avatars
+from pipeline.config import Config
+from pipeline.errors import JobError
+from pipeline.job import Job, parse_job
+from pipeline.job_file import JOB_NAME
+
+POLL_SECONDS = 0.5
+"""How often a waiting request looks at the spool even if no change was noticed."""
+
+RETRY_SECONDS = 10
+"""After this time a client may try again when the queue is full."""
+
+
+@dataclass
+class Gateway:
+    """One spool, as the gateway's requests use it."""
+
+    config: Config
+    spool: Spool
+    changes: Changes
+
+    def __post_init__(self) -> None:
+        self.states = States(self.spool)
+        self.avatars = Avatars(self.config)
+
+    # Dropping
+
+    def check(self, data: bytes) -> Job:
+        """Parse a job as the daemon would. Raises JobError."""
+        job = parse_job(data, self.config, self.avatars.names())
+        if job.audio is not None:
+            self.spool.find_recording(job.audio)
+        return job
+
+    def drop(self, name: str, data: bytes) -> None:
+        """Put a checked job into the inbox.
+
+        Raises JobError `conflict` if a job of that name waits there, and ProblemError if the queue is full.
+        """
+        self.check_room()
+        drop(Draft(name, data), self.spool)
+
+    def check_room(self) -> None:
+        """Raise ProblemError if too many jobs wait."""
+        limit = self.config.web.queued_jobs
+        if self.states.waiting() >= limit:
+            raise ProblemError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"{limit} jobs are waiting",
+                code="queue_full",
+                hint="try again later",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+
+    def add_recording(self, name: str, file_name: str, content: BinaryIO) -> str:
+        """Copy an uploaded recording into the inbox; returns the file name for the job's `audio`. Blocks."""
+        suffix = Path(file_name).suffix.lower()
+        if suffix not in RECORDING_SUFFIXES:
+            hint = "one of " + ", ".join(sorted(RECORDING_SUFFIXES))
+            raise ProblemError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"recordings are not named {suffix or 'without a suffix'}", hint=hint
+            )
+        target = self.spool.inbox / f"{name}{suffix}"
+        unfinished = self.spool.inbox / f".{name}.{secrets.token_hex(4)}.part"
+        try:
+            with unfinished.open("xb") as file:
+                shutil.copyfileobj(content, file)
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return target.name
+
+    # Waiting
+
+    async def ended(self, name: str, before: Ending | None, timeout_seconds: float) -> JobReport | None:
+        """Wait until a job that was dropped has ended; None if the time is over.
+
+        `before`: the ending of an earlier job of that name. Raises ProblemError if the job was removed.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            seen = self.changes.count
+            if not self.spool.is_under_way(name):
+                if self.states.ending(name) in (None, before):
+                    raise not_found(f"job {name} any more")
+                report = self.states.report(name)
+                if report is not None:
+                    return report
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            await self.changes.after(seen, min(left, POLL_SECONDS))
+
+    def state(self, name: str) -> JobState:
+        """The state of a job. Raises ProblemError if there is no such job."""
+        found = self.states.find(name)
+        if found is None:
+            raise not_found(f"job {name[:100]}")
+        return found
+
+
+def new_name(prefix: str = "web") -> str:
+    """A job name that nobody else uses: the time, so that names sort, and chance."""
+    return f"{prefix}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+def checked_name(name: str) -> str:
+    """A job name from a client. Raises JobError if it is not one."""
+    if JOB_NAME.match(name) is None:
+        hint = "letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most 100"
+        raise JobError("name", f"invalid job name {name[:100]!r}", field="name", hint=hint)
+    return name
+
+
+def job_bytes(job: dict[str, Any]) -> bytes:
+    """A job as a file, the same for equal jobs."""
+    return json.dumps(job, ensure_ascii=False, sort_keys=True).encode()
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway of a request's application."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+InGateway = Annotated[Gateway, Depends(gateway_of)]
+"""Parameter of a route that needs the gateway."""

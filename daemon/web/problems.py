@@ -1,0 +1,141 @@
+"""Errors as problem documents (RFC 9457), with the `code`, `field` and `hint` of a job's error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import JobError
+
+MEDIA_TYPE = "application/problem+json"
+STATUSES = {"conflict": HTTPStatus.CONFLICT, "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+"""Of job errors by code; all others are 400."""
+
+CODES = {
+    HTTPStatus.BAD_REQUEST: "bad_request",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method",
+    HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
+    HTTPStatus.CONFLICT: "conflict",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "media_type",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
+    HTTPStatus.TOO_MANY_REQUESTS: "busy",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+    HTTPStatus.GATEWAY_TIMEOUT: "timeout",
+}
+"""The code of an error that has only a status."""
+
+
+class Problem(BaseModel):
+    """A problem document."""
+
+    type: str
+    """URL of a page about this kind of error."""
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """What happened."""
+    code: str
+    """Stable identifier of the error."""
+    field: str | None = None
+    """The key at fault."""
+    hint: str | None = None
+    """A suggested fix."""
+    job: str | None = None
+    """The job that failed."""
+
+
+class ProblemError(Exception):
+    """An error that becomes a problem document."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+        job: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.code = code or CODES[status]
+        self.field = field
+        self.hint = hint
+        self.job = job
+        self.headers = headers
+
+
+def not_found(what: str) -> ProblemError:
+    """The error for something that does not exist."""
+    return ProblemError(HTTPStatus.NOT_FOUND, f"there is no {what}")
+
+
+def response(error: ProblemError, root: str) -> JSONResponse:
+    """An error as a response. `root`: the path under which the gateway is mounted."""
+    problem = Problem(
+        type=f"{root}/problems/{error.code}",
+        title=error.status.phrase,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        field=error.field,
+        hint=error.hint,
+        job=error.job,
+    )
+    return JSONResponse(problem.model_dump(), error.status, error.headers, MEDIA_TYPE)
+
+
+def of_job_error(error: JobError) -> ProblemError:
+    """The problem of a job that was refused."""
+    status = STATUSES.get(error.code, HTTPStatus.BAD_REQUEST)
+    return ProblemError(status, error.message, code=error.code, field=error.field, hint=error.hint)
+
+
+def of_http(error: HTTPException) -> ProblemError:
+    """The problem of an error that the framework raised."""
+    status = HTTPStatus(error.status_code)
+    return ProblemError(status, str(error.detail), code=CODES.get(status, "http"), headers=error.headers)
+
+
+def of_validation(error: RequestValidationError) -> ProblemError:
+    """The problem of a parameter that does not fit."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or None
+    return ProblemError(HTTPStatus.BAD_REQUEST, f"{field}: {first['msg']}", code="range", field=field)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an application with a problem document."""
+    kinds: dict[type[Exception], Any] = {
+        ProblemError: lambda error: error,
+        JobError: of_job_error,
+        HTTPException: of_http,
+        RequestValidationError: of_validation,
+    }
+    for kind, convert in kinds.items():
+
+        async def handle(request: Request, error: Exception, convert: Any = convert) -> JSONResponse:
+            return response(convert(error), request.scope.get("root_path", ""))
+
+        app.add_exception_handler(kind, handle)
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route in the OpenAPI document."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status.value: {"description": status.phrase, "content": content} for status in statuses}

@@ -1,0 +1,69 @@
+"""Runs the gateway, and the daemon beside it if asked."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+
+from daemon.spool.spool import Spool
+from daemon.web.access import is_loopback
+from daemon.web.app import make_app
+from pipeline import programs
+from pipeline.config import Config
+from pipeline.errors import ConfigError
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 s after which proxies close idle connections: a proxy must not send into a closing one."""
+
+DAEMON_EXIT_SECONDS = 90
+
+
+def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
+    """Serve until a signal. Raises ConfigError if anyone could reach the gateway without a token.
+
+    `daemon`: arguments of a daemon that runs beside it; none if empty.
+    """
+    web = config.web
+    if web.tokens is None and not is_loopback(web.host):
+        raise ConfigError(
+            "web_open",
+            f"{web.host} can be reached by others, so access needs tokens",
+            field="web.tokens",
+            hint="set web.tokens to a file and add one with: lipdrop tokens add NAME",
+        )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(config, spool),
+            host=web.host,
+            port=web.port,
+            log_level="warning",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            server_header=False,
+            h11_max_incomplete_event_size=64 << 10,
+        )
+    )
+    with _beside(daemon):
+        server.run()
+
+
+@contextmanager
+def _beside(daemon: Sequence[str]) -> Iterator[None]:
+    """Run a daemon during a block, then let it finish its jobs."""
+    if not daemon:
+        yield
+        return
+    # -P: do not run a folder named daemon in the current directory instead.
+    argv = [sys.executable, "-P", "-m", "daemon", *daemon]
+    with programs.start(argv, subprocess.DEVNULL, stderr=sys.stderr.fileno()) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(DAEMON_EXIT_SECONDS)
+            programs.kill_group(process)
