@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import click
 import uvicorn
 
 from daemon.spool.spool import Spool
@@ -36,7 +38,7 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
             field="web.tokens",
             hint="set web.tokens to a file and add one with: lipdrop tokens add NAME",
         )
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             make_app(config, spool),
             host=web.host,
@@ -49,6 +51,17 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
     )
     with _beside(daemon):
         server.run()
+
+
+class _Server(uvicorn.Server):
+    """Prints its addresses once it accepts connections; they show which port was free."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets)
+        for listener in (listener for server in self.servers for listener in server.sockets):
+            host, port = listener.getsockname()[:2]
+            click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
 
 
 @contextmanager
