@@ -81,7 +81,7 @@ async def draft(request: Request) -> AsyncIterator[Draft]:
     if media_type in ("application/json", ""):
         yield Draft(parse_json_object(await _json_body(request)))
     elif media_type == "multipart/form-data":
-        async with request.form(max_files=2, max_fields=1, max_part_size=JOB_MAX_BYTES) as form:
+        async with request.form(max_files=2, max_fields=10, max_part_size=JOB_MAX_BYTES) as form:
             yield _from_form(form)
     else:
         raise ProblemError(

@@ -1,0 +1,294 @@
+"""Jobs over HTTP: submitting, waiting, following, listing, cancelling; on a real gateway with a real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.gateway import RunningGateway
+from tests.running import BRIEF_WAITS, CheapDaemon, until
+
+WAIT = {"Prefer": "wait=60"}
+VIDEO = {**WAIT, "Accept": "video/mp4"}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
+    with CheapDaemon(tmp_path_factory.mktemp("web") / "spool", **BRIEF_WAITS) as running:
+        yield running.start("--brisk", "tts=tests.web_stages:PickyTts").ready()
+
+
+@pytest.fixture(scope="module")
+def gateway(daemon: CheapDaemon) -> Iterator[RunningGateway]:
+    with RunningGateway(daemon.spool, queued_jobs=20, requests_per_minute=100_000) as running:
+        yield running
+
+
+@pytest.fixture
+def web(gateway: RunningGateway) -> httpx.Client:
+    return gateway.client
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[RunningGateway]:
+    """A gateway without a daemon."""
+    with RunningGateway(tmp_path / "spool", queued_jobs=3) as running:
+        yield running
+
+
+def problem(answer: httpx.Response) -> dict[str, Any]:
+    """The problem document of a response, which must be one."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    found: dict[str, Any] = answer.json()
+    assert found["status"] == answer.status_code
+    assert found["type"] == f"/problems/{found['code']}"
+    return found
+
+
+def ended(web: httpx.Client, name: str) -> dict[str, Any]:
+    """The state of a job once it has ended."""
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = web.get(f"/api/jobs/{name}").json()
+        return found if found["status"] in ("done", "failed") else None
+
+    return until(look, f"end of {name}")
+
+
+def events(web: httpx.Client, name: str, last: str | None = None) -> list[dict[str, str]]:
+    """All events of a job until its end."""
+    headers = {} if last is None else {"Last-Event-ID": last}
+    found, current = [], dict[str, str]()
+    with web.stream("GET", f"/api/jobs/{name}/events", headers=headers) as answer:
+        for line in answer.iter_lines():
+            key, _, value = line.partition(": ")
+            if not line and current:
+                found.append(current)
+                current = {}
+            elif key in ("id", "event", "data"):
+                current[key] = value
+    return found
+
+
+# Submitting
+
+
+def test_a_job_is_accepted_and_can_be_followed_to_its_end(web: httpx.Client, daemon: CheapDaemon) -> None:
+    answer = web.post("/api/jobs", json={"text": "1 hello", "metadata": {"order": 7}})
+    assert answer.status_code == 202
+    name = answer.headers["x-lipdrop-job"]
+    assert answer.headers["location"] == answer.json()["links"]["self"] == f"/api/jobs/{name}"
+    assert answer.json()["status"] in ("queued", "running")
+    found = ended(web, name)
+    assert found["status"] == "done"
+    assert found["report"] == json.loads((daemon.spool / "outbox" / f"{name}.json").read_bytes())
+    assert web.get(found["links"]["video"]).content == daemon.video(name).read_bytes()
+
+
+def test_a_client_may_wait_for_the_result(web: httpx.Client, daemon: CheapDaemon) -> None:
+    answer = web.post("/api/jobs", json={"text": "1 waiting"}, headers=WAIT)
+    assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=60")
+    assert answer.json()["report"]["status"] == "done"
+    sent = web.post("/api/jobs", json={"text": "1 waiting for a video"}, headers=VIDEO)
+    assert (sent.status_code, sent.headers["content-type"]) == (200, "video/mp4")
+    assert sent.content == daemon.video(sent.headers["x-lipdrop-job"]).read_bytes()
+    assert "lipsync;dur=" in sent.headers["server-timing"]
+    assert json.loads(sent.headers["x-lipdrop-timing"])["total_seconds"] > 0
+
+
+def test_waiting_ends_after_the_given_time(lone: RunningGateway) -> None:
+    answer = lone.client.post("/api/jobs", json={"text": "1 hello"}, headers={"Prefer": "wait=1"})
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    at_once = lone.client.post("/api/jobs", json={"text": "1 hello"}, headers={"Prefer": "respond-async, wait=100"})
+    assert at_once.status_code == 202
+
+
+def test_a_failed_job_has_its_error(web: httpx.Client) -> None:
+    answer = web.post("/api/jobs", json={"text": "bad"}, headers=WAIT)
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["report"]["error"]["code"]) == ("failed", "voice")
+    refused = web.post("/api/jobs", json={"text": "bad"}, headers=VIDEO)
+    found = problem(refused)
+    assert (refused.status_code, found["code"], found["field"]) == (400, "voice", "voice")
+    assert found["job"] == refused.headers["x-lipdrop-job"]
+    assert problem(web.get(f"/api/jobs/{found['job']}/video"))["code"] == "voice"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "field"),
+    [
+        (b"", 400, "not_json", None),
+        (b"{", 400, "not_json", None),
+        (b"[]", 400, "not_object", None),
+        (b'{"text": "a", "text": "b"}', 400, "duplicate_key", "text"),
+        (b'{"text": "a", "spped": 1}', 400, "unknown_field", "spped"),
+        (b'{"text": "a", "speed": 9}', 400, "range", "speed"),
+        (b'{"text": "a", "avatar": "../secret"}', 400, "avatar", "avatar"),
+        (b'{"audio": "/etc/passwd"}', 400, "audio", "audio"),
+        (b'{"text": "\xff"}', 400, "encoding", None),
+        (b'{"text": "' + b"a" * 70_000 + b'"}', 413, "too_large", None),
+    ],
+)
+def test_a_bad_job_is_refused(body: bytes, status: int, code: str, field: str | None, web: httpx.Client) -> None:
+    answer = web.post("/api/jobs", content=body, headers={"Content-Type": "application/json"})
+    found = problem(answer)
+    assert (answer.status_code, found["code"], found["field"]) == (status, code, field)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
+def test_a_job_of_another_media_type_is_refused(media_type: str, web: httpx.Client) -> None:
+    answer = web.post("/api/jobs", content=b'{"text": "a"}', headers={"Content-Type": media_type})
+    assert (answer.status_code, problem(answer)["code"]) == (415, "media_type")
+
+
+def test_a_recording_can_be_uploaded(web: httpx.Client, daemon: CheapDaemon) -> None:
+    parts = {"job": (None, json.dumps({"metadata": {"a": 1}})), "audio": ("my voice.WAV", b"RIFF sound", "audio/wav")}
+    answer = web.post("/api/jobs", files=parts, headers=WAIT)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["report"]["metadata"] == {"a": 1}
+    again = web.post("/api/jobs", files={**parts, "audio": ("a.exe", b"MZ")})
+    assert (again.status_code, problem(again)["code"]) == (415, "media_type")
+    both = web.post("/api/jobs", files={**parts, "job": (None, '{"audio": "other.wav"}')})
+    assert problem(both)["code"] == "conflict"
+    assert problem(web.post("/api/jobs", files={**parts, "jobs": (None, "{}")}))["code"] == "unknown_field"
+    assert not list((daemon.spool / "inbox").glob(".*"))
+
+
+def test_putting_a_job_twice_runs_it_once(web: httpx.Client, daemon: CheapDaemon) -> None:
+    for _ in range(2):
+        assert web.put("/api/jobs/put-1", json={"text": "1 put"}, headers=WAIT).json()["status"] == "done"
+    assert daemon.ran().count("put-1 tts") == 1
+    assert problem(web.put("/api/jobs/.hidden", json={"text": "1 put"}))["code"] == "name"
+
+
+def test_a_request_with_a_key_may_be_repeated(web: httpx.Client, daemon: CheapDaemon) -> None:
+    key = {"Idempotency-Key": "order 1"}
+    first = web.post("/api/jobs", json={"text": "1 keyed", "speed": 1.5}, headers={**key, **WAIT})
+    again = web.post("/api/jobs", json={"speed": 1.5, "text": "1 keyed"}, headers={**key, **WAIT})
+    assert first.json() == again.json()
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert daemon.ran().count(f"{first.headers['x-lipdrop-job']} tts") == 1
+    other = web.post("/api/jobs", json={"text": "1 another"}, headers=key)
+    assert (other.status_code, problem(other)["code"]) == (422, "key_reused")
+    assert problem(web.post("/api/jobs", json={"text": "a"}, headers={"Idempotency-Key": "k" * 300}))["status"] == 400
+
+
+def test_jobs_are_queued_while_the_daemon_is_down_until_the_queue_is_full(lone: RunningGateway) -> None:
+    for number in range(3):
+        assert lone.client.put(f"/api/jobs/job-{number}", json={"text": "1 hello"}).json()["status"] == "queued"
+    full = lone.client.post("/api/jobs", json={"text": "1 hello"})
+    assert (full.status_code, problem(full)["code"]) == (429, "queue_full")
+    assert int(full.headers["retry-after"]) > 0
+    assert sorted(path.name for path in (lone.spool / "inbox").iterdir()) == [f"job-{n}.json" for n in range(3)]
+    (lone.spool / "inbox" / "job-2.json").unlink()
+    conflict = lone.client.put("/api/jobs/job-0", json={"text": "1 other"})
+    assert (conflict.status_code, problem(conflict)["code"]) == (409, "conflict")
+    health = lone.client.get("/api/health").json()
+    assert (health["status"], health["daemon"], health["queue"]["waiting"]) == ("unhealthy", "down", 2)
+    assert lone.client.get("/api/ready").status_code == 503
+
+
+def test_nothing_is_lost_or_run_twice_when_many_submit_at_once(web: httpx.Client, daemon: CheapDaemon) -> None:
+    def submit(number: int) -> str:
+        while (answer := web.post("/api/jobs", json={"text": f"1 number {number}"})).status_code == 429:
+            assert int(answer.headers["retry-after"]) > 0
+        assert answer.status_code == 202, answer.text
+        return str(answer.headers["x-lipdrop-job"])
+
+    with ThreadPoolExecutor(16) as pool:
+        names = list(pool.map(submit, range(40)))
+    assert {ended(web, name)["status"] for name in names} == {"done"}
+    ran = daemon.ran()
+    assert all(ran.count(f"{name} tts") == 1 for name in names)
+
+
+# Following
+
+
+def test_events_tell_the_progress_and_the_end(web: httpx.Client) -> None:
+    web.put("/api/jobs/followed", json={"text": "1 followed"})
+    found = events(web, "followed")
+    assert found[-1]["event"] == "done"
+    assert json.loads(found[-1]["data"])["report"]["status"] == "done"
+    shares = [json.loads(one["data"])["progress"] for one in found if one["event"] == "progress"]
+    assert shares == sorted(set(shares))
+
+
+def test_a_reconnected_listener_gets_only_newer_events(web: httpx.Client) -> None:
+    web.put("/api/jobs/resumed", json={"text": "1 resumed"}, headers=WAIT)
+    assert [one["event"] for one in events(web, "resumed", "97-3")] == ["done"]
+    assert web.get("/api/jobs/resumed/events", headers={"Last-Event-ID": "end"}).status_code == 204
+    assert [one["event"] for one in events(web, "resumed", "x-y-z")] == ["done"]
+    assert problem(web.get("/api/jobs/unheard-of/events"))["status"] == 404
+
+
+def test_fifty_listeners_follow_one_job(gateway: RunningGateway, daemon: CheapDaemon) -> None:
+    daemon.drop("watched", text="50 watched")
+    until(lambda: "watched" in daemon.status()["jobs"] or None, "job in flight")
+    limits = httpx.Limits(max_connections=50)
+    with httpx.Client(base_url=gateway.url, limits=limits, timeout=60) as web, ThreadPoolExecutor(50) as pool:
+        followed = list(pool.map(lambda _: events(web, "watched"), range(50)))
+    assert {found[-1]["event"] for found in followed} == {"done"}
+
+
+# Listing, cancelling, results
+
+
+def test_the_list_has_every_job_once_latest_first(web: httpx.Client, daemon: CheapDaemon) -> None:
+    for number in range(5):
+        web.put(f"/api/jobs/list-{number}", json={"text": "1 listed"}, headers=WAIT)
+    names, cursor = list[str](), None
+    while True:
+        page = web.get("/api/jobs", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        assert len(page["jobs"]) <= 2
+        names += [job["job"] for job in page["jobs"]]
+        if (cursor := page["next"]) is None:
+            break
+    assert sorted(names) == sorted({path.stem for path in (daemon.spool / "outbox").glob("*.json")})
+    assert [name for name in names if name.startswith("list-")] == [f"list-{number}" for number in range(4, -1, -1)]
+    failed = web.get("/api/jobs", params={"status": "failed"}).json()["jobs"]
+    assert {job["status"] for job in failed} <= {"failed"}
+    assert problem(web.get("/api/jobs", params={"cursor": "nonsense"}))["code"] == "cursor"
+    assert problem(web.get("/api/jobs", params={"limit": 0}))["field"] == "limit"
+
+
+def test_a_job_can_be_cancelled(web: httpx.Client, daemon: CheapDaemon) -> None:
+    web.put("/api/jobs/long", json={"text": "1000 long"})
+    assert web.delete("/api/jobs/long").status_code == 202
+    found = ended(web, "long")
+    assert (found["status"], found["report"]["error"]["code"]) == ("failed", "cancelled")
+    assert problem(web.delete("/api/jobs/long"))["code"] == "ended"
+    assert problem(web.delete("/api/jobs/unheard-of"))["status"] == 404
+    video = web.get("/api/jobs/long/video")
+    assert (video.status_code, problem(video)["code"]) == (409, "cancelled")
+
+
+def test_results_are_sent_in_parts(web: httpx.Client, daemon: CheapDaemon) -> None:
+    web.put("/api/jobs/parts", json={"text": "1 parts"}, headers=WAIT)
+    whole = daemon.video("parts").read_bytes()
+    part = web.get("/api/jobs/parts/video", headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole[2:6])
+    assert web.get("/api/jobs/parts/video", headers={"Range": f"bytes={len(whole)}-"}).status_code == 416
+    assert web.head("/api/jobs/parts/video").status_code in (200, 405)
+
+
+@pytest.mark.parametrize(
+    "path", ["stream/..%2Fx.json", "stream/x.json", "stream/.m4s", "captions.txt", "captions.srt", "stream/link.m4s"]
+)
+def test_only_files_of_the_job_are_served(path: str, web: httpx.Client, daemon: CheapDaemon) -> None:
+    web.put("/api/jobs/served", json={"text": "1 served"}, headers=WAIT)
+    folder = daemon.spool / "outbox" / "served"
+    folder.mkdir(exist_ok=True)
+    for name in ("x.json", ".m4s"):
+        (folder / name).write_text("secret")
+    if not os.path.lexists(folder / "link.m4s"):
+        (folder / "link.m4s").symlink_to("/etc/passwd")
+    assert problem(web.get(f"/api/jobs/served/{path}"))["status"] == 404
