@@ -149,15 +149,18 @@ def test_a_job_of_another_media_type_is_refused(media_type: str, web: httpx.Clie
 
 
 def test_a_recording_can_be_uploaded(web: httpx.Client, daemon: CheapDaemon) -> None:
-    parts = {"job": (None, json.dumps({"metadata": {"a": 1}})), "audio": ("my voice.WAV", b"RIFF sound", "audio/wav")}
+    parts: dict[str, tuple[str | None, bytes]] = {
+        "job": (None, json.dumps({"metadata": {"a": 1}}).encode()),
+        "audio": ("my voice.WAV", b"RIFF sound"),
+    }
     answer = web.post("/api/jobs", files=parts, headers=WAIT)
     assert answer.status_code == 200, answer.text
     assert answer.json()["report"]["metadata"] == {"a": 1}
     again = web.post("/api/jobs", files={**parts, "audio": ("a.exe", b"MZ")})
     assert (again.status_code, problem(again)["code"]) == (415, "media_type")
-    both = web.post("/api/jobs", files={**parts, "job": (None, '{"audio": "other.wav"}')})
+    both = web.post("/api/jobs", files={**parts, "job": (None, b'{"audio": "other.wav"}')})
     assert problem(both)["code"] == "conflict"
-    assert problem(web.post("/api/jobs", files={**parts, "jobs": (None, "{}")}))["code"] == "unknown_field"
+    assert problem(web.post("/api/jobs", files={**parts, "jobs": (None, b"{}")}))["code"] == "unknown_field"
     assert not list((daemon.spool / "inbox").glob(".*"))
 
 

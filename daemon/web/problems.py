@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from pipeline.errors import JobError
 
@@ -120,7 +121,15 @@ def of_validation(error: RequestValidationError) -> ProblemError:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of an application with a problem document."""
+    """Answer every error of an application with a problem document, and describe it in its OpenAPI document."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]
     kinds: dict[type[Exception], Any] = {
         ProblemError: lambda error: error,
         JobError: of_job_error,
@@ -130,9 +139,21 @@ def install(app: FastAPI) -> None:
     for kind, convert in kinds.items():
 
         async def handle(request: Request, error: Exception, convert: Any = convert) -> JSONResponse:
-            return response(convert(error), request.scope.get("root_path", ""))
+            problem: ProblemError = convert(error)
+            if problem.status is HTTPStatus.METHOD_NOT_ALLOWED:
+                problem.headers = {"Allow": ", ".join(sorted(_methods(request)))}
+            return response(problem, request.scope.get("root_path", ""))
 
         app.add_exception_handler(kind, handle)
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods of a path. The framework names only those of the first route that has it."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

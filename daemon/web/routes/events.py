@@ -27,7 +27,7 @@ END = "end"
     "/api/jobs/{name}/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events until its end"},
+        200: {"content": {"text/event-stream": {}}, "description": "Events until its end"},
         204: {"description": "The client has seen the last event; it need not connect again"},
         **documented(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST),
     },
