@@ -151,7 +151,7 @@ class WebSettings(Section):
     """Address to listen on. Any other than a loopback address requires `tokens`."""
     port: Annotated[int, Field(ge=0, le=65535)] = 3000
     """Port to listen on; 0: any free one."""
-    names: tuple[str, ...] = ()
+    names: list[str] = Field(default_factory=list)
     """Host names under which the gateway is reached, besides its address and localhost; others are refused."""
     tokens: str | None = None
     """File of access tokens, written by `lipdrop tokens`."""
@@ -161,17 +161,12 @@ class WebSettings(Section):
     """For each token, or for each address without tokens; requests that only read do not count."""
     upload_megabytes: Annotated[int, Field(ge=1, le=2048)] = 2048
     """Largest upload."""
-    origins: tuple[str, ...] = ()
+    origins: list[str] = Field(default_factory=list)
     """Origins of other sites whose pages may call the gateway (CORS)."""
     avatar_uploads: bool = True
     """Whether clients may add avatars."""
-    webhook_hosts: tuple[str, ...] = ()
+    webhook_hosts: list[str] = Field(default_factory=list)
     """Hosts that a job's `webhook` may name."""
-
-    @field_validator("names", "origins", "webhook_hosts", mode="before")
-    @classmethod
-    def _lists_to_tuples(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
 
 
 class Config(Section):

@@ -21,6 +21,7 @@ NAMES = (
     "resume",
     "retry",
     "run",
+    "serve",
     "status",
     "submit",
     "voices",

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from daemon.cli.main import cli
+from daemon.web.problems import CODES
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.config import Config
 from pipeline.job import PYDANTIC_CODES, Job
@@ -98,7 +99,7 @@ def code_parameters() -> dict[str, tuple[int, str]]:
 
 def codes_in_source() -> set[str]:
     """Every error code that the code can report."""
-    takers, found = code_parameters(), set(PYDANTIC_CODES.values())
+    takers, found = code_parameters(), {*PYDANTIC_CODES.values(), *CODES.values(), "http"}
     for module in MODULES:
         for call in calls(module):
             if name_of(call.func) in takers:
@@ -108,6 +109,8 @@ def codes_in_source() -> set[str]:
             if ast.unparse(call.func) == "cls" and any(word.arg == "code" for word in call.keywords):
                 found |= constants(argument(call, 99, "code"))
             found |= constants(call) if name_of(call.func) == "failure_code" else set()
+            if name_of(call.func) == "ProblemError":
+                found |= constants(argument(call, 99, "code"))
         for node in ast.walk(module):
             if isinstance(node, ast.Assign) and any(name_of(target) == "code" for target in node.targets):
                 found |= constants(node.value) | constants_of_default(node.value)
