@@ -102,7 +102,7 @@ def install(config: Config, file: Path, name: str) -> str:
     if JOB_NAME.match(name) is None:  # avatar names follow the rules of job names
         raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
     if name in _names(config):
-        raise JobError("avatar", f"avatar {name!r} already exists", field="name", hint="choose another --name")
+        raise JobError("avatar", f"avatar {name!r} already exists", field="name", hint="choose another name")
     folder = config.path(config.avatars.folder)
     if not folder.exists():
         folder.mkdir(parents=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +16,9 @@ from daemon.cli.submission import Draft, drop
 from daemon.outputs.report import JobReport
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.spool.spool import Spool
+from daemon.web import uploads
 from daemon.web.changes import Changes
+from daemon.web.portraits import Portraits
 from daemon.web.problems import ProblemError, not_found
 from daemon.web.states import Ending, JobState, States
 from pipeline.avatars import Avatars
@@ -44,6 +45,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self.states = States(self.spool)
         self.avatars = Avatars(self.config)
+        self.portraits = Portraits(self.config, self.avatars)
 
     # Dropping
 
@@ -74,7 +76,7 @@ class Gateway:
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
 
-    def add_recording(self, name: str, file_name: str, content: BinaryIO) -> str:
+    def add_recording(self, file_name: str, content: BinaryIO) -> str:
         """Copy an uploaded recording into the inbox; returns the file name for the job's `audio`. Blocks."""
         suffix = Path(file_name).suffix.lower()
         if suffix not in RECORDING_SUFFIXES:
@@ -82,15 +84,7 @@ class Gateway:
             raise ProblemError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"recordings are not named {suffix or 'without a suffix'}", hint=hint
             )
-        target = self.spool.inbox / f"{name}{suffix}"
-        unfinished = self.spool.inbox / f".{name}.{secrets.token_hex(4)}.part"
-        try:
-            with unfinished.open("xb") as file:
-                shutil.copyfileobj(content, file)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        return target.name
+        return uploads.store_recording(self.spool.inbox, suffix, content)
 
     # Waiting
 

@@ -67,7 +67,7 @@ async def drop(request: Request, gateway: Gateway, found: Draft, name: str | Non
         if earlier is not None:
             return earlier
     name = name or new_name()
-    data = job_bytes(await _with_uploads(gateway, found, name))
+    data = job_bytes(await _with_uploads(gateway, found))
     gateway.check(data)
     before = gateway.states.ending(name)
     gateway.drop(name, data)
@@ -115,15 +115,22 @@ def _from_form(form: FormData) -> Draft:
     return Draft(parse_json_object((job or "{}").encode()), recording, portrait)  # type: ignore[arg-type]
 
 
-async def _with_uploads(gateway: Gateway, found: Draft, name: str) -> dict[str, Any]:
+async def _with_uploads(gateway: Gateway, found: Draft) -> dict[str, Any]:
     """The job, with the names under which its files were stored."""
     job = dict(found.job)
+    if found.recording is None and found.portrait is None:
+        return job
+    if found.recording is not None and "audio" in job:
+        raise JobError("conflict", "the job has both a recording and the name of one", field="audio")
+    if found.portrait is not None and "avatar" in job:
+        raise JobError("conflict", "the job has both a portrait and the name of an avatar", field="avatar")
+    gateway.check(job_bytes(job if found.recording is None else {**job, "text": job.get("text", "a")}))
+    # Nothing is stored before the rest of the job has been checked.
+    if found.portrait is not None:
+        job["avatar"] = await gateway.portraits.upload(found.portrait.filename or "", found.portrait.file)
     if found.recording is not None:
-        if "audio" in job:
-            raise JobError("conflict", "the job has both a recording and the name of one", field="audio")
-        gateway.check(job_bytes({**job, "text": "a"} if "text" not in job else job))  # before anything is stored
         job["audio"] = await run_in_threadpool(
-            gateway.add_recording, name, found.recording.filename or "", found.recording.file
+            gateway.add_recording, found.recording.filename or "", found.recording.file
         )
     return job
 

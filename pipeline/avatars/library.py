@@ -49,8 +49,11 @@ class Avatars:
 
     def load(self, name: str) -> Avatar:
         """Read an avatar; cached until its folder changes. Raises JobError."""
-        folder = self._folder(name)
-        return self._read(folder, tuple(sorted((entry.name, identity(entry)) for entry in entries(folder))))
+        return self._read(self._folder(name), self.stamp(name))
+
+    def stamp(self, name: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """A value that changes when an avatar's folder changes. Raises JobError if there is no such avatar."""
+        return tuple(sorted((entry.name, identity(entry)) for entry in entries(self._folder(name))))
 
     def is_video(self, name: str) -> bool:
         """Whether an avatar is a video, judged by its file name."""

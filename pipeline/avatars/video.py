@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,6 +82,17 @@ class VideoSource:
             pictures = clips.rgb_frames(self.file, self.rate, self.sides, part, size, seconds=self.seconds_max)
             found = find_in_clip(pictures, box)
         return found.scaled(factor).moved(left, top) if isinstance(found, Faces) else found
+
+    def first_frame(self) -> NDArray[np.uint8]:
+        """The first frame, RGB [height, width, 3], scaled down to `SEARCH_SIDE_MAX`. Raises JobError."""
+        scale = min(1.0, SEARCH_SIDE_MAX / max(self.sides))
+        size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
+        frames = clips.rgb_frames(self.file, self.rate, self.sides, (0, 0, *self.sides), size, seconds=1)
+        with unchanged(self.file, self.digest), closing(frames):
+            picture = next(frames, None)
+        if picture is None:
+            raise unreadable("avatar", f"{self.file.name} contains no frames")
+        return picture
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
         """The frames, cropped and scaled to `size`. Raises JobError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -84,7 +84,7 @@ def _fraction(text: str) -> Fraction | None:
 
 def rgb_frames(
     path: Path, rate: Fraction, sides: tuple[int, int], cut: Cut, size: tuple[int, int], *, seconds: float
-) -> Iterator[NDArray[np.uint8]]:
+) -> Generator[NDArray[np.uint8], None, None]:
     """Yield a crop of the frames like `i420_frames`, but as RGB [height, width, 3]. Raises JobError."""
     width, height = size
     picture = _steady(path, rate, sides, cut, seconds).filter("scale", width, height)
