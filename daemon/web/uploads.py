@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.spool.layout import JOB, JOB_SUFFIX
+from daemon.spool.claims import read_file
+from daemon.spool.layout import CLAIMED, JOB, JOB_SUFFIX
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.spool.retention import SECONDS_PER_DAY
 from daemon.spool.spool import Spool
+from daemon.spool.untrusted import open_untrusted
 from pipeline.config import RetentionSettings
 
 PREFIX = "upload-"
@@ -65,7 +67,10 @@ def store_recording(inbox: Path, suffix: str, content: BinaryIO) -> str:
 
 
 def remove_unused(spool: Spool, avatars: Path, retention: RetentionSettings) -> None:
-    """Remove uploads that no waiting job names: those that are too old, then the oldest until the rest fits. Blocks."""
+    """Remove uploads that no waiting job names: those that are too old, then the oldest until the rest fits. Blocks.
+
+    Raises OSError if the jobs cannot be listed.
+    """
     named = _waiting_jobs(spool)
     for found in (_portraits(avatars), _recordings(spool.inbox)):
         unused = [upload for upload in found if upload.path.name.encode() not in named]
@@ -75,15 +80,21 @@ def remove_unused(spool: Spool, avatars: Path, retention: RetentionSettings) -> 
 
 
 def _waiting_jobs(spool: Spool) -> bytes:
-    """All jobs that wait or run, one after the other."""
-    files = [*spool.inbox.glob(f"*{JOB_SUFFIX}"), *spool.work.glob(f"*/{JOB}")]
-    return b"\n".join(filter(None, map(_content, files)))
+    """All jobs that wait or run, one after the other. The inbox is read first: jobs move from there to the work folder.
+
+    Raises OSError if one of them cannot be read by this user.
+    """
+    waiting = [_content(path) for path in spool.inbox.iterdir() if path.suffix == JOB_SUFFIX]
+    running = [_content(folder / name) for folder in spool.work.iterdir() for name in (CLAIMED, JOB)]
+    return b"\n".join(waiting + running)
 
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
-    except OSError:
+        return read_file(file)
+    except PermissionError:
+        raise
+    except OSError:  # it has moved, or is not a file
         return b""
 
 
@@ -128,7 +139,7 @@ def _remove(path: Path) -> None:
         file = files[0]
     if file.is_symlink() or not file.is_file():
         return
-    with file.open("rb") as content:
+    with open_untrusted(file) as content:
         if content_name(content) != path.name.partition(".")[0]:
             return
     file.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -18,6 +19,8 @@ from daemon.web.gateway import Gateway
 from daemon.web.portraits import AvatarList, AvatarState, Portraits
 from daemon.web.problems import documented, not_found
 from pipeline.errors import JobError
+
+log = logging.getLogger(__name__)
 
 CLEANING_SECONDS = 3600
 """How often unused uploads are looked for."""
@@ -152,5 +155,8 @@ async def _clean(gateway: Gateway) -> None:
     config = gateway.config
     while True:
         folder = config.path(config.avatars.folder)
-        await run_in_threadpool(uploads.remove_unused, gateway.spool, folder, config.retention)
+        try:
+            await run_in_threadpool(uploads.remove_unused, gateway.spool, folder, config.retention)
+        except OSError as error:
+            log.warning("unused uploads are kept: %s", error)
         await asyncio.sleep(CLEANING_SECONDS)
