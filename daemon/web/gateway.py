@@ -20,6 +20,7 @@ from daemon.web import uploads
 from daemon.web.changes import Changes
 from daemon.web.portraits import Portraits
 from daemon.web.problems import ProblemError, not_found
+from daemon.web.speech import Speech
 from daemon.web.states import Ending, JobState, States
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -46,6 +47,7 @@ class Gateway:
         self.states = States(self.spool)
         self.avatars = Avatars(self.config)
         self.portraits = Portraits(self.config, self.avatars)
+        self.speech = Speech(self.config)
 
     # Dropping
 

@@ -81,6 +81,16 @@ def frames_from_stdin(size: tuple[int, int], fps: int) -> Stream:
     )
 
 
+def samples_from_stdin(rate_hz: int) -> Stream:
+    """Raw mono 16-bit samples on standard input."""
+    return ffmpeg.input("pipe:0", protocol_whitelist="pipe", f="s16le", ar=rate_hz, ac=1)
+
+
+def to_stdout(stream: Stream, **options: Any) -> Stream:
+    """Standard output as output of a stream."""
+    return ffmpeg.output(stream, "pipe:1", **options)
+
+
 def target(path: Path, *streams: Stream, **options: Any) -> Stream:
     """A local file as output of the streams."""
     return ffmpeg.output(*streams, _url(path), **options)
@@ -109,7 +119,7 @@ def decode(
 
 def decode_bytes(stream: Stream, data: bytes, limits: Limits, **options: Any) -> bytes:
     """Run ffmpeg on untrusted `data`, read through `source_stdin`, and return the output. Raises StageError."""
-    return _run(_argv(ffmpeg.output(stream, "pipe:1", **options)), limits, data)
+    return _run(_argv(to_stdout(stream, **options)), limits, data)
 
 
 def read_frames(
@@ -119,7 +129,7 @@ def read_frames(
 
     Frames that ffmpeg warns about but can decode are kept. Raises JobError if it fails, StageError if it is killed.
     """
-    argv = _argv(ffmpeg.output(stream, "pipe:1", f="rawvideo", pix_fmt=pixel_format), "-xerror")
+    argv = _argv(to_stdout(stream, f="rawvideo", pix_fmt=pixel_format), "-xerror")
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
     with _start(argv, subprocess.DEVNULL, limits) as process, ThreadPoolExecutor(max_workers=1) as reader:
         assert process.stdout is not None and process.stderr is not None
