@@ -90,7 +90,7 @@ class Access:
         try:
             self._check(scope)
         except ProblemError as error:
-            await problems.response(error, scope.get("root_path", ""))(scope, receive, respond)
+            await problems.response(error, scope)(scope, receive, respond)
             return
         await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), respond)
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
 from pipeline.errors import JobError
 
@@ -35,6 +36,14 @@ CODES = {
     HTTPStatus.GATEWAY_TIMEOUT: "timeout",
 }
 """The code of an error that has only a status."""
+
+OPENAI_PATH = "/v1/"
+OPENAI_TYPES = {
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
+    HTTPStatus.FORBIDDEN: "permission_error",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+}
+"""OpenAI's types of errors by status; all others are the request's or, from 500 on, the server's."""
 
 
 class Problem(BaseModel):
@@ -86,8 +95,12 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, f"there is no {what}")
 
 
-def response(error: ProblemError, root: str) -> JSONResponse:
-    """An error as a response. `root`: the path under which the gateway is mounted."""
+def response(error: ProblemError, scope: Scope) -> JSONResponse:
+    """An error as the response to a request: a problem document or, for OpenAI's clients, what they expect."""
+    root = scope.get("root_path", "")
+    path = scope["path"].removeprefix(root)
+    if path.startswith(OPENAI_PATH):
+        return JSONResponse(_openai_error(error, path), error.status, error.headers)
     problem = Problem(
         type=f"{root}/problems/{error.code}",
         title=error.status.phrase,
@@ -99,6 +112,20 @@ def response(error: ProblemError, root: str) -> JSONResponse:
         job=error.job,
     )
     return JSONResponse(problem.model_dump(), error.status, error.headers, MEDIA_TYPE)
+
+
+def _openai_error(error: ProblemError, path: str) -> dict[str, Any]:
+    """An error as OpenAI's API reports it. Its names for `text` are `input` and `prompt`."""
+    kind = OPENAI_TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    text = "input" if path.startswith(f"{OPENAI_PATH}audio/") else "prompt"
+    return {
+        "error": {
+            "message": f"{error.detail} ({error.hint})" if error.hint else error.detail,
+            "type": kind,
+            "param": text if error.field == "text" else error.field,
+            "code": "invalid_api_key" if error.status is HTTPStatus.UNAUTHORIZED else error.code,
+        }
+    }
 
 
 def of_job_error(error: JobError) -> ProblemError:
@@ -142,7 +169,7 @@ def install(app: FastAPI) -> None:
             problem: ProblemError = convert(error)
             if problem.status is HTTPStatus.METHOD_NOT_ALLOWED:
                 problem.headers = {"Allow": ", ".join(sorted(_methods(request)))}
-            return response(problem, request.scope.get("root_path", ""))
+            return response(problem, request.scope)
 
         app.add_exception_handler(kind, handle)
 

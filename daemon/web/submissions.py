@@ -79,7 +79,7 @@ async def draft(request: Request) -> AsyncIterator[Draft]:
     """Read the body of a request as a job. Its files are closed at the end. Raises JobError and ProblemError."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type in ("application/json", ""):
-        yield Draft(parse_json_object(await _json_body(request)))
+        yield Draft(parse_json_object(await json_body(request)))
     elif media_type == "multipart/form-data":
         async with request.form(max_files=2, max_fields=10, max_part_size=JOB_MAX_BYTES) as form:
             yield _from_form(form)
@@ -91,7 +91,7 @@ async def draft(request: Request) -> AsyncIterator[Draft]:
         )
 
 
-async def _json_body(request: Request) -> bytes:
+async def json_body(request: Request) -> bytes:
     """The body, of which no more is read than a job may have."""
     body = bytearray()
     async for part in request.stream():
