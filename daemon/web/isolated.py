@@ -1,7 +1,6 @@
 """Work on untrusted files in a process of its own, within limits: a crash or an endless loop costs only that process.
 
-A program is a module that calls `serve`, started with `run`. The two exchange one JSON object each way. The gateway
-itself imports nothing that decodes files or computes.
+A program is a module that calls `exchange.serve`. The gateway itself imports nothing that decodes files or computes.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
+from daemon.web.exchange import packed
 from daemon.web.problems import ProblemError
 from pipeline import programs
 from pipeline.config import Config
-from pipeline.errors import ErrorReport, JobError, LipdropError
+from pipeline.errors import ErrorReport, JobError
 from pipeline.programs import Limits
 
 BUSY_SECONDS = 5
@@ -64,18 +63,6 @@ def argv(module: str) -> list[str]:
     return [sys.executable, "-P", "-m", module]  # -P: import nothing from the current folder
 
 
-def packed(config: Config, request: Any) -> bytes:
-    """A request with the configuration, as one line of JSON."""
-    return json.dumps({"config": config.model_dump_json(), "base": str(config.base), "request": request}).encode()
-
-
-def unpacked(line: bytes) -> tuple[Config, Any]:
-    """The inverse of `packed`."""
-    found = json.loads(line)
-    config = {**json.loads(found["config"]), "base": found["base"]}
-    return Config.model_validate_json(json.dumps(config)), found["request"]
-
-
 def run(module: str, config: Config, request: Any, limits: Limits) -> Any:
     """Run a program and return its answer. Blocks.
 
@@ -103,17 +90,3 @@ def result(answer: dict[str, Any]) -> Any:
             HTTPStatus.SERVICE_UNAVAILABLE, error.message, code=error.code, field=error.field, hint=error.hint
         )
     raise JobError(error.code, error.message, field=error.field, hint=error.hint)
-
-
-def answered(work: Callable[[], Any]) -> dict[str, Any]:
-    """Do some work in a program; return its result, or the error that it raised on purpose, for `result`."""
-    try:
-        return {"result": work()}
-    except LipdropError as error:
-        return {"error": asdict(ErrorReport.of(error))}
-
-
-def serve(handle: Callable[[Config, Any], Any]) -> None:
-    """Answer the one request on standard input."""
-    config, request = unpacked(sys.stdin.buffer.read())
-    sys.stdout.write(json.dumps(answered(lambda: handle(config, request))))

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.cli.avatars import install
-from daemon.web.isolated import serve
+from daemon.cli.avatar_files import install
+from daemon.web.exchange import serve
 from pipeline.avatars import Avatar, Avatars, FaceLandmarks
 from pipeline.avatars.faces.tracking import NoFace, find_in_picture
 from pipeline.avatars.landmarks import CONTOURS

@@ -22,6 +22,7 @@ from http import HTTPStatus
 from typing import IO, Any
 
 from daemon.web import isolated
+from daemon.web.exchange import packed
 from daemon.web.problems import ProblemError
 from pipeline import programs
 from pipeline.config import Config
@@ -153,7 +154,7 @@ class Speech:
             _end(self._process)
         process = programs.start(isolated.argv(PROGRAM), subprocess.PIPE, stderr=sys.stderr.fileno())
         assert process.stdin is not None
-        process.stdin.write(isolated.packed(self._config, None) + b"\n")
+        process.stdin.write(packed(self._config, None) + b"\n")
         return process
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from daemon.web.isolated import answered, unpacked
+from daemon.web.exchange import answered, unpacked
 from pipeline.config import Config
 from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
