@@ -250,6 +250,18 @@ def test_no_one_takes_a_failed_job_for_a_video(
     assert "Traceback" not in gateway.log()
 
 
+@pytest.mark.soak
+def test_a_gateway_stops_although_a_client_waits(tmp_path: Path) -> None:
+    target = tmp_path / "result.mp4"
+    with RunningGateway(tmp_path / "spool") as lone:
+        process = curl(f"{lone.url}/api/generate", target, "-H", "Prefer: wait=0")
+        name = headers_of(target)["x-lipdrop-job"]
+        lone.process.terminate()
+        lone.process.wait(60)
+    assert process.wait(20) == CURL_PARTIAL_FILE
+    assert (tmp_path / "spool" / "inbox" / f"{name}.json").is_file()
+
+
 def test_a_client_may_ask_for_the_name_alone(web: httpx.Client, daemon: RunningDaemon) -> None:
     answer = web.post("/api/generate", json=JOB, headers={"Prefer": "respond-async"})
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "respond-async")
