@@ -223,6 +223,19 @@ def test_the_sound_of_a_later_piece_is_as_if_encoded_with_the_one_before(tmp_pat
     assert sound.frames == aac.encode_part(known, 0, start, stop, tmp_path / "whole")
 
 
+def test_the_sound_of_the_third_piece_does_not_need_the_first(tmp_path: Path) -> None:
+    """Its AAC frames begin at multiples of their length, although the second piece does not."""
+    second, third = segment(tmp_path, 1, range(61, 136)), segment(tmp_path, 2, range(136, 190))
+    assert _at(61) % FRAME_SAMPLES
+    sound = pack_module._sound(PackItem("job", tmp_path, third, second, is_last=True))
+    start = aac.part_end(_at(136), is_last=False)
+    stop = aac.part_end(_at(190), is_last=True)
+    assert (sound.start, sound.end) == (start, _at(190))
+    first = -(-_at(61) // FRAME_SAMPLES) * FRAME_SAMPLES
+    known = whole_sound()[first : _at(190)]
+    assert sound.frames == aac.encode_part(known, first, start, stop, tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     ("count", "keyframes", "parts"),
     [
