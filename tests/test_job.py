@@ -75,6 +75,14 @@ def test_a_wrong_size_is_explained(size: str, message: str, hint: str) -> None:
     assert (error.field, error.message, error.hint) == ("size", message, hint)
 
 
+@pytest.mark.parametrize(
+    ("job", "code", "field"), [("{}", "missing", "text"), ('{"text": "a", "audio": "b.wav"}', "conflict", "audio")]
+)
+def test_a_job_has_one_source(job: str, code: str, field: str) -> None:
+    error = refused(job)
+    assert (error.code, error.field) == (code, field)
+
+
 def test_limits_come_from_the_configuration() -> None:
     config = Config(limits=LimitsSettings(text_characters=3))
     with pytest.raises(JobError, match="limit is 3"):
