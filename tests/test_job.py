@@ -63,6 +63,26 @@ def test_an_unknown_avatar_lists_the_names() -> None:
     assert (error.field, error.hint) == ("avatar", "avatars: anna, presenter")
 
 
+@pytest.mark.parametrize(
+    ("size", "message", "hint"),
+    [
+        ("9" * 30, f"size {'9' * 20!r} is not WIDTHxHEIGHT", 'like "720x720"'),
+        ("721x720", "size 721x720: width and height must be even", 'like "720x720"'),
+    ],
+)
+def test_a_wrong_size_is_explained(size: str, message: str, hint: str) -> None:
+    error = refused(json.dumps({"text": "a", "size": size}))
+    assert (error.field, error.message, error.hint) == ("size", message, hint)
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "field"), [("{}", "missing", "text"), ('{"text": "a", "audio": "b.wav"}', "conflict", "audio")]
+)
+def test_a_job_has_one_source(job: str, code: str, field: str) -> None:
+    error = refused(job)
+    assert (error.code, error.field) == (code, field)
+
+
 def test_limits_come_from_the_configuration() -> None:
     config = Config(limits=LimitsSettings(text_characters=3))
     with pytest.raises(JobError, match="limit is 3"):

@@ -25,6 +25,7 @@ from pipeline.messages import (
     Finished,
     Item,
     MergeItem,
+    PackItem,
     Ready,
     Segment,
     SplitItem,
@@ -103,6 +104,20 @@ def test_the_step_of_a_job_is_the_role_that_works_on_it(
     assert isinstance(done, JobDone)
     assert (done.flow.name, done.attempts) == ("job", 1)
     assert scheduler.jobs == {"next": "tts"}
+
+
+def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:
+    job = flow(tmp_path, voice="espeak:ru", speed=1.5, language="en")
+    assert job.begin() == [TtsItem("job", job.folder, "hello", "en", "espeak:ru", 1.5)]
+
+
+def test_a_job_that_is_not_streamed_has_no_results_of_packing(tmp_path: Path) -> None:
+    job = flow(tmp_path)
+    [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
+    [split] = job.accept(speech)
+    assert isinstance(split, SplitItem)
+    chunk = next(faults.CheapSplit(SPEC).process(split))
+    assert not job.has_results(PackItem(job.name, job.folder, rendered(chunk), None, is_last=True))
 
 
 def test_an_outcome_is_returned_without_waiting(
