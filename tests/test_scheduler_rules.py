@@ -111,6 +111,12 @@ def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:
     assert job.begin() == [TtsItem("job", job.folder, "hello", "en", "espeak:ru", 1.5)]
 
 
+def test_speech_is_cut_as_the_job_asks(tmp_path: Path) -> None:
+    job = flow(tmp_path, model="nogan", size="64x128", avatar="host", fps=50, mode="parallel")
+    [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
+    assert job.accept(speech) == [SplitItem("job", speech, 50, "parallel", "nogan", "host", (64, 128))]
+
+
 def test_a_job_that_is_not_streamed_has_no_results_of_packing(tmp_path: Path) -> None:
     job = flow(tmp_path)
     [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
