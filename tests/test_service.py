@@ -1,4 +1,4 @@
-"""The systemd unit, and the daemon's reports to systemd."""
+"""The systemd units, and the daemon's reports to systemd."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ from tests.service_root import service_root
 
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "lipdrop.service"
+WEB_UNIT = ROOT / "systemd" / "lipdrop-web.service"
 TMPFILES = ROOT / "systemd" / "lipdrop.tmpfiles"
 SPOOL = "var/lib/lipdrop"
-EXPOSURE_MAX = 2.3
+EXPOSURE_MAX = {UNIT: 2.3, WEB_UNIT: 1.9}
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 
 
 @needs_systemd
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", EXPOSURE_MAX, ids=lambda unit: unit.name)
+def test_systemd_accepts_the_unit(source: Path, tmp_path: Path) -> None:
     """The program's path is replaced with an existing one: otherwise systemd skips the other checks."""
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text("utf-8").replace("/opt/lipdrop/.venv/bin/lipdrop", "/bin/true"), "utf-8")
+    unit = tmp_path / source.name
+    unit.write_text(source.read_text("utf-8").replace("/opt/lipdrop/.venv/bin/lipdrop", "/bin/true"), "utf-8")
     checked = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
-    errors = [line for line in checked.stderr.splitlines() if UNIT.name in line]
+    errors = [line for line in checked.stderr.splitlines() if source.name in line]
     assert not errors
     assert checked.returncode == 0, checked.stderr
 
 
 @needs_systemd
-def test_the_unit_is_hardened() -> None:
-    argv = ["systemd-analyze", "security", "--offline=true", str(UNIT)]
+@pytest.mark.parametrize(("unit", "exposure_max"), EXPOSURE_MAX.items(), ids=str)
+def test_the_unit_is_hardened(unit: Path, exposure_max: float) -> None:
+    argv = ["systemd-analyze", "security", "--offline=true", str(unit)]
     shown = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
     exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", shown)
     assert exposure is not None, shown
-    assert float(exposure[1]) <= EXPOSURE_MAX
+    assert float(exposure[1]) <= exposure_max
 
 
 def made_folders(root: Path) -> Path:
