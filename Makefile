@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
-EXTRAS ?= espeak,dev
+EXTRAS ?= espeak,web,dev
 # More than a machine with two cores needs: many tests wait. Each process takes up to 2.5 GB with its daemon.
 TEST_PROCESSES ?= 4
 MUTATION_PROCESSES ?= 2

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from watchdog.events import FileSystemEvent
 
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool import claims as claims_module
@@ -701,4 +702,24 @@ def test_a_new_inbox_is_watched(spool: Spool) -> None:
     put(spool, "a.json")
     assert woken.wait(10)
     assert watcher.changed()
+    watcher.close()
+
+
+def test_a_claim_does_not_hold_back_the_next_arrival(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watcher is not told that a file left the inbox, so it need not wait to see whether it was renamed."""
+    seen: list[str] = []
+    arrived = threading.Event()
+    watcher = Watcher(spool.inbox, arrived.set)
+
+    def note(self: Watcher, event: FileSystemEvent) -> None:
+        seen.append(Path(os.fsdecode(event.src_path)).name)
+        arrived.set()
+
+    monkeypatch.setattr(Watcher, "on_any_event", note)
+    put(spool, "a.json")
+    watcher.refresh()
+    assert spool.claim("a")
+    put(spool, "b.json")
+    assert arrived.wait(10)
+    assert seen[0] == "b.json"
     watcher.close()

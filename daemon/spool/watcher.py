@@ -8,8 +8,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import InotifyConstants, Mask
+
+ARRIVALS = (
+    InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_DELETE_SELF
+)
+
+
+class ArrivalsEmitter(InotifyEmitter):
+    """Reports only what arrives in a folder or is written there, and reports it at once.
+
+    watchdog's own emitter holds back all events for half a second after a file was moved out, in case it was renamed;
+    every claim moves a file out of the inbox.
+    """
+
+    def get_event_mask_from_filter(self) -> Mask:
+        """Return the events that the kernel reports."""
+        return Mask(ARRIVALS)
+
+
+def observer() -> BaseObserver:
+    """A thread that reports what arrives in folders."""
+    return BaseObserver(ArrivalsEmitter)
 
 
 class Watcher(FileSystemEventHandler):
@@ -23,8 +48,8 @@ class Watcher(FileSystemEventHandler):
         self._changed = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Trigger a scan if a file may have arrived. Reads and removals are ignored: every claim causes them."""
-        if event.event_type in ("created", "moved", "modified", "closed") and not event.is_directory:
+        """Trigger a scan if a file may have arrived."""
+        if not event.is_directory:
             self._changed.set()
             self._wake()
 
@@ -42,7 +67,7 @@ class Watcher(FileSystemEventHandler):
         self.close()
         if inode is not None:
             with contextlib.suppress(OSError):  # no inotify watches left: the periodic scan still finds every job
-                self._observer = Observer()
+                self._observer = observer()
                 self._observer.schedule(self, str(self._folder))
                 self._observer.start()
             self._inode = inode

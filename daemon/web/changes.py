@@ -6,25 +6,9 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    FileClosedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
-WATCHED: list[type[FileSystemEvent]] = [
-    DirCreatedEvent,
-    DirDeletedEvent,
-    FileClosedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-]
-"""Not the opening and reading of files: the gateway reads them itself."""
+from daemon.spool.watcher import observer
 
 
 class Changes(FileSystemEventHandler):
@@ -35,14 +19,14 @@ class Changes(FileSystemEventHandler):
         """Number of changes so far. Read it before looking at files, then wait with `after`."""
         self._waiting: set[asyncio.Future[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._observer = Observer()
+        self._observer = observer()
 
     def watch(self, folders: Iterable[Path]) -> None:
         """Start to watch folders; those that do not exist, or that the system cannot watch, are left out."""
         self._observer.start()
         for folder in folders:
             try:
-                self._observer.schedule(self, str(folder), event_filter=WATCHED)
+                self._observer.schedule(self, str(folder))
             except OSError:
                 continue
 

@@ -29,6 +29,9 @@ from pipeline.job_file import JOB_NAME
 POLL_SECONDS = 0.5
 """How often a waiting request looks at the spool even if no change was noticed."""
 
+REMOVAL_SECONDS = 0.01
+"""The same for a job whose timing JSON is there, while its work folder is being removed: that is not noticed."""
+
 RETRY_SECONDS = 10
 """After this time a client may try again when the queue is full."""
 
@@ -102,6 +105,7 @@ class Gateway:
         deadline = time.monotonic() + timeout_seconds
         while True:
             seen = self.changes.count
+            has_ended = self.states.ending(name) not in (None, before)
             if not self.spool.is_under_way(name):
                 if self.states.ending(name) in (None, before):
                     raise not_found(f"job {name} any more")
@@ -111,7 +115,7 @@ class Gateway:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            await self.changes.after(seen, min(left, POLL_SECONDS))
+            await self.changes.after(seen, min(left, REMOVAL_SECONDS if has_ended else POLL_SECONDS))
 
     def state(self, name: str) -> JobState:
         """The state of a job. Raises ProblemError if there is no such job."""
