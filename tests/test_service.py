@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -124,3 +127,62 @@ def test_an_unreachable_systemd_is_ignored(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
         notify.ready()
         assert listener.recv(100) == b"READY=1"
+
+
+DAEMON_USER, WEB_USER = 61234, 61235
+"""Numbers that no user has."""
+
+
+@pytest.fixture
+def two_users() -> Iterator[Path]:
+    """The spool of an installed service, whose two users are different; below a folder that both can enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        service_root(root)
+        users = f"lipdrop:x:{DAEMON_USER}:{DAEMON_USER}::/:\nlipdrop-web:x:{WEB_USER}:{WEB_USER}::/:\n"
+        (root / "etc/passwd").write_text(users)
+        (root / "etc/group").write_text(f"lipdrop:x:{DAEMON_USER}:\nlipdrop-web:x:{WEB_USER}:\n")
+        subprocess.run(["systemd-tmpfiles", "--create", f"--root={root}", str(TMPFILES)], check=True)
+        yield root
+
+
+def as_user(user: int, group: int, script: str, folder: Path) -> str:
+    """Run a shell script as a user who is also a member of a group; returns what it prints."""
+    argv = ["setpriv", f"--reuid={user}", f"--regid={user}", f"--groups={group}", "sh", "-c", f"umask 027; {script}"]
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as other users")
+def test_the_gateway_may_write_what_it_needs_and_no_more(two_users: Path) -> None:
+    places = {
+        *("inbox", "outbox", "work", "done", "failed", "run", "run/cancel", "webhooks", "."),
+        *("../../../etc/lipdrop", "../../../etc/lipdrop/avatars", "../../../etc/lipdrop/web"),
+    }
+    spool = two_users / SPOOL
+    as_user(DAEMON_USER, DAEMON_USER, "echo a >outbox/a.mp4; echo {} >run/health.json; echo {} >webhooks/a", spool)
+    tries = "; ".join(f"touch {place}/new 2>/dev/null && echo {place}" for place in sorted(places))
+    shown = as_user(WEB_USER, DAEMON_USER, tries, spool)
+    assert set(shown.split()) == {"inbox", "run/cancel", "webhooks", "../../../etc/lipdrop/avatars"}
+    reads = "cat outbox/a.mp4 run/health.json webhooks/a"
+    assert as_user(WEB_USER, DAEMON_USER, reads, spool).split() == ["a", "{}", "{}"]
+    harm = "rm -f outbox/a.mp4 run/health.json; echo b >outbox/a.mp4; mv outbox/a.mp4 inbox"
+    as_user(WEB_USER, DAEMON_USER, harm, spool)
+    assert (spool / "outbox" / "a.mp4").read_text() == "a\n"
+    assert (spool / "run" / "health.json").exists()
+
+
+@pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as other users")
+def test_other_members_of_the_group_cannot_forge_webhooks_or_read_tokens(two_users: Path) -> None:
+    spool, member = two_users / SPOOL, 61236
+    as_user(DAEMON_USER, DAEMON_USER, "echo {} >webhooks/a; echo a >outbox/a.mp4", spool)
+    (two_users / "etc/lipdrop/web/tokens").write_text("secret")
+    (two_users / "etc/lipdrop/web/tokens").chmod(0o640)
+    tokens = "cat ../../../etc/lipdrop/web/tokens"
+    assert as_user(WEB_USER, DAEMON_USER, tokens, spool) == "secret"
+    tries = f"cat webhooks/a; ls webhooks; touch webhooks/b run/cancel/b; {tokens}; cat outbox/a.mp4"
+    assert as_user(member, DAEMON_USER, tries, spool) == "a\n"
+    assert not (spool / "webhooks" / "b").exists()
+    assert not (spool / "run" / "cancel" / "b").exists()

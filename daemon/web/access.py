@@ -198,16 +198,19 @@ def _is_open(scope: Scope) -> bool:
 
 def _limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
     """Stop a body that is too long while it arrives."""
-    received = 0
+    declared = Headers(scope=scope).get("content-length", "")
+    received = max_bytes + 1 if declared.isdigit() and int(declared) > max_bytes else 0
+
+    def check() -> None:
+        if received > max_bytes:
+            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request's body is over {max_bytes} bytes")
 
     async def counted() -> Message:
         nonlocal received
+        check()  # a length that is declared is refused before the body is sent
         message = await receive()
         received += len(message.get("body", b""))
-        if received > max_bytes:
-            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request's body is over {max_bytes} bytes")
+        check()
         return message
 
-    declared = Headers(scope=scope).get("content-length", "")
-    received = 0 if not declared.isdigit() or int(declared) <= max_bytes else max_bytes + 1
     return counted
