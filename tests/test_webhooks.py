@@ -126,6 +126,21 @@ def test_a_done_job_is_reported_once_it_is_visible(sending: Stage) -> None:
     assert len(receiver.of("ok/done?x=%20")) == 1
 
 
+def test_a_call_waits_until_the_jobs_end_is_published(sending: Stage) -> None:
+    """A daemon that dies between the two leaves both files."""
+    spool, receiver = sending.daemon.spool, sending.receiver
+    (spool / "work" / "held").mkdir()
+    (spool / "work" / "held" / "timing.json").write_text("{}")
+    call = {"id": "evt_held", "job": "held", "event": "done", "url": receiver.url("ok/held")}
+    (spool / "webhooks" / "evt_held.json").write_text(json.dumps({**call, "body": '{"data": {"job": "held"}}'}))
+    sending.daemon.drop("later", text="1 hello", webhook=receiver.url("ok/later"))
+    receiver.until_called("ok/later")
+    assert receiver.of("ok/held") == []
+    (spool / "work" / "held" / "timing.json").unlink()
+    (spool / "work" / "held").rmdir()
+    receiver.until_called("ok/held")
+
+
 def test_a_failed_job_is_reported_whatever_its_fault(sending: Stage) -> None:
     daemon, receiver = sending.daemon, sending.receiver
     daemon.drop("fails", text="bad", webhook=receiver.url("ok/fails"))
