@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from daemon.web.pages.languages import COOKIE, COOKIE_SECONDS, LANGUAGES, Texts, chosen, requested
 
@@ -62,6 +63,12 @@ def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **valu
     return response
 
 
+def problem_page(request: Request, status: HTTPStatus, code: str, detail: str = "") -> HTMLResponse:
+    """A page about an error: its cause and its fix. `detail`: what happened, if it happened now."""
+    known = known_problems().get(code)
+    return page(request, "problem", status, code=code, known=known, detail=detail, status=status)
+
+
 @cache
 def _templates() -> Environment:
     environment = Environment(
@@ -71,8 +78,17 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code_spans"] = code_spans
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment
+
+
+def code_spans(text: str) -> Markup:
+    """A text with `code` between backticks, as HTML."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(text.split("`"))
+    )
 
 
 @cache
