@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fastapi import Request
 
+from pipeline.config import Config
+
 LANGUAGES = {"en": "English", "ru": "Русский"}
 """Names of the languages in themselves, the default one first."""
 
@@ -33,6 +35,11 @@ class Texts:
     def groups(self, *groups: str) -> dict[str, str]:
         """All texts of some groups by their full keys; groups without a file are empty."""
         return {f"{group}.{key}": text for group in groups for key, text in self._groups.get(group, {}).items()}
+
+
+def spoken(config: Config) -> dict[str, str | list[str]]:
+    """The language of jobs without one, and all that the configuration names, for the scripts of pages."""
+    return {"language": config.language, "languages": list(dict.fromkeys([config.language, *config.tts.voices]))}
 
 
 def requested(request: Request) -> str | None:
