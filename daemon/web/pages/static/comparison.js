@@ -74,7 +74,7 @@ function drawTransport() {
   if (!together) return;
   const {time, isPlaying} = together, duration = together.duration || 0;
   byId("play").dataset.playing = isPlaying;
-  byId("play").setAttribute("aria-label", t(isPlaying ? "comparison.pause" : "comparison.play"));
+  byId("play").setAttribute("aria-label", t(isPlaying ? "comparison.pause" : "common.play"));
   byId("position").max = duration;
   byId("position").value = time;
   byId("position").setAttribute("aria-valuetext", seconds(time));

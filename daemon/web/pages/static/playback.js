@@ -8,11 +8,18 @@ const Hls = await hlsLibrary();
 /** A turn is heard a little before its first frame is decoded. */
 const EARLY_SECONDS = 0.05;
 
+/** How often it is checked whether playback is stuck. */
+const CHECK_MS = 500;
+/** Less than this is not worth a nudge: it may be the rounded end. */
+const TAIL_SECONDS = 0.1;
+
 /** Plays turns with hls.js as a single stream. */
 export class JoinedPlayback {
   #video; #turns; #hls;
   /** Requests for the playlist that wait until there is more. */
   #waiting = [];
+  #checking = setInterval(() => this.#nudge(), CHECK_MS);
+  #lastTime = -1;
 
   /** @param {HTMLVideoElement} video @param {Turn[]} turns grows @param {() => void} onLost called if it cannot go on */
   constructor(video, turns, onLost) {
@@ -41,7 +48,22 @@ export class JoinedPlayback {
   }
 
   /** Stop picture and sound at once. */
-  stop() { this.#hls.destroy(); }
+  stop() {
+    clearInterval(this.#checking);
+    this.#hls.destroy();
+  }
+
+  /**
+   * Play a tail that is too short. Chromium, once it ran dry, waits for up to a second of pictures before it goes on,
+   * and there may be less. A seek resets that.
+   */
+  #nudge() {
+    const {buffered, currentTime, paused, readyState} = this.#video;
+    const ahead = buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+    const isStuck = !paused && readyState === HTMLMediaElement.HAVE_CURRENT_DATA && ahead > TAIL_SECONDS;
+    if (isStuck && currentTime === this.#lastTime) this.#video.currentTime = currentTime + 0.001;
+    this.#lastTime = currentTime;
+  }
 
   /** The class with which hls.js loads playlists: it answers once there is more than in its last answer. */
   #loader() {
