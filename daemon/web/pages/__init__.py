@@ -66,7 +66,7 @@ def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **valu
 def problem_page(request: Request, status: HTTPStatus, code: str, detail: str = "") -> HTMLResponse:
     """A page about an error: its cause and its fix. `detail`: what happened, if it happened now."""
     known = known_problems().get(code)
-    return page(request, "problem", status, code=code, known=known, detail=detail, status=status)
+    return page(request, "problem", status, code=code, known=known, detail=detail, number=status.value)
 
 
 @cache
