@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from daemon.web.access import COOKIE
 from daemon.web.pages import FOLDER
@@ -21,13 +21,15 @@ from pipeline.avatars.library import BUILT_IN_FOLDER
 from tests.browser import CHROMIUM
 from tests.gateway import RunningGateway
 from tests.media import speech_like, write_recording
-from tests.running import BRIEF_WAITS, ROOT, RunningDaemon
+from tests.running import BRIEF_WAITS, ROOT, RunningDaemon, until
 
 TEXTS = FOLDER / "texts"
 PLACEHOLDER = re.compile(r"\{\w+\}")
 JOB_MS = 60_000
 WITH_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 BROWSER = ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
+OPTIONAL = ("/api/avatars", "/api/voices")
+"""What the studio can do without."""
 NAMELESS = """
 [...document.querySelectorAll("main :is(button, input, select, textarea, a, video)")].filter(element =>
   element.type !== "hidden" && !element.labels?.length && !element.ariaLabel && !element.textContent.trim())
@@ -119,7 +121,12 @@ class Visitor:
         self.context = context
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda entry: self.errors.append(entry.text) if entry.type == "error" else None)
+        self.page.on("console", self._note)
+
+    def _note(self, entry: ConsoleMessage) -> None:
+        url = entry.location["url"]
+        if entry.type == "error" and not url.endswith(OPTIONAL):
+            self.errors.append(f"{entry.text} {url}")
 
 
 @pytest.fixture
@@ -130,9 +137,9 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
     context.close()
 
 
-def plays(page: Page, selector: str = "video") -> None:
-    """Check that a video advances."""
-    page.wait_for_function(f"document.querySelector('{selector}')?.currentTime > 0.2", timeout=JOB_MS)
+def plays(page: Page) -> None:
+    """Check that the page's video advances."""
+    until(lambda: page.evaluate("document.querySelector('video')?.currentTime > 0.2") or None, "playback")
 
 
 # The studio

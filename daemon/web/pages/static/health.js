@@ -21,7 +21,7 @@ async function look() {
 }
 
 if (!document.body.classList.contains("page-login")) {
-  look();
+  addEventListener("DOMContentLoaded", look);  // once all modules listen
   setInterval(look, EVERY_MS);
   document.addEventListener("visibilitychange", look);
 }
