@@ -109,7 +109,6 @@ def test_the_step_of_a_job_is_the_role_that_works_on_it(
     assert scheduler.jobs == {"next": "tts"}
 
 
-<<<<<<< HEAD
 def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:
@@ -136,7 +135,8 @@ def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
     assert scheduler.progress["job"].share == pytest.approx(CUT + (RENDERED - CUT) / CHUNKS, abs=0.001)
     render(scheduler, executor)
     assert scheduler.progress == {"job": Progress(RENDERED, began)}
-=======
+
+
 def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:
     job = flow(tmp_path, voice="espeak:ru", speed=1.5, language="en")
     assert job.begin() == [TtsItem("job", job.folder, "hello", "en", "espeak:ru", 1.5)]
@@ -155,7 +155,6 @@ def test_a_job_that_is_not_streamed_has_no_results_of_packing(tmp_path: Path) ->
     assert isinstance(split, SplitItem)
     chunk = next(faults.CheapSplit(SPEC).process(split))
     assert not job.has_results(PackItem(job.name, job.folder, rendered(chunk), None, is_last=True))
->>>>>>> main
 
 
 def test_an_outcome_is_returned_without_waiting(

@@ -22,7 +22,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import PCM_RATE_HZ, Chunk, MergeItem, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.stages import lipsync

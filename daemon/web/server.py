@@ -46,6 +46,11 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
             make_app(config, spool),
             host=web.host,
             port=web.port,
+            http="h11",  # strict about what it takes for a request
+            ws="none",
+            root_path=web.root_path,
+            proxy_headers=bool(web.proxies),
+            forwarded_allow_ips=list(web.proxies),
             log_level="warning",
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
