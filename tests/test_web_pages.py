@@ -12,11 +12,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from daemon.web.access import COOKIE
 from daemon.web.pages import FOLDER
 from daemon.web.pages.languages import LANGUAGES
 from daemon.web.pages.problems import FILE, file_text
-from daemon.web.tokens import Tokens
+from daemon.web.tokens import COOKIE, Tokens
 from pipeline.avatars.library import BUILT_IN_FOLDER
 from tests.browser import CHROMIUM
 from tests.gateway import RunningGateway
@@ -281,6 +280,7 @@ def test_a_page_asks_for_a_token_first_and_goes_on_to_where_it_was(guarded: Runn
     page.get_by_role("button", name="Log out").click()
     expect(page.locator("#token")).to_be_visible()
     assert COOKIE not in {cookie["name"] for cookie in visitor.context.cookies()}
+    assert [error for error in visitor.errors if "403" not in error] == []
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
@@ -294,6 +294,16 @@ def test_programs_without_a_token_get_a_problem_document(guarded: RunningGateway
     assert guarded.client.get("/", headers={"Accept": "application/json"}).status_code == 401
     page = guarded.client.get("/jobs/a?b=c", headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fjobs%2Fa%3Fb%3Dc")
+
+
+def test_a_link_on_another_site_reaches_those_who_have_a_token(guarded: RunningGateway) -> None:
+    """Browsers send the cookie only once the page has opened itself again, from its own site."""
+    foreign = guarded.client.get("/login?next=/jobs/a", headers={"Sec-Fetch-Site": "cross-site"})
+    assert "/static/login.js" in foreign.text
+    assert "/static/login.js" not in guarded.client.get("/login?next=/jobs/a").text
+    cookie = {"Cookie": f"{COOKIE}={Tokens(guarded.spool / 'tokens').add('follower')}"}
+    again = guarded.client.get("/login?next=/jobs/a", headers=cookie)
+    assert (again.status_code, again.headers["location"]) == (303, "/jobs/a")
 
 
 # What the server answers

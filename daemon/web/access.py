@@ -20,10 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from daemon.web import problems
 from daemon.web.preferences import prefers
 from daemon.web.problems import ProblemError
-from daemon.web.tokens import Tokens
+from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings
 
-COOKIE = "lipdrop_token"
 OPEN_PATHS = ("/login", "/logout", "/static/", "/problems/", "/api/ready")
 """Reached without a token; those that end with a slash, with everything below them."""
 
