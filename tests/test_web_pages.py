@@ -222,7 +222,7 @@ def test_the_language_is_the_browsers_until_another_is_chosen(gateway: RunningGa
 
 @WITH_BROWSER
 def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway, visitor: Visitor) -> None:
-    job = {"text": "One, two, three. " * 12, "language": "en", "mode": "stream", "captions": True}
+    job = {"text": "One, two, three. " * 6, "language": "en", "mode": "stream", "captions": True}
     assert gateway.client.put("/api/jobs/live", json=job).status_code == 202
     page = visitor.page
     page.goto(f"{gateway.url}/jobs/live")
@@ -230,7 +230,7 @@ def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway
     expect(page.locator("#status")).to_have_text("Done", timeout=JOB_MS)
     expect(page.locator("#pieces i.there")).not_to_have_count(0)
     expect(page.locator(".gantt-bar")).not_to_have_count(0)
-    assert page.locator(".sentence").count() == 12
+    assert page.locator(".sentence").count() == 6
     assert page.evaluate(NAMELESS) == []
     assert visitor.errors == []
 
