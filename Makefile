@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,web,dev
 # More than a machine with two cores needs: many tests wait. Each process takes up to 2.5 GB with its daemon.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 6
 MUTATION_PROCESSES ?= 2
 # Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
 MUTANTS ?=

@@ -6,17 +6,26 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from daemon.outputs import captions, hls
 from daemon.outputs.hls import Stream
 from daemon.outputs.measured import done_report
-from daemon.outputs.report import DoneReport, JobReport, Submission, failed_report, repeated_report
+from daemon.outputs.report import (
+    DoneReport,
+    JobReport,
+    Submission,
+    failed_report,
+    first_segment,
+    repeated_report,
+    timestamp,
+)
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.scheduler import JobDone, Outcome
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.spool import Spool
+from daemon.spool.webhooks import Delivery
 from pipeline.errors import ErrorReport, JobError
 
 log = logging.getLogger(__name__)
@@ -28,8 +37,10 @@ class Publisher:
     If a write fails, e.g. because the disk is full, `retry` publishes the job later.
     """
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, webhook_hosts: Collection[str]) -> None:
+        """`webhook_hosts`: the hosts that webhooks may name."""
         self._spool = spool
+        self._webhook_hosts = webhook_hosts
         self._submissions: dict[str, Submission] = {}
         self._streams: dict[str, Stream] = {}
         self._unpublished: dict[str, JobReport] = {}
@@ -82,7 +93,22 @@ class Publisher:
     def _show(self, name: str, stream: Stream) -> None:
         if stream.has_news():
             self._spool.show(name, stream.files(), stream.texts())
+            if stream.shown == 0:
+                self._report_first_segment(name)
             stream.mark_shown()
+
+    def _report_first_segment(self, name: str) -> None:
+        """Leave the webhook call that a stream can be played. Raises OSError."""
+        submission = self._submissions[name]
+        delivery = self._spool.delivery(
+            name, "segment", self._webhook_hosts, first_segment(name, submission), timestamp(time.time())
+        )
+        if delivery is not None:
+            self._spool.leave(delivery)
+
+    def _end_delivery(self, name: str, report: JobReport) -> Delivery | None:
+        """The webhook call about a job's end; None if none is wanted."""
+        return self._spool.delivery(name, report.status, self._webhook_hosts, report, report.finished_at)
 
     def _end_stream(self, name: str, report: JobReport) -> None:
         """Show the whole stream, or remove it if the job failed. Raises OSError."""
@@ -140,7 +166,7 @@ class Publisher:
         error = JobError("conflict", f"a job named {name} has already been done", hint="use another name")
         log.warning("job %s: refused: %s", name, error.message)
         report = failed_report(name, ErrorReport.of(error, stage="intake"), self._submissions[name], 1, {})
-        self._spool.refuse(name, report.error)
+        self._spool.refuse(name, report.error, self._end_delivery(name, report))
         self.forget(name)
         self.failed += 1
 
@@ -155,7 +181,7 @@ class Publisher:
             if isinstance(report, DoneReport) and report.captions:
                 captions.write(self._spool.folder(name), report)
             self._end_stream(name, report)
-            self._spool.publish(name, report)
+            self._spool.publish(name, report, self._end_delivery(name, report))
         except OSError as error:
             if name not in self._unpublished:
                 log.error("job %s: cannot be published yet: %s", name, error)

@@ -38,7 +38,7 @@ class Supervisor:
         self._spool = spool
         self._executor = executor
         self._scheduler = Scheduler(executor, config, specs, self._disk_has_room)
-        self._publisher = Publisher(spool)
+        self._publisher = Publisher(spool, config.web.webhook_hosts)
         self._admission = Admission(config, spool, self._scheduler, self._publisher, executor.wake)
         self._next_prune_seconds = 0.0
         self._stops = 0
@@ -125,7 +125,7 @@ class Supervisor:
         if now < self._next_prune_seconds:
             return
         self._next_prune_seconds = now + PRUNE_SECONDS
-        for folder in (self._spool.done, self._spool.failed):
+        for folder in (self._spool.done, self._spool.failed, self._spool.webhooks):
             try:
                 removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
             except OSError as error:

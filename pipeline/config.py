@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngi
 from pipeline.errors import ConfigError, nearest_hint
 from pipeline.settings import DuplicateKeyError, Section, parse_yaml
 from pipeline.speech.voices.settings import LanguageTag, VoiceSettings
+from pipeline.webhooks import parse_allowed_host
 
 CONFIG_FILE = "config.yaml"
 BOTH = "both"
@@ -61,6 +63,24 @@ def _error_at(place: tuple[str | int, ...], code: str, message: str, hint: str, 
     # The message is passed as a value because it may contain braces.
     problem = PydanticCustomError(code, "{message}", {"message": message, "hint": hint})
     return ValidationError.from_exception_data(code, [InitErrorDetails(type=problem, loc=place, input=value)])
+
+
+def _allowed_host(entry: str) -> str:
+    try:
+        parse_allowed_host(entry)
+    except ValueError as error:
+        hint = "like example.org, 10.0.0.5:8443 or http://localhost:8000"
+        raise PydanticCustomError("webhook_host", "{message}", {"message": str(error), "hint": hint}) from None
+    return entry
+
+
+def _network(entry: str) -> str:
+    try:
+        ipaddress.ip_network(entry, strict=False)
+    except ValueError as error:
+        hint = "like 127.0.0.1 or 10.0.0.0/8"
+        raise PydanticCustomError("network", "{message}", {"message": str(error), "hint": hint}) from None
+    return entry
 
 
 class AvatarsSettings(Section):
@@ -145,7 +165,7 @@ class RetentionSettings(Section):
 
 
 class WebSettings(Section):
-    """The web gateway, `lipdrop serve`. The daemon does not use these settings."""
+    """The web gateway, `lipdrop serve`. Of these settings the daemon uses only `webhook_hosts`."""
 
     host: str = "127.0.0.1"
     """Address to listen on. Any other than a loopback address requires `tokens`."""
@@ -165,8 +185,14 @@ class WebSettings(Section):
     """Origins of other sites whose pages may call the gateway (CORS)."""
     avatar_uploads: bool = True
     """Whether clients may add avatars."""
-    webhook_hosts: list[str] = Field(default_factory=list)
-    """Hosts that a job's `webhook` may name."""
+    webhook_hosts: list[Annotated[str, AfterValidator(_allowed_host)]] = Field(default_factory=list)
+    """Hosts that a job's `webhook` may name, as `HOST`, `HOST:PORT` or `http://HOST:PORT`."""
+    webhook_secret: str | None = None
+    """File with the secret that signs webhooks, written by `lipdrop webhooks secret`."""
+    proxies: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
+    """Addresses of reverse proxies whose headers X-Forwarded-For and X-Forwarded-Proto are believed."""
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)*$")] = ""
+    """Path under which a reverse proxy shows the gateway, like /lipdrop; the proxy removes it from requests."""
 
 
 class Config(Section):

@@ -7,19 +7,34 @@ import re
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, nearest_hint
 from pipeline.job_file import parse_json_object, printable
 from pipeline.speech.voices.settings import LanguageTag
+from pipeline.webhooks import Webhook, receiver
 
 METADATA_MAX_BYTES = 4 * 1024
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
 """Each side is limited too: a long thin frame has few pixels, but needs a huge scaled picture."""
+
+
+def _as_webhook(value: Any) -> Any:
+    """A plain URL as a webhook; anything else is left for the caller's validation."""
+    return {"url": value} if isinstance(value, str) else value
 
 
 class Job(BaseModel):
@@ -56,6 +71,8 @@ class Job(BaseModel):
     """Frames per second. Default: `video.fps` of the configuration."""
     captions: StrictBool = False
     """Whether to write captions, as SRT and WebVTT."""
+    webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
+    """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
     """Jobs of higher priority run first."""
     metadata: dict[str, Any] = {}
@@ -93,7 +110,17 @@ def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
     _check_model(job, config)
     _check_avatar(job, avatars)
     _check_metadata(job)
+    if job.webhook is not None:
+        receiver(job.webhook.url, config.web.webhook_hosts)
     return job
+
+
+def requested_webhook(data: bytes) -> Webhook | None:
+    """The webhook of a job file, even if the job is invalid otherwise; None if it has none that is valid."""
+    try:
+        return Webhook.model_validate(_as_webhook(parse_json_object(data).get("webhook")))
+    except (JobError, ValidationError):
+        return None
 
 
 PYDANTIC_CODES = {
@@ -105,6 +132,7 @@ PYDANTIC_CODES = {
     "string_pattern_mismatch": "range",
     "string_too_short": "range",
     "string_too_long": "range",
+    "too_short": "range",
     "finite_number": "number",
 }
 """Codes for pydantic's error types; all others are `type`."""
@@ -115,9 +143,8 @@ def _job_error(error: ValidationError) -> JobError:
     field = ".".join(str(part) for part in first["loc"]) or first.get("ctx", {}).get("field")
     if first["type"] == "extra_forbidden":
         key = printable(str(first["loc"][-1]))
-        return JobError(
-            "unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(Job.model_fields))
-        )
+        known = Job.model_fields if len(first["loc"]) == 1 else Webhook.model_fields
+        return JobError("unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(known)))
     code = PYDANTIC_CODES.get(first["type"], "type")
     if code == "range" and first["type"] == "literal_error" and not _same_type(first):
         code = "type"

@@ -85,7 +85,7 @@ def portrait_faces() -> Faces:
 
 @pytest.fixture(scope="session")
 def sway(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of two seconds in which a face moves."""
+    """A clip in which a face moves."""
     from tests.clips import film, swaying, write_clip
     from tests.videos import SWAY_FRAMES
 

@@ -22,7 +22,7 @@ from typing import Any
 from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
 from daemon.supervisor import Supervisor
-from pipeline.config import Config, LimitsSettings
+from pipeline.config import Config, LimitsSettings, WebSettings
 from pipeline.executors.threads import ThreadExecutor
 from tests.cheap_daemon import cheap_specs
 
@@ -30,7 +30,9 @@ CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.utim
 LIMITS = LimitsSettings(quiet_seconds=0.05, free_megabytes=0)
 AT_ONCE = 4
 """Steps that are crashed concurrently, each on its own spool."""
-OLD, NEW, BAD = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true}', b'{"text": "1", "voic": "x"}'
+HOOK = b'"webhook": "http://localhost:9/"'
+OLD, NEW = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true, %b}' % HOOK
+BAD = b'{"text": "1", "voic": "x", %b}' % HOOK
 
 
 def main(folder: Path) -> None:
@@ -98,7 +100,7 @@ def wait_for(pid: int) -> int:
 def run(spool: Spool, crash_at: int | None) -> int:
     logging.getLogger().handlers = [logging.FileHandler(spool.root / "log")]
     sys.addaudithook(Steps(spool.root, crash_at))
-    config = Config(limits=LIMITS)
+    config = Config(limits=LIMITS, web=WebSettings(webhook_hosts=["http://localhost:9"]))
     return Supervisor(config, spool, ThreadExecutor(), cheap_specs(config)).run(once=True)
 
 
@@ -144,7 +146,7 @@ def files(spool: Spool) -> dict[str, Any]:
 
 
 def everything(spool: Spool) -> Iterator[Path]:
-    for folder in (spool.inbox, spool.work, spool.outbox, spool.done, spool.failed):
+    for folder in (spool.inbox, spool.work, spool.outbox, spool.done, spool.failed, spool.webhooks):
         yield from (path for path in folder.rglob("*") if path.is_file())
 
 

@@ -20,6 +20,9 @@ REQUEST_SECONDS = 120
 class RunningGateway:
     """A gateway of a spool. Context manager: inside the block it answers."""
 
+    program: tuple[str, ...] = ("daemon", "serve")
+    """Module and arguments."""
+
     def __init__(self, spool: Path, *arguments: str, **settings: Any) -> None:
         """`settings`: the section `web` of its configuration, which is its own file."""
         self.spool = spool
@@ -33,7 +36,7 @@ class RunningGateway:
         self.client: httpx.Client
 
     def __enter__(self) -> Self:
-        argv = [sys.executable, "-P", "-m", "daemon", "serve", "--config", str(self._config), *self._arguments]
+        argv = [sys.executable, "-P", "-m", *self.program, "--config", str(self._config), *self._arguments]
         with (self.spool / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv,

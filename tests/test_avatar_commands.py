@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,7 @@ from pipeline.avatars import Avatars
 from pipeline.avatars.faces.tracking import Faces, find_in_picture
 from pipeline.config import load_config
 from tests.clips import beside, film, masked, portrait, smaller, swaying, write_clip
+from tests.running import in_process, lipdrop
 
 PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
 
@@ -27,12 +27,11 @@ def place(tmp_path: Path) -> Path:
 
 
 def avatars(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "daemon", "avatars", *arguments, "--config", str(place / "config.yaml")]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return in_process("avatars", *arguments, cwd=place)
 
 
 def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
-    added = avatars(place, "add", str(PORTRAIT), "--name", "eileen")
+    added = lipdrop("avatars", "add", PORTRAIT, "--name", "eileen", cwd=place)
     assert (added.returncode, added.stderr) == (0, "")
     assert added.stdout == "eileen\tpicture of 512x512, frames of 512x512, mouth 48 pixels wide\n"
     assert [path.name for path in (place / "mine").rglob("*")] == ["eileen", "eileen.png"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -28,7 +29,7 @@ from tests.cache_processes import DEADLINE_SECONDS, SPAWN, exit_codes, names
 from tests.clips import FILE, Picture, film, portrait, swaying, write_clip
 from tests.running import until
 
-FRAMES, OTHER_FRAMES = 8, 5
+FRAMES, OTHER_FRAMES = 4, 3
 """Frames of the clips: tracking a face is slow."""
 
 
@@ -43,12 +44,22 @@ def clip_of(avatar: Avatar) -> Clip:
     return scene
 
 
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", film(swaying(FRAMES)))
+
+
+@pytest.fixture(scope="module")
+def other_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "other.mp4", film(swaying(OTHER_FRAMES)))
+
+
 @pytest.fixture
-def anna(tmp_path: Path) -> Path:
+def anna(tmp_path: Path, clip: Path) -> Path:
     """The folder of a video avatar."""
     folder = tmp_path / "avatars" / "anna"
     folder.mkdir(parents=True)
-    write_clip(folder / "anna.mp4", film(swaying(FRAMES)))
+    shutil.copy(clip, folder / "anna.mp4")
     return folder
 
 
@@ -89,10 +100,10 @@ def test_entries_of_other_versions_are_not_used(anna: Path, tmp_path: Path, monk
     assert {name.rpartition(".")[2] for name in names(tmp_path / "cache") - before} == {"json", "npz", "i420"}
 
 
-def test_a_changed_video_makes_another_entry(anna: Path, tmp_path: Path) -> None:
+def test_a_changed_video_makes_another_entry(anna: Path, other_clip: Path, tmp_path: Path) -> None:
     avatars = Avatars(Config(base=tmp_path))
     assert clip_of(avatars.load("anna")).frames == FRAMES
-    write_clip(anna / "anna.mp4", film(swaying(OTHER_FRAMES)))
+    shutil.copy(other_clip, anna / "anna.mp4")
     assert clip_of(avatars.load("anna")).frames == OTHER_FRAMES
     assert len(names(tmp_path / "cache")) == 6
 
@@ -112,11 +123,11 @@ def overwritten_after(count: int, file: Path, data: bytes, read: Callable[..., I
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("reader", ["rgb_frames", "i420_frames"])
 def test_a_video_overwritten_while_being_read_is_read_again(
-    reader: str, count: int, anna: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reader: str, count: int, anna: Path, other_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The frames read are cached for neither video."""
-    file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
-    one, other = file.read_bytes(), write_clip(tmp_path / "other.mp4", film(swaying(OTHER_FRAMES))).read_bytes()
+    file, avatars = anna / "anna.mp4", Avatars(Config(base=anna.parents[1]))
+    one, other = file.read_bytes(), other_clip.read_bytes()
     avatar = avatars.load("anna")
     with monkeypatch.context() as patch, pytest.raises(StageError) as caught:
         patch.setattr(clips, reader, overwritten_after(count, file, other, getattr(clips, reader)))
@@ -159,11 +170,12 @@ def test_a_picture_overwritten_while_being_read_is_read_again(tmp_path: Path, mo
     assert avatars.load("anna").sides == (400, 400)
 
 
-def test_another_video_with_the_same_mtime_makes_another_entry(anna: Path, tmp_path: Path) -> None:
+def test_another_video_with_the_same_mtime_makes_another_entry(anna: Path, other_clip: Path, tmp_path: Path) -> None:
     """For example after unpacking an archive or a copy that preserves times."""
     file, avatars = anna / "anna.mp4", Avatars(Config(base=tmp_path))
     assert clip_of(avatars.load("anna")).frames == FRAMES
-    other, time_ns = write_clip(tmp_path / "other.mp4", film(swaying(OTHER_FRAMES))), file.stat().st_mtime_ns
+    time_ns = file.stat().st_mtime_ns
+    other = Path(shutil.copy(other_clip, tmp_path))
     os.utime(other, ns=(time_ns, time_ns))
     other.rename(file)
     assert clip_of(avatars.load("anna")).frames == OTHER_FRAMES

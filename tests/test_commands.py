@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.running import CheapDaemon, RunningDaemon, in_process, lipdrop
 
-SMALL = "128x128"
+SMALL = "64x64"
 ONE_PROCESS = {"executor": "threads", "workers": [{"model": "gan"}]}
 """Settings with which workers detect the same mistakes faster."""
 GAN_FROM_FILE = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "models/gan.pt"}}, **ONE_PROCESS}
@@ -16,7 +16,8 @@ GAN_FROM_FILE = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "models/g
 
 
 def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
-    with RunningDaemon(tmp_path / "spool") as daemon:
+    """Also with all workers in one process, for debugging."""
+    with RunningDaemon(tmp_path / "spool", **ONE_PROCESS) as daemon:
         daemon.drop("good", text="Привет", size=SMALL)
         daemon.drop("bad", text="")
         daemon.start("--once", "--log-json")
@@ -27,14 +28,6 @@ def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
         records = [json.loads(line) for line in daemon.log().splitlines()]
     assert {"time", "level", "worker", "logger", "message"} == set(records[0])
     assert any("job good: done" in record["message"] for record in records)
-
-
-def test_all_workers_can_run_in_one_process_for_debugging(tmp_path: Path) -> None:
-    with RunningDaemon(tmp_path / "spool", executor="threads") as daemon:
-        daemon.drop("debug", text="Привет", size=SMALL)
-        assert daemon.start("--once").ending("debug")["status"] == "done"
-        assert daemon.process is not None
-        assert daemon.process.wait(60) == 0
 
 
 def test_a_second_daemon_exits_with_75(daemon: CheapDaemon) -> None:

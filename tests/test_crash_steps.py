@@ -48,12 +48,22 @@ def test_there_is_a_crash_before_every_step_of_claiming_and_publishing(crashes: 
 def test_each_crash_converges_to_one_video_and_one_json(crashes: list[dict[str, Any]]) -> None:
     for crash in crashes:
         step, files = crash["step"], crash["files"]
-        assert set(files) == EXPECTED_FILES, step
+        assert {file for file in files if not file.startswith("webhooks/")} == EXPECTED_FILES, step
         assert files["outbox/a.json"]["status"] == "done", step
         assert files["outbox/a.json"]["video"]["frames"] == 50, step
         assert files["done/a.json"]["text"] == "2 new", step
         assert files["outbox/bad.json"]["error"]["code"] == "unknown_field", step
         assert files["failed/bad/error.json"]["hint"], step
+
+
+def test_each_crash_leaves_one_webhook_call_for_each_job(crashes: list[dict[str, Any]]) -> None:
+    assert any(".json.part -> webhooks/evt_" in crash["step"] for crash in crashes)
+    for crash in crashes:
+        calls = [content for file, content in crash["files"].items() if file.startswith("webhooks/evt_")]
+        assert sorted((call["job"], call["event"]) for call in calls) == [("a", "done"), ("bad", "failed")], crash
+        for call in calls:
+            sent = json.loads(call["body"])
+            assert sent["data"] == crash["files"][f"outbox/{call['job']}.json"], crash["step"]
 
 
 def test_a_json_is_never_seen_without_its_video(crashes: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from tests.media import audio, frames, speech_like, write_recording
 from tests.running import ORPHANS_SECONDS, RunningDaemon, assert_video_matches, in_process, named, until
 
 RUSSIAN = "Мама мыла раму. Потом папа пил какао, а мы молчали."
-SMALL = "128x128"
+SMALL = "64x64"
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def both(processes: Iterable[psutil.Process]) -> list[psutil.Process] | None:
 
 
 def test_a_cancelled_job_leaves_no_process_and_no_file(daemon: RunningDaemon) -> None:
-    daemon.record("cancelled.wav", 180)
+    daemon.record("cancelled.wav", 60)
     daemon.drop("unwanted", audio="cancelled.wav", size="1024x1024")
     encoders = until(lambda: both(named(daemon.family(), "ffmpeg")), "two encoders")
     busy = [psutil.Process(daemon.worker_pid(worker)) for worker in ("gan-0", "nogan-1")]

@@ -24,7 +24,7 @@ from pipeline.engines.wav2lip import Wav2LipEngine, engine
 from tests.clips import film, swaying, write_clip
 
 GPU = torch.device("meta")
-FPS, SECONDS = 25, 2
+FPS, SECONDS = 25, 1
 
 
 class Leaving(TorchFunctionMode):
@@ -52,7 +52,7 @@ class NoEvent:
 def leaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaving]:
     monkeypatch.setattr(torch.cuda, "Event", NoEvent)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
-    monkeypatch.setitem(engine.DEVICE_BATCH_FRAMES, GPU.type, 32)
+    monkeypatch.setitem(engine.DEVICE_BATCH_FRAMES, GPU.type, 8)
     with Leaving() as mode:
         yield mode
 
@@ -62,7 +62,7 @@ def avatar(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("avatars")
     if request.param == "video":
         (folder / "avatars" / "anna").mkdir(parents=True)
-        write_clip(folder / "avatars" / "anna" / "anna.mp4", film(swaying(30)))
+        write_clip(folder / "avatars" / "anna" / "anna.mp4", film(swaying(6)))
     return Avatars(Config(base=folder)).load("anna" if request.param == "video" else "presenter").fitted((256, 256))
 
 
@@ -82,10 +82,10 @@ def test_only_planes_of_the_face_regions_leave_the_gpu(
     mel = np.random.default_rng(0).uniform(-4, 4, (80, 80 * SECONDS)).astype(np.float32)
     renderer = make_engine(tmp_path).renderer(avatar, SpeechFeatures(mel, FPS * SECONDS, FPS))
     leaving.shapes.clear()
-    batches = list(renderer.render(3, 45))
+    batches = list(renderer.render(3, 13))
     assert all(batch.device.type == "cpu" for batch in batches)
-    assert sum(map(len, batches)) == 42
+    assert sum(map(len, batches)) == 10
     lumas, blues, reds = (leaving.shapes[plane::3] for plane in range(3))
-    assert sum(count for count, *_ in lumas) == 42
+    assert sum(count for count, *_ in lumas) == 10
     assert blues == reds == [(count, height // 2, width // 2) for count, height, width in lumas]
     assert max(height * width for _, height, width in lumas) < 256 * 256

@@ -27,7 +27,9 @@ from tests.hostile import (
 from tests.running import RunningDaemon, lipdrop, until
 from tests.witness import Witness
 
-SMALL = "128x128"
+SMALL = "64x64"
+ONE_PROCESS = {"executor": "threads", "workers": [{"model": "gan"}]}
+"""Settings with which a daemon starts faster."""
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|WARNING) +\S+ +\S")
 MEMORY_GROWTH_MAX_BYTES = 120 << 20
 
@@ -143,7 +145,7 @@ def test_unfinished_jobs_are_bad_jobs() -> None:
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_files_belong_to_owner_and_group_whatever_the_umask(umask: int, tmp_path: Path) -> None:
     """A daemon and a `submit` started with any umask: the group reads everything, others nothing."""
-    spool = RunningDaemon(tmp_path / "spool").spool
+    spool = RunningDaemon(tmp_path / "spool", **ONE_PROCESS).spool
     (tmp_path / "hello.json").write_text(json.dumps({"text": "Раз, два.", "size": SMALL}))
     before = os.umask(umask)
     try:

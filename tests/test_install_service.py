@@ -69,20 +69,23 @@ def test_the_service_can_read_installed_files_whatever_the_umask(place: Path) ->
     root = place / "root"
     assert shown == [
         f"program:       {root}/opt/lipdrop",
-        "user:          lipdrop",
+        "users:         lipdrop, lipdrop-web",
         f"spool:         {root}/var/lib/lipdrop (members of the group lipdrop may drop jobs)",
         f"configuration: {root}/etc/lipdrop/config.yaml",
-        f"unit:          {root}/etc/systemd/system/lipdrop.service",
+        f"units:         {root}/etc/systemd/system/lipdrop.service, lipdrop-web.service",
     ]
     for folder in ("opt", "etc/lipdrop", "etc/tmpfiles.d", "etc/systemd"):
-        assert list(closed(root / folder)) == []
+        assert [path for path in closed(root / folder) if path != root / "etc/lipdrop/web"] == []
+    assert stat.S_IMODE((root / "etc/lipdrop/web").stat().st_mode) == 0o2750
     assert os.access(root / "opt" / "lipdrop" / ".venv" / "bin" / "lipdrop", os.X_OK)
     assert stat.S_IMODE((root / "var" / "lib" / "lipdrop" / "inbox").stat().st_mode) == 0o3770
     calls = (place / "calls").read_text().splitlines()
     assert [call for call in calls if call.startswith("useradd")] == [
-        "useradd --system --user-group --home-dir /var/lib/lipdrop --shell /usr/sbin/nologin lipdrop"
+        "useradd --system --user-group --home-dir /var/lib/lipdrop --shell /usr/sbin/nologin lipdrop",
+        "useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin lipdrop-web",
     ]
-    assert "systemctl restart lipdrop.service" in calls
+    assert {"systemctl enable --quiet lipdrop.service", "systemctl restart lipdrop.service"} <= set(calls)
+    assert [call for call in calls if "lipdrop-web.service" in call] == ["systemctl try-restart lipdrop-web.service"]
 
 
 def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: Path) -> None:
@@ -115,4 +118,4 @@ def test_the_service_gets_no_development_tools(place: Path) -> None:
     extras = next(word for word in call.split() if word.startswith("EXTRAS="))
     dry_run = ["make", "--dry-run", "--always-make", "-C", str(ROOT), ".venv/.installed", extras]
     steps = subprocess.run(dry_run, capture_output=True, text=True, check=True).stdout
-    assert "--editable '.[espeak]'" in steps
+    assert "--editable '.[espeak,web]'" in steps

@@ -63,6 +63,64 @@ def test_an_unknown_avatar_lists_the_names() -> None:
     assert (error.field, error.hint) == ("avatar", "avatars: anna, presenter")
 
 
+@pytest.mark.parametrize(
+    ("size", "message", "hint"),
+    [
+        ("9" * 30, f"size {'9' * 20!r} is not WIDTHxHEIGHT", 'like "720x720"'),
+        ("721x720", "size 721x720: width and height must be even", 'like "720x720"'),
+    ],
+)
+def test_a_wrong_size_is_explained(size: str, message: str, hint: str) -> None:
+    error = refused(json.dumps({"text": "a", "size": size}))
+    assert (error.field, error.message, error.hint) == ("size", message, hint)
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "field"), [("{}", "missing", "text"), ('{"text": "a", "audio": "b.wav"}', "conflict", "audio")]
+)
+def test_a_job_has_one_source(job: str, code: str, field: str) -> None:
+    error = refused(job)
+    assert (error.code, error.field) == (code, field)
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "field", "message", "hint"),
+    [
+        ({"text": "a" * 20_001}, "too_long", "text", "the text has 20001 characters, the limit is 20000", None),
+        ({"text": "?!"}, "no_speech", "text", "the text contains nothing to speak", "add letters or digits"),
+        (
+            {"text": "a", "size": "63x64"},
+            "range",
+            "size",
+            "size 63x64: width and height must be even",
+            'like "720x720"',
+        ),
+        ({"text": "a", "metadata": {"a": "b" * 4096}}, "too_large", "metadata", "metadata is over 4096 bytes", None),
+        (
+            {"text": "a", "model": "m" * 101},
+            "range",
+            "model",
+            f"there is no model {'m' * 100!r}",
+            "known: both, gan, nogan",
+        ),
+        (
+            {"text": "a", "avatar": "b" * 101},
+            "avatar",
+            "avatar",
+            f"there is no avatar {'b' * 100!r}",
+            "avatars: anna, presenter",
+        ),
+        ({"text": "a", "speed": 9}, "range", "speed", "speed: Input should be less than or equal to 2", None),
+        ({}, "missing", "text", "a job needs text or audio", None),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(
+    job: dict[str, object], code: str, field: str, message: str, hint: str | None
+) -> None:
+    error = refused(json.dumps(job))
+    assert (error.code, error.field, error.message, error.hint) == (code, field, message, hint)
+
+
 def test_limits_come_from_the_configuration() -> None:
     config = Config(limits=LimitsSettings(text_characters=3))
     with pytest.raises(JobError, match="limit is 3"):

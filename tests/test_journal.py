@@ -77,6 +77,25 @@ def test_results_are_valid_up_to_the_first_with_an_incomplete_file(gone: str, wo
     assert kinds == {"speech.wav": [TtsItem], "chunk-0": [Chunk, Chunk, Chunk]}[gone]
 
 
+def test_results_survive_any_number_of_restarts(work: Path) -> None:
+    first = flow(work)
+    left = run(first, first.begin(), 4)
+    for _ in range(3):
+        assert flow(work).begin() == left
+
+
+def test_a_journal_of_another_folder_keeps_only_attempts(work: Path) -> None:
+    """Its results name files of the other folder."""
+    first = flow(work)
+    items = first.begin()
+    first.journal.begin(items[0])
+    run(first, items, 2)
+    moved = work.rename(work.with_name("moved"))
+    other = flow(moved)
+    assert [type(item) for item in other.begin()] == [TtsItem]
+    assert other.journal.attempts(items[0]) == 1
+
+
 def test_another_fingerprint_starts_a_new_journal(work: Path) -> None:
     first = flow(work)
     items = first.begin()

@@ -78,11 +78,11 @@ def test_unusual_sounds_stay_in_range(samples: NDArray[np.float64], least: float
     assert least <= mel.min() <= mel.max() <= most
 
 
-def test_half_an_hour_takes_little_memory() -> None:
+def test_five_minutes_take_little_memory() -> None:
     code = (
         "import resource, numpy as np\n"
         "from pipeline.engines.mel import mel_spectrogram\n"
-        "samples = np.full(1800 * 16000, 0.1, np.float32)\n"
+        "samples = np.full(300 * 16000, 0.1, np.float32)\n"
         "mel_spectrogram(samples[:500000])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "mel_spectrogram(samples)\n"
@@ -90,7 +90,7 @@ def test_half_an_hour_takes_little_memory() -> None:
     )
     root = Path(__file__).parent.parent
     ended = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True)
-    assert int(ended.stdout) < 200 * 1024
+    assert int(ended.stdout) < 100 * 1024
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50])

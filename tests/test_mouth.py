@@ -38,7 +38,7 @@ def model() -> MouthModel:
 
 
 @lru_cache
-def spoken(language: str, voice: str, speed: float = 0.9) -> SpeechClip:
+def spoken(language: str, voice: str, speed: float) -> SpeechClip:
     return held_out_clip(language, voice, speed)
 
 
@@ -120,12 +120,12 @@ def test_the_network_is_small() -> None:
 
 @pytest.mark.parametrize("with_phonemes", [False, True], ids=["audio", "phonemes"])
 def test_equal_speech_gives_equal_tracks(with_phonemes: bool) -> None:
-    speech = features(spoken("ru", "ru+f3"), with_phonemes=with_phonemes)
+    speech = features(spoken("ru", "ru+f3", 0.9), with_phonemes=with_phonemes)
     assert np.array_equal(model().track(speech), model().track(speech))
 
 
 def test_the_track_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    speech = features(spoken("ru", "ru+f3"))
+    speech = features(spoken("ru", "ru+f3", 0.9))
     whole = model().track(speech)
     monkeypatch.setattr(mouth, "BLOCK_COLUMNS", 97)
     assert np.abs(model().track(speech) - whole).max() < 1e-4
@@ -142,7 +142,7 @@ def test_frame_rates_agree(fps: int) -> None:
 
 @pytest.mark.parametrize("gain", [0.1, 4.0])
 def test_level_does_not_matter(gain: float) -> None:
-    clip = spoken("en", "heart")
+    clip = spoken("en", "heart", 0.9)
     # A gain shifts the mel by a constant, within its range.
     quiet = SpeechClip(
         clip.name, np.clip(clip.mel + np.float32(np.log10(gain) * 1.6), -4, 4), clip.mouth, clip.phonemes
@@ -244,7 +244,7 @@ def test_labiodentals_tuck_and_dentals_raise_the_tongue() -> None:
 
 def test_the_measures_detect_bad_tracks() -> None:
     """The measures must detect a late, a trembling and a restless mouth."""
-    clip = spoken("ru", "ru+f3")
+    clip = spoken("ru", "ru+f3", 0.9)
     truth = phoneme_track(clip.phonemes, features(clip).frames, 25)
     assert measured(np.roll(truth, 2, axis=0), clip.phonemes, 25).lag_frames == pytest.approx(2, abs=0.2)
     trembling = opening(truth) + 0.1 * (np.arange(len(truth)) % 2).astype(np.float32)

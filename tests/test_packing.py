@@ -90,14 +90,14 @@ def test_a_part_is_encoded_with_up_to_eight_frames_before_it(
 
 def test_a_part_whose_audio_is_too_short_is_refused(encoded: list[int], tmp_path: Path) -> None:
     sound = np.zeros(3 * FRAME_SAMPLES, np.int16)
-    with pytest.raises(StageError, match="the audio has 1 AAC frames, not 4") as caught:
+    with pytest.raises(StageError, match=r"the audio has 1 AAC frames, not 4$") as caught:
         aac.encode_part(sound, 0, 2 * FRAME_SAMPLES, 6 * FRAME_SAMPLES, tmp_path / "scratch")
     assert caught.value.code == "encoder"
 
 
 def test_frames_are_separated_from_their_headers() -> None:
-    """Frames of 1, 300 and 8,000 bytes use every part of the size in the header."""
-    bodies = [bytes([number]) * size for number, size in enumerate((1, 300, 8000), start=1)]
+    """Frames of 1, 8,000 and 300 bytes use every part of the size in the header."""
+    bodies = [bytes([number]) * size for number, size in enumerate((1, 8000, 300), start=1)]
     assert aac._frames(b"".join(_adts_header(len(body)) + body for body in bodies)) == bodies
     assert aac._frames(b"") == []
 
@@ -221,6 +221,19 @@ def test_the_sound_of_a_later_piece_is_as_if_encoded_with_the_one_before(tmp_pat
     assert len(sound.frames) == (stop - start) // FRAME_SAMPLES
     known = whole_sound()[: _at(135)]
     assert sound.frames == aac.encode_part(known, 0, start, stop, tmp_path / "whole")
+
+
+def test_the_sound_of_the_third_piece_does_not_need_the_first(tmp_path: Path) -> None:
+    """Its AAC frames begin at multiples of their length, although the second piece does not."""
+    second, third = segment(tmp_path, 1, range(61, 136)), segment(tmp_path, 2, range(136, 190))
+    assert _at(61) % FRAME_SAMPLES
+    sound = pack_module._sound(PackItem("job", tmp_path, third, second, is_last=True))
+    start = aac.part_end(_at(136), is_last=False)
+    stop = aac.part_end(_at(190), is_last=True)
+    assert (sound.start, sound.end) == (start, _at(190))
+    first = -(-_at(61) // FRAME_SAMPLES) * FRAME_SAMPLES
+    known = whole_sound()[first : _at(190)]
+    assert sound.frames == aac.encode_part(known, first, start, stop, tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from tests.running import ORPHANS_SECONDS, RunningDaemon, assert_video_matches, until
 
 TEXT = "Мама мыла раму. Потом папа пил какао, а мы молчали."
-SIZE = "256x256"
+SIZE = "128x128"
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_killed_workers_cost_only_time(daemon: RunningDaemon) -> None:
 
 
 def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemon) -> None:
-    daemon.record("recorded.wav", 40)
-    daemon.drop("spoken", text=TEXT * 12, size=SIZE)
+    daemon.record("recorded.wav", 32)
+    daemon.drop("spoken", text=TEXT * 10, size=SIZE)
     daemon.drop("recorded", audio="recorded.wav", size=SIZE)
     work = daemon.spool / "work" / "spoken"
     until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
@@ -82,7 +82,7 @@ def finished(work: Path) -> set[str]:
 
 
 def test_the_second_sigterm_stops_now_and_the_next_start_resumes(daemon: RunningDaemon) -> None:
-    daemon.record("stopped.wav", 60)
+    daemon.record("stopped.wav", 45)
     daemon.drop("stopped", audio="stopped.wav", size=SIZE)
     until(lambda: "lipsync" in daemon.status()["jobs"].values() or None, "job in lip-sync")
     family = daemon.family()

@@ -27,6 +27,7 @@ from pipeline.messages import (
     Finished,
     Item,
     MergeItem,
+    PackItem,
     Ready,
     Segment,
     SplitItem,
@@ -134,6 +135,26 @@ def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
     assert scheduler.progress["job"].share == pytest.approx(CUT + (RENDERED - CUT) / CHUNKS, abs=0.001)
     render(scheduler, executor)
     assert scheduler.progress == {"job": Progress(RENDERED, began)}
+
+
+def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:
+    job = flow(tmp_path, voice="espeak:ru", speed=1.5, language="en")
+    assert job.begin() == [TtsItem("job", job.folder, "hello", "en", "espeak:ru", 1.5)]
+
+
+def test_speech_is_cut_as_the_job_asks(tmp_path: Path) -> None:
+    job = flow(tmp_path, model="nogan", size="64x128", avatar="host", fps=50, mode="parallel")
+    [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
+    assert job.accept(speech) == [SplitItem("job", speech, 50, "parallel", "nogan", "host", (64, 128))]
+
+
+def test_a_job_that_is_not_streamed_has_no_results_of_packing(tmp_path: Path) -> None:
+    job = flow(tmp_path)
+    [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
+    [split] = job.accept(speech)
+    assert isinstance(split, SplitItem)
+    chunk = next(faults.CheapSplit(SPEC).process(split))
+    assert not job.has_results(PackItem(job.name, job.folder, rendered(chunk), None, is_last=True))
 
 
 def test_an_outcome_is_returned_without_waiting(

@@ -26,6 +26,7 @@ from daemon.spool.spool import Spool, SpoolOwned
 from daemon.spool.watcher import Watcher
 from pipeline.errors import ErrorReport, JobError
 from pipeline.files import try_lock
+from pipeline.job_file import JOB_MAX_BYTES
 from tests import reports
 from tests.hostile import COSTLY_JOB
 
@@ -187,9 +188,10 @@ def test_folders_are_closed_to_other_users(spool: Spool) -> None:
         spool.open_stream("c", [], fresh=True)
     finally:
         os.umask(umask)
-    folders = [made.inbox, made.outbox, made.work, made.done, made.failed, made.run, made.cancels, spool.failed / "b"]
-    assert {folder.stat().st_mode & 0o777 for folder in [*folders, spool.outbox / "c"]} == {0o750}
-    assert {folder.name for folder in made.root.iterdir()} == {"inbox", "outbox", "work", "done", "failed", "run"}
+    folders = [made.inbox, made.outbox, made.work, made.done, made.failed, made.run, made.cancels, made.webhooks]
+    assert {folder.stat().st_mode & 0o777 for folder in [*folders, spool.failed / "b", spool.outbox / "c"]} == {0o750}
+    names = {"inbox", "outbox", "work", "done", "failed", "run", "webhooks"}
+    assert {folder.name for folder in made.root.iterdir()} == names
     assert [folder.name for folder in made.run.iterdir()] == ["cancel"]
 
 
@@ -534,6 +536,24 @@ def test_priority_comes_before_age_and_a_name_in_flight_waits(spool: Spool) -> N
         os.utime(path, (1000 - age, 1000 - age))
     assert next_job(intake) == "urgent"
     assert next_job(intake, ("urgent",)) == "oldest"
+
+
+def test_a_file_that_is_too_large_to_read_has_no_priority(spool: Spool) -> None:
+    put(spool, "older.json")
+    os.utime(spool.inbox / "older.json", (1000, 1000))
+    put(spool, "huge.json", b"{" + b" " * JOB_MAX_BYTES + b"}")
+    assert next_job(Intake(spool, QUIET_SECONDS)) == "older"
+
+
+def test_a_job_counts_from_when_its_file_was_first_seen(spool: Spool) -> None:
+    intake = Intake(spool, quiet_seconds=3600)
+    path = put(spool, "a.json", b"{")
+    before = time.monotonic()
+    assert next_job(intake) is None
+    after = time.monotonic()
+    path.write_bytes(b'{"text": "a"}')
+    assert next_job(intake) == "a"
+    assert before <= intake.take("a") <= after
 
 
 def test_a_scan_keeps_its_time_budget_and_the_next_one_continues(spool: Spool) -> None:

@@ -175,23 +175,23 @@ def test_a_recording_without_sound_is_refused(tmp_path: Path) -> None:
 # Lip-sync
 
 
-@pytest.mark.parametrize("edges", [[0, 100, 210], [0, 55, 100, 165, 210], [0, 5, 205, 210]])
-def test_frames_do_not_depend_on_how_the_job_is_cut(edges: list[int], stage: LipSyncStage, tmp_path: Path) -> None:
+def test_frames_do_not_depend_on_how_the_job_is_cut(stage: LipSyncStage, tmp_path: Path) -> None:
     [whole] = split(tmp_path, 8.4)
     assert whole.stop_frame == 210
     expected = digests(stage, [whole])
     assert len(set(expected)) > 50
-    assert digests(stage, cut(whole, edges)) == expected
+    for edges in ([0, 100, 210], [0, 55, 100, 165, 210], [0, 5, 205, 210]):
+        assert digests(stage, cut(whole, edges)) == expected
 
 
 def test_wav2lip_frames_do_not_depend_on_how_the_job_is_cut(tmp_path: Path, checkpoint: Path) -> None:
     model = Wav2LipSettings(checkpoint=str(checkpoint), silence_gate=True)
     stage = LipSyncStage(spec(Config(models={"gan": model})))
     stage.setup("cpu")
-    [whole] = split(tmp_path, 1.6)
+    [whole] = split(tmp_path, 0.6)
     expected = digests(stage, [whole])
-    for edges in ([0, 20, 40], [0, 5, 15, 30, 40]):
-        assert digests(stage, cut(whole, edges)) == expected
+    assert len(set(expected)) == 15
+    assert digests(stage, cut(whole, [0, 5, 15])) == expected
 
 
 class Flat:
@@ -263,12 +263,14 @@ def test_the_encoder_runs_on_the_given_cores(tmp_path: Path) -> None:
 # Merge
 
 
-@pytest.fixture
-def merge_item(tmp_path: Path, stage: LipSyncStage) -> MergeItem:
-    chunks = split(tmp_path, 10.4)
+@pytest.fixture(scope="module")
+def merge_item(tmp_path_factory: pytest.TempPathFactory, stage: LipSyncStage) -> MergeItem:
+    """A rendered job of two chunks."""
+    folder = tmp_path_factory.mktemp("job")
+    chunks = split(folder, 10.4)
     results = [result for chunk in chunks for result in stage.process(chunk)]
-    segments = [result for result in results if isinstance(result, Segment)]
-    return MergeItem("job", tmp_path, tuple(segments), chunks[0].timeline)
+    segments = tuple(result for result in results if isinstance(result, Segment))
+    return MergeItem("job", folder, segments, chunks[0].timeline)
 
 
 def test_joining_neither_adds_nor_loses_frames(merge_item: MergeItem) -> None:

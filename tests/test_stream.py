@@ -29,7 +29,7 @@ RUSSIAN = (
 )
 THREE_PIECES = "Раз, два, три, раз, два. " + 2 * "Раз, два, три, раз, два, три, раз, два. "
 TWO_PIECES = 2 * "Раз, два, три, раз, два, три. "
-SMALL = {"language": "ru", "mode": "stream", "size": "128x128"}
+SMALL = {"language": "ru", "mode": "stream", "size": "64x64"}
 RATE_HZ = 48_000
 COUNT_STALLS = """
 self.stalls = 0;
@@ -63,7 +63,8 @@ def partly_mute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDae
     write_recording(spool / "silence.wav", np.zeros(8000, np.int16))
     (spool / "speak").write_text('#!/bin/sh\nif grep -q "[a-z]"; then cat silence.wav; else cat speech.wav; fi\n')
     (spool / "speak").chmod(0o755)
-    with RunningDaemon(spool, tts={"backend": "command", "command": {"argv": ["./speak"]}}) as running:
+    voice = {"backend": "command", "command": {"argv": ["./speak"]}}
+    with RunningDaemon(spool, tts=voice, executor="threads") as running:
         yield running.start().ready()
 
 
@@ -215,7 +216,7 @@ def test_a_recording_is_streamed(daemon: RunningDaemon) -> None:
     recording = speech_like(14, RATE_HZ)
     write_recording(daemon.spool / "inbox" / "speech.wav", recording, RATE_HZ)
     for name in (f"recorded-{number}" for number in range(ATTEMPTS)):
-        daemon.drop(name, audio="speech.wav", mode="stream", size="128x128")
+        daemon.drop(name, audio="speech.wav", mode="stream", size="64x64")
         folder = daemon.spool / "outbox" / name
         until(lambda: playable_pieces(folder) or None, "piece")  # noqa: B023
         stream = Stream(folder)
@@ -271,7 +272,7 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
     models = {model: {"engine": "wav2lip", "checkpoint": str(path)} for model, path in files.items()}
     with RunningDaemon(tmp_path / "spool", models=models) as daemon:
         daemon.start().ready()
-        stream = begun(daemon, "speaking", text=TWO_PIECES)
+        stream = begun(daemon, "speaking", text=TWO_PIECES, speed=2)
         timing = whole(daemon, "speaking", stream)
         found = [(chunk["engine"], chunk["model"]) for chunk in timing["chunks"]]
         assert (len(found), set(found)) == (2, {("wav2lip", "gan"), ("wav2lip", "nogan")})
@@ -281,7 +282,7 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("worker", ["gan-0", "tts-0", "split-0", "merge-0"])
 def test_a_killed_worker_costs_only_time(worker: str, daemon: RunningDaemon) -> None:
     name = f"killed-{worker}"
-    stream = begun(daemon, name, text=RUSSIAN * 4)  # long: every worker gets more items after the first piece
+    stream = begun(daemon, name, text=RUSSIAN * 2)  # long: every worker gets more items after the first piece
     stream.poll()
     pid = stopped_at_work(daemon, worker)
     os.kill(pid, signal.SIGKILL)

@@ -215,6 +215,45 @@ def test_a_stream_of_one_piece_must_speak(tmp_path: Path) -> None:
     assert not item.may_be_silent
 
 
+def test_the_last_piece_waits_until_something_has_been_spoken(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 3))
+    assert len(stream.texts) == 2
+    [first] = stream.begin()
+    spoken = Speech("job", tmp_path, tmp_path / "speech.wav", sentences=(Sentence("said", 0, 1),))
+    assert [item.index for item in stream.accept(spoken) if isinstance(item, TtsItem)] == [1]
+    assert first.index == 0
+
+
+def test_a_stream_of_one_piece_begins_when_it_is_packed(tmp_path: Path) -> None:
+    stream = flow(tmp_path, SENTENCE)
+    Machine(stream, render=0.5).run()
+    assert stream.begin_seconds == stream.packs[0].span.end_seconds
+    assert stream._measured().second_cut_at_seconds == 0
+
+
+def test_a_piece_is_split_once_it_is_spoken_and_the_one_before_is_split(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 8))
+    first, second = stream.begin()
+    machine = Machine(stream, render=0.2)
+    assert not [item for item in stream.accept(machine._result(second, Span(0, 1))) if isinstance(item, SplitItem)]
+    [split, *_] = stream.accept(machine._result(first, Span(1, 2)))
+    assert isinstance(split, SplitItem)
+    assert split.piece == Piece(0, len(stream.texts), 0)
+    chunk, after = stream.accept(machine._result(split, Span(2, 3)))
+    assert isinstance(chunk, Chunk)
+    assert isinstance(after, SplitItem)
+    assert after.piece == Piece(1, len(stream.texts), chunk.stop_frame)
+
+
+def test_sentences_are_timed_from_the_start_of_the_job(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 8))
+    Machine(stream, render=0.2).run()
+    stream.speeches[1] = replace(stream.speeches[1], sentences=(Sentence("said", 0.25, 1.5),))
+    offset = stream.chunks[1].start_frame / FPS
+    assert offset > 1.5
+    assert stream.sentences(1) == [Sentence("said", offset + 0.25, offset + 1.5)]
+
+
 def recording(folder: Path) -> RecordingStream:
     journal = Journal(folder, "fingerprint", 0.0)
     job = Job(audio="speech.mp3", mode="stream")
@@ -245,6 +284,7 @@ def test_a_recorded_piece_is_packed_once_the_one_before_it_is_rendered(tmp_path:
     assert stream.accept(_segment(second, Span(1, 2))) == []
     packs = stream.accept(_segment(first, Span(1, 3)))
     assert [(item.index, item.is_last) for item in packs if isinstance(item, PackItem)] == [(0, False), (1, True)]
+    assert [item.before for item in packs if isinstance(item, PackItem)] == [None, stream.segments[0]]
     machine = Machine(stream, render=1)
     merged = [item for pack in packs for item in stream.accept(machine._result(pack, Span(3, 4)))]
     assert [type(item) for item in merged] == [MergeItem]
@@ -337,6 +377,7 @@ def test_the_whole_stream_is_described_by_its_pieces(tmp_path: Path) -> None:
     assert whole.convert.seconds == pytest.approx(sum(piece.convert.seconds for piece in pieces))
     assert whole.split.seconds == pytest.approx(sum(piece.split.seconds for piece in pieces))
     assert stream.speech is not None
+    assert stream.speech.index == 0
     spans = [stream.speeches[index].span for index in range(len(stream.texts))]
     assert stream.speech.span is not None
     assert stream.speech.span.seconds == pytest.approx(sum(span.seconds for span in spans if span is not None))

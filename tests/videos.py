@@ -18,7 +18,7 @@ from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
 from tests.clips import Affine, Picture, contours, mapped
 
-SWAY_FRAMES = 50
+SWAY_FRAMES = 30
 """Frames of the clip of the fixture `sway`."""
 YUV = ("-pix_fmt", "yuv420p")
 

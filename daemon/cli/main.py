@@ -25,6 +25,8 @@ COMMANDS: dict[str, Iterable[str]] = {
     "voices": ("voices",),
     "bench": ("bench",),
     "gateway": ("serve",),
+    "tokens": ("tokens",),
+    "webhooks": ("webhooks",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
 

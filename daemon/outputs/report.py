@@ -201,6 +201,18 @@ class FailedReport(Head):
     """Copied from the job; empty if the job could not be read."""
 
 
+class FirstSegment(Part):
+    """What a webhook says about a job whose stream can be played."""
+
+    job: str
+    """The job's name."""
+    status: Literal["running"]
+    submitted_at: str
+    """When the job file was written. RFC 3339, UTC."""
+    first_segment_seconds: Number
+    """From when the daemon first saw the job until playback can start."""
+
+
 JobReport = DoneReport | FailedReport
 REPORT: TypeAdapter[JobReport] = TypeAdapter(Annotated[JobReport, Field(discriminator="status")])
 
@@ -250,6 +262,13 @@ def failed_report(
         timing=ShortTiming(total_seconds=seconds),
         metadata=metadata,
     )
+
+
+def first_segment(name: str, submission: Submission) -> FirstSegment:
+    """What a webhook says about a job whose stream can be played since now."""
+    seconds = rounded(time.monotonic() - submission.seen_seconds)
+    submitted_at = timestamp(submission.submitted_at)
+    return FirstSegment(job=name, status="running", submitted_at=submitted_at, first_segment_seconds=seconds)
 
 
 def repeated_report(earlier: DoneReport, submission: Submission) -> DoneReport:

@@ -38,7 +38,7 @@ def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None)
     Files are compared by size and modification time, since checkpoints are too large to read for every job.
     """
     folder = config.path(config.avatars.folder) / avatar
-    settings = config.model_dump(mode="json", exclude={"spool", "limits", "retention"})
+    settings = config.model_dump(mode="json", exclude={"spool", "limits", "retention", "web"})
     parts = [job.hex(), version("lipdrop"), json.dumps(settings)]
     parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]
     parts += [_stamp(config.path(file)) for model in config.models.values() for file in model.files.values()]

@@ -30,11 +30,12 @@ class Layout:
         self.failed = self.root / "failed"
         self.run = self.root / "run"
         self.cancels = self.run / "cancel"
+        self.webhooks = self.root / "webhooks"
         self._inbox_mode = 0o750
 
     def create(self) -> None:
         """Create missing folders."""
-        for folder in (self.outbox, self.work, self.done, self.failed, self.run, self.cancels):
+        for folder in (self.outbox, self.work, self.done, self.failed, self.run, self.cancels, self.webhooks):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self.keep_inbox()
 

@@ -19,19 +19,21 @@ from daemon.outputs.report import DoneReport, FailedReport, Failure, JobReport, 
 from daemon.spool.layout import CAPTION_SUFFIXES, ERROR, JOB, PLAYLIST, RECORDING, TIMING, VIDEO
 from daemon.spool.requests import Requests
 from daemon.spool.streams import Streams
+from daemon.spool.webhooks import Delivery, Webhooks
 from pipeline.files import move, sync, write_file
 from pipeline.job_file import JOB_NAME
 
 log = logging.getLogger(__name__)
 
 
-class Publishing(Streams, Requests):
+class Publishing(Streams, Requests, Webhooks):
     """Moves jobs from `work/NAME/` to the outbox and to `done/` or `failed/`."""
 
-    def publish(self, name: str, report: JobReport) -> None:
+    def publish(self, name: str, report: JobReport, delivery: Delivery | None = None) -> None:
         """Make a job's outputs visible, its timing JSON last, and remove its work folder. Raises OSError.
 
-        Every step may already have been done by a failed attempt or by a daemon that died.
+        Every step may already have been done by a failed attempt or by a daemon that died. `delivery`: the webhook call
+        about the job's end. It waits until the timing JSON is visible.
         """
         self.create()
         folder = self.folder(name)
@@ -41,6 +43,8 @@ class Publishing(Streams, Requests):
             else:
                 self._keep_video(name, report)
             self._seal(folder, report)
+        if delivery is not None:
+            self.leave(delivery)
         self.remove_cancel_request(name)
         if isinstance(report, DoneReport):
             self._publish_outputs(name, report)
@@ -97,9 +101,11 @@ class Publishing(Streams, Requests):
             else:
                 (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
 
-    def refuse(self, name: str, failure: Failure) -> None:
+    def refuse(self, name: str, failure: Failure, delivery: Delivery | None = None) -> None:
         """Reject a job without touching the outbox, which has the outputs of another job of that name."""
         write_file(self.folder(name) / ERROR, json_bytes(failure))
+        if delivery is not None:
+            self.leave(delivery)
         self.remove_cancel_request(name)
         self._keep_failed(name)
         shutil.rmtree(self.folder(name))

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from http.cookies import SimpleCookie
 from urllib.parse import quote, urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -20,12 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from daemon.web import problems
 from daemon.web.preferences import prefers
 from daemon.web.problems import ProblemError
-from daemon.web.tokens import Tokens
+from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings
 
-COOKIE = "lipdrop_token"
 OPEN_PATHS = ("/login", "/logout", "/static/", "/problems/", "/api/ready")
-"""Reached without a token; all that end with a slash with everything below them."""
+"""Reached without a token; those that end with a slash, with everything below them."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
@@ -43,7 +42,11 @@ HEADERS = {
 
 
 def install(app: FastAPI, config: Config) -> None:
-    """Check all requests of an application."""
+    """Check all requests of an application.
+
+    The layer added last is the outermost: refusals too have the headers, and those for an allowed origin are readable.
+    """
+    app.add_middleware(Access, config=config)
     if config.web.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -52,7 +55,16 @@ def install(app: FastAPI, config: Config) -> None:
             allow_headers=["*"],
             expose_headers=["*"],
         )
-    app.add_middleware(Access, config=config)
+    app.add_middleware(SecurityHeaders)
+    app.add_exception_handler(Exception, _internal_error)
+
+
+async def _internal_error(request: Request, _: Exception) -> Response:
+    """The answer to a request that met a defect. It is sent outside all layers, so it has their headers itself."""
+    error = ProblemError(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "a defect of lipdrop; the log has its traceback", headers=HEADERS
+    )
+    return problems.response(error, request.scope.get("root_path", ""))
 
 
 def is_loopback(host: str) -> bool:
@@ -65,8 +77,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class SecurityHeaders:
+    """Adds the headers that every response has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and add the headers to its response unless the route has set them."""
+
+        async def respond(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, respond)
+
+
 class Access:
-    """The outermost layer of the application."""
+    """Lets only those requests pass that are allowed."""
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         self._app = app
@@ -81,25 +112,18 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-
-        async def respond(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
         try:
             self._check(scope)
         except ProblemError as error:
             root = scope.get("root_path", "")
             is_login = error.status is HTTPStatus.UNAUTHORIZED and _is_page(scope)
-            await (_login(scope, root) if is_login else problems.response(error, root))(scope, receive, respond)
+            await (_login(scope, root) if is_login else problems.response(error, root))(scope, receive, send)
             return
-        await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), respond)
+        await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), send)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        _check_framing(headers)
         self._check_host(headers)
         client = self._client(scope, headers)
         scope.setdefault("state", {})["client"] = client
@@ -121,20 +145,21 @@ class Access:
 
     def _client(self, scope: Scope, headers: Headers) -> str:
         """Who sends the request: the name of its token, or its address where no tokens are used."""
+        address = str(scope["client"][0]) if scope.get("client") else "local"
         if self._tokens is None:
-            return scope["client"][0] if scope.get("client") else "local"
+            return address
         scheme, _, given = headers.get("authorization", "").partition(" ")
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         token = given if scheme.lower() == "bearer" else cookie.value if cookie else ""
         owner = self._tokens.owner(token)
-        if owner is None and not _is_open(scope["path"]):
+        if owner is None and not _is_open(scope):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "a valid access token is needed",
                 hint="send it as Authorization: Bearer TOKEN, or log in at /login",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        return owner or ""
+        return owner or address
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         """Refuse requests that a browser sends for another site's page."""
@@ -161,7 +186,16 @@ class Access:
             )
 
 
-def _is_open(path: str) -> bool:
+def _check_framing(headers: Headers) -> None:
+    """Refuse a body with two lengths: a proxy in front may have read the other one (request smuggling)."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding together", headers={"Connection": "close"}
+        )
+
+
+def _is_open(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
     return any(path.startswith(known) if known.endswith("/") else path == known for known in OPEN_PATHS)
 
 
@@ -179,16 +213,19 @@ def _login(scope: Scope, root: str) -> RedirectResponse:
 
 def _limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
     """Stop a body that is too long while it arrives."""
-    received = 0
+    declared = Headers(scope=scope).get("content-length", "")
+    received = max_bytes + 1 if declared.isdigit() and int(declared) > max_bytes else 0
+
+    def check() -> None:
+        if received > max_bytes:
+            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request's body is over {max_bytes} bytes")
 
     async def counted() -> Message:
         nonlocal received
+        check()  # a length that is declared is refused before the body is sent
         message = await receive()
         received += len(message.get("body", b""))
-        if received > max_bytes:
-            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request's body is over {max_bytes} bytes")
+        check()
         return message
 
-    declared = Headers(scope=scope).get("content-length", "")
-    received = 0 if not declared.isdigit() or int(declared) <= max_bytes else max_bytes + 1
     return counted

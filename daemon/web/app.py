@@ -12,22 +12,24 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from daemon.spool.spool import Spool
-from daemon.web import access, problems, routes
+from daemon.web import access, problems, routes, webhooks
 from daemon.web.changes import Changes
 from daemon.web.gateway import Gateway
 from pipeline.config import Config
 
 
 def make_app(config: Config, spool: Spool) -> FastAPI:
-    """The gateway of a spool."""
+    """The gateway of a spool. Raises ConfigError."""
+    signer = webhooks.make_signer(config)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         changes = Changes()
-        changes.watch([spool.inbox, spool.outbox, spool.run])
+        changes.watch([spool.inbox, spool.outbox, spool.run, spool.webhooks])
         app.state.gateway = Gateway(config, spool, changes)
         try:
-            yield
+            async with webhooks.delivering(config, spool, changes, signer):
+                yield
         finally:
             changes.close()
 

@@ -33,6 +33,7 @@ CODES = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "media_type",
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "range_not_satisfiable",
     HTTPStatus.TOO_MANY_REQUESTS: "busy",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal",
     HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
     HTTPStatus.GATEWAY_TIMEOUT: "timeout",
 }

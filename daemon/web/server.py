@@ -22,6 +22,9 @@ from pipeline.errors import ConfigError
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 s after which proxies close idle connections: a proxy must not send into a closing one."""
 
+STOP_SECONDS = 10
+"""Time for running responses to end after a signal. Some last until their job ends."""
+
 DAEMON_EXIT_SECONDS = 90
 
 
@@ -43,8 +46,14 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
             make_app(config, spool),
             host=web.host,
             port=web.port,
+            http="h11",  # strict about what it takes for a request
+            ws="none",
+            root_path=web.root_path,
+            proxy_headers=bool(web.proxies),
+            forwarded_allow_ips=list(web.proxies),
             log_level="warning",
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
             server_header=False,
             h11_max_incomplete_event_size=64 << 10,
         )

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.files import replace_file
+from pipeline.files import write_file
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 LINE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}) (?P<hash>[0-9a-f]{64})\Z")
 TOKEN_BYTES = 32
+COOKIE = "lipdrop_token"
+"""Browsers send the token in it after a login."""
 
 
 class Tokens:
@@ -61,9 +63,10 @@ class Tokens:
     def revoke(self, name: str) -> bool:
         """Remove a token; False if there is none of that name. Takes effect with the next request."""
         left = {other: known for other, known in self.hashes().items() if other != name}
-        removed = len(left) < len(self.hashes())
+        if len(left) == len(self.hashes()):
+            return False
         self._write(left)
-        return removed
+        return True
 
     def _read(self) -> list[tuple[str, str]]:
         pairs = []
@@ -76,7 +79,7 @@ class Tokens:
         return pairs
 
     def _write(self, hashes: Mapping[str, str]) -> None:
-        replace_file(self._file, "".join(f"{name} {known}\n" for name, known in hashes.items()).encode())
+        write_file(self._file, "".join(f"{name} {known}\n" for name, known in hashes.items()).encode())
 
 
 def _hash(token: str) -> str:

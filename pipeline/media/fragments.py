@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.errors import StageError
 from pipeline.media.aac import FRAME_SAMPLES
+from pipeline.media.boxes import box, full_box, spans, u32
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.pcm import TRACK_RATE_HZ
 
@@ -93,18 +94,10 @@ def _offsets(table: bytes, sizes: Sequence[int]) -> Iterator[int]:
 def _inside(data: bytes, *path: str) -> bytes:
     """The body of a nested box. Raises StageError if it is missing or empty."""
     for kind in path:
-        data = next((body for found, body in _boxes(data) if found == kind.encode()), b"")
+        data = next((data[start:end] for found, start, end in spans(data) if found == kind.encode()), b"")
         if not data:
             raise StageError("segment", f"a segment has no {kind} box")
     return data
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        yield kind, data[at + 8 : at + size]
-        at += max(size, 8)
 
 
 def _numbers(data: bytes) -> list[int]:
@@ -113,15 +106,15 @@ def _numbers(data: bytes) -> list[int]:
 
 def init(video: Video) -> bytes:
     """The init segment, which a player needs before the first fragment: the formats of both tracks."""
-    movie = struct.pack(">4I IH 10x", 0, 0, TIMESCALE_HZ, 0, 0x10000, 0x100) + UNITY + bytes(24) + _u32(AUDIO_TRACK + 1)
+    movie = struct.pack(">4I IH 10x", 0, 0, TIMESCALE_HZ, 0, 0x10000, 0x100) + UNITY + bytes(24) + u32(AUDIO_TRACK + 1)
     width, height = struct.unpack_from(">HH", video.entry, 32)
     tracks = (
         _track(VIDEO_TRACK, b"vide", TIMESCALE_HZ, video.entry, (width, height)),
         _track(AUDIO_TRACK, b"soun", TRACK_RATE_HZ, _aac_entry(), (0, 0)),
     )
-    extends = [_full("trex", 0, struct.pack(">5I", track, 1, 0, 0, 0)) for track in (VIDEO_TRACK, AUDIO_TRACK)]
-    brands = b"iso6" + _u32(0) + b"iso6cmfcmp41"
-    return _box("ftyp", brands) + _box("moov", _full("mvhd", 0, movie), *tracks, _box("mvex", *extends))
+    extends = [full_box("trex", 0, struct.pack(">5I", track, 1, 0, 0, 0)) for track in (VIDEO_TRACK, AUDIO_TRACK)]
+    brands = b"iso6" + u32(0) + b"iso6cmfcmp41"
+    return box("ftyp", brands) + box("moov", full_box("mvhd", 0, movie), *tracks, box("mvex", *extends))
 
 
 def _track(number: int, kind: bytes, scale_hz: int, entry: bytes, size: tuple[int, int]) -> bytes:
@@ -129,20 +122,20 @@ def _track(number: int, kind: bytes, scale_hz: int, entry: bytes, size: tuple[in
     place = struct.pack(">5I 8x 3H 2x", 0, 0, number, 0, 0, 0, 0, 0x100 if is_sound else 0)
     shown = place + UNITY + struct.pack(">2I", size[0] << 16, size[1] << 16)
     clock = struct.pack(">4I 2H", 0, 0, scale_hz, 0, 0x55C4, 0)
-    header = _full("smhd", 0, bytes(4)) if is_sound else _full("vmhd", 1, bytes(8))
-    here = _box("dinf", _full("dref", 0, _u32(1), _full("url ", 1)))
-    tables = [_full("stsd", 0, _u32(1), entry), *(_full(kind, 0, _u32(0)) for kind in ("stts", "stsc", "stco"))]
-    samples = _box("stbl", *tables, _full("stsz", 0, bytes(8)))
-    handler = _full("hdlr", 0, bytes(4), kind, bytes(13))
-    media = _box("mdia", _full("mdhd", 0, clock), handler, _box("minf", header, here, samples))
-    return _box("trak", _full("tkhd", 3, shown), media)
+    header = full_box("smhd", 0, bytes(4)) if is_sound else full_box("vmhd", 1, bytes(8))
+    here = box("dinf", full_box("dref", 0, u32(1), full_box("url ", 1)))
+    tables = [full_box("stsd", 0, u32(1), entry), *(full_box(kind, 0, u32(0)) for kind in ("stts", "stsc", "stco"))]
+    samples = box("stbl", *tables, full_box("stsz", 0, bytes(8)))
+    handler = full_box("hdlr", 0, bytes(4), kind, bytes(13))
+    media = box("mdia", full_box("mdhd", 0, clock), handler, box("minf", header, here, samples))
+    return box("trak", full_box("tkhd", 3, shown), media)
 
 
 def _aac_entry() -> bytes:
     decoder = struct.pack(">BB 3x 8x", 0x40, 0x15) + _descriptor(5, AUDIO_SPECIFIC_CONFIG)
     stream = struct.pack(">HB", AUDIO_TRACK, 0) + _descriptor(4, decoder) + _descriptor(6, b"\x02")
     sound = struct.pack(">6x H 8x HH 4x I", 1, 1, 16, TRACK_RATE_HZ << 16)
-    return _box("mp4a", sound, _full("esds", 0, _descriptor(3, stream)))
+    return box("mp4a", sound, full_box("esds", 0, _descriptor(3, stream)))
 
 
 def _descriptor(tag: int, body: bytes) -> bytes:
@@ -153,7 +146,7 @@ def fragment(number: int, *runs: Run) -> bytes:
     """One fragment from a run of each track; `number` increases from fragment to fragment."""
     size = len(_movie_fragment(number, runs, 0))
     media = b"".join(sample.data for run in runs for sample in run.samples)
-    return _movie_fragment(number, runs, size + 8) + _box("mdat", media)
+    return _movie_fragment(number, runs, size + 8) + box("mdat", media)
 
 
 def _movie_fragment(number: int, runs: Sequence[Run], offset: int) -> bytes:
@@ -162,16 +155,16 @@ def _movie_fragment(number: int, runs: Sequence[Run], offset: int) -> bytes:
     for run in runs:
         tracks.append(_track_fragment(run, offset))
         offset += sum(len(sample.data) for sample in run.samples)
-    return _box("moof", _full("mfhd", 0, _u32(number)), *tracks)
+    return box("moof", full_box("mfhd", 0, u32(number)), *tracks)
 
 
 def _track_fragment(run: Run, offset: int) -> bytes:
     table = b"".join(struct.pack(">3I", sample.ticks, len(sample.data), sample.flags) for sample in run.samples)
-    return _box(
+    return box(
         "traf",
-        _full("tfhd", 0x020000, _u32(run.track)),  # offsets count from the start of the fragment
-        _full("tfdt", 0x01000000, struct.pack(">Q", run.start_ticks)),
-        _full("trun", 0x000701, struct.pack(">II", len(run.samples), offset), table),
+        full_box("tfhd", 0x020000, u32(run.track)),  # offsets count from the start of the fragment
+        full_box("tfdt", 0x01000000, struct.pack(">Q", run.start_ticks)),
+        full_box("trun", 0x000701, struct.pack(">II", len(run.samples), offset), table),
     )
 
 
@@ -179,16 +172,3 @@ def sound_samples(frames: Sequence[bytes], start: int, end: int) -> list[Sample]
     """AAC frames from sample `start` of the audio on; the last one lasts no longer than to sample `end`."""
     ticks = [min(FRAME_SAMPLES, end - at) for at in range(start, end, FRAME_SAMPLES)]
     return [Sample(data, length) for data, length in zip(frames, ticks, strict=True)]
-
-
-def _box(kind: str, *bodies: bytes) -> bytes:
-    body = b"".join(bodies)
-    return struct.pack(">I", 8 + len(body)) + kind.encode() + body
-
-
-def _full(kind: str, version_and_flags: int, *bodies: bytes) -> bytes:
-    return _box(kind, _u32(version_and_flags), *bodies)
-
-
-def _u32(number: int) -> bytes:
-    return struct.pack(">I", number)

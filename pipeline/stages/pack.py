@@ -32,7 +32,7 @@ def pack(item: PackItem) -> Pack:
     written = []
     for number, (first, stop) in enumerate(_parts(video.samples, fps)):
         picture = Run(VIDEO_TRACK, (segment.start_frame + first) * (TIMESCALE_HZ // fps), video.samples[first:stop])
-        until = None if stop == len(video.samples) else _samples(segment.start_frame + stop, fps)
+        until = _samples(segment.start_frame + stop, fps)
         path = folder / f"{segment.index:03d}-{number}.m4s"
         replace_file(path, fragments.fragment(segment.start_frame + first + 1, picture, sound.taken(until)))
         written.append(Fragment(path, stop - first))
@@ -76,9 +76,9 @@ class _Sound:
     """Start of the first remaining frame, in samples of the job's audio."""
     end: int
 
-    def taken(self, until: int | None) -> Run:
-        """Take the frames that start before a sample of the job's audio; None: all remaining frames."""
-        end = self.end if until is None else min(-(-until // aac.FRAME_SAMPLES) * aac.FRAME_SAMPLES, self.end)
+    def taken(self, until: int) -> Run:
+        """Take the frames that start before a sample of the job's audio."""
+        end = min(-(-until // aac.FRAME_SAMPLES) * aac.FRAME_SAMPLES, self.end)
         count = -(-(end - self.start) // aac.FRAME_SAMPLES)
         run = Run(AUDIO_TRACK, self.start, fragments.sound_samples(self.frames[:count], self.start, end))
         self.frames, self.start = self.frames[count:], end

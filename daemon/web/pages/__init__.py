@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from daemon.web.pages.languages import COOKIE, COOKIE_SECONDS, LANGUAGES, Texts, chosen, requested
+from daemon.web.tokens import COOKIE as TOKEN_COOKIE
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -49,7 +50,7 @@ def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **valu
                 "languages": LANGUAGES,
                 "version": version("lipdrop"),
                 "has_tokens": request.app.state.gateway.config.web.tokens is not None,
-                "client": request.scope.get("state", {}).get("client", ""),
+                "is_logged_in": TOKEN_COOKIE in request.cookies,
                 "t": texts.text,
                 **values,
                 "script_data": {"root": root, "lang": language, "texts": own, **values.get("data", {})},
@@ -66,7 +67,7 @@ def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **valu
 def problem_page(request: Request, status: HTTPStatus, code: str, detail: str = "") -> HTMLResponse:
     """A page about an error: its cause and its fix. `detail`: what happened, if it happened now."""
     known = known_problems().get(code)
-    return page(request, "problem", status, code=code, known=known, detail=detail, status=status)
+    return page(request, "problem", status, code=code, known=known, detail=detail, number=status.value)
 
 
 @cache

@@ -12,11 +12,10 @@ from fastapi.staticfiles import StaticFiles
 
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.web import answers
-from daemon.web.access import COOKIE
-from daemon.web.gateway import InGateway
+from daemon.web.gateway import Gateway, InGateway
 from daemon.web.pages import HLS, STATIC, known_problems, page, problem_page
 from daemon.web.pages.reference import operations
-from daemon.web.tokens import Tokens
+from daemon.web.tokens import COOKIE, Tokens
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,9 +57,14 @@ async def job_page(name: str, request: Request, gateway: InGateway) -> HTMLRespo
 
 
 @router.api_route("/login", methods=READ)
-async def login(request: Request, next: str = "/") -> HTMLResponse:
-    """Ask for a token."""
-    return page(request, "login", next=_local(next), is_wrong=False, data={"next": _local(next)})
+async def login(request: Request, gateway: InGateway, next: str = "/") -> Response:
+    """Ask for a token, unless the browser has one already."""
+    target = _local(next)
+    if gateway.config.web.tokens is not None and _is_valid(gateway, request.cookies.get(COOKIE, "")):
+        return RedirectResponse(_under(request, target), HTTPStatus.SEE_OTHER)
+    # For a link on another site the browser did not send the cookie; it does if the page opens itself again.
+    is_foreign = request.headers.get("sec-fetch-site") == "cross-site"
+    return page(request, "login", next=target, is_wrong=False, is_foreign=is_foreign)
 
 
 @router.post("/login")
@@ -68,11 +72,11 @@ async def log_in(
     request: Request, gateway: InGateway, token: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
 ) -> Response:
     """Remember a token in a cookie that scripts cannot read and that other sites' pages do not send."""
-    root, target, file = request.scope.get("root_path", ""), _local(next), gateway.config.web.tokens
-    if file is not None and Tokens(gateway.config.path(file)).owner(token.strip()) is None:
-        return page(request, "login", HTTPStatus.FORBIDDEN, next=target, is_wrong=True, data={"next": target})
-    response = RedirectResponse(target if target != "/" else f"{root}/", HTTPStatus.SEE_OTHER)
-    if file is not None:
+    root, target = request.scope.get("root_path", ""), _local(next)
+    if not _is_valid(gateway, token.strip()):
+        return page(request, "login", HTTPStatus.FORBIDDEN, next=target, is_wrong=True, is_foreign=False)
+    response = RedirectResponse(_under(request, target), HTTPStatus.SEE_OTHER)
+    if gateway.config.web.tokens is not None:
         response.set_cookie(
             COOKIE,
             token.strip(),
@@ -106,6 +110,17 @@ async def problem(code: str, request: Request) -> HTMLResponse:
 async def reference(request: Request) -> HTMLResponse:
     """The HTTP interface, from its OpenAPI document."""
     return page(request, "docs", groups=operations(request.app.openapi()), base=str(request.base_url).rstrip("/"))
+
+
+def _is_valid(gateway: Gateway, token: str) -> bool:
+    """Whether a token opens the gateway; any does where none is needed."""
+    file = gateway.config.web.tokens
+    return file is None or Tokens(gateway.config.path(file)).owner(token) is not None
+
+
+def _under(request: Request, target: str) -> str:
+    """A local address to go to; `/` is the studio, wherever the gateway is mounted."""
+    return f"{request.scope.get('root_path', '')}/" if target == "/" else target
 
 
 def _local(target: str) -> str:

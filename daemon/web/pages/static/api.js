@@ -78,13 +78,16 @@ async function optional(path) {
   }
 }
 
+/** A text with `code` between backticks, as nodes. */
+const withCode = text => text.split("`").map((part, index) => index % 2 ? h("code", {}, part) : part);
+
 /** An error as elements: what happened, what to do, and a link to its page. */
 export function problemCard(error) {
   const known = `common.error_${error.code}`;
   return h("div", {class: "problem"},
     h("p", {class: "problem-what"}, hasText(known) ? t(known) : error.message),
     hasText(known) && error.message && !error.isOffline ? h("p", {class: "problem-detail"}, error.message) : null,
-    error.hint ? h("p", {class: "problem-hint"}, error.hint) : null,
+    error.hint ? h("p", {class: "problem-hint"}, withCode(error.hint)) : null,
     error.code && !error.isOffline
       ? h("p", {class: "problem-code"},
         h("a", {href: url(`/problems/${encodeURIComponent(error.code)}`)}, h("code", {}, error.code)),

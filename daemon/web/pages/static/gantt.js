@@ -17,11 +17,10 @@ export function rowsOf(report) {
   const workers = new Map();
   for (const chunk of report.chunks) {
     if (!workers.has(chunk.worker)) workers.set(chunk.worker, []);
-    const name = t("common.chunk", {n: formatted(chunk.index + 1)});
-    const start = report.mode === "stream" && chunk.ready_seconds
-      ? Math.max(0, chunk.ready_seconds - chunk.total_seconds) : at + chunk.queued_seconds;
-    workers.get(chunk.worker).push(
-      bar(start, chunk.total_seconds, chunk.model === "nogan" ? "other" : "lipsync", formatted(chunk.index + 1), name));
+    const own = workers.get(chunk.worker), last = own.at(-1);
+    const start = report.mode === "stream" ? pieceStart(report, chunk, last ? last.start + last.length : 0) : at + chunk.queued_seconds;
+    const kind = chunk.model === "nogan" ? "other" : "lipsync";
+    own.push(bar(start, chunk.total_seconds, kind, formatted(chunk.index + 1), t("common.chunk", {n: formatted(chunk.index + 1)})));
   }
   for (const [worker, bars] of [...workers].sort(([a], [b]) => a.localeCompare(b))) rows.push({label: worker, bars});
   if (timing.merge_seconds > 0) {
@@ -29,6 +28,13 @@ export function rowsOf(report) {
     rows.push({label: t("common.stage_merge"), bars: [bar(start, timing.merge_seconds, "merge", "", t("common.stage_merge"))]});
   }
   return rows;
+}
+
+/** When a piece of a stream began: the report has only when it could be played, which may be later than its end. */
+function pieceStart({chunks, timing}, chunk, free) {
+  const last = Math.max(...chunks.map(({ready_seconds: ready}) => ready ?? 0));
+  const latest = (chunk.ready_seconds ?? 0) - chunk.total_seconds;
+  return Math.max(free, chunk.index ? latest : Math.min(latest, last - timing.lipsync_seconds), 0);
 }
 
 function bar(start, length, kind, text, name) {

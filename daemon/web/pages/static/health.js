@@ -20,8 +20,6 @@ async function look() {
   document.dispatchEvent(new CustomEvent("lipdrop:health", {detail: {state, health}}));
 }
 
-if (!document.body.classList.contains("page-login")) {
-  look();
-  setInterval(look, EVERY_MS);
-  document.addEventListener("visibilitychange", look);
-}
+addEventListener("DOMContentLoaded", look);  // once all modules listen
+setInterval(look, EVERY_MS);
+document.addEventListener("visibilitychange", look);

@@ -5,6 +5,7 @@ import {follow} from "./events.js";
 import {gantt, rowsOf} from "./gantt.js";
 import {byId, bytes, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
 import {StreamPlayer, showVideo} from "./player.js";
+import {titleOf} from "./titles.js";
 
 const STAGES = ["tts", "split", "lipsync", "merge"];
 
@@ -15,6 +16,8 @@ function show(state) {
   status.dataset.status = state.status;
   setText(status, t(`common.status_${state.status}`));
   setText(byId("when"), state.updated_at ? since(state.updated_at) : "");
+  setText(byId("title"), titleOf(state));
+  byId("name").hidden = titleOf(state) === state.job;
   const isActive = state.status === "queued" || state.status === "running";
   byId("work").hidden = !isActive;
   if (isActive) showWork(state);
@@ -86,7 +89,6 @@ byId("cancel").addEventListener("click", async event => {
 function showDone(state) {
   const {report} = state;
   byId("failure").replaceChildren();
-  if (report.sentences.length) setText(byId("title"), shortened(report.sentences.map(({text}) => text).join(" ")));
   if (!player && state.links.video) {
     const video = h("video", {controls: true, playsinline: true, preload: "metadata", "aria-label": t("job.video")});
     showVideo(video, state);
@@ -102,10 +104,6 @@ function showDone(state) {
     byId("chart").replaceChildren(gantt(rowsOf(report), report.timing.total_seconds));
     byId("timeline").hidden = false;
   }
-}
-
-function shortened(text) {
-  return text.length > 110 ? `${text.slice(0, 110).replace(/\s+\S*$/, "")}…` : text;
 }
 
 function showActions({job, links, report}) {

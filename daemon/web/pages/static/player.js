@@ -8,7 +8,15 @@ const POLL_MS = 250;
 export function showVideo(video, state) {
   video.replaceChildren();
   video.src = state.links.video;
+  if (state.report) reserve(video, state.report.video.width / state.report.video.height);
   if (state.links.vtt) addCaptions(video, state.links.vtt);
+}
+
+/** Give a video its size before it is loaded, so that the page does not jump; tall ones fit on the screen. */
+function reserve(video, ratio) {
+  video.style.aspectRatio = String(ratio);
+  video.style.width = `min(100%, ${Math.round(78 * ratio)}vh)`;
+  video.style.marginInline = "auto";
 }
 
 /** Show captions from a WebVTT file. */

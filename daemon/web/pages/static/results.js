@@ -3,22 +3,7 @@
 import {ProblemError, cancel, problemCard} from "./api.js";
 import {bytes, copy, duration, formatted, h, setText, since, t, url} from "./page.js";
 import {StreamPlayer, showVideo} from "./player.js";
-
-const TITLES = "lipdrop-titles";
-const TITLES_MAX = 200;
-
-const titles = new Map(JSON.parse(localStorage.getItem(TITLES) ?? "[]"));
-
-/** Remember what a job says, to show it before the job has ended. */
-export function nameJob(job, title) {
-  titles.set(job, title.slice(0, 160));
-  localStorage.setItem(TITLES, JSON.stringify([...titles].slice(-TITLES_MAX)));
-}
-
-function titleOf(state) {
-  const sentences = state.report?.sentences?.map(({text}) => text).join(" ");
-  return sentences || titles.get(state.job) || state.job;
-}
+import {titleOf} from "./titles.js";
 
 /** The job's page. */
 export const pageOf = job => url(`/jobs/${encodeURIComponent(job)}`);
@@ -31,7 +16,7 @@ export function numbersOf(report) {
     [t("studio.length"), duration(audio.seconds)],
     [t("studio.total"), duration(timing.total_seconds)],
     speed ? [t("studio.speed"), speed] : null,
-    [t("studio.size"), `${video.width}×${video.height}, ${bytes(video.bytes)}`],
+    [t("studio.size"), bytes(video.bytes)],
   ].filter(Boolean);
 }
 
@@ -104,10 +89,13 @@ export class Result {
   watch() {
     this.isOpen = true;
     const video = h("video", {controls: true, playsinline: true, "aria-label": titleOf(this.#state)});
-    const screen = h("div", {class: "screen"}, video);
+    const screen = h("div", {class: "screen", hidden: true}, video);
     const start = h("button", {class: "start", "aria-label": t("common.play"), onclick: () => this.#player.play()}, "▶");
     video.addEventListener("play", () => start.remove());
-    this.#player = new StreamPlayer(video, this.#state.job, {blocked: () => screen.append(start)});
+    this.#player = new StreamPlayer(video, this.#state.job, {
+      blocked: () => screen.append(start),
+      pieces: () => { screen.hidden = false; },
+    });
     this.#parts.video.replaceChildren(screen);
     this.#player.start();
   }

@@ -4,7 +4,8 @@ import {ProblemError, listJobs, problemCard, submit} from "./api.js";
 import {VoiceChoice, chosenAvatar, fillAvatars, remember, remembered} from "./choices.js";
 import {Files} from "./files.js";
 import {byId, duration, formatted, given, setText, t} from "./page.js";
-import {Result, nameJob} from "./results.js";
+import {Result} from "./results.js";
+import {nameJob} from "./titles.js";
 
 const BUSY_MS = 800;
 const IDLE_MS = 4000;
