@@ -51,8 +51,9 @@ format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: setup ## write the JSON Schemas of jobs and reports
+schemas: setup ## write the JSON Schemas of jobs and reports, and what the pages say about errors
 	$(BIN)/python -m daemon.outputs.schemas docs/schemas
+	$(BIN)/python -m daemon.web.pages.problems docs/reference/errors.md
 
 wheel-test: system ## build the wheel, install it in an empty environment, render a job there
 	@scripts/test-wheel.sh "$(PYTHON)"

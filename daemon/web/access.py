@@ -6,9 +6,10 @@ import ipaddress
 import time
 from http import HTTPStatus
 from http.cookies import SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -17,12 +18,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.web import problems
+from daemon.web.preferences import prefers
 from daemon.web.problems import ProblemError
-from daemon.web.tokens import Tokens
+from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings
 
-COOKIE = "lipdrop_token"
-OPEN_PATHS = ("/login", "/static/", "/problems/", "/api/ready")
+OPEN_PATHS = ("/login", "/logout", "/static/", "/problems/", "/api/ready")
 """Reached without a token; those that end with a slash, with everything below them."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -114,7 +115,9 @@ class Access:
         try:
             self._check(scope)
         except ProblemError as error:
-            await problems.response(error, scope)(scope, receive, send)
+            is_login = error.status is HTTPStatus.UNAUTHORIZED and _is_page(scope)
+            answer = _login(scope, scope.get("root_path", "")) if is_login else problems.response(error, scope)
+            await answer(scope, receive, send)
             return
         await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), send)
 
@@ -194,6 +197,18 @@ def _check_framing(headers: Headers) -> None:
 def _is_open(scope: Scope) -> bool:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     return any(path.startswith(known) if known.endswith("/") else path == known for known in OPEN_PATHS)
+
+
+def _is_page(scope: Scope) -> bool:
+    """Whether a person opens an address in a browser."""
+    return scope["method"] in ("GET", "HEAD") and prefers(Request(scope), "text/html", problems.MEDIA_TYPE)
+
+
+def _login(scope: Scope, root: str) -> RedirectResponse:
+    """Ask for a token, then go on to the page."""
+    url = Request(scope).url
+    target = f"{url.path}?{url.query}" if url.query else url.path
+    return RedirectResponse(f"{root}/login?next={quote(target, safe='')}", HTTPStatus.SEE_OTHER)
 
 
 def _limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:

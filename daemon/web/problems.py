@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
+from daemon.web.pages import problem_page
+from daemon.web.preferences import prefers
 from pipeline.errors import JobError
 
 MEDIA_TYPE = "application/problem+json"
@@ -166,10 +168,12 @@ def install(app: FastAPI) -> None:
     }
     for kind, convert in kinds.items():
 
-        async def handle(request: Request, error: Exception, convert: Any = convert) -> JSONResponse:
+        async def handle(request: Request, error: Exception, convert: Any = convert) -> Response:
             problem: ProblemError = convert(error)
             if problem.status is HTTPStatus.METHOD_NOT_ALLOWED:
                 problem.headers = {"Allow": ", ".join(sorted(_methods(request)))}
+            if problem.status is HTTPStatus.NOT_FOUND and prefers(request, "text/html", MEDIA_TYPE):
+                return problem_page(request, problem.status, problem.code, problem.detail)
             return response(problem, request.scope)
 
         app.add_exception_handler(kind, handle)

@@ -15,6 +15,8 @@ from pipeline.files import write_file
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 LINE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,63}) (?P<hash>[0-9a-f]{64})\Z")
 TOKEN_BYTES = 32
+COOKIE = "lipdrop_token"
+"""Browsers send the token in it after a login."""
 
 
 class Tokens:

@@ -1,0 +1,190 @@
+/** A job's page: progress while it runs, then its video, times and timeline. */
+
+import {ProblemError, cancel, problemCard} from "./api.js";
+import {follow} from "./events.js";
+import {gantt, rowsOf} from "./gantt.js";
+import {byId, bytes, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
+import {StreamPlayer, showVideo} from "./player.js";
+import {titleOf} from "./titles.js";
+
+const STAGES = ["tts", "split", "lipsync", "merge"];
+
+let player = null;
+
+function show(state) {
+  const status = byId("status");
+  status.dataset.status = state.status;
+  setText(status, t(`common.status_${state.status}`));
+  setText(byId("when"), state.updated_at ? since(state.updated_at) : "");
+  setText(byId("title"), titleOf(state));
+  byId("name").hidden = titleOf(state) === state.job;
+  const isActive = state.status === "queued" || state.status === "running";
+  byId("work").hidden = !isActive;
+  if (isActive) showWork(state);
+  ({done: showDone, failed: showFailed})[state.status]?.(state);
+}
+
+// While it runs
+
+function showWork(state) {
+  const at = STAGES.indexOf(state.stage);
+  byId("steps").replaceChildren(...STAGES.map((stage, index) =>
+    h("li", {class: index < at ? "past" : index === at ? "now" : "later"}, t(`common.stage_${stage}`))));
+  const progress = byId("progress");
+  progress.firstElementChild.style.width = `${state.progress}%`;
+  progress.setAttribute("aria-valuenow", state.progress);
+  const left = state.eta_seconds ? t("job.eta", {time: duration(state.eta_seconds)}) : null;
+  const name = state.status === "running" ? `${state.progress} %` : t("common.status_queued");
+  setText(byId("stage"), [name, left].filter(Boolean).join(" · "));
+}
+
+function watchStream() {
+  if (player) return;
+  const video = h("video", {controls: true, playsinline: true, "aria-label": t("job.video")});
+  const screen = byId("screen");
+  const start = h("button", {class: "start", "aria-label": t("common.play"), onclick: () => player.play()}, "▶");
+  screen.className = "screen";
+  screen.replaceChildren(video);
+  let pieces = {ends: [], total: 0, ended: false};
+  const draw = () => showPieces(pieces, video.currentTime);
+  video.addEventListener("timeupdate", draw);
+  video.addEventListener("play", () => start.remove());
+  player = new StreamPlayer(video, given.job.job, {
+    blocked: () => screen.append(start),
+    pieces: found => {
+      pieces = found;
+      draw();
+    },
+    failed: () => setText(byId("pieces-text"), t("job.stream_failed")),
+  });
+  screen.hidden = byId("stream").hidden = false;
+  draw();
+  player.start();
+}
+
+function showPieces({ends, total, ended}, seconds) {
+  const bar = byId("pieces");
+  while (bar.children.length < total) bar.append(h("i"));
+  [...bar.children].forEach((cell, index) => {
+    cell.classList.toggle("there", index < ends.length);
+    cell.classList.toggle("played", index < ends.length && (ends[index - 1] ?? 0) < seconds);
+  });
+  const values = {n: formatted(ends.length), total: formatted(total)};
+  setText(byId("pieces-text"), t(ended ? "job.pieces_all" : ends.length ? "job.pieces" : "job.pieces_wait", values));
+}
+
+byId("cancel").addEventListener("click", async event => {
+  const button = event.currentTarget;
+  button.disabled = true;
+  try {
+    await cancel(given.job.job);
+  } catch (error) {
+    button.disabled = false;
+    if (error.code !== "ended") byId("failure").replaceChildren(problemCard(error));
+  }
+});
+
+// When it has ended
+
+function showDone(state) {
+  const {report} = state;
+  byId("failure").replaceChildren();
+  if (!player && state.links.video) {
+    const video = h("video", {controls: true, playsinline: true, preload: "metadata", "aria-label": t("job.video")});
+    showVideo(video, state);
+    byId("screen").replaceChildren(video);
+    byId("screen").hidden = false;
+  }
+  showActions(state);
+  byId("facts").replaceChildren(...[
+    report.cached ? h("p", {class: "notice"}, t("job.reused")) : null,
+    list(t("job.times"), times(report)), list(t("job.about"), about(report)), transcript(report),
+  ].filter(Boolean));
+  if (!report.cached) {
+    byId("chart").replaceChildren(gantt(rowsOf(report), report.timing.total_seconds));
+    byId("timeline").hidden = false;
+  }
+}
+
+function showActions({job, links, report}) {
+  const share = h("button", {onclick: () => copy(location.origin + location.pathname, share)}, t("common.share"));
+  byId("actions").replaceChildren(...[
+    links.video ? h("a", {class: "button primary", href: links.video, download: `${job}.mp4`}, t("common.download")) : null,
+    share,
+    ...report.captions.map(name => name.split(".").at(-1)).filter(kind => links[kind]).map(kind =>
+      h("a", {class: "button", href: links[kind], download: `${job}.${kind}`}, t("job.captions_file", {kind: kind.toUpperCase()}))),
+  ].filter(Boolean));
+}
+
+function times({cached, timing, mode}) {
+  if (cached) return [];
+  return [
+    ["total", duration(timing.total_seconds)], ["queued", duration(timing.queued_seconds)], ["tts", duration(timing.tts_seconds)],
+    ["split", duration(timing.convert_seconds + timing.split_seconds)], ["lipsync", duration(timing.lipsync_seconds)],
+    ["merge", duration(timing.merge_seconds)], ["first", duration(timing.first_segment_seconds)],
+    mode === "sequential" ? null : ["parallelism", `${formatted(timing.parallelism, 2)}×`],
+    timing.real_time_factor > 0 ? ["speed", t("job.faster", {n: formatted(1 / timing.real_time_factor, 1)})] : null,
+  ].filter(Boolean);
+}
+
+function about({audio, video, avatar, mode, engine, attempts}) {
+  return [
+    ["length", duration(audio.seconds)], ["picture", `${video.width}×${video.height}, ${t("job.rate", {n: video.fps})}`],
+    ["size", bytes(video.bytes)], ["avatar", avatar.name], ["voice", audio.voice ?? t("job.recording")],
+    ["mode", t(`common.mode_${mode}`)], ["engine", engine], attempts > 1 ? ["attempts", formatted(attempts)] : null,
+  ].filter(Boolean);
+}
+
+function list(title, pairs) {
+  if (!pairs.length) return null;
+  return h("section", {class: "card stack"}, h("h2", {}, title),
+    h("dl", {class: "numbers"}, pairs.map(([key, text]) => h("div", {}, h("dt", {}, t(`job.${key}`)), h("dd", {}, text)))));
+}
+
+function transcript({sentences}) {
+  if (!sentences.length) return null;
+  const go = seconds => {
+    const video = byId("screen").querySelector("video");
+    video.currentTime = seconds;
+    video.play().catch(() => {});
+  };
+  return h("section", {class: "card stack"}, h("h2", {}, t("job.transcript")),
+    h("ol", {class: "transcript"}, sentences.map(({text, start_seconds: seconds}) =>
+      h("li", {}, h("button", {class: "sentence", onclick: () => go(seconds + 0.001)},
+        h("span", {class: "dim small clock"}, timecode(seconds)), h("span", {}, text))))));
+}
+
+const timecode = seconds => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+function showFailed(state) {
+  const {error, attempts} = state.report;
+  const card = problemCard(new ProblemError({...error, detail: error.message}));
+  const facts = [[t("job.failed_in"), error.stage ? t(`common.stage_${error.stage}`) : "–"], [t("job.attempts"), formatted(attempts)]];
+  card.append(h("p", {class: "small dim"}, facts.map(pair => pair.join(": ")).join(" · ")),
+    h("p", {class: "small"}, t("job.retry", {name: state.job})));
+  byId("failure").replaceChildren(card);
+  if (player) player.stop();
+  else byId("screen").hidden = true;
+}
+
+// Start
+
+const hasEnded = status => status === "done" || status === "failed";
+
+function ended(state) {
+  setText(byId("announcer"), t(`job.announce_${state.status}`));
+  show(state);
+}
+
+show(given.job);
+if (!hasEnded(given.job.status)) {
+  if (given.job.links.stream) watchStream();
+  follow(given.job.job, {
+    progress: show,
+    segment: watchStream,
+    done: ended,
+    failed: ended,
+    gone: error => byId("failure").replaceChildren(problemCard(error)),
+    lost: isLost => { byId("connection").hidden = !isLost; },
+  });
+}

@@ -1,0 +1,342 @@
+"""The pages in a real browser, and what their server part promises."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from daemon.web.pages import FOLDER
+from daemon.web.pages.languages import LANGUAGES
+from daemon.web.pages.problems import FILE, file_text
+from daemon.web.tokens import COOKIE, Tokens
+from pipeline.avatars.library import BUILT_IN_FOLDER
+from tests.browser import CHROMIUM
+from tests.gateway import RunningGateway
+from tests.media import speech_like, write_recording
+from tests.running import BRIEF_WAITS, ROOT, RunningDaemon, until
+
+TEXTS = FOLDER / "texts"
+PLACEHOLDER = re.compile(r"\{\w+\}")
+JOB_MS = 60_000
+WITH_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+BROWSER = ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
+OPTIONAL = ("/api/avatars", "/api/voices")
+"""What the studio can do without."""
+NAMELESS = """
+[...document.querySelectorAll("main :is(button, input, select, textarea, a, video)")].filter(element =>
+  element.type !== "hidden" && !element.labels?.length && !element.ariaLabel && !element.textContent.trim())
+  .map(element => element.outerHTML)
+"""
+"""Controls that a screen reader cannot name."""
+
+
+# Texts and files
+
+
+def texts(language: str) -> dict[str, str]:
+    files = sorted((TEXTS / language).glob("*.json"))
+    return {f"{file.stem}.{key}": text for file in files for key, text in json.loads(file.read_text("utf-8")).items()}
+
+
+def test_every_language_has_the_same_texts_with_the_same_placeholders() -> None:
+    assert sorted(folder.name for folder in TEXTS.iterdir()) == sorted(LANGUAGES)
+    shapes = [{key: set(PLACEHOLDER.findall(text)) for key, text in texts(language).items()} for language in LANGUAGES]
+    assert len(shapes[0]) > 50
+    assert all(shape == shapes[0] for shape in shapes)
+
+
+def sources() -> list[Path]:
+    return [*FOLDER.glob("templates/*.html"), *FOLDER.glob("static/*.js")]
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda source: source.name)
+def test_every_text_that_a_page_names_exists(source: Path) -> None:
+    known = texts("en")
+    named = re.findall(r"""\bt\(["']([a-z]+\.[a-z_]+)["'][,)]""", source.read_text("utf-8"))
+    assert [key for key in named if key not in known] == []
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda source: source.name)
+def test_pages_have_no_inline_scripts_or_styles_and_load_nothing_from_elsewhere(source: Path) -> None:
+    text = source.read_text("utf-8")
+    assert re.findall(r"<style|\sstyle=|\son[a-z]+=\"|<script(?![^>]*(?:src=|application/json))", text) == []
+    assert [link for link in re.findall(r"https?://[\w./-]+", text) if "www.w3.org" not in link] == []
+
+
+def test_what_the_pages_say_about_errors_is_current() -> None:
+    """If not, run `make schemas`."""
+    assert FILE.read_text("utf-8") == file_text((ROOT / "docs" / "reference" / "errors.md").read_text("utf-8"))
+
+
+# Servers and a browser
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway with a daemon that renders small videos in its own process."""
+    spool = tmp_path_factory.mktemp("pages") / "spool"
+    shutil.copytree(BUILT_IN_FOLDER / "presenter", spool / "avatars" / "anna")
+    settings_of_avatar = spool / "avatars" / "anna" / "avatar.yaml"
+    settings_of_avatar.write_text(settings_of_avatar.read_text().replace("720x720", "128x128"))
+    settings = {
+        **BRIEF_WAITS,
+        "executor": "threads",
+        "workers": [{"model": "gan"}],
+        "tts": {"backend": "espeak"},
+        "avatars": {"folder": "avatars", "default": "anna"},
+    }
+    with RunningDaemon(spool, **settings) as daemon, RunningGateway(daemon.start().spool) as running:
+        daemon.ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that asks for a token, without a daemon."""
+    with RunningGateway(tmp_path_factory.mktemp("guarded") / "spool", tokens="tokens") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as library:
+        running = library.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
+        yield running
+        running.close()
+
+
+class Visitor:
+    """A browser of its own for one test, which notices errors on the console."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.context = context
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._note)
+
+    def _note(self, entry: ConsoleMessage) -> None:
+        url = entry.location["url"]
+        if entry.type == "error" and not url.endswith(OPTIONAL):
+            self.errors.append(f"{entry.text} {url}")
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
+    found = Visitor(context)
+    yield found
+    context.close()
+
+
+def plays(page: Page) -> None:
+    """Check that the page's video advances."""
+    until(lambda: page.evaluate("document.querySelector('video')?.currentTime > 0.2") or None, "playback")
+
+
+# The studio
+
+
+@WITH_BROWSER
+def test_a_text_becomes_a_video_with_captions_by_keyboard_alone(gateway: RunningGateway, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(gateway.url)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("#text")).to_be_focused()
+    page.keyboard.type("Hello! Here I am.")
+    expect(page.locator("#language")).to_have_value("en")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".result .badge").first).to_be_visible()
+    expect(page.locator(".result-title")).to_have_text("Hello! Here I am.")
+    expect(page.locator(".result video")).to_be_visible(timeout=JOB_MS)
+    expect(page.locator("#announcer")).to_contain_text("is done")
+    page.locator(".result video").focus()
+    page.keyboard.press("Space")
+    plays(page)
+    assert page.evaluate("document.querySelector('video').textTracks[0].cues.length") == 2
+    assert "Hello" in page.evaluate("document.querySelector('video').textTracks[0].cues[0].text")
+    assert page.evaluate(NAMELESS) == []
+    page.keyboard.press("Tab")
+    page.locator(".result").get_by_role("link", name="Details").click()
+    expect(page.locator("h1")).to_have_text("Hello! Here I am.")
+    assert visitor.errors == []
+
+
+@WITH_BROWSER
+def test_a_recording_is_used_instead_of_the_text(gateway: RunningGateway, visitor: Visitor, tmp_path: Path) -> None:
+    write_recording(tmp_path / "speech.wav", speech_like(0.6))
+    page = visitor.page
+    page.goto(gateway.url)
+    page.fill("#text", "not spoken")
+    page.set_input_files("#audio", tmp_path / "speech.wav")
+    expect(page.locator("#text")).to_be_disabled()
+    page.click("#generate")
+    title = page.locator(".result-title", has_text="speech.wav")
+    expect(page.locator(".result", has=title).locator("video")).to_be_visible(timeout=JOB_MS)
+    page.get_by_role("button", name="Remove speech.wav").click()
+    expect(page.locator("#text")).to_be_enabled()
+    assert visitor.errors == []
+
+
+@WITH_BROWSER
+def test_a_refused_text_says_why_and_leads_to_the_page_of_the_error(gateway: RunningGateway, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(gateway.url)
+    page.click("#generate")
+    expect(page.get_by_role("alert")).to_contain_text("Write a text")
+    page.fill("#text", "...")
+    page.click("#generate")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("There is nothing to speak in this text.")
+    expect(page.locator("#text")).to_be_focused()
+    alert.get_by_role("link", name="no_speech").click()
+    expect(page.locator("h1")).to_have_text("no_speech")
+    assert [error for error in visitor.errors if "400" not in error] == []
+
+
+@WITH_BROWSER
+def test_the_language_is_the_browsers_until_another_is_chosen(gateway: RunningGateway, browser: Browser) -> None:
+    with browser.new_context(locale="ru-RU") as context:
+        page = context.new_page()
+        page.goto(gateway.url)
+        expect(page.locator("#generate")).to_have_text("Создать")
+        expect(page.locator("#daemon")).to_have_text("Готов")
+        page.get_by_role("link", name="English").click()
+        expect(page.locator("#generate")).to_have_text("Generate")
+        page.goto(f"{gateway.url}/docs")
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+# A job's page
+
+
+@WITH_BROWSER
+def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway, visitor: Visitor) -> None:
+    job = {"text": "One, two, three. " * 6, "language": "en", "mode": "stream", "captions": True}
+    assert gateway.client.put("/api/jobs/live", json=job).status_code == 202
+    page = visitor.page
+    page.goto(f"{gateway.url}/jobs/live")
+    plays(page)
+    expect(page.locator("#status")).to_have_text("Done", timeout=JOB_MS)
+    expect(page.locator("#pieces i.there")).not_to_have_count(0)
+    expect(page.locator(".gantt-bar")).not_to_have_count(0)
+    assert page.locator(".sentence").count() == 6
+    assert page.evaluate(NAMELESS) == []
+    assert visitor.errors == []
+
+
+@WITH_BROWSER
+def test_a_failed_job_shows_code_field_and_hint(gateway: RunningGateway, visitor: Visitor) -> None:
+    (gateway.spool / "inbox" / "bad.json").write_text('{"text": "hello", "avatar": "nobody"}')
+    page = visitor.page
+    page.goto(f"{gateway.url}/jobs/bad")
+    failure = page.locator("#failure")
+    expect(failure).to_contain_text("nobody", timeout=JOB_MS)
+    expect(failure.get_by_role("link", name="avatar")).to_have_attribute("href", "/problems/avatar")
+    expect(failure).to_contain_text("Field: avatar")
+    expect(page.locator("#status")).to_have_text("Failed")
+    assert visitor.errors == []
+
+
+@WITH_BROWSER
+@pytest.mark.parametrize("path", ["/", "/jobs/live", "/jobs/bad", "/docs", "/problems/no_face", "/login"])
+def test_no_page_is_wider_than_a_phone(path: str, gateway: RunningGateway, browser: Browser) -> None:
+    with browser.new_context(viewport={"width": 340, "height": 700}, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(gateway.url + path)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 340
+
+
+# Tokens
+
+
+@WITH_BROWSER
+def test_a_page_asks_for_a_token_first_and_goes_on_to_where_it_was(guarded: RunningGateway, visitor: Visitor) -> None:
+    token = Tokens(guarded.spool / "tokens").add("anna")
+    page = visitor.page
+    page.goto(f"{guarded.url}/docs?lang=en")
+    expect(page.locator("#token")).to_be_focused()
+    page.fill("#token", "wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    page.fill("#token", token)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/docs?lang=en")
+    cookie = next(cookie for cookie in visitor.context.cookies() if cookie["name"] == COOKIE)
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+    page.goto(guarded.url)
+    expect(page.locator("#daemon-notice")).to_contain_text("The daemon is not running")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("#token")).to_be_visible()
+    assert COOKIE not in {cookie["name"] for cookie in visitor.context.cookies()}
+    assert [error for error in visitor.errors if "403" not in error] == []
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_the_login_leads_to_no_other_site(target: str, gateway: RunningGateway) -> None:
+    answer = gateway.client.post("/login", data={"token": "", "next": target})
+    assert answer.headers["location"] == "/"
+
+
+def test_programs_without_a_token_get_a_problem_document(guarded: RunningGateway) -> None:
+    assert guarded.client.get("/api/jobs").status_code == 401
+    assert guarded.client.get("/", headers={"Accept": "application/json"}).status_code == 401
+    page = guarded.client.get("/jobs/a?b=c", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login?next=%2Fjobs%2Fa%3Fb%3Dc")
+
+
+def test_a_link_on_another_site_reaches_those_who_have_a_token(guarded: RunningGateway) -> None:
+    """Browsers send the cookie only once the page has opened itself again, from its own site."""
+    foreign = guarded.client.get("/login?next=/jobs/a", headers={"Sec-Fetch-Site": "cross-site"})
+    assert "/static/login.js" in foreign.text
+    assert "/static/login.js" not in guarded.client.get("/login?next=/jobs/a").text
+    cookie = {"Cookie": f"{COOKIE}={Tokens(guarded.spool / 'tokens').add('follower')}"}
+    again = guarded.client.get("/login?next=/jobs/a", headers=cookie)
+    assert (again.status_code, again.headers["location"]) == (303, "/jobs/a")
+
+
+# What the server answers
+
+
+def test_every_error_code_has_a_page_and_no_other_word_has(guarded: RunningGateway) -> None:
+    codes = json.loads(FILE.read_text("utf-8"))
+    assert len(codes) > 80
+    pages = {code: guarded.client.get(f"/problems/{code}") for code in codes}
+    assert {page.status_code for page in pages.values()} == {200}
+    assert "Several faces of similar size" in pages["several_faces"].text
+    assert guarded.client.get("/problems/nonsense").status_code == 404
+
+
+def test_files_of_the_pages_are_served_and_no_others(gateway: RunningGateway) -> None:
+    web: httpx.Client = gateway.client
+    style = web.get("/static/lipdrop.css")
+    assert (style.status_code, style.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    assert web.get("/static/lipdrop.css", headers={"If-None-Match": style.headers["etag"]}).status_code == 304
+    assert web.get("/static/hls.light.min.js").status_code == 200
+    for path in ("/static/", "/static/player.html", "/static/%2e%2e/__init__.py", "/static/..%2f__init__.py"):
+        assert web.get(path).status_code == 404
+
+
+def test_the_reference_shows_every_operation(gateway: RunningGateway) -> None:
+    page = gateway.client.get("/docs").text
+    document = gateway.client.get("/openapi.json").json()
+    named = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
+    assert "create_job" in named
+    assert [name for name in named if f'id="{name}"' not in page] == []
+
+
+def test_an_unknown_path_is_a_page_for_people_and_a_problem_for_programs(gateway: RunningGateway) -> None:
+    page = gateway.client.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert gateway.client.get("/nowhere").headers["content-type"] == "application/problem+json"

@@ -1,0 +1,122 @@
+"""The page on which the avatar says what is being typed, in a real browser with a real gateway and daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import CHROMIUM
+from tests.gateway import RunningGateway
+from tests.pages import Visit, chromium, small_daemon
+from tests.running import RunningDaemon
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+PATH = "/realtime"
+STATES = "[...document.querySelectorAll('#turns > li')].map(turn => turn.dataset.state)"
+ALL_SAID = f"{STATES}.length === {{count}} && {STATES}.every(state => state === 'said')"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    with small_daemon(tmp_path_factory.mktemp("realtime")) as running:
+        yield running.start().ready()
+
+
+@pytest.fixture(scope="module")
+def gateway(daemon: RunningDaemon) -> Iterator[RunningGateway]:
+    with RunningGateway(daemon.spool) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, gateway: RunningGateway) -> Iterator[Visit]:
+    found = Visit(browser, gateway.url)
+    found.page.goto(PATH)
+    yield found
+    assert found.errors == []
+    found.page.close()
+
+
+def listed(gateway: RunningGateway) -> list[dict[str, Any]]:
+    """All jobs, the latest first."""
+    jobs: list[dict[str, Any]] = gateway.client.get("/api/jobs").json()["jobs"]
+    return jobs
+
+
+def test_it_speaks_with_captions_and_goes_on_with_what_is_typed(visit: Visit, gateway: RunningGateway) -> None:
+    page = visit.page
+    assert page.is_disabled("#speak")
+    page.fill("#text", "One, two, three. Four & five.")
+    page.click("#speak")
+    assert page.input_value("#text") == ""
+    visit.until("video.currentTime > 0.2 && !video.paused")
+    assert float(page.inner_text("#first").split()[-2]) > 0
+    assert page.inner_text("#state").startswith("Speaking: piece 1 of ")
+    assert visit.until("caption.textContent") in ("One, two, three.", "Four & five.")
+    page.type("#text", "Six, seven, eight. Nine")
+    assert page.input_value("#text") == "Nine"  # not complete; said after a pause
+    visit.until(ALL_SAID.format(count=3))
+    said = page.locator("#turns > li > p").all_inner_texts()
+    assert said == ["One, two, three. Four & five.", "Six, seven, eight.", "Nine"]
+    assert page.inner_text("#state") == "All said. Type on to continue."
+    jobs = listed(gateway)
+    assert [job["report"]["mode"] for job in jobs] == ["stream"] * 3
+    length = sum(job["report"]["audio"]["seconds"] for job in jobs)
+    assert visit.value("video.currentTime") == pytest.approx(length, abs=0.3)
+
+
+def test_stop_silences_it_at_once_and_ends_the_job(visit: Visit, gateway: RunningGateway) -> None:
+    page = visit.page
+    page.fill("#text", "Count with me. " + "One, two, three, four, five, six, seven, eight, nine, ten. " * 12)
+    page.keyboard.press("Enter")
+    visit.until("video.currentTime > 0.1")
+    page.click("#stop")
+    assert visit.value("video.paused && !video.currentSrc.startsWith('http') && video.readyState === 0")
+    assert page.inner_text("#state") == "Stopped"
+    assert visit.value(STATES) == ["silenced"]
+    visit.until("!still.hidden")
+    name = listed(gateway)[0]["job"]
+    assert gateway.client.get(f"/api/jobs/{name}/events").text.count("cancelled") > 0
+    page.fill("#text", "Again.")
+    page.click("#speak")
+    visit.until(ALL_SAID.format(count=1))
+
+
+def test_what_cannot_be_said_is_shown_and_the_next_text_is_said(visit: Visit) -> None:
+    page = visit.page
+    page.fill("#text", "???")
+    page.click("#speak")
+    page.wait_for_selector("#turns > li[data-state=failed]")
+    assert "no_speech" in page.inner_text("#turns .problem")
+    page.fill("#text", "But this can be said.")
+    page.click("#speak")
+    visit.until(f"{STATES}.join() === 'failed,said'")
+
+
+def test_it_fits_a_phone_and_speaks_russian(browser: Browser, gateway: RunningGateway) -> None:
+    visit = Visit(browser, gateway.url)
+    visit.page.goto(f"{PATH}?lang=ru")
+    assert visit.page.inner_text("#state") == "Готов"
+    assert visit.page.input_value("#language") == "ru"
+    assert visit.fits(390)
+    visit.page.close()
+
+
+def test_without_a_daemon_it_says_so(browser: Browser, tmp_path: Path) -> None:
+    with RunningGateway(tmp_path / "spool") as gateway:
+        visit = Visit(browser, gateway.url)
+        visit.page.goto(PATH)
+        visit.page.wait_for_selector("#down:not([hidden])")
+        assert "lipdrop run" in visit.page.inner_text("#down")
+        visit.page.close()
