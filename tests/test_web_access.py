@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from daemon.spool.spool import Spool
 from daemon.web import access
 from daemon.web.app import make_app
-from daemon.web.tokens import Tokens
+from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings, load_config
 from pipeline.errors import ConfigError
 from tests.gateway import RunningGateway
@@ -114,9 +114,9 @@ def test_each_of_several_tokens_is_valid(scheme: str, tokens: Tokens, anonymous:
 
 
 def test_a_token_may_be_a_cookie(token: str, anonymous: httpx.Client) -> None:
-    cookie = {"Cookie": f"other=1; {access.COOKIE}={token}"}
+    cookie = {"Cookie": f"other=1; {COOKIE}={token}"}
     assert anonymous.get("/api/health", headers=cookie).status_code == 200
-    refused(anonymous.get("/api/health", headers={"Cookie": f"{access.COOKIE}={token[:-1]}"}), 401, "unauthorized")
+    refused(anonymous.get("/api/health", headers={"Cookie": f"{COOKIE}={token[:-1]}"}), 401, "unauthorized")
 
 
 def test_a_revoked_token_is_refused_at_once(tokens: Tokens, anonymous: httpx.Client) -> None:
@@ -187,7 +187,7 @@ def test_requests_from_other_sites_are_refused(headers: dict[str, str], content_
 
 
 def test_a_form_of_another_site_is_refused_although_it_has_the_cookie(token: str, anonymous: httpx.Client) -> None:
-    headers = {"Cookie": f"{access.COOKIE}={token}", "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    headers = {"Cookie": f"{COOKIE}={token}", "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     refused(anonymous.post("/api/jobs", files={"job": (None, json.dumps(JOB))}, headers=headers), 403, "origin")
 
 

@@ -27,8 +27,6 @@ PLACEHOLDER = re.compile(r"\{\w+\}")
 JOB_MS = 60_000
 WITH_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 BROWSER = ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
-OPTIONAL = ("/api/avatars", "/api/voices")
-"""What the studio can do without."""
 NAMELESS = """
 [...document.querySelectorAll("main :is(button, input, select, textarea, a, video)")].filter(element =>
   element.type !== "hidden" && !element.labels?.length && !element.ariaLabel && !element.textContent.trim())
@@ -124,7 +122,7 @@ class Visitor:
 
     def _note(self, entry: ConsoleMessage) -> None:
         url = entry.location["url"]
-        if entry.type == "error" and not url.endswith(OPTIONAL):
+        if entry.type == "error":
             self.errors.append(f"{entry.text} {url}")
 
 
