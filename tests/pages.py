@@ -16,6 +16,8 @@ from tests.browser import CHROMIUM, OPTIONS
 from tests.running import BRIEF_WAITS, RunningDaemon, until
 
 PAGE_SECONDS = 120
+REFUSED = "the server responded with a status of 400"
+"""The browser notes every request that is refused, such as a text that cannot be spoken."""
 MISSING = ("/api/avatars", "/api/voices")
 """Pages offer avatars and voices only if the gateway lists them."""
 
@@ -75,5 +77,6 @@ class Visit:
         return bool(self.value("document.documentElement.scrollWidth <= innerWidth"))
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not message.location["url"].endswith(MISSING):
+        is_refusal = REFUSED in message.text or message.location["url"].endswith(MISSING)
+        if message.type == "error" and not is_refusal:
             self.errors.append(f"{message.text} {message.location}")

@@ -156,6 +156,6 @@ def test_without_a_daemon_jobs_wait_and_can_be_cancelled(browser: Browser, tmp_p
         visit.page.fill("#text", TEXT)
         visit.page.click("#sequential [data-part=generate]")
         visit.page.wait_for_selector("#sequential[data-state=running]")
-        assert "Waiting" in visit.page.inner_text("#sequential [data-part=state]")
+        assert "Queue" in visit.page.inner_text("#sequential [data-part=state]")
         assert visit.errors == []
         visit.page.close()
