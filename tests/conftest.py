@@ -34,7 +34,8 @@ LONGEST_FIRST = (
 
 
 def pytest_configure() -> None:
-    """Compute on one thread: test processes already share the cores."""
+    """Test processes share the cores: compute on one thread, and let daemons' threads wait without using a core."""
+    os.environ["OMP_WAIT_POLICY"] = "passive"
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 
