@@ -12,11 +12,12 @@ import os
 import sys
 import types
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config import Config, load_config
 from pipeline.executors.base import WorkerSpec
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 STAGES = {"tts": "CountedTts", "split": "CountedSplit", "lipsync": "CountedLipSync", "merge": "CountedMerge"}
 NAMES = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"], "merge": ["merge-0"]}
@@ -25,11 +26,15 @@ NAMES = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"]
 def cheap_specs(config: Config, **stages: str) -> list[WorkerSpec]:
     """The usual workers with stages of `tests.faults`, or others given as `MODULE:CLASS`."""
     chosen = {**STAGES, **stages}
-    return [
-        WorkerSpec(name, role, stage if ":" in stage else f"tests.faults:{stage}", config, model=name.partition("-")[0])
-        for role, stage in chosen.items()
-        for name in NAMES[role]
-    ]
+    return [_cheap_spec(config, name, role, stage) for role, stage in chosen.items() for name in NAMES[role]]
+
+
+def _cheap_spec(config: Config, name: str, role: str, stage: str) -> WorkerSpec:
+    """A worker. Stages of `tests.faults` get no configuration: importing its classes takes half of a worker's start."""
+    model = name.partition("-")[0]
+    if ":" in stage:
+        return WorkerSpec(name, role, stage, config, model=model)
+    return WorkerSpec(name, role, f"tests.faults:{stage}", None, model=model)  # type: ignore[arg-type]
 
 
 def replace_torch() -> None:
@@ -54,6 +59,8 @@ def set_constants(**values: float) -> None:
 
 def make_defective() -> None:
     """Give the daemon two defects: jobs that contain "defect" trigger one at intake, jobs with captions the other."""
+    from unittest.mock import patch
+
     from daemon.scheduling import journal
 
     whole = journal.fingerprint
@@ -67,6 +74,8 @@ def make_defective() -> None:
 
 def make_linkless() -> None:
     """Refuse links to recordings, as the kernel does for another user's files."""
+    from unittest.mock import patch
+
     link = os.link
 
     def refused(source: Path, target: Path, *, follow_symlinks: bool = True) -> None:
@@ -84,6 +93,7 @@ def main(arguments: list[str]) -> None:
     from daemon.spool.spool import Spool, SpoolOwned
     from daemon.spool.watcher import Watcher
     from daemon.supervisor import Supervisor
+    from pipeline.config import load_config
     from pipeline.executors.processes import ProcessExecutor
 
     logs.set_up(as_json=False)

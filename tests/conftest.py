@@ -26,15 +26,24 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 LONGEST_FIRST = (
-    *("test_wav2lip", "test_stream", "test_daemon", "test_bench", "test_hostile_daemon", "test_restarts"),
-    *("test_crashes", "test_talking_face", "test_scheduler", "test_commands", "test_cancelling", "test_mouth"),
-    *("test_supervision", "test_drops", "test_hostile_media", "test_stages", "test_many_jobs", "test_full_disk"),
+    *("test_stream", "test_daemon", "test_wav2lip", "test_bench", "test_restarts", "test_hostile_daemon"),
+    *("test_crashes", "test_talking_face", "test_mouth", "test_scheduler", "test_cancelling", "test_stages"),
+    *("test_commands", "test_drops", "test_isolation", "test_cached_avatars", "test_many_jobs", "test_supervision"),
+    *(
+        "test_video_avatars",
+        "test_video_files",
+        "test_hostile_media",
+        "test_text",
+        "test_crash_steps",
+        "test_full_disk",
+    ),
 )
 """Files that take more than ten seconds. They start first, so that none of them is still running at the end."""
 
 
 def pytest_configure() -> None:
-    """Compute on one thread: test processes already share the cores."""
+    """Test processes share the cores: compute on one thread, and let daemons' threads wait without using a core."""
+    os.environ["OMP_WAIT_POLICY"] = "passive"
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.running import CheapDaemon, RunningDaemon, in_process, lipdrop
+import pytest
+
+from daemon.spool.spool import Spool
+from tests.running import BRIEF_WAITS, ONE_PROCESS, CheapDaemon, RunningDaemon, in_process, lipdrop
 
 SMALL = "64x64"
-ONE_PROCESS = {"executor": "threads", "workers": [{"model": "gan"}]}
-"""Settings with which workers detect the same mistakes faster."""
 GAN_FROM_FILE = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "models/gan.pt"}}, **ONE_PROCESS}
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
+    """A running daemon with cheap stages for all tests that need one."""
+    with CheapDaemon(tmp_path_factory.mktemp("spool"), **BRIEF_WAITS) as running:
+        yield running.start().ready()
+
 
 # run
 
@@ -30,9 +40,11 @@ def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
     assert any("job good: done" in record["message"] for record in records)
 
 
-def test_a_second_daemon_exits_with_75(daemon: CheapDaemon) -> None:
-    daemon.start().ready()
-    ended = lipdrop("run", "--once", cwd=daemon.spool)
+def test_a_second_daemon_exits_with_75(tmp_path: Path) -> None:
+    spool = Spool(RunningDaemon(tmp_path, **ONE_PROCESS).spool)
+    spool.create()
+    with spool.owned():
+        ended = lipdrop("run", "--once", cwd=tmp_path)
     assert ended.returncode == 75
     assert "another daemon" in ended.stderr
 
@@ -66,7 +78,6 @@ def test_an_unknown_default_avatar_exits_with_78(tmp_path: Path) -> None:
 
 def test_submit_and_wait(daemon: CheapDaemon, tmp_path: Path) -> None:
     (tmp_path / "batch.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in ("Один.", "Два.")))
-    daemon.start().ready()
     ended = lipdrop("submit", "--wait", tmp_path / "batch.jsonl", cwd=daemon.spool)
     assert ended.returncode == 0, ended.stderr
     assert sorted(ended.stdout.split()) == [str(daemon.video(f"batch-000{number}")) for number in (1, 2)]
@@ -93,7 +104,6 @@ def test_submit_works_while_the_daemon_is_down_but_cannot_wait(tmp_path: Path) -
 
 
 def test_status_shows_the_daemon_and_its_jobs(daemon: CheapDaemon, tmp_path: Path) -> None:
-    daemon.start().ready()
     shown = json.loads(in_process("status", "--json", cwd=daemon.spool).stdout)
     assert shown["daemon"] == "ok"
     assert set(shown["workers"]) == {"tts-0", "split-0", "gan-0", "nogan-1", "merge-0"}

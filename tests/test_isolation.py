@@ -14,13 +14,12 @@ from daemon.bench.trial import Trial
 from daemon.cli.main import check_environment
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from tests.running import ONE_PROCESS, ONE_WORKER
 
 LIPDROP = Path(sys.executable).parent / "lipdrop"
 TRAPS = ("daemon", "pipeline", "multiprocessing", "torch", "numpy", "click", "yaml", "json", "ctypes")
 """lipdrop's own packages, and others that its processes import first or last."""
 JOB = {"text": "One.", "language": "en", "voice": "hibari:heart", "size": "64x64"}
-ONE_WORKER = {"workers": [{"model": "gan"}]}
-"""Settings that save the start of a worker."""
 COMMANDS = (("status",), ("health",), ("pause",), ("resume",), ("voices",), ("avatars", "list"), ("--version",))
 
 
@@ -73,10 +72,10 @@ def test_without_isolation_only_the_package_daemon_is_imported_from_the_folder(t
 
 
 def test_a_measured_daemon_starts_in_a_folder_of_traps(trapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is started as `python -P -m daemon`."""
+    """It is started as `python -P -m daemon`; the previous tests start workers as processes."""
     monkeypatch.chdir(trapped)
     (trapped / "spool").mkdir()
-    with Trial(trapped / "spool", Config.model_validate(ONE_WORKER)) as trial:
+    with Trial(trapped / "spool", Config.model_validate(ONE_PROCESS)) as trial:
         assert trial.run("hello", **JOB)[1].status == "done"
     assert sprung(trapped) == ""
 

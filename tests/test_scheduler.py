@@ -18,10 +18,11 @@ from daemon.scheduling.scheduler import JobDone, JobFailed, Outcome, Scheduler
 from daemon.scheduling.worker_pool import WorkerState
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import BootError, ConfigError
-from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.executors.base import Executor
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.threads import ThreadExecutor
 from pipeline.job import Job
+from tests.cheap_daemon import cheap_specs
 from tests.faults import CHUNKS, runs
 
 DEADLINE_SECONDS = 30
@@ -42,13 +43,7 @@ def start() -> Iterator[Start]:
     def make(executor: Executor, config: Config | None = None, **stages: str) -> Scheduler:
         config = config or Config()
         roles = {"tts": "CheapTts", "split": "CheapSplit", "lipsync": "CheapLipSync", "merge": "CheapMerge"} | stages
-        names = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"], "merge": ["merge-0"]}
-        specs = [
-            WorkerSpec(name, role, f"tests.faults:{roles[role]}", config, model=name.partition("-")[0])
-            for role in names
-            for name in names[role]
-        ]
-        started.append(Scheduler(executor, config, specs))
+        started.append(Scheduler(executor, config, cheap_specs(config, **roles)))
         return started[-1]
 
     yield make

@@ -28,7 +28,7 @@ RUSSIAN = (
     "Потом идёт ещё одно предложение. И ещё одно, самое последнее в этом коротком тексте."
 )
 THREE_PIECES = "Раз, два, три, раз, два. " + 2 * "Раз, два, три, раз, два, три, раз, два. "
-TWO_PIECES = 2 * "Раз, два, три, раз, два, три. "
+TWO_PIECES = 2 * "Да я и ты и он. "
 SMALL = {"language": "ru", "mode": "stream", "size": "64x64"}
 RATE_HZ = 48_000
 COUNT_STALLS = """
@@ -251,6 +251,7 @@ def test_a_killed_daemon_continues_a_stream(partly_mute: RunningDaemon) -> None:
     stream.poll()
     killed_after = time.monotonic() - dropped
     partly_mute.restarted()
+    assert not (partly_mute.spool / "outbox" / "resumed.json").exists()
     timing = whole(partly_mute, "resumed", stream)
     # Existing pieces were not rendered again: the journal records when they were rendered.
     assert [chunk["ready_seconds"] < killed_after for chunk in timing["chunks"][:2]] == [True, True]
@@ -270,7 +271,7 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "nogan").symlink_to(checkpoint)
     files = {"gan": checkpoint, "nogan": tmp_path / "nogan"}
     models = {model: {"engine": "wav2lip", "checkpoint": str(path)} for model, path in files.items()}
-    with RunningDaemon(tmp_path / "spool", models=models) as daemon:
+    with RunningDaemon(tmp_path / "spool", models=models, executor="threads") as daemon:
         daemon.start().ready()
         stream = begun(daemon, "speaking", text=TWO_PIECES, speed=2)
         timing = whole(daemon, "speaking", stream)
@@ -279,18 +280,19 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
         assert frame_hashes(stream.folder / "index.m3u8", *ANY_NAME) == frame_hashes(daemon.video("speaking"))
 
 
-@pytest.mark.parametrize("worker", ["gan-0", "tts-0", "split-0", "merge-0"])
-def test_a_killed_worker_costs_only_time(worker: str, daemon: RunningDaemon) -> None:
-    name = f"killed-{worker}"
-    stream = begun(daemon, name, text=RUSSIAN * 2)  # long: every worker gets more items after the first piece
+def test_killed_workers_cost_only_time(daemon: RunningDaemon) -> None:
+    """One of each role is killed at work, in the order of the data, so that there is still work for the next one."""
+    stream = begun(daemon, "killed", text=RUSSIAN * 4, speed=2)
     stream.poll()
-    pid = stopped_at_work(daemon, worker)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: daemon.worker_pid(worker) != pid or None, "another worker")
-    attempts = whole(daemon, name, stream)["attempts"]
-    # If it was stopped after it sent its result, nothing is run again.
-    role = "lipsync" if worker == "gan-0" else worker.partition("-")[0]
-    assert attempts == 1 + daemon.log().count(f"job {name}: {role}: ")
+    for worker in ("tts-0", "split-0", "gan-0", "merge-0"):
+        pid = stopped_at_work(daemon, worker)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: daemon.worker_pid(worker) != pid or None, f"another {worker}")  # noqa: B023
+    attempts = whole(daemon, "killed", stream)["attempts"]
+    # If a worker was stopped after it sent its result, nothing is run again.
+    retries = [daemon.log().count(f"job killed: {role}: ") for role in ("tts", "split", "lipsync", "merge")]
+    assert attempts == 1 + max(retries)
+    assert max(retries) <= 1
 
 
 def stopped_at_work(daemon: RunningDaemon, worker: str) -> int:
@@ -336,11 +338,18 @@ def test_a_stream_cannot_replace_another_jobs_video(daemon: RunningDaemon) -> No
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Path) -> None:
-    assert any(watched(daemon, f"watched-{number}", tmp_path) for number in range(ATTEMPTS)), "it stalled each time"
+    watched(daemon, "watched", tmp_path)
 
 
-def watched(daemon: RunningDaemon, name: str, folder: Path) -> bool:
-    """Play a stream in a browser to its end; returns whether it began before the job ended and never stalled."""
+@pytest.mark.soak
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_plays_it_without_a_stall(daemon: RunningDaemon, tmp_path: Path) -> None:
+    """On an idle machine: decoding in a browser competes with rendering."""
+    assert any(watched(daemon, f"smooth-{number}", tmp_path) == 0 for number in range(ATTEMPTS)), "it stalled each time"
+
+
+def watched(daemon: RunningDaemon, name: str, folder: Path) -> int:
+    """Play a stream in a browser to its end while it renders; returns how many times it stalled."""
     argv = [sys.executable, "-m", "daemon", "play", name]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with Browser(folder / f"{name}-profile") as browser:
@@ -365,7 +374,8 @@ def watched(daemon: RunningDaemon, name: str, folder: Path) -> bool:
             assert browser.value("video.currentTime") == pytest.approx(seconds, abs=0.1)
             assert browser.errors == []
             assert all(url.startswith((address.rpartition("/")[0], "data:", "blob:")) for url in browser.requests)
-            return in_time and browser.value("stalls") == 0
+            assert in_time
+            return int(browser.value("stalls"))
         finally:
             server.terminate()
             server.communicate(timeout=10)

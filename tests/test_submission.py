@@ -18,7 +18,7 @@ from daemon.spool.spool import Spool
 from pipeline.errors import JobError
 from pipeline.files import write_file
 from pipeline.messages import Sentence
-from tests.running import lipdrop
+from tests.running import in_process
 
 
 def read(file: str, content: str) -> dict[str, dict[str, object]]:
@@ -104,7 +104,7 @@ def test_an_error_in_a_batch_names_the_job() -> None:
 
 def submitted(folder: Path, *files: str) -> tuple[int, str, list[str]]:
     """Exit code, standard error and the inbox's entries after `submit`."""
-    ended = lipdrop("submit", *files, "--spool", folder, cwd=folder)
+    ended = in_process("submit", *files, "--spool", folder, cwd=folder)
     inbox = folder / "inbox"
     return ended.returncode, ended.stderr, sorted(entry.name for entry in inbox.glob("*"))
 
@@ -162,7 +162,7 @@ def test_a_recording_in_the_inbox_is_accepted(tmp_path: Path) -> None:
 def test_an_io_error_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "inbox").write_text("no folder")
     (tmp_path / "a.txt").write_text("a")
-    ended = lipdrop("submit", "a.txt", "--spool", tmp_path, cwd=tmp_path)
+    ended = in_process("submit", "a.txt", "--spool", tmp_path, cwd=tmp_path)
     assert ended.returncode == 74
     assert_one_line(ended.stderr, "lipdrop: io: ")
 
@@ -224,7 +224,7 @@ def test_status_of_a_job_whose_timing_was_overwritten(content: bytes, tmp_path: 
     spool = Spool(tmp_path)
     spool.create()
     (spool.outbox / "a.json").write_bytes(content)
-    ended = lipdrop("status", "a", "--spool", tmp_path, cwd=tmp_path)
+    ended = in_process("status", "a", "--spool", tmp_path, cwd=tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a: unreadable\n", "")
 
 

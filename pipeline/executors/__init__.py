@@ -8,9 +8,11 @@ implementations. To add one, implement `Executor` in a new module, register it h
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from pipeline.config import Config
-from pipeline.executors.base import Executor
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.executors.base import Executor
 
 EXECUTORS = {
     "processes": "pipeline.executors.processes:ProcessExecutor",
