@@ -33,3 +33,22 @@ lipdrop=$scratch/venv/bin/lipdrop
 quietly "$lipdrop" run --once
 ffprobe -v error -show_entries stream=codec_name,nb_frames -of csv=p=0 outbox/hello.mp4
 "$lipdrop" status hello
+
+echo "serving the pages, once the extra is installed"
+"$lipdrop" serve 2>error && exit 1 || grep -q web_missing error
+wheel=$(echo "$scratch"/dist/*.whl)
+quietly "${pip[@]}" install --no-compile --constraint "$checkout/requirements.txt" "$wheel[web]"
+"$lipdrop" serve --port 0 >address &
+gateway=$!
+trap 'kill "$gateway"; rm -rf "$scratch"' EXIT
+"$scratch/venv/bin/python" - <<'END'
+import time, urllib.request
+
+deadline = time.monotonic() + 60
+while not (address := open("address").read().strip()):
+    assert time.monotonic() < deadline
+    time.sleep(0.1)
+for path in ("", "parallel_test", "realtime", "jobs/hello", "problems/not_json", "api/jobs/hello/video", "openapi.json"):
+    with urllib.request.urlopen(address + path) as answer:
+        print(answer.status, answer.headers["Content-Type"], "/" + path)
+END

@@ -217,7 +217,7 @@ class RunningDaemon:
 
     def memory_bytes(self) -> int:
         """Anonymous and shared memory of the daemon and its descendants."""
-        return sum(_own_bytes(process) for process in self.family())
+        return sum(own_bytes(process) for process in self.family())
 
     def resources(self) -> dict[str, int]:
         """Descriptors, shared memory segments and bytes of memory of the daemon and its descendants."""
@@ -300,7 +300,7 @@ def _bytes(path: Path) -> bytes | None:
         return None
 
 
-def _own_bytes(process: psutil.Process) -> int:
+def own_bytes(process: psutil.Process) -> int:
     """Memory without libraries: a process's share of them grows when an unrelated process that maps them exits."""
     try:
         lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.gateway import RunningGateway
-from tests.running import BRIEF_WAITS, CheapDaemon, _own_bytes, until
+from tests.running import BRIEF_WAITS, CheapDaemon, own_bytes, until
 
 JOBS = 200
 REQUESTS = 1000
@@ -64,10 +64,10 @@ def test_memory_stays_flat_over_a_thousand_requests(gateway: RunningGateway) -> 
 
     for number in range(REQUESTS // 5):
         ask(number)
-    before = _own_bytes(process)
+    before = own_bytes(process)
     for number in range(REQUESTS):
         ask(number)
-    assert _own_bytes(process) - before < GROWTH_MAX_BYTES
+    assert own_bytes(process) - before < GROWTH_MAX_BYTES
     assert process.num_fds() < 60
 
 
