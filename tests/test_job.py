@@ -121,6 +121,25 @@ def test_a_refusal_says_what_is_wrong(
     assert (error.code, error.field, error.message, error.hint) == (code, field, message, hint)
 
 
+@pytest.mark.parametrize(
+    ("job", "field"),
+    [
+        (r'{"text": "a\u0007"}', "text"),
+        (r'{"text": "a", "metadata": {"deep": {"list": ["\u0007"]}}}', "metadata"),
+        (r'{"text": "a", "metadata": {"de\u0007ep": 1}}', "metadata"),
+        (r'{"te\u0007xt": "a"}', None),
+    ],
+)
+def test_a_control_character_is_found_wherever_it_is(job: str, field: str | None) -> None:
+    error = refused(job)
+    expected = ("control_char", field, "control characters are not allowed", "remove them")
+    assert (error.code, error.field, error.message, error.hint) == expected
+
+
+def test_a_long_key_is_cut_in_messages() -> None:
+    assert refused(json.dumps({"text": "a", "k" * 150: 1})).field == "k" * 100
+
+
 def test_limits_come_from_the_configuration() -> None:
     config = Config(limits=LimitsSettings(text_characters=3))
     with pytest.raises(JobError, match="limit is 3"):

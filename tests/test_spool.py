@@ -538,6 +538,13 @@ def test_priority_comes_before_age_and_a_name_in_flight_waits(spool: Spool) -> N
     assert next_job(intake, ("urgent",)) == "oldest"
 
 
+def test_a_job_without_a_priority_has_priority_0(spool: Spool) -> None:
+    path = put(spool, "older.json", b'{"text": "a", "priority": 0}')
+    os.utime(path, (1000, 1000))
+    put(spool, "newer.json", b'{"text": "a"}')
+    assert next_job(Intake(spool, QUIET_SECONDS)) == "older"
+
+
 def test_a_file_that_is_too_large_to_read_has_no_priority(spool: Spool) -> None:
     put(spool, "older.json")
     os.utime(spool.inbox / "older.json", (1000, 1000))

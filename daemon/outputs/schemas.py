@@ -7,6 +7,7 @@ import inspect
 import itertools
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def field_docstrings(model: type) -> dict[str, str]:
 def schemas() -> dict[str, dict[str, Any]]:
     """The schema of each kind of file, by the name of its schema file."""
     return {
-        "job.schema.json": _titled("A lipdrop job", _job()),
+        "job.schema.json": _titled("A lipdrop job", job_schema()),
         "report.schema.json": _titled(
             "The timing JSON of a lipdrop job", REPORT.json_schema(schema_generator=DescribedFields)
         ),
@@ -67,7 +68,8 @@ def schemas() -> dict[str, dict[str, Any]]:
     }
 
 
-def _job() -> dict[str, Any]:
+@cache
+def job_schema() -> dict[str, Any]:
     """The keys of a job. Rules that depend on the configuration, such as avatar names, are not part of the schema."""
     return {
         **Job.model_json_schema(schema_generator=DescribedFields),

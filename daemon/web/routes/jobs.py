@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from daemon.outputs.report import FailedReport
-from daemon.outputs.schemas import schemas
+from daemon.outputs.schemas import job_schema
 from daemon.web import answers
 from daemon.web.gateway import InGateway, checked_name
 from daemon.web.preferences import preferences, prefers
@@ -45,11 +45,10 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 def job_body() -> dict[str, Any]:
     """The request body of a new job, for the OpenAPI document."""
-    job = {key: value for key, value in schemas()["job.schema.json"].items() if key not in ("$schema", "$id")}
     text = {"type": "string", "description": "The job as JSON."}
     file = {"type": "string", "format": "binary"}
     form = {"type": "object", "properties": {JOB: text, RECORDING: file, PORTRAIT: file}}
-    content = {"application/json": {"schema": job}, "multipart/form-data": {"schema": form}}
+    content = {"application/json": {"schema": job_schema()}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
 
 
