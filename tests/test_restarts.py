@@ -11,16 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.running import ORPHANS_SECONDS, RunningDaemon, assert_video_matches, until
+from tests.running import ONE_WORKER, ORPHANS_SECONDS, RunningDaemon, assert_video_matches, until
 
 TEXT = "Мама мыла раму. Потом папа пил какао, а мы молчали."
-SIZE = "128x128"
+SIZE = "64x64"
 
 
 @pytest.fixture(scope="module")
 def spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
     """A daemon that the tests start; the previous test may have left it running."""
-    with RunningDaemon(tmp_path_factory.mktemp("spool")) as daemon:
+    with RunningDaemon(tmp_path_factory.mktemp("spool"), split={"chunk_seconds": 3}, **ONE_WORKER) as daemon:
         yield daemon
 
 
@@ -32,28 +32,30 @@ def daemon(spool: RunningDaemon) -> RunningDaemon:
 
 
 @pytest.mark.soak
-def test_killed_workers_cost_only_time(daemon: RunningDaemon) -> None:
+def test_killed_workers_cost_only_time(tmp_path: Path) -> None:
     """Every worker is killed while idle, then the lip-sync workers while busy: each job succeeds exactly once."""
-    for worker in ("tts-0", "split-0", "gan-0", "nogan-1", "merge-0"):
-        os.kill(daemon.worker_pid(worker), signal.SIGKILL)
-    daemon.record("long.wav", 40)
-    names = [f"job-{number}" for number in range(4)]
-    for name in names:
-        daemon.drop(name, audio="long.wav", size=SIZE)
-    until(lambda: "lipsync" in daemon.status()["jobs"].values() or None, "job in lip-sync")
-    for worker in ("gan-0", "nogan-1"):
-        os.kill(daemon.worker_pid(worker), signal.SIGKILL)
-    endings = daemon.endings(names)
-    assert [ending["status"] for ending in endings] == ["done"] * 4
-    assert max(ending["attempts"] for ending in endings) == 2
-    for ending in endings:
-        assert_video_matches(daemon, ending)
-    assert sum(daemon.log().count(f"job {name}: done in") for name in names) == 4
+    with RunningDaemon(tmp_path / "spool") as daemon:
+        daemon.start().ready()
+        for worker in ("tts-0", "split-0", "gan-0", "nogan-1", "merge-0"):
+            os.kill(daemon.worker_pid(worker), signal.SIGKILL)
+        daemon.record("long.wav", 40)
+        names = [f"job-{number}" for number in range(4)]
+        for name in names:
+            daemon.drop(name, audio="long.wav", size=SIZE)
+        until(lambda: "lipsync" in daemon.status()["jobs"].values() or None, "job in lip-sync")
+        for worker in ("gan-0", "nogan-1"):
+            os.kill(daemon.worker_pid(worker), signal.SIGKILL)
+        endings = daemon.endings(names)
+        assert [ending["status"] for ending in endings] == ["done"] * 4
+        assert max(ending["attempts"] for ending in endings) == 2
+        for ending in endings:
+            assert_video_matches(daemon, ending)
+        assert sum(daemon.log().count(f"job {name}: done in") for name in names) == 4
 
 
 def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemon) -> None:
-    daemon.record("recorded.wav", 32)
-    daemon.drop("spoken", text=TEXT * 10, size=SIZE)
+    daemon.record("recorded.wav", 12)
+    daemon.drop("spoken", text=TEXT * 6, size=SIZE)
     daemon.drop("recorded", audio="recorded.wav", size=SIZE)
     work = daemon.spool / "work" / "spoken"
     until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
@@ -62,6 +64,7 @@ def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemo
     assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
     made = {name: (work / name).stat().st_mtime_ns for name in finished(work)}
     assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= set(made)
+    assert "video.mp4" not in made
     first = len(daemon.log())
     daemon.start()
     until(lambda: "job spoken: started" in daemon.log()[first:] or None, "job started again")
@@ -82,7 +85,8 @@ def finished(work: Path) -> set[str]:
 
 
 def test_the_second_sigterm_stops_now_and_the_next_start_resumes(daemon: RunningDaemon) -> None:
-    daemon.record("stopped.wav", 45)
+    daemon.record("stopped.wav", 12)
+    os.kill(daemon.worker_pid("gan-0"), signal.SIGSTOP)  # so that the job is still in lip-sync at the second SIGTERM
     daemon.drop("stopped", audio="stopped.wav", size=SIZE)
     until(lambda: "lipsync" in daemon.status()["jobs"].values() or None, "job in lip-sync")
     family = daemon.family()
