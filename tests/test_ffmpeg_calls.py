@@ -13,7 +13,7 @@ import pytest
 
 from tests.clips import film, swaying, write_clip
 from tests.media import speech_like, write_recording
-from tests.running import RunningDaemon
+from tests.running import ONE_PROCESS, RunningDaemon
 
 WRAPPER = """#!/bin/sh
 {{ printf '%s\\0' "$(ulimit -t)" "$(ulimit -d)" "$0" "$@"; }} >"{calls}/$$"
@@ -52,7 +52,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
         (root / "bin" / program).chmod(0o755)
     write_recording(root / "answer.wav", speech_like(1))
     voice = {"command": {"argv": ["cat", str(root / "answer.wav")]}}
-    with RunningDaemon(root / "spool", tts=voice) as daemon:
+    with RunningDaemon(root / "spool", tts=voice, **ONE_PROCESS) as daemon:
         daemon.environment = {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
         daemon.start().ready()
         write_recording(daemon.spool / "inbox" / "speech.wav", speech_like(12))
