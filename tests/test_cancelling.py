@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from daemon.spool.spool import Spool
-from tests.running import ORPHANS_SECONDS, REAL_TTS, CheapDaemon, RunningDaemon, in_process, lipdrop, until
+from tests.running import ORPHANS_SECONDS, REAL_TTS, CheapDaemon, RunningDaemon, in_process, until
 from tests.shims import exhaust, needs_compiler
 
 
@@ -92,47 +92,54 @@ def test_a_job_is_cancelled_although_the_disk_was_full(daemon: CheapDaemon, tmp_
     assert daemon.ran() == []
 
 
-@pytest.mark.parametrize("end", ["cancel", "kill"])
-def test_processes_forked_by_a_speech_command_end_with_its_worker(end: str, daemon: CheapDaemon) -> None:
-    """A shell script is killed with its worker; the programs that it runs are not children of the worker."""
+def test_processes_forked_by_a_speech_command_end_with_its_worker(daemon: CheapDaemon) -> None:
+    """A shell script is killed with its worker; the programs that it runs are not children of the worker.
+
+    First the worker is killed, then the job, which another worker tries again, is cancelled.
+    """
     script, pids = daemon.spool / "speak", daemon.spool / "pids"
     script.write_text(f"#!/bin/sh\n(sleep 600 & echo $! >>{pids}; wait) &\nwait\n")
     script.chmod(0o755)
     speaks = CheapDaemon(daemon.spool, tts={"backend": "command", "command": {"argv": [str(script)]}})
     with speaks.start(REAL_TTS).ready():
         speaks.drop("forks", text="Привет")
-        forked = psutil.Process(int(until(lambda: (pids.exists() and pids.read_text()) or None, "fork of the command")))
-        if end == "cancel":
-            cancel(speaks, "forks")
-            assert speaks.ending("forks")["error"]["code"] == "cancelled"
-        else:
-            os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
-        assert not psutil.wait_procs([forked], timeout=ORPHANS_SECONDS)[1]
+        first = psutil.Process(int(until(lambda: written_line(pids, 0), "fork of the command")))
+        os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
+        assert not psutil.wait_procs([first], timeout=ORPHANS_SECONDS)[1]
+        second = psutil.Process(int(until(lambda: written_line(pids, 1), "another fork")))
+        cancel(speaks, "forks")
+        assert speaks.ending("forks")["error"]["code"] == "cancelled"
+        assert not psutil.wait_procs([second], timeout=ORPHANS_SECONDS)[1]
 
 
-@pytest.mark.parametrize("tts", ["command", "piper"])
-def test_a_killed_speech_program_leaves_no_file(tts: str, daemon: CheapDaemon, tmp_path: Path) -> None:
+def written_line(path: Path, number: int) -> str | None:
+    """A line of a file that is being written; None if it is not complete yet."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return next((line for line in lines[number : number + 1] if line.endswith("\n")), None)
+
+
+def test_a_killed_speech_program_leaves_no_file(daemon: CheapDaemon, tmp_path: Path) -> None:
     spool, temporary = daemon.spool, tmp_path / "tmp"
     temporary.mkdir()
-    (spool / "speak").write_text(f'#!/bin/sh\necho "$@" >{spool}/arguments\nsleep 600\n')
+    (spool / "speak").write_text(f'#!/bin/sh\necho "$@" >>{spool}/arguments\nsleep 600\n')
     (spool / "speak").chmod(0o755)
     (spool / "anna.onnx").touch()
     (spool / "anna.onnx.json").write_text('{"language": {"code": "ru"}}')
     command = {"argv": ["./speak", "--output_file", "{output}"]}
     piper = {"folder": ".", "command": "./speak"}
-    speaks = CheapDaemon(spool, tts={"backend": tts, "command": command, "piper": piper})
+    speaks = CheapDaemon(spool, tts={"command": command, "piper": piper})
     speaks.environment["TMPDIR"] = str(temporary)
     with speaks.start(REAL_TTS).ready():
-        speaks.drop("killed", text="Привет")
-        arguments = until(
-            lambda: ((spool / "arguments").exists() and (spool / "arguments").read_text()) or None, "speech"
-        )
-        assert Path(arguments.partition("--output_file ")[2].split()[0]).is_relative_to(spool / "work" / "killed")
-        os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
-        cancel(speaks, "killed")
-        assert speaks.ending("killed")["error"]["code"] == "cancelled"
-        speaks.until_work_is_clear()
-        assert not list(temporary.glob("lipdrop-*"))
+        for voice, name in (("command:default", "by-command"), ("piper:anna", "by-piper")):
+            speaks.drop(name, text="Привет", voice=voice)
+            arguments = until(lambda: written_line(spool / "arguments", 0), "speech")
+            assert Path(arguments.partition("--output_file ")[2].split()[0]).is_relative_to(spool / "work" / name)
+            os.kill(speaks.worker_pid("tts-0"), signal.SIGKILL)
+            cancel(speaks, name)
+            assert speaks.ending(name)["error"]["code"] == "cancelled"
+            speaks.until_work_is_clear()
+            assert not list(temporary.glob("lipdrop-*"))
+            (spool / "arguments").unlink()
 
 
 @pytest.mark.parametrize("command", ["cancel", "retry", "status"])
@@ -149,7 +156,7 @@ def test_waiting_ends_when_the_job_is_removed_from_the_inbox(daemon: CheapDaemon
     path = daemon.spool / "inbox" / "gone.json"
     (daemon.spool / "gone.txt").write_text("hello")
     remover = subprocess.Popen(["sh", "-c", f"until [ -e {path} ]; do sleep 0.05; done; sleep 0.5; rm {path}"])
-    ended = lipdrop("submit", "--wait", "gone.txt", cwd=daemon.spool)
+    ended = in_process("submit", "--wait", "gone.txt", cwd=daemon.spool)
     remover.wait(10)
     assert ended.returncode == 1
     assert ended.stderr.startswith("gone: removed ")

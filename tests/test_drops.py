@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,21 @@ WAYS: list[Callable[[Path], None]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def down() -> Iterator[CheapDaemon]:
+    """A daemon for several tests. It is not started yet, and its spool is on tmpfs, which can store any time."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, CheapDaemon(Path(folder), **BRIEF_WAITS) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def running(down: CheapDaemon) -> CheapDaemon:
+    """The same daemon, ready."""
+    if down.process is None:
+        down.start()
+    return down.ready()
+
+
 @pytest.mark.parametrize("blind", [False, True], ids=["watching", "blind"])
 def test_a_job_is_processed_however_it_is_written(blind: bool, daemon: CheapDaemon) -> None:
     """Once with file events, and once with every event missed."""
@@ -90,7 +105,9 @@ def test_a_job_is_processed_however_it_is_written(blind: bool, daemon: CheapDaem
         assert patient.statuses([way.__name__ for way in WAYS]) == {"done": len(WAYS)}
 
 
-def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(daemon: CheapDaemon) -> None:
+def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(down: CheapDaemon) -> None:
+    daemon = down
+    assert daemon.process is None
     names = daemon.drop_many(20, text="1 before")
     daemon.start().ready()
     assert daemon.statuses(names) == {"done": 20}
@@ -104,29 +121,25 @@ def test_jobs_dropped_while_the_daemon_is_down_or_stopped_are_run(daemon: CheapD
     daemon.until_work_is_clear()
 
 
-def test_jobs_are_claimed_from_an_inbox_that_was_deleted_and_recreated(daemon: CheapDaemon) -> None:
+def test_jobs_are_claimed_from_an_inbox_that_was_deleted_and_recreated(running: CheapDaemon) -> None:
     """Recreated once by the client that drops a job and once by the daemon."""
-    daemon.start().ready()
-    inbox = daemon.spool / "inbox"
+    inbox = running.spool / "inbox"
     shutil.rmtree(inbox)
-    daemon.drop("one", text="1 hello")
-    assert daemon.ending("one")["status"] == "done"
+    running.drop("one", text="1 hello")
+    assert running.ending("one")["status"] == "done"
     shutil.rmtree(inbox)
     until(lambda: inbox.exists() or None, "new inbox")
-    daemon.drop("two", text="1 hello")
-    assert daemon.ending("two")["status"] == "done"
+    running.drop("two", text="1 hello")
+    assert running.ending("two")["status"] == "done"
 
 
-def test_a_job_file_may_have_any_modification_time() -> None:
-    """On tmpfs, which can store any time."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, CheapDaemon(Path(folder), **BRIEF_WAITS) as daemon:
-        daemon.start().ready()
-        years = {"before": -(10**11), "epoch": 0, "far": 3 * 10**11, "last": 2**63 - 1}
-        for name, seconds in years.items():
-            drop_with_time(daemon, name, "1 hello", ns=seconds * 10**9)
-        daemon.drop("good", text="1 hello")
-        assert daemon.statuses(["good", *years]) == {"done": 1 + len(years)}
-        shown = {name: daemon.ending(name)["submitted_at"][:10] for name in years}
+def test_a_job_file_may_have_any_modification_time(running: CheapDaemon) -> None:
+    years = {"before": -(10**11), "epoch": 0, "far": 3 * 10**11, "last": 2**63 - 1}
+    for name, seconds in years.items():
+        drop_with_time(running, name, "1 hello", ns=seconds * 10**9)
+    running.drop("good", text="1 hello")
+    assert running.statuses(["good", *years]) == {"done": 1 + len(years)}
+    shown = {name: running.ending(name)["submitted_at"][:10] for name in years}
     assert shown == {"before": "0001-01-01", "epoch": "1970-01-01", "far": "9999-12-31", "last": "9999-12-31"}
 
 
@@ -173,9 +186,8 @@ def test_an_unreadable_file_is_run_once_it_is_readable(daemon: CheapDaemon) -> N
     assert daemon.log().count(warning) == 1
 
 
-def test_a_stale_lock_blocks_nothing_and_a_live_owner_blocks_all_others(daemon: CheapDaemon) -> None:
-    daemon.start().ready()
-    second = CheapDaemon(daemon.spool, **BRIEF_WAITS).start()
+def test_a_stale_lock_blocks_nothing_and_a_live_owner_blocks_all_others(running: CheapDaemon) -> None:
+    second = CheapDaemon(running.spool, **BRIEF_WAITS).start()
     assert second.process is not None
     assert second.process.wait(BOOT_SECONDS) == 75
-    daemon.restarted().ready()
+    running.restarted().ready()

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.running import BRIEF_WAITS, CheapDaemon, drop_with_time, until
 
 
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
+    """One running daemon for the tests that leave it running."""
+    with CheapDaemon(tmp_path_factory.mktemp("spool"), **BRIEF_WAITS) as running:
+        yield running.start().ready()
+
+
 def test_a_long_job_does_not_starve_short_ones(daemon: CheapDaemon) -> None:
     """A job in 200 chunks of 0.05 s takes two workers 5 s; short jobs dropped after it do not wait for that."""
-    daemon.start().ready()
     daemon.drop("long", text="200 hello")
     daemon.until_ran("long lipsync 10")
     names = [f"short-{number:02d}" for number in range(10)]
@@ -31,7 +40,6 @@ def test_a_long_job_does_not_starve_short_ones(daemon: CheapDaemon) -> None:
 
 
 def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
-    daemon.start().ready()
     daemon.drop("warm", text="1 hello")
     daemon.ending("warm")
     before = daemon.resources()
