@@ -63,14 +63,9 @@ class Admission:
         return self._intake.waiting
 
     @property
-    def claimed(self) -> dict[str, str]:
-        """The claimed jobs that have not been started, each with its step."""
-        return dict.fromkeys(self._claimed, "queued")
-
-    @property
-    def has_claimed(self) -> bool:
-        """Whether any claimed job has not been started."""
-        return bool(self._claimed)
+    def claimed(self) -> list[str]:
+        """The claimed jobs that have not been started."""
+        return list(self._claimed)
 
     def is_exhausted(self) -> bool:
         """Whether no job is left to start."""

@@ -54,11 +54,6 @@ class Publisher:
         """The jobs that have ended but could not be published yet."""
         return list(self._unpublished)
 
-    @property
-    def ended(self) -> dict[str, str]:
-        """The same jobs, each with its step."""
-        return dict.fromkeys(self._unpublished, "publish")
-
     def expect(self, name: str, submission: Submission) -> None:
         """Record when a job arrived. Must be called before the job ends."""
         self._submissions[name] = submission

@@ -71,7 +71,7 @@ class Supervisor:
         return self._exit_code(once)
 
     def _exit_code(self, once: bool) -> int:
-        if self._scheduler.jobs or self._admission.has_claimed:
+        if self._scheduler.jobs or self._admission.claimed:
             return EXIT_INTERRUPTED
         return EXIT_JOB_FAILED if self._publisher.unpublished or (once and self._publisher.failed) else 0
 
@@ -178,6 +178,11 @@ class Supervisor:
         idle = sum(worker.state == "idle" for worker in report.workers.values())
         notify.alive(f"{state}: {len(report.jobs)} in flight, {report.waiting} waiting, {idle} idle")
 
+    def _jobs(self) -> dict[str, str]:
+        """The jobs in flight and the step of each, those included that cannot be started or published yet."""
+        claimed, unpublished = self._admission.claimed, self._publisher.unpublished
+        return dict.fromkeys(claimed, "queued") | dict.fromkeys(unpublished, "publish") | self._scheduler.jobs
+
     def _health(self, state: str, why: str) -> HealthReport:
         workers, pids = self._scheduler.workers, self._scheduler.pids
         return HealthReport(
@@ -185,7 +190,7 @@ class Supervisor:
             why=why,
             pid=os.getpid(),
             waiting=self._admission.waiting,
-            jobs=self._admission.claimed | self._publisher.ended | self._scheduler.jobs,
+            jobs=self._jobs(),
             progress={name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()},
             workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
             done=self._publisher.done,

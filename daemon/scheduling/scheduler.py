@@ -118,10 +118,10 @@ class Scheduler:
     @property
     def progress(self) -> dict[str, Progress]:
         """How far each job in flight has advanced."""
-        return {name: Progress(self._share_done(state.flow), state.began_seconds) for name, state in self._jobs.items()}
-
-    def _share_done(self, flow: Flow) -> float:
-        return share_done(flow, self._pool.rendering(flow))
+        return {
+            name: Progress(share_done(state.flow, self._pool.rendering(state.flow)), state.began_seconds)
+            for name, state in self._jobs.items()
+        }
 
     @property
     def workers(self) -> dict[str, WorkerState]:
@@ -267,16 +267,12 @@ class Scheduler:
         idle = self._pool.idle(role)
         if not isinstance(entry.item, Chunk):
             return idle[0] if idle else None
-        if self._rendering(entry.flow) >= (entry.flow.job.num_workers or len(self._pool)):
+        if len(self._pool.rendering(entry.flow)) >= (entry.flow.job.num_workers or len(self._pool)):
             return None
         fitting = [worker for worker in idle if worker.spec.model == entry.item.model]
         if not fitting and entry.item.mixed and self._pool.serving(role, entry.item.model):
             return None  # in a job with both models, each worker renders only its own
         return next(iter(fitting or idle), None)
-
-    def _rendering(self, flow: Flow) -> int:
-        """How many chunks of a job are being rendered."""
-        return len(self._pool.rendering(flow))
 
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""

@@ -97,8 +97,11 @@ class WorkerPool:
 
     def rendering(self, flow: Flow) -> list[float]:
         """How much is done of each chunk of a job that is being rendered, from 0 to 1."""
-        workers = [worker for worker in self._workers.values() if worker.entry is not None]
-        return [w.share for w in workers if w.entry and w.entry.flow is flow and isinstance(w.entry.item, Chunk)]
+        return [
+            worker.share
+            for worker in self._workers.values()
+            if worker.entry is not None and worker.entry.flow is flow and isinstance(worker.entry.item, Chunk)
+        ]
 
     def serves_every_role(self) -> bool:
         """Whether each role has a worker that is up."""
