@@ -8,13 +8,12 @@ from pathlib import Path
 
 from daemon.outputs import captions
 from daemon.scheduling.stream_flow import StreamFlow
-from daemon.spool.layout import CAPTION_SUFFIXES, JOB_SUFFIX, PLAYER, PLAYLIST
+from daemon.spool.layout import CAPTION_SUFFIXES, INIT, JOB_SUFFIX, PLAYER, PLAYLIST
 from pipeline.errors import JobError
 from pipeline.messages import Fragment, Pack, Sentence
 
 PLAYER_FOLDER = Path(__file__).parent / "player"
 ASSETS = (PLAYER_FOLDER / PLAYER, PLAYER_FOLDER / "hls.light.min.js")
-INIT = "init.mp4"
 MASTER, CAPTIONS_PLAYLIST = "master.m3u8", "captions.m3u8"
 
 TARGET_SECONDS = 3

@@ -14,7 +14,7 @@ CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.
 RECORDING, VIDEO = "recording", "video.mp4"
 """Files in a job's work folder; JOB and ERROR also in its folder in `failed/`."""
 
-PLAYLIST, PLAYER = "index.m3u8", "player.html"
+PLAYLIST, INIT, PLAYER = "index.m3u8", "init.mp4", "player.html"
 """Files in the folder of a stream."""
 
 

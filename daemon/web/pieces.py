@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from daemon.outputs.hls import INIT
 from daemon.outputs.report import FailedReport
-from daemon.spool.layout import PLAYLIST
+from daemon.spool.layout import INIT
 from daemon.web import answers
 from daemon.web.gateway import Gateway, job_bytes
+from daemon.web.playlists import Playlist, read_playlist
 from daemon.web.problems import ProblemError, not_found
 from daemon.web.slow_video import FileInMemory
 from daemon.web.submissions import Submitted
@@ -26,32 +23,6 @@ from pipeline.media.excerpt import excerpt
 PIECES_HEADER = "X-Lipdrop-Pieces"
 LOOK_SECONDS = 0.1
 """Pause between two looks at a playlist: changes inside a stream's folder are not noticed."""
-
-COUNTS = re.compile(r"^# piece ([0-9]+) of ([0-9]+)$", re.MULTILINE)
-FRAGMENT = re.compile(r"^([0-9]+)-[0-9]+\.m4s$", re.MULTILINE)
-"""A fragment in a playlist, named by its piece."""
-
-
-@dataclass(frozen=True)
-class Playlist:
-    """What can be played of a stream."""
-
-    playable: int
-    count: int
-    """Number of pieces of the whole stream."""
-    fragments: Sequence[tuple[int, str]]
-    """Each with its piece."""
-
-
-def read_playlist(folder: Path) -> Playlist | None:
-    """The playlist in a stream's folder; None if nothing can be played yet."""
-    try:
-        text = (folder / PLAYLIST).read_text("utf-8")
-    except OSError:
-        return None
-    counts = COUNTS.search(text)
-    fragments = [(int(found[1]), found[0]) for found in FRAGMENT.finditer(text)]
-    return Playlist(int(counts[1]), int(counts[2]), fragments) if counts else None
 
 
 def stream(gateway: Gateway, client: str, job: dict[str, Any]) -> Submitted:

@@ -16,6 +16,7 @@ from daemon.outputs.report import DoneReport, FailedReport, JobReport, read_repo
 from daemon.spool.health import Health, health
 from daemon.spool.layout import CAPTION_SUFFIXES, JOB_SUFFIX, PLAYLIST
 from daemon.spool.spool import Spool
+from daemon.web.playlists import read_playlist
 from pipeline.job_file import JOB_NAME
 
 Status = Literal["queued", "running", "done", "failed"]
@@ -136,12 +137,8 @@ class States:
 
     def playable_pieces(self, name: str) -> int:
         """Number of a stream's pieces that can be played."""
-        try:
-            lines = (self._spool.outbox / name / PLAYLIST).read_text("utf-8").splitlines()
-        except OSError:
-            return 0
-        counts = [line.split() for line in lines if line.startswith("# piece ")]
-        return int(counts[0][2]) if counts and counts[0][2].isdigit() else 0
+        playlist = read_playlist(self._spool.outbox / name)
+        return playlist.playable if playlist else 0
 
     def outputs(self, name: str) -> list[str]:
         """What exists of a job's results: video, srt, vtt, stream."""

@@ -12,7 +12,8 @@ from daemon.outputs.report import FailedReport
 from daemon.spool.layout import PLAYLIST
 from daemon.web import answers, slow_video
 from daemon.web.gateway import Gateway, InGateway
-from daemon.web.pieces import PIECES_HEADER, piece, read_playlist, stream
+from daemon.web.pieces import PIECES_HEADER, piece, stream
+from daemon.web.playlists import read_playlist
 from daemon.web.problems import ProblemError
 from daemon.web.routes.jobs import REFUSALS, job_body
 from daemon.web.slow_video import JobVideo, Media
