@@ -253,6 +253,11 @@ class Config(Section):
         """The different models of the workers, in the workers' order."""
         return tuple(dict.fromkeys(worker.model for worker in self.workers))
 
+    @property
+    def languages(self) -> list[str]:
+        """The language of jobs that name none, then all others that `tts.voices` names."""
+        return list(dict.fromkeys([self.language, *self.tts.voices]))
+
     def model_hint(self, name: str, *others: str) -> str:
         """A hint for an unknown model: the nearest of the configured names and `others`."""
         return nearest_hint(name[:100], [*self.models, *others])

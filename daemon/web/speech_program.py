@@ -14,15 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from daemon.web.exchange import answered, unpacked
 from pipeline.config import Config
+from pipeline.media.pcm import as_int16
 from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
 from pipeline.speech.voices.catalogue import Voices
-
-INT16_MAX = 32_767
 
 
 class Speaker:
@@ -67,7 +64,7 @@ class Speaker:
 
     def _languages(self, voice: str, first: str) -> Iterator[str]:
         """Languages to try: espeak names its voices after them."""
-        yield from dict.fromkeys([first, self._config.language, *self._config.tts.voices, voice.rpartition(":")[2]])
+        yield from dict.fromkeys([first, *self._config.languages, voice.rpartition(":")[2]])
 
     def _say(self, voices: Voices, request: dict[str, Any]) -> dict[str, Any]:
         language = request["language"]
@@ -75,8 +72,7 @@ class Speaker:
         with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
             text = spoken(request["say"], language)
             utterance = backend.speak(text, language, voice, request["speed"], Path(scratch))
-        samples = np.round(np.clip(utterance.samples, -1, 1) * INT16_MAX).astype("<i2")
-        self.samples = samples.tobytes()
+        self.samples = as_int16(utterance.samples).tobytes()
         return {"rate_hz": utterance.sample_rate_hz}
 
 

@@ -21,6 +21,7 @@ SPEED_MIN = 20
 """Minimum decoding speed relative to real time; 900 was measured on one core."""
 HEADER_BYTES = 4096
 SAMPLE_BYTES = 2
+INT16_MAX = 32_767
 
 
 def convert(recording: Path, targets: dict[Path, int], *, limit_seconds: float) -> None:
@@ -79,6 +80,11 @@ def write_wav(target: Path | IO[bytes], samples: NDArray[np.int16], rate_hz: int
 def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     """Scale samples to -1 to 1."""
     return np.asarray(samples / np.float32(32_768), np.float32)
+
+
+def as_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Round samples from -1 to 1 to 16 bits; beyond that range they are clipped."""
+    return np.asarray(np.round(np.clip(samples, -1, 1) * INT16_MAX), np.int16)
 
 
 def fitted(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:

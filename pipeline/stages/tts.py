@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
-from pipeline.media.pcm import open_wav
+from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
 from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
 from pipeline.speech.voices.base import Backend, Utterance
 from pipeline.speech.voices.catalogue import Voices
 
-INT16_MAX = 32_767
 SILENCE_SECONDS = 0.25
 """Length of a stream piece for which the voice produces no sound."""
 SILENCE_RATE_HZ = 24_000
@@ -128,4 +127,4 @@ class _Recording:
         self._samples += len(samples)
         if self._samples > self.limit_seconds * self._rate_hz:
             raise JobError("too_long", f"the speech exceeds the limit of {self.limit_seconds} s", field="text")
-        self._file.writeframes(np.round(np.clip(samples, -1, 1) * INT16_MAX).astype(np.int16).tobytes())
+        self._file.writeframes(as_int16(samples).tobytes())

@@ -39,7 +39,7 @@ class Texts:
 
 def spoken(config: Config) -> dict[str, str | list[str]]:
     """The language of jobs without one, and all that the configuration names, for the scripts of pages."""
-    return {"language": config.language, "languages": list(dict.fromkeys([config.language, *config.tts.voices]))}
+    return {"language": config.language, "languages": config.languages}
 
 
 def requested(request: Request) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
@@ -14,6 +14,7 @@ from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.web import answers
 from daemon.web.gateway import Gateway, InGateway
 from daemon.web.pages import HLS, STATIC, known_problems, page, problem_page
+from daemon.web.pages.languages import spoken
 from daemon.web.pages.reference import operations
 from daemon.web.tokens import COOKIE, Tokens
 
@@ -37,14 +38,9 @@ async def static_file(path: str, request: Request) -> Response:
 @router.api_route("/", methods=READ)
 async def studio(request: Request, gateway: InGateway) -> HTMLResponse:
     """Make a video."""
-    config = gateway.config
-    data: dict[str, Any] = {
-        "language": config.language,
-        "languages": list(dict.fromkeys([config.language, *config.tts.voices])),
-        "characters": config.limits.text_characters,
-        "recordings": sorted(RECORDING_SUFFIXES),
-    }
-    return page(request, "studio", recordings=",".join(data["recordings"]), data=data)
+    recordings, config = sorted(RECORDING_SUFFIXES), gateway.config
+    data = {**spoken(config), "characters": config.limits.text_characters, "recordings": recordings}
+    return page(request, "studio", recordings=",".join(recordings), data=data)
 
 
 @router.api_route("/jobs/{name}", methods=READ)
