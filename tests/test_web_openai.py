@@ -254,6 +254,7 @@ def test_jobs_keys_can_be_given_too(client: OpenAI, gateway: RunningGateway) -> 
         ({"prompt": ""}, "prompt", "missing"),
         ({"prompt": "?!"}, "prompt", "no_speech"),
         ({"extra_body": {"langage": "en"}}, "langage", "unknown_field"),
+        ({"extra_body": {"speed": '1, "captions": true'}}, "speed", "type"),
         ({"input_reference": b"not a picture"}, "avatar", "media"),
     ],
 )

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,7 +46,7 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
         case ".jsonl":
             yield from _batch(stem, _lines(_text(data)), _json_job)
         case ".csv":
-            yield from _batch(stem, _csv_rows(_text(data)), _csv_job)
+            yield from _batch(stem, _csv_rows(_text(data)), typed_job)
         case ".txt":
             yield Draft(stem, _json_bytes({"text": _text(data).strip()}))
         case _:
@@ -126,13 +126,16 @@ def _csv_rows(text: str) -> Iterator[dict[str, str]]:
         raise JobError("not_csv", f"not CSV at line {rows.line_num}: {error}") from None
 
 
-def _csv_job(filled: dict[str, str]) -> dict[str, Any]:
-    """A CSV row as a job: numbers, booleans and metadata are read as JSON."""
+def typed_job(filled: Mapping[str, str]) -> dict[str, Any]:
+    """The filled cells of a CSV row, or fields of a form, as a job: numbers, booleans and metadata are read as JSON.
+
+    Raises JobError.
+    """
     return {key: value if key in CSV_STRING_KEYS else _literal(value) for key, value in filled.items()}
 
 
 def _literal(value: str) -> Any:
-    """A cell parsed as JSON with the rules of a job file, or its plain text if it is not JSON."""
+    """A cell or field parsed as JSON with the rules of a job file, or its plain text if it is not JSON."""
     try:
         wrapped = parse_json_object(f'{{"cell": {value}}}'.encode())
     except JobError as error:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from daemon.cli.submission import CSV_STRING_KEYS
+from daemon.cli.submission import typed_job
 from daemon.spool.claims import read_file
 from daemon.spool.layout import CLAIMED, JOB
 from daemon.spool.spool import Spool
@@ -198,20 +198,12 @@ def video_job(fields: Mapping[str, str], language: str) -> dict[str, Any]:
         raise JobError("type", f"{REFERENCE} must be an uploaded file", field=REFERENCE, hint=hint)
     if not prompt:
         raise JobError("missing", "a video needs a prompt: the text to speak", field="prompt")
-    job: dict[str, Any] = {key: value if key in CSV_STRING_KEYS else _literal(value) for key, value in given.items()}
+    job = typed_job(given)
     if "voice" in job and own_voice(job["voice"]) is None:
         del job["voice"]
     own = job.get("metadata", {})
     metadata = {**own, METADATA: {"model": model}} if isinstance(own, dict) else own
     return {"language": guessed_language(prompt, language), **job, "text": prompt, "metadata": metadata}
-
-
-def _literal(value: str) -> Any:
-    """A number, boolean or object in a field of a form; its text if it is none of them."""
-    try:
-        return parse_json_object(f'{{"value": {value}}}'.encode())["value"]
-    except (JobError, KeyError):
-        return value
 
 
 def video(state: JobState, spool: Spool) -> Video:
