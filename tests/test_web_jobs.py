@@ -184,6 +184,15 @@ def test_a_request_with_a_key_may_be_repeated(web: httpx.Client, daemon: CheapDa
     assert problem(web.post("/api/jobs", json={"text": "a"}, headers={"Idempotency-Key": "k" * 300}))["status"] == 400
 
 
+def test_a_request_with_a_key_may_be_repeated_while_the_queue_is_full(lone: RunningGateway) -> None:
+    keys = [{"Idempotency-Key": f"order {number}"} for number in range(4)]
+    names = [lone.client.post("/api/jobs", json={"text": "1"}, headers=key).json().get("job") for key in keys]
+    again = [lone.client.post("/api/jobs", json={"text": "1"}, headers=key).json().get("job") for key in keys]
+    assert again == names
+    assert len(set(names[:3])) == 3
+    assert names[3] is None
+
+
 def test_jobs_are_queued_while_the_daemon_is_down_until_the_queue_is_full(lone: RunningGateway) -> None:
     for number in range(3):
         assert lone.client.put(f"/api/jobs/job-{number}", json={"text": "1 hello"}).json()["status"] == "queued"

@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from daemon.web import isolated
 from daemon.web.isolated import Crashed, Turns
 from daemon.web.problems import ProblemError, not_found
-from daemon.web.uploads import PORTRAIT_NAME, content_name
+from daemon.web.uploads import PORTRAIT_NAME, content_hash, content_name
 from pipeline.avatars import Avatars
 from pipeline.avatars.folder import CLIP_ENDINGS, PICTURE_ENDINGS
 from pipeline.config import Config
@@ -142,9 +142,9 @@ class Portraits:
     def _check_same(self, name: str, content: BinaryIO) -> None:
         """Raise ProblemError unless an avatar consists of this file. Marks it as used now."""
         folder = self._config.path(self._config.avatars.folder) / name
-        digest = hashlib.file_digest(content, "sha256").digest()  # type: ignore[arg-type]
+        digest = content_hash(content)
         files = [path for path in folder.glob("*") if path.suffix.lower() in PICTURE_ENDINGS + CLIP_ENDINGS]
-        if not any(_digest(path) == digest for path in files):
+        if not any(_hash(path) == digest for path in files):
             message, hint = f"there already is an avatar {name[:100]!r}", "choose another name"
             raise ProblemError(HTTPStatus.CONFLICT, message, code="avatar", field="name", hint=hint)
         with contextlib.suppress(OSError):
@@ -210,9 +210,10 @@ def _suffix(file_name: str) -> str:
     return suffix
 
 
-def _digest(path: Path) -> bytes:
+def _hash(path: Path) -> str | None:
+    """The hash of an avatar's file; None if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+            return content_hash(file)
     except OSError:
-        return b""
+        return None

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from daemon.web.gateway import Gateway, job_bytes, new_name
 from daemon.web.problems import ProblemError
 from daemon.web.states import Ending
+from daemon.web.uploads import content_hash
 from pipeline.errors import JobError
 from pipeline.job_file import JOB_MAX_BYTES, parse_json_object
 
@@ -24,7 +25,6 @@ JOB, RECORDING, PORTRAIT = "job", "audio", "portrait"
 
 KEY_HEADER = "idempotency-key"
 KEY_MAX_CHARACTERS = 255
-BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ async def submit(request: Request, gateway: Gateway, name: str | None = None, **
 
 async def drop(request: Request, gateway: Gateway, found: Draft, name: str | None = None) -> Submitted:
     """Drop a job that a client sent. Raises JobError and ProblemError."""
-    gateway.check_room()
     key = request.headers.get(KEY_HEADER)
     if name is None and key is not None:
         digest = await run_in_threadpool(_digest, found)
@@ -125,6 +124,7 @@ async def _with_uploads(gateway: Gateway, found: Draft) -> dict[str, Any]:
     if found.portrait is not None and "avatar" in job:
         raise JobError("conflict", "the job has both a portrait and the name of an avatar", field="avatar")
     gateway.check(job_bytes(job if found.recording is None else {**job, "text": job.get("text", "a")}))
+    gateway.check_room()
     # Nothing is stored before the rest of the job has been checked.
     if found.portrait is not None:
         job["avatar"] = await gateway.portraits.upload(found.portrait.filename or "", found.portrait.file)
@@ -154,17 +154,9 @@ def _earlier(gateway: Gateway, name: str) -> Submitted | None:
     return None
 
 
-def _file_digest(file: BinaryIO) -> bytes:
-    digest = hashlib.sha256()
-    while block := file.read(BLOCK_BYTES):
-        digest.update(block)
-    file.seek(0)
-    return digest.digest()
-
-
 def _digest(found: Draft) -> str:
     """A hash of everything that a client sent. Blocks."""
     digest = hashlib.sha256(job_bytes(found.job))
     for upload in (found.recording, found.portrait):
-        digest.update(b"\0" if upload is None else _file_digest(upload.file))
+        digest.update(b"\0" if upload is None else content_hash(upload.file).encode())
     return digest.hexdigest()

@@ -46,11 +46,16 @@ class _Upload:
     bytes: int
 
 
-def content_name(content: BinaryIO) -> str:
-    """The name of an upload: a hash of its content. Blocks."""
+def content_hash(content: BinaryIO) -> str:
+    """The SHA-256 of a file that has not been read yet, in hexadecimal. Blocks."""
     digest = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
     content.seek(0)
-    return PREFIX + digest[:32]
+    return digest
+
+
+def content_name(content: BinaryIO) -> str:
+    """The name of an upload: a hash of its content. Blocks."""
+    return PREFIX + content_hash(content)[:32]
 
 
 def store_recording(inbox: Path, suffix: str, content: BinaryIO) -> str:
