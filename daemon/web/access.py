@@ -116,7 +116,7 @@ class Access:
             self._check(scope)
         except ProblemError as error:
             is_login = error.status is HTTPStatus.UNAUTHORIZED and _is_page(scope)
-            answer = _login(scope, scope.get("root_path", "")) if is_login else problems.response(error, scope)
+            answer = _login(scope) if is_login else problems.response(error, scope)
             await answer(scope, receive, send)
             return
         await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), send)
@@ -204,9 +204,9 @@ def _is_page(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD") and prefers(Request(scope), "text/html", problems.MEDIA_TYPE)
 
 
-def _login(scope: Scope, root: str) -> RedirectResponse:
+def _login(scope: Scope) -> RedirectResponse:
     """Ask for a token, then go on to the page."""
-    url = Request(scope).url
+    url, root = Request(scope).url, scope.get("root_path", "")
     target = f"{url.path}?{url.query}" if url.query else url.path
     return RedirectResponse(f"{root}/login?next={quote(target, safe='')}", HTTPStatus.SEE_OTHER)
 

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.web.gateway import Gateway
-from daemon.web.problems import STATUSES, ProblemError
+from daemon.web.problems import STATUSES, ProblemError, of_error
 from daemon.web.states import JobState
 
 JOB_HEADER, TIMING_HEADER = "X-Lipdrop-Job", "X-Lipdrop-Timing"
@@ -34,10 +34,7 @@ def failure(report: FailedReport) -> ProblemError:
         status = HTTPStatus.GATEWAY_TIMEOUT
     elif error.code in NOT_THE_JOBS_FAULT:
         status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {JOB_HEADER: report.job}
-    return ProblemError(
-        status, error.message, code=error.code, field=error.field, hint=error.hint, job=report.job, headers=headers
-    )
+    return of_error(error, status, job=report.job, headers={JOB_HEADER: report.job})
 
 
 def timing_headers(report: DoneReport) -> dict[str, str]:
@@ -71,10 +68,8 @@ def video(gateway: Gateway, report: DoneReport, headers: dict[str, str] | None =
 
 def state(request: Request, found: JobState, status: HTTPStatus, headers: dict[str, str] | None = None) -> Response:
     """A job's state, with the URLs of what exists of it."""
-    url = str(request.app.url_path_for("read_job", name=found.job))
-    root = request.scope.get("root_path", "")
-    location = {"Location": root + url} if status is HTTPStatus.ACCEPTED else {}
     sent = linked(request, found)
+    location = {"Location": sent.links["self"]} if status is HTTPStatus.ACCEPTED else {}
     return JSONResponse(sent.model_dump(), status, {JOB_HEADER: found.job, **location, **(headers or {})})
 
 
@@ -87,3 +82,11 @@ def linked(request: Request, found: JobState) -> JobState:
     outputs = gateway.states.outputs(found.job) if found.status != "failed" else []
     links |= {kind: f"{base}/{paths[kind]}" for kind in outputs}
     return found.model_copy(update={"links": links})
+
+
+def tagged(request: Request, content: bytes, media_type: str, tag: str, cache_control: str) -> Response:
+    """Content that clients may keep; status 304 without it if the client has it. `tag`: changes with the content."""
+    headers = {"ETag": f'"{tag}"', "Cache-Control": cache_control}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from daemon.web.exchange import packed
-from daemon.web.problems import ProblemError
+from daemon.web.problems import ProblemError, of_error
 from pipeline import programs
 from pipeline.config import Config
 from pipeline.errors import ErrorReport, JobError
@@ -86,7 +86,5 @@ def result(answer: dict[str, Any]) -> Any:
     error = ErrorReport(**answer["error"])
     if error.retryable or error.fatal:
         log.error("%s: %s %s", error.code, error.message, error.traceback)
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, error.message, code=error.code, field=error.field, hint=error.hint
-        )
+        raise of_error(error, HTTPStatus.SERVICE_UNAVAILABLE)
     raise JobError(error.code, error.message, field=error.field, hint=error.hint)

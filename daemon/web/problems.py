@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
+from daemon.outputs.report import Failure
 from daemon.web.pages import problem_page
 from daemon.web.preferences import prefers
-from pipeline.errors import JobError
+from pipeline.errors import ErrorReport, JobError
 
 MEDIA_TYPE = "application/problem+json"
 STATUSES = {"conflict": HTTPStatus.CONFLICT, "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
@@ -131,10 +132,22 @@ def _openai_error(error: ProblemError, path: str) -> dict[str, Any]:
     }
 
 
+def of_error(
+    error: JobError | ErrorReport | Failure,
+    status: HTTPStatus,
+    *,
+    job: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProblemError:
+    """The problem of an error that has a code of its own."""
+    return ProblemError(
+        status, error.message, code=error.code, field=error.field, hint=error.hint, job=job, headers=headers
+    )
+
+
 def of_job_error(error: JobError) -> ProblemError:
     """The problem of a job that was refused."""
-    status = STATUSES.get(error.code, HTTPStatus.BAD_REQUEST)
-    return ProblemError(status, error.message, code=error.code, field=error.field, hint=error.hint)
+    return of_error(error, STATUSES.get(error.code, HTTPStatus.BAD_REQUEST))
 
 
 def of_http(error: HTTPException) -> ProblemError:

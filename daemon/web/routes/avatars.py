@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from daemon.web import uploads
+from daemon.web import answers, uploads
 from daemon.web.gateway import Gateway
 from daemon.web.portraits import AvatarList, AvatarState, Portraits
 from daemon.web.problems import documented, not_found
@@ -90,10 +90,7 @@ async def avatar_thumbnail(name: str, request: Request, portraits: InPortraits) 
     look = await portraits.look(name)
     if look.thumbnail is None:
         raise not_found(f"thumbnail of {name}: its file cannot be read")
-    headers = {"ETag": f'"{look.etag}"', "Cache-Control": "private, no-cache"}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(look.thumbnail, media_type="image/jpeg", headers=headers)
+    return answers.tagged(request, look.thumbnail, "image/jpeg", look.etag, "private, no-cache")
 
 
 @router.get("/api/avatars/{name}", responses=FOUND)

@@ -11,8 +11,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
+from daemon.web import answers
 from daemon.web.gateway import Gateway, InGateway
-from daemon.web.problems import ProblemError, documented
+from daemon.web.problems import documented, of_error
 from daemon.web.speech import Text
 from pipeline.errors import JobError
 from pipeline.media.spoken_formats import SPOKEN_FORMATS
@@ -74,7 +75,7 @@ READ = documented(
 async def list_voices(request: Request, gateway: InGateway, language: LanguageTag | None = None) -> VoiceList:
     """List the voices for a language; by default, for the languages that the configuration names."""
     config = gateway.config
-    languages = dict.fromkeys([config.language, *config.tts.voices]) if language is None else [language]
+    languages = config.languages if language is None else [language]
     base = f"{request.scope.get('root_path', '')}/api/voices"
     found = [
         Voice(voice=voice, language=tag, sample=f"{base}/{quote(voice, safe=':')}/sample?language={tag}")
@@ -98,13 +99,10 @@ async def voice_sample(
     voice: str, request: Request, gateway: InGateway, language: LanguageTag | None = None
 ) -> Response:
     """Hear a voice."""
-    tag = language or gateway.config.language
-    content = await _sample(gateway, request.app.state.samples, voice, tag)
-    etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    headers = {"ETag": etag, "Cache-Control": f"private, max-age={CLIENT_SECONDS}"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, media_type=FORMAT.media_type, headers=headers)
+    spoken = language or gateway.config.language
+    content = await _sample(gateway, request.app.state.samples, voice, spoken)
+    tag = hashlib.sha256(content).hexdigest()[:16]
+    return answers.tagged(request, content, FORMAT.media_type, tag, f"private, max-age={CLIENT_SECONDS}")
 
 
 async def _sample(gateway: Gateway, cache: dict[tuple[str, str], bytes], voice: str, language: str) -> bytes:
@@ -115,9 +113,7 @@ async def _sample(gateway: Gateway, cache: dict[tuple[str, str], bytes], voice: 
         try:
             spoken = b"".join([block async for block in gateway.speech.speak(text, FORMAT)])
         except JobError as error:
-            raise ProblemError(
-                HTTPStatus.NOT_FOUND, error.message, code=error.code, field=error.field, hint=error.hint
-            ) from error
+            raise of_error(error, HTTPStatus.NOT_FOUND) from error
         while len(cache) >= CACHED_MAX:
             cache.pop(next(iter(cache)))
         cache[key] = spoken
