@@ -16,6 +16,7 @@ from tests.running import BRIEF_WAITS, CheapDaemon
 
 if TYPE_CHECKING:
     import torch
+    from playwright.sync_api import Browser
 
     from daemon.scheduling.scheduler import Scheduler
     from pipeline.avatars.faces.results import Faces
@@ -56,6 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def daemon(tmp_path: Path) -> Iterator[CheapDaemon]:
     """A daemon with cheap stages for one test, not started yet."""
     with CheapDaemon(tmp_path / "spool", **BRIEF_WAITS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Not for the whole session: while it runs, tests of the same process cannot run event loops."""
+    from tests.pages import chromium
+
+    with chromium() as running:
         yield running
 
 

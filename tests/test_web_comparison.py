@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser import CHROMIUM
 from tests.gateway import RunningGateway
-from tests.pages import Visit, chromium, small_daemon
+from tests.pages import Visit, small_daemon
 from tests.running import RunningDaemon
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -35,12 +35,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
 @pytest.fixture(scope="module")
 def gateway(daemon: RunningDaemon) -> Iterator[RunningGateway]:
     with RunningGateway(daemon.spool) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
         yield running
 
 
@@ -156,6 +150,6 @@ def test_without_a_daemon_jobs_wait_and_can_be_cancelled(browser: Browser, tmp_p
         visit.page.fill("#text", TEXT)
         visit.page.click("#sequential [data-part=generate]")
         visit.page.wait_for_selector("#sequential[data-state=running]")
-        assert "Queue" in visit.page.inner_text("#sequential [data-part=state]")
+        expect(visit.page.locator("#sequential [data-part=state]")).to_contain_text("Queue")
         assert visit.errors == []
         visit.page.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from daemon.web.pages import FOLDER
 from daemon.web.pages.languages import LANGUAGES
@@ -26,7 +26,6 @@ TEXTS = FOLDER / "texts"
 PLACEHOLDER = re.compile(r"\{\w+\}")
 JOB_MS = 60_000
 WITH_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-BROWSER = ["--no-sandbox", "--mute-audio", "--autoplay-policy=no-user-gesture-required"]
 NAMELESS = """
 [...document.querySelectorAll("main :is(button, input, select, textarea, a, video)")].filter(element =>
   element.type !== "hidden" && !element.labels?.length && !element.ariaLabel && !element.textContent.trim())
@@ -100,14 +99,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     """A gateway that asks for a token, without a daemon."""
     with RunningGateway(tmp_path_factory.mktemp("guarded") / "spool", tokens="tokens") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as library:
-        running = library.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
-        yield running
-        running.close()
 
 
 class Visitor:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import CHROMIUM
 from tests.gateway import RunningGateway
-from tests.pages import Visit, chromium, small_daemon
+from tests.pages import Visit, small_daemon
 from tests.running import RunningDaemon
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -30,12 +30,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
 @pytest.fixture(scope="module")
 def gateway(daemon: RunningDaemon) -> Iterator[RunningGateway]:
     with RunningGateway(daemon.spool) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
         yield running
 
 
