@@ -109,6 +109,18 @@ def test_the_step_of_a_job_is_the_role_that_works_on_it(
     assert scheduler.jobs == {"next": "tts"}
 
 
+def test_a_job_that_waits_for_a_worker_between_two_steps_is_in_the_former(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    for name in ("job", "next"):
+        scheduler.add(flow(tmp_path, name))
+    settle(scheduler)
+    speak(scheduler, executor)
+    speak(scheduler, executor)
+    assert isinstance(executor.held["split-0"].item, SplitItem)
+    assert scheduler.jobs == {"job": "split", "next": "tts"}
+
+
 def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:

@@ -61,6 +61,8 @@ class _JobState:
     allowed: Allowances
     began_seconds: float | None = None
     """When its first item was started; monotonic."""
+    step: str = "queued"
+    """The role of the item that was started last."""
     failure: JobFailed | None = None
     """Set when the job fails; it ends once no worker holds an item of it."""
 
@@ -105,7 +107,7 @@ class Scheduler:
         if state.failure is not None:
             return
         log.info("job %s: cancelled", name)
-        error = ErrorReport.of(cancelled(name), stage=self._step_of(state.flow))
+        error = ErrorReport.of(cancelled(name), stage=self._step_of(state))
         self._fail(state, error, state.flow.journal.most_attempts)
         self._pool.kill_holders(state.flow)
         self._end_if_over(state)
@@ -113,7 +115,7 @@ class Scheduler:
     @property
     def jobs(self) -> dict[str, str]:
         """The jobs in flight, each with its current step."""
-        return {name: self._step_of(state.flow) for name, state in self._jobs.items()}
+        return {name: self._step_of(state) for name, state in self._jobs.items()}
 
     @property
     def progress(self) -> dict[str, Progress]:
@@ -244,9 +246,10 @@ class Scheduler:
         """The items of a job that workers hold."""
         return [entry.item for entry in self._pool.held if entry.flow is flow]
 
-    def _step_of(self, flow: Flow) -> str:
-        held = self._held(flow)
-        return stages.role(held[0]) if held else "queued"
+    def _step_of(self, state: _JobState) -> str:
+        """The job's current step: that of an item which a worker holds, or the latest one between two items."""
+        held = self._held(state.flow)
+        return stages.role(held[0]) if held else state.step
 
     # Choice
 
@@ -283,6 +286,7 @@ class Scheduler:
             return False
         state = self._jobs[entry.flow.name]
         state.began_seconds = state.began_seconds or now
+        state.step = stages.role(entry.item)
         self._pool.send(worker, entry, now)
         return True
 
