@@ -15,9 +15,13 @@ UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 class LineFormatter(logging.Formatter):
     """One line per record, for people; the lines of a traceback are indented below it."""
 
+    def __init__(self, program: str = "daemon") -> None:
+        super().__init__()
+        self._program = program
+
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
-        fields = _fields(record)
+        fields = _fields(record, self._program)
         line = f"{fields['time']} {fields['level']:<7} {fields['worker']:<8} {fields['message']}"
         return _escaped(line).replace("\n", "\n    ")
 
@@ -25,15 +29,19 @@ class LineFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object per record, on one line."""
 
+    def __init__(self, program: str = "daemon") -> None:
+        super().__init__()
+        self._program = program
+
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
-        return _escaped(json.dumps(_fields(record), ensure_ascii=False))
+        return _escaped(json.dumps(_fields(record, self._program), ensure_ascii=False))
 
 
-def set_up(*, as_json: bool) -> None:
-    """Configure the root logger to write to standard error."""
+def set_up(*, as_json: bool, program: str = "daemon") -> None:
+    """Configure the root logger to write to standard error. `program`: name of the main process in every line."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    handler.setFormatter(JsonFormatter(program) if as_json else LineFormatter(program))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
@@ -46,7 +54,7 @@ def _escaped(text: str) -> str:
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _fields(record: logging.LogRecord, program: str) -> dict[str, Any]:
     process = record.processName or ""
     time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     message = record.getMessage()
@@ -55,7 +63,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return {
         "time": time.replace("+00:00", "Z"),
         "level": record.levelname,
-        "worker": "daemon" if process == "MainProcess" else process,
+        "worker": program if process == "MainProcess" else process,
         "logger": record.name,
         "message": message,
     }

@@ -45,6 +45,12 @@ def test_a_json_record_is_one_complete_line() -> None:
     assert json.loads(line)["message"] == f"job {EVIL} Привет"
 
 
+def test_a_line_names_the_program() -> None:
+    assert json.loads(JsonFormatter("gateway").format(record("up")))["worker"] == "gateway"
+    assert " gateway  up" in LineFormatter("gateway").format(record("up"))
+    assert json.loads(JsonFormatter().format(record("up")))["worker"] == "daemon"
+
+
 def test_a_traceback_is_indented() -> None:
     try:
         raise ValueError("bad\x1b[2J")

@@ -51,6 +51,7 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
             root_path=web.root_path,
             proxy_headers=bool(web.proxies),
             forwarded_allow_ips=list(web.proxies),
+            log_config=None,
             log_level="warning",
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
