@@ -113,7 +113,9 @@ def main(arguments: list[str]) -> None:
     spool.create()
     try:
         sys.exit(
-            Supervisor(config, spool, ProcessExecutor(), cheap_specs(config, **stages)).run(once="--once" in arguments)
+            Supervisor(config, spool, ProcessExecutor(preloaded=()), cheap_specs(config, **stages)).run(
+                once="--once" in arguments
+            )
         )
     except SpoolOwned:
         sys.exit(75)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import multiprocessing
 import os
 import signal
 import time
@@ -297,13 +298,20 @@ class LateDeathLipSync(CountedLipSync):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill_daemon() -> None:
+    daemon = multiprocessing.parent_process()
+    assert daemon is not None
+    assert daemon.pid is not None
+    os.kill(daemon.pid, signal.SIGKILL)
+
+
 class KillsDaemonTts(CountedTts):
     """The text "poison" kills the whole daemon."""
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         if item.text == "poison":
             ran(item, "tts")
-            os.kill(os.getppid(), signal.SIGKILL)
+            kill_daemon()
             time.sleep(20)
         yield from super().process(item)
 
@@ -315,7 +323,7 @@ class KillsDaemonLateTts(CountedTts):
         if item.text == "poison":
             ran(item, "tts")
             time.sleep(1)
-            os.kill(os.getppid(), signal.SIGKILL)
+            kill_daemon()
             time.sleep(20)
         yield from super().process(item)
 

@@ -157,7 +157,9 @@ def test_only_the_process_executor_imports_torch_into_the_daemons_process() -> N
         "import daemon.cli.main, daemon.logs, daemon.supervisor, daemon.scheduling.workers\n"
         "import pipeline.executors.threads, pipeline.executors.worker\n"
         "assert 'torch' not in sys.modules\n"
-        "import pipeline.executors.processes\n"
+        "from pipeline.executors.processes import ProcessExecutor\n"
+        "assert 'torch' not in sys.modules\n"
+        "ProcessExecutor()\n"
         "assert 'torch' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.running import BRIEF_WAITS, ROOT, CheapDaemon, in_process, until
@@ -41,20 +42,36 @@ def test_a_killed_daemon_resumes_where_it_stopped(daemon: CheapDaemon) -> None:
     daemon.until_work_is_clear()
 
 
-def test_workers_that_hang_while_starting_die_with_the_daemon(daemon: CheapDaemon) -> None:
-    """They hang before the first line of lipdrop's code runs."""
+def test_a_server_of_workers_that_hangs_while_starting_dies_with_the_daemon(daemon: CheapDaemon) -> None:
+    """It hangs before the first line of its code runs."""
     hook = daemon.spool / "hook"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(
         "import os, sys, time\n"
-        "if '--multiprocessing-fork' in sys.orig_argv:\n"
+        "if 'multiprocessing.forkserver' in str(sys.orig_argv):\n"
         f"    open(f'{hook}/{{os.getpid()}}.up', 'w').close()\n"
         "    time.sleep(600)\n"
     )
     daemon.environment = {"PYTHONPATH": f"{hook}:{ROOT}"}
     daemon.start()
-    until(lambda: len(list(hook.glob("*.up"))) == 5 or None, "all workers")
+    until(lambda: list(hook.glob("*.up")) or None, "the server")
     daemon.restarted()
+
+
+def test_a_killed_server_of_workers_costs_only_time(daemon: CheapDaemon) -> None:
+    daemon.start("lipsync=LongLipSync").ready()
+    daemon.drop("long", text="2 hello")
+    daemon.until_ran("long lipsync 1")
+    server = psutil.Process(daemon.worker_pid("tts-0")).parent()
+    assert server is not None
+    workers = server.children()
+    assert len(workers) == 5
+    server.kill()
+    assert psutil.wait_procs(workers, 10)[1] == []
+    (daemon.spool / "go").touch()
+    ending = daemon.ending("long")
+    assert (ending["status"], ending["attempts"]) == ("done", 2)
+    assert Counter(daemon.ran())["long tts"] == 1
 
 
 def test_stale_results_are_recomputed(daemon: CheapDaemon) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,7 @@ def test_a_job_that_keeps_hanging_fails_with_a_hint(
 
 
 def test_a_crash_in_native_code_is_logged(start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # the next one writes to this test's standard error
     scheduler = start(ProcessExecutor(), tts="SegfaultingTts")
     scheduler.add(flow(tmp_path))
     [failed] = outcomes(scheduler)

@@ -8,19 +8,18 @@ This is the only module that imports torch in the daemon's process.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver, spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
-
-import torch
-import torch.multiprocessing as mp
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.waker import Waker
@@ -29,7 +28,10 @@ from pipeline.messages import Died, Event, Task
 from pipeline.programs import kill_session
 
 PYTHON = Path(__file__).parent / "python-for-workers"
-"""Dies with the daemon (a worker can arrange that only after its imports) and ignores modules in the current folder."""
+"""Python for the fork server: dies with the daemon and ignores modules in the current folder."""
+
+PRELOADED = ("torch",)
+"""Modules that the fork server imports, once for all workers. None of them may use CUDA or start threads."""
 
 EXIT_SECONDS = 3.0
 """Grace period for a worker to exit after its pipe is closed, before it is killed."""
@@ -42,27 +44,39 @@ class _Worker:
 
 
 class ProcessExecutor:
-    """Runs each worker in its own process, started with `spawn` (CUDA and threads rule out `fork`)."""
+    """Runs each worker in its own process, forked from a server that has only imported `preloaded` modules.
 
-    def __init__(self) -> None:
-        self._context = mp.get_context("spawn")
+    CUDA and the daemon's threads rule out forking the daemon itself; starting each worker from nothing would import
+    torch again in each of them.
+    """
+
+    def __init__(self, preloaded: Sequence[str] = PRELOADED) -> None:
         if os.access(PYTHON, os.X_OK):
             os.environ["LIPDROP_PYTHON"] = sys.executable
-            self._context.set_executable(str(PYTHON))
+            spawn.set_executable(str(PYTHON))
         else:  # installed on a filesystem mounted with noexec
             os.environ["PYTHONSAFEPATH"] = "1"
+        is_served = _start_server(preloaded)
+        import torch.multiprocessing as mp  # only now: at the same time as the fork server
+
+        self._context = mp.get_context("forkserver") if is_served else mp.get_context("spawn")
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
 
     def gpu_count(self) -> int:
         """Return the number of GPUs that CUDA offers this process. Does not initialize CUDA where NVML is present."""
+        import torch
+
         return torch.cuda.device_count()
 
     def start(self, spec: WorkerSpec) -> None:
         """Start a worker process. Raises OSError if the system is out of memory or process slots."""
         own_end, worker_end = self._context.Pipe()
         process = self._context.Process(target=process_main, args=(worker_end, spec), name=spec.name, daemon=True)
-        process.start()
+        try:
+            process.start()
+        except EOFError:
+            raise OSError(errno.EAGAIN, "the fork server died") from None
         worker_end.close()  # only the worker holds its end now, so its death closes the pipe
         self._workers[spec.name] = _Worker(process, own_end)
 
@@ -126,6 +140,17 @@ class ProcessExecutor:
         for worker in self._workers.values():
             _end(worker.process, deadline - time.monotonic())
         self._workers.clear()
+
+
+def _start_server(preloaded: Sequence[str]) -> bool:
+    """Start the fork server; False where it cannot listen: TMPDIR is too long for a socket, full or read-only."""
+    forkserver.set_forkserver_preload(list(preloaded))
+    try:
+        forkserver.ensure_running()
+    except OSError as error:
+        logging.getLogger(__name__).warning("workers start slowly: no fork server in TMPDIR: %s", error)
+        return False
+    return True
 
 
 def _end(process: BaseProcess, grace_seconds: float) -> None:

@@ -1,8 +1,8 @@
 """The worker loop, the same in a process and in a thread.
 
 The loop receives `Task`s from its connection and answers with `Ready`, `Yielded`, `Finished` and `Failed`. Log records
-use the same connection, so that one process writes the log. This module must not import torch: `prepare_process` sets
-environment variables that torch reads on import.
+use the same connection, so that one process writes the log. This module must not import torch: workers without it are
+small.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Protocol
+
+from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ErrorReport, JobError
 from pipeline.executors.base import WorkerSpec
@@ -97,9 +99,11 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
 def prepare_process(spec: WorkerSpec) -> None:
     """Pin this process to its device and cores, and make it die with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon handles Ctrl-C
-    os.setsid()  # the daemon finds and kills a dead worker's children by their session
+    if os.getsid(0) != os.getpid():
+        os.setsid()  # the daemon finds and kills a dead worker's children by their session
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(spec.threads)
+    threadpool_limits(spec.threads)  # libraries that the fork server has loaded do not look at the variables again
     os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(spec.device, os.environ.get("CUDA_VISIBLE_DEVICES"))
     if spec.cpus:
         os.sched_setaffinity(0, spec.cpus)
@@ -116,9 +120,9 @@ def visible_gpu(device: str, inherited: str | None) -> str:
 
 def end_with_parent() -> None:
     """Have the kernel kill this process as soon as the daemon exits, for any reason and even if this process hangs."""
-    parent = parent_process()
+    daemon = parent_process()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent is not None and os.getppid() != parent.pid:  # the parent died before prctl
+    if daemon is not None and not daemon.is_alive():  # it died before prctl, and the fork server with it
         os._exit(1)
 
 
