@@ -32,7 +32,7 @@ demo: setup ## make two videos, one Russian and one English
 	@scripts/demo.sh "$(DEMO_SPOOL)"
 
 test: setup ## run the tests, except the slow ones
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
 
 soak: setup ## run the slow tests
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
