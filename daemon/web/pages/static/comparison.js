@@ -9,6 +9,8 @@ import {Settings, noticeDown} from "./settings.js";
 const MODES = ["sequential", "parallel"];
 /** Below this difference two jobs waited equally long for others. */
 const QUEUE_SECONDS_MAX = 1;
+/** Below this difference the voice was ready for both jobs. It is loaded when it is first used. */
+const VOICE_SECONDS_MAX = 1;
 
 const form = byId("job");
 const settings = new Settings();
@@ -106,11 +108,13 @@ function warnings(sequential, parallel) {
   const spans = [sequential, parallel].map(report => [report.submitted_at, report.finished_at].map(Date.parse));
   const said = report => report.sentences.map(sentence => sentence.text).join(" ");
   const waited = Math.max(sequential.timing.queued_seconds, parallel.timing.queued_seconds);
+  const loading = Math.abs(sequential.timing.tts_seconds - parallel.timing.tts_seconds);
   const found = [];
   if (spans[0][0] < spans[1][1] && spans[1][0] < spans[0][1]) found.push(t("comparison.overlap"));
   if (said(sequential) !== said(parallel)) found.push(t("comparison.different"));
   if (sequential.cached || parallel.cached) found.push(t("comparison.cached"));
   if (waited > QUEUE_SECONDS_MAX) found.push(t("comparison.waited", {seconds: seconds(waited)}));
+  if (loading > VOICE_SECONDS_MAX) found.push(t("comparison.voice_loaded", {seconds: seconds(loading)}));
   if (parallel.chunks.length === 1) found.push(t("comparison.one_chunk"));
   return found;
 }
