@@ -178,6 +178,35 @@ def test_a_recording_is_used_instead_of_the_text(gateway: RunningGateway, visito
 
 
 @WITH_BROWSER
+def test_files_can_be_dropped_anywhere_on_the_page(gateway: RunningGateway, visitor: Visitor, tmp_path: Path) -> None:
+    """With the browser's own drag and drop, as from a file manager."""
+    write_recording(tmp_path / "speech.wav", speech_like(0.6))
+    (tmp_path / "face.png").write_bytes(b"not looked at before it is sent")
+    (tmp_path / "notes.pdf").touch()
+    page = visitor.page
+    page.goto(gateway.url)
+    devtools = page.context.new_cdp_session(page)
+
+    def drag(event: str, *names: str) -> None:
+        data = {"items": [], "files": [str(tmp_path / name) for name in names], "dragOperationsMask": 1}
+        devtools.send("Input.dispatchDragEvent", {"type": event, "x": 300, "y": 60, "data": data})
+
+    for event in ("dragEnter", "dragOver"):
+        drag(event, "speech.wav", "face.png")
+    expect(page.locator("#dropzone")).to_have_class(re.compile("dropping"))
+    drag("drop", "speech.wav", "face.png")
+    expect(page.locator("#dropzone")).not_to_have_class(re.compile("dropping"))
+    expect(page.locator("#text")).to_be_disabled()
+    for name in ("speech.wav", "face.png"):
+        expect(page.get_by_role("button", name=f"Remove {name}")).to_be_visible()
+    for event in ("dragEnter", "dragOver", "drop"):
+        drag(event, "notes.pdf")
+    expect(page.get_by_role("alert")).to_contain_text("notes.pdf")
+    expect(page.get_by_role("button", name="Remove speech.wav")).to_be_visible()
+    assert visitor.errors == []
+
+
+@WITH_BROWSER
 def test_a_refused_text_says_why_and_leads_to_the_page_of_the_error(gateway: RunningGateway, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(gateway.url)

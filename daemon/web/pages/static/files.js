@@ -63,9 +63,8 @@ export class Files {
   }
 
   #draw() {
-    for (const preview of this.#previews.values()) URL.revokeObjectURL(preview);
-    this.#previews.clear();
     const chosen = Object.entries(this.chosen).filter(([, file]) => file);
+    this.#forgetAllBut(chosen.map(([, file]) => file));
     this.#list.replaceChildren(...chosen.map(([part, file]) => this.#row(part, file)));
   }
 
@@ -75,18 +74,26 @@ export class Files {
       this.#inputs[part].focus();
     };
     return h("div", {class: "file"},
-      part === "portrait" ? h("img", {src: this.#preview(part, file), alt: ""}) : null,
-      part === "audio" ? h("audio", {src: this.#preview(part, file), controls: true, "aria-label": file.name}) : null,
+      part === "portrait" ? h("img", {src: this.#preview(file), alt: ""}) : null,
+      part === "audio" ? h("audio", {src: this.#preview(file), controls: true, "aria-label": file.name}) : null,
       h("div", {class: "file-name"},
         h("b", {}, t(`studio.file_${part}`)), h("span", {class: "dim small"}, `${file.name} · ${bytes(file.size)}`)),
       h("button", {type: "button", class: "icon", "aria-label": t("studio.file_remove", {name: file.name}), onclick: remove},
         cross()));
   }
 
-  #preview(part, file) {
-    const preview = URL.createObjectURL(file);
-    this.#previews.set(part, preview);
-    return preview;
+  #preview(file) {
+    if (!this.#previews.has(file)) this.#previews.set(file, URL.createObjectURL(file));
+    return this.#previews.get(file);
+  }
+
+  /** Free the previews of files that are no longer chosen; others may still be loading. */
+  #forgetAllBut(chosen) {
+    for (const [file, preview] of this.#previews) {
+      if (chosen.includes(file)) continue;
+      URL.revokeObjectURL(preview);
+      this.#previews.delete(file);
+    }
   }
 }
 
