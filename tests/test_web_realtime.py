@@ -94,6 +94,7 @@ def test_what_cannot_be_said_is_shown_and_the_next_text_is_said(visit: Visit) ->
     page.click("#speak")
     page.wait_for_selector("#turns > li[data-state=failed]")
     assert "no_speech" in page.inner_text("#turns .problem")
+    assert page.inner_text("#state") == "Ready"
     page.fill("#text", "But this can be said.")
     page.click("#speak")
     visit.until(f"{STATES}.join() === 'failed,said'")

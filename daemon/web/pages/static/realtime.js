@@ -102,6 +102,7 @@ function drawButtons() {
 function stateText(place) {
   if (!speech) return t("realtime.idle");
   if (speech.isStopped) return t("realtime.stopped");
+  if (speech.turns.every(turn => turn.problem)) return t("realtime.idle");
   if (speech.turns.every(turn => turn.problem || speech.isSaid(turn))) return t("realtime.all_said");
   if (!place) return t("realtime.preparing");
   if (speech.isSaid(place.turn) || video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) return t("realtime.waiting");
