@@ -12,12 +12,16 @@ UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that some programs treat as line ends or that control a terminal: all controls except tab and newline."""
 
 
-class LineFormatter(logging.Formatter):
-    """One line per record, for people; the lines of a traceback are indented below it."""
+class _Formatter(logging.Formatter):
+    """`program`: what the main process is called."""
 
     def __init__(self, program: str = "daemon") -> None:
         super().__init__()
         self._program = program
+
+
+class LineFormatter(_Formatter):
+    """One line per record, for people; the lines of a traceback are indented below it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""
@@ -26,12 +30,8 @@ class LineFormatter(logging.Formatter):
         return _escaped(line).replace("\n", "\n    ")
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """One JSON object per record, on one line."""
-
-    def __init__(self, program: str = "daemon") -> None:
-        super().__init__()
-        self._program = program
 
     def format(self, record: logging.LogRecord) -> str:
         """Render a record."""

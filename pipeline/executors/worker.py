@@ -99,7 +99,7 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
 def prepare_process(spec: WorkerSpec) -> None:
     """Pin this process to its device and cores, and make it die with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon handles Ctrl-C
-    if os.getsid(0) != os.getpid():
+    if os.getsid(0) != os.getpid():  # a spawned one has a session already
         os.setsid()  # the daemon finds and kills a dead worker's children by their session
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(spec.threads)
