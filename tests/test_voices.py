@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.media.pcm import write_wav
 from pipeline.messages import Phoneme
+from pipeline.speech.voices import hibari
 from pipeline.speech.voices import program as program_module
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
@@ -224,6 +225,18 @@ def test_hibari_durations_follow_the_sound() -> None:
     assert len(vowels) == 2
     for vowel in vowels:
         assert loudness[round(100 * vowel.start_seconds) : round(100 * vowel.end_seconds)].max() > SPEECH_DBFS - 8
+
+
+def test_hibari_speaks_without_phonemes_if_its_graph_has_no_durations(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Hibari().speak("Papa, mama.", "en", "heart", 1.0)
+    monkeypatch.setattr(hibari, "DURATIONS", "/no such value")
+    hibari._model.cache_clear()
+    try:
+        plain = Hibari().speak("Papa, mama.", "en", "heart", 1.0)
+    finally:
+        hibari._model.cache_clear()
+    assert np.array_equal(plain.samples, expected.samples)
+    assert (len(expected.phonemes) > 0, plain.phonemes) == (True, ())
 
 
 SIBILANTS = frozenset("szʃʒ")

@@ -1,7 +1,7 @@
 """hibari: a small neural English voice with its weights in the package, about a hundred times faster than real time.
 
 The model computes the duration of each phoneme, but the package does not return it. The exported graph has the
-durations as an internal value, so the graph is loaded a second time with that value declared as an output.
+durations as an internal value, so the graph is loaded with that value declared as an output.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class Hibari:
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; with phoneme times, unless this release of the model does not contain them."""
-        model, durations = _model(voice)
+        model, has_durations = _model(voice)
         sounds, phonemes, start = [np.zeros(0, np.float32)], list[Phoneme](), 0.0
         for clause in model.phonemize(_latin(text)):
-            samples, steps = _synthesize(model, durations, clause, min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1]))
+            samples, steps = _synthesize(model, has_durations, clause, min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1]))
             phonemes += _phonemes([letter for letter in clause if letter in model.vocab], steps, start)
             sounds.append(samples)
             start += len(samples) / model.sample_rate
@@ -92,31 +92,21 @@ def _weights(voice: str) -> Path | None:
 
 
 @cache
-def _model(voice: str) -> tuple[Any, Any]:
-    """The loaded voice, and a session that also returns durations; None if the graph has no such value."""
+def _model(voice: str) -> tuple[Any, bool]:
+    """The loaded voice, and whether its graph also returns durations."""
     from hibari import Hibari as Model
 
     weights = _weights(voice)
     if weights is None:
         raise StageError("tts_engine", f"the weights of hibari's voice {voice} are missing")
-    model = Model(voice=voice, model=str(weights), threads=THREADS)
-    return model, _session_with_durations(weights)
-
-
-def _session_with_durations(weights: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = THREADS
-    options.log_severity_level = 4
     graph = weights.read_bytes() + _declared_output(DURATIONS)
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return Model(voice=voice, model=graph, threads=THREADS), True
     except Exception as error:
         # onnxruntime's exceptions have no base class of their own; anything else is a bug.
-        if type(error).__module__.startswith("onnxruntime"):
-            return None
-        raise
+        if not type(error).__module__.startswith("onnxruntime"):
+            raise
+    return Model(voice=voice, model=str(weights), threads=THREADS), False
 
 
 def _declared_output(value: str) -> bytes:
@@ -141,17 +131,17 @@ def _latin(text: str) -> str:
 
 
 def _synthesize(
-    model: Any, durations: Any, clause: str, speed: float
+    model: Any, has_durations: bool, clause: str, speed: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Samples of one clause, and the duration of each of its ids in steps; None if unknown."""
     from hibari import dsp
 
     ids = model.ids(clause)
     noise = np.random.default_rng(SEED)
-    if durations is None:
+    if not has_durations:
         return model.from_ids(ids, speed, noise), None
     inputs = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
-    *spectrum, steps = durations.run(None, inputs)
+    *spectrum, steps = model.sess.run(None, inputs)
     return dsp.synth(*(part[0] for part in spectrum), noise), steps.ravel()
 
 
