@@ -193,6 +193,15 @@ def test_a_request_with_a_key_may_be_repeated_while_the_queue_is_full(lone: Runn
     assert names[3] is None
 
 
+def test_putting_a_waiting_job_again_changes_nothing_even_while_the_queue_is_full(lone: RunningGateway) -> None:
+    def put(number: int) -> int:
+        return lone.client.put(f"/api/jobs/again-{number % 3}", json={"text": "1 again"}).status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(put, range(12))) == {202}
+    assert len([*(lone.spool / "inbox").iterdir()]) == 3
+
+
 def test_jobs_are_queued_while_the_daemon_is_down_until_the_queue_is_full(lone: RunningGateway) -> None:
     for number in range(3):
         assert lone.client.put(f"/api/jobs/job-{number}", json={"text": "1 hello"}).json()["status"] == "queued"

@@ -62,12 +62,25 @@ class Gateway:
         return job
 
     def drop(self, name: str, data: bytes) -> None:
-        """Put a checked job into the inbox.
+        """Put a checked job into the inbox, unless it waits there already.
 
-        Raises JobError `conflict` if a job of that name waits there, and ProblemError if the queue is full.
+        Raises JobError `conflict` if a different job of that name waits there, and ProblemError if the queue is full.
         """
+        if self._waits(name, data):
+            return
         self.check_room()
-        drop(Draft(name, data), self.spool)
+        try:
+            drop(Draft(name, data), self.spool)
+        except JobError:
+            if not self._waits(name, data):  # the same request twice at the same time
+                raise
+
+    def _waits(self, name: str, data: bytes) -> bool:
+        """Whether this very job is in the inbox."""
+        try:
+            return self.spool.dropped_file(name).read_bytes() == data
+        except FileNotFoundError:
+            return False
 
     def check_room(self) -> None:
         """Raise ProblemError if too many jobs wait."""
