@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from daemon.outputs.schemas import DescribedFields
-from pipeline.config import Config, LimitsSettings
+from pipeline.config import Config, LimitsSettings, WebSettings
 from pipeline.errors import JobError
 from pipeline.job import Job, parse_job
 from pipeline.job_file import parse_json_object
+from pipeline.webhooks import Webhook
 
 CONFIG = Config()
 AVATARS = ["presenter", "anna"]
@@ -227,3 +228,29 @@ def test_every_key_is_described() -> None:
     schema = Job.model_json_schema(schema_generator=DescribedFields)
     assert schema["description"]
     assert [name for name, key in schema["properties"].items() if not key.get("description")] == []
+
+
+WEB = Config(web=WebSettings(webhook_hosts=["https://hooks.example"]))
+
+
+def test_a_webhook_is_a_url_or_an_object() -> None:
+    url = "https://hooks.example/done"
+    for webhook, events in ((url, Webhook(url=url).events), ({"url": url, "events": ["failed"]}, ["failed"])):
+        job = parse_job(json.dumps({"text": "a", "webhook": webhook}).encode(), WEB, ())
+        assert job.webhook is not None
+        assert (job.webhook.url, list(job.webhook.events)) == (url, list(events))
+
+
+@pytest.mark.parametrize(
+    ("webhook", "code", "field", "hint"),
+    [
+        ({"url": "https://hooks.example", "evnts": []}, "unknown_field", "evnts", "did you mean 'events'?"),
+        ({"url": "https://hooks.example", "languag": "en"}, "unknown_field", "languag", "known: events, url"),
+        ({"url": 7}, "type", "webhook.url", None),
+        ({"events": ["done"]}, "missing", "webhook.url", None),
+    ],
+)
+def test_a_bad_webhook_names_its_own_keys(webhook: object, code: str, field: str, hint: str | None) -> None:
+    with pytest.raises(JobError) as caught:
+        parse_job(json.dumps({"text": "a", "webhook": webhook}).encode(), WEB, ())
+    assert (caught.value.code, caught.value.field, caught.value.hint) == (code, field, hint)

@@ -231,6 +231,15 @@ def test_a_stream_of_one_piece_begins_when_it_is_packed(tmp_path: Path) -> None:
     assert stream._measured().second_cut_at_seconds == 0
 
 
+def test_a_stream_of_two_pieces_waits_for_a_second_one_that_is_spoken_slowly(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 3))
+    Machine(stream, render=0.1, speak=3).run()
+    assert len(stream.packs) == 2
+    assert stream._measured().second_cut_at_seconds == stream.chunks[1].timeline.split.end_seconds
+    assert stream.begin_seconds > stream.packs[0].span.end_seconds
+    assert min(slacks(stream)) > 0.9 * NOTICE_SECONDS
+
+
 def test_a_piece_is_split_once_it_is_spoken_and_the_one_before_is_split(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 8))
     first, second = stream.begin()

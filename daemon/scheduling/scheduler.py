@@ -107,7 +107,7 @@ class Scheduler:
         if state.failure is not None:
             return
         log.info("job %s: cancelled", name)
-        error = ErrorReport.of(cancelled(name), stage=self._step_of(state))
+        error = ErrorReport.of(cancelled(name), stage=state.step)
         self._fail(state, error, state.flow.journal.most_attempts)
         self._pool.kill_holders(state.flow)
         self._end_if_over(state)
@@ -115,7 +115,7 @@ class Scheduler:
     @property
     def jobs(self) -> dict[str, str]:
         """The jobs in flight, each with its current step."""
-        return {name: self._step_of(state) for name, state in self._jobs.items()}
+        return {name: state.step for name, state in self._jobs.items()}
 
     @property
     def progress(self) -> dict[str, Progress]:
@@ -245,11 +245,6 @@ class Scheduler:
     def _held(self, flow: Flow) -> list[Item]:
         """The items of a job that workers hold."""
         return [entry.item for entry in self._pool.held if entry.flow is flow]
-
-    def _step_of(self, state: _JobState) -> str:
-        """The job's current step: that of an item which a worker holds, or the latest one between two items."""
-        held = self._held(state.flow)
-        return stages.role(held[0]) if held else state.step
 
     # Choice
 
