@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -290,6 +292,32 @@ def test_a_job_can_be_cancelled(web: httpx.Client, daemon: CheapDaemon) -> None:
     assert problem(web.delete("/api/jobs/unheard-of"))["status"] == 404
     video = web.get("/api/jobs/long/video")
     assert (video.status_code, problem(video)["code"]) == (409, "cancelled")
+
+
+def test_a_playlist_that_is_replaced_meanwhile_is_sent_whole(lone: RunningGateway) -> None:
+    folder, texts = lone.spool / "outbox" / "growing", [b"#EXTM3U\n" + b"x" * length for length in (10, 5000)]
+    (lone.spool / "work" / "growing").mkdir(parents=True)
+    folder.mkdir()
+
+    def replace(text: bytes) -> None:
+        (folder / ".new").write_bytes(text)
+        (folder / ".new").replace(folder / "index.m3u8")
+
+    def replace_until(over: threading.Event) -> None:
+        for text in itertools.cycle(texts):
+            replace(text)
+            if over.is_set():
+                return
+
+    replace(texts[0])
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(replace_until, over)
+        answers = [lone.client.get("/api/jobs/growing/stream/index.m3u8") for _ in range(100)]
+        over.set()
+        writing.result()
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.content for answer in answers} <= set(texts)
 
 
 def test_results_are_sent_in_parts(web: httpx.Client, daemon: CheapDaemon) -> None:

@@ -25,6 +25,8 @@ MEDIA_TYPES = {
 }
 """Of the files that are served, by suffix; no others are."""
 
+CHANGING_SUFFIXES = frozenset({".m3u8", ".vtt"})
+"""Small files that are replaced while a job runs: read at once, since their length may differ a moment later."""
 CHANGING = {"Cache-Control": "no-store"}
 READ = documented(
     HTTPStatus.BAD_REQUEST,
@@ -72,11 +74,15 @@ async def stream_file(name: str, file: str, gateway: InGateway) -> Response:
     return _file(folder, file, f"file {file[:100]!r} of a stream {name}")
 
 
-def _file(folder: Path, name: str, what: str) -> FileResponse:
+def _file(folder: Path, name: str, what: str) -> Response:
     """A file directly inside a folder: never through a link, and only kinds that lipdrop writes."""
     path = folder / name
     media_type = MEDIA_TYPES.get(path.suffix)
     if media_type is None or path.name != name or name.startswith(".") or path.is_symlink() or not path.is_file():
         raise not_found(what)
-    changing = path.suffix in (".m3u8", ".vtt")
-    return FileResponse(path, media_type=media_type, headers=CHANGING if changing else None)
+    if path.suffix in CHANGING_SUFFIXES:
+        try:
+            return Response(path.read_bytes(), media_type=media_type, headers=CHANGING)
+        except FileNotFoundError:
+            raise not_found(what) from None
+    return FileResponse(path, media_type=media_type)
