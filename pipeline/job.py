@@ -103,21 +103,25 @@ class Job(BaseModel):
         return int(width), int(height)
 
 
-def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
+def parse_job(
+    data: bytes, config: Config, avatars: Collection[str], further: Collection[Callable[[Job], object]] = ()
+) -> Job:
     """Parse a job file and check it against the configuration and the names of the existing avatars.
 
-    Raises JobError, whose code names the broken rule; JobErrors if more than one rule is broken.
+    `further`: more checks, which raise JobError; they get a job without the keys that are invalid. Raises JobError,
+    whose code names the broken rule; JobErrors if more than one rule is broken.
     """
     raw = parse_json_object(data)
     errors: list[JobError] = []
     job = _validated(raw, errors)
-    checks = [
+    checks: list[Callable[[], object]] = [
         partial(_check_text, job, config),
         partial(_check_size, job, config),
         partial(_check_model, job, config),
         partial(_check_avatar, job, avatars),
         partial(_check_metadata, job),
         partial(_check_webhook, job, config),
+        *(partial(check, job) for check in further),
     ]
     raise_all([*errors, *failures(checks)])
     return job

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.scheduling.estimates import estimate, learn, makespan
+from daemon.scheduling.estimates import Estimate, estimate, learn, makespan
 from daemon.scheduling.pace import KINDS_MAX, POINTS_MAX, Pace, fitted
 from daemon.scheduling.progress import Left, etas
 from daemon.scheduling.scheduler import JobDone, Scheduler
@@ -109,9 +109,9 @@ def test_the_estimate_of_a_job_adds_up_its_steps() -> None:
     assert fast.video_seconds == pytest.approx(10)
 
 
-def test_nothing_is_estimated_before_a_job_was_done() -> None:
-    assert estimate(Pace(), Job(text="a"), CONFIG) is None
-    assert estimate(learnt(speech=(0, 0.1)), Job(text="a"), CONFIG) is None
+def test_only_the_length_is_estimated_before_a_job_was_done() -> None:
+    assert estimate(Pace(), Job(text="a" * 30), CONFIG) == Estimate(2.0, None, None)
+    assert estimate(learnt(speech=(0, 0.1)), Job(text="a" * 30, speed=2.0), CONFIG) == Estimate(1.5, None, None)
     assert estimate(learnt(**KNOWN, size=(0, 1)), Job(audio="a.wav"), CONFIG) is None
 
 

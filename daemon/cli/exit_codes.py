@@ -7,6 +7,7 @@ from pipeline.errors import BootError, ConfigError, JobError, JobErrors, Lipdrop
 
 EXIT_JOB_FAILED = 1
 EXIT_UNHEALTHY = 1
+EXIT_USAGE = 2
 EXIT_BAD_JOB = 65
 EXIT_NO_DAEMON = 69
 EXIT_BOOT = 70

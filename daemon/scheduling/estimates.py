@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heapq import heapreplace
 
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
 from daemon.scheduling.pace import Pace
 from pipeline.config import Config
 from pipeline.job import Job
@@ -18,9 +19,10 @@ class Estimate:
 
     video_seconds: float
     """Length of the video."""
-    work_seconds: float
-    """From the start of its first step to its end."""
-    video_bytes: float
+    work_seconds: float | None
+    """From the start of its first step to its end; None until this machine has done a job."""
+    video_bytes: float | None
+    """None until this machine has done a job."""
 
 
 @dataclass(frozen=True)
@@ -111,20 +113,20 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def estimate(pace: Pace, job: Job, config: Config, seconds: float | None = None) -> Estimate | None:
-    """What a job is expected to take; None if too little is known. `seconds`: length of its speech, if known."""
-    seconds = seconds or speech_seconds(pace, job, config)
-    if seconds is None:
+def estimate(pace: Pace, job: Job, config: Config) -> Estimate | None:
+    """What a job is expected to take; None for a recording, whose length is not known."""
+    if job.text is None:
         return None
+    seconds = speech_seconds(pace, job, config) or len(job.text) / CHARACTERS_PER_SECOND / job.speed
     found, mode = kinds(job, config), mode_of(job, seconds, config)
     chunks = [pace.expected(*found.render(mode), size=frames) for frames in chunks_of(job, seconds, config)]
     others = [
-        pace.expected(*found.speak, size=len(job.text or "")),
+        pace.expected(*found.speak, size=len(job.text)),
         pace.expected(*found.prepare, size=seconds),
         pace.expected(*FINISH, size=seconds),
     ]
-    video_bytes = pace.expected(*found.size, size=seconds * (job.fps or config.video.fps))
-    if video_bytes is None or None in (*chunks, *others[1:]):
-        return None
-    work = makespan((known for known in chunks if known), lanes(job, mode, config)) + sum(filter(None, others))
-    return Estimate(seconds, work, video_bytes)
+    known = [one for one in (*chunks, *others) if one is not None]
+    work = None
+    if len(known) == len(chunks) + len(others):
+        work = makespan(known[: len(chunks)], lanes(job, mode, config)) + sum(known[len(chunks) :])
+    return Estimate(seconds, work, pace.expected(*found.size, size=seconds * (job.fps or config.video.fps)))
