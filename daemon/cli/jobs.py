@@ -87,9 +87,9 @@ def _drop_and_wait(place: Place, jobs: list[Draft], *, as_json: bool, quiet: boo
         click.echo(f"no daemon is running on {place.spool.root}; start one with: lipdrop run", err=True)
         return EXIT_NO_DAEMON
     before = {job.name: ending(place.spool, job.name) for job in jobs}
-    for job in jobs:
-        drop(job, place.spool)
     try:
+        for job in jobs:
+            drop(job, place.spool)
         return wait(place.spool, before, view(as_json=as_json, quiet=quiet))
     except KeyboardInterrupt:
         click.echo(_they_go_on(place, [job.name for job in jobs]), err=True)
