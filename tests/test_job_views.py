@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli import views
+from daemon.cli import views, watching
 from daemon.cli.overview import job_text, overview
 from daemon.cli.steps import Step, duration, steps
 from daemon.cli.views import Bars, JsonLines, Lines, Quiet, shortened, view
@@ -154,3 +154,26 @@ def test_the_view_fits_its_output() -> None:
     assert isinstance(view(as_json=True, quiet=True), JsonLines)
     assert type(view(quiet=True)) is Quiet
     assert type(view()) is Lines, "tests have no terminal"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_spool_is_watched_in_lines_where_there_is_no_terminal(
+    as_json: bool, spool: Spool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def pause(_: float) -> None:
+        shown.append(capsys.readouterr().out)
+        if len(shown) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.time, "sleep", pause)
+    with spool.owned(), pytest.raises(KeyboardInterrupt):
+        watching.watch(spool, as_json=as_json, quiet=False)
+    if as_json:
+        assert json.loads(shown[0])["progress"]["a"]["progress"] == 45
+    else:
+        state, job = shown[0].splitlines()
+        assert state == "daemon: ok; 1 waiting, 1 in flight, 0 done, 0 failed"
+        assert job.startswith("a: lipsync, 45 %, chunk 2 of 4")
+        assert shown[1] == "", "nothing has changed"

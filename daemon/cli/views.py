@@ -73,6 +73,8 @@ class Quiet:
 class Lines(Quiet):
     """A line for every step of every job, for logs."""
 
+    err: bool = True
+    """Whether to print to standard error: if the lines are not what the command was called for."""
     _shown: dict[str, tuple[str, float]] = field(default_factory=dict)
     """The stage of each job in its last line, and when that was printed; monotonic."""
 
@@ -83,7 +85,7 @@ class Lines(Quiet):
             stage, printed = self._shown.get(step.job, (WAITING, now))
             if step.stage != stage or (stage != WAITING and now >= printed + LINE_SECONDS):
                 self._shown[step.job] = (step.stage, now)
-                click.echo(f"{step.job}: {step.text()}", err=True)
+                click.echo(f"{step.job}: {step.text()}", err=self.err)
 
 
 @dataclass

@@ -50,13 +50,13 @@ def _json_lines(spool: Spool) -> None:
 
 def _lines(spool: Spool) -> None:
     """A line when the daemon's state changes, and for every step of every job."""
-    lines, last = Lines(), ""
+    lines, last = Lines(err=False), ""
     for found in _overviews(spool):
         state = f"daemon: {found.daemon} {found.why}".strip()
         counts = f"{found.waiting} waiting, {len(found.jobs)} in flight, {found.done} done, {found.failed} failed"
         if f"{state}; {counts}" != last:
             last = f"{state}; {counts}"
-            click.echo(last, err=True)
+            click.echo(last)
         lines.show([found.progress[name] for name in sorted(found.jobs)])
 
 
