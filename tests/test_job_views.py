@@ -167,7 +167,7 @@ def test_a_spool_is_watched_in_lines_where_there_is_no_terminal(
         if len(shown) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(watching.time, "sleep", pause)
+    monkeypatch.setattr(time, "sleep", pause)
     with spool.owned(), pytest.raises(KeyboardInterrupt):
         watching.watch(spool, as_json=as_json, quiet=False)
     if as_json:
