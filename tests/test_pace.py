@@ -139,6 +139,7 @@ def test_a_job_waits_for_those_before_it() -> None:
     assert (first, second) == (7.5, None)
     assert third == (4 + 4 + 10 + 10) / 2 + 1
     assert etas([job(0, (40, 40)), job(1, (1, 1))], 2)[1] == 41 + 1
+    assert etas([job(5, (2,)), job(1, (2,))], 2)[1] == 5 + 1 + 0.5 + 2 + 1, "it is spoken after the first"
 
 
 def test_an_expected_end_comes_closer_with_every_step(
