@@ -13,7 +13,9 @@ from daemon.admission import Admission
 from daemon.cli.exit_codes import EXIT_INTERRUPTED, EXIT_JOB_FAILED
 from daemon.outputs.report import timestamp
 from daemon.publisher import Publisher
-from daemon.scheduling.scheduler import Scheduler
+from daemon.scheduling.estimates import learn
+from daemon.scheduling.pace import PACE_FILE, Pace
+from daemon.scheduling.scheduler import JobDone, Outcome, Scheduler
 from daemon.spool import health
 from daemon.spool.health import HealthReport, JobProgress, WorkerHealth
 from daemon.spool.retention import prune
@@ -37,7 +39,8 @@ class Supervisor:
         self._config = config
         self._spool = spool
         self._executor = executor
-        self._scheduler = Scheduler(executor, config, specs, self._disk_has_room)
+        self._pace = Pace.load(spool.run / PACE_FILE)
+        self._scheduler = Scheduler(executor, config, specs, self._disk_has_room, self._pace)
         self._publisher = Publisher(spool, config.web.webhook_hosts)
         self._admission = Admission(config, spool, self._scheduler, self._publisher, executor.wake)
         self._next_prune_seconds = 0.0
@@ -101,8 +104,16 @@ class Supervisor:
         self._publisher.show_streams()
         for outcome in outcomes:
             self._publisher.end(outcome)
+            self._learn(outcome)
         self._publisher.retry()
         self._prune()
+
+    def _learn(self, outcome: Outcome) -> None:
+        """Remember what a job took, for the estimates of later ones."""
+        if isinstance(outcome, JobDone):
+            learn(self._pace, outcome.flow, time.monotonic())
+            with contextlib.suppress(OSError):  # e.g. disk full; saved again with the next job
+                self._pace.save(self._spool.run / PACE_FILE)
 
     def _may_start_jobs(self) -> bool:
         return self._stops == 0 and self._scheduler.has_room()

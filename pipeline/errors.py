@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -47,6 +47,20 @@ class ConfigError(LipdropError):
 
 class JobError(LipdropError):
     """The job itself is at fault: it fails and is never retried."""
+
+
+class JobErrors(JobError):
+    """Everything that is wrong with a job, or with the jobs of a file; its own fields are those of the first error."""
+
+    def __init__(self, errors: Sequence[JobError]) -> None:
+        first = errors[0]
+        super().__init__(first.code, first.message, field=first.field, hint=first.hint)
+        self.errors = tuple(errors)
+
+
+def all_errors(error: LipdropError) -> Sequence[LipdropError]:
+    """The errors that an error consists of: itself, unless it stands for several."""
+    return error.errors if isinstance(error, JobErrors) else (error,)
 
 
 class StageError(LipdropError):
@@ -112,7 +126,7 @@ class ErrorReport:
         )
 
 
-def nearest_hint(word: str, known: Sequence[str]) -> str:
-    """Suggest the closest known word for an unknown one, or list all known words."""
+def nearest_hint(word: str, known: Collection[str], listed: str = "known") -> str:
+    """Suggest the closest known word for an unknown one, or list all known words under the name `listed`."""
     close = get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(sorted(known))
+    return f"did you mean {close[0]!r}?" if close else f"{listed}: " + ", ".join(sorted(known))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,8 +22,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipeline.config import BOTH, Config, Fps
-from pipeline.errors import JobError, nearest_hint
+from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
+from pipeline.speech.language_tags import is_read_in_wrong_script, normalized, tag_hint
 from pipeline.speech.voices.settings import LanguageTag
 from pipeline.webhooks import Webhook, receiver
 
@@ -37,6 +40,11 @@ def _as_webhook(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
 
 
+def _normalized(value: Any) -> Any:
+    """A language tag in its usual form; anything else is left for the caller's validation."""
+    return normalized(value) if isinstance(value, str) else value
+
+
 class Job(BaseModel):
     """What to say, who says it, and how the video is made.
 
@@ -49,7 +57,7 @@ class Job(BaseModel):
     """The text to speak. Exactly one of `text` and `audio` is required."""
     audio: StrictStr | None = None
     """The name of a recording in `inbox/` to lip-sync instead of a text."""
-    language: LanguageTag | None = None
+    language: Annotated[LanguageTag, BeforeValidator(_normalized)] | None = None
     """Language of the text, such as `ru`, `en` or `kk`. Default: `language` of the configuration."""
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
@@ -95,24 +103,65 @@ class Job(BaseModel):
         return int(width), int(height)
 
 
-def parse_job(data: bytes, config: Config, avatars: Collection[str]) -> Job:
+def parse_job(
+    data: bytes, config: Config, avatars: Collection[str], further: Collection[Callable[[Job], object]] = ()
+) -> Job:
     """Parse a job file and check it against the configuration and the names of the existing avatars.
 
-    Raises JobError, whose code names the broken rule.
+    `further`: more checks, which raise JobError; they get a job without the keys that are invalid. Raises JobError,
+    whose code names the broken rule; JobErrors if more than one rule is broken.
     """
     raw = parse_json_object(data)
-    try:
-        job = Job.model_validate(raw)
-    except ValidationError as error:
-        raise _job_error(error) from None
-    _check_text(job, config)
-    _check_size(job, config)
-    _check_model(job, config)
-    _check_avatar(job, avatars)
-    _check_metadata(job)
-    if job.webhook is not None:
-        receiver(job.webhook.url, config.web.webhook_hosts)
+    errors: list[JobError] = []
+    job = _validated(raw, errors)
+    checks: list[Callable[[], object]] = [
+        partial(_check_text, job, config),
+        partial(_check_size, job, config),
+        partial(_check_model, job, config),
+        partial(_check_avatar, job, avatars),
+        partial(_check_metadata, job),
+        partial(_check_webhook, job, config),
+        *(partial(check, job) for check in further),
+    ]
+    raise_all([*errors, *failures(checks)])
     return job
+
+
+def failures(checks: Iterable[Callable[[], object]]) -> Iterator[JobError]:
+    """Make all checks; return the errors of those that fail."""
+    for check in checks:
+        try:
+            check()
+        except JobError as error:
+            yield error
+
+
+def raise_all(errors: Collection[JobError]) -> None:
+    """Raise JobError if there is one error, JobErrors if there are several."""
+    if len(errors) == 1:
+        raise next(iter(errors))
+    if errors:
+        raise JobErrors(list(errors))
+
+
+def _validated(raw: dict[str, Any], errors: list[JobError]) -> Job:
+    """The job without its invalid keys, so that the others can still be checked; adds what is wrong to `errors`."""
+    try:
+        return Job.model_validate(raw)
+    except ValidationError as error:
+        found = _job_errors(error)
+    errors += found.values()
+    rest = {key: value for key, value in raw.items() if key not in found}
+    if found.keys() & SOURCES and all(rest.get(key) is None for key in SOURCES):  # do not report a missing one too
+        rest["text"] = PLACEHOLDER
+    return _validated(rest, errors)
+
+
+SOURCES = frozenset({"text", "audio"})
+"""The keys of which a job has exactly one."""
+
+PLACEHOLDER = "a"
+"""A text that is valid."""
 
 
 def requested_webhook(data: bytes) -> Webhook | None:
@@ -138,18 +187,78 @@ PYDANTIC_CODES = {
 """Codes for pydantic's error types; all others are `type`."""
 
 
-def _job_error(error: ValidationError) -> JobError:
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or first.get("ctx", {}).get("field")
-    if first["type"] == "extra_forbidden":
-        key = printable(str(first["loc"][-1]))
-        known = Job.model_fields if len(first["loc"]) == 1 else Webhook.model_fields
+def _job_errors(error: ValidationError) -> dict[str, JobError]:
+    """The first error of each key."""
+    found: dict[str, JobError] = {}
+    for problem in error.errors(include_url=False):
+        key = str(problem["loc"][0]) if problem["loc"] else problem.get("ctx", {}).get("field", "")
+        found.setdefault(key, _job_error(problem))
+    return found
+
+
+def _job_error(problem: Any) -> JobError:
+    field = ".".join(str(part) for part in problem["loc"]) or problem.get("ctx", {}).get("field")
+    if problem["type"] == "extra_forbidden":
+        key = printable(str(problem["loc"][-1]))
+        known = Job.model_fields if len(problem["loc"]) == 1 else Webhook.model_fields
         return JobError("unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(known)))
-    code = PYDANTIC_CODES.get(first["type"], "type")
-    if code == "range" and first["type"] == "literal_error" and not _same_type(first):
+    code = PYDANTIC_CODES.get(problem["type"], "type")
+    if code == "range" and problem["type"] == "literal_error" and not _same_type(problem):
         code = "type"
-    message = f"{field}: {first['msg']}" if first["loc"] else first["msg"]
-    return JobError(code, message, field=field)
+    if not problem["loc"]:
+        return JobError(code, problem["msg"], field=field)
+    if field == "language" and code == "range":
+        tag = problem["input"][:100]
+        return JobError(code, f"{tag!r} is not a language code", field=field, hint=tag_hint(tag))
+    return JobError(code, _message(field, problem, code), field=field, hint=_hint(field, problem, code))
+
+
+PHRASES = {
+    "Input should be a valid integer": "must be a whole number",
+    "Input should be a valid boolean": "must be true or false",
+    "Input should be a valid dictionary or instance of Webhook": "must be a URL or an object",
+    "Input should be a valid dictionary": "must be an object",
+    "Input should be a valid ": "must be a ",
+    "Input should be less than or equal to ": "must be at most ",
+    "Input should be greater than or equal to ": "must be at least ",
+    "Input should be ": "must be ",
+    "String should ": "must ",
+}
+"""What the messages of pydantic begin with, and what ours say instead."""
+
+KINDS = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+"""What a value is called; all others are numbers."""
+
+
+def _message(field: str, problem: Any, code: str) -> str:
+    """What is wrong with the value of a key."""
+    said: str = problem["msg"]
+    for theirs, ours in PHRASES.items():
+        if said.startswith(theirs):
+            said = f"{field} {ours}{said.removeprefix(theirs)}"
+            break
+    else:
+        return f"{field}: {said}"
+    return f"{said}, not {KINDS.get(type(problem['input']), problem['input'])}" if code == "type" else said
+
+
+def _hint(field: str, problem: Any, code: str) -> str | None:
+    """What to write instead; None if that is clear or unknown."""
+    value = problem["input"]
+    if code == "type" and isinstance(value, str) and _is_literal(value):
+        return f'write {value.strip().lower()} without quotes, like "{field}": {value.strip().lower()}'
+    if field == "text" and isinstance(value, list):
+        return "join the parts into one string"
+    if code == "type" and problem["type"].startswith("bool"):
+        return "write true or false"
+    if code == "range" and problem["type"] == "literal_error" and isinstance(value, str):
+        return nearest_hint(value[:100].lower(), re.findall(r"'(\w+)'", problem["ctx"]["expected"]))
+    return None
+
+
+def _is_literal(value: str) -> bool:
+    """Whether a string is a number, `true` or `false` in quotes."""
+    return re.fullmatch(r"\s*(-?[0-9]{1,9}(\.[0-9]{1,9})?|true|false)\s*", value, re.IGNORECASE) is not None
 
 
 def _same_type(problem: Any) -> bool:
@@ -206,10 +315,36 @@ def _check_avatar(job: Job, avatars: Collection[str]) -> None:
             "avatar",
             f"there is no avatar {job.avatar[:100]!r}",
             field="avatar",
-            hint="avatars: " + ", ".join(sorted(avatars)),
+            hint=nearest_hint(job.avatar[:100], avatars, "avatars"),
         )
 
 
 def _check_metadata(job: Job) -> None:
     if len(json.dumps(job.metadata, ensure_ascii=False).encode()) > METADATA_MAX_BYTES:
         raise JobError("too_large", f"metadata is over {METADATA_MAX_BYTES} bytes", field="metadata")
+
+
+def _check_webhook(job: Job, config: Config) -> None:
+    if job.webhook is not None:
+        receiver(job.webhook.url, config.web.webhook_hosts)
+
+
+@dataclass(frozen=True)
+class JobWarning:
+    """Something about a valid job that its author may not expect."""
+
+    code: str
+    message: str
+    hint: str
+
+
+def job_warnings(job: Job, config: Config) -> list[JobWarning]:
+    """What may surprise the author of a job."""
+    if (
+        job.language is not None
+        or job.voice is not None
+        or not is_read_in_wrong_script(job.text or "", config.language)
+    ):
+        return []
+    message = f"the text has only Latin letters, but is read in {config.language!r}, the default language"
+    return [JobWarning("default_language", message, 'if it is English, set "language": "en"')]

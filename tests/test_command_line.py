@@ -69,8 +69,11 @@ def test_every_command_comes_from_a_module_of_this_package() -> None:
         (("cancel", "a"), "no job a is queued or running"),
         (("retry", "a"), "there is no failed job a"),
         (("status", "a"), "there is no job a"),
-        (("status", "a", "--watch"), "--watch cannot be combined with NAME or --json"),
-        (("status", "--json", "--watch"), "--watch cannot be combined with NAME or --json"),
+        (("status", "a", "--watch"), "there is no job a"),
+        (("submit", "*.jsonl"), "no file matches *.jsonl"),
+        (("submit", "."), "the folder . has no .json, .jsonl, .csv or .txt file"),
+        (("submit", "none.txt", "--set", "fps"), "'fps' is not KEY=VALUE"),
+        (("submit", "none.txt", "--priority", "11"), "11 is not in the range -10<=x<=10"),
         (("play", "a"), "there is no stream a"),
         (("play", "a", "--port", "65536"), "65536 is not in the range"),
         (("avatars", "add", "none.png"), "'none.png' does not exist"),
@@ -84,6 +87,8 @@ def test_a_usage_error_says_what_is_wrong(
     failed = invoke(*arguments)
     assert failed.exit_code == 2
     assert message in failed.output
+    names_something = message.startswith(("cannot read", "no job", "there is no", "no file", "the folder"))
+    assert ("Usage:" in failed.output) == (not names_something)
 
 
 def test_status_of_an_idle_spool(tmp_path: Path) -> None:

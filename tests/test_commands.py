@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.spool.spool import Spool
-from tests.running import BRIEF_WAITS, ONE_PROCESS, CheapDaemon, RunningDaemon, in_process, lipdrop
+from tests.running import BRIEF_WAITS, ONE_PROCESS, ROOT, CheapDaemon, RunningDaemon, in_process, lipdrop, until
 
 SMALL = "64x64"
 GAN_FROM_FILE = {"models": {"gan": {"engine": "wav2lip", "checkpoint": "models/gan.pt"}}, **ONE_PROCESS}
@@ -82,6 +86,36 @@ def test_submit_and_wait(daemon: CheapDaemon, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert sorted(ended.stdout.split()) == [str(daemon.video(f"batch-000{number}")) for number in (1, 2)]
     assert all(Path(line).exists() for line in ended.stdout.split())
+
+
+def test_submit_reports_its_progress_as_json(daemon: CheapDaemon, tmp_path: Path) -> None:
+    (tmp_path / "told.json").write_text('{"text": "Один."}')
+    ended = in_process("submit", "--wait", "--json", tmp_path / "told.json", cwd=daemon.spool)
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert events[-1] == {"job": "told", "event": "done", "progress": 100, "video": str(daemon.video("told"))}
+    shares = [event["progress"] for event in events]
+    assert shares == sorted(shares)
+    until(lambda: (daemon.spool / "run" / "pace.json").exists() or None, "what was learnt from the job")
+
+
+def test_jobs_go_on_when_the_user_stops_waiting(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.create()
+    (tmp_path / "a.json").write_text('{"text": "Один."}')
+    argv = [sys.executable, "-m", "daemon", "submit", "--wait", "a.json", "--spool", str(spool.root)]
+    with spool.owned():  # a daemon that never takes the job
+        waiting = subprocess.Popen(
+            argv, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+        )
+        until(lambda: spool.dropped_file("a").exists() or None, "dropped job")
+        waiting.send_signal(signal.SIGINT)
+        _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert said.splitlines()[1:] == [
+        f"The job goes on. Watch it: lipdrop status a --watch --spool {spool.root}",
+        f"Cancel it: lipdrop cancel a --spool {spool.root}",
+    ]
+    assert spool.dropped_file("a").exists()
 
 
 def test_submit_refuses_a_bad_job_and_drops_nothing(tmp_path: Path) -> None:

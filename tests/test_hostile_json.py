@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.errors import JobError
 from pipeline.job import Job, parse_job
 from pipeline.job_file import JOB_MAX_BYTES, JSON_MAX_DEPTH, parse_json_object
+from pipeline.speech.language_tags import normalized
 from tests.fuzz import fuzz
 from tests.hostile import BAD_JOBS, BAD_REQUESTS, GOOD_TEXTS
 
@@ -108,7 +109,9 @@ def test_any_json_object_ends_in_the_same_job_or_an_error_about_one_of_its_keys(
         assert error.code in ("missing", "number", "encoding", "control_char") or (error.field or "") in raw
     else:
         assert "surprise" not in raw
-        assert {key: getattr(job, key) for key in raw} == raw
+        assert {key: getattr(job, key) for key in raw} == raw | (
+            {"language": normalized(raw["language"])} if raw.get("language") else {}
+        )
         assert (job.text is None) != (job.audio is None)
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from daemon.outputs.schemas import DescribedFields
 from pipeline.config import Config, LimitsSettings, WebSettings
-from pipeline.errors import JobError
-from pipeline.job import Job, parse_job
+from pipeline.errors import JobError, JobErrors, all_errors
+from pipeline.job import Job, job_warnings, parse_job
 from pipeline.job_file import parse_json_object
+from pipeline.speech.language_tags import tag_hint
 from pipeline.webhooks import Webhook
 
 CONFIG = Config()
@@ -111,7 +112,7 @@ def test_a_job_has_one_source(job: str, code: str, field: str) -> None:
             f"there is no avatar {'b' * 100!r}",
             "avatars: anna, presenter",
         ),
-        ({"text": "a", "speed": 9}, "range", "speed", "speed: Input should be less than or equal to 2", None),
+        ({"text": "a", "speed": 9}, "range", "speed", "speed must be at most 2", None),
         ({}, "missing", "text", "a job needs text or audio", None),
     ],
 )
@@ -173,7 +174,7 @@ def test_a_text_of_exactly_the_limit_is_accepted() -> None:
         ("voice", ("v", "v" * 200), ("", "v" * 201)),
         ("size", ("64x64", "4096x64", "1920x1920"), ("62x64", "64x62", "4098x64", "64x4098", "1922x1920", "64x65")),
         ("fps", (24, 25, 30, 50), (23, 26, 60)),
-        ("language", ("ru", "kaz", "en-" + "a" * 20), ("r", "kazz", "en-" + "a" * 21, "RU")),
+        ("language", ("ru", "kaz", "en-" + "a" * 20), ("r", "kazz", "en-" + "a" * 21, "RUSS")),
     ],
 )
 def test_bounds_are_inclusive(key: str, inside: tuple[object, ...], outside: tuple[object, ...]) -> None:
@@ -254,3 +255,165 @@ def test_a_bad_webhook_names_its_own_keys(webhook: object, code: str, field: str
     with pytest.raises(JobError) as caught:
         parse_job(json.dumps({"text": "a", "webhook": webhook}).encode(), WEB, ())
     assert (caught.value.code, caught.value.field, caught.value.hint) == (code, field, hint)
+
+
+# What to write instead
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("", 'the file is empty; write an object, like {"text": "Hello"}'),
+        ("{'text': 'a'}", "use straight double quotes (\"), not '"),
+        ("{“text”: “a”}", 'use straight double quotes ("), not “'),
+        ("{\"text\": 'a'}", "use straight double quotes (\"), not '"),
+        ('{"text": "a",}', "remove the comma after the last entry"),
+        ('{"metadata": {"k": [1, ]}}', "remove the comma after the last entry"),
+        ('{"text": "a\nb"}', r"write a line break within a text as \n, a tab as \t"),
+        ('{"text": "say "hi" now"}', r"put a comma between two entries; write a quotation mark within a text as \""),
+        ('{"text": "a" // why\n}', "remove the comment: JSON has none"),
+        ('{"text": "a", "captions": True}', "write true instead of True"),
+        ('{"text": None}', "write null instead of None"),
+        ('{text: "a"}', 'write keys in double quotes, like {"text": "Hello"}'),
+        ('{"text" "a"}', 'put a colon between a key and its value, like {"text": "Hello"}'),
+        ('{"text": "a"', "the end of the file is missing"),
+        ('{"text": "a', 'end the text with a double quote (")'),
+        ('{"text": "a"} {"text": "b"}', "one file is one job; write several jobs to a .jsonl file, one per line"),
+        (r'{"text": "C:\x"}', r"write a backslash within a text as \\"),
+        ("Hello", "write text in double quotes; is a part of the file missing?"),
+    ],
+)
+def test_a_mistake_in_json_is_answered_with_what_to_write(content: str, hint: str) -> None:
+    error = refused(content)
+    assert (error.code, error.hint) == ("not_json", hint)
+    assert " at at " not in error.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-32-le", "UTF-32"), ("utf-32-be", "UTF-32")],
+)
+def test_a_byte_order_mark_of_another_encoding_is_recognized(encoding: str, name: str) -> None:
+    error = refused('\ufeff{"text": "a"}'.encode(encoding))
+    assert (error.code, error.message, error.hint) == ("encoding", f"the file is {name}, not UTF-8", "save as UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code", "message", "hint"),
+    [
+        ("text", ["a", "b"], "type", "text must be a string, not a list", "join the parts into one string"),
+        ("text", {"a": 1}, "type", "text must be a string, not an object", None),
+        ("fps", "25", "type", "fps must be 24, 25, 30 or 50, not a string", 'write 25 without quotes, like "fps": 25'),
+        (
+            "speed",
+            " 1.5",
+            "type",
+            "speed must be a number, not a string",
+            'write 1.5 without quotes, like "speed": 1.5',
+        ),
+        ("speed", "fast", "type", "speed must be a number, not a string", None),
+        (
+            "captions",
+            "True",
+            "type",
+            "captions must be true or false, not a string",
+            'write true without quotes, like "captions": true',
+        ),
+        ("captions", 1, "type", "captions must be true or false, not 1", "write true or false"),
+        ("num_workers", 2.5, "type", "num_workers must be a whole number, not 2.5", None),
+        ("priority", True, "type", "priority must be a whole number, not true or false", None),
+        ("metadata", None, "type", "metadata must be an object, not null", None),
+        ("webhook", 5, "type", "webhook must be a URL or an object, not 5", None),
+        ("speed", 0.1, "range", "speed must be at least 0.5", None),
+        ("fps", 26, "range", "fps must be 24, 25, 30 or 50", None),
+        ("voice", "v" * 201, "range", "voice must have at most 200 characters", None),
+        (
+            "mode",
+            "Paralel",
+            "range",
+            "mode must be 'auto', 'sequential', 'parallel' or 'stream'",
+            "did you mean 'parallel'?",
+        ),
+        ("avatar", "presentor", "avatar", "there is no avatar 'presentor'", "did you mean 'presenter'?"),
+        ("language", "english", "range", "'english' is not a language code", "did you mean 'en'?"),
+        ("language", "Русский", "range", "'Русский' is not a language code", "did you mean 'ru'?"),
+        ("language", "engilsh", "range", "'engilsh' is not a language code", "did you mean 'en'?"),
+        ("language", "!", "range", "'!' is not a language code", "write a language's code, such as 'en', 'ru' or 'kk'"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_write(
+    key: str, value: object, code: str, message: str, hint: str | None
+) -> None:
+    error = refused(json.dumps({"text": "a", key: value}))
+    assert (error.code, error.field, error.message, error.hint) == (code, key, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("EN", "en"), ("RU", "ru"), ("En-GB", "en-GB"), ("en_US", "en-US"), ("kaz", "kaz"), ("ua", "ua")],
+)
+def test_a_language_is_normalized_where_it_is_unambiguous(written: str, read: str) -> None:
+    assert parse(json.dumps({"text": "a", "language": written})).language == read
+
+
+@pytest.mark.parametrize(("tag", "meant"), [("eng", "en"), ("ua", "uk"), ("kz", "kk"), ("ua-UA", "uk"), ("rus", "ru")])
+def test_a_code_that_no_voice_speaks_is_answered_with_the_usual_one(tag: str, meant: str) -> None:
+    assert tag_hint(tag) == f"did you mean {meant!r}?"
+
+
+# Several errors at once
+
+
+def test_all_errors_of_a_job_are_reported_in_one_go() -> None:
+    error = refused(json.dumps({"text": "?!", "foo": 1, "speed": 9, "avatar": "bob", "size": "1x1", "model": "Q"}))
+    assert isinstance(error, JobErrors)
+    assert [(one.code, one.field) for one in error.errors] == [
+        ("range", "speed"),
+        ("unknown_field", "foo"),
+        ("no_speech", "text"),
+        ("range", "size"),
+        ("range", "model"),
+        ("avatar", "avatar"),
+    ]
+    assert (error.code, error.field, error.message) == ("range", "speed", "speed must be at most 2")
+
+
+@pytest.mark.parametrize(
+    ("job", "fields"),
+    [
+        ({"text": 5}, ["text"]),  # not also `missing`
+        ({"audio": 5, "speed": 9}, ["audio", "speed"]),
+        ({"audio": None, "speed": 9}, ["speed", "text"]),
+        ({"text": "a", "audio": "b", "fps": 1}, ["fps", "audio"]),
+        ({"text": "a", "webhook": {"url": 1, "events": 2}, "fps": 1}, ["fps", "webhook.url"]),
+    ],
+)
+def test_an_invalid_key_does_not_hide_or_cause_other_errors(job: dict[str, object], fields: list[str]) -> None:
+    error = refused(json.dumps(job))
+    assert [one.field for one in all_errors(error)] == fields
+    assert isinstance(error, JobErrors) == (len(fields) > 1)
+
+
+# Warnings
+
+
+@pytest.mark.parametrize(
+    ("job", "warns"),
+    [
+        ({"text": "Hello, world!"}, True),
+        ({"text": "Café 25"}, True),
+        ({"text": "Hello", "language": "en"}, False),
+        ({"text": "Hello", "language": "ru"}, False),
+        ({"text": "Hello", "voice": "hibari:heart"}, False),
+        ({"text": "Привет, iPhone"}, False),
+        ({"text": "2 + 2"}, False),
+        ({"text": "你好"}, False),
+        ({"audio": "a.wav"}, False),
+    ],
+)
+def test_a_latin_text_in_a_cyrillic_default_language_is_warned_about(job: dict[str, str], warns: bool) -> None:
+    warnings = job_warnings(parse(json.dumps(job)), CONFIG)
+    assert [(one.code, one.hint) for one in warnings] == [
+        ("default_language", 'if it is English, set "language": "en"')
+    ] * warns
+    assert job_warnings(parse(json.dumps(job)), Config(language="en")) == []

@@ -57,6 +57,11 @@ def speak(scheduler: Scheduler, executor: RecordingExecutor) -> None:
 def cut(scheduler: Scheduler, executor: RecordingExecutor) -> None:
     """Complete the items of a job up to its chunks."""
     speak(scheduler, executor)
+    split(scheduler, executor)
+
+
+def split(scheduler: Scheduler, executor: RecordingExecutor) -> None:
+    """Complete the split item of a job."""
     item = executor.held["split-0"].item
     assert isinstance(item, SplitItem)
     executor.complete("split-0", *faults.CheapSplit(SPEC).process(item))
@@ -137,7 +142,7 @@ def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
     assert isinstance(item, SplitItem)
     executor.complete("split-0", *faults.CheapSplit(SPEC).process(item))
     settle(scheduler)
-    assert scheduler.progress == {"job": Progress(CUT, began)}
+    assert scheduler.progress == {"job": Progress(CUT, began, 0, CHUNKS)}
     [first, second] = (executor.held[name] for name in RENDERERS)
     executor.report(Advanced(RENDERERS[0], first.id, 0.5), Advanced(RENDERERS[1], second.id - 1, 0.9))  # one is stale
     settle(scheduler)
@@ -151,11 +156,12 @@ def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
     last = executor.held[held[0]]
     executor.report(Advanced(held[0], last.id, 0.9), Yielded(held[0], last.id, rendered(last.item)))  # not yet finished
     settle(scheduler)
-    assert scheduler.progress == {"job": Progress(RENDERED, began)}
+    assert scheduler.progress["job"].share == RENDERED
     executor.report(Finished(held[0], last.id))
     del executor.held[held[0]]
     settle(scheduler)
-    assert scheduler.progress == {"job": Progress(RENDERED, began)}
+    found = scheduler.progress["job"]
+    assert (found.share, found.began_seconds, found.chunks_done, found.chunks) == (RENDERED, began, CHUNKS, CHUNKS)
 
 
 def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:

@@ -432,7 +432,6 @@ def test_the_error_of_a_recording_says_what_is_wrong(spool: Spool) -> None:
     for name, reason in (
         ("none", "No such file or directory"),
         ("folder", irregular),
-        ("../a", "not a plain file name"),
     ):
         for find in (spool.find_recording, lambda audio: spool.take_recording("a", audio)):
             with pytest.raises(JobError) as caught:
@@ -440,6 +439,18 @@ def test_the_error_of_a_recording_says_what_is_wrong(spool: Spool) -> None:
             assert caught.value.message == f"audio must name a file inside the inbox: {reason}"
             assert (caught.value.code, caught.value.field) == ("audio", "audio")
             assert caught.value.hint == f"copy the file itself to {spool.inbox}"
+
+
+def test_a_path_as_recording_is_answered_with_the_name_to_write(spool: Spool) -> None:
+    for path, hint in (
+        ("/home/me/hello.wav", f'copy it to {spool.inbox} and write "audio": "hello.wav"'),
+        ("../a", f'copy it to {spool.inbox} and write "audio": "a"'),
+        ("/", f"copy a file to {spool.inbox}"),
+    ):
+        with pytest.raises(JobError) as caught:
+            spool.find_recording(path)
+        assert (caught.value.code, caught.value.field, caught.value.hint) == ("audio", "audio", hint)
+        assert caught.value.message == "audio must be a file's name, not a path"
 
 
 def test_a_recording_waits_for_a_full_disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -674,7 +685,7 @@ def test_a_damaged_seal_lets_the_job_run_again(spool: Spool, caplog: pytest.LogC
 def test_a_seal_with_unknown_keys_is_published_unchanged(spool: Spool) -> None:
     """Another version of lipdrop may have written it."""
     claim_and_render(spool)
-    sealed = json.loads(json_bytes(reports.done(captions=()))) | {"warnings": [{"code": "new"}]}
+    sealed = json.loads(json_bytes(reports.done(captions=()))) | {"remarks": [{"code": "new"}]}
     (spool.folder("a") / "timing.json").write_text(json.dumps(sealed))
     report = spool.sealed("a")
     assert report is not None

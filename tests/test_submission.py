@@ -18,6 +18,7 @@ from daemon.spool.spool import Spool
 from pipeline.errors import JobError
 from pipeline.files import write_file
 from pipeline.messages import Sentence
+from tests.media import speech_like, write_recording
 from tests.running import in_process
 
 
@@ -154,9 +155,21 @@ def test_a_recording_that_cannot_be_used_is_refused(audio: str, tmp_path: Path) 
 
 def test_a_recording_in_the_inbox_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
-    (tmp_path / "inbox" / "real.wav").write_bytes(b"1")
+    write_recording(tmp_path / "inbox" / "real.wav", speech_like(0.2))
     (tmp_path / "a.json").write_text('{"audio": "real.wav"}')
     assert submitted(tmp_path, "a.json") == (0, "", ["a.json", "real.wav"])
+
+
+def test_a_recording_that_cannot_be_decoded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "speech.wav").write_bytes(b"no sound")
+    write_recording(tmp_path / "inbox" / "hello.wav", speech_like(0.2))
+    (tmp_path / "a.jsonl").write_text('{"audio": "speech.wav"}\n{"audio": "helo.wav"}\n')
+    code, error, found = submitted(tmp_path, "a.jsonl")
+    assert (code, found) == (65, ["hello.wav", "speech.wav"])
+    first, second = error.splitlines()
+    assert first.startswith("lipdrop: media: a.jsonl: job 1: the recording cannot be read")
+    assert second.endswith("[audio] (did you mean 'hello.wav'?)") or second.endswith("(did you mean 'hello.wav'?)")
 
 
 def test_an_io_error_is_one_line(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from daemon.spool.spool import SpoolOwned
-from pipeline.errors import BootError, ConfigError, JobError, LipdropError, StageError
+from pipeline.errors import BootError, ConfigError, JobError, JobErrors, LipdropError, StageError
 
 EXIT_JOB_FAILED = 1
 EXIT_UNHEALTHY = 1
+EXIT_USAGE = 2
 EXIT_BAD_JOB = 65
 EXIT_NO_DAEMON = 69
 EXIT_BOOT = 70
@@ -17,6 +18,7 @@ EXIT_INTERRUPTED = 130
 
 EXIT_CODES: dict[type[LipdropError], int] = {
     JobError: EXIT_BAD_JOB,
+    JobErrors: EXIT_BAD_JOB,
     SpoolOwned: EXIT_OWNED,
     ConfigError: EXIT_CONFIG,
     BootError: EXIT_BOOT,

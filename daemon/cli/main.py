@@ -16,7 +16,7 @@ import click
 import daemon
 from daemon.cli.exit_codes import EXIT_BOOT, EXIT_CODES, EXIT_INTERRUPTED, EXIT_IO
 from daemon.cli.place import hint_suffix
-from pipeline.errors import ConfigError, LipdropError
+from pipeline.errors import ConfigError, LipdropError, all_errors
 
 COMMANDS: dict[str, Iterable[str]] = {
     "service": ("run", "pause", "resume", "health"),
@@ -29,6 +29,9 @@ COMMANDS: dict[str, Iterable[str]] = {
     "webhooks": ("webhooks",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
+
+ERRORS_MAX = 20
+"""Errors of a file with jobs that are printed; more are only counted."""
 
 MODULES = {command: module for module, commands in COMMANDS.items() for command in commands}
 
@@ -69,8 +72,12 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except LipdropError as error:
-        where = f" [{error.field}]" if error.field and error.field not in error.message else ""
-        click.echo(f"lipdrop: {error.code}: {error.message}{where}{hint_suffix(error.hint)}", err=True)
+        for one in all_errors(error)[:ERRORS_MAX]:
+            where = f" [{one.field}]" if one.field and one.field not in one.message else ""
+            click.echo(f"lipdrop: {one.code}: {one.message}{where}{hint_suffix(one.hint)}", err=True)
+        more = len(all_errors(error)) - ERRORS_MAX
+        if more > 0:
+            click.echo(f"lipdrop: and {more} more errors", err=True)
         sys.exit(EXIT_CODES.get(type(error), EXIT_BOOT))
     except OSError as error:
         where = f": {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else ""

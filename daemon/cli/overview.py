@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from daemon.outputs.report import read_report
+from daemon.cli.place import hint_suffix
+from daemon.cli.steps import QUEUED, WAITING, Step, step_of
+from daemon.outputs.report import Failure, read_report
 from daemon.spool.health import WorkerHealth, health
+from daemon.spool.layout import ERROR
 from daemon.spool.spool import Spool
-
-REFRESH_SECONDS = 0.5
+from pipeline.job_file import JOB_NAME
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Overview:
     """Jobs in the inbox."""
     jobs: dict[str, str]
     """Jobs in flight and the stage of each."""
+    progress: dict[str, Step]
+    """How far each of them has advanced."""
     workers: dict[str, WorkerHealth]
     """State and process id of each."""
     done: int
@@ -37,31 +41,34 @@ class Overview:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, for `--json`."""
-        return {**asdict(self), "workers": {name: worker.model_dump() for name, worker in self.workers.items()}}
+        workers = {name: worker.model_dump() for name, worker in self.workers.items()}
+        progress = {name: step.as_dict() for name, step in self.progress.items()}
+        return {**asdict(self), "workers": workers, "progress": progress}
 
     def show(self) -> None:
         """Print as text."""
         click.echo(self.text())
 
-    def text(self) -> str:
+    def text(self, *, with_jobs: bool = True) -> str:
         """Two columns, the details dimmed: ANSI escapes, which `click.echo` removes if the output is not a terminal.
 
         Formatted by hand: importing rich would take as long as the rest of the command.
         """
-        rows = list(self._rows())
+        rows = list(self._rows(with_jobs))
         width = max(len(label) for label, _, _ in rows)
         lines = (
-            f" {label:<{width}}  {value}" + (f"  {click.style(detail, dim=True)}" if detail else "")
-            for label, value, detail in rows
+            f" {label:<{width}}  {value}" + (f"  {_dim(detail)}" if detail else "") for label, value, detail in rows
         )
         return "\n".join(lines)
 
-    def _rows(self) -> Iterator[tuple[str, str, str]]:
+    def _rows(self, with_jobs: bool) -> Iterator[tuple[str, str, str]]:
         """Label, value and detail of each line."""
         yield "daemon", self.daemon, self.why
         yield "waiting", str(self.waiting), ""
         yield "in flight", str(len(self.jobs)), ""
-        yield from (("", name, stage) for name, stage in sorted(self.jobs.items()))
+        if with_jobs:
+            width = max(map(len, self.jobs), default=0)
+            yield from (("", name.ljust(width), self.progress[name].text()) for name in sorted(self.jobs))
         yield "done, failed", f"{self.done}, {self.failed} since the start", ""
         for name, worker in self.workers.items():
             yield f"worker {name}", worker.state, f"pid {worker.pid}"
@@ -69,13 +76,21 @@ class Overview:
     def of_job(self, spool: Spool, name: str) -> dict[str, Any] | None:
         """The state of one job, with its timing JSON once it has ended; None if the job is unknown."""
         if name in self.jobs:
-            return {"job": name, "state": self.jobs[name]}
+            return _under_way(self.progress[name], self.jobs[name])
         if spool.dropped_file(name).exists():
-            return {"job": name, "state": "waiting"}
+            return _under_way(Step(name, WAITING), WAITING)
         try:
             return _ended(name, spool.report_file(name).read_bytes())
         except FileNotFoundError:
-            return {"job": name, "state": "queued"} if spool.is_under_way(name) else None
+            return _under_way(Step(name, QUEUED), QUEUED) if spool.is_under_way(name) else _failed(spool, name)
+
+
+def _dim(text: str) -> str:
+    return text if os.environ.get("NO_COLOR") else click.style(text, dim=True)
+
+
+def _under_way(step: Step, state: str) -> dict[str, Any]:
+    return {"job": step.job, "state": state, **step.as_dict()}
 
 
 def _ended(name: str, data: bytes) -> dict[str, Any]:
@@ -84,7 +99,35 @@ def _ended(name: str, data: bytes) -> dict[str, Any]:
         report = read_report(data)
     except ValidationError:
         return {"job": name, "state": "unreadable"}
-    return {**report.model_dump(exclude_unset=True), "state": report.status}
+    return {**report.model_dump(exclude_unset=True), "state": report.status, "progress": 100, "eta_seconds": 0}
+
+
+def _failed(spool: Spool, name: str) -> dict[str, Any] | None:
+    """A failed job without a timing JSON: it was removed, or kept for an earlier job of that name."""
+    if JOB_NAME.match(name) is None:
+        return None
+    try:
+        error = Failure.model_validate_json((spool.failed / name / ERROR).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return {"job": name, "state": "failed", "progress": 100, "eta_seconds": 0, "error": error.model_dump()}
+
+
+def job_text(found: dict[str, Any]) -> str:
+    """The state of one job as text, from `Overview.of_job`. A job that has failed: why, and what to do."""
+    name, state = found["job"], found["state"]
+    if state == "failed":
+        error = Failure.model_validate(found["error"])
+        where = f" [{error.field}]" if error.field and error.field not in error.message else ""
+        reason = f"{name}: failed: {error.code}: {error.message}{where}{hint_suffix(error.hint)}"
+        again = f"lipdrop retry {name}"
+        return reason if again in reason else f"{reason}\nrun it again with: {again}"
+    if "stage" in found:
+        return f"{name}: {Step(name, **{key: found[key] for key in STEP_KEYS}).text()}"
+    return f"{name}: {state}"
+
+
+STEP_KEYS = [field.name for field in fields(Step) if field.name != "job"]
 
 
 def overview(spool: Spool) -> Overview:
@@ -93,16 +136,7 @@ def overview(spool: Spool) -> Overview:
     report = found.report
     if report is None:
         in_flight = [folder.name for folder in spool.work.iterdir()] if spool.work.is_dir() else []
-        return Overview(found.state, found.why, waiting, dict.fromkeys(in_flight, "queued"), {}, 0, 0)
-    return Overview(found.state, found.why, waiting, report.jobs, report.workers, report.done, report.failed)
-
-
-def live_view(spool: Spool) -> None:
-    """Show the overview until interrupted."""
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(Text.from_ansi(overview(spool).text()), auto_refresh=False) as live:
-        while True:
-            time.sleep(REFRESH_SECONDS)
-            live.update(Text.from_ansi(overview(spool).text()), refresh=True)
+        stages, steps = dict.fromkeys(in_flight, QUEUED), {name: Step(name, QUEUED) for name in in_flight}
+        return Overview(found.state, found.why, waiting, stages, steps, {}, 0, 0)
+    steps = {name: step_of(report, name) for name in report.jobs}
+    return Overview(found.state, found.why, waiting, report.jobs, steps, report.workers, report.done, report.failed)

@@ -11,11 +11,18 @@ from typing import Any
 
 import click
 
+from daemon.cli.exit_codes import EXIT_USAGE
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
 
 SPOOL_UMASK = 0o027
 """Only a spool's owner and group may read it, whatever the shell's own umask: files are 0640, folders 0750."""
+
+
+class ArgumentError(click.ClickException):
+    """An argument that is used correctly, but names something that does not exist: no usage text follows."""
+
+    exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True)

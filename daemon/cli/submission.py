@@ -9,14 +9,16 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
-from pipeline.errors import JobError
+from pipeline.errors import JobError, LipdropError, all_errors
+from pipeline.job import raise_all
 from pipeline.job_file import JOB_NAME, parse_json_object
 
 T = TypeVar("T")
@@ -33,6 +35,8 @@ class Draft:
     name: str
     data: bytes
     """The job file's bytes."""
+    where: str = field(default="", compare=False)
+    """Its place in a file with several jobs."""
 
 
 def drafts(file: str, data: bytes) -> Iterator[Draft]:
@@ -67,26 +71,35 @@ def drop(draft: Draft, spool: Spool) -> None:
 
 def check_names(jobs: Collection[Draft], spool: Spool) -> None:
     """Raise JobError unless all jobs can be dropped: names must be unique and unused."""
-    seen: set[str] = set()
-    for job in jobs:
-        if job.name in seen:
-            raise JobError("conflict", f"two jobs are named {job.name}", field=NAME_KEY, hint="rename one")
-        seen.add(job.name)
-        if os.path.lexists(spool.inbox / f"{job.name}{JOB_SUFFIX}"):
-            raise _name_taken(job.name)
+    errors: list[JobError] = []
+    counts = Counter(job.name for job in jobs)
+    waiting = spool.under_way()
+    for name, count in counts.items():
+        if count > 1:
+            message = f"{'two' if count == 2 else count} jobs are named {name}"
+            errors.append(JobError("conflict", message, field=NAME_KEY, hint="rename one"))
+        if name in waiting and os.path.lexists(spool.dropped_file(name)):
+            errors.append(_name_taken(name))
+    raise_all(errors)
 
 
 def _name_taken(name: str) -> JobError:
-    return JobError("conflict", f"a job {name} is already waiting in the inbox")
+    hint = "wait for it, cancel it, or choose another name with --name"
+    return JobError("conflict", f"a job {name} is already waiting in the inbox", hint=hint)
 
 
 @contextlib.contextmanager
-def located(where: str) -> Iterator[None]:
-    """Prefix the message of a JobError with the job's location."""
+def collecting(errors: list[JobError], where: str) -> Iterator[None]:
+    """Add the errors of the block to a list, with the place where they were found in their messages."""
     try:
         yield
     except JobError as error:
-        raise JobError(error.code, f"{where}: {error.message}", field=error.field, hint=error.hint) from error
+        errors += [_located(one, where) for one in all_errors(error)]
+
+
+def _located(error: LipdropError, where: str) -> JobError:
+    message = f"{where}: {error.message}" if where else error.message
+    return JobError(error.code, message, field=error.field, hint=error.hint)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -99,16 +112,30 @@ def _json_job(line: str) -> dict[str, Any]:
 
 
 def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]]) -> Iterator[Draft]:
+    """The jobs of a file, and finally all errors of the others as one."""
+    errors: list[JobError] = []
     for number, source in enumerate(sources, start=1):
-        with located(f"job {number}"):
-            yield _batch_draft(f"{stem[:90]}-{number:04d}", read(source))
+        with collecting(errors, f"job {number}"):
+            yield replace(_batch_draft(f"{stem[:90]}-{number:04d}", read(source)), where=f"job {number}")
+    raise_all(errors)
 
 
 def _batch_draft(default_name: str, job: dict[str, Any]) -> Draft:
     name = job.pop(NAME_KEY, None) or default_name
+    return Draft(checked_name(name), _json_bytes(job))
+
+
+def checked_name(name: Any) -> str:
+    """The name of a job. Raises JobError if it is not one."""
     if not isinstance(name, str) or JOB_NAME.match(name) is None:
-        raise JobError("name", f"invalid job name {name!r}", field=NAME_KEY)
-    return Draft(name, _json_bytes(job))
+        hint = "letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most 100"
+        raise JobError("name", f"invalid job name {str(name)[:100]!r}", field=NAME_KEY, hint=hint)
+    return name
+
+
+def changed(draft: Draft, changes: Mapping[str, Any]) -> Draft:
+    """The job with other values for some keys. Raises JobError if it is not JSON."""
+    return replace(draft, data=_json_bytes({**parse_json_object(draft.data), **changes})) if changes else draft
 
 
 def _csv_rows(text: str) -> Iterator[dict[str, str]]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from daemon.cli.exit_codes import EXIT_JOB_FAILED, EXIT_NO_DAEMON
-from daemon.cli.place import hint_suffix
+from daemon.cli.steps import steps
+from daemon.cli.views import View
+from daemon.cli.views import view as default_view
 from daemon.outputs.report import Failure
 from daemon.spool.layout import ERROR
 from daemon.spool.spool import Spool
@@ -41,36 +43,36 @@ def _identity(file: Path) -> Identity:
     return info.st_ino, info.st_mtime_ns
 
 
-def wait(spool: Spool, before: dict[str, Ending]) -> int:
-    """Print each job's video when it is done, or its error; returns the exit code.
+def wait(spool: Spool, before: dict[str, Ending], view: View | None = None) -> int:
+    """Show the progress of jobs, and each one's video or error when it has ended; returns the exit code.
 
-    `before`: the jobs, each with the ending of an earlier job of that name.
+    `before`: the jobs, each with the ending of an earlier job of that name. `view`: default: fit for the terminal.
     """
     waiting, missing, code = set(before), set[str](), 0
-    while waiting:
-        for name in sorted(waiting):
-            if spool.is_under_way(name):  # an ending that exists may be an earlier job's
-                continue
-            found = ending(spool, name)
-            if found == before[name] and name not in missing:
-                missing.add(name)  # missing, or between two places: the next iteration decides
-                continue
-            waiting.discard(name)
-            code = max(code, _report_ending(spool, name, found, before[name]))
-        if waiting and not spool.has_owner():
-            click.echo("the daemon has stopped; the jobs stay queued", err=True)
-            return EXIT_NO_DAEMON
-        time.sleep(POLL_SECONDS)
+    with view or default_view() as shown:
+        while waiting:
+            for name in sorted(waiting - spool.under_way()):  # of others, an ending may be an earlier job's
+                found = ending(spool, name)
+                if found == before[name] and name not in missing:
+                    missing.add(name)  # missing, or between two places: the next iteration decides
+                    continue
+                waiting.discard(name)
+                code = max(code, _show_ending(shown, spool, name, found, before[name]))
+            if waiting and not spool.has_owner():
+                click.echo("the daemon has stopped; the jobs stay queued", err=True)
+                return EXIT_NO_DAEMON
+            if waiting:
+                shown.show(steps(spool, waiting))
+                time.sleep(POLL_SECONDS)
     return code
 
 
-def _report_ending(spool: Spool, name: str, found: Ending, before: Ending) -> int:
+def _show_ending(shown: View, spool: Spool, name: str, found: Ending, before: Ending) -> int:
     if found == before:
-        click.echo(f"{name}: removed before it ended", err=True)
+        shown.failed(name, Failure(code="removed", message="it was removed before it ended"))
         return EXIT_JOB_FAILED
     if found.error in (None, before.error):
-        click.echo(spool.video_file(name))
+        shown.done(name, spool.video_file(name))
         return 0
-    error = Failure.model_validate_json((spool.failed / name / ERROR).read_bytes())
-    click.echo(f"{name}: failed: {error.code}: {error.message}{hint_suffix(error.hint)}", err=True)
+    shown.failed(name, Failure.model_validate_json((spool.failed / name / ERROR).read_bytes()))
     return EXIT_JOB_FAILED

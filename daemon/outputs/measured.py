@@ -15,11 +15,13 @@ from daemon.outputs.report import (
     Submission,
     Timing,
     Video,
+    WarningReport,
     rounded,
     timestamp,
 )
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.stream_flow import StreamFlow
+from pipeline.job import job_warnings
 from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
 
 
@@ -44,6 +46,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         timing=_timing(flow, segments, timeline, submission),
         chunks=[_chunk(flow, segment, submission) for segment in segments],
         sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
+        warnings=[WarningReport(**vars(found)) for found in job_warnings(flow.job, flow.config)],
         metadata=flow.job.metadata,
     )
 

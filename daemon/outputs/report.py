@@ -132,6 +132,16 @@ class SentenceReport(Part):
     end_seconds: Number
 
 
+class WarningReport(Part):
+    """Something that the author of a job may not expect."""
+
+    code: str
+    """Stable identifier of the warning."""
+    message: str
+    hint: str
+    """What to change, if it is not meant."""
+
+
 class Failure(Part):
     """Why a job failed."""
 
@@ -186,6 +196,8 @@ class DoneReport(Head):
     timing: Timing
     chunks: list[ChunkReport]
     sentences: list[SentenceReport]
+    warnings: list[WarningReport] = []
+    """What the author of the job may not expect."""
     metadata: dict[str, Any]
     """Copied from the job."""
 

@@ -26,13 +26,17 @@ class Entry:
 
     @property
     def urgency(self) -> tuple[int, float, tuple[int, int]]:
-        """Sort key: highest priority, then earliest deadline, then first chunk.
+        """Sort key: the job's urgency, then first chunk."""
+        return (*job_urgency(self.flow), self.order)
 
-        A job's deadline is its arrival plus the length of its video. So short jobs overtake a long one, but delay it by
-        no more than its own length; jobs of equal length keep their order.
-        """
-        due = self.flow.journal.seen_seconds + self.flow.expected_seconds
-        return (-self.flow.job.priority, due, self.order)
+
+def job_urgency(flow: Flow) -> tuple[int, float]:
+    """Sort key: highest priority, then earliest deadline.
+
+    A job's deadline is its arrival plus the length of its video. So short jobs overtake a long one, but delay it by
+    no more than its own length; jobs of equal length keep their order.
+    """
+    return (-flow.job.priority, flow.journal.seen_seconds + flow.expected_seconds)
 
 
 @dataclass

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from daemon.scheduling import stages
-from daemon.scheduling.backlog import Backlog, Entry
+from daemon.scheduling.backlog import Backlog, Entry, job_urgency
 from daemon.scheduling.budgets import Allowances, allowances
 from daemon.scheduling.flow import Flow
-from daemon.scheduling.progress import Progress, share_done
+from daemon.scheduling.pace import Pace
+from daemon.scheduling.progress import CUT, Progress, etas, frames_per_second, left, share_done
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -63,6 +64,8 @@ class _JobState:
     """When its first item was started; monotonic."""
     step: str = "queued"
     """The role of the item that was started last."""
+    share: float = 0.0
+    """How much of it was done when that was last asked, from 0 to 1: it never shrinks."""
     failure: JobFailed | None = None
     """Set when the job fails; it ends once no worker holds an item of it."""
 
@@ -76,6 +79,8 @@ class Scheduler:
     specs: Sequence[WorkerSpec]
     disk_has_room: Callable[[], bool] = lambda: True
     """Whether the disk appears to have enough free space."""
+    pace: Pace = field(default_factory=Pace)
+    """How fast this machine works."""
     _pool: WorkerPool = field(init=False)
     _avatars: Avatars = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
@@ -120,10 +125,31 @@ class Scheduler:
     @property
     def progress(self) -> dict[str, Progress]:
         """How far each job in flight has advanced."""
+        now = time.monotonic()
+        states = sorted(self._jobs.values(), key=lambda state: job_urgency(state.flow))
+        found = [left(state.flow, self._pool.holders(state.flow), self.pace, now) for state in states]
+        expected = etas(found, max(1, len(self.config.workers)))
         return {
-            name: Progress(share_done(state.flow, self._pool.rendering(state.flow)), state.began_seconds)
-            for name, state in self._jobs.items()
+            state.flow.name: self._progress_of(state, eta, now) for state, eta in zip(states, expected, strict=True)
         }
+
+    def _progress_of(self, state: _JobState, eta: float | None, now: float) -> Progress:
+        """How far a job has advanced: by its time where that can be predicted, else by its work."""
+        flow, share = state.flow, share_done(state.flow, self._pool.rendering(state.flow))
+        elapsed = now - state.began_seconds if state.began_seconds is not None else 0.0
+        if eta is not None:
+            share = round(elapsed / (elapsed + eta), 3) if elapsed + eta else 0.0
+        elif share > CUT:
+            eta = round(elapsed / share - elapsed, 1)
+        state.share = max(state.share, share)
+        return Progress(
+            share=state.share,
+            began_seconds=state.began_seconds,
+            chunks_done=len(flow.segments),
+            chunks=flow.count,
+            frames_per_second=frames_per_second(flow, self._pool.holders(flow), now),
+            eta_seconds=eta,
+        )
 
     @property
     def workers(self) -> dict[str, WorkerState]:

@@ -49,6 +49,8 @@ class Worker:
     """Consecutive failed starts."""
     entry: Entry | None = None
     """The item it holds."""
+    sent_seconds: float = 0.0
+    """When it was given that item; monotonic."""
     share: float = 0.0
     """How much of that item is done, from 0 to 1."""
     task: int = 0
@@ -97,11 +99,11 @@ class WorkerPool:
 
     def rendering(self, flow: Flow) -> list[float]:
         """How much is done of each chunk of a job that is being rendered, from 0 to 1."""
-        return [
-            worker.share
-            for worker in self._workers.values()
-            if worker.entry is not None and worker.entry.flow is flow and isinstance(worker.entry.item, Chunk)
-        ]
+        return [w.share for w in self.holders(flow) if w.entry is not None and isinstance(w.entry.item, Chunk)]
+
+    def holders(self, flow: Flow) -> list[Worker]:
+        """The workers that hold an item of a job."""
+        return [worker for worker in self._workers.values() if worker.entry is not None and worker.entry.flow is flow]
 
     def serves_every_role(self) -> bool:
         """Whether each role has a worker that is up."""
@@ -155,14 +157,13 @@ class WorkerPool:
 
     def kill_holders(self, flow: Flow) -> None:
         """Kill the workers that are busy with a job."""
-        for name, worker in self._workers.items():
-            if worker.entry is not None and worker.entry.flow is flow:
-                self._executor.kill(name)
+        for worker in self.holders(flow):
+            self._executor.kill(worker.spec.name)
 
     def send(self, worker: Worker, entry: Entry, now: float) -> None:
         """Give an item to an idle worker."""
         worker.state, worker.entry, worker.task, worker.share = WorkerState.BUSY, entry, next(self._tasks), 0.0
-        worker.deadline = now + entry.budget_seconds
+        worker.sent_seconds, worker.deadline = now, now + entry.budget_seconds
         self._executor.send(worker.spec.name, Task(worker.task, entry.item))
 
     def free(self, worker: Worker) -> Entry | None:

@@ -135,6 +135,20 @@ class Claims(Layout):
         places = (self.dropped_file(name), self.folder(name))
         return JOB_NAME.match(name) is not None and any(place.exists() for place in places)
 
+    def under_way(self) -> set[str]:
+        """The names of all jobs that wait or run, in the same order."""
+        return {*_names(self.inbox, JOB_SUFFIX), *_names(self.work, "")}
+
+
+def _names(folder: Path, suffix: str) -> list[str]:
+    """The names of the jobs that have an entry in a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name.removesuffix(suffix) for entry in entries if entry.name.endswith(suffix)]
+    except FileNotFoundError:
+        return []
+    return [name for name in names if JOB_NAME.match(name)]
+
 
 def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
     """The entry as a job file; None unless it is a regular file with a valid name."""

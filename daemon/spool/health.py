@@ -44,6 +44,19 @@ class JobProgress(BaseModel):
     """How much of its work is done, from 0 to 1."""
     began_seconds: float | None
     """When its first item was started, on the machine's monotonic clock; null before."""
+    chunks_done: int = 0
+    """Chunks that are rendered."""
+    chunks: int | None = None
+    """Number of chunks; null until the speech is cut."""
+    frames_per_second: float | None = None
+    """How fast it is being rendered; null before."""
+    eta_seconds: float | None = None
+    """Expected time from this report until the job ends; null while that is unknown."""
+
+    @property
+    def percent(self) -> int:
+        """How much of its work is done, from 0 to 100."""
+        return int(self.share * 100)
 
 
 class HealthReport(BaseModel):
@@ -72,6 +85,13 @@ class HealthReport(BaseModel):
     """When the report was written, on the machine's monotonic clock."""
     at: str
     """When the report was written. RFC 3339, UTC."""
+
+    def left_seconds(self, name: str) -> float | None:
+        """Expected time from now until a job ends; None while that is unknown."""
+        found = self.progress.get(name)
+        if found is None or found.eta_seconds is None:
+            return None
+        return round(max(0.0, found.eta_seconds - (time.monotonic() - self.monotonic_seconds)), 1)
 
     def differs(self, other: HealthReport | None) -> bool:
         """Whether anything but the time of writing differs."""

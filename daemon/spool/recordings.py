@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon.spool.layout import RECORDING, Layout
 from daemon.spool.untrusted import link_or_copy
 from pipeline.errors import JobError, is_full
+from pipeline.job_file import printable
 
 RECORDING_SUFFIXES = frozenset(
     {".wav", ".mp3", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".ogg", ".opus", ".flac", ".aac", ".avi", ".aiff", ".wma"}
@@ -44,7 +45,7 @@ class Recordings(Layout):
         """
         path = self.inbox / audio
         if Path(audio).name != audio:
-            raise self._bad_recording("not a plain file name")
+            raise self._not_a_name(audio)
         try:
             self._check_recording(path)
         except OSError as error:
@@ -59,6 +60,11 @@ class Recordings(Layout):
         if info.st_size > RECORDING_MAX_BYTES:
             message = f"the recording is over {RECORDING_MAX_BYTES} bytes"
             raise JobError("too_large", message, field="audio")
+
+    def _not_a_name(self, audio: str) -> JobError:
+        name = printable(Path(audio).name)
+        hint = f'copy it to {self.inbox} and write "audio": "{name}"' if name else f"copy a file to {self.inbox}"
+        return JobError("audio", "audio must be a file's name, not a path", field="audio", hint=hint)
 
     def _bad_recording(self, reason: str | None) -> JobError:
         message = f"audio must name a file inside the inbox: {reason}"

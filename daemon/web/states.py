@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -152,9 +151,8 @@ class States:
         progress = report.progress.get(name) if report else None
         if progress is None or progress.began_seconds is None:
             return JobState(job=name, status="running" if stage != "queued" else "queued", stage=stage)
-        elapsed = time.monotonic() - progress.began_seconds
-        left = round(elapsed / progress.share - elapsed, 1) if progress.share > 0 else None
-        return JobState(job=name, status="running", stage=stage, progress=int(progress.share * 100), eta_seconds=left)
+        left = report.left_seconds(name) if report else None
+        return JobState(job=name, status="running", stage=stage, progress=progress.percent, eta_seconds=left)
 
     def _ordered(self, after: tuple[int, str] | None) -> Iterator[tuple[tuple[int, str], str]]:
         """Positions and names of all jobs behind a position. A position is (negative time, name)."""

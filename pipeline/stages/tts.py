@@ -16,8 +16,7 @@ from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
-from pipeline.speech.sentences import sentences
-from pipeline.speech.spoken import spoken
+from pipeline.speech.reading import read
 from pipeline.speech.voices.base import Backend, Utterance
 from pipeline.speech.voices.catalogue import Voices
 
@@ -46,9 +45,9 @@ class TtsStage:
         backend, voice = self._voices.choose(item.language, item.voice)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
-            for sentence in sentences(item.text, item.language):
-                plain = spoken(sentence, item.language)
-                recording.add(sentence, backend.speak(plain, item.language, voice, item.speed, item.folder))
+            for sentence in read(item.text, item.language):
+                utterance = backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
+                recording.add(sentence.text, utterance)
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} produced no speech from the text"
                 raise JobError("no_speech", message, field="text")

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline.errors import ConfigError, JobError
+from pipeline.speech.language_tags import tag_hint
 from pipeline.speech.voices.base import Backend
 from pipeline.speech.voices.settings import AUTO, BACKENDS, VoiceSettings
 
@@ -108,7 +109,7 @@ class Voices:
         return self._backends[name]
 
     def _no_voice(self, language: str) -> JobError:
-        hint = "see `lipdrop voices`"
+        hint = tag_hint(language)
         if self._settings.backend != AUTO:
             hint = f"tts.backend restricts voices to {self._settings.backend}"
         return JobError("language", f"no installed voice speaks {language!r}", field="language", hint=hint)

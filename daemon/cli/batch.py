@@ -1,0 +1,62 @@
+"""All jobs of all files of a `submit`, checked: none is dropped unless all are valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from daemon.cli import sources
+from daemon.cli.checks import Checker
+from daemon.cli.place import Place
+from daemon.cli.submission import Draft, changed, check_names, checked_name, collecting, drafts
+from pipeline.errors import JobError
+from pipeline.job import Job, job_warnings, raise_all
+
+WARNINGS_MAX = 5
+"""Warnings that are printed; more are only counted."""
+
+
+def checked_jobs(
+    place: Place, checker: Checker, files: Sequence[str], name: str | None, changes: Mapping[str, Any]
+) -> list[tuple[Draft, Job]]:
+    """The jobs of the files, renamed and changed as asked. Prints warnings on standard error.
+
+    Raises JobErrors with the errors of all jobs of all files, and ArgumentError.
+    """
+    errors: list[JobError] = []
+    found = [(draft, job) for file in sources.files(files) for draft, job in _of_file(file, checker, changes, errors)]
+    raise_all(errors)
+    if name is not None:
+        found = _renamed(found, checked_name(name))
+    check_names([draft for draft, _ in found], place.spool)
+    _warn(place, found)
+    return found
+
+
+def _of_file(
+    file: str, checker: Checker, changes: Mapping[str, Any], errors: list[JobError]
+) -> Iterator[tuple[Draft, Job]]:
+    """The valid jobs of a file; adds the errors of the others to `errors`."""
+    with collecting(errors, file):
+        for draft in drafts(file, sources.read(file)):
+            with collecting(errors, f"{file}: {draft.where}" if draft.where else file):
+                final = changed(draft, changes)
+                yield final, checker.check(final.data)
+
+
+def _renamed(jobs: Sequence[tuple[Draft, Job]], name: str) -> list[tuple[Draft, Job]]:
+    """The jobs under another name; several are numbered."""
+    if len(jobs) == 1:
+        return [(replace(draft, name=name), job) for draft, job in jobs]
+    return [(replace(draft, name=f"{name[:90]}-{number:04d}"), job) for number, (draft, job) in enumerate(jobs, 1)]
+
+
+def _warn(place: Place, jobs: Sequence[tuple[Draft, Job]]) -> None:
+    found = [(draft.name, warning) for draft, job in jobs for warning in job_warnings(job, place.config)]
+    for name, warning in found[:WARNINGS_MAX]:
+        click.echo(f"lipdrop: warning: {name}: {warning.message} ({warning.hint})", err=True)
+    if len(found) > WARNINGS_MAX:
+        click.echo(f"lipdrop: and {len(found) - WARNINGS_MAX} more warnings", err=True)

@@ -1,0 +1,107 @@
+"""What a job would become: its text as it will be spoken, its voice, and an estimate of its time and size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from daemon.cli.checks import Checker
+from daemon.cli.place import Place
+from daemon.cli.steps import duration
+from daemon.scheduling.estimates import Estimate, estimate, mode_of
+from daemon.scheduling.pace import PACE_FILE, Pace
+from pipeline.job import Job
+from pipeline.speech.reading import ReadSentence, read
+
+JOBS_MAX = 10
+"""Jobs that are shown in full; more are only counted and estimated."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """One job."""
+
+    name: str
+    voice: str | None
+    """None for a recording."""
+    language: str
+    avatar: str
+    mode: str
+    sentences: Sequence[ReadSentence]
+    estimate: Estimate | None
+    """None for a recording."""
+
+    def text(self) -> str:
+        """For people. The spoken form is only shown where it differs from the written one."""
+        source = f"{self.voice} ({self.language})" if self.voice else "a recording"
+        lines = [f"{self.name}: {source}, {self.avatar}, {self.mode}"]
+        for number, sentence in enumerate(self.sentences, start=1):
+            lines.append(f"  {number:>3}  {sentence.text}")
+            if sentence.spoken != sentence.text:
+                lines.append(f"    {click.style('=', dim=True)}  {sentence.spoken}")
+        return "\n".join([*lines, f"       {estimate_text(self.estimate)}"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return {"job": self.name, **{key: value for key, value in asdict(self).items() if key != "name"}}
+
+
+def estimate_text(found: Estimate | None) -> str:
+    """An estimate in words."""
+    if found is None:
+        return "as long as the recording"
+    length = f"about {duration(found.video_seconds)} of video"
+    if found.work_seconds is None or found.video_bytes is None:
+        return f"{length}; time and size are learnt from the first jobs"
+    return f"{length}, {found.video_bytes / 1e6:.1f} MB, ready in {duration(found.work_seconds)}"
+
+
+class Rehearser:
+    """Rehearses the jobs of a place."""
+
+    def __init__(self, place: Place, checker: Checker) -> None:
+        self._config = place.config
+        self._checker = checker
+        self._pace = Pace.load(place.spool.run / PACE_FILE)
+
+    def rehearse(self, name: str, job: Job, *, in_full: bool = True) -> Rehearsal:
+        """Rehearse a job that has been checked; not `in_full`: without its sentences."""
+        language, found = job.language or self._config.language, estimate(self._pace, job, self._config)
+        return Rehearsal(
+            name=name,
+            voice=self._checker.voice(language, job.voice) if job.text is not None else None,
+            language=language,
+            avatar=job.avatar or self._config.avatars.default,
+            mode=mode_of(job, found.video_seconds, self._config) if found else job.mode,
+            sentences=tuple(read(job.text, language)) if job.text is not None and in_full else (),
+            estimate=found,
+        )
+
+
+def show(place: Place, checker: Checker, jobs: Sequence[tuple[str, Job]], *, as_json: bool) -> None:
+    """Print what jobs would become: as JSON, one a line; as text, the first ones in full."""
+    rehearser = Rehearser(place, checker)
+    if as_json:
+        for name, job in jobs:
+            click.echo(json.dumps(rehearser.rehearse(name, job).as_dict(), ensure_ascii=False))
+        return
+    for name, job in jobs[:JOBS_MAX]:
+        click.echo(rehearser.rehearse(name, job).text())
+    if len(jobs) > JOBS_MAX:
+        click.echo(f"... and {len(jobs) - JOBS_MAX} more jobs: {jobs[JOBS_MAX][0]} to {jobs[-1][0]}")
+    if len(jobs) > 1:
+        found = [rehearser.rehearse(name, job, in_full=False).estimate for name, job in jobs]
+        click.echo(f"{len(jobs)} jobs, one after the other: {estimate_text(_total([one for one in found if one]))}")
+
+
+def _total(estimates: Sequence[Estimate]) -> Estimate | None:
+    """All jobs as one; None if nothing is known of any."""
+    if not estimates:
+        return None
+    times = [one.work_seconds for one in estimates if one.work_seconds is not None]
+    sizes = [one.video_bytes for one in estimates if one.video_bytes is not None]
+    return Estimate(sum(one.video_seconds for one in estimates), sum(times) or None, sum(sizes) or None)

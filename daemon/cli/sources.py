@@ -1,0 +1,66 @@
+"""The files that `submit` reads: named, in folders, or matched by patterns."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from daemon.cli.place import ArgumentError
+from pipeline.errors import JobError
+
+STANDARD_INPUT = "-"
+KINDS = (".json", ".jsonl", ".csv", ".txt")
+"""Suffixes of the files that are taken from a folder."""
+FILE_MAX_BYTES = 256 << 20
+"""All jobs of a file are checked before the first is dropped, so they must fit into memory."""
+
+
+def files(arguments: Iterable[str]) -> Iterator[str]:
+    """The files of the arguments, those of a folder in the order of their names. Raises ArgumentError."""
+    for argument in arguments:
+        path = Path(argument)
+        if argument == STANDARD_INPUT or path.is_file():
+            yield argument
+        elif path.is_dir():
+            yield from _of_folder(path)
+        else:
+            yield from _matching(argument)
+
+
+def _of_folder(folder: Path) -> list[str]:
+    try:
+        found = [entry for entry in sorted(folder.iterdir()) if entry.suffix.lower() in KINDS and entry.is_file()]
+    except OSError as error:
+        raise ArgumentError(f"cannot read {folder}: {error.strerror}") from error
+    visible = [str(entry) for entry in found if not entry.name.startswith(".")]
+    if not visible:
+        raise ArgumentError(f"the folder {folder} has no {', '.join(KINDS[:-1])} or {KINDS[-1]} file")
+    return visible
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files that a pattern matches; a name without wildcards is left for `read`, which says what is wrong."""
+    if not glob.has_magic(pattern):
+        return [pattern]
+    names = glob.iglob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    found = sorted(name for name in names if Path(name).is_file())
+    if not found:
+        raise ArgumentError(f"no file matches {pattern}")
+    return found
+
+
+def read(file: str) -> bytes:
+    """The bytes of a file. Raises ArgumentError if it cannot be read, JobError if it is too large."""
+    try:
+        if file == STANDARD_INPUT:
+            data = sys.stdin.buffer.read(FILE_MAX_BYTES + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                data = opened.read(FILE_MAX_BYTES + 1)
+    except OSError as error:
+        raise ArgumentError(f"cannot read {file}: {error.strerror}") from error
+    if len(data) > FILE_MAX_BYTES:
+        raise JobError("too_large", f"the file is over {FILE_MAX_BYTES >> 20} MB", hint="divide it")
+    return data

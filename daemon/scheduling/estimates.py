@@ -1,0 +1,132 @@
+"""What a job is expected to take, step by step: from its text, and from the jobs that this machine has done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heapreplace
+
+from daemon.scheduling.flow import Flow
+from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
+from daemon.scheduling.pace import Pace
+from pipeline.config import Config
+from pipeline.job import Job
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a whole job is expected to take on an idle machine."""
+
+    video_seconds: float
+    """Length of the video."""
+    work_seconds: float | None
+    """From the start of its first step to its end; None until this machine has done a job."""
+    video_bytes: float | None
+    """None until this machine has done a job."""
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds of work of a job, each from the most specific to the most general, as `Pace` knows them."""
+
+    speech: Sequence[str]
+    """Characters to seconds of speech, at normal speed."""
+    speak: Sequence[str]
+    """Characters to seconds of work."""
+    prepare: Sequence[str]
+    """Seconds of speech to seconds of work."""
+    size: Sequence[str]
+    """Frames to bytes."""
+    look: str
+
+    def render(self, mode: str) -> Sequence[str]:
+        """Frames of a chunk to seconds of work. A chunk that is rendered alone has the machine to itself."""
+        return (f"render {mode} {self.look}", f"render {mode}", "render")
+
+
+FINISH = ("finish",)
+"""Seconds of speech to seconds from the last segment to the published video."""
+
+
+def kinds(job: Job, config: Config) -> Kinds:
+    """The kinds of work of a job."""
+    language = job.language or config.language
+    look = f"{job.avatar or config.avatars.default} {job.size or 'own'}"
+    return Kinds(
+        speech=(f"speech {language} {job.voice}", f"speech {language}", "speech"),
+        speak=(f"speak {language} {job.voice}", f"speak {language}", "speak"),
+        prepare=(f"prepare {look}", "prepare"),
+        size=(f"size {look}", "size"),
+        look=look,
+    )
+
+
+def learn(pace: Pace, flow: Flow, ended_seconds: float) -> None:
+    """Record what a finished job took. `ended_seconds`: when its video was published, monotonic."""
+    job, found, timeline = flow.job, kinds(flow.job, flow.config), flow.timeline
+    assert flow.speech is not None and flow.video is not None
+    if job.text is not None and flow.speech.span is not None:
+        pace.measured(*found.speech, size=len(job.text), cost=timeline.seconds * job.speed)
+        pace.measured(*found.speak, size=len(job.text), cost=flow.speech.span.seconds)
+    pace.measured(*found.prepare, size=timeline.seconds, cost=timeline.convert.seconds + timeline.split.seconds)
+    for segment in flow.segments.values():
+        frames = segment.stop_frame - segment.start_frame
+        pace.measured(*found.render(timeline.mode), size=frames, cost=segment.span.seconds)
+    last_seconds = max(segment.span.end_seconds for segment in flow.segments.values())
+    pace.measured(*FINISH, size=timeline.seconds, cost=ended_seconds - last_seconds)
+    pace.measured(*found.size, size=timeline.frames, cost=flow.video.bytes)
+
+
+def speech_seconds(pace: Pace, job: Job, config: Config) -> float | None:
+    """Expected length of a text's speech; None if nothing is known of it."""
+    if job.text is None:
+        return None
+    normal = pace.expected(*kinds(job, config).speech, size=len(job.text))
+    return None if normal is None else normal / job.speed
+
+
+def mode_of(job: Job, seconds: float, config: Config) -> str:
+    """The mode in which a job of this length runs."""
+    if job.mode != "auto":
+        return job.mode
+    return "sequential" if seconds < config.split.sequential_below_seconds else "parallel"
+
+
+def lanes(job: Job, mode: str, config: Config) -> int:
+    """How many chunks of a job are rendered at once on an idle machine."""
+    workers = len(config.workers)
+    return 1 if mode == "sequential" else min(workers, job.num_workers or workers)
+
+
+def chunks_of(job: Job, seconds: float, config: Config) -> list[float]:
+    """Frames of each chunk, before the speech is cut: about equally long ones, one for each worker."""
+    frames = seconds * (job.fps or config.video.fps)
+    count = lanes(job, mode_of(job, seconds, config), config)
+    return [frames / count] * count
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """How long several workers take for pieces of work that they take in order."""
+    free = [0.0] * workers
+    for length in seconds:
+        heapreplace(free, free[0] + length)
+    return max(free)
+
+
+def estimate(pace: Pace, job: Job, config: Config) -> Estimate | None:
+    """What a job is expected to take; None for a recording, whose length is not known."""
+    if job.text is None:
+        return None
+    seconds = speech_seconds(pace, job, config) or len(job.text) / CHARACTERS_PER_SECOND / job.speed
+    found, mode = kinds(job, config), mode_of(job, seconds, config)
+    chunks = [pace.expected(*found.render(mode), size=frames) for frames in chunks_of(job, seconds, config)]
+    others = [
+        pace.expected(*found.speak, size=len(job.text)),
+        pace.expected(*found.prepare, size=seconds),
+        pace.expected(*FINISH, size=seconds),
+    ]
+    known = [one for one in (*chunks, *others) if one is not None]
+    work = None
+    if len(known) == len(chunks) + len(others):
+        work = makespan(known[: len(chunks)], lanes(job, mode, config)) + sum(known[len(chunks) :])
+    return Estimate(seconds, work, pace.expected(*found.size, size=seconds * (job.fps or config.video.fps)))

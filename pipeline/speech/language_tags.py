@@ -1,0 +1,71 @@
+"""Language tags as people write them: `EN`, `en_US`, `english`, `kz`."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+_LIKE_A_TAG = re.compile(r"([A-Za-z]{2,3})([-_][A-Za-z0-9_-]{1,20})?\Z")
+
+_ALSO = {
+    "ar": "ara arabic арабский",
+    "be": "bel by belarusian belarussian беларуская белорусский",
+    "cs": "ces cze cz czech čeština чешский",
+    "da": "dan dk danish dansk датский",
+    "de": "deu ger german deutsch немецкий",
+    "el": "ell gre gr greek греческий",
+    "en": "eng english английский англ",
+    "es": "spa spanish español espanol испанский",
+    "et": "est ee estonian eesti эстонский",
+    "fi": "fin finnish suomi финский",
+    "fr": "fra fre french français francais французский",
+    "he": "heb iw hebrew иврит",
+    "hi": "hin hindi хинди",
+    "it": "ita italian italiano итальянский",
+    "ja": "jpn jp japanese 日本語 японский",
+    "kk": "kaz kz kazakh qazaq қазақ қазақша казахский",
+    "ko": "kor kr korean 한국어 корейский",
+    "ky": "kir kg kyrgyz кыргызча киргизский",
+    "nl": "nld dut dutch nederlands нидерландский",
+    "pl": "pol polish polski польский",
+    "pt": "por portuguese português portugues португальский",
+    "ro": "ron rum romanian română румынский",
+    "ru": "rus russian русский рус",
+    "sr": "srp rs serbian српски сербский",
+    "sv": "swe se swedish svenska шведский",
+    "tr": "tur turkish türkçe turkce турецкий",
+    "tt": "tat tatar татарча татарский",
+    "uk": "ukr ua ukrainian українська украинский",
+    "uz": "uzb uzbek узбекский",
+    "vi": "vie vn vietnamese вьетнамский",
+    "zh": "zho chi cn chinese mandarin 中文 китайский",
+}
+"""Other codes and names of languages: three letters, countries, in English, in themselves and in Russian."""
+_TAGS = {word: tag for tag, words in _ALSO.items() for word in words.split()}
+
+_CYRILLIC = frozenset({"be", "bg", "kk", "ky", "mk", "mn", "ru", "sr", "tg", "tt", "uk"})
+_LATIN_LETTER = re.compile(r"[A-Za-z\u00c0-\u024f]")
+
+
+def normalized(tag: str) -> str:
+    """A tag with a language in lower case and hyphens: `EN` is `en`, `en_US` is `en-US`. Others stay as they are."""
+    match = _LIKE_A_TAG.match(tag)
+    return match[1].lower() + (match[2] or "").replace("_", "-") if match else tag
+
+
+def tag_hint(tag: str) -> str:
+    """What to write instead of a tag that no voice speaks, or that is not a tag."""
+    word = re.split(r"[-_ ]", tag.strip().lower()[:40])[0]
+    known = _TAGS.get(word)
+    if known is None and len(word) > 3:
+        known = next((_TAGS[close] for close in get_close_matches(word, _TAGS, n=1, cutoff=0.75)), None)
+    if known is not None:
+        return f"did you mean {known!r}?"
+    return "write a language's code, such as 'en', 'ru' or 'kk'"
+
+
+def is_read_in_wrong_script(text: str, language: str) -> bool:
+    """Whether a text has only Latin letters, but its language is written in Cyrillic."""
+    letters = [character for character in text if character.isalpha()]
+    is_latin = bool(letters) and all(_LATIN_LETTER.match(letter) for letter in letters)
+    return is_latin and language.partition("-")[0] in _CYRILLIC

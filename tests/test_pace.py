@@ -1,0 +1,179 @@
+"""What is learnt from finished jobs, and the expected times that follow from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.scheduling.estimates import Estimate, estimate, learn, makespan
+from daemon.scheduling.pace import KINDS_MAX, POINTS_MAX, Pace, fitted
+from daemon.scheduling.progress import Left, etas
+from daemon.scheduling.scheduler import JobDone, Scheduler
+from pipeline.config import Config
+from pipeline.job import Job
+from tests.recording_executor import RecordingExecutor, flow, settle
+from tests.test_scheduler_rules import cut, merge, render, speak, split
+
+CONFIG = Config()
+
+
+def learnt(**rates: tuple[float, float]) -> Pace:
+    """A pace that was learnt from jobs of exactly these fixed costs and costs per unit."""
+    pace = Pace()
+    for kind, (fixed, rate) in rates.items():
+        for size in (10, 100, 1000):
+            pace.measured(kind, size=size, cost=fixed + rate * size)
+    return pace
+
+
+KNOWN = {"speech": (0, 0.1), "speak": (1, 0.01), "prepare": (0.5, 0), "render": (1, 0.1), "finish": (2, 0)}
+
+
+# Pace
+
+
+def test_a_fixed_cost_and_a_rate_are_told_apart() -> None:
+    pace = learnt(work=(2.0, 0.5))
+    assert pace.expected("work", size=50) == pytest.approx(27)
+    assert pace.expected("unknown", size=50) is None
+    assert pace.expected("unknown", "work", size=50) == pytest.approx(27)
+
+
+def test_one_slow_job_does_not_count() -> None:
+    points = [(size, 2.0 + size) for size in (1.0, 2.0, 3.0, 4.0, 5.0)]
+    assert fitted([*points, (3.5, 100.0)]) == pytest.approx((2, 1), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "points", [[(10.0, 5.0)], [(10.0, 5.0), (11.0, 5.5), (9.0, 4.5)], [(10.0, 5.0), (100.0, 50.0)]]
+)
+def test_jobs_of_similar_sizes_are_taken_as_proportional(points: list[tuple[float, float]]) -> None:
+    assert fitted(points) == pytest.approx((0, 0.5))
+
+
+def test_a_line_is_never_negative() -> None:
+    assert fitted([(1.0, 0.0), (2.0, 10.0), (3.0, 20.0)])[0] == 0
+    assert fitted([(1.0, 9.0), (2.0, 6.0), (3.0, 3.0)]) == (6.0, 0.0)
+
+
+def test_old_measurements_are_forgotten(tmp_path: Path) -> None:
+    pace = learnt(work=(0, 1000.0))
+    for _ in range(POINTS_MAX):
+        pace.measured("work", size=10, cost=10)
+    assert pace.expected("work", size=10) == pytest.approx(10)
+    for number in range(KINDS_MAX):
+        pace.measured(f"kind {number}", size=1, cost=1)
+    assert pace.expected("work", size=10) is None
+    pace.save(tmp_path / "pace.json")
+    assert (tmp_path / "pace.json").stat().st_size < 100 * KINDS_MAX
+
+
+def test_what_was_learnt_survives_a_restart(tmp_path: Path) -> None:
+    learnt(work=(2.0, 0.5)).save(tmp_path / "pace.json")
+    assert Pace.load(tmp_path / "pace.json").expected("work", size=50) == pytest.approx(27)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b'{"work": [[1]]}', b'{"work": [[NaN, 1]]}', b'{"work": [[-1, 1]]}', b"\xff"]
+)
+def test_a_damaged_file_is_as_good_as_none(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "pace.json").write_bytes(content)
+    assert Pace.load(tmp_path / "pace.json").expected("work", size=1) is None
+
+
+@pytest.mark.parametrize(("size", "cost"), [(0, 1), (-1, 1), (1, -1)])
+def test_impossible_measurements_are_ignored(size: float, cost: float) -> None:
+    pace = Pace()
+    pace.measured("work", size=size, cost=cost)
+    assert pace.expected("work", size=1) is None
+
+
+# Estimates
+
+
+def test_the_estimate_of_a_job_adds_up_its_steps() -> None:
+    pace = learnt(**KNOWN, size=(0, 1000))
+    text = "a" * 200  # 20 s, in two chunks of 250 frames at once
+    found = estimate(pace, Job(text=text), CONFIG)
+    assert found is not None
+    assert found.video_seconds == pytest.approx(20)
+    assert found.work_seconds == pytest.approx(3 + 0.5 + 26 + 2)
+    assert found.video_bytes == pytest.approx(500_000)
+    alone = estimate(pace, Job(text=text, mode="sequential"), CONFIG)
+    assert alone is not None
+    assert alone.work_seconds == pytest.approx(3 + 0.5 + 51 + 2)
+    fast = estimate(pace, Job(text=text, speed=2.0), CONFIG)
+    assert fast is not None
+    assert fast.video_seconds == pytest.approx(10)
+
+
+def test_only_the_length_is_estimated_before_a_job_was_done() -> None:
+    assert estimate(Pace(), Job(text="a" * 30), CONFIG) == Estimate(2.0, None, None)
+    assert estimate(learnt(speech=(0, 0.1)), Job(text="a" * 30, speed=2.0), CONFIG) == Estimate(1.5, None, None)
+    assert estimate(learnt(**KNOWN, size=(0, 1)), Job(audio="a.wav"), CONFIG) is None
+
+
+def test_workers_take_chunks_in_order() -> None:
+    assert makespan([3, 3, 3], 2) == 6
+    assert makespan([1, 1, 4], 2) == 5
+    assert makespan([], 2) == 0
+
+
+# Time left
+
+
+def job(speak: float = 0, chunks: tuple[float, ...] = (), *, lanes: int = 2, streamed: bool = False) -> Left:
+    return Left(speak, 0.5, chunks, 1.0, lanes, streamed)
+
+
+def test_a_job_takes_all_its_steps() -> None:
+    assert etas([job(2, (4, 4))], 2) == [7.5]
+    assert etas([job(2, (4, 4), lanes=1)], 2) == [11.5]
+    assert etas([job(2, (4, 4), streamed=True)], 2) == [5.5]
+
+
+def test_a_job_waits_for_those_before_it() -> None:
+    first, second, third = etas([job(2, (4, 4)), None, job(1, (10, 10))], 2)
+    assert (first, second) == (7.5, None)
+    assert third == (4 + 4 + 10 + 10) / 2 + 1
+    assert etas([job(0, (40, 40)), job(1, (1, 1))], 2)[1] == 41 + 1
+    assert etas([job(5, (2,)), job(1, (2,))], 2)[1] == 5 + 1 + 0.5 + 2 + 1, "it is spoken after the first"
+
+
+def test_an_expected_end_comes_closer_with_every_step(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.pace = learnt(**KNOWN)
+    scheduler.add(flow(tmp_path))
+    found = [scheduler.progress["job"]]
+    settle(scheduler)
+    for step in (speak, lambda *_: None, split, render):
+        step(scheduler, executor)
+        found.append(scheduler.progress["job"])
+    expected = [one.eta_seconds for one in found]
+    render_seconds = 1 + 0.1 * 12.5  # "hello" takes half a second
+    assert expected[:3] == [pytest.approx(left + render_seconds + 2, abs=0.2) for left in (1.05 + 0.5, 0.5, 0.5)]
+    assert expected[-1] == pytest.approx(2, abs=0.2)
+    assert found[3].eta_seconds is not None  # now its real length is known
+    shares = [one.share for one in found]
+    assert shares == sorted(shares)
+    assert all(0 <= share <= 1 for share in shares)
+
+
+def test_a_finished_job_teaches_every_kind_of_its_work(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    cut(scheduler, executor)
+    render(scheduler, executor)
+    merge(executor)
+    [done] = settle(scheduler)
+    assert isinstance(done, JobDone)
+    pace = Pace()
+    learn(pace, done.flow, max(one.span.end_seconds for one in done.flow.segments.values()) + 3)
+    for kind in ("speech ru", "speech", "prepare", "render", "size"):
+        assert pace.expected(kind, size=10) is not None, kind
+    assert pace.expected("finish", size=done.flow.timeline.seconds) == pytest.approx(3)
