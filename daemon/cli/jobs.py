@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -124,6 +126,18 @@ def _job_status(place: Place, name: str, as_json: bool) -> None:
     if found is None:
         raise click.UsageError(f"there is no job {name}")
     click.echo(json.dumps(found) if as_json else f"{name}: {found['state']}")
+    if not as_json and "status" in found:
+        _show_ending(found)
+
+
+def _show_ending(found: dict[str, Any]) -> None:
+    """Show how a job ended, and what its workers did."""
+    from daemon.cli.timeline import ending
+    from daemon.outputs.report import REPORT
+
+    shown = ending(REPORT.validate_python(found), shutil.get_terminal_size().columns, sys.stdout.encoding or "")
+    if shown:
+        click.echo(shown)
 
 
 @click.command()

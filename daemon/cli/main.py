@@ -23,6 +23,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "jobs": ("submit", "cancel", "retry", "status", "play"),
     "avatars": ("avatars",),
     "voices": ("voices",),
+    "report": ("report",),
     "bench": ("bench",),
     "gateway": ("serve",),
     "tokens": ("tokens",),
