@@ -24,6 +24,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "avatars": ("avatars",),
     "voices": ("voices",),
     "report": ("report",),
+    "compare": ("compare",),
     "bench": ("bench",),
     "gateway": ("serve",),
     "tokens": ("tokens",),

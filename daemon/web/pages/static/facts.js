@@ -2,6 +2,14 @@
 
 import {bytes, duration, formatted, h, t} from "./page.js";
 
+const TITLE_CHARACTERS = 160;
+
+/** What a job says, shortened; its name if that is unknown. */
+export function saidIn({sentences = [], job}) {
+  const said = sentences.map(({text}) => text).join(" ");
+  return said.length > TITLE_CHARACTERS ? `${said.slice(0, TITLE_CHARACTERS).replace(/[\s\p{P}]*\s\S*$/u, "")}…` : said || job;
+}
+
 /** How long each step took: `[[key, text]]`. */
 export function times({cached, timing, mode}) {
   if (cached) return [];

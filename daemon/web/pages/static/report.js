@@ -1,7 +1,7 @@
 /** The report of a job as one page, which needs no other file and no network. */
 
 import {embeddedVideo} from "./embedded.js";
-import {about, list, times, transcript} from "./facts.js";
+import {about, list, saidIn, times, transcript} from "./facts.js";
 import {timeline} from "./gantt.js";
 import {byId, duration, formatted, given, h, t} from "./page.js";
 import {waveform} from "./waveform.js";
@@ -29,8 +29,7 @@ function go(seconds) {
 // Its parts
 
 function heading() {
-  const said = (report.sentences ?? []).map(({text}) => text).join(" ");
-  const title = said.length > 160 ? `${said.slice(0, 160).replace(/[\s\p{P}]*\s\S*$/u, "")}…` : said || report.job;
+  const title = saidIn(report);
   const when = new Intl.DateTimeFormat(document.documentElement.lang, {dateStyle: "long", timeStyle: "medium"});
   return h("header", {class: "stack tight"},
     h("div", {class: "row"}, h("span", {class: "badge", "data-status": report.status}, t(`common.status_${report.status}`)),
