@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from playwright.sync_api import Browser
 
 from daemon.cli.timeline import ending
 from daemon.outputs import report_page
-from daemon.outputs.report import JobReport, json_bytes
+from daemon.outputs.report import JobReport, Submission, json_bytes, repeated_report
 from daemon.outputs.self_contained import bundle
 from daemon.outputs.trace import trace
 from daemon.outputs.waveform import sound_of
@@ -209,6 +210,13 @@ def test_bars_fit_into_the_terminal_and_into_ascii(report: JobReport, width: int
     lines = click.unstyle(ending(report, width, "ascii")).encode("ascii").decode().splitlines()
     bars = [line for line in lines if line.startswith((" voice", " gan-0", " seconds"))]
     assert max(map(len, bars)) <= max(40, min(width, 120))
+
+
+def test_status_of_a_repeated_job_shows_how_its_video_was_made() -> None:
+    repeated = repeated_report(reports.retried(), Submission(0, time.monotonic()))
+    lines = click.unstyle(ending(repeated, 80, "utf-8")).splitlines()
+    assert "made earlier" in lines[0]
+    assert any(KILLED in line for line in lines)
 
 
 def test_status_of_a_failed_job_says_why(spool: Path) -> None:
