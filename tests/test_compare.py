@@ -227,6 +227,11 @@ def test_a_text_a_file_or_a_job_can_be_compared(tmp_path: Path, monkeypatch: pyt
     }
     assert found["earlier"].recording == tmp_path / "inbox" / "said.wav"
     (tmp_path / "inbox" / "said.wav").unlink()
+    (tmp_path / "outbox").mkdir()
+    video = tmp_path / "outbox" / "earlier.mp4"
+    video.touch()
+    assert subject_of(tmp_path, "earlier").recording == video
+    video.unlink()
     ended = in_process("compare", "earlier", cwd=tmp_path)
     assert (ended.returncode, "not there any more" in ended.stderr) == (2, True)
     assert in_process("compare", "missing.json", cwd=tmp_path).returncode == 2

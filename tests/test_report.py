@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests import reports
 from tests.browser import CHROMIUM
 from tests.gateway import RunningGateway
 from tests.pages import Visit
-from tests.running import in_process
+from tests.running import ROOT, in_process
 
 WITH_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 KILLED = "worker nogan-1 exited with code -9"
@@ -161,6 +162,13 @@ def test_a_bundle_has_each_module_once_and_no_imports() -> None:
     script = bundle("report")
     assert script.count("const module_page =") == 1
     assert [line for line in script.splitlines() if line.startswith(("import ", "export "))] == []
+
+
+def test_pages_need_no_package_of_the_gateway() -> None:
+    """It is an extra; reports are not."""
+    blocked = "import sys; sys.modules |= dict.fromkeys(('fastapi', 'jinja2', 'uvicorn', 'torch'))"
+    code = f"{blocked}; import daemon.outputs.report_page, daemon.bench.compare_page, daemon.cli.report"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 # The trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,10 +165,10 @@ def _read(place: Place, what: str) -> tuple[str, dict[str, Any], Path | None]:
         return "recording", {"audio": f"recording{suffix}"}, path
     if suffix in JOB_SUFFIXES and path.is_file():
         [draft] = drafts(what, path.read_bytes())
-        return draft.name, *_with_recording(place, draft.data, path.parent)
+        return draft.name, *_with_recording(draft.data, (path.parent, place.spool.inbox))
     data = _ended_job(place, what)
     if data is not None:
-        return what, *_with_recording(place, data, place.spool.inbox)
+        return what, *_with_recording(data, (place.spool.inbox,), place.spool.video_file(what))
     if suffix in JOB_SUFFIXES | RECORDING_SUFFIXES and " " not in what:
         raise click.UsageError(f"there is no file {what}")
     return "text", {"text": what}, None
@@ -184,13 +184,16 @@ def _ended_job(place: Place, name: str) -> bytes | None:
         return place.spool.failed_job(name)
 
 
-def _with_recording(place: Place, data: bytes, folder: Path) -> tuple[dict[str, Any], Path | None]:
-    """A job with its recording: beside its file, or in the inbox."""
+def _with_recording(
+    data: bytes, folders: Sequence[Path], video: Path | None = None
+) -> tuple[dict[str, Any], Path | None]:
+    """A job with its recording, which is in one of the folders; if it is gone, the job's video has the same sound."""
     job = parse_json_object(data)
     audio = job.get("audio")
     if not isinstance(audio, str):
         return job, None
-    for place_of in (folder, place.spool.inbox):
-        if Path(audio).name == audio and (place_of / audio).is_file():
-            return job, place_of / audio
-    raise click.UsageError(f"the recording {audio[:100]!r} is not there any more")
+    named = [folder / audio for folder in folders if Path(audio).name == audio]
+    found = next((file for file in (*named, video) if file is not None and file.is_file()), None)
+    if found is None:
+        raise click.UsageError(f"the recording {audio[:100]!r} is not there any more")
+    return job, found
