@@ -19,7 +19,7 @@ from daemon.bench import compare as compare_module
 from daemon.bench import equality, suite
 from daemon.bench.compare import Comparison, Measured, Plan, Subject, Way, trial_config, ways
 from daemon.bench.compare import compare as run_comparison
-from daemon.bench.compare_tables import show, show_suite
+from daemon.bench.compare_tables import notes, show, show_suite
 from daemon.bench.equality import Difference
 from daemon.cli import compare as command
 from daemon.cli.place import Place
@@ -256,6 +256,15 @@ def test_the_table_fits_into_the_terminal(width: int, tmp_path: Path) -> None:
     table = [line for line in printed.getvalue().splitlines() if line.startswith("|")]
     assert max(map(len, table)) <= width
     assert "1.50×" in table[3] and "3 of 25 (≥ 44.1 dB)" in table[3]
+
+
+def test_a_wide_spread_is_mentioned(tmp_path: Path) -> None:
+    calm, other = a_comparison(tmp_path), a_comparison(tmp_path, 4.0)
+    assert not any("Uncertain" in note for note in notes(calm))
+    one = calm.measured[0]
+    shaken = Measured(one.way, one.reports + other.measured[0].reports, one.video, None)
+    found = list(notes(Comparison((shaken, calm.parallel), False)))
+    assert "up to 1.3 times" in found[0]
 
 
 # Real runs

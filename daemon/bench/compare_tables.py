@@ -22,6 +22,9 @@ DETAILS = ("voice", "split", "lip-sync", "merge", "first picture")
 DETAILED_WIDTH = 130
 """In characters."""
 
+SPREAD_MAX = 1.3
+"""If the slowest run takes more than this times as long as the fastest one, the speed-up is uncertain."""
+
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the comparison of one speech."""
@@ -68,6 +71,12 @@ def said_difference(found: Difference) -> str:
 
 def notes(comparison: Comparison) -> Iterator[str]:
     """What a reader of the figures has to know."""
+    spread = max(max(measured.totals) / min(measured.totals) for measured in comparison.measured)
+    if spread > SPREAD_MAX:
+        yield (
+            f"\nUncertain: equal runs took up to {spread:.1f} times as long as each other, so other work slowed some "
+            "of them. Measure again on an idle machine."
+        )
     if comparison.is_recorded:
         yield (
             "\nThe speech was made once and is the same in all runs; making it is not part of the times, and the mouth "
