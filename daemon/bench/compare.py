@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from daemon.bench import equality
 from daemon.bench.equality import Difference
 from daemon.bench.trial import Trial
+from daemon.outputs.machine import this_machine
 from daemon.outputs.report import DoneReport, JobReport
 from pipeline.config import Config
 from pipeline.engines.settings import ModelSettings, UnknownEngineError, settings_class
@@ -129,7 +130,8 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """All figures, for `--json`."""
-        return {"is_recorded": self.is_recorded, "runs": [self._figures(measured) for measured in self.measured]}
+        figures = [self._figures(measured) for measured in self.measured]
+        return {"is_recorded": self.is_recorded, "machine": this_machine().model_dump(), "runs": figures}
 
     def _figures(self, measured: Measured) -> dict[str, Any]:
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daemon.bench.compare import Comparison, Measured
-from daemon.bench.compare_tables import notes, said_difference
+from daemon.bench.compare_tables import machine_line, notes, said_difference
 from daemon.outputs.report_page import EMBEDDED_MAX_BYTES
 from daemon.outputs.self_contained import Page, self_contained
 
@@ -21,7 +21,7 @@ def compare_page(comparison: Comparison, title: str) -> Page:
         styles=("lipdrop", "comparison", "report"),
         data={
             "title": title,
-            "notes": [note.strip() for note in notes(comparison)],
+            "notes": [note.strip() for note in (*notes(comparison), machine_line())],
             "ways": [_way(comparison, measured, is_carried=is_carried) for measured in comparison.measured],
         },
         attachments=attachments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -36,8 +36,7 @@ def show(comparison: Comparison, console: Console) -> None:
         details = _details(measured) if is_detailed else ()
         table.add_row(measured.way.title, *_cells(comparison, measured), *details)
     console.print(table)
-    for note in notes(comparison):
-        _say(console, note)
+    _say_all(console, notes(comparison))
 
 
 def _runs(measured: Measured) -> str:
@@ -71,12 +70,7 @@ def said_difference(found: Difference) -> str:
 
 def notes(comparison: Comparison) -> Iterator[str]:
     """What a reader of the figures has to know."""
-    spread = max(max(measured.totals) / min(measured.totals) for measured in comparison.measured)
-    if spread > SPREAD_MAX:
-        yield (
-            f"\nUncertain: equal runs took up to {spread:.1f} times as long as each other, so other work slowed some "
-            "of them. Measure again on an idle machine."
-        )
+    yield from _doubts(comparison)
     if comparison.is_recorded:
         yield (
             "\nThe speech was made once and is the same in all runs; making it is not part of the times, and the mouth "
@@ -87,7 +81,18 @@ def notes(comparison: Comparison) -> Iterator[str]:
             "\nFrames that differ are compared by their PSNR: above about 40 dB the difference is hardly visible. The "
             "encoder starts again with each chunk, so even frames that were rendered alike are not encoded alike."
         )
-    yield f"\n{machine_line()}"
+
+
+def _doubts(comparison: Comparison) -> Iterator[str]:
+    """Why the speed-up may mean less than it seems to."""
+    if len(comparison.measured[0].reports) == 1:
+        yield "\nOne run each: how much equal runs differ is unknown."
+    spread = max(max(measured.totals) / min(measured.totals) for measured in comparison.measured)
+    if spread > SPREAD_MAX:
+        yield (
+            f"\nUncertain: equal runs took up to {spread:.1f} times as long as each other, so other work slowed some "
+            "of them. Measure again on an idle machine."
+        )
 
 
 def machine_line() -> str:
@@ -108,7 +113,7 @@ def show_suite(rows: Sequence[SuiteRow], console: Console) -> None:
     for row in rows:
         table.add_row(*_suite_cells(row))
     console.print(table)
-    _say(console, f"\n{machine_line()}")
+    _say_all(console, dict.fromkeys(note for row in rows for note in notes(row.comparison)))
 
 
 def _timed_columns(titles: Sequence[str]) -> Iterator[str]:
@@ -130,6 +135,8 @@ def _suite_cells(row: SuiteRow) -> Iterator[str]:
 
 
 def _spread(measured: Measured) -> str:
+    if len(measured.totals) == 1:
+        return f"{measured.median_seconds:.1f}"
     return f"{measured.median_seconds:.1f} ({min(measured.totals):.1f} – {max(measured.totals):.1f})"
 
 
@@ -138,6 +145,12 @@ def _table(*columns: str) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     return table
+
+
+def _say_all(console: Console, found: Iterable[str]) -> None:
+    """Print notes, and the machine."""
+    for note in (*found, f"\n{machine_line()}"):
+        _say(console, note)
 
 
 def _say(console: Console, text: str) -> None:
