@@ -56,6 +56,8 @@ class Admission:
         self._claimed: dict[str, _Claimed] = {}
         """Claimed jobs by name. They wait here while the disk is full."""
         self._next_scan_seconds = self._rescan_after_seconds = 0.0
+        self._alive_seconds = 0.0
+        """When a previous daemon was last known to be alive; monotonic."""
 
     @property
     def waiting(self) -> int:
@@ -76,8 +78,12 @@ class Admission:
         """Stop watching the inbox."""
         self._watcher.close()
 
-    def recover(self) -> None:
-        """Resume the jobs that a previous daemon left in flight. Raises OSError."""
+    def recover(self, alive_seconds: float) -> None:
+        """Resume the jobs that a previous daemon left in flight. Raises OSError.
+
+        `alive_seconds`: when it was last known to be alive; monotonic.
+        """
+        self._alive_seconds = alive_seconds
         for name in self._spool.recover():
             sealed = self._spool.sealed(name)
             if sealed is None:
@@ -182,6 +188,6 @@ class Admission:
         job = parse_job(data, config, self._avatars.names())
         recording = self._spool.take_recording(name, job.audio) if job.audio is not None else None
         mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
-        journal = Journal(folder, mark, seen_seconds)
+        journal = Journal(folder, mark, seen_seconds, self._alive_seconds)
         self._spool.clear(name, journal.files)
         return make_flow(name, job, folder=folder, recording=recording, config=config, journal=journal)

@@ -7,13 +7,13 @@ import logging
 import time
 import traceback
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from daemon.outputs import captions, hls
 from daemon.outputs.hls import Stream
-from daemon.outputs.measured import done_report
+from daemon.outputs.measured import done_report, failed_flow_report
 from daemon.outputs.report import (
     DoneReport,
+    FailedReport,
     JobReport,
     Submission,
     failed_report,
@@ -136,20 +136,24 @@ class Publisher:
             if isinstance(outcome, JobDone):
                 self._succeed(done_report(flow, self._submissions[flow.name], outcome.attempts))
             else:
-                self.fail(flow.name, outcome.error, outcome.attempts, flow.job.metadata)
+                submission = self._submissions[flow.name]
+                self._fail(failed_flow_report(flow, outcome.error, submission, outcome.attempts), outcome.error)
 
     def _succeed(self, report: DoneReport) -> None:
         self.done += 1
         log.info("job %s: done in %.2f s", report.job, report.timing.total_seconds)
         self.publish(report.job, report)
 
-    def fail(self, name: str, error: ErrorReport, attempts: int = 1, metadata: dict[str, Any] | None = None) -> None:
-        """Publish a job as failed."""
+    def fail(self, name: str, error: ErrorReport) -> None:
+        """Publish a job as failed that did not run."""
+        self._fail(failed_report(name, error, self._submissions[name], 1, {}), error)
+
+    def _fail(self, report: FailedReport, error: ErrorReport) -> None:
         self.failed += 1
-        log.warning("job %s: failed: %s: %s", name, error.code, ascii(error.message))
+        log.warning("job %s: failed: %s: %s", report.job, error.code, ascii(error.message))
         if error.traceback:
-            log.warning("job %s: %s", name, error.traceback)
-        self.publish(name, failed_report(name, error, self._submissions[name], attempts, metadata or {}))
+            log.warning("job %s: %s", report.job, error.traceback)
+        self.publish(report.job, report)
 
     def repeat(self, name: str, earlier: DoneReport) -> None:
         """Publish a job whose outputs already exist."""

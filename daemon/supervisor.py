@@ -60,8 +60,9 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._on_signal)
             try:
+                previous = health.read_health(self._spool)
                 self._report_health(health.STARTING, "")  # immediately: the existing file is a previous daemon's
-                self._admission.recover()
+                self._admission.recover(previous.monotonic_seconds if previous else 0.0)
                 while not self._is_over(once):
                     self._iterate()
             except OSError:

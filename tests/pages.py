@@ -52,6 +52,8 @@ class Visit:
         self.page.set_default_timeout(PAGE_SECONDS * 1000)
         self.errors: list[str] = []
         """Errors on the page's console."""
+        self.requests: list[str] = []
+        """URLs that the page requested, if the test notes them."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 

@@ -74,7 +74,7 @@ def crashed(tmp_path: Path, names: list[str], items: Callable[[Flow], list[Item]
         before = flow(tmp_path, name)
         before.begin()
         for item in items(before):
-            before.journal.begin(item)
+            before.journal.begin(item, "gan-0")
     return [flow(tmp_path, name) for name in names]
 
 

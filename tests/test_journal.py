@@ -88,7 +88,7 @@ def test_a_journal_of_another_folder_keeps_only_attempts(work: Path) -> None:
     """Its results name files of the other folder."""
     first = flow(work)
     items = first.begin()
-    first.journal.begin(items[0])
+    first.journal.begin(items[0], "gan-0")
     run(first, items, 2)
     moved = work.rename(work.with_name("moved"))
     other = flow(moved)
@@ -99,7 +99,7 @@ def test_a_journal_of_another_folder_keeps_only_attempts(work: Path) -> None:
 def test_another_fingerprint_starts_a_new_journal(work: Path) -> None:
     first = flow(work)
     items = first.begin()
-    first.journal.begin(items[0])
+    first.journal.begin(items[0], "gan-0")
     run(first, items, 2)
     other = flow(work, "two")
     assert [type(item) for item in other.begin()] == [TtsItem]
@@ -109,7 +109,7 @@ def test_another_fingerprint_starts_a_new_journal(work: Path) -> None:
 def test_after_a_reboot_only_attempts_are_kept(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = flow(work)
     items = first.begin()
-    first.journal.begin(items[0])
+    first.journal.begin(items[0], "gan-0")
     run(first, items, 2)
     monkeypatch.setattr(journal_module, "_boot_id", lambda: "another boot")
     other = flow(work)
@@ -119,8 +119,8 @@ def test_after_a_reboot_only_attempts_are_kept(work: Path, monkeypatch: pytest.M
 
 def test_attempts_survive_their_writer(work: Path) -> None:
     [item] = flow(work).begin()
-    opened(work).begin(item)
-    opened(work).begin(item)
+    opened(work).begin(item, "gan-0")
+    opened(work).begin(item, "gan-0")
     opened(work).release(item)
     assert opened(work).attempts(item) == 1
     assert opened(work).most_attempts == 1
@@ -129,10 +129,10 @@ def test_attempts_survive_their_writer(work: Path) -> None:
 def test_an_incomplete_line_does_not_damage_others(work: Path) -> None:
     first = flow(work)
     [item] = first.begin()
-    first.journal.begin(item)
+    first.journal.begin(item, "gan-0")
     with (work / "journal").open("ab") as file:
         file.write(b'\n{"begun": "Tt')
-    first.journal.begin(item)
+    first.journal.begin(item, "gan-0")
     assert opened(work).attempts(item) == 2
 
 
@@ -207,7 +207,7 @@ def test_an_attempt_is_counted_once_it_is_on_disk(work: Path, monkeypatch: pytes
     [item] = flow(work).begin()
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    journal.begin(item)
+    journal.begin(item, "gan-0")
     assert (len(synced), journal.attempts(item)) == (1, 1)
     journal.release(item)
     assert (len(synced), journal.attempts(item)) == (1, 0)
@@ -217,14 +217,14 @@ def test_an_attempt_is_counted_once_it_is_on_disk(work: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        journal.begin(item)
+        journal.begin(item, "gan-0")
     assert journal.attempts(item) == 0
 
 
 def test_an_attempt_is_taken_back_even_on_a_full_disk(work: Path) -> None:
     journal = opened(work)
     [item] = flow(work).begin()
-    journal.begin(item)
+    journal.begin(item, "gan-0")
     (work / "journal").unlink()
     (work / "journal").mkdir()
     journal.release(item)
@@ -234,7 +234,7 @@ def test_an_attempt_is_taken_back_even_on_a_full_disk(work: Path) -> None:
 def test_only_items_that_ran_when_the_daemon_died_are_suspects(work: Path) -> None:
     first = flow(work)
     items = first.begin()
-    first.journal.begin(items[0])
+    first.journal.begin(items[0], "gan-0")
     assert not first.journal.is_suspect(items[0])
     after = opened(work)
     assert after.is_suspect(items[0])

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.bench.trial import Trial
+from daemon.outputs.machine import this_machine
 from daemon.outputs.report import DoneReport, FailedReport
 from pipeline.avatars import BUILT_IN_FOLDER
 from pipeline.config import AvatarsSettings, Config
@@ -96,7 +97,7 @@ class EngineSpeed:
 
 
 @dataclass(frozen=True)
-class Machine:
+class MeasuredMachine:
     """The machine that was measured."""
 
     processor: str
@@ -111,7 +112,7 @@ class Machine:
 class Report:
     """All results."""
 
-    machine: Machine
+    machine: MeasuredMachine
     forward: ForwardReport
     engines: tuple[EngineSpeed, ...]
 
@@ -131,7 +132,7 @@ def measure(config: Config, extent: Extent, progress: Callable[[str], None]) -> 
     """Measure the configuration's workers, with its video settings; `progress` gets the current step."""
     from daemon.bench.forward_speed import measure_forward  # loads torch
 
-    machine = this_machine()
+    machine = measured_machine()
     with tempfile.TemporaryDirectory(prefix="lipdrop-bench-") as scratch:
         folder = Path(scratch)
         progress("making weights and a video")
@@ -149,13 +150,13 @@ def measure(config: Config, extent: Extent, progress: Callable[[str], None]) -> 
     return Report(machine, forward, engines)
 
 
-def this_machine() -> Machine:
-    """Describe the machine."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return Machine(
-        processor=models[0].partition(":")[2].strip() if models else os.uname().machine,
-        cores=len(os.sched_getaffinity(0)),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+def measured_machine() -> MeasuredMachine:
+    """Describe the machine as it is now."""
+    found = this_machine()
+    return MeasuredMachine(
+        processor=found.processor,
+        cores=found.cores,
+        memory_bytes=found.memory_bytes,
         date=time.strftime("%Y-%m-%d"),
         load=os.getloadavg()[0],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -169,6 +170,18 @@ def _job_status(place: Place, name: str, *, as_json: bool, watch: bool, quiet: b
     if found is None:
         raise ArgumentError(f"there is no job {name}")
     click.echo(json.dumps(found) if as_json else job_text(found))
+    if not as_json and "status" in found:
+        _show_timeline(found)
+
+
+def _show_timeline(found: dict[str, Any]) -> None:
+    """Show what the workers did for a job that has ended."""
+    from daemon.cli.timeline import timeline
+    from daemon.outputs.report import REPORT
+
+    shown = timeline(REPORT.validate_python(found), shutil.get_terminal_size().columns, sys.stdout.encoding or "")
+    if shown:
+        click.echo(shown)
 
 
 @click.command()

@@ -23,6 +23,8 @@ COMMANDS: dict[str, Iterable[str]] = {
     "jobs": ("submit", "cancel", "retry", "status", "play"),
     "avatars": ("avatars",),
     "voices": ("voices",),
+    "report": ("report",),
+    "compare": ("compare",),
     "bench": ("bench",),
     "gateway": ("serve",),
     "tokens": ("tokens",),

@@ -1,26 +1,36 @@
-"""Builds the report of a finished job from its flow."""
+"""Builds the reports of jobs from their flows."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from daemon.outputs import captions
+from daemon.outputs.machine import this_machine
 from daemon.outputs.report import (
     Audio,
     AvatarReport,
     ChunkReport,
     DoneReport,
+    FailedReport,
+    RunError,
+    RunReport,
     SentenceReport,
+    SettingsReport,
     Submission,
     Timing,
     Video,
     WarningReport,
+    failed_report,
     rounded,
     timestamp,
 )
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.history import Run
 from daemon.scheduling.stream_flow import StreamFlow
+from pipeline.errors import ErrorReport
 from pipeline.job import job_warnings
 from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
 
@@ -46,9 +56,71 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         timing=_timing(flow, segments, timeline, submission),
         chunks=[_chunk(flow, segment, submission) for segment in segments],
         sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
-        warnings=[WarningReport(**vars(found)) for found in job_warnings(flow.job, flow.config)],
+        warnings=list(_warnings(flow, timeline)),
         metadata=flow.job.metadata,
+        **_circumstances(flow, submission),
     )
+
+
+def failed_flow_report(flow: Flow, error: ErrorReport, submission: Submission, attempts: int) -> FailedReport:
+    """The report of a job that failed while it ran."""
+    report = failed_report(flow.name, error, submission, attempts, flow.job.metadata)
+    return report.model_copy(update=_circumstances(flow, submission))
+
+
+def _circumstances(flow: Flow, submission: Submission) -> dict[str, Any]:
+    """What the workers did, with which settings, on which machine."""
+    return {
+        "runs": [_run(run, submission) for run in flow.journal.history.ended(time.monotonic())],
+        "settings": _settings(flow),
+        "machine": this_machine(),
+    }
+
+
+def _run(run: Run, submission: Submission) -> RunReport:
+    assert run.end_seconds is not None
+    return RunReport(
+        stage=run.stage,
+        index=run.index,
+        worker=run.worker,
+        start_seconds=rounded(run.start_seconds - submission.seen_seconds),
+        end_seconds=rounded(run.end_seconds - submission.seen_seconds),
+        **({"error": RunError(code=run.code, message=run.message or "")} if run.code else {}),
+    )
+
+
+def _settings(flow: Flow) -> SettingsReport:
+    job, video = flow.job, flow.config.video
+    return SettingsReport(
+        language=flow.language,
+        voice=job.voice,
+        speed=job.speed,
+        mode=job.mode,
+        model=job.model,
+        num_workers=job.num_workers,
+        priority=job.priority,
+        crf=video.crf,
+        preset=video.preset,
+    )
+
+
+def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
+    """What the author of a job that ended well may not expect."""
+    yield from (WarningReport(**vars(found)) for found in job_warnings(flow.job, flow.config))
+    failed = [run for run in flow.journal.history.runs if run.code is not None]
+    if failed:
+        times = "once" if len(failed) == 1 else f"{len(failed)} times"
+        message = f"work was repeated {times}: {failed[-1].message}"
+        yield WarningReport(code="retried", message=message, hint="the log has the cause")
+    if timeline.unseen:
+        seconds = sum(stop - start for start, stop in timeline.unseen) / timeline.fps
+        message = f"no face is visible for {seconds:.1f} s of the video"
+        yield WarningReport(code="face_hidden", message=message, hint="use footage in which the face is always visible")
+    if isinstance(flow, StreamFlow):
+        slack = min(flow.needed_seconds(index) - flow.ready_seconds(index) for index in flow.segments)
+        if slack < 0:
+            message = f"playback that began as early as possible stalled for {-slack:.1f} s"
+            yield WarningReport(code="stalled", message=message, hint="use a smaller size or more workers")
 
 
 def _audio(flow: Flow, timeline: Timeline) -> Audio:

@@ -132,14 +132,72 @@ class SentenceReport(Part):
     end_seconds: Number
 
 
-class WarningReport(Part):
-    """Something that the author of a job may not expect."""
+class RunError(Part):
+    """Why a run did not succeed."""
 
     code: str
-    """Stable identifier of the warning."""
+    """Code of the error; `interrupted` if the daemon ended while it ran."""
     message: str
-    hint: str
-    """What to change, if it is not meant."""
+
+
+class RunReport(Part):
+    """One run of a work item by one worker. An item that is retried has several."""
+
+    stage: str
+    """tts, split, lipsync, pack (of a piece of a stream) or merge."""
+    index: int
+    """Number of the chunk or piece; 0 for a whole job."""
+    worker: str
+    start_seconds: Number
+    """From when the daemon first saw the job."""
+    end_seconds: Number
+    """From when the daemon first saw the job."""
+    error: RunError | None = None
+    """Only in a run that did not succeed."""
+
+
+class SettingsReport(Part):
+    """The settings of the job and of the configuration that shaped the result."""
+
+    language: str
+    voice: str | None
+    """As the job asked for it; null: the best one."""
+    speed: Number
+    """Rate of speech relative to the voice's normal rate."""
+    mode: str
+    """As the job asked for it."""
+    model: str | None
+    """As the job asked for it; null: the mode's default."""
+    num_workers: int | None
+    """Maximum number of lip-sync workers; null: all."""
+    priority: int
+    crf: int
+    """Constant rate factor of the encoder."""
+    preset: str
+    """Preset of the encoder."""
+
+
+class Machine(Part):
+    """The machine that made the video."""
+
+    processor: str
+    cores: int
+    """Cores that lipdrop may use."""
+    memory_bytes: int
+    gpus: list[str]
+    system: str
+    lipdrop: str
+    """Version of lipdrop."""
+
+
+class WarningReport(Part):
+    """Something about a job that its author may not expect."""
+
+    code: str
+    """Stable identifier."""
+    message: str
+    hint: str | None = None
+    """What can be done about it."""
 
 
 class Failure(Part):
@@ -178,6 +236,11 @@ class Head(Part):
     """When the job file was written. RFC 3339, UTC."""
     finished_at: str
     """RFC 3339, UTC."""
+    runs: list[RunReport] = []
+    """What the workers did, in the order in which it began. Empty if no worker began."""
+    settings: SettingsReport | None = None
+    """Null if the job was not accepted."""
+    machine: Machine | None = None
 
 
 class DoneReport(Head):
@@ -197,7 +260,7 @@ class DoneReport(Head):
     chunks: list[ChunkReport]
     sentences: list[SentenceReport]
     warnings: list[WarningReport] = []
-    """What the author of the job may not expect."""
+    """What the author of a job that ended well may not expect."""
     metadata: dict[str, Any]
     """Copied from the job."""
 

@@ -1,4 +1,4 @@
-"""A job's journal: its attempts and results, so that after a crash the next daemon resumes the job.
+"""A job's journal: its attempts, results and history, so that after a crash the next daemon resumes the job.
 
 One append-only file in the job's work folder, one JSON object per line. The start of an item is synced to disk before
 the item runs, so that an attempt counts even if it crashes the machine. Results are not synced. They are valid for one
@@ -12,16 +12,18 @@ import hashlib
 import itertools
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from daemon.scheduling.stages import STAGES
+from daemon.scheduling.history import INTERRUPTED, History, Run
+from daemon.scheduling.stages import STAGES, step
 from pipeline.config import Config
 from pipeline.files import write_file
 from pipeline.messages import Item, Result
@@ -29,6 +31,7 @@ from pipeline.messages import Item, Result
 JOURNAL = "journal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
+RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
 RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
 
 
@@ -57,8 +60,11 @@ def _stamp(file: Path) -> str:
 class Journal:
     """The journal of one job."""
 
-    def __init__(self, folder: Path, fingerprint: str, seen_seconds: float) -> None:
-        """Continue the valid part of a work folder's journal, or start a new one. Raises OSError."""
+    def __init__(self, folder: Path, fingerprint: str, seen_seconds: float, alive_seconds: float = 0.0) -> None:
+        """Continue the valid part of a work folder's journal, or start a new one. Raises OSError.
+
+        `alive_seconds`: when a previous daemon was last known to be alive; monotonic.
+        """
         self._path = folder / JOURNAL
         self._head: dict[str, Any] = {
             "fingerprint": fingerprint,
@@ -68,6 +74,7 @@ class Journal:
         self._attempts: Counter[str] = Counter()
         self._suspects: set[str] = set()
         self._keeps = True
+        self.history = History()
         self.results: list[Result] = []
         """The results that are still valid, in their original order."""
         self.files: set[Path] = {self._path}
@@ -75,7 +82,9 @@ class Journal:
         kept: list[dict[str, Any]] = []
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # missing or damaged
             kept = self._continue(_lines(self._path))
-        write_file(self._path, b"".join(map(_line, [{**self._head, "attempts": self._attempts}, *kept])))
+        self.history.interrupt(min(alive_seconds, time.monotonic()))
+        runs = [asdict(run) for run in self.history.runs]
+        write_file(self._path, b"".join(map(_line, [{**self._head, "attempts": self._attempts, "runs": runs}, *kept])))
 
     @property
     def seen_seconds(self) -> float:
@@ -95,19 +104,32 @@ class Journal:
         """The highest attempt count of any item, at least 1."""
         return max([1, *self._attempts.values()])
 
-    def begin(self, item: Item) -> None:
+    def begin(self, item: Item, worker: str) -> None:
         """Count an attempt. It is synced to disk before this returns, because the item may crash the machine.
 
         Raises OSError.
         """
-        self._append({"begun": _key(item)}, synced=True)
+        run = Run(step(item), item.index, worker, time.monotonic())
+        self._append({"begun": _key(item), "run": asdict(run)}, synced=True)
         self._attempts[_key(item)] += 1
+        self.history.begin(_key(item), run)
+
+    def end(self, item: Item, code: str | None = None, message: str | None = None) -> None:
+        """Record that a worker no longer holds an item; `code` and `message` of the error if it failed."""
+        self._note("ended", item, code, message)
 
     def release(self, item: Item) -> None:
         """Undo an attempt that was interrupted through no fault of the item."""
         self._attempts[_key(item)] -= 1
-        with contextlib.suppress(OSError):  # disk full: the attempt is then counted if the daemon also dies
-            self._append({"released": _key(item)})
+        # On a full disk the attempt is counted if the daemon also dies.
+        self._note("released", item, INTERRUPTED, "the daemon was stopped")
+
+    def _note(self, what: str, item: Item, code: str | None, message: str | None) -> None:
+        """Append the end of an item's run, as far as the disk allows it."""
+        at_seconds = time.monotonic()
+        self.history.end(_key(item), at_seconds, code, message)
+        with contextlib.suppress(OSError):
+            self._append({what: _key(item), "end": [at_seconds, code, message]})
 
     def keep(self, result: Result) -> None:
         """Record a result, with the sizes of the files that it names.
@@ -144,11 +166,22 @@ class Journal:
         self._suspects = {key for key, count in self._attempts.items() if count > 0}
         if head["place"] != self._head["place"]:
             return []
+        self._replay(head, rest)
         kept = list(itertools.takewhile(_is_valid, (line for line in rest if "kind" in line)))
         self.results = [RESULTS[line["kind"]].validate_python(line["result"]) for line in kept]
         self.files |= {Path(path) for line in kept for path in line["files"]}
         self._head = head
         return kept
+
+    def _replay(self, head: dict[str, Any], lines: list[dict[str, Any]]) -> None:
+        """Restore the history."""
+        self.history.runs += RUNS.validate_python(head.get("runs", []))
+        for line in lines:
+            if "run" in line:
+                self.history.begin(line["begun"], RUN.validate_python(line["run"]))
+            elif "end" in line:
+                at_seconds, code, message = line["end"]
+                self.history.end(line.get("ended") or line["released"], at_seconds, code, message)
 
 
 def _key(item: Item) -> str:

@@ -226,7 +226,10 @@ class Scheduler:
         state = self._jobs.get(entry.flow.name) if entry else None
         if entry is None or state is None or state.flow is not entry.flow:
             return
-        if error is not None and state.failure is None and not state.flow.has_results(entry.item):
+        if state.flow.has_results(entry.item):  # a worker that died afterwards has lost nothing
+            error = None
+        _record_end(state, entry.item, error)
+        if error is not None and state.failure is None:
             self._retry_or_fail(state, entry, error)
         self._end_if_over(state)
 
@@ -301,7 +304,7 @@ class Scheduler:
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
         try:
-            entry.flow.journal.begin(entry.item)
+            entry.flow.journal.begin(entry.item, worker.spec.name)
         except OSError as error:
             log.warning("job %s: cannot write its journal, waiting: %s", entry.flow.name, error)
             return False
@@ -310,6 +313,16 @@ class Scheduler:
         state.step = stages.role(entry.item)
         self._pool.send(worker, entry, now)
         return True
+
+
+def _record_end(state: _JobState, item: Item, error: ErrorReport | None) -> None:
+    """Note in the job's journal how a run of an item ended. A cancelled job's workers are killed because of that."""
+    if error is not None and state.failure is not None and state.failure.error.code == "cancelled":
+        error = state.failure.error
+    if error is None:
+        state.flow.journal.end(item)
+    else:
+        state.flow.journal.end(item, error.code, error.message)
 
 
 def _daemon_died(item: Item) -> ErrorReport:

@@ -41,13 +41,15 @@ class StageRow:
     """Import path of the stage, `module:class`. A role has one stage, which may take several kinds of item."""
     budget: Callable[[Any, Allowances], float]
     """Seconds that an item may take."""
+    step: str = ""
+    """What reports call it, if not by its role: a role may take several kinds of item."""
 
 
 STAGES = (
     StageRow(TtsItem, Speech, "tts", "pipeline.stages.tts:TtsStage", budgets.tts_seconds),
     StageRow(SplitItem, Chunk, "split", "pipeline.stages.split:SplitStage", budgets.split_seconds),
     StageRow(Chunk, Segment, "lipsync", "pipeline.stages.lipsync:LipSyncStage", budgets.chunk_seconds),
-    StageRow(PackItem, Pack, "merge", "pipeline.stages.merge:MergeStage", budgets.pack_seconds),
+    StageRow(PackItem, Pack, "merge", "pipeline.stages.merge:MergeStage", budgets.pack_seconds, "pack"),
     StageRow(MergeItem, Video, "merge", "pipeline.stages.merge:MergeStage", budgets.merge_seconds),
 )
 """All stages, in the order of the data."""
@@ -60,6 +62,11 @@ ROLES: dict[str, str] = {row.role: row.stage for row in STAGES}
 def role(item: Item) -> str:
     """The role of the workers that take an item."""
     return ROWS[type(item)].role
+
+
+def step(item: Item) -> str:
+    """What reports call the work on an item: tts, split, lipsync, pack or merge."""
+    return ROWS[type(item)].step or role(item)
 
 
 def budget_seconds(item: Item, allowed: Allowances) -> float:

@@ -78,6 +78,7 @@ def linked(request: Request, found: JobState) -> JobState:
     gateway: Gateway = request.app.state.gateway
     base = f"{request.scope.get('root_path', '')}/api/jobs/{found.job}"
     links = {"self": base, "events": f"{base}/events"}
+    links |= {"report": f"{base}/report"} if found.has_ended else {}
     paths = {"video": "video", "srt": "captions.srt", "vtt": "captions.vtt", "stream": "stream/index.m3u8"}
     outputs = gateway.states.outputs(found.job) if found.status != "failed" else []
     links |= {kind: f"{base}/{paths[kind]}" for kind in outputs}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import APIRouter, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse
 
 from daemon.outputs.report import DoneReport, FailedReport
+from daemon.outputs.report_page import served_page
 from daemon.spool.layout import PLAYER, PLAYLIST
 from daemon.web import answers
 from daemon.web.gateway import InGateway
+from daemon.web.pages.languages import chosen
 from daemon.web.problems import documented, not_found
 
 router = APIRouter(tags=["results"])
@@ -51,6 +53,18 @@ async def job_video(name: str, gateway: InGateway) -> Response:
     if not isinstance(report, DoneReport) or not gateway.spool.video_file(name).is_file():
         raise not_found(f"video of {name} yet")
     return answers.video(gateway, report)
+
+
+@router.get("/api/jobs/{name}/report", response_class=HTMLResponse, responses=READ)
+def job_report(name: str, request: Request, gateway: InGateway) -> HTMLResponse:
+    """A page about a job that has ended: video, sound, timeline, settings, machine. In its thread it may take time."""
+    found = gateway.state(name)
+    report = gateway.states.report(name) if found.has_ended else None
+    if report is None:
+        raise not_found(f"report of {name} yet")
+    page = served_page(report, gateway.spool.video_file(name), answers.linked(request, found).links, chosen(request))
+    headers = {"Content-Security-Policy": f"{page.policy}; frame-ancestors 'self'", **CHANGING}
+    return HTMLResponse(page.html, headers=headers | {"Vary": "Accept-Language, Cookie"})
 
 
 @router.get("/api/jobs/{name}/captions.{kind}", response_class=FileResponse, responses=READ)

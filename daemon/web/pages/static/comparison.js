@@ -1,6 +1,6 @@
 /** The page that compares the modes: the same text, made sequentially and in parallel. */
 
-import {gantt, rowsOf} from "./gantt.js";
+import {lengthOf, timeline} from "./gantt.js";
 import {InStep} from "./instep.js";
 import {byId, formatted, h, t} from "./page.js";
 import {Pane, seconds} from "./pane.js";
@@ -122,13 +122,13 @@ function warnings(sequential, parallel) {
 function drawTimelines() {
   const ready = panes.filter(pane => pane.report);
   byId("timelines").hidden = !ready.length;
-  const length = Math.max(...ready.map(pane => pane.report.timing.total_seconds));
+  const length = Math.max(...ready.map(pane => lengthOf(pane.report)));
   for (const {mode, report} of panes) {
     const figure = byId(`${mode}-timeline`);
     figure.hidden = !report;
     if (!report) continue;
     figure.querySelector("figcaption span").textContent = seconds(report.timing.total_seconds);
-    figure.querySelector(".chart").replaceChildren(gantt(rowsOf(report), length));
+    figure.querySelector(".chart").replaceChildren(timeline(report, length));
   }
   byId("times").tBodies[0].replaceChildren(...steps().map(row));
 }

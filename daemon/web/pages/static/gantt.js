@@ -2,44 +2,61 @@
 
 import {duration, formatted, h, t} from "./page.js";
 
-/** The rows of a job's timeline, from its timing JSON: `[{label, bars: [{start, length, kind, text, title}]}]`. */
-export function rowsOf(report) {
-  const {timing} = report;
-  const rows = [];
-  let at = 0;
-  const add = (stage, length) => {
-    if (length > 0) rows.push({label: t(`common.stage_${stage}`), bars: [bar(at, length, stage, "", t(`common.stage_${stage}`))]});
-    at += length;
-  };
-  add("queued", timing.queued_seconds);
-  add("tts", timing.tts_seconds);
-  add("split", timing.convert_seconds + timing.split_seconds);
-  const workers = new Map();
-  for (const chunk of report.chunks) {
-    if (!workers.has(chunk.worker)) workers.set(chunk.worker, []);
-    const own = workers.get(chunk.worker), last = own.at(-1);
-    const start = report.mode === "stream" ? pieceStart(report, chunk, last ? last.start + last.length : 0) : at + chunk.queued_seconds;
-    const kind = chunk.model === "nogan" ? "other" : "lipsync";
-    own.push(bar(start, chunk.total_seconds, kind, formatted(chunk.index + 1), t("common.chunk", {n: formatted(chunk.index + 1)})));
-  }
-  for (const [worker, bars] of [...workers].sort(([a], [b]) => a.localeCompare(b))) rows.push({label: worker, bars});
-  if (timing.merge_seconds > 0) {
-    const start = Math.max(0, timing.total_seconds - timing.merge_seconds);
-    rows.push({label: t("common.stage_merge"), bars: [bar(start, timing.merge_seconds, "merge", "", t("common.stage_merge"))]});
-  }
-  return rows;
+/** A job's timeline with the runs that did not succeed, from its timing JSON. `seconds`: the length of its axis. */
+export function timeline(report, seconds = lengthOf(report)) {
+  const lost = (report.runs ?? []).filter(run => run.error);
+  return h("div", {class: "stack tight"}, gantt(rowsOf(report), seconds),
+    lost.length ? h("ul", {class: "gantt-lost small"}, lost.map(run => h("li", {},
+      h("b", {}, `✕ ${spoken(run)}`), ` · ${run.worker} · ${span(run.start_seconds, run.end_seconds)} · `, run.error.message))) : null);
 }
 
-/** When a piece of a stream began: the report has only when it could be played, which may be later than its end. */
-function pieceStart({chunks, timing}, chunk, free) {
-  const last = Math.max(...chunks.map(({ready_seconds: ready}) => ready ?? 0));
-  const latest = (chunk.ready_seconds ?? 0) - chunk.total_seconds;
-  return Math.max(free, chunk.index ? latest : Math.min(latest, last - timing.lipsync_seconds), 0);
+/** How long the axis of a job's timeline must be, in seconds. */
+export function lengthOf({runs = [], timing}) {
+  return Math.max(timing.total_seconds, ...runs.map(run => run.end_seconds));
+}
+
+/** The rows of a job's timeline, from its timing JSON: `[{label, bars: [{start, length, kind, text, title}]}]`. */
+export function rowsOf({runs = [], chunks}) {
+  if (!runs.length) return [];
+  const queued = runs[0].start_seconds, name = t("common.stage_queued");
+  const workers = new Map(), tried = new Map();
+  for (const run of runs) {
+    if (!workers.has(run.worker)) workers.set(run.worker, {label: labelOf(run), bars: []});
+    const item = `${run.stage} ${run.index}`;
+    tried.set(item, (tried.get(item) ?? 0) + 1);
+    workers.get(run.worker).bars.push(barOf(run, tried.get(item), chunks));
+  }
+  return [{label: name, bars: [bar(0, queued, "queued", "", name)]}, ...[...workers.values()].sort(byStage)];
+}
+
+const STEPS = ["tts", "split", "lipsync", "pack", "merge"];
+
+/** Lip-sync workers have names that people gave them; the others are named after their stage. */
+const labelOf = ({stage, worker}) => stage === "lipsync" ? worker : t(`common.stage_${stage === "pack" ? "merge" : stage}`);
+
+const byStage = ({bars: [one], label}, {bars: [other], label: otherLabel}) =>
+  STEPS.indexOf(one.stage) - STEPS.indexOf(other.stage) || label.localeCompare(otherLabel);
+
+function barOf(run, attempt, chunks) {
+  const {stage, index, start_seconds: start, end_seconds: end, error} = run;
+  const isNumbered = stage === "lipsync" || stage === "pack";
+  const kind = error ? "lost" : stage === "lipsync" && chunks && chunks[index]?.model !== chunks[0]?.model ? "other" : stage;
+  const text = [error ? "✕" : attempt > 1 ? "↻" : "", isNumbered ? formatted(index + 1) : ""].join("");
+  const name = [spoken(run), attempt > 1 ? t("common.attempt", {n: formatted(attempt)}) : "", error?.message].filter(Boolean).join(", ");
+  return {...bar(start, end - start, kind, text, name), stage};
+}
+
+/** What a run did: `Chunk 2`, `Voice`. */
+function spoken({stage, index}) {
+  if (stage === "lipsync") return t("common.chunk", {n: formatted(index + 1)});
+  return stage === "pack" ? t("common.packing", {n: formatted(index + 1)}) : t(`common.stage_${stage}`);
 }
 
 function bar(start, length, kind, text, name) {
-  return {start, length, kind, text, title: `${name}: ${duration(start)} – ${duration(start + length)} (${duration(length)})`};
+  return {start, length, kind, text, title: `${name}: ${span(start, start + length)} (${duration(length)})`};
 }
+
+const span = (start, end) => `${duration(start)} – ${duration(end)}`;
 
 /** A timeline as an element. `seconds`: the length of its axis, so that several timelines can share a scale. */
 export function gantt(rows, seconds) {

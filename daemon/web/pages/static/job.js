@@ -2,8 +2,9 @@
 
 import {ProblemError, cancel, problemCard} from "./api.js";
 import {follow} from "./events.js";
-import {gantt, rowsOf} from "./gantt.js";
-import {byId, bytes, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
+import {about, list, times, transcript} from "./facts.js";
+import {timeline} from "./gantt.js";
+import {byId, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
 import {StreamPlayer, showVideo} from "./player.js";
 import {titleOf} from "./titles.js";
 
@@ -98,12 +99,22 @@ function showDone(state) {
   showActions(state);
   byId("facts").replaceChildren(...[
     report.cached ? h("p", {class: "notice"}, t("job.reused")) : null,
-    list(t("job.times"), times(report)), list(t("job.about"), about(report)), transcript(report),
+    list(t("job.times"), times(report)), list(t("job.about"), about(report)), transcript(report, go),
   ].filter(Boolean));
-  if (!report.cached) {
-    byId("chart").replaceChildren(gantt(rowsOf(report), report.timing.total_seconds));
-    byId("timeline").hidden = false;
-  }
+  showTimeline(state);
+}
+
+/** Play the video from a sentence on. */
+function go(seconds) {
+  const video = byId("screen").querySelector("video");
+  video.currentTime = seconds;
+  video.play().catch(() => {});
+}
+
+function showTimeline({report, links}) {
+  byId("report").href = links.report;
+  byId("timeline").hidden = !report.runs?.length;
+  if (report.runs?.length) byId("chart").replaceChildren(timeline(report));
 }
 
 function showActions({job, links, report}) {
@@ -116,46 +127,6 @@ function showActions({job, links, report}) {
   ].filter(Boolean));
 }
 
-function times({cached, timing, mode}) {
-  if (cached) return [];
-  return [
-    ["total", duration(timing.total_seconds)], ["queued", duration(timing.queued_seconds)], ["tts", duration(timing.tts_seconds)],
-    ["split", duration(timing.convert_seconds + timing.split_seconds)], ["lipsync", duration(timing.lipsync_seconds)],
-    ["merge", duration(timing.merge_seconds)], ["first", duration(timing.first_segment_seconds)],
-    mode === "sequential" ? null : ["parallelism", `${formatted(timing.parallelism, 2)}×`],
-    timing.real_time_factor > 0 ? ["speed", t("job.faster", {n: formatted(1 / timing.real_time_factor, 1)})] : null,
-  ].filter(Boolean);
-}
-
-function about({audio, video, avatar, mode, engine, attempts}) {
-  return [
-    ["length", duration(audio.seconds)], ["picture", `${video.width}×${video.height}, ${t("job.rate", {n: video.fps})}`],
-    ["size", bytes(video.bytes)], ["avatar", avatar.name], ["voice", audio.voice ?? t("job.recording")],
-    ["mode", t(`common.mode_${mode}`)], ["engine", engine], attempts > 1 ? ["attempts", formatted(attempts)] : null,
-  ].filter(Boolean);
-}
-
-function list(title, pairs) {
-  if (!pairs.length) return null;
-  return h("section", {class: "card stack"}, h("h2", {}, title),
-    h("dl", {class: "numbers"}, pairs.map(([key, text]) => h("div", {}, h("dt", {}, t(`job.${key}`)), h("dd", {}, text)))));
-}
-
-function transcript({sentences}) {
-  if (!sentences.length) return null;
-  const go = seconds => {
-    const video = byId("screen").querySelector("video");
-    video.currentTime = seconds;
-    video.play().catch(() => {});
-  };
-  return h("section", {class: "card stack"}, h("h2", {}, t("job.transcript")),
-    h("ol", {class: "transcript"}, sentences.map(({text, start_seconds: seconds}) =>
-      h("li", {}, h("button", {class: "sentence", onclick: () => go(seconds + 0.001)},
-        h("span", {class: "dim small clock"}, timecode(seconds)), h("span", {}, text))))));
-}
-
-const timecode = seconds => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-
 function showFailed(state) {
   const {error, attempts} = state.report;
   const card = problemCard(new ProblemError({...error, detail: error.message}));
@@ -163,6 +134,7 @@ function showFailed(state) {
   card.append(h("p", {class: "small dim"}, facts.map(pair => pair.join(": ")).join(" · ")),
     h("p", {class: "small"}, t("job.retry", {name: state.job})));
   byId("failure").replaceChildren(card);
+  showTimeline(state);
   if (player) player.stop();
   else byId("screen").hidden = true;
 }

@@ -1,0 +1,57 @@
+"""What the workers did for a job, and when: kept in its journal, for its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+INTERRUPTED = "interrupted"
+"""The code of a run that ended with its daemon."""
+
+
+@dataclass
+class Run:
+    """One item with one worker. Times are monotonic."""
+
+    stage: str
+    """tts, split, lipsync, pack or merge."""
+    index: int
+    """Number of the chunk or piece; 0 for a whole job."""
+    worker: str
+    start_seconds: float
+    end_seconds: float | None = None
+    """None while it runs."""
+    code: str | None = None
+    """Code of the error that ended it; None if it succeeded."""
+    message: str | None = None
+
+
+class History:
+    """All runs of a job, in the order in which they began."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self._running: dict[str, Run] = {}
+        """The runs that have not ended, by the key of their item."""
+
+    def begin(self, key: str, run: Run) -> None:
+        """Add a run of the item `key`."""
+        self.runs.append(run)
+        self._running[key] = run
+
+    def end(self, key: str, at_seconds: float, code: str | None = None, message: str | None = None) -> None:
+        """End the run of an item; without effect if it does not run."""
+        run = self._running.pop(key, None)
+        if run is not None:
+            run.end_seconds, run.code, run.message = at_seconds, code, message
+
+    def interrupt(self, at_seconds: float) -> None:
+        """End all runs: their daemon died, and was last known to be alive at `at_seconds`."""
+        for key, run in list(self._running.items()):
+            self.end(key, max(at_seconds, run.start_seconds), INTERRUPTED, "the daemon died")
+
+    def ended(self, now: float) -> Iterator[Run]:
+        """All runs. One whose result is here, but not its worker's last message, ends now."""
+        for run in self.runs:
+            end_seconds = now if run.end_seconds is None else run.end_seconds
+            yield Run(run.stage, run.index, run.worker, run.start_seconds, end_seconds, run.code, run.message)

@@ -1,0 +1,51 @@
+/** A job's facts as lists, from its timing JSON. */
+
+import {bytes, duration, formatted, h, t} from "./page.js";
+
+const TITLE_CHARACTERS = 160;
+
+/** What a job says, shortened; its name if that is unknown. */
+export function saidIn({sentences = [], job}) {
+  const said = sentences.map(({text}) => text).join(" ");
+  return said.length > TITLE_CHARACTERS ? `${said.slice(0, TITLE_CHARACTERS).replace(/[\s\p{P}]*\s\S*$/u, "")}…` : said || job;
+}
+
+/** How long each step took: `[[key, text]]`. */
+export function times({cached, timing, mode}) {
+  if (cached) return [];
+  return [
+    ["total", duration(timing.total_seconds)], ["queued", duration(timing.queued_seconds)], ["tts", duration(timing.tts_seconds)],
+    ["split", duration(timing.convert_seconds + timing.split_seconds)], ["lipsync", duration(timing.lipsync_seconds)],
+    ["merge", duration(timing.merge_seconds)], ["first", duration(timing.first_segment_seconds)],
+    mode === "sequential" ? null : ["parallelism", `${formatted(timing.parallelism, 2)}×`],
+    timing.real_time_factor > 0 ? ["speed", t("job.faster", {n: formatted(1 / timing.real_time_factor, 1)})] : null,
+  ].filter(Boolean);
+}
+
+/** What the video is: `[[key, text]]`. */
+export function about({audio, video, avatar, mode, engine, attempts}) {
+  return [
+    ["length", duration(audio.seconds)], ["picture", `${video.width}×${video.height}, ${t("job.rate", {n: video.fps})}`],
+    ["size", bytes(video.bytes)], ["avatar", avatar.name], ["voice", audio.voice ?? t("job.recording")],
+    ["mode", t(`common.mode_${mode}`)], ["engine", engine], attempts > 1 ? ["attempts", formatted(attempts)] : null,
+  ].filter(Boolean);
+}
+
+/** Pairs of `[key, text]` as a card; null if there are none. */
+export function list(title, pairs) {
+  if (!pairs.length) return null;
+  return h("section", {class: "card stack"}, h("h2", {}, title),
+    h("dl", {class: "numbers"}, pairs.map(([key, text]) => h("div", {}, h("dt", {}, t(`job.${key}`)), h("dd", {}, text)))));
+}
+
+/** The sentences, each a button that calls `go` with its start in seconds; null if there are none. */
+export function transcript({sentences}, go) {
+  if (!sentences.length) return null;
+  return h("section", {class: "card stack"}, h("h2", {}, t("job.transcript")),
+    h("ol", {class: "transcript"}, sentences.map(({text, start_seconds: seconds}) =>
+      h("li", {}, h("button", {class: "sentence", onclick: () => go(seconds + 0.001)},
+        h("span", {class: "dim small clock"}, timecode(seconds)), h("span", {}, text))))));
+}
+
+/** A position in a video: `1:05`. */
+export const timecode = seconds => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
