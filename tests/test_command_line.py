@@ -15,6 +15,7 @@ NAMES = (
     "avatars",
     "bench",
     "cancel",
+    "doctor",
     "health",
     "pause",
     "play",

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "gateway": ("serve",),
     "tokens": ("tokens",),
     "webhooks": ("webhooks",),
+    "doctor": ("doctor",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
 
