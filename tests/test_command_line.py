@@ -10,12 +10,14 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main as command_line
 from daemon.cli.main import COMMANDS, MODULES, cli
+from daemon.explanations import explanations
 
 NAMES = (
     "avatars",
     "bench",
     "cancel",
     "doctor",
+    "explain",
     "health",
     "pause",
     "play",
@@ -47,7 +49,7 @@ def test_every_command_explains_itself(name: str) -> None:
     shown = invoke(name, "-h")
     assert shown.exit_code == 0
     assert "Usage:" in shown.output
-    if name not in ("avatars", "tokens", "webhooks"):
+    if name not in ("avatars", "explain", "tokens", "webhooks"):
         assert "--config" in shown.output
         assert "--spool" in shown.output
 
@@ -75,6 +77,9 @@ def test_every_command_comes_from_a_module_of_this_package() -> None:
         (("play", "a"), "there is no stream a"),
         (("play", "a", "--port", "65536"), "65536 is not in the range"),
         (("avatars", "add", "none.png"), "'none.png' does not exist"),
+        (("explain", "noface"), "there is no error code 'noface'; did you mean 'no_face'?"),
+        (("explain", "12345"), "`lipdrop explain` lists all codes"),
+        (("explain", "no_face", "--language", "kk"), "'kk' is not one of 'en', 'ru'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -105,3 +110,30 @@ def test_a_paused_spool_is_paused_until_resumed(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "paused").exists()
     assert invoke("resume", "--spool", tmp_path).exit_code == 0
     assert not (tmp_path / "run" / "paused").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "locale", "cause"),
+    [
+        (("several_faces",), {}, "Several faces of similar size"),
+        (("several_faces",), {"LANG": "ru_RU.UTF-8"}, "Несколько лиц близкого размера"),
+        (("several_faces",), {"LANG": "ru_RU.UTF-8", "LC_ALL": "C"}, "Several faces of similar size"),
+        (("several_faces",), {"LANG": "kk_KZ.UTF-8"}, "Several faces of similar size"),
+        (("several_faces", "--language", "ru"), {"LANG": "en_US"}, "Несколько лиц близкого размера"),
+    ],
+)
+def test_an_error_is_explained_in_the_language_of_the_locale(
+    arguments: tuple[str, ...], locale: dict[str, str], cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in locale.items():
+        monkeypatch.setenv(name, value)
+    shown = invoke("explain", *arguments)
+    assert (shown.exit_code, shown.output.splitlines()[3]) == (0, f"  {cause}")
+
+
+def test_explain_alone_lists_every_code() -> None:
+    listed = invoke("explain", "--language", "en").output
+    codes = {word.strip(",") for line in listed.splitlines() if line.startswith("  ") for word in line.split()}
+    assert codes == set(explanations("en"))

@@ -28,6 +28,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "tokens": ("tokens",),
     "webhooks": ("webhooks",),
     "doctor": ("doctor",),
+    "explain": ("explain",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
 
