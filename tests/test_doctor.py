@@ -339,6 +339,7 @@ def test_a_checkpoint_is_described_by_kind_size_and_hash(place: Path, weights: d
 def test_a_language_without_a_voice_is_broken_if_it_is_the_default_one(place: Path) -> None:
     settings = "language: ru\ntts: {backend: hibari, voices: {en: null, kk: null}}\n"
     found = list(voices.check(machine(place, settings)))
+    assert found[1].text == "en: hibari:heart, neural"
     assert [finding.level for finding in found] == [Level.BROKEN, Level.OK, Level.WARNING]
     assert "tts.backend" in found[0].text
 

@@ -6,12 +6,8 @@ import shlex
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-import pipeline
-
-SOURCES = Path(pipeline.__path__[0]).parent
-"""The folder with the packages: a checkout, or `site-packages`."""
+from pipeline.checkout import SOURCES, make_command
 
 
 class Level(StrEnum):
@@ -55,14 +51,6 @@ def pip_install(*packages: str) -> str:
     return shlex.join([sys.executable, "-m", "pip", "install", *packages])
 
 
-def make(target: str) -> str | None:
-    """The command for a target of lipdrop's Makefile; None where only the packages are installed."""
-    if not (SOURCES / "Makefile").is_file() or not (SOURCES / "setup.cfg").is_file():
-        return None
-    folder = "" if Path.cwd() == SOURCES else f" -C {shlex.quote(str(SOURCES))}"
-    return f"make{folder} {target}"
-
-
 def install_dependencies() -> str:
     """The command that installs what lipdrop depends on, where something is missing."""
-    return pip_install("--editable", str(SOURCES)) if make("setup") else pip_install("lipdrop")
+    return pip_install("--editable", str(SOURCES)) if make_command("setup") else pip_install("lipdrop")

@@ -45,12 +45,21 @@ def _gpu(index: int) -> dict[str, Any]:
     return found
 
 
-def voices(config: Config, argument: None) -> dict[str, list[str]]:
-    """The voices of every configured language, best first."""
+def voices(config: Config, argument: None) -> dict[str, Any]:
+    """Name and kind of every configured language's default voice, and how to install the natural voices."""
     from pipeline.speech.voices.catalogue import Voices
 
     catalogue = Voices(config.tts, config.base)
-    return {language: catalogue.available(language) for language in config.languages}
+    defaults: dict[str, tuple[str, str] | None] = {}
+    for language in config.languages:
+        described = {entry.name: entry.about.kind for entry in catalogue.described(language)}
+        default = next(iter(described)) if described else None
+        if default is not None:
+            backend, voice = catalogue.choose(language, None)
+            default = f"{backend.name}:{voice}"
+        defaults[language] = (default, described.get(default, "")) if default else None
+    natural = catalogue.absent().get("rhvoice")
+    return {"defaults": defaults, "natural": natural.hint if natural else None}
 
 
 def checkpoint(config: Config, argument: list[str]) -> dict[str, Any]:

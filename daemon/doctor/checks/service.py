@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.doctor.finding import Finding, broken, make, ok, warning
+from daemon.doctor.finding import Finding, broken, ok, warning
 from daemon.doctor.machine import Machine, answer_of
+from pipeline.checkout import make_command
 
 UNITS = Path("/etc") / "systemd" / "system"
 BOOTED = Path("/run") / "systemd" / "system"
@@ -19,7 +20,7 @@ def check(machine: Machine) -> Iterator[Finding]:
     """Whether the service is running."""
     names = [name for name in ("lipdrop", "lipdrop-web") if (UNITS / f"{name}.service").exists()]
     if not names:
-        target = make("install-service")
+        target = make_command("install-service")
         yield ok("not installed", f"sudo {target}" if target else None)
     elif not BOOTED.is_dir():
         yield ok(f"{' and '.join(names)} installed, but systemd is not running here")
