@@ -12,7 +12,6 @@ from typing import Any
 
 from daemon.web.exchange import serve
 from pipeline.config import Config
-from pipeline.errors import ConfigError, JobError, StageError
 
 
 def torch_and_gpus(config: Config, argument: None) -> dict[str, Any]:
@@ -75,15 +74,9 @@ def checkpoint(config: Config, argument: list[str]) -> dict[str, Any]:
 
 def avatars(config: Config, argument: None) -> list[tuple[str, str, str | None]]:
     """Name, description and error of every avatar, without searching for faces."""
-    from daemon.cli.avatar_files import describe, names_of
+    from daemon.cli.avatar_files import summaries
 
-    found: list[tuple[str, str, str | None]] = []
-    for name in names_of(config):
-        try:
-            found.append((name, describe(config, name), None))
-        except (JobError, StageError, ConfigError) as error:
-            found.append((name, "", error.message))
-    return found
+    return [(summary.name, summary.text, summary.problem) for summary in summaries(config)]
 
 
 QUESTIONS: dict[str, Callable[[Config, Any], Any]] = {
