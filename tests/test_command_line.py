@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -11,11 +15,13 @@ from click.testing import CliRunner, Result
 from daemon.cli import main as command_line
 from daemon.cli.main import COMMANDS, MODULES, cli
 from daemon.explanations import explanations
+from tests.running import ROOT
 
 NAMES = (
     "avatars",
     "bench",
     "cancel",
+    "completion",
     "doctor",
     "explain",
     "health",
@@ -49,7 +55,7 @@ def test_every_command_explains_itself(name: str) -> None:
     shown = invoke(name, "-h")
     assert shown.exit_code == 0
     assert "Usage:" in shown.output
-    if name not in ("avatars", "explain", "tokens", "webhooks"):
+    if name not in ("avatars", "completion", "explain", "tokens", "webhooks"):
         assert "--config" in shown.output
         assert "--spool" in shown.output
 
@@ -137,3 +143,40 @@ def test_explain_alone_lists_every_code() -> None:
     listed = invoke("explain", "--language", "en").output
     codes = {word.strip(",") for line in listed.splitlines() if line.startswith("  ") for word in line.split()}
     assert codes == set(explanations("en"))
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_man_page_is_sound_and_has_every_command_and_option() -> None:
+    page = invoke("completion", "man").output
+    argv = ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=200n"]
+    shown = subprocess.run(argv, input=page, capture_output=True, text=True, check=True)
+    assert shown.stderr == ""
+    for name in NAMES:
+        command = cli.get_command(click.Context(cli), name)
+        assert f"lipdrop {name}" in shown.stdout
+        options = [part for part in command.params if isinstance(part, click.Option)] if command else []
+        assert [option.opts[0] for option in options if option.opts[0] not in shown.stdout] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_asks_the_program(shell: str) -> None:
+    script = invoke("completion", shell).output
+    assert f"_LIPDROP_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_commands_and_options_are_completed(tmp_path: Path) -> None:
+    """By bash itself, with the script and a program called lipdrop."""
+    (tmp_path / "lipdrop").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/program/lipdrop" "$@"\n')
+    (tmp_path / "lipdrop").chmod(0o755)
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "lipdrop").write_text("from daemon.cli.main import main\nmain()\n")
+    code = (
+        f"{invoke('completion', 'bash').output}\n"
+        'complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); '
+        '_lipdrop_completion lipdrop; echo "${COMPREPLY[*]}"; }\n'
+        "complete_line lipdrop doc; complete_line lipdrop explain sever; complete_line lipdrop doctor --js\n"
+    )
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.stdout.splitlines(), ended.stderr) == (["doctor", "several_faces", "--json"], "")

@@ -20,8 +20,13 @@ LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 LABELS = {"en": ("Cause", "Fix"), "ru": ("Причина", "Что делать")}
 
 
+def _codes(_context: click.Context, _argument: click.Parameter, beginning: str) -> list[str]:
+    """The codes that complete what was typed."""
+    return [code for code in explanations(DEFAULT_LANGUAGE) if code.startswith(beginning)]
+
+
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_codes)
 @click.option("--language", type=click.Choice(list(FILES)), help="Default: the language of the locale.")
 def explain(code: str | None, language: str | None) -> None:
     """Explain the error CODE: its cause, and what to do. Without CODE, list all codes."""

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "webhooks": ("webhooks",),
     "doctor": ("doctor",),
     "explain": ("explain",),
+    "completion": ("completion",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
 
