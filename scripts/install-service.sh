@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 staged=${DESTDIR:+yes}
 root=${DESTDIR:-${TEST_ROOT:-}}
+[ -z "$root" ] || root=$(realpath -m "$root")
 home=$root/opt/lipdrop config=$root/etc/lipdrop shared=$root/usr/local/share
 
 # The service's user must be able to read the files, whatever root's umask.
@@ -52,7 +53,7 @@ install -D -m 0644 -t "$units" systemd/lipdrop.service systemd/lipdrop-web.servi
 
 if [ -n "$staged" ]; then
     # The environment must work where the files will be: it has the folder in its scripts and in the list of packages.
-    grep -rlIF "$root/opt/lipdrop" "$home/.venv" | xargs -r sed -i "s|$root/opt/lipdrop|/opt/lipdrop|g"
+    grep -rlZIF "$root/opt/lipdrop" "$home/.venv" | xargs -0 -r sed -i "s|$root/opt/lipdrop|/opt/lipdrop|g"
     install -D -m 0644 config.yaml "$config/config.yaml"
     echo "configuration: $config/config.yaml"
     echo "units:         $units/lipdrop.service, lipdrop-web.service"

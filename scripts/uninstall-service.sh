@@ -2,8 +2,10 @@
 # Removes what install-service.sh has installed. Configuration, spool and users stay, unless PURGE=yes.
 # Run as root. DESTDIR=... removes the files below that folder and changes nothing else.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 staged=${DESTDIR:+yes}
 root=${DESTDIR:-${TEST_ROOT:-}}
+[ -z "$root" ] || root=$(realpath -m "$root")
 shared=$root/usr/local/share
 
 if [ -z "$staged" ] && [ "$(id -u)" -ne 0 ]; then
