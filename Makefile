@@ -12,7 +12,7 @@ MUTATION_PROCESSES ?= 2
 # Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
 MUTANTS ?=
 
-.PHONY: help setup system demo test soak mutation lint format schemas wheel-test test-pythons bench voices install-service clean
+.PHONY: help setup system demo test soak mutation lint format schemas wheel-test test-pythons bench voices install-service uninstall-service uninstall man clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -67,8 +67,17 @@ bench: setup ## measure this machine
 voices: ## install RHVoice's natural voices (Debian non-free; root)
 	@scripts/install-voices.sh
 
-install-service: ## install and start the systemd unit (root)
+man: setup ## write the man page, lipdrop.1
+	$(BIN)/lipdrop completion man >lipdrop.1
+
+install-service: ## install and start the systemd unit (root); DESTDIR=... only puts the files there
 	@scripts/install-service.sh
+
+uninstall-service: ## remove the service (root); PURGE=yes also its jobs, configuration and users
+	@scripts/uninstall-service.sh
+
+uninstall: clean ## remove what `make setup` made; inbox, outbox and system packages stay
+	rm -f lipdrop.1
 
 clean: ## remove environments, mutants and the demo's spool
 	rm -rf $(VENV) $(VENV)-3.* $(DEMO_SPOOL) mutants *.egg-info

@@ -272,6 +272,13 @@ class Config(Section):
 
 
 def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
+    """Read the configuration as `read_config` does. Raises ConfigError, also if a file that it names does not exist."""
+    config = read_config(file, spool=spool)
+    _check_files(config)
+    return config
+
+
+def read_config(file: Path | None, *, spool: Path | None = None) -> Config:
     """Read `file`; by default `config.yaml` of the current folder if it exists, else use the defaults.
 
     `spool` overrides the file's. Raises ConfigError.
@@ -285,9 +292,7 @@ def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
         raise _unknown_key("base", list(Config.model_fields))
     if spool is not None:
         raw["spool"] = str(spool.absolute())
-    config = _validated(raw, file)
-    _check_files(config)
-    return config
+    return _validated(raw, file)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -56,7 +56,10 @@ class TtsItem:
     text: str
     language: str
     voice: str | None
+    """As the job names it; None: chosen."""
     speed: float
+    avatar: str | None = None
+    """Whose voice is preferred if the job names none; None: nobody's."""
     index: int = 0
     """Index of the piece in a stream; 0 for a whole text."""
     pause_seconds: float = 0.0

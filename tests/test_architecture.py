@@ -32,11 +32,12 @@ FORBIDDEN = {
 
 ALLOWED = {
     "daemon/bench/": {"torch"},
+    "daemon/doctor/probe.py": {"torch"},
     "pipeline/avatars/idle_motion/": {"torch"},
     "pipeline/executors/processes.py": {"torch"},
     "pipeline/executors/threads.py": {"torch"},
 }
-"""Exceptions by path prefix: measuring and drawing compute with tensors, executors count GPUs."""
+"""Exceptions by path prefix: measuring and drawing compute with tensors, executors and the doctor count GPUs."""
 
 RUNS_CODE: dict[str, frozenset[str]] = {
     "subprocess.Popen": frozenset({"pipeline/programs.py"}),

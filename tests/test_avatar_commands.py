@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,7 +35,7 @@ def avatars(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
     added = lipdrop("avatars", "add", PORTRAIT, "--name", "eileen", cwd=place)
     assert (added.returncode, added.stderr) == (0, "")
-    assert added.stdout == "eileen\tpicture of 512x512, frames of 512x512, mouth 48 pixels wide\n"
+    assert added.stdout == "eileen\tpicture of 512x512, frames of 512x512, mouth 48 pixels wide (fine)\n"
     assert [path.name for path in (place / "mine").rglob("*")] == ["eileen", "eileen.png"]
     listed = avatars(place, "list").stdout.splitlines()
     assert listed[0] == "eileen\tpicture of 512x512"
@@ -96,3 +98,41 @@ def test_a_check_says_why_each_picture_is_unusable(place: Path) -> None:
     checked = avatars(place, "check")
     assert checked.returncode == 65
     assert [line.split(":")[:2] for line in checked.stderr.splitlines()] == [[code, f" {code}"] for code in pictures]
+
+
+def test_one_of_several_faces_is_chosen_when_it_is_added(place: Path) -> None:
+    both = place / "both.png"
+    cv2.imwrite(str(both), beside(portrait(), portrait())[:, :, ::-1])
+    refused = avatars(place, "add", "both.png")
+    assert refused.returncode == 65
+    assert "use --face-box X1,Y1,X2,Y2, or --crop, in pixels of the picture" in refused.stderr
+    added = avatars(place, "add", "both.png", "--crop", "0,0,512,512")
+    assert (added.returncode, added.stderr) == (0, "")
+    assert added.stdout == "both\tpicture of 1024x512, frames of 512x512, mouth 48 pixels wide (fine)\n"
+    assert (place / "mine" / "both" / "avatar.yaml").read_text() == "crop: [0, 0, 512, 512]\n"
+    wrong = avatars(place, "add", "both.png", "--crop", "0,0,512", "--name", "other")
+    assert (wrong.returncode, "expected X1,Y1,X2,Y2" in wrong.stderr) == (2, True)
+
+
+def test_a_small_mouth_is_called_small(place: Path) -> None:
+    cv2.imwrite(str(place / "small.png"), smaller(portrait(), 0.7)[:, :, ::-1])
+    added = avatars(place, "add", "small.png")
+    assert "pixels wide (small: it will look soft; use a picture in which the face is larger)" in added.stdout
+
+
+def test_avatars_are_listed_for_people_and_for_programs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "mine" / "anna").mkdir(parents=True)
+    shutil.copy(PORTRAIT, place / "mine" / "anna")
+    (place / "mine" / "anna" / "avatar.yaml").write_text("voice: {ru: espeak:ru+f3}\n")
+    (place / "mine" / "broken").mkdir()
+    found = {entry["name"]: entry for entry in json.loads(avatars(place, "list", "--json").stdout)}
+    assert found["anna"]["voice"] == {"ru": ["espeak:ru+f3"]}
+    assert (found["anna"]["kind"], found["anna"]["width"], found["anna"]["is_own"]) == ("picture", 512, True)
+    assert (found["presenter"]["is_default"], found["presenter"]["is_own"]) == (True, False)
+    assert "0 pictures" in found["broken"]["problem"]
+    monkeypatch.setattr("daemon.cli.avatars.for_people", lambda: True)
+    shown = avatars(place, "list").stdout.splitlines()
+    assert ["anna", "picture of 512x512", "ru: espeak:ru+f3", "your folder"] in [
+        re.split(r"  +", line.strip()) for line in shown
+    ]
+    assert any(line.startswith("  host ") and " male " in line for line in shown)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -10,12 +14,17 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main as command_line
 from daemon.cli.main import COMMANDS, MODULES, cli
+from daemon.explanations import explanations
+from tests.running import ROOT
 
 NAMES = (
     "avatars",
     "bench",
     "cancel",
     "compare",
+    "completion",
+    "doctor",
+    "explain",
     "health",
     "pause",
     "play",
@@ -48,7 +57,7 @@ def test_every_command_explains_itself(name: str) -> None:
     shown = invoke(name, "-h")
     assert shown.exit_code == 0
     assert "Usage:" in shown.output
-    if name not in ("avatars", "tokens", "webhooks"):
+    if name not in ("avatars", "completion", "explain", "tokens", "webhooks"):
         assert "--config" in shown.output
         assert "--spool" in shown.output
 
@@ -79,6 +88,9 @@ def test_every_command_comes_from_a_module_of_this_package() -> None:
         (("play", "a"), "there is no stream a"),
         (("play", "a", "--port", "65536"), "65536 is not in the range"),
         (("avatars", "add", "none.png"), "'none.png' does not exist"),
+        (("explain", "noface"), "there is no error code 'noface'; did you mean 'no_face'?"),
+        (("explain", "12345"), "`lipdrop explain` lists all codes"),
+        (("explain", "no_face", "--language", "kk"), "'kk' is not one of 'en', 'ru'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -89,7 +101,9 @@ def test_a_usage_error_says_what_is_wrong(
     failed = invoke(*arguments)
     assert failed.exit_code == 2
     assert message in failed.output
-    names_something = message.startswith(("cannot read", "no job", "there is no", "no file", "the folder"))
+    names_something = message.startswith(
+        ("`lipdrop explain`", "cannot read", "no job", "there is no", "no file", "the folder")
+    )
     assert ("Usage:" in failed.output) == (not names_something)
 
 
@@ -111,3 +125,67 @@ def test_a_paused_spool_is_paused_until_resumed(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "paused").exists()
     assert invoke("resume", "--spool", tmp_path).exit_code == 0
     assert not (tmp_path / "run" / "paused").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "locale", "cause"),
+    [
+        (("several_faces",), {}, "Several faces of similar size"),
+        (("several_faces",), {"LANG": "ru_RU.UTF-8"}, "Несколько лиц близкого размера"),
+        (("several_faces",), {"LANG": "ru_RU.UTF-8", "LC_ALL": "C"}, "Several faces of similar size"),
+        (("several_faces",), {"LANG": "kk_KZ.UTF-8"}, "Several faces of similar size"),
+        (("several_faces", "--language", "ru"), {"LANG": "en_US"}, "Несколько лиц близкого размера"),
+    ],
+)
+def test_an_error_is_explained_in_the_language_of_the_locale(
+    arguments: tuple[str, ...], locale: dict[str, str], cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in locale.items():
+        monkeypatch.setenv(name, value)
+    shown = invoke("explain", *arguments)
+    assert (shown.exit_code, shown.output.splitlines()[3]) == (0, f"  {cause}")
+
+
+def test_explain_alone_lists_every_code() -> None:
+    listed = invoke("explain", "--language", "en").output
+    codes = {word.strip(",") for line in listed.splitlines() if line.startswith("  ") for word in line.split()}
+    assert codes == set(explanations("en"))
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_man_page_is_sound_and_has_every_command_and_option() -> None:
+    page = invoke("completion", "man").output
+    argv = ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=200n"]
+    shown = subprocess.run(argv, input=page, capture_output=True, text=True, check=True)
+    assert shown.stderr == ""
+    for name in NAMES:
+        command = cli.get_command(click.Context(cli), name)
+        assert f"lipdrop {name}" in shown.stdout
+        options = [part for part in command.params if isinstance(part, click.Option)] if command else []
+        assert [option.opts[0] for option in options if option.opts[0] not in shown.stdout] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_asks_the_program(shell: str) -> None:
+    script = invoke("completion", shell).output
+    assert f"_LIPDROP_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_commands_and_options_are_completed(tmp_path: Path) -> None:
+    """By bash itself, with the script and a program called lipdrop."""
+    (tmp_path / "lipdrop").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/program/lipdrop" "$@"\n')
+    (tmp_path / "lipdrop").chmod(0o755)
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "lipdrop").write_text("from daemon.cli.main import main\nmain()\n")
+    code = (
+        f"{invoke('completion', 'bash').output}\n"
+        'complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); '
+        '_lipdrop_completion lipdrop; echo "${COMPREPLY[*]}"; }\n'
+        "complete_line lipdrop doc; complete_line lipdrop explain sever; complete_line lipdrop doctor --js\n"
+    )
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.stdout.splitlines(), ended.stderr) == (["doctor", "several_faces", "--json"], "")

@@ -30,7 +30,7 @@ MODULES = [
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
 ERROR_BASES = {"LipdropError"}
-ALSO_CODES = {"ErrorReport": 0, "JobWarning": 0, "NoFace": 0}
+ALSO_CODES = {"ErrorReport": 0, "JobWarning": 0, "WarningReport": 0, "NoFace": 0}
 """Calls that take a code but do not construct a LipdropError, with the position of the code."""
 
 
@@ -144,8 +144,17 @@ def test_the_error_page_has_exactly_the_codes_of_the_source() -> None:
     assert documented - used == set(), "codes that the source lacks"
 
 
-def test_every_error_has_a_cause_and_a_fix() -> None:
-    assert [code for code, row in rows(REFERENCE / "errors.md").items() if len(list(filter(None, row))) != 3] == []
+@pytest.mark.parametrize("page", ["errors.md", "errors.ru.md"])
+def test_every_error_has_a_cause_and_a_fix(page: str) -> None:
+    assert [code for code, row in rows(REFERENCE / page).items() if len(list(filter(None, row))) != 3] == []
+
+
+def test_the_russian_error_page_has_the_codes_and_links_of_the_english_one() -> None:
+    english, russian = rows(REFERENCE / "errors.md"), rows(REFERENCE / "errors.ru.md")
+    assert list(russian) == list(english)
+    links = {code: LINK.findall("".join(row)) for code, row in english.items()}
+    assert {code: LINK.findall("".join(row)) for code, row in russian.items()} == links
+    assert [code for code, row in russian.items() if not re.search("[а-я]", row[1])] == []
 
 
 # Keys and options

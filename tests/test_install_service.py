@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,12 @@ FILES = (
 )
 COMMANDS = {
     "id": '[ "$1" = -u ] && echo 0',
-    "make": 'mkdir -p "$3/.venv/bin" && touch "$3/.venv/bin/lipdrop" && chmod u+x "$3/.venv/bin/lipdrop"',
+    "make": (
+        'bin="$3/.venv/bin"; mkdir -p "$bin"; printf "#!%s/python\\n" "$bin" >"$bin/lipdrop"\n'
+        f'printf "#!/bin/sh\\nexec {sys.executable} \\"\\$@\\"\\n" >"$bin/python"; chmod u+x "$bin"/*'
+    ),
     "useradd": "true",
+    "userdel": "true",
     "systemctl": "true",
 }
 """Fake commands; all record their arguments."""
@@ -47,13 +52,30 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def install(place: Path) -> list[str]:
-    """Run the script with the strictest umask; returns the lines that it prints."""
-    environment = {"PATH": f"{place / 'bin'}:{os.environ['PATH']}", "DESTDIR": str(place / "root")}
-    script = place / "checkout" / "scripts" / "install-service.sh"
-    ended = subprocess.run([script], env=environment, umask=0o077, capture_output=True, text=True, check=False)
+def run(place: Path, script: str, **variables: str) -> list[str]:
+    """Run a script with the strictest umask; returns the lines that it prints."""
+    path = f"{place / 'bin'}:{os.environ['PATH']}"
+    ended = subprocess.run(
+        [place / "checkout" / "scripts" / script],
+        env={"PATH": path, "PYTHONPATH": str(ROOT), **variables},
+        umask=0o077,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
+
+
+def install(place: Path) -> list[str]:
+    """Install the service as usual, below the temporary root."""
+    return run(place, "install-service.sh", TEST_ROOT=str(place / "root"))
+
+
+def files(root: Path) -> set[str]:
+    """All files below a folder, without the program's own."""
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_symlink() or path.is_file()}
+    return {path for path in found if not path.startswith("opt/lipdrop/") and path not in ("etc/passwd", "etc/group")}
 
 
 def closed(folder: Path) -> Iterator[Path]:
@@ -69,12 +91,14 @@ def test_the_service_can_read_installed_files_whatever_the_umask(place: Path) ->
     root = place / "root"
     assert shown == [
         f"program:       {root}/opt/lipdrop",
+        f"command:       {root}/usr/local/bin/lipdrop, with its man page and completions",
         "users:         lipdrop, lipdrop-web",
         f"spool:         {root}/var/lib/lipdrop (members of the group lipdrop may drop jobs)",
         f"configuration: {root}/etc/lipdrop/config.yaml",
         f"units:         {root}/etc/systemd/system/lipdrop.service, lipdrop-web.service",
     ]
-    for folder in ("opt", "etc/lipdrop", "etc/tmpfiles.d", "etc/systemd"):
+    (root / "usr/local/bin/lipdrop").unlink()  # a link to where the program will be
+    for folder in ("opt", "etc/lipdrop", "etc/tmpfiles.d", "etc/sysusers.d", "etc/systemd", "usr"):
         assert [path for path in closed(root / folder) if path != root / "etc/lipdrop/web"] == []
     assert stat.S_IMODE((root / "etc/lipdrop/web").stat().st_mode) == 0o2750
     assert os.access(root / "opt" / "lipdrop" / ".venv" / "bin" / "lipdrop", os.X_OK)
@@ -119,3 +143,82 @@ def test_the_service_gets_no_development_tools(place: Path) -> None:
     dry_run = ["make", "--dry-run", "--always-make", "-C", str(ROOT), ".venv/.installed", extras]
     steps = subprocess.run(dry_run, capture_output=True, text=True, check=True).stdout
     assert "--editable '.[espeak,web]'" in steps
+
+
+SHARED = "usr/local/share"
+COMMAND_FILES = {
+    "usr/local/bin/lipdrop",
+    f"{SHARED}/man/man1/lipdrop.1",
+    f"{SHARED}/bash-completion/completions/lipdrop",
+    f"{SHARED}/zsh/site-functions/_lipdrop",
+    f"{SHARED}/fish/vendor_completions.d/lipdrop.fish",
+}
+UNIT_FILES = {
+    "etc/systemd/system/lipdrop.service",
+    "etc/systemd/system/lipdrop-web.service",
+    "etc/tmpfiles.d/lipdrop.conf",
+    "etc/sysusers.d/lipdrop.conf",
+}
+
+
+def test_a_staged_install_changes_nothing_outside_its_folder(place: Path) -> None:
+    """Not even a systemd that seems to run there gets a command, and no user is created or needed."""
+    stage = place / "stage"
+    (stage / "run" / "systemd" / "system").mkdir(parents=True)
+    (place / "bin" / "id").write_text(f'#!/bin/sh\necho id "$@" >>"{place}/calls"\necho 1000\n')
+    before = {path for path in place.rglob("*") if not path.is_relative_to(stage)}
+    shown = run(place, "install-service.sh", DESTDIR="../stage")  # relative to the checkout, as with make
+    assert shown[-1].startswith("On the machine itself: systemd-sysusers && systemd-tmpfiles --create")
+    assert {path for path in place.rglob("*") if not path.is_relative_to(stage)} - before <= {place / "calls"}
+    assert {call.split()[0] for call in (place / "calls").read_text().splitlines()} == {"make"}
+    assert files(stage) == COMMAND_FILES | UNIT_FILES | {"etc/lipdrop/config.yaml"}
+    assert (stage / "opt/lipdrop/.venv/bin/lipdrop").read_text() == "#!/opt/lipdrop/.venv/bin/python\n"
+    assert str((stage / "usr/local/bin/lipdrop").readlink()) == "/opt/lipdrop/.venv/bin/lipdrop"
+    assert (stage / SHARED / "man/man1/lipdrop.1").read_text().startswith(".TH LIPDROP 1")
+    assert "_LIPDROP_COMPLETE=bash_complete" in (stage / SHARED / "bash-completion/completions/lipdrop").read_text()
+
+
+def test_the_users_of_a_staged_install_are_those_of_the_service() -> None:
+    users = re.findall(r"^u (\S+) ", (ROOT / "systemd" / "lipdrop.sysusers").read_text("utf-8"), re.MULTILINE)
+    units = [(ROOT / "systemd" / f"{name}.service").read_text("utf-8") for name in ("lipdrop", "lipdrop-web")]
+    assert users == [re.findall(r"^User=(.*)$", unit, re.MULTILINE)[0] for unit in units]
+
+
+def test_uninstalling_removes_the_program_and_keeps_the_data(place: Path) -> None:
+    install(place)
+    root = place / "root"
+    (root / "var/lib/lipdrop/outbox/a.mp4").touch()
+    (root / "usr/local/bin/other").touch()
+    (place / "calls").unlink()
+    shown = run(place, "uninstall-service.sh", TEST_ROOT=str(root))
+    assert "PURGE=yes removes them too" in shown[-1]
+    assert not (root / "opt/lipdrop").exists()
+    assert files(root) == {"etc/lipdrop/config.yaml", "var/lib/lipdrop/outbox/a.mp4", "usr/local/bin/other"}
+    calls = (place / "calls").read_text().splitlines()
+    assert [call for call in calls if not call.startswith("id")] == [
+        *("systemctl disable --quiet --now lipdrop-web.service", "systemctl disable --quiet --now lipdrop.service"),
+        "systemctl daemon-reload",
+    ]
+    (place / "bin" / "id").write_text("#!/bin/sh\necho 0\n")  # the users exist
+    run(place, "uninstall-service.sh", TEST_ROOT=str(root), PURGE="yes")
+    assert files(root) == {"usr/local/bin/other"}
+    calls = (place / "calls").read_text().splitlines()
+    assert {"userdel lipdrop", "userdel lipdrop-web"} <= set(calls)
+
+
+def test_a_staged_install_is_removed_without_touching_the_machine(place: Path) -> None:
+    stage = place / "stage"
+    run(place, "install-service.sh", DESTDIR=str(stage))
+    (place / "calls").unlink()
+    run(place, "uninstall-service.sh", DESTDIR=str(stage), PURGE="yes")
+    assert files(stage) == set()
+    assert not (place / "calls").exists()
+
+
+def test_a_program_of_the_same_name_stays(place: Path) -> None:
+    program = place / "root" / "usr" / "local" / "bin" / "lipdrop"
+    program.parent.mkdir(parents=True)
+    program.write_text("mine")
+    install(place)
+    run(place, "uninstall-service.sh", TEST_ROOT=str(place / "root"))
+    assert program.read_text() == "mine"

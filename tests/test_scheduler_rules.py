@@ -166,7 +166,7 @@ def test_the_progress_of_a_job_grows_with_its_chunks_and_within_them(
 
 def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:
     job = flow(tmp_path, voice="espeak:ru", speed=1.5, language="en")
-    assert job.begin() == [TtsItem("job", job.folder, "hello", "en", "espeak:ru", 1.5)]
+    assert job.begin() == [TtsItem("job", job.folder, "hello", "en", "espeak:ru", 1.5, "presenter")]
 
 
 def test_speech_is_cut_as_the_job_asks(tmp_path: Path) -> None:

@@ -95,6 +95,46 @@ def test_speech_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "too_long"
 
 
+@pytest.mark.parametrize(
+    ("avatar", "named", "configured", "spoken"),
+    [
+        ("host", None, None, "espeak:ru"),
+        ("presenter", None, None, "espeak:ru+f2"),
+        ("host", "espeak:ru+f3", None, "espeak:ru+f3"),
+        ("host", None, "espeak:ru+m3", "espeak:ru+m3"),
+        ("host", None, "espeak:ru+f3", "espeak:ru"),
+        ("mine", None, None, "espeak:ru+m5"),
+        ("mine", None, "espeak:ru+f3", "espeak:ru+m5"),
+        ("absent", None, "espeak:ru+f3", "espeak:ru+f3"),
+        ("plain", None, None, "espeak:ru+f2"),
+    ],
+)
+def test_an_avatar_speaks_with_its_own_voice(
+    tmp_path: Path, *, avatar: str, named: str | None, configured: str | None, spoken: str
+) -> None:
+    """The job's voice wins, then the avatar's if it is installed, then the configured one."""
+    own = {"mine": "voice: {ru: [rhvoice:nobody, espeak:ru+m5]}", "absent": "voice: rhvoice:nobody", "plain": ""}
+    for name, settings in own.items():
+        (tmp_path / "avatars" / name).mkdir(parents=True)
+        (tmp_path / "avatars" / name / "avatar.yaml").write_text(settings)
+    tts = {"backend": "espeak", "voices": {"ru": configured}}
+    stage = TtsStage(spec(Config.model_validate({"tts": tts, "base": tmp_path})))
+    stage.setup("cpu")
+    [speech] = stage.process(TtsItem("job", tmp_path / "job", "Раз.", "ru", named, 1.0, avatar))
+    assert speech.voice == spoken
+
+
+def test_a_bad_voice_in_an_avatars_settings_fails_the_job(tmp_path: Path) -> None:
+    (tmp_path / "avatars" / "mine").mkdir(parents=True)
+    (tmp_path / "avatars" / "mine" / "avatar.yaml").write_text("voice: {Russian: male}")
+    stage = TtsStage(spec(Config.model_validate({"base": tmp_path})))
+    stage.setup("cpu")
+    with pytest.raises(JobError) as caught:
+        list(stage.process(TtsItem("job", tmp_path / "job", "Раз.", "ru", None, 1.0, "mine")))
+    assert (caught.value.code, caught.value.field) == ("avatar", "avatar")
+    assert "{ru: rhvoice:aleksandr, en: male}" in (caught.value.hint or "")
+
+
 class Mute:
     """A back end that produces no speech."""
 

@@ -23,11 +23,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline import checkout
+from pipeline.checkout import SOURCES
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.media.pcm import write_wav
 from pipeline.messages import Phoneme
 from pipeline.speech.voices import hibari
 from pipeline.speech.voices import program as program_module
+from pipeline.speech.voices import rhvoice as rhvoice_module
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.voices.command import Command
@@ -716,6 +719,87 @@ def test_an_unknown_voice_is_a_job_error(voice: str) -> None:
     assert caught.value.hint is not None
     assert "espeak:ru" in caught.value.hint
     assert len(caught.value.hint) < 1000
+
+
+def test_a_voice_of_a_back_end_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> Any:
+        raise rhvoice_module._missing("RHVoice is not installed")
+
+    def hint() -> str | None:
+        with pytest.raises(JobError) as caught:
+            Voices(VoiceSettings()).choose("ru", "rhvoice:irina")
+        assert caught.value.message.endswith("language 'ru': RHVoice is not installed")
+        return caught.value.hint
+
+    monkeypatch.setattr(rhvoice_module, "_system_library", missing)
+    monkeypatch.chdir(SOURCES)
+    assert hint() == "sudo make voices"
+    monkeypatch.chdir("/")
+    assert hint() == f"sudo make -C {SOURCES} voices"
+    monkeypatch.setattr(checkout, "SOURCES", Path("/usr/lib"))
+    assert (hint() or "").startswith("sudo apt-get install librhvoice5 rhvoice-russian")
+
+
+@pytest.mark.parametrize(("voice", "guess"), [("espeak:ru+f22", "espeak:ru+f2"), ("ru+m33", "espeak:ru+m3")])
+def test_a_misspelt_voice_gets_a_suggestion(voice: str, guess: str) -> None:
+    with pytest.raises(JobError) as caught:
+        Voices(VoiceSettings()).choose("ru", voice)
+    assert f"did you mean '{guess}'?" in (caught.value.hint or "")
+    assert "lipdrop voices --language ru --all" in (caught.value.hint or "")
+
+
+def test_a_back_end_that_the_configuration_excludes_is_named() -> None:
+    with pytest.raises(JobError) as caught:
+        Voices(VoiceSettings(backend="espeak")).choose("en", "hibari:heart")
+    assert caught.value.hint == "tts.backend restricts voices to espeak"
+
+
+def test_the_best_voices_are_few_with_one_of_each_sex() -> None:
+    voices = Voices(VoiceSettings())
+    for language in ("ru", "en", "kk"):
+        best = voices.best(language)
+        assert best[0].name == voices.available(language)[0]
+        assert [entry.about.sex for entry in best if entry.name.startswith("espeak:")] == ["female", "male"]
+        assert {entry.name for entry in best} <= set(voices.available(language))
+    heart = next(entry for entry in voices.best("en") if entry.name == "hibari:heart")
+    assert (heart.about.kind, heart.about.licence, heart.about.sex) == ("neural", "Apache-2.0", "female")
+
+
+def test_languages_are_listed_with_their_names() -> None:
+    languages = Voices(VoiceSettings()).languages()
+    assert len(languages) > 100
+    assert {tag: languages[tag] for tag in ("ru", "kk", "de")} == {"ru": "Russian", "kk": "Kazakh", "de": "German"}
+    assert Voices(VoiceSettings(backend="hibari")).languages() == {"en": "English"}
+
+
+ESPEAK_MAN, ESPEAK_WOMAN = "ru", "ru+f2"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "configured", "chosen"),
+    [
+        ((), None, ESPEAK_WOMAN),
+        (("male",), None, ESPEAK_MAN),
+        (("female",), None, ESPEAK_WOMAN),
+        (("espeak:ru+m3",), "espeak:ru+f3", "ru+m3"),
+        (("rhvoice:nobody", "ru+m4", "male"), None, "ru+m4"),
+        (("rhvoice:nobody",), "espeak:ru+f3", "ru+f3"),
+        (("female",), "espeak:ru+f3", "ru+f3"),
+        (("male",), "espeak:ru+f3", ESPEAK_MAN),
+    ],
+)
+def test_wishes_come_before_the_configured_voice_if_they_can_be_met(
+    wishes: tuple[str, ...], configured: str | None, chosen: str
+) -> None:
+    voices = Voices(VoiceSettings(backend="espeak", voices={"ru": configured}))
+    assert voices.choose("ru", None, wishes)[1] == chosen
+    assert voices.choose("ru", "ru+f5", wishes)[1] == "ru+f5"
+
+
+def test_a_voice_of_unknown_sex_fits_both(service: Service) -> None:
+    voices = Voices(VoiceSettings(http=HttpSettings(url=service.url)))
+    for wish in ("male", "female"):
+        assert voices.choose("ru", None, (wish,))[0].name == "http"
 
 
 def test_a_language_without_a_voice_is_a_job_error() -> None:

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from daemon.explanations import FILES, explanations
 from daemon.web.pages import FOLDER
 from daemon.web.pages.languages import LANGUAGES
-from daemon.web.pages.problems import FILE, file_text
+from daemon.web.pages.problems import file_text, page_of
 from daemon.web.tokens import COOKIE, Tokens
 from pipeline.avatars.library import BUILT_IN_FOLDER
 from tests.browser import CHROMIUM
@@ -69,7 +70,10 @@ def test_pages_have_no_inline_scripts_or_styles_and_load_nothing_from_elsewhere(
 
 def test_what_the_pages_say_about_errors_is_current() -> None:
     """If not, run `make schemas`."""
-    assert FILE.read_text("utf-8") == file_text((ROOT / "docs" / "reference" / "errors.md").read_text("utf-8"))
+    reference = ROOT / "docs" / "reference" / "errors.md"
+    for language, name in FILES.items():
+        page = page_of(reference, language)
+        assert (FOLDER / name).read_text("utf-8") == file_text(page.read_text("utf-8")), page.name
 
 
 # Servers and a browser
@@ -328,12 +332,16 @@ def test_a_link_on_another_site_reaches_those_who_have_a_token(guarded: RunningG
 
 
 def test_every_error_code_has_a_page_and_no_other_word_has(guarded: RunningGateway) -> None:
-    codes = json.loads(FILE.read_text("utf-8"))
+    codes = explanations("en")
     assert len(codes) > 80
     pages = {code: guarded.client.get(f"/problems/{code}") for code in codes}
     assert {page.status_code for page in pages.values()} == {200}
     assert "Several faces of similar size" in pages["several_faces"].text
     assert guarded.client.get("/problems/nonsense").status_code == 404
+    russian = guarded.client.get("/problems/several_faces", headers={"Accept-Language": "ru"}).text
+    assert "Несколько лиц близкого размера" in russian
+    assert "Лицо аватара" in russian
+    assert "Several faces" not in russian
 
 
 def test_files_of_the_pages_are_served_and_no_others(gateway: RunningGateway) -> None:

@@ -6,25 +6,62 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import AvatarsSettings, Config
-from pipeline.errors import JobError
+from pipeline.errors import JobError, StageError
 from pipeline.job_file import JOB_NAME
 
 if TYPE_CHECKING:
     from pipeline.avatars import Avatars
 
+SETTINGS_FILE = "avatar.yaml"
+
+SHARP_MOUTH_PIXELS = 40
+"""Width of a mouth in the faces that Wav2Lip was trained with; in a smaller one the engines' details are lost."""
+
 NAME_HINT = "use letters, digits, '.', '_' and '-', starting with a letter or a digit"
 
 
-def describe(config: Config, name: str) -> str:
-    """An avatar's kind and size, without finding its face. Raises JobError if its files cannot be read."""
+@dataclass(frozen=True)
+class Summary:
+    """An avatar in a list."""
+
+    name: str
+    is_own: bool
+    """Whether it is in the user's folder; else it comes with lipdrop."""
+    kind: str = ""
+    """picture or video; empty if its files cannot be read."""
+    width: int = 0
+    height: int = 0
+    voice: dict[str, list[str]] = field(default_factory=dict)
+    """Its own voices by language; under the empty key those of all other languages."""
+    problem: str | None = None
+    """Why its files cannot be read."""
+
+    @property
+    def text(self) -> str:
+        """In a few words."""
+        return f"unusable: {self.problem}" if self.problem else f"{self.kind} of {self.width}x{self.height}"
+
+
+def summaries(config: Config) -> list[Summary]:
+    """All avatars, without finding their faces."""
     with _without_cache(config) as library:
+        return [_summary(config, library, name) for name in library.names()]
+
+
+def _summary(config: Config, library: Avatars, name: str) -> Summary:
+    is_own = (config.path(config.avatars.folder) / name).is_dir()
+    try:
         avatar = library.load(name)
-    columns, rows = avatar.sides
-    return f"{'video' if avatar.moves else 'picture'} of {columns}x{rows}"
+        columns, rows = avatar.sides
+    except (JobError, StageError) as error:
+        return Summary(name, is_own, problem=error.message)
+    voices = {language: list(wishes) for language, wishes in avatar.settings.voice.items()}
+    return Summary(name, is_own, "video" if avatar.moves else "picture", columns, rows, voices)
 
 
 def inspect(config: Config, name: str) -> str:
@@ -40,17 +77,24 @@ def inspect(config: Config, name: str) -> str:
     mouth = float((lips[..., 0].max(-1) - lips[..., 0].min(-1)).mean())
     (columns, rows), (width, height) = avatar.sides, place.size
     kind = "video" if avatar.moves else "picture"
-    description = f"{kind} of {columns}x{rows}, frames of {width}x{height}, mouth {mouth:.0f} pixels wide"
+    description = f"{kind} of {columns}x{rows}, frames of {width}x{height}, {_judged(mouth)}"
     if avatar.moves and place.unseen:
         spans = ", ".join(f"{start} to {stop - 1}" for start, stop in place.unseen)
         return f"{description}, no face in frames {spans} (no_face: {avatar.settings.no_face})"
     return description
 
 
-def install(config: Config, file: Path, name: str) -> str:
+def _judged(mouth: float) -> str:
+    """The width of a mouth in pixels of a frame, and whether it is enough."""
+    small = "small: it will look soft; use a picture in which the face is larger"
+    return f"mouth {mouth:.0f} pixels wide ({'fine' if mouth >= SHARP_MOUTH_PIXELS else small})"
+
+
+def install(config: Config, file: Path, name: str, settings: str = "") -> str:
     """Copy a picture or video into a new avatar folder if it can speak; return its description from `inspect`.
 
-    Raises JobError if it cannot speak, or if the name is invalid or taken.
+    `settings`: the content of its `avatar.yaml`; none if empty. Raises JobError if it cannot speak, or if the name is
+    invalid or taken.
     """
     if JOB_NAME.match(name) is None:  # avatar names follow the rules of job names
         raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
@@ -67,6 +111,9 @@ def install(config: Config, file: Path, name: str) -> str:
         # The daemon may run as a different user.
         unfinished.chmod(0o755)
         copy.chmod(0o644)
+        if settings:
+            (unfinished / SETTINGS_FILE).write_text(settings, "utf-8")
+            (unfinished / SETTINGS_FILE).chmod(0o644)
         description = inspect(config.model_copy(update={"avatars": _only(config, scratch)}), name)
         unfinished.rename(folder / name)
     return description

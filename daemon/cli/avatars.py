@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from daemon.cli.avatar_files import describe, inspect, install, names_of
+from daemon.cli.avatar_files import Summary, inspect, install, names_of, summaries
 from daemon.cli.exit_codes import EXIT_BAD_JOB
 from daemon.cli.place import Place, hint_suffix, placed
+from daemon.cli.tables import Row, for_people, table
 from pipeline.errors import JobError, StageError
 
 
@@ -19,15 +22,26 @@ def avatars() -> None:
 
 
 @avatars.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @placed
-def list_avatars(place: Place) -> None:
+def list_avatars(place: Place, as_json: bool) -> None:
     """List the avatars that a job may name."""
-    for name in names_of(place.config):
-        try:
-            description = describe(place.config, name)
-        except (JobError, StageError) as error:
-            description = f"unusable: {error.message}"
-        click.echo(f"{name}\t{description}")
+    found, default = summaries(place.config), place.config.avatars.default
+    if as_json:
+        listed = [{**asdict(summary), "is_default": summary.name == default} for summary in found]
+        click.echo(json.dumps(listed, ensure_ascii=False))
+    elif for_people():
+        click.echo("\n".join(table(("avatar", "is a", "voice", "from"), (_row(summary, default) for summary in found))))
+        click.echo("\nSee whether their faces can be used: lipdrop avatars check")
+    else:
+        click.echo("".join(f"{summary.name}\t{summary.text}\n" for summary in found), nl=False)
+
+
+def _row(summary: Summary, default: str) -> Row:
+    voices = (f"{language}: {wishes[0]}" if language else wishes[0] for language, wishes in summary.voice.items())
+    origin = "your folder" if summary.is_own else "lipdrop"
+    remark = "default" if summary.name == default else ""
+    return (summary.name, summary.text, ", ".join(voices), origin), remark
 
 
 @avatars.command()
@@ -45,11 +59,44 @@ def check(place: Place, names: tuple[str, ...]) -> None:
     sys.exit(code)
 
 
+BOX = "X1,Y1,X2,Y2"
+
+ADD_HINTS = {
+    "several_faces": f"use --face-box {BOX}, or --crop, in pixels of the picture, around the one that should speak",
+    "no_face": f"use a well-lit picture of one face from the front, or --face-box {BOX}",
+    "face_too_small": f"use a picture with a larger face; in a large video use --crop {BOX}",
+}
+"""Hints for an avatar that does not exist yet, so that there is no avatar.yaml to edit."""
+
+
+def _box(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Four numbers, as in avatar.yaml."""
+    if value is None:
+        return None
+    try:
+        x1, y1, x2, y2 = (int(number) for number in value.strip("[] ").split(","))
+    except ValueError:
+        raise click.BadParameter(f"expected {BOX}, four whole numbers", ctx, option) from None
+    return x1, y1, x2, y2
+
+
 @avatars.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="The avatar's name; default: the file's.")
+@click.option(
+    "--face-box", metavar=BOX, callback=_box, help="Where the face is, if several are in the picture or none is found."
+)
+@click.option("--crop", metavar=BOX, callback=_box, help="The part of the picture to use.")
 @placed
-def add(place: Place, file: Path, name: str | None) -> None:
+def add(
+    place: Place, file: Path, *, name: str | None, face_box: tuple[int, ...] | None, crop: tuple[int, ...] | None
+) -> None:
     """Add the picture or video FILE as an avatar if its face is usable."""
     name = name or file.stem
-    click.echo(f"{name}\t{install(place.config, file, name)}")
+    boxes = {"face_box": face_box, "crop": crop}
+    settings = "".join(f"{key}: {list(box)}\n" for key, box in boxes.items() if box is not None)
+    try:
+        click.echo(f"{name}\t{install(place.config, file, name, settings)}")
+    except JobError as error:
+        error.hint = ADD_HINTS.get(error.code, error.hint)
+        raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.exit_codes import EXIT_JOB_FAILED
-from daemon.cli.place import Place, placed
+from daemon.cli.place import ArgumentError, Place, placed
 from daemon.cli.submission import drafts
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from pipeline.job_file import JOB_NAME, parse_json_object
@@ -145,7 +145,7 @@ def _write(found: Comparison, subject: Subject, folder: Path) -> None:
 
 
 def _subject(place: Place, what: str, options: dict[str, Any]) -> Subject:
-    """Read the argument WHAT. Raises UsageError and JobError."""
+    """Read the argument WHAT. Raises ArgumentError and JobError."""
     from daemon.bench.compare import Subject
     from pipeline.avatars import Avatars
     from pipeline.job import parse_job
@@ -170,7 +170,7 @@ def _read(place: Place, what: str) -> tuple[str, dict[str, Any], Path | None]:
     if data is not None:
         return what, *_with_recording(data, (place.spool.inbox,), place.spool.video_file(what))
     if suffix in JOB_SUFFIXES | RECORDING_SUFFIXES and " " not in what:
-        raise click.UsageError(f"there is no file {what}")
+        raise ArgumentError(f"there is no file {what}")
     return "text", {"text": what}, None
 
 
@@ -195,5 +195,5 @@ def _with_recording(
     named = [folder / audio for folder in folders if Path(audio).name == audio]
     found = next((file for file in (*named, video) if file is not None and file.is_file()), None)
     if found is None:
-        raise click.UsageError(f"the recording {audio[:100]!r} is not there any more")
+        raise ArgumentError(f"the recording {audio[:100]!r} is not there any more")
     return job, found

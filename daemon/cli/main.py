@@ -29,6 +29,9 @@ COMMANDS: dict[str, Iterable[str]] = {
     "gateway": ("serve",),
     "tokens": ("tokens",),
     "webhooks": ("webhooks",),
+    "doctor": ("doctor",),
+    "explain": ("explain",),
+    "completion": ("completion",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
 

@@ -33,11 +33,19 @@ class Place:
     spool: Spool
 
 
+CONFIG_OPTION = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML)."
+)
+SPOOL_OPTION = click.option(
+    "--spool", "root", type=click.Path(path_type=Path), help="Spool folder; overrides the configuration."
+)
+
+
 def placed(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--config` and `--spool` to a command; its first argument is the `Place` that they name."""
 
-    @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML).")
-    @click.option("--spool", "root", type=click.Path(path_type=Path), help="Spool folder; overrides the configuration.")
+    @CONFIG_OPTION
+    @SPOOL_OPTION
     @functools.wraps(command)
     def wrapper(config_file: Path | None, root: Path | None, **options: Any) -> None:
         os.umask(SPOOL_UMASK)

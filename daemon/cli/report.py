@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from daemon.cli.place import Place, placed
+from daemon.cli.place import ArgumentError, Place, placed
 from daemon.outputs.report import JobReport, read_report
 from pipeline.job_file import JOB_NAME
 
@@ -35,17 +35,17 @@ def report(place: Place, name: str, output: Path | None, trace: Path | None) -> 
 
 
 def ended_report(place: Place, name: str) -> JobReport:
-    """The timing JSON of a job that has ended. Raises UsageError."""
+    """The timing JSON of a job that has ended. Raises ArgumentError."""
     if JOB_NAME.match(name) is None:
-        raise click.UsageError(f"invalid job name {name[:100]!r}")
+        raise ArgumentError(f"invalid job name {name[:100]!r}")
     if place.spool.is_under_way(name):
-        raise click.UsageError(f"job {name} has not ended yet")
+        raise ArgumentError(f"job {name} has not ended yet")
     try:
         return read_report(place.spool.report_file(name).read_bytes())
     except FileNotFoundError:
-        raise click.UsageError(f"there is no job {name}") from None
+        raise ArgumentError(f"there is no job {name}") from None
     except ValidationError:
-        raise click.UsageError(f"{place.spool.report_file(name)} is not a timing JSON of lipdrop") from None
+        raise ArgumentError(f"{place.spool.report_file(name)} is not a timing JSON of lipdrop") from None
 
 
 def _write_page(place: Place, found: JobReport, output: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.place import Place, placed
+from daemon.cli.place import ArgumentError, Place, placed
 from daemon.web.tokens import Tokens
 from pipeline.errors import ConfigError
 
@@ -36,7 +36,7 @@ def list_tokens(place: Place) -> None:
 def revoke(place: Place, name: str) -> None:
     """Remove the token called NAME; a running gateway refuses it from the next request on."""
     if not _tokens(place).revoke(name):
-        raise click.UsageError(f"there is no token {name[:100]!r}")
+        raise ArgumentError(f"there is no token {name[:100]!r}")
 
 
 def _tokens(place: Place) -> Tokens:

@@ -31,7 +31,9 @@ class JobFlow(Flow):
         if self.recording is not None:
             return self._accept(self._recorded())
         assert self.job.text is not None
-        return [TtsItem(self.name, self.folder, self.job.text, self.language, self.job.voice, self.job.speed)]
+        return [
+            TtsItem(self.name, self.folder, self.job.text, self.language, self.job.voice, self.job.speed, self.avatar)
+        ]
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
         is_complete = len(self.segments) == self.chunks[segment.index].count

@@ -127,6 +127,7 @@ class TextStream(StreamFlow):
             language=self.language,
             voice=self.job.voice,
             speed=self.job.speed,
+            avatar=self.avatar,
             index=index,
             pause_seconds=pause,
             may_be_silent=self._has_spoken or index + 1 < len(self.texts),

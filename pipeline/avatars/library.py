@@ -37,6 +37,7 @@ class Avatars:
         self._cache_days = config.avatars.cache_days
         self._cache = Cache(cache or config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
         self._read = lru_cache(maxsize=4)(self._read_folder)
+        self._read_voices = lru_cache(maxsize=16)(self._read_settings)
 
     def names(self) -> list[str]:
         """The names that a job may currently use. A missing or unreadable folder has none."""
@@ -55,6 +56,10 @@ class Avatars:
         """A value that changes when an avatar's folder changes. Raises JobError if there is no such avatar."""
         return tuple(sorted((entry.name, identity(entry)) for entry in entries(self._folder(name))))
 
+    def voices(self, name: str, language: str) -> tuple[str, ...]:
+        """The voices that an avatar should speak a language with, in order of preference. Raises JobError."""
+        return self._read_voices(self._folder(name), self.stamp(name)).voices(language)
+
     def is_video(self, name: str) -> bool:
         """Whether an avatar is a video, judged by its file name."""
         try:
@@ -72,7 +77,7 @@ class Avatars:
 
     def _read_folder(self, folder: Path, stamp: object) -> Avatar:
         file = media_file(folder)
-        settings = AvatarSettings.load(folder / "avatar.yaml", self._limits.frame_pixels)
+        settings = self._read_settings(folder, stamp)
         own = folder / "landmarks.json"
         landmarks = FaceLandmarks.load(own) if os.path.lexists(own) else None
         if not is_clip(file):
@@ -80,6 +85,9 @@ class Avatars:
         if landmarks is not None:
             refuse(own, "not supported for a video, whose landmarks are always detected", "remove the file")
         return self._video(file, settings)
+
+    def _read_settings(self, folder: Path, stamp: object) -> AvatarSettings:
+        return AvatarSettings.load(folder / "avatar.yaml", self._limits.frame_pixels)
 
     def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
         content = digest(file)

@@ -16,7 +16,17 @@ from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
 from pipeline.media.clips import Cut
 from pipeline.settings import DuplicateKeyError, parse_yaml
 
+VOICES_MAX = 20
+
 Pad = Annotated[int, Field(ge=-10_000, le=10_000)]
+
+ANY_LANGUAGE = ""
+"""As a key of `voice`: every language without a key of its own."""
+
+Language = Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9-]{1,20})?)?$")]
+Wishes = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(min_length=1, max_length=VOICES_MAX)
+]
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels; x2 and y2 are exclusive."""
@@ -31,6 +41,7 @@ FORMATS = {
     "silence_gate": "auto, on or off",
     "idle_motion": "true or false",
     "no_face": "hold, interpolate, passthrough or fail",
+    "voice": "male, female or a voice's name; or these by language, like {ru: rhvoice:aleksandr, en: male}",
 }
 """The values that each key takes, for hints."""
 
@@ -38,6 +49,12 @@ FORMATS = {
 def _switch(value: Any) -> Any:
     """YAML reads a plain `on` or `off` as true or false."""
     return ("off", "on")[value] if isinstance(value, bool) else value
+
+
+def _by_language(value: Any) -> Any:
+    """The voices of all languages, and lists instead of single names."""
+    by_language = value if isinstance(value, dict) else {ANY_LANGUAGE: value}
+    return {tag: [wish] if isinstance(wish, str) else wish for tag, wish in by_language.items()}
 
 
 class AvatarSettings(BaseModel):
@@ -63,12 +80,21 @@ class AvatarSettings(BaseModel):
     """Video frames without a face: hold: show the last frame with a face; interpolate: draw the mouth where the face
     should be; passthrough: show the frame unchanged; fail: fail the job."""
 
+    voice: Annotated[dict[Language, Wishes], BeforeValidator(_by_language)] = Field(default_factory=dict, repr=False)
+    """Voices by language, in order of preference: names, or `male` or `female`. Not part of the representation, which
+    is the key of cached files: no picture depends on it."""
+
     @field_validator("face_box", "crop")
     @classmethod
     def _is_valid_box(cls, box: Box | None) -> Box | None:
         if box is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
             raise ValueError("x1, y1, x2, y2 must be finite numbers with x1 < x2 and y1 < y2")
         return box
+
+    def voices(self, language: str) -> tuple[str, ...]:
+        """The voices that the avatar should speak a language with, in order of preference; may be empty."""
+        tags = (language, language.partition("-")[0], ANY_LANGUAGE)
+        return next((self.voice[tag] for tag in tags if tag in self.voice), ())
 
     def cropped_area(self, sides: tuple[int, int]) -> Cut:
         """The part of a picture to use; `sides`: its width and height. Raises JobError if the part is too small."""
@@ -112,6 +138,6 @@ def _validated(file: Path, raw: dict[Any, Any]) -> AvatarSettings:
         return AvatarSettings.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"] if part not in (ANY_LANGUAGE, "[key]"))
         key = str(first["loc"][0])
         refuse(file, f"{place}: {first['msg']}", f"{key}: {FORMATS[key]}")

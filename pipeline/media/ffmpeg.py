@@ -42,6 +42,9 @@ OUR_FORMATS = "mov,wav,concat"
 
 MESSAGE_CHARACTERS_MAX = 300
 
+LISTING_SECONDS = 20.0
+"""Time for a program to describe itself."""
+
 DECODING_MEMORY_BYTES = 1 << 30
 """For reading an untrusted file. Audio alone needs 48 MB; cover art is read too."""
 
@@ -181,6 +184,26 @@ def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seco
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
     found: dict[str, Any] = json.loads(_run([*argv, _url(path)], limits))
     return found
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of the programs; None for one that is not installed or does not run."""
+    return {program: _version(program) for program in ("ffmpeg", "ffprobe")}
+
+
+def encoders() -> set[str]:
+    """Names of the encoders that ffmpeg has. Raises ConfigError and StageError."""
+    listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).decode("utf-8", "replace")
+    lines = listed.partition(" ------")[2].splitlines()
+    return {words[1] for words in map(str.split, lines) if len(words) > 1}
+
+
+def _version(program: str) -> str | None:
+    try:
+        words = _run([program, "-version"], Limits(LISTING_SECONDS)).split(maxsplit=3)
+    except (ConfigError, StageError, OSError):
+        return None
+    return words[2].decode("utf-8", "replace") if len(words) > 2 else None
 
 
 def last_line(errors: bytes) -> str:

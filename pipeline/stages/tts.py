@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.avatars import Avatars
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
@@ -37,12 +38,13 @@ class TtsStage:
         """Find the voices and start those of the default language, so the first job does not wait for them."""
         self._voices = Voices(self._settings, self._config.base)
         self._voices.available(self._config.language)
+        self._avatars = Avatars(self._config)
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         """Speak the text into one WAV file at the voice's native rate."""
         start = time.monotonic()
         item.folder.mkdir(exist_ok=True)
-        backend, voice = self._voices.choose(item.language, item.voice)
+        backend, voice = self._voice(item)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
             for sentence in read(item.text, item.language):
@@ -62,6 +64,12 @@ class TtsStage:
             span=Span(start, time.monotonic()),
             index=item.index,
         )
+
+    def _voice(self, item: TtsItem) -> tuple[Backend, str]:
+        """The job's voice, else the avatar's, else the configured or the best one."""
+        if item.voice is not None or item.avatar is None:
+            return self._voices.choose(item.language, item.voice)
+        return self._voices.choose(item.language, None, self._avatars.voices(item.avatar, item.language))
 
 
 def _full_name(backend: Backend, voice: str) -> str:

@@ -5,7 +5,6 @@ A page NAME is `templates/NAME.html`, with its texts in `texts/LANGUAGE/NAME.jso
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from daemon.explanations import explanations
 from daemon.web.pages.languages import COOKIE, COOKIE_SECONDS, LANGUAGES, Texts, chosen, requested
 from daemon.web.tokens import COOKIE as TOKEN_COOKIE
 
@@ -66,7 +66,7 @@ def page(request: Request, name: str, status: HTTPStatus = HTTPStatus.OK, **valu
 
 def problem_page(request: Request, status: HTTPStatus, code: str, detail: str = "") -> HTMLResponse:
     """A page about an error: its cause and its fix. `detail`: what happened, if it happened now."""
-    known = known_problems().get(code)
+    known = explanations(chosen(request)).get(code)
     return page(request, "problem", status, code=code, known=known, detail=detail, number=status.value)
 
 
@@ -90,10 +90,3 @@ def code_spans(text: str) -> Markup:
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(text.split("`"))
     )
-
-
-@cache
-def known_problems() -> dict[str, dict[str, str]]:
-    """The cause and the fix of every error, by its code."""
-    problems: dict[str, dict[str, str]] = json.loads((FOLDER / "problems.json").read_text("utf-8"))
-    return problems

@@ -1,4 +1,7 @@
-"""Causes and fixes of errors, taken from the reference: `python -m daemon.web.pages.problems ERRORS.md` stores them."""
+"""Stores the causes and fixes of errors, taken from the reference: `python -m daemon.web.pages.problems ERRORS.md`.
+
+A translation of the page in the language TAG is the file `ERRORS.TAG.md` beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-FILE = Path(__file__).parent / "problems.json"
+from daemon.explanations import DEFAULT_LANGUAGE, FILES, FOLDER
 
 HEADING = re.compile(r"## (.+)")
 ROW = re.compile(r"\| (?P<codes>`.+?) \| (?P<cause>.+) \| (?P<fix>.+) \|")
@@ -37,5 +40,11 @@ def _plain(cell: str) -> str:
     return LINK.sub(r"\1", cell).strip()
 
 
+def page_of(reference: Path, language: str) -> Path:
+    """The page of the reference in a language."""
+    return reference if language == DEFAULT_LANGUAGE else reference.with_suffix(f".{language}{reference.suffix}")
+
+
 if __name__ == "__main__":
-    FILE.write_text(file_text(Path(sys.argv[1]).read_text("utf-8")), "utf-8")
+    for tag, name in FILES.items():
+        (FOLDER / name).write_text(file_text(page_of(Path(sys.argv[1]), tag).read_text("utf-8")), "utf-8")

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from daemon.explanations import DEFAULT_LANGUAGE, explanations
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.web import answers
 from daemon.web.gateway import Gateway, InGateway
-from daemon.web.pages import HLS, STATIC, known_problems, page, problem_page
+from daemon.web.pages import HLS, STATIC, page, problem_page
 from daemon.web.pages.languages import spoken
 from daemon.web.pages.reference import operations
 from daemon.web.tokens import COOKIE, Tokens
@@ -97,7 +98,7 @@ async def log_out(request: Request) -> Response:
 @router.api_route("/problems/{code}", methods=READ)
 async def problem(code: str, request: Request) -> HTMLResponse:
     """What an error code means, and what to do."""
-    if code not in known_problems():
+    if code not in explanations(DEFAULT_LANGUAGE):
         return problem_page(request, HTTPStatus.NOT_FOUND, "not_found", f"there is no error code {code[:100]}")
     return problem_page(request, HTTPStatus.OK, code)
 

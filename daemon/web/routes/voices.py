@@ -17,15 +17,9 @@ from daemon.web.problems import documented, of_error
 from daemon.web.speech import Text
 from pipeline.errors import JobError
 from pipeline.media.spoken_formats import SPOKEN_FORMATS
+from pipeline.speech.samples import sample_text
 from pipeline.speech.voices.settings import LanguageTag
 
-SAMPLES = {
-    "en": "Hello! This is how my voice sounds.",
-    "kk": "Сәлеметсіз бе! Менің дауысым осылай естіледі.",
-    "ru": "Здравствуйте! Так звучит мой голос.",
-}
-NUMBERS = "1, 2, 3, 4, 5."
-"""What a voice of another language says: numbers are spoken in that language."""
 FORMAT = SPOKEN_FORMATS["mp3"]
 CACHED_MAX = 100
 """Number of samples that are kept in memory, each about 30 KB."""
@@ -109,7 +103,7 @@ async def _sample(gateway: Gateway, cache: dict[tuple[str, str], bytes], voice: 
     """A spoken sample as MP3. Raises ProblemError if there is no such voice."""
     key = (voice, language)
     if key not in cache:
-        text = Text(SAMPLES.get(language.partition("-")[0], NUMBERS), language, voice)
+        text = Text(sample_text(language), language, voice)
         try:
             spoken = b"".join([block async for block in gateway.speech.speak(text, FORMAT)])
         except JobError as error:

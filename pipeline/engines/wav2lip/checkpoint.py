@@ -59,7 +59,7 @@ def load_state_dict(path: Path, config_key: str) -> dict[str, torch.Tensor]:
     try:
         if not path.is_file():
             raise _error("checkpoint_missing", f"checkpoint {path} does not exist", config_key)
-        state = _weights(_torchscript(path) if _is_torchscript(path) else _pickle(path))
+        state = _weights(_torchscript(path) if is_torchscript(path) else _pickle(path))
     except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0]
         raise _error("checkpoint_invalid", f"{path} cannot be read as a checkpoint: {reason}", config_key) from error
@@ -73,7 +73,8 @@ def _error(code: str, message: str, config_key: str) -> ConfigError:
     return ConfigError(code, message, field=config_key, hint=hint)
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, judged by its content."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,22 @@ class Utterance:
     sample_rate_hz: int
     phonemes: tuple[Phoneme, ...] = ()
     """In time order, without overlap; empty if the back end reports none."""
+
+
+Sex = Literal["female", "male"]
+"""What a voice sounds like."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What people want to know about a voice before they choose it."""
+
+    kind: str = ""
+    """How it sounds or where it comes from, in one or two words; empty if unknown."""
+    licence: str = ""
+    """SPDX expression or a short description; empty if unknown."""
+    sex: Sex | None = None
+    """None if unknown."""
 
 
 class Backend(Protocol):
@@ -48,4 +64,17 @@ class Backend(Protocol):
         `speed` 1.0 is the voice's own pace, 2.0 twice as fast. `scratch` is a folder for temporary files; it is removed
         with the job, even if the worker was killed. None: the system default. Raises StageError if the engine fails.
         """
+        ...
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """What a back end may offer besides: descriptions for lists of voices."""
+
+    def about(self, voice: str) -> About:
+        """Describe one of the voices."""
+        ...
+
+    def languages(self) -> dict[str, str]:
+        """Tags of the languages that its voices speak, with their English names where they are known, else empty."""
         ...

@@ -7,16 +7,33 @@ installed is skipped, unless the configuration names it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from pipeline.errors import ConfigError, JobError
 from pipeline.speech.language_tags import tag_hint
-from pipeline.speech.voices.base import Backend
+from pipeline.speech.voices.base import About, Backend, Describing, Sex
 from pipeline.speech.voices.settings import AUTO, BACKENDS, VoiceSettings
 
-HINT_NAMES_MAX = 20
+HINT_NAMES_MAX = 6
+
+FEW_OF_BACKEND = 8
+"""A back end with more voices for a language shows only the first one of each sex in a list of the best."""
+
+SEXES = get_args(Sex)
+
+
+@dataclass(frozen=True)
+class VoiceEntry:
+    """A voice in a list."""
+
+    name: str
+    """Full name."""
+    about: About
 
 
 class Voices:
@@ -30,6 +47,8 @@ class Voices:
         self._settings = settings
         self._base = base
         self._backends: dict[str, Backend | None] = {}
+        self._absent: dict[str, ConfigError] = {}
+        """Why a back end is not used."""
         if settings.backend != AUTO:
             self._backends[settings.backend] = _load(settings.backend, settings, base)
         for language, voice in settings.voices.items():
@@ -40,18 +59,60 @@ class Voices:
         """Full names of the voices for a language, best first."""
         return [f"{backend.name}:{voice}" for backend, voice in self._speaking(language)]
 
-    def choose(self, language: str, voice: str | None) -> tuple[Backend, str]:
+    def described(self, language: str) -> list[VoiceEntry]:
+        """The voices for a language with their descriptions, best first."""
+        return [
+            VoiceEntry(f"{backend.name}:{voice}", _about(backend, voice)) for backend, voice in self._speaking(language)
+        ]
+
+    def best(self, language: str) -> list[VoiceEntry]:
+        """The few voices for a language that are worth listing, best first; a language has hundreds of espeak's."""
+        chosen: list[VoiceEntry] = []
+        groups: dict[str, list[tuple[Backend, str]]] = {}
+        for backend, voice in self._speaking(language):
+            groups.setdefault(backend.name, []).append((backend, voice))
+        for name, voices in groups.items():
+            entries = (VoiceEntry(f"{name}:{voice}", _about(backend, voice)) for backend, voice in voices)
+            chosen += entries if len(voices) <= FEW_OF_BACKEND else _first_of_each_sex(entries)
+        return chosen
+
+    def languages(self) -> dict[str, str]:
+        """Tags of the languages that can be spoken, with their English names where they are known."""
+        found: dict[str, str] = dict.fromkeys(self._settings.voices, "")
+        for backend in self._present():
+            for tag, name in backend.languages().items() if isinstance(backend, Describing) else ():
+                found[tag] = found.get(tag) or name
+        return {tag: found[tag] for tag in sorted(found) if self.available(tag)}
+
+    def absent(self) -> dict[str, ConfigError]:
+        """Why each back end that is not used cannot be used."""
+        list(self._present())
+        return self._absent
+
+    def choose(self, language: str, voice: str | None, wishes: Sequence[str] = ()) -> tuple[Backend, str]:
         """Choose the back end for a job, and its own name for the voice.
 
-        `voice` is a full name, a bare name that only one back end has, or None for the default.
+        `voice` is a full name, a bare name that only one back end has, or None for the default. `wishes` come before
+        the default: names of voices, which are used if they exist, or a sex. The default voice is kept if it fits.
         Raises JobError `language` if no voice speaks it, `voice` if the voice does not exist.
         """
         best = next(self._speaking(language), None)
-        if voice is None:
-            best = self._default(language) or best
         if best is None:
             raise self._no_voice(language)
-        return best if voice is None else self._named(language, voice)
+        if voice is not None:
+            return self._named(language, voice)
+        wished = (self._wished(language, wish) for wish in wishes)
+        return next(filter(None, wished), None) or self._default(language) or best
+
+    def _wished(self, language: str, wish: str) -> tuple[Backend, str] | None:
+        """The voice for a wish; None if there is none. A voice whose sex is unknown fits both."""
+        if wish not in SEXES:
+            with contextlib.suppress(JobError):
+                return self._named(language, wish)
+            return None
+        default = self._default(language)
+        candidates = [default] if default else []
+        return next((found for found in (*candidates, *self._speaking(language)) if _fits(wish, *found)), None)
 
     def _named(self, language: str, voice: str) -> tuple[Backend, str]:
         speaking = list(self._speaking(language))
@@ -60,13 +121,31 @@ class Voices:
             return matches[0]
         if matches:
             names = [f"{backend.name}:{name}" for backend, name in matches]
-            raise JobError("voice", f"several voices are called {voice!r}", field="voice", hint=_listed(names))
-        raise JobError(
-            "voice",
-            f"there is no voice {voice[:100]!r} for language {language!r}",
-            field="voice",
-            hint=_listed([f"{backend.name}:{name}" for backend, name in speaking]),
-        )
+            hint = f"use one of: {', '.join(names[:HINT_NAMES_MAX])}"
+            raise JobError("voice", f"several voices are called {voice!r}", field="voice", hint=hint)
+        raise self._no_such_voice(language, voice)
+
+    def _no_such_voice(self, language: str, voice: str) -> JobError:
+        """The error for a name that no voice has: its back end may not be installed."""
+        message, prefix = f"there is no voice {voice[:100]!r} for language {language!r}", voice.partition(":")[0]
+        if self._settings.backend not in (AUTO, prefix) and prefix in BACKENDS:
+            hint = f"tts.backend restricts voices to {self._settings.backend}"
+            return JobError("voice", message, field="voice", hint=hint)
+        absent = self._absent.get(prefix)
+        if absent is not None:
+            return JobError("voice", f"{message}: {absent.message}", field="voice", hint=absent.hint)
+        names = self.available(language)
+        bare = {name.partition(":")[2]: name for name in reversed(names)}
+        close = get_close_matches(voice[:100], [*names, *bare], n=1)
+        guess = f"did you mean {bare.get(close[0], close[0])!r}? " if close else ""
+        return JobError("voice", message, field="voice", hint=guess + self._few(language, len(names)))
+
+    def _few(self, language: str, count: int) -> str:
+        """The best voices for a language, for a hint."""
+        names = [entry.name for entry in self.best(language)][:HINT_NAMES_MAX]
+        rest = count - len(names)
+        more = f" and {rest} more, see `lipdrop voices --language {language} --all`" if rest > 0 else ""
+        return f"voices: {', '.join(names)}{more}"
 
     def _default(self, language: str) -> tuple[Backend, str] | None:
         """The configured voice, looked up under its own tag; None if not configured or no longer available."""
@@ -104,8 +183,8 @@ class Voices:
         if name not in self._backends:
             try:
                 self._backends[name] = _load(name, self._settings, self._base)
-            except ConfigError:
-                self._backends[name] = None
+            except ConfigError as error:
+                self._backends[name], self._absent[name] = None, error
         return self._backends[name]
 
     def _no_voice(self, language: str) -> JobError:
@@ -127,8 +206,21 @@ def _load(name: str, settings: VoiceSettings, base: Path) -> Backend:
     return backend
 
 
-def _listed(names: list[str]) -> str:
-    """Voice names for a hint, shortened when there are many."""
-    shown = ", ".join(names[:HINT_NAMES_MAX])
-    rest = len(names) - HINT_NAMES_MAX
-    return f"voices: {shown} and {rest} more" if rest > 0 else f"voices: {shown}"
+def _about(backend: Backend, voice: str) -> About:
+    return backend.about(voice) if isinstance(backend, Describing) else About()
+
+
+def _fits(sex: str, backend: Backend, voice: str) -> bool:
+    """Whether a voice may be of a sex."""
+    return _about(backend, voice).sex in (sex, None)
+
+
+def _first_of_each_sex(entries: Iterable[VoiceEntry]) -> list[VoiceEntry]:
+    """The first entry of each sex; the first of all if no sex is known."""
+    found: dict[Sex | None, VoiceEntry] = {}
+    for entry in entries:
+        found.setdefault(entry.about.sex, entry)
+        if set(SEXES) <= found.keys():
+            break
+    known = [entry for sex, entry in found.items() if sex is not None]
+    return known or list(found.values())

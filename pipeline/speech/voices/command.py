@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.errors import ConfigError
-from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.program import find_program, output_file, read_output, run_program
@@ -42,6 +42,14 @@ class Command:
         """The configured names; `default` for any language if none are configured."""
         configured = self._settings.voices
         return list(configured.get(language, ())) if configured else [DEFAULT_VOICE]
+
+    def about(self, voice: str) -> About:
+        """See `Describing`."""
+        return About("your program")
+
+    def languages(self) -> dict[str, str]:
+        """See `Describing`: only those that the configuration names."""
+        return dict.fromkeys(self._settings.voices, "")
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence. If it takes no speed, the tempo of its audio is changed."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme
-from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
 
@@ -28,6 +28,7 @@ VARIANT = "f2"
 """The female variant whose spectrum is nearest to natural female voices: the smallest mel-cepstral distance after
 alignment of 23 variants, compared with RHVoice's Anna and Elena in Russian and hibari's heart in English."""
 FIRST_DIALECT = {"en": "en-us"}
+SEXES: dict[str, Sex] = {"female": "female", "male": "male"}
 WORDS_PER_MINUTE = 175
 VOLUME_PERCENT = 60
 """At the default of 100, several variants clip inside the engine; loudness is set afterwards."""
@@ -115,6 +116,15 @@ class Espeak:
         endings = [f"+{VARIANT}", "", *(f"+{variant}" for variant in others)]
         return [dialect + ending for ending in endings for dialect in dialects]
 
+    def about(self, voice: str) -> About:
+        """See `Describing`. A voice without a variant sounds like a man."""
+        variant = voice.partition("+")[2]
+        return About("robotic", "GPL-3.0-or-later", self._engine.sex(variant) if variant else "male")
+
+    def languages(self) -> dict[str, str]:
+        """See `Describing`."""
+        return self._engine.languages
+
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence, with the exact time of every phoneme."""
         samples, marks = self._engine.synthesize(text, voice, round(WORDS_PER_MINUTE * speed))
@@ -142,10 +152,13 @@ class _Engine:
         library.espeak_SetParameter(_VOLUME, VOLUME_PERCENT, 0)
         self._tags: list[tuple[str, list[tuple[int, str]]]] = []
         self._identifiers: dict[str, str] = {}
-        for identifier, languages in _listed(library):
+        self.languages: dict[str, str] = {}
+        for identifier, name, languages in _listed(library):
+            self.languages.setdefault(languages[0][1], name)
             self._tags.append((languages[0][1], languages))
             self._identifiers.setdefault(languages[0][1], identifier)
-        self.variants = _variants(library)
+        self._variants = _variants_folder(library)
+        self.variants = _names(self._variants)
 
     def dialects(self, language: str) -> list[str]:
         """Tags of the voices for a language, best match first."""
@@ -158,6 +171,15 @@ class _Engine:
         tags = list(dict.fromkeys(tag for _, _, tag in sorted(found)))
         first = FIRST_DIALECT.get(language)
         return sorted(tags, key=lambda tag: tag != first)
+
+    def sex(self, variant: str) -> Sex | None:
+        """What a variant's file says; None if it says nothing."""
+        try:
+            lines = (self._variants / variant).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return None
+        genders = [line.split()[1] for line in lines if line.startswith("gender ")]
+        return SEXES.get(genders[0]) if genders else None
 
     def synthesize(self, text: str, voice: str, words_per_minute: int) -> tuple[NDArray[np.int16], list[_Mark]]:
         """Synthesize a text: samples and phoneme marks. The engine interprets no markup in the text."""
@@ -220,15 +242,16 @@ def _short_path(data: str | None) -> tuple[str | None, int | None]:
     return f"/proc/self/fd/{folder}", folder
 
 
-def _listed(library: ctypes.CDLL) -> Iterator[tuple[str, list[tuple[int, str]]]]:
-    """Each voice's identifier, and its language tags with their priorities (lower is better), its own tag first."""
+def _listed(library: ctypes.CDLL) -> Iterator[tuple[str, str, list[tuple[int, str]]]]:
+    """Each voice's identifier and name, and its language tags with priorities (lower is better), its own tag first."""
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     voices = library.espeak_ListVoices(None)
     index = 0
     while voices[index]:
-        languages = list(_voice_languages(voices[index].contents.languages))
+        voice = voices[index].contents
+        languages = list(_voice_languages(voice.languages))
         if languages:
-            yield voices[index].contents.identifier.decode(), languages
+            yield voice.identifier.decode(), voice.name.decode("utf-8", "replace"), languages
         index += 1
 
 
@@ -249,12 +272,15 @@ def _match(language: str, languages: list[tuple[int, str]]) -> tuple[bool, int |
     return False, min(regional, default=None)
 
 
-def _variants(library: ctypes.CDLL) -> list[str]:
-    """Names of the voice variants in the engine's data."""
+def _variants_folder(library: ctypes.CDLL) -> Path:
+    """The folder of voice variants in the engine's data."""
     data = ctypes.c_char_p()
     library.espeak_Info.restype = ctypes.c_char_p
     library.espeak_Info(ctypes.byref(data))
-    folder = Path(os.fsdecode(data.value or b"")) / "voices" / "!v"
+    return Path(os.fsdecode(data.value or b"")) / "voices" / "!v"
+
+
+def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 

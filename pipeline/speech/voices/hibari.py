@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme
-from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.settings import VoiceSettings
 
@@ -69,6 +69,14 @@ class Hibari:
         installed = [name for name in self._known if _weights(name) is not None]
         british = language.lower() == "en-gb"
         return sorted(installed, key=lambda name: bool(self._known[name].get("british")) != british)
+
+    def about(self, voice: str) -> About:
+        """See `Describing`."""
+        return About("neural", "Apache-2.0", self._known[voice].get("gender"))
+
+    def languages(self) -> dict[str, str]:
+        """See `Describing`."""
+        return {"en": "English"}
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; with phoneme times, unless this release of the model does not contain them."""

@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry
 
 from pipeline.errors import ConfigError, StageError
-from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings, VoiceSettings
@@ -44,6 +44,14 @@ class Http:
     def voices(self, language: str) -> list[str]:
         """One voice for any language: the service chooses it."""
         return [VOICE]
+
+    def about(self, voice: str) -> About:
+        """See `Describing`."""
+        return About("your service")
+
+    def languages(self) -> dict[str, str]:
+        """See `Describing`. The service does not say."""
+        return {}
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Request one sentence; the protocol has no speed, so it is applied to the response."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.errors import ConfigError
-from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.program import find_program, output_file, read_output, run_program
@@ -44,6 +44,15 @@ class Piper:
             if _speaks(voice, language)
         ]
 
+    def about(self, voice: str) -> About:
+        """See `Describing`. The files say neither sex nor licence."""
+        return About("neural", "see its model card")
+
+    def languages(self) -> dict[str, str]:
+        """See `Describing`."""
+        found = (_language(_description(voice)).partition("-")[0] for voice in sorted(self._folder.glob("*.onnx")))
+        return dict.fromkeys(filter(None, found), "")
+
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence; Piper reports no phonemes."""
         model = self._folder / f"{voice}.onnx"
@@ -58,11 +67,15 @@ class Piper:
 
 def _speaks(voice: Path, language: str) -> bool:
     """Whether the JSON file of a voice names the language, with or without a region."""
+    return _language(_description(voice)).partition("-")[0] == language.lower().partition("-")[0]
+
+
+def _description(voice: Path) -> Any:
+    """The JSON file of a voice; None if it cannot be read."""
     try:
-        description = json.loads(voice.with_name(voice.name + ".json").read_text("utf-8"))
+        return json.loads(voice.with_name(voice.name + ".json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return _language(description).partition("-")[0] == language.lower().partition("-")[0]
+        return None
 
 
 def _language(description: Any) -> str:

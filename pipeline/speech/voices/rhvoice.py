@@ -13,17 +13,21 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from pipeline.checkout import make_command
 from pipeline.errors import ConfigError, StageError
-from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
 
-INSTALL_HINT = "install librhvoice5, rhvoice-russian and rhvoice-english from Debian's component non-free"
+PACKAGES = "librhvoice5 rhvoice-russian rhvoice-english"
 LIBRARY = "libRHVoice.so.5"
 """The release whose structs are declared here."""
 
 PREFERRED = {"ru": ("anna", "irina", "elena", "aleksandr"), "en": ("slt", "clb", "bdl", "alan")}
 """Voices without non-commercial terms, best first; all other voices come after these."""
+
+SEXES: dict[int, Sex] = {1: "male", 2: "female"}
+LANGUAGE_NAMES = {"ru": "Russian", "en": "English"}
 
 _DO_NOT_CLIP_RATE = 1
 _TEXT_MESSAGE = 0
@@ -121,6 +125,16 @@ class Rhvoice:
         preferred = PREFERRED.get(base, ())
         return [name for name in preferred if name in names] + [name for name in names if name not in preferred]
 
+    def about(self, voice: str) -> About:
+        """See `Describing`."""
+        own = next(speaker for speaker in self._speakers if speaker.name == voice)
+        is_free = voice in PREFERRED.get(own.language, ())
+        return About("natural", "LGPL-2.1-or-later" if is_free else "non-commercial", SEXES.get(own.gender))
+
+    def languages(self) -> dict[str, str]:
+        """See `Describing`."""
+        return {speaker.language: LANGUAGE_NAMES.get(speaker.language, "") for speaker in self._speakers}
+
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; RHVoice reports no phonemes."""
         params = _SynthParams(
@@ -203,4 +217,12 @@ def described(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _missing(reason: str) -> ConfigError:
-    return ConfigError("tts_missing", reason, field="tts.backend", hint=INSTALL_HINT)
+    return ConfigError("tts_missing", reason, field="tts.backend", hint=install_hint())
+
+
+def install_hint() -> str:
+    """How to install RHVoice, true for a checkout and for an installed package."""
+    command = make_command("voices")
+    if command is not None:
+        return f"sudo {command}"
+    return f"sudo apt-get install {PACKAGES}, from Debian's component non-free"

@@ -1,0 +1,90 @@
+"""The program that imports and loads what may crash: `python -m daemon.doctor.probe`.
+
+Its standard input is the configuration with a question and its argument; it answers with one JSON object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.web.exchange import serve
+from pipeline.config import Config
+
+
+def torch_and_gpus(config: Config, argument: None) -> dict[str, Any]:
+    """Versions of torch and torchaudio, and the GPUs that torch can use."""
+    import torch
+
+    from pipeline.engines.torchaudio_cpu import torchaudio
+
+    torchaudio.functional.melscale_fbanks(401, 55.0, 7600.0, 80, 16_000, norm="slaney", mel_scale="slaney")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {
+        "torch": torch.__version__,
+        "torchaudio": torchaudio.__version__,
+        "cuda": torch.version.cuda,
+        "gpus": [_gpu(index) for index in range(count)],
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _gpu(index: int) -> dict[str, Any]:
+    """A GPU after a first computation on it: an unsupported generation fails only there."""
+    import torch
+
+    properties = torch.cuda.get_device_properties(index)
+    found = {"name": properties.name, "memory_bytes": properties.total_memory, "error": None}
+    try:
+        (torch.ones(8, device=f"cuda:{index}") * 2).sum().item()
+    except RuntimeError as error:
+        found["error"] = str(error).strip().partition("\n")[0]
+    return found
+
+
+def voices(config: Config, argument: None) -> dict[str, Any]:
+    """Name and kind of every configured language's default voice, and how to install the natural voices."""
+    from pipeline.speech.voices.catalogue import Voices
+
+    catalogue = Voices(config.tts, config.base)
+    defaults: dict[str, tuple[str, str] | None] = {}
+    for language in config.languages:
+        described = {entry.name: entry.about.kind for entry in catalogue.described(language)}
+        default = next(iter(described)) if described else None
+        if default is not None:
+            backend, voice = catalogue.choose(language, None)
+            default = f"{backend.name}:{voice}"
+        defaults[language] = (default, described.get(default, "")) if default else None
+    natural = catalogue.absent().get("rhvoice")
+    return {"defaults": defaults, "natural": natural.hint if natural else None}
+
+
+def checkpoint(config: Config, argument: list[str]) -> dict[str, Any]:
+    """Kind and hash of a Wav2Lip checkpoint, given its path and its key in the configuration, after loading it."""
+    from pipeline.engines.wav2lip.checkpoint import is_torchscript, load_state_dict
+
+    path, key = Path(argument[0]), argument[1]
+    load_state_dict(path, key)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"kind": "TorchScript" if is_torchscript(path) else "state dict", "sha256": digest}
+
+
+def avatars(config: Config, argument: None) -> list[tuple[str, str, str | None]]:
+    """Name, description and error of every avatar, without searching for faces."""
+    from daemon.cli.avatar_files import summaries
+
+    return [(summary.name, summary.text, summary.problem) for summary in summaries(config)]
+
+
+QUESTIONS: dict[str, Callable[[Config, Any], Any]] = {
+    "torch": torch_and_gpus,
+    "voices": voices,
+    "checkpoint": checkpoint,
+    "avatars": avatars,
+}
+
+if __name__ == "__main__":
+    serve(lambda config, request: QUESTIONS[request[0]](config, request[1]))
