@@ -25,6 +25,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "voices": ("voices",),
     "bench": ("bench",),
     "gateway": ("serve",),
+    "logs": ("logs",),
     "tokens": ("tokens",),
     "webhooks": ("webhooks",),
 }

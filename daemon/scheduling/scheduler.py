@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from daemon.metrics.observations import WorkerExit
 from daemon.scheduling import stages
 from daemon.scheduling.backlog import Backlog, Entry
 from daemon.scheduling.budgets import Allowances, allowances
@@ -21,6 +22,7 @@ from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import DISK_FULL, ErrorReport, JobError, StageError
 from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.log_context import logging_about
 from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
 
 FULL_DISK_SECONDS = 10.0
@@ -143,6 +145,10 @@ class Scheduler:
     def pids(self) -> dict[str, int | None]:
         """The process of every worker; None for one that is not running."""
         return self._pool.pids
+
+    def take_exits(self) -> list[WorkerExit]:
+        """The workers that exited since the last call."""
+        return self._pool.take_exits()
 
     def step(self, timeout_seconds: float) -> list[Outcome]:
         """Start runnable items, wait for events, and return the jobs that ended.
@@ -279,14 +285,19 @@ class Scheduler:
 
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
+        journal = entry.flow.journal
         try:
-            entry.flow.journal.begin(entry.item)
+            journal.begin(entry.item)
         except OSError as error:
             log.warning("job %s: cannot write its journal, waiting: %s", entry.flow.name, error)
             return False
         state = self._jobs[entry.flow.name]
         state.began_seconds = state.began_seconds or now
         state.step = stages.role(entry.item)
+        with logging_about(worker=worker.spec.name, stage=state.step):
+            log.debug(
+                "job %s: item %d begins, attempt %d", entry.flow.name, entry.item.index, journal.attempts(entry.item)
+            )
         self._pool.send(worker, entry, now)
         return True
 
