@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from daemon.outputs.report import JobReport
 
-EXIT_REASONS = "Reasons: crash, deadline (it hung), start (it could not start), cancel (a job was cancelled)."
+EXIT_REASONS = ("crash", "deadline", "start", "cancel")
+EXIT_HELP = "Reasons: crash, deadline (it hung), start (it could not start), cancel (a job was cancelled)."
 HOOK_RESULTS = ("ok", "retried", "given_up")
 
 

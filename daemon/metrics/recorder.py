@@ -87,6 +87,8 @@ class Recorder:
 
     def _count(self, counted: Counted) -> None:
         """Count all pending observations."""
+        if self._report is not None:
+            counted.expect(self._config, self._report.workers)
         with contextlib.suppress(queue.Empty):
             while True:
                 counted.count(self._observations.get_nowait())

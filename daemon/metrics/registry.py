@@ -10,7 +10,7 @@ import contextlib
 import platform
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -21,16 +21,19 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from daemon.metrics.observations import EXIT_REASONS, HOOK_RESULTS, HookRan, Observation, WorkerExit
+from daemon.metrics.observations import EXIT_HELP, EXIT_REASONS, HOOK_RESULTS, HookRan, Observation, WorkerExit
 from daemon.outputs.report import ChunkReport, DoneReport, JobReport
 from daemon.spool.health import DEGRADED, DRAINING, OK, PAUSED, STARTING, Health
 from daemon.spool.spool import Spool
+from pipeline.config import Config
 
 SECONDS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 FACTOR_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 DAEMON_STATES = (STARTING, OK, DEGRADED, PAUSED, DRAINING, "stale", "down")
 WORKER_STATES = ("starting", "idle", "busy", "waiting to restart", "down")
 JOB_STATES = ("waiting", "queued", "tts", "split", "lipsync", "merge", "publish")
+STATUSES = ("done", "failed", "cancelled", "cached")
+MODES = ("sequential", "parallel", "stream")
 STAGES = ("tts", "convert", "split", "lipsync", "merge")
 FILE_BYTES_MAX = 4 << 20
 """Most that is read of the daemon's file."""
@@ -44,8 +47,10 @@ class Counted(Collector):
         self._registry = CollectorRegistry()
         self._define_jobs()
         self._define_work()
-        for status in ("done", "cached"):
-            self.jobs_ended.labels(status, "")
+        for status in STATUSES:
+            self.jobs_ended.labels(status)
+        for mode in MODES:
+            self.real_time_factor.labels(mode)
         for result in HOOK_RESULTS:
             self.hook_runs.labels(result)
         for stage in STAGES:
@@ -54,10 +59,11 @@ class Counted(Collector):
     def _define_jobs(self) -> None:
         self.jobs_ended = Counter(
             "lipdrop_jobs_ended",
-            "Jobs that ended, by status (done, failed, or cached: the outputs existed already) and error code.",
-            ["status", "code"],
+            "Jobs that ended: done, failed, cancelled, or cached (the outputs existed already).",
+            ["status"],
             registry=self._registry,
         )
+        self.job_failures = self._counter("lipdrop_job_failures", "Jobs that failed, by error code.", "code")
         self.job_seconds = self._seconds("lipdrop_job_seconds", "From when a job was first seen until it was done.")
         self.queued_seconds = self._seconds("lipdrop_job_queued_seconds", "How long done jobs waited for a worker.")
         self.stage_seconds = self._seconds("lipdrop_stage_seconds", "How long each stage of a done job took.", "stage")
@@ -82,7 +88,7 @@ class Counted(Collector):
         )
         self.stall_seconds = self._counter("lipdrop_stream_stall_seconds", "By how much these pieces came too late.")
         self.worker_exits = self._counter(
-            "lipdrop_worker_exits", f"Workers that ended and are restarted. {EXIT_REASONS}", "worker", "reason"
+            "lipdrop_worker_exits", f"Workers that ended and are restarted. {EXIT_HELP}", "worker", "reason"
         )
         self.hook_runs = self._counter("lipdrop_hook_runs", "Runs of the command hooks.on_done, by result.", "result")
 
@@ -95,6 +101,16 @@ class Counted(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return all families, as a registry asks for them."""
         return iter(self._registry.collect())
+
+    def expect(self, config: Config, workers: Iterable[str]) -> None:
+        """Show the counters of these workers as 0 before they count: Prometheus sees no increase in a first value."""
+        for model in config.worker_models:
+            labels = (model, config.model_settings(model).engine)
+            self.frames.labels(*labels)
+            self.inference_seconds.labels(*labels)
+        for worker in workers:
+            for reason in EXIT_REASONS:
+                self.worker_exits.labels(worker, reason)
 
     # Counting
 
@@ -110,11 +126,12 @@ class Counted(Collector):
 
     def _count_job(self, report: JobReport) -> None:
         if not isinstance(report, DoneReport):
-            self.jobs_ended.labels("failed", report.error.code).inc()
+            self.jobs_ended.labels("cancelled" if report.error.code == "cancelled" else "failed").inc()
+            self.job_failures.labels(report.error.code).inc()
         elif report.cached:
-            self.jobs_ended.labels("cached", "").inc()
+            self.jobs_ended.labels("cached").inc()
         else:
-            self.jobs_ended.labels("done", "").inc()
+            self.jobs_ended.labels("done").inc()
             self._count_times(report)
             for chunk in report.chunks:
                 self._count_chunk(chunk)

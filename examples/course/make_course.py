@@ -22,7 +22,7 @@ PAGE = """<!doctype html>
 <html lang="{language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
 <style>
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-video {{ width: 100%; max-height: 60vh; background: #000; border-radius: .5rem }}
+video {{ position: sticky; top: 0; width: 100%; max-height: 60vh; background: #000; border-radius: .5rem }}
 li {{ padding: .2rem; cursor: pointer }}
 li.on {{ font-weight: 600 }}
 small {{ color: #666 }}
