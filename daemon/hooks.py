@@ -55,7 +55,7 @@ class HookRunner:
         self._wake = wake
         self._changed = threading.Condition()
         self._pending: dict[str, Hook] = {}
-        """By id."""
+        """By id, without the reports, which may be large."""
         self._running: set[str] = set()
         self._unreadable: set[str] = set()
         self._noticed, self._read = 1, 0
@@ -118,13 +118,13 @@ class HookRunner:
                 self._unreadable.add(key)
             else:
                 with self._changed:
-                    self._pending[key] = found
+                    self._pending[key] = _light(found)
         self._read = noticed
 
     def _due(self) -> Iterator[Hook]:
         """The runs to start now, those first that wait longest."""
         now, free = time.time(), self._settings.at_once - len(self._running)
-        for hook in sorted(self._pending.values(), key=lambda hook: hook.next_at):
+        for hook in sorted(self._pending.values(), key=lambda hook: (hook.next_at, hook.left_at)):
             if free > 0 and hook.id not in self._running and hook.next_at <= now and self._spool.may_run(hook):
                 free -= 1
                 yield hook
@@ -146,10 +146,10 @@ class HookRunner:
         start = time.monotonic()
         kept: Hook | None = _postponed(hook)
         try:
-            failure = self._failure(hook)
-            kept = self._record(hook, failure, time.monotonic() - start)
+            whole = self._spool.read_hook(hook.id)
+            kept = self._record(whole, self._failure(whole), time.monotonic() - start)
         except OSError as error:
-            log.warning("job %s: the result of its hook cannot be recorded: %s", hook.job, error)
+            log.warning("job %s: its hook cannot be read or recorded: %s", hook.job, error)
         finally:
             self._end(hook, kept)
 
@@ -158,7 +158,7 @@ class HookRunner:
             self._running.discard(hook.id)
             self._pending.pop(hook.id, None)
             if kept is not None:
-                self._pending[hook.id] = kept
+                self._pending[hook.id] = _light(kept)
             self._changed.notify_all()
         self._wake()
 
@@ -206,6 +206,10 @@ class HookRunner:
         kept = _postponed(hook)
         self._spool.leave_hook(kept)
         return kept
+
+
+def _light(hook: Hook) -> Hook:
+    return hook.model_copy(update={"report": ""})
 
 
 def _postponed(hook: Hook) -> Hook:

@@ -16,6 +16,7 @@ NAMES = (
     "bench",
     "cancel",
     "health",
+    "logs",
     "pause",
     "play",
     "resume",

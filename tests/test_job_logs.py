@@ -139,6 +139,16 @@ def test_a_job_without_a_log_is_a_usage_error(name: str, tmp_path: Path) -> None
     assert "no log" in shown.stderr
 
 
+def test_a_job_that_waits_has_no_log_yet(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.create()
+    (spool.inbox / "a.json").write_text("{}")
+    (spool.done / "a.log.jsonl").write_text("earlier\n")
+    shown = in_process("logs", "a", cwd=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, "")
+    assert "waits in the inbox" in shown.stderr
+
+
 def test_a_line_that_lipdrop_did_not_write_is_shown_as_it_is(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.create()

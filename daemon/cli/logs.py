@@ -66,6 +66,7 @@ def _of_job(spool: Spool, name: str, lines: int | None, *, follow: bool) -> Iter
         if not spool.is_under_way(name):
             raise click.UsageError(f"there is no log of a job {name}")
         if not follow:
+            click.echo(f"nothing is logged about {name} yet: it waits in the inbox", err=True)
             return
         time.sleep(POLL_SECONDS)
     with file:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from daemon.metrics.observations import Observation
@@ -19,6 +20,9 @@ from pipeline.files import replace_file
 
 WRITE_SECONDS = 5.0
 """Between two writes. Prometheus usually asks every 15 s or more."""
+
+WRITE_SHARE = 20
+"""Pause after a write, as a multiple of its duration: an inbox with very many jobs takes long to look at."""
 
 STOP_SECONDS = 2.0
 """How long the daemon's end waits for the last write."""
@@ -75,9 +79,10 @@ class Recorder:
         present = Present(self._spool, self._health, free_megabytes=self._config.limits.free_megabytes)
         is_over = False
         while not is_over:
+            start = time.monotonic()
             self._count(counted)
             self._write(render(present, counted))
-            is_over = self._stopping.wait(WRITE_SECONDS)
+            is_over = self._stopping.wait(max(WRITE_SECONDS, WRITE_SHARE * (time.monotonic() - start)))
         self._count(counted)
         self._write(render(present, counted))
 

@@ -6,6 +6,7 @@ Unlike webhooks they stay within the daemon: only it may write the folder.
 from __future__ import annotations
 
 import hashlib
+import time
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,6 +33,8 @@ class Hook(BaseModel):
     """The timing JSON."""
     attempts: int = 0
     """Runs that failed."""
+    left_at: float
+    """When the job ended, seconds since the epoch: runs that are due take turns in this order."""
     next_at: float = 0.0
     """When to try next, seconds since the epoch: attempts go on after a reboot."""
 
@@ -58,6 +61,7 @@ class Hooks(Layout):
             status=report.status,
             code="" if isinstance(report, DoneReport) else report.error.code,
             report=json_bytes(report).decode(),
+            left_at=time.time(),
         )
 
     def leave_hook(self, hook: Hook) -> None:
