@@ -285,9 +285,8 @@ class Scheduler:
 
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
-        journal = entry.flow.journal
         try:
-            journal.begin(entry.item)
+            entry.flow.journal.begin(entry.item)
         except OSError as error:
             log.warning("job %s: cannot write its journal, waiting: %s", entry.flow.name, error)
             return False
@@ -295,9 +294,8 @@ class Scheduler:
         state.began_seconds = state.began_seconds or now
         state.step = stages.role(entry.item)
         with logging_about(worker=worker.spec.name, stage=state.step):
-            log.debug(
-                "job %s: item %d begins, attempt %d", entry.flow.name, entry.item.index, journal.attempts(entry.item)
-            )
+            attempts = entry.flow.journal.attempts(entry.item)
+            log.debug("job %s: item %d begins, attempt %d", entry.flow.name, entry.item.index, attempts)
         self._pool.send(worker, entry, now)
         return True
 
