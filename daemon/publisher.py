@@ -6,8 +6,10 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
+from daemon.hooks import HookRunner
+from daemon.metrics.observations import Observation
 from daemon.outputs import captions, hls
 from daemon.outputs.hls import Stream
 from daemon.outputs.measured import done_report, failed_flow_report
@@ -24,6 +26,7 @@ from daemon.outputs.report import (
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.scheduler import JobDone, Outcome
 from daemon.scheduling.stream_flow import StreamFlow
+from daemon.spool.hooks import Hook
 from daemon.spool.spool import Spool
 from daemon.spool.webhooks import Delivery
 from pipeline.errors import ErrorReport, JobError
@@ -37,10 +40,18 @@ class Publisher:
     If a write fails, e.g. because the disk is full, `retry` publishes the job later.
     """
 
-    def __init__(self, spool: Spool, webhook_hosts: Collection[str]) -> None:
-        """`webhook_hosts`: the hosts that webhooks may name."""
+    def __init__(
+        self,
+        spool: Spool,
+        webhook_hosts: Collection[str],
+        hooks: HookRunner,
+        observe: Callable[[Observation], None],
+    ) -> None:
+        """`webhook_hosts`: the hosts that webhooks may name. `observe` is given each report when it is published."""
         self._spool = spool
         self._webhook_hosts = webhook_hosts
+        self._hooks = hooks
+        self._observe = observe
         self._submissions: dict[str, Submission] = {}
         self._streams: dict[str, Stream] = {}
         self._unpublished: dict[str, JobReport] = {}
@@ -105,6 +116,15 @@ class Publisher:
         """The webhook call about a job's end; None if none is wanted."""
         return self._spool.delivery(name, report.status, self._webhook_hosts, report, report.finished_at)
 
+    def _hook(self, name: str, report: JobReport) -> Hook | None:
+        """The run of a command about a job's end; None if none is wanted."""
+        return self._spool.hook(name, report) if self._hooks.is_enabled else None
+
+    def _announce(self, report: JobReport) -> None:
+        """A job's end is visible: count it, and run the command about it."""
+        self._observe(report)
+        self._hooks.notice()
+
     def _end_stream(self, name: str, report: JobReport) -> None:
         """Show the whole stream, or remove it if the job failed. Raises OSError."""
         stream = self._streams.get(name)
@@ -165,7 +185,8 @@ class Publisher:
         error = JobError("conflict", f"a job named {name} has already been done", hint="use another name")
         log.warning("job %s: refused: %s", name, error.message)
         report = failed_report(name, ErrorReport.of(error, stage="intake"), self._submissions[name], 1, {})
-        self._spool.refuse(name, report.error, self._end_delivery(name, report))
+        self._spool.refuse(name, report.error, self._end_delivery(name, report), self._hook(name, report))
+        self._announce(report)
         self.forget(name)
         self.failed += 1
 
@@ -180,7 +201,7 @@ class Publisher:
             if isinstance(report, DoneReport) and report.captions:
                 captions.write(self._spool.folder(name), report)
             self._end_stream(name, report)
-            self._spool.publish(name, report, self._end_delivery(name, report))
+            self._spool.publish(name, report, self._end_delivery(name, report), self._hook(name, report))
         except OSError as error:
             if name not in self._unpublished:
                 log.error("job %s: cannot be published yet: %s", name, error)
@@ -188,3 +209,4 @@ class Publisher:
         else:
             self._unpublished.pop(name, None)
             self.forget(name)
+            self._announce(report)

@@ -11,6 +11,8 @@ import time
 from daemon import notify
 from daemon.admission import Admission
 from daemon.cli.exit_codes import EXIT_INTERRUPTED, EXIT_JOB_FAILED
+from daemon.hooks import HookRunner
+from daemon.metrics.recorder import Recorder
 from daemon.outputs.report import timestamp
 from daemon.publisher import Publisher
 from daemon.scheduling.estimates import learn
@@ -41,7 +43,9 @@ class Supervisor:
         self._executor = executor
         self._pace = Pace.load(spool.run / PACE_FILE)
         self._scheduler = Scheduler(executor, config, specs, self._disk_has_room, self._pace)
-        self._publisher = Publisher(spool, config.web.webhook_hosts)
+        self._recorder = Recorder(config, spool)
+        self._hooks = HookRunner(config, spool, self._recorder.observe, executor.wake)
+        self._publisher = Publisher(spool, config.web.webhook_hosts, self._hooks, self._recorder.observe)
         self._admission = Admission(config, spool, self._scheduler, self._publisher, executor.wake)
         self._next_prune_seconds = 0.0
         self._stops = 0
@@ -62,16 +66,20 @@ class Supervisor:
             try:
                 previous = health.read_health(self._spool)
                 self._report_health(health.STARTING, "")  # immediately: the existing file is a previous daemon's
+                self._recorder.start()
                 self._admission.recover(previous.monotonic_seconds if previous else 0.0)
+                self._hooks.start()
                 while not self._is_over(once):
                     self._iterate()
             except OSError:
                 log.exception("I/O error, stopping")
                 raise
             finally:
+                self._hooks.close()
                 self._admission.close()
                 self._scheduler.close()
                 self._report_health(health.STOPPED, "")
+                self._recorder.close()
         return self._exit_code(once)
 
     def _exit_code(self, once: bool) -> int:
@@ -88,7 +96,7 @@ class Supervisor:
     def _is_over(self, once: bool) -> bool:
         if self._stops >= 2 or time.monotonic() >= self._stop_at_seconds:
             return True
-        if self._scheduler.jobs or not (self._stops or (once and self._is_ready)):
+        if self._scheduler.jobs or not (self._stops or (once and self._is_ready)) or not self._hooks.is_idle():
             return False
         return self._stops > 0 or self._admission.is_exhausted() or self._spool.is_paused()
 
@@ -102,6 +110,8 @@ class Supervisor:
         self._note_ready()
         self._report_health(*self._state())
         outcomes = self._scheduler.step(self._idle_seconds())
+        for worker in self._scheduler.take_exits():
+            self._recorder.observe(worker)
         self._publisher.show_streams()
         for outcome in outcomes:
             self._publisher.end(outcome)
@@ -137,7 +147,7 @@ class Supervisor:
         if now < self._next_prune_seconds:
             return
         self._next_prune_seconds = now + PRUNE_SECONDS
-        for folder in (self._spool.done, self._spool.failed, self._spool.webhooks):
+        for folder in (self._spool.done, self._spool.failed, self._spool.webhooks, self._spool.hooks):
             try:
                 removed = prune(folder, days=settings.days, max_bytes=settings.megabytes << 20)
             except OSError as error:
@@ -182,6 +192,7 @@ class Supervisor:
     def _report_health(self, state: str, why: str) -> None:
         """Report to systemd, and through a file to `lipdrop status` and `lipdrop health`."""
         report = self._health(state, why)
+        self._recorder.show(report)
         last = self._last_report
         if report.differs(last) or last is None or report.monotonic_seconds >= last.monotonic_seconds + HEALTH_SECONDS:
             self._last_report = report

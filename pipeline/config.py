@@ -21,7 +21,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
 from pipeline.settings import DuplicateKeyError, Section, parse_yaml
-from pipeline.speech.voices.settings import LanguageTag, VoiceSettings
+from pipeline.speech.voices.settings import LanguageTag, VoiceSettings, Words
 from pipeline.webhooks import parse_allowed_host
 
 CONFIG_FILE = "config.yaml"
@@ -195,6 +195,49 @@ class WebSettings(Section):
     """Path under which a reverse proxy shows the gateway, like /lipdrop; the proxy removes it from requests."""
 
 
+class LogSettings(Section):
+    """The daemon's and the gateway's log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe records that are written."""
+
+
+class MetricsSettings(Section):
+    """Prometheus metrics. The gateway serves them at `/metrics` in any case."""
+
+    textfile: str | None = None
+    """File that the daemon writes them to as well, for node_exporter's textfile collector; its name ends in `.prom`."""
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_collected(cls, file: str | None) -> str | None:
+        if file is not None and not file.endswith(".prom"):
+            raise ValueError("must end with .prom")
+        return file
+
+
+class HooksSettings(Section):
+    """A command that is run after each job."""
+
+    on_done: Words | None = None
+    """The program and its arguments; None: no program.
+
+    `{job}`, `{status}`, `{code}`, `{report}`, `{video}` and `{attempt}` are filled in. The timing JSON arrives on
+    standard input.
+    """
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600, strict=False)] = 60.0
+    """For one run; then it is killed and counts as failed."""
+    at_once: Annotated[int, Field(ge=1, le=16)] = 2
+    """How many may run at the same time."""
+
+    @field_validator("on_done")
+    @classmethod
+    def _names_a_program(cls, argv: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if argv is not None and (not argv or not argv[0] or "\0" in "".join(argv)):
+            raise ValueError("must begin with a program")
+        return argv
+
+
 class Config(Section):
     """The whole configuration. Relative paths in it start at `base`, the folder of the file."""
 
@@ -222,6 +265,9 @@ class Config(Section):
     limits: LimitsSettings = LimitsSettings()
     retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    hooks: HooksSettings = HooksSettings()
     base: Annotated[Path, Field(exclude=True)] = Path()
     """Folder of the configuration file; not a setting."""
 

@@ -23,10 +23,12 @@ def write_file(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file atomically but without syncing it: a power cut may undo it."""
+def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write a file atomically but without syncing it: a power cut may undo it. `mode`: None leaves it to the umask."""
     unfinished = _unfinished(path)
     unfinished.write_bytes(data)
+    if mode is not None:
+        unfinished.chmod(mode)
     unfinished.rename(path)
 
 

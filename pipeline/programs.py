@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -79,16 +79,17 @@ class Ended:
     """The end of its standard error."""
 
 
-def run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> Ended:
+def run(argv: Sequence[str], limits: Limits, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> Ended:
     """Run a program until it exits, with `stdin` as its standard input, then kill the rest of its process group.
 
-    Raises OSError if it cannot be started, TimeoutError if it exceeds `wall_seconds`, and OutputTooLarge.
+    `environment`: None is this process's own. Raises OSError if it cannot be started, TimeoutError if it exceeds
+    `wall_seconds`, and OutputTooLarge.
     """
     deadline = time.monotonic() + limits.wall_seconds
     with tempfile.TemporaryFile() as file:  # a file needs no thread to feed it, unlike a pipe
         file.write(stdin)
         file.seek(0)
-        with start(argv, file, limits) as process:
+        with start(argv, file, limits, environment=environment) as process:
             try:
                 output, errors = _read(process, deadline, limits.output_bytes)
                 process.wait(max(0.0, deadline - time.monotonic()))
@@ -100,13 +101,19 @@ def run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> Ended:
 
 
 def start(
-    argv: Sequence[str], stdin: IO[bytes] | int, limits: Limits | None = None, stderr: IO[bytes] | int = subprocess.PIPE
+    argv: Sequence[str],
+    stdin: IO[bytes] | int,
+    limits: Limits | None = None,
+    stderr: IO[bytes] | int = subprocess.PIPE,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program. Raises OSError if it does not exist."""
     if shutil.which(argv[0]) is None:
         raise FileNotFoundError(2, "no such program", argv[0])
     limited = [*END_WITH_PARENT, *(limits.argv() if limits else []), *argv]
-    return subprocess.Popen(limited, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, process_group=0)
+    return subprocess.Popen(
+        limited, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=environment, process_group=0
+    )
 
 
 def read_errors(stderr: IO[bytes]) -> bytes:

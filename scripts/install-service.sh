@@ -27,8 +27,8 @@ fi
 
 echo "program:       $home"
 install -d "$home"
-rm -rf "$home"/daemon "$home"/pipeline "$home"/docs
-cp -r --no-preserve=ownership daemon pipeline scripts systemd docs config.yaml setup.cfg pyproject.toml \
+rm -rf "$home"/daemon "$home"/pipeline "$home"/docs "$home"/examples "$home"/ops
+cp -r --no-preserve=ownership daemon pipeline scripts systemd docs examples ops config.yaml setup.cfg pyproject.toml \
     requirements.txt Makefile README.md README.ru.md CONTRIBUTING.md CHANGELOG.md LICENSE "$home"
 make --no-print-directory -C "$home" setup PYTHON="${PYTHON:-/usr/bin/python3}" EXTRAS=espeak,web
 chmod -R go=rX "$home"    # the checkout may be private

@@ -89,14 +89,13 @@ def make_linkless() -> None:
 def main(arguments: list[str]) -> None:
     replace_torch()
     # Imported here: worker processes import this module again but do not need these.
-    from daemon import logs
+    from daemon import hooks, logs
     from daemon.spool.spool import Spool, SpoolOwned
     from daemon.spool.watcher import Watcher
     from daemon.supervisor import Supervisor
     from pipeline.config import load_config
     from pipeline.executors.processes import ProcessExecutor
 
-    logs.set_up(as_json=False)
     if "--blind" in arguments:
         Watcher.refresh = lambda self: None  # type: ignore[method-assign]
     if "--defective" in arguments:
@@ -104,13 +103,15 @@ def main(arguments: list[str]) -> None:
     if "--hasty" in arguments:  # a worker is not restarted after its second failed start
         set_constants(BOOT_FAILURES_MAX=1)
     if "--brisk" in arguments:  # the loop iterates and reports ten times as often; retries a full disk after a second
-        set_constants(SCAN_SECONDS=0.2, HEALTH_SECONDS=0.0, FULL_DISK_SECONDS=1.0)
+        set_constants(SCAN_SECONDS=0.2, HEALTH_SECONDS=0.0, FULL_DISK_SECONDS=1.0, WRITE_SECONDS=0.2)
+        hooks.RETRY_SECONDS = (0.1, 0.1, 0.1, 0.1, 0.1)
     if "--linkless" in arguments:
         make_linkless()
     config = load_config(None)
     stages = dict(argument.split("=") for argument in arguments if "=" in argument)
     spool = Spool(Path.cwd())
     spool.create()
+    logs.set_up(as_json=False, level=config.log.level, spool=spool)
     try:
         sys.exit(
             Supervisor(config, spool, ProcessExecutor(preloaded=()), cheap_specs(config, **stages)).run(

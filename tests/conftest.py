@@ -33,7 +33,15 @@ LONGEST_FIRST = (
     *("test_crashes", "test_talking_face", "test_mouth", "test_scheduler", "test_cancelling", "test_stages"),
     *("test_commands", "test_drops", "test_isolation", "test_cached_avatars", "test_many_jobs", "test_supervision"),
     *("test_web_contract", "test_web_access", "test_video_avatars", "test_video_files", "test_hostile_media"),
-    *("test_text", "test_crash_steps", "test_full_disk"),
+    *(
+        "test_text",
+        "test_crash_steps",
+        "test_full_disk",
+        "test_hooks",
+        "test_job_logs",
+        "test_metrics",
+        "test_examples",
+    ),
 )
 """Files that take more than ten seconds. They start first, so that none of them is still running at the end."""
 

@@ -15,18 +15,21 @@ import re
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from daemon.logs import JobLogs
 from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
 from daemon.supervisor import Supervisor
-from pipeline.config import Config, LimitsSettings, WebSettings
+from pipeline.config import Config, HooksSettings, LimitsSettings, WebSettings
 from pipeline.executors.threads import ThreadExecutor
 from tests.cheap_daemon import cheap_specs
 
 CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.utime", "os.truncate"}
+COMMAND = ("sh", "-c", 'echo "$0" >> run/hooked', "{job} {status}")
 LIMITS = LimitsSettings(quiet_seconds=0.05, free_megabytes=0)
 AT_ONCE = 4
 """Steps that are crashed concurrently, each on its own spool."""
@@ -55,6 +58,8 @@ def crash(folder: Path, number: int, step: str) -> int:
     seen = outbox(spool)
     ended = in_child(spool, None)
     found = {"step": step, "crashed": crashed, "seen": seen, "ended": ended, "files": files(spool)}
+    found["hooked"] = (spool.run / "hooked").read_text().splitlines()
+    found["due"] = spool.hook_ids()
     (folder / f"found-{number:03d}").write_text(json.dumps(found))
     return 0
 
@@ -66,6 +71,7 @@ def prepare(root: Path) -> None:
     (spool.inbox / "a.json").write_bytes(OLD)
     assert in_child(spool, None) == 0
     (root / "steps").unlink()
+    (spool.run / "hooked").unlink()
     (spool.inbox / "a.json").write_bytes(NEW)
     (spool.inbox / "bad.json").write_bytes(BAD)
 
@@ -98,9 +104,12 @@ def wait_for(pid: int) -> int:
 
 
 def run(spool: Spool, crash_at: int | None) -> int:
-    logging.getLogger().handlers = [logging.FileHandler(spool.root / "log")]
+    logging.getLogger().handlers = [logging.FileHandler(spool.root / "log"), JobLogs(spool)]
+    logging.getLogger().setLevel(logging.INFO)
+    os.chdir(spool.root)
     sys.addaudithook(Steps(spool.root, crash_at))
-    config = Config(limits=LIMITS, web=WebSettings(webhook_hosts=["http://localhost:9"]))
+    web, hooks = WebSettings(webhook_hosts=["http://localhost:9"]), HooksSettings(on_done=COMMAND)
+    config = Config(limits=LIMITS, web=web, hooks=hooks)
     return Supervisor(config, spool, ThreadExecutor(), cheap_specs(config)).run(once=True)
 
 
@@ -114,6 +123,8 @@ class Steps:
         self._log = os.open(root / "steps", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if threading.current_thread().name.startswith("hook"):
+            return  # hooks run beside the loop, so the order of their steps varies
         if event not in CHANGES and not (event == "open" and is_write(arguments)):
             return
         places = [os.fspath(place) for place in arguments[:2] if isinstance(place, (str, os.PathLike))]

@@ -127,7 +127,7 @@ def test_messages_do_not_refer_to_files_missing_from_the_wheel() -> None:
     assert texts - docstrings == set()
 
 
-QUICK_COMMANDS = ("status", "status a", "health", "pause", "resume", "cancel a")
+QUICK_COMMANDS = ("status", "status a", "health", "pause", "resume", "cancel a", "logs")
 SLOW_IMPORTS = {"torch", "torchaudio", "cv2", "numpy", "PIL", "onnxruntime", "rich", "num2words", "requests"}
 REPORT_IMPORTS = """
 import sys

@@ -26,6 +26,7 @@ NAMES = (
     "doctor",
     "explain",
     "health",
+    "logs",
     "pause",
     "play",
     "report",

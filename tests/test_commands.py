@@ -40,7 +40,7 @@ def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
         assert daemon.ending("good")["status"] == "done"
         assert daemon.ending("bad")["status"] == "failed"
         records = [json.loads(line) for line in daemon.log().splitlines()]
-    assert {"time", "level", "worker", "logger", "message"} == set(records[0])
+    assert {"time", "level", "worker", "stage", "job", "logger", "message"} == set(records[0])
     assert any("job good: done" in record["message"] for record in records)
 
 

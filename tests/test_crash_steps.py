@@ -16,6 +16,7 @@ pytestmark = pytest.mark.timeout(600)
 EXPECTED_FILES = {
     *("outbox/a.mp4", "outbox/a.json", "outbox/a.srt", "outbox/a.vtt", "outbox/bad.json"),
     *("done/a.json", "failed/bad/job.json", "failed/bad/error.json"),
+    *("done/a.log.jsonl", "failed/bad/log.jsonl"),
 }
 
 
@@ -37,6 +38,7 @@ def test_there_is_a_crash_before_every_step_of_claiming_and_publishing(crashes: 
         "os.remove outbox/a.json",
         "os.rename work/a/video.mp4 -> outbox/a.mp4",
         "os.rename work/a/captions.srt -> outbox/a.srt",
+        "os.rename work/a/log.jsonl -> done/a.log.jsonl",
         "os.rename work/a/job.json -> done/a.json",
         "os.rename work/a/timing.json -> outbox/a.json",
         "os.rename work/bad/error.json -> failed/bad/error.json",
@@ -64,6 +66,13 @@ def test_each_crash_leaves_one_webhook_call_for_each_job(crashes: list[dict[str,
         for call in calls:
             sent = json.loads(call["body"])
             assert sent["data"] == crash["files"][f"outbox/{call['job']}.json"], crash["step"]
+
+
+def test_each_crash_runs_the_hook_for_each_job(crashes: list[dict[str, Any]]) -> None:
+    assert any(".json.part -> hooks/run_" in crash["step"] for crash in crashes)
+    for crash in crashes:
+        assert set(crash["hooked"]) == {"a done", "bad failed"}, crash["step"]
+        assert crash["due"] == [], crash["step"]
 
 
 def test_a_json_is_never_seen_without_its_video(crashes: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.service_root import service_root
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("daemon", "pipeline", "scripts", "systemd", "docs")
+PARTS = ("daemon", "pipeline", "scripts", "systemd", "docs", "examples", "ops")
 FILES = (
     *("config.yaml", "setup.cfg", "pyproject.toml", "requirements.txt"),
     *("Makefile", "README.md", "README.ru.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),

@@ -47,7 +47,7 @@ def test_a_json_record_is_one_complete_line() -> None:
 
 def test_a_line_names_the_program() -> None:
     assert json.loads(JsonFormatter("gateway").format(record("up")))["worker"] == "gateway"
-    assert " gateway  up" in LineFormatter("gateway").format(record("up"))
+    assert " gateway  daemon      up" in LineFormatter("gateway").format(record("up"))
     assert json.loads(JsonFormatter().format(record("up")))["worker"] == "daemon"
 
 

@@ -188,9 +188,19 @@ def test_folders_are_closed_to_other_users(spool: Spool) -> None:
         spool.open_stream("c", [], fresh=True)
     finally:
         os.umask(umask)
-    folders = [made.inbox, made.outbox, made.work, made.done, made.failed, made.run, made.cancels, made.webhooks]
+    folders = [
+        made.inbox,
+        made.outbox,
+        made.work,
+        made.done,
+        made.failed,
+        made.run,
+        made.cancels,
+        made.webhooks,
+        made.hooks,
+    ]
     assert {folder.stat().st_mode & 0o777 for folder in [*folders, spool.failed / "b", spool.outbox / "c"]} == {0o750}
-    names = {"inbox", "outbox", "work", "done", "failed", "run", "webhooks"}
+    names = {"inbox", "outbox", "work", "done", "failed", "run", "webhooks", "hooks"}
     assert {folder.name for folder in made.root.iterdir()} == names
     assert [folder.name for folder in made.run.iterdir()] == ["cancel"]
 

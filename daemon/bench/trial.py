@@ -37,7 +37,7 @@ class Trial:
         self.memory: Memory
         self.cold_start_seconds = 0.0
         """From the command until all workers are ready."""
-        settings = config.model_dump(mode="json") | {"spool": "."}
+        settings = config.model_dump(mode="json") | {"spool": ".", "hooks": {}, "metrics": {}}
         (folder / CONFIG_FILE).write_text(yaml.safe_dump(settings), "utf-8")
         self._log = folder / "log"
 

@@ -22,7 +22,7 @@ def serve(place: Place, host: str | None, port: int | None, with_daemon: bool, l
     except ImportError as error:
         hint = "install it with: pip install 'lipdrop[web]'"
         raise ConfigError("web_missing", f"the web gateway is not installed: {error}", hint=hint) from error
-    logs.set_up(as_json=log_json, program="gateway")
+    logs.set_up(as_json=log_json, program="gateway", level=place.config.log.level)
     changes = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     web = place.config.web.model_copy(update=changes)
     place.spool.create()

@@ -27,6 +27,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "compare": ("compare",),
     "bench": ("bench",),
     "gateway": ("serve",),
+    "logs": ("logs",),
     "tokens": ("tokens",),
     "webhooks": ("webhooks",),
     "doctor": ("doctor",),

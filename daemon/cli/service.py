@@ -28,8 +28,8 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     from daemon.supervisor import Supervisor
     from pipeline.executors import make_executor
 
-    logs.set_up(as_json=log_json)
     place.spool.create()
+    logs.set_up(as_json=log_json, level=place.config.log.level, spool=place.spool)
     executor = make_executor(place.config)
     specs = worker_specs(place.config, executor.gpu_count())
     supervisor = Supervisor(place.config, place.spool, executor, specs)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from daemon.metrics.observations import WorkerExit
 from daemon.scheduling import stages
 from daemon.scheduling.backlog import Backlog, Entry, job_urgency
 from daemon.scheduling.budgets import Allowances, allowances
@@ -22,6 +23,7 @@ from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import DISK_FULL, ErrorReport, JobError, StageError
 from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.log_context import logging_about
 from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
 
 FULL_DISK_SECONDS = 10.0
@@ -170,6 +172,10 @@ class Scheduler:
         """The process of every worker; None for one that is not running."""
         return self._pool.pids
 
+    def take_exits(self) -> list[WorkerExit]:
+        """The workers that exited since the last call."""
+        return self._pool.take_exits()
+
     def step(self, timeout_seconds: float) -> list[Outcome]:
         """Start runnable items, wait for events, and return the jobs that ended.
 
@@ -311,6 +317,9 @@ class Scheduler:
         state = self._jobs[entry.flow.name]
         state.began_seconds = state.began_seconds or now
         state.step = stages.role(entry.item)
+        with logging_about(worker=worker.spec.name, stage=state.step):
+            attempts = entry.flow.journal.attempts(entry.item)
+            log.debug("job %s: item %d begins, attempt %d", entry.flow.name, entry.item.index, attempts)
         self._pool.send(worker, entry, now)
         return True
 

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from daemon.metrics.observations import WorkerExit
 from daemon.scheduling.backlog import Entry
 from daemon.scheduling.flow import Flow
 from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.log_context import logging_about
 from pipeline.messages import Chunk, Died, Event, Ready, Task
 
 BACKOFF_FIRST_SECONDS = 1.0
@@ -57,6 +59,8 @@ class Worker:
     """Number of its current or last task."""
     overdue: bool = False
     """Whether it was killed because it exceeded its deadline."""
+    is_cancelled: bool = False
+    """Whether it was killed because the job of its item was cancelled."""
     pid: int | None = None
 
 
@@ -68,6 +72,7 @@ class WorkerPool:
         self._boot_seconds = boot_seconds
         self._workers = {spec.name: Worker(spec) for spec in specs}
         self._tasks = itertools.count(1)
+        self._exits: list[WorkerExit] = []
 
     def __getitem__(self, name: str) -> Worker:
         """Return a worker by its name."""
@@ -129,7 +134,7 @@ class WorkerPool:
         """Start the workers whose restart time has come."""
         for worker in self._workers.values():
             if worker.state is WorkerState.WAITING and worker.deadline <= now:
-                worker.state, worker.overdue = WorkerState.STARTING, False
+                worker.state, worker.overdue, worker.is_cancelled = WorkerState.STARTING, False, False
                 worker.deadline = now + self._boot_seconds
                 self._start(worker)
 
@@ -158,6 +163,7 @@ class WorkerPool:
     def kill_holders(self, flow: Flow) -> None:
         """Kill the workers that are busy with a job."""
         for worker in self.holders(flow):
+            worker.is_cancelled = True
             self._executor.kill(worker.spec.name)
 
     def send(self, worker: Worker, entry: Entry, now: float) -> None:
@@ -187,12 +193,32 @@ class WorkerPool:
     def died(self, event: Died) -> ErrorReport:
         """Return the error of the item that a dead worker held."""
         worker = self._workers[event.worker]
-        log.error("worker %s exited with code %s", event.worker, event.exitcode)
+        self._note_exit(worker, event.exitcode)
         error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
         if worker.overdue:
             hint = "is the machine overloaded? resubmit the job"
             error = StageError("timeout", f"worker {event.worker} exceeded its deadline and was killed", hint=hint)
         return ErrorReport.of(error, stage=worker.spec.role)
+
+    def _note_exit(self, worker: Worker, exitcode: int | None) -> None:
+        job = worker.entry.flow.name if worker.entry is not None else None
+        with logging_about(worker=worker.spec.name, stage=worker.spec.role, job=job):
+            self._log_exit(worker, exitcode)
+
+    def _log_exit(self, worker: Worker, exitcode: int | None) -> None:
+        name = worker.spec.name
+        if worker.is_cancelled and not worker.overdue:
+            log.info("worker %s was stopped with its job", name)
+            self._exits.append(WorkerExit(name, "cancel"))
+            return
+        log.error("worker %s exited with code %s", name, exitcode)
+        is_starting = worker.state is WorkerState.STARTING
+        self._exits.append(WorkerExit(name, "deadline" if worker.overdue else "start" if is_starting else "crash"))
+
+    def take_exits(self) -> list[WorkerExit]:
+        """The workers that exited since the last call."""
+        exits, self._exits = self._exits, []
+        return exits
 
     def schedule_restart(self, worker: Worker) -> None:
         """Restart a dead worker: at once, then with growing delays, and not at all after too many failed starts.

@@ -24,7 +24,7 @@ def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
         if role == POOLED_ROLE:
             specs += _lipsync_specs(config, cores, gpus)
         else:
-            specs.append(WorkerSpec(f"{role}-0", role, stage, config, threads=len(cores)))
+            specs.append(WorkerSpec(f"{role}-0", role, stage, config, log_level=config.log.level, threads=len(cores)))
     return specs
 
 
@@ -42,6 +42,7 @@ def _lipsync_specs(config: Config, cores: list[int], gpus: int) -> list[WorkerSp
             cpus=tuple(share),
             # In a job of one chunk the other workers' cores are idle.
             encoder_cpus=tuple(cores),
+            log_level=config.log.level,
             threads=len(share),
         )
         for index, (worker, device, share) in enumerate(zip(config.workers, devices, shares, strict=True))

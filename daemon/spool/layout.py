@@ -11,8 +11,8 @@ VIDEO_SUFFIX = ".mp4"
 CAPTION_SUFFIXES = (".srt", ".vtt")
 
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
-RECORDING, VIDEO = "recording", "video.mp4"
-"""Files in a job's work folder; JOB and ERROR also in its folder in `failed/`."""
+RECORDING, VIDEO, LOG = "recording", "video.mp4", "log.jsonl"
+"""Files in a job's work folder; JOB, ERROR and LOG also in its folder in `failed/`."""
 
 PLAYLIST, INIT, PLAYER = "index.m3u8", "init.mp4", "player.html"
 """Files in the folder of a stream."""
@@ -31,13 +31,21 @@ class Layout:
         self.run = self.root / "run"
         self.cancels = self.run / "cancel"
         self.webhooks = self.root / "webhooks"
+        self.hooks = self.root / "hooks"
+        self.metrics_file = self.run / "metrics.prom"
+        self.log_file = self.run / "log.jsonl"
         self._inbox_mode = 0o750
 
     def create(self) -> None:
         """Create missing folders."""
-        for folder in (self.outbox, self.work, self.done, self.failed, self.run, self.cancels, self.webhooks):
+        for folder in self._folders():
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self.keep_inbox()
+
+    def _folders(self) -> tuple[Path, ...]:
+        """All folders but the inbox."""
+        kept = (self.outbox, self.work, self.done, self.failed)
+        return (*kept, self.run, self.cancels, self.webhooks, self.hooks)
 
     def keep_inbox(self) -> None:
         """Recreate a missing inbox with its last known mode.
@@ -72,3 +80,7 @@ class Layout:
     def done_file(self, name: str) -> Path:
         """The job file of a job that succeeded."""
         return self.done / f"{name}{JOB_SUFFIX}"
+
+    def logs(self, name: str) -> tuple[Path, ...]:
+        """Where the log of a job is: while it runs, after it failed, after it succeeded."""
+        return (self.folder(name) / LOG, self.failed / name / LOG, self.done / f"{name}.{LOG}")

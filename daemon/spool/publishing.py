@@ -16,7 +16,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from daemon.outputs.report import DoneReport, FailedReport, Failure, JobReport, json_bytes, read_report
-from daemon.spool.layout import CAPTION_SUFFIXES, ERROR, JOB, PLAYLIST, RECORDING, TIMING, VIDEO
+from daemon.spool.hooks import Hook, Hooks
+from daemon.spool.layout import CAPTION_SUFFIXES, ERROR, JOB, LOG, PLAYLIST, RECORDING, TIMING, VIDEO
 from daemon.spool.requests import Requests
 from daemon.spool.streams import Streams
 from daemon.spool.webhooks import Delivery, Webhooks
@@ -26,14 +27,14 @@ from pipeline.job_file import JOB_NAME
 log = logging.getLogger(__name__)
 
 
-class Publishing(Streams, Requests, Webhooks):
+class Publishing(Streams, Requests, Webhooks, Hooks):
     """Moves jobs from `work/NAME/` to the outbox and to `done/` or `failed/`."""
 
-    def publish(self, name: str, report: JobReport, delivery: Delivery | None = None) -> None:
+    def publish(self, name: str, report: JobReport, delivery: Delivery | None = None, hook: Hook | None = None) -> None:
         """Make a job's outputs visible, its timing JSON last, and remove its work folder. Raises OSError.
 
-        Every step may already have been done by a failed attempt or by a daemon that died. `delivery`: the webhook call
-        about the job's end. It waits until the timing JSON is visible.
+        Every step may already have been done by a failed attempt or by a daemon that died. `delivery` and `hook`: the
+        webhook call and the run of a command about the job's end. They wait until the timing JSON is visible.
         """
         self.create()
         folder = self.folder(name)
@@ -43,19 +44,31 @@ class Publishing(Streams, Requests, Webhooks):
             else:
                 self._keep_video(name, report)
             self._seal(folder, report)
-        if delivery is not None:
-            self.leave(delivery)
+        self._leave_notices(delivery, hook)
         self.remove_cancel_request(name)
         if isinstance(report, DoneReport):
             self._publish_outputs(name, report)
             with contextlib.suppress(FileNotFoundError):  # already moved
                 os.utime(folder / JOB)  # retention uses this time; until now it was the submission time
+            self._keep_log(name, report)
             move(folder / JOB, self.done_file(name))
             shutil.rmtree(self.failed / name, ignore_errors=True)  # an earlier attempt's failure is superseded
         else:
             self._keep_failed(name)
         move(folder / TIMING, self.report_file(name))
         shutil.rmtree(folder)
+
+    def _leave_notices(self, delivery: Delivery | None, hook: Hook | None) -> None:
+        if delivery is not None:
+            self.leave(delivery)
+        if hook is not None:
+            self.leave_hook(hook)
+
+    def _keep_log(self, name: str, report: DoneReport) -> None:
+        """Keep the log of a job that succeeded. It need not survive a power cut."""
+        running, _, kept = self.logs(name)
+        if running.exists() and not report.cached:  # the log of the run that made the outputs tells more
+            running.rename(kept)
 
     def _keep_video(self, name: str, report: DoneReport) -> None:
         """Ensure that a job's video is complete and on disk. Raises FileNotFoundError if it is not."""
@@ -101,19 +114,20 @@ class Publishing(Streams, Requests, Webhooks):
             else:
                 (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
 
-    def refuse(self, name: str, failure: Failure, delivery: Delivery | None = None) -> None:
+    def refuse(self, name: str, failure: Failure, delivery: Delivery | None = None, hook: Hook | None = None) -> None:
         """Reject a job without touching the outbox, which has the outputs of another job of that name."""
         write_file(self.folder(name) / ERROR, json_bytes(failure))
-        if delivery is not None:
-            self.leave(delivery)
+        self._leave_notices(delivery, hook)
         self.remove_cancel_request(name)
         self._keep_failed(name)
         shutil.rmtree(self.folder(name))
 
     def _keep_failed(self, name: str) -> None:
-        """Keep the job file and the error of a failed job."""
+        """Keep the job file, the log and the error of a failed job."""
         kept = self.failed / name
         kept.mkdir(mode=0o750, exist_ok=True)
+        if (self.folder(name) / LOG).exists():
+            (self.folder(name) / LOG).rename(kept / LOG)
         for file in (ERROR, JOB):
             move(self.folder(name) / file, kept / file)
 
@@ -121,7 +135,7 @@ class Publishing(Streams, Requests, Webhooks):
         """Remove a job's stage files except `keep`; the job file and the recording are kept."""
         folder = self.folder(name)
         inside = (path.relative_to(folder) for path in keep if path.is_relative_to(folder))
-        kept = {JOB, RECORDING, TIMING, *(path.parts[0] for path in inside)}
+        kept = {JOB, RECORDING, TIMING, LOG, *(path.parts[0] for path in inside)}
         for entry in folder.iterdir():
             if entry.name not in kept:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -44,6 +44,8 @@ class WorkerSpec:
     """Cores this worker computes on; empty: any."""
     encoder_cpus: tuple[int, ...] = ()
     """Cores its encoder may run on; empty: the same as the worker."""
+    log_level: str = "info"
+    """The least severe records that it sends to the daemon."""
     threads: int = 1
     """Threads for its numerical libraries."""
 

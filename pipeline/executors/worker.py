@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ErrorReport, JobError
 from pipeline.executors.base import WorkerSpec
+from pipeline.log_context import ContextFilter, logging_about
 from pipeline.messages import Advance, Advanced, Failed, Finished, Item, Ready, Result, Task, Yielded
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -91,7 +92,10 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
     link = Link(connection)
     root = logging.getLogger()
     root.handlers = [LinkHandler(link)]
-    root.setLevel(logging.INFO)
+    root.handlers[0].addFilter(ContextFilter())
+    level = logging.getLevelNamesMapping()[spec.log_level.upper()]
+    root.setLevel(max(level, logging.INFO))
+    logging.getLogger("pipeline").setLevel(level)
     with contextlib.suppress(BrokenPipeError):  # the daemon stops while this worker starts or works
         work(link, spec)
 
@@ -128,6 +132,11 @@ def end_with_parent() -> None:
 
 def work(link: Link, spec: WorkerSpec) -> None:
     """Set up the stage, report `Ready`, then process tasks until the connection closes."""
+    with logging_about(worker=spec.name, stage=spec.role):
+        _work(link, spec)
+
+
+def _work(link: Link, spec: WorkerSpec) -> None:
     try:
         stage = _make_stage(spec)
     except Exception as error:
@@ -138,7 +147,8 @@ def work(link: Link, spec: WorkerSpec) -> None:
         return
     link.send(Ready(spec.name, spec.device, os.getpid()))
     while (task := link.receive()) is not None:
-        _run(stage, task, link, spec)
+        with logging_about(job=task.item.job):
+            _run(stage, task, link, spec)
 
 
 def _make_stage(spec: WorkerSpec) -> Stage:

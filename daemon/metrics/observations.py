@@ -1,0 +1,32 @@
+"""What the daemon counts. These classes import no metrics library, so that its loop does not need one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.outputs.report import JobReport
+
+EXIT_REASONS = ("crash", "deadline", "start", "cancel")
+EXIT_HELP = "Reasons: crash, deadline (it hung), start (it could not start), cancel (a job was cancelled)."
+HOOK_RESULTS = ("ok", "retried", "given_up")
+
+
+@dataclass(frozen=True)
+class WorkerExit:
+    """A worker ended and is restarted."""
+
+    worker: str
+    reason: str
+    """crash, deadline, start or cancel."""
+
+
+@dataclass(frozen=True)
+class HookRan:
+    """The command `hooks.on_done` ended."""
+
+    result: str
+    """ok, retried (it failed and runs again) or given_up."""
+
+
+Observation = JobReport | WorkerExit | HookRan
+"""A job that ended is observed as its report."""
