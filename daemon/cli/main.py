@@ -5,8 +5,6 @@ To add a command, write its module and register both in `COMMANDS`.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +12,8 @@ from pathlib import Path
 import click
 
 import daemon
-from daemon.cli.exit_codes import EXIT_BOOT, EXIT_CODES, EXIT_INTERRUPTED, EXIT_IO
-from daemon.cli.place import hint_suffix
-from pipeline.errors import ConfigError, LipdropError
+from daemon.cli.failures import reported
+from pipeline.errors import ConfigError
 
 COMMANDS: dict[str, Iterable[str]] = {
     "service": ("run", "pause", "resume", "health"),
@@ -24,6 +21,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "avatars": ("avatars",),
     "voices": ("voices",),
     "bench": ("bench",),
+    "make": ("make",),
     "gateway": ("serve",),
     "tokens": ("tokens",),
     "webhooks": ("webhooks",),
@@ -60,22 +58,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run a command; report each expected error as one line on standard error and an exit code."""
-    try:
+    with reported():
         check_environment(Path(daemon.__path__[0]))
         cli(standalone_mode=False)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except LipdropError as error:
-        where = f" [{error.field}]" if error.field and error.field not in error.message else ""
-        click.echo(f"lipdrop: {error.code}: {error.message}{where}{hint_suffix(error.hint)}", err=True)
-        sys.exit(EXIT_CODES.get(type(error), EXIT_BOOT))
-    except OSError as error:
-        where = f": {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else ""
-        click.echo(f"lipdrop: io: {' '.join((error.strerror or str(error)).split())}{where}", err=True)
-        sys.exit(EXIT_IO)
 
 
 def check_environment(package: Path) -> None:
