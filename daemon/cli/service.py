@@ -26,9 +26,11 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     from daemon import logs
     from daemon.scheduling.workers import worker_specs
     from daemon.supervisor import Supervisor
+    from pipeline.avatars import Avatars
     from pipeline.executors import make_executor
 
     logs.set_up(as_json=log_json)
+    Avatars(place.config).check_default(place.config.avatars.default)
     place.spool.create()
     executor = make_executor(place.config)
     specs = worker_specs(place.config, executor.gpu_count())
