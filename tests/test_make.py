@@ -166,7 +166,11 @@ def test_a_bad_configuration_ends_it_with_one_line(tmp_path: Path, settings: dic
         (("Hi", "-o", "a.mp4", "--play", "--mode", "auto"), 2, "Error: --play needs --mode stream"),
         (("Hi", "-o", "a.mp4", "--photo", "a.srt", "--avatar", "host"), 2, "Error: give either --photo or --avatar"),
         (("Hi", "-o", "a.mp4", "--photo", "a.srt"), 2, "Error: a.srt is not a picture or a video"),
-        (("a.srt", "-o", "a.mp4"), 2, "Error: a.srt is a file; to speak the text in it: make - -o NAME.mp4 < a.srt"),
+        (
+            ("a.srt", "-o", "a.mp4"),
+            2,
+            "Error: a.srt is a file; to speak the text in it: lipdrop make - -o NAME.mp4 < a.srt",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_NO_DAEMON
 from daemon.cli.place import Place, placed
 from daemon.cli.submission import Draft, check_names, drafts, drop, located
@@ -43,7 +44,7 @@ def _drop_and_wait(place: Place, jobs: list[Draft]) -> int:
     from daemon.cli.waiting import ending, wait
 
     if not place.spool.has_owner():
-        click.echo(f"no daemon is running on {place.spool.root}; start one with: lipdrop run", err=True)
+        click.echo(as_called(f"no daemon is running on {place.spool.root}; start one with: lipdrop run"), err=True)
         return EXIT_NO_DAEMON
     before = {job.name: ending(place.spool, job.name) for job in jobs}
     for job in jobs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_BAD_JOB, EXIT_JOB_FAILED
 from daemon.cli.failures import line
 from daemon.cli.submission import read_text
@@ -87,7 +88,8 @@ def _text(words: tuple[str, ...]) -> str | None:
     if words == ("-",):
         return read_text(sys.stdin.buffer.read()).strip()
     if len(words) == 1 and Path(words[0]).suffix and Path(words[0]).is_file():
-        raise Refused(f"{words[0]} is a file; to speak the text in it: make - -o NAME.mp4 < {words[0]}")
+        hint = as_called(f"lipdrop make - -o NAME.mp4 < {words[0]}")
+        raise Refused(f"{words[0]} is a file; to speak the text in it: {hint}")
     return " ".join(words) or None
 
 
