@@ -294,7 +294,10 @@ def outline(page: Path) -> list[str]:
     """Levels of headings, and code blocks without their comments and quoted texts, in order."""
     text = page.read_text("utf-8")
     parts = re.findall(r"^```.*?^```|^#+ ", text, re.MULTILINE | re.DOTALL)
-    return [re.sub(r'(?:"text":|lipdrop make) "[^"]*"|\s*#\s.*', "", part) if part.startswith("`") else part for part in parts]
+    return [
+        re.sub(r'(?:"text":|lipdrop make) "[^"]*"|\s*#\s.*', "", part) if part.startswith("`") else part
+        for part in parts
+    ]
 
 
 @pytest.mark.parametrize("page", ["README", "docs/common-problems"])

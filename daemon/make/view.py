@@ -89,7 +89,7 @@ class Bar:
         columns = (TextColumn("{task.description:<9}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         self._console = Console(stderr=True)
         self._progress = Progress(*columns, console=self._console, transient=True)
-        self._task = self._progress.add_task(STEPS["queued"], total=1.0)
+        self._task = self._progress.add_task(STEPS["queued"], total=None)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -100,7 +100,8 @@ class Bar:
 
     def show(self, step: str, share: float) -> None:
         """See `View`."""
-        self._progress.update(self._task, description=STEPS.get(step, step), completed=share)
+        total = 1.0 if share else None  # a pulsing bar
+        self._progress.update(self._task, description=STEPS.get(step, step), completed=share, total=total)
 
     def say(self, text: str) -> None:
         """See `View`."""
