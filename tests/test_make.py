@@ -104,7 +104,7 @@ def test_the_progress_is_in_lines_if_nobody_looks(made: tuple[Place, tuple[int, 
 
 
 def test_a_stream_is_played_while_it_renders_until_ctrl_c(place: Place) -> None:
-    process = place.start("Hello there.", "-o", "played.mp4", "--play", "--size", "128x128", "--language", "en")
+    process = place.start("Hello there.", "-o", "played.mp4", "-q", "--play", "--size", "128x128", "--language", "en")
     assert process.stderr is not None and process.stdout is not None
     address = next(line.split()[-1] for line in process.stderr if line.startswith("playing at "))
     with urllib.request.urlopen(address) as page:

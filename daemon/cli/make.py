@@ -102,7 +102,7 @@ def _make(request: Request, config: Config, config_file: Path | None, shown: Vie
 
     with scratch_folder(request.unfinished) as root:
         spool, photos = Spool(root / "spool"), root / "avatars" if request.photo else None
-        player = Player(spool, shown.say) if play else None
+        player = Player(spool, shown.announce) if play else None
 
         def watch(step: str, share: float) -> None:
             shown.show(step, share)

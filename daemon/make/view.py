@@ -36,9 +36,13 @@ class View(Protocol):
         """Show a line."""
         ...
 
+    def announce(self, text: str) -> None:
+        """Show a line even to those who want no progress."""
+        ...
+
 
 class Quiet:
-    """Shows nothing."""
+    """Shows only what must be known."""
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +55,10 @@ class Quiet:
 
     def say(self, text: str) -> None:
         """See `View`."""
+
+    def announce(self, text: str) -> None:
+        """See `View`."""
+        click.echo(text, err=True)
 
 
 class Lines(Quiet):
@@ -106,6 +114,10 @@ class Bar:
     def say(self, text: str) -> None:
         """See `View`."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def announce(self, text: str) -> None:
+        """See `View`."""
+        self.say(text)
 
 
 def chosen(*, quiet: bool, verbose: bool) -> View:
