@@ -52,6 +52,7 @@ class Supervisor:
         """Stop signals received so far."""
         self._stop_at_seconds = float("inf")
         self._is_ready = False
+        self._has_noted_stop = False
         self._last_report: HealthReport | None = None
 
     def run(self, *, once: bool = False) -> int:
@@ -71,6 +72,8 @@ class Supervisor:
                 self._hooks.start()
                 while not self._is_over(once):
                     self._iterate()
+                    self._note_stop()
+                self._note_end()
             except OSError:
                 log.exception("I/O error, stopping")
                 raise
@@ -92,6 +95,27 @@ class Supervisor:
         self._stops += 1
         self._stop_at_seconds = min(self._stop_at_seconds, time.monotonic() + self._config.limits.drain_seconds)
         self._executor.wake()
+
+    def _note_stop(self) -> None:
+        """Say once what a stop waits for."""
+        if self._stops == 0 or self._has_noted_stop:
+            return
+        self._has_noted_stop = True
+        jobs, waiting = sorted(self._scheduler.jobs), self._admission.waiting + len(self._admission.claimed)
+        later = f"; {waiting} more will run after the next start" if waiting else ""
+        seconds = self._config.limits.drain_seconds
+        if jobs:
+            names = ", ".join(jobs)
+            log.info("stopping: finishing %s, for up to %.0f s%s; Ctrl-C again stops now", names, seconds, later)
+
+    def _note_end(self) -> None:
+        """Say what is left if the daemon was stopped."""
+        unfinished = sorted({*self._scheduler.jobs, *self._admission.claimed})
+        waiting = self._admission.waiting
+        if self._stops == 0:
+            return
+        resumed = f"; the next start resumes {', '.join(unfinished)}" if unfinished else ""
+        log.info("stopped%s%s", resumed, f"; {waiting} jobs wait in the inbox" if waiting else "")
 
     def _is_over(self, once: bool) -> bool:
         if self._stops >= 2 or time.monotonic() >= self._stop_at_seconds:

@@ -349,12 +349,34 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except DuplicateKeyError as error:
         raise ConfigError("config_duplicate_key", str(error), field=error.path, hint="keep one of them") from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ConfigError("config_not_yaml", f"{file} is not valid YAML: {error}") from error
+        raise ConfigError("config_not_yaml", f"{file} is not valid YAML{_yaml_problem(error)}") from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise ConfigError("config_not_mapping", f"{file} must be a mapping of settings")
     return {str(key): value for key, value in raw.items()}
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong, and where, in one line."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if mark is None or not isinstance(error, yaml.MarkedYAMLError):
+        return ": " + " ".join(str(error).split())
+    return f" at line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+
+
+PLAIN_MESSAGES = {
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "too_short": "must not be empty",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+}
+"""Words for pydantic's error types whose own message is about Python."""
 
 
 def _validated(raw: dict[str, Any], file: Path) -> Config:
@@ -366,7 +388,9 @@ def _validated(raw: dict[str, Any], file: Path) -> Config:
         if first["type"] == "extra_forbidden":
             raise _unknown_key(path, _siblings(first["loc"], raw)) from error
         hint = first.get("ctx", {}).get("hint", f"see {file}")
-        raise ConfigError("config_value", f"{path}: {first['msg']}", field=path, hint=hint) from error
+        raise ConfigError(
+            "config_value", f"{path}: {PLAIN_MESSAGES.get(first['type'], first['msg'])}", field=path, hint=hint
+        ) from error
 
 
 def _unknown_key(path: str, known: list[str]) -> ConfigError:

@@ -116,6 +116,16 @@ def start(
     )
 
 
+def start_surviving(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a program that outlives this process, in a process group of its own.
+
+    Its standard input ends when this process does. Raises OSError if it does not exist.
+    """
+    return subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+    )
+
+
 def read_errors(stderr: IO[bytes]) -> bytes:
     """Read a program's standard error until it is closed, and return the end of it."""
     kept = b""

@@ -14,3 +14,7 @@ for video in "$spool"/outbox/*.mp4; do
     echo "  $(realpath "$video")"
 done
 echo "The timing JSON of each is next to it."
+echo
+echo "Make your own:"
+echo "  source .venv/bin/activate"
+echo '  lipdrop make "Hello!" -o hello.mp4'

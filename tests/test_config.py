@@ -96,6 +96,28 @@ def test_a_wrong_value_is_named_with_its_path(content: str, field: str, tmp_path
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: b: c", "config.yaml is not valid YAML at line 1, column 5: mapping values are not allowed here"),
+        ("language: en\n\tspool: .", "config.yaml is not valid YAML at line 2, column 1: found character '\\t' "),
+        ("spool: '\x00'", "config.yaml is not valid YAML: unacceptable character #x0000"),
+        ("tts: null", "tts: must be a mapping"),
+        ("workers: [gan]", "workers.0: must be a mapping"),
+        ("workers: {model: gan}", "workers: must be a list"),
+        ("workers: []", "workers: must not be empty"),
+        ("spool: 5", "spool: must be a string"),
+        ("limits: {attempts: many}", "limits.attempts: must be a whole number"),
+        ("split: {prefer_pauses: 1}", "split.prefer_pauses: must be true or false"),
+    ],
+)
+def test_a_mistake_is_described_in_one_plain_line(content: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, content)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+
+
 def test_an_unknown_voice_back_end_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "tts: {backend: rvoice}")

@@ -147,6 +147,8 @@ def test_the_first_sigterm_drains(daemon: CheapDaemon) -> None:
     assert daemon.process.wait(60) == 0
     assert daemon.ending("in-flight")["status"] == "done"
     assert (daemon.spool / "inbox" / "too-late.json").exists()
+    assert "stopping: finishing in-flight, for up to 60 s; Ctrl-C again stops now" in daemon.log()
+    assert daemon.log().splitlines()[-1].endswith("stopped")
 
 
 def test_an_orderly_stop_costs_no_attempt(daemon: CheapDaemon) -> None:
@@ -157,6 +159,7 @@ def test_an_orderly_stop_costs_no_attempt(daemon: CheapDaemon) -> None:
         until(lambda: (daemon.ready().status()["jobs"] == {"long": "lipsync"}) or None, "job in lip-sync")
         assert daemon.stop(seconds=15) == 130
         assert daemon.status()["state"] == "stopped"
+        assert daemon.log().splitlines()[-1].endswith("stopped; the next start resumes long")
     (daemon.spool / "go").touch()
     with daemon.start():
         ending = daemon.ending("long")

@@ -303,11 +303,15 @@ def outline(page: Path) -> list[str]:
     """Levels of headings, and code blocks without their comments and quoted texts, in order."""
     text = page.read_text("utf-8")
     parts = re.findall(r"^```.*?^```|^#+ ", text, re.MULTILINE | re.DOTALL)
-    return [re.sub(r'"text": "[^"]*"|\s*#\s.*', "", part) if part.startswith("`") else part for part in parts]
+    return [
+        re.sub(r'(?:"text":|lipdrop make) "[^"]*"|\s*#\s.*', "", part) if part.startswith("`") else part
+        for part in parts
+    ]
 
 
-def test_the_russian_readme_has_the_sections_and_code_of_the_english_one() -> None:
-    english, russian = outline(ROOT / "README.md"), outline(ROOT / "README.ru.md")
+@pytest.mark.parametrize("page", ["README", "docs/common-problems"])
+def test_a_russian_page_has_the_sections_and_code_of_the_english_one(page: str) -> None:
+    english, russian = outline(ROOT / f"{page}.md"), outline(ROOT / f"{page}.ru.md")
     assert len(english) > 8
     assert english == russian
 

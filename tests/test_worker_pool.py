@@ -230,6 +230,7 @@ def test_an_unusable_configuration_is_raised_and_other_failed_starts_are_not(
     with pytest.raises(ConfigError, match="no file") as caught:
         pool.boot_failed("tts-0", ErrorReport("key", "no file", field="models.gan", hint="copy it", fatal=True))
     assert (caught.value.code, caught.value.field, caught.value.hint) == ("key", "models.gan", "copy it")
+    assert "no file" not in caplog.text, "it is reported once, when the program ends"
 
 
 def test_the_error_of_a_dead_worker_names_the_cause(pool: WorkerPool) -> None:

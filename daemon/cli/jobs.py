@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_INTERRUPTED, EXIT_NO_DAEMON
 from daemon.cli.place import ArgumentError, Place, placed
 from daemon.cli.submission import Draft, drop, typed_job
@@ -85,7 +86,7 @@ def _drop_and_wait(place: Place, jobs: list[Draft], *, as_json: bool, quiet: boo
     from daemon.cli.waiting import ending, wait
 
     if not place.spool.has_owner():
-        click.echo(f"no daemon is running on {place.spool.root}; start one with: lipdrop run", err=True)
+        click.echo(as_called(f"no daemon is running on {place.spool.root}; start one with: lipdrop run"), err=True)
         return EXIT_NO_DAEMON
     before = {job.name: ending(place.spool, job.name) for job in jobs}
     try:

@@ -5,8 +5,6 @@ To add a command, write its module and register both in `COMMANDS`.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +12,8 @@ from pathlib import Path
 import click
 
 import daemon
-from daemon.cli.exit_codes import EXIT_BOOT, EXIT_CODES, EXIT_INTERRUPTED, EXIT_IO
-from daemon.cli.place import hint_suffix
-from pipeline.errors import ConfigError, LipdropError, all_errors
+from daemon.cli.failures import reported
+from pipeline.errors import ConfigError
 
 COMMANDS: dict[str, Iterable[str]] = {
     "service": ("run", "pause", "resume", "health"),
@@ -26,6 +23,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "report": ("report",),
     "compare": ("compare",),
     "bench": ("bench",),
+    "make": ("make",),
     "gateway": ("serve",),
     "logs": ("logs",),
     "tokens": ("tokens",),
@@ -35,9 +33,6 @@ COMMANDS: dict[str, Iterable[str]] = {
     "completion": ("completion",),
 }
 """The commands that each module of this package defines, as functions of the same name."""
-
-ERRORS_MAX = 20
-"""Errors of a file with jobs that are printed; more are only counted."""
 
 MODULES = {command: module for module, commands in COMMANDS.items() for command in commands}
 
@@ -69,26 +64,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run a command; report each expected error as one line on standard error and an exit code."""
-    try:
+    with reported():
         check_environment(Path(daemon.__path__[0]))
         cli(standalone_mode=False)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except LipdropError as error:
-        for one in all_errors(error)[:ERRORS_MAX]:
-            where = f" [{one.field}]" if one.field and one.field not in one.message else ""
-            click.echo(f"lipdrop: {one.code}: {one.message}{where}{hint_suffix(one.hint)}", err=True)
-        more = len(all_errors(error)) - ERRORS_MAX
-        if more > 0:
-            click.echo(f"lipdrop: and {more} more errors", err=True)
-        sys.exit(EXIT_CODES.get(type(error), EXIT_BOOT))
-    except OSError as error:
-        where = f": {os.fsdecode(error.filename)!r}" if isinstance(error.filename, (str, bytes)) else ""
-        click.echo(f"lipdrop: io: {' '.join((error.strerror or str(error)).split())}{where}", err=True)
-        sys.exit(EXIT_IO)
 
 
 def check_environment(package: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_USAGE
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
@@ -56,5 +57,5 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def hint_suffix(hint: str | None) -> str:
-    """A hint in the form that is appended to an error message."""
-    return f" ({hint})" if hint else ""
+    """A hint in the form that is appended to an error message; it names commands as this one was called."""
+    return f" ({as_called(hint)})" if hint else ""

@@ -26,8 +26,10 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     from daemon import logs
     from daemon.scheduling.workers import worker_specs
     from daemon.supervisor import Supervisor
+    from pipeline.avatars import Avatars
     from pipeline.executors import make_executor
 
+    Avatars(place.config).check_default(place.config.avatars.default)
     place.spool.create()
     logs.set_up(as_json=log_json, level=place.config.log.level, spool=place.spool)
     executor = make_executor(place.config)

@@ -48,11 +48,11 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
     stem = _legal_name(path.stem, data) if file != "-" else _legal_name("", data)
     match path.suffix.lower():
         case ".jsonl":
-            yield from _batch(stem, _lines(_text(data)), _json_job)
+            yield from _batch(stem, _lines(read_text(data)), _json_job)
         case ".csv":
-            yield from _batch(stem, _csv_rows(_text(data)), typed_job)
+            yield from _batch(stem, _csv_rows(read_text(data)), typed_job)
         case ".txt":
-            yield Draft(stem, _json_bytes({"text": _text(data).strip()}))
+            yield Draft(stem, _json_bytes({"text": read_text(data).strip()}))
         case _:
             yield Draft(stem, data)
 
@@ -94,10 +94,11 @@ def collecting(errors: list[JobError], where: str) -> Iterator[None]:
     try:
         yield
     except JobError as error:
-        errors += [_located(one, where) for one in all_errors(error)]
+        errors += [located(one, where) for one in all_errors(error)]
 
 
-def _located(error: LipdropError, where: str) -> JobError:
+def located(error: LipdropError, where: str) -> JobError:
+    """An error with its location in front of its message."""
     message = f"{where}: {error.message}" if where else error.message
     return JobError(error.code, message, field=error.field, hint=error.hint)
 
@@ -178,7 +179,8 @@ def _legal_name(stem: str, data: bytes) -> str:
     return legal or "job-" + hashlib.sha256(data).hexdigest()[:12]
 
 
-def _text(data: bytes) -> str:
+def read_text(data: bytes) -> str:
+    """UTF-8, with or without a byte order mark. Raises JobError."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -186,9 +186,9 @@ class WorkerPool:
 
     def boot_failed(self, name: str, error: ErrorReport) -> None:
         """Log a failed start; `Died` follows. Raises ConfigError if the configuration is at fault."""
-        log.error("worker %s failed to start: %s\n%s", name, error.message, error.traceback)
-        if error.fatal:
+        if error.fatal:  # a traceback would only hide the message
             raise ConfigError(error.code, error.message, field=error.field, hint=error.hint)
+        log.error("worker %s failed to start: %s\n%s", name, error.message, error.traceback)
 
     def died(self, event: Died) -> ErrorReport:
         """Return the error of the item that a dead worker held."""

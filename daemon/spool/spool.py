@@ -41,7 +41,8 @@ class Spool(Claims, Recordings, Publishing):
             deadline = time.monotonic() + OWNER_WAIT_SECONDS
             while not try_lock(file):
                 if time.monotonic() > deadline:
-                    raise SpoolOwned("owned", f"another daemon owns {self.root}")
+                    hint = "see it with: lipdrop status; a second daemon needs a folder of its own: --spool"
+                    raise SpoolOwned("owned", f"another daemon owns {self.root}", hint=hint)
                 time.sleep(OWNER_WAIT_SECONDS / 20)
             yield
 

@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.avatars import framing
 from pipeline.avatars.derived import DerivedFiles, build_unkept
 from pipeline.avatars.faces.tracking import Faces, NoFace
+from pipeline.avatars.framing import Head
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.avatars.scenes import Scene, Still
 from pipeline.avatars.settings import AvatarSettings
@@ -117,13 +119,13 @@ class Avatar:
         return isinstance(self.source, VideoSource)
 
     def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
-        """Scale the picture or video to cover `size` (width, height), crop it centred; None: the avatar's own size.
+        """Crop the picture or video and scale it to `size` (width, height); None: the avatar's own size.
 
         Raises JobError.
         """
         place = self.placed(size)
         scene = self._scene(place)
-        files = self.files.for_frames(place.size) if self.files is not None else None
+        files = self.files.for_frames(place.size, place.cut) if self.files is not None else None
         return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen, files)
 
     def placed(self, size: tuple[int, int] | None) -> Placement:
@@ -182,11 +184,17 @@ class Avatar:
         return np.asarray(boxes + np.array([-left, -top, right, bottom]), np.float32)
 
     def _cut(self, aspect: float) -> Cut:
-        """The largest centred part of the crop with the frame's aspect ratio, width / height."""
-        left, top, columns, rows = self.settings.cropped_area(self.sides)
-        kept_columns = min(columns, max(1, round(rows * aspect)))
-        kept_rows = min(rows, max(1, round(columns / aspect)))
-        return left + (columns - kept_columns) // 2, top + (rows - kept_rows) // 2, kept_columns, kept_rows
+        """The part of the crop that frames of an aspect ratio, width / height, show. Raises JobError."""
+        area = self.settings.cropped_area(self.sides)
+        return framing.framed(area, aspect, None if framing.is_slight(area, aspect) else self._head())
+
+    def _head(self) -> Head | None:
+        """The head, which frames must not cut off; None for a video, or if no face is found."""
+        if self.own_landmarks is not None:
+            return Head.of(self.own_landmarks[None])
+        if self.moves or isinstance(self.faces, NoFace):
+            return None
+        return Head.of(self.faces.landmarks)
 
     def _own_size(self) -> tuple[int, int]:
         if self.settings.size is not None:

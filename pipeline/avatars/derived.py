@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.avatars.cache import Cache
+from pipeline.media.clips import Cut
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class DerivedFiles:
     key: str
     """Changes with everything about the avatar that an engine can see."""
 
-    def for_frames(self, size: tuple[int, int]) -> DerivedFiles:
-        """The derived files of the avatar in frames of one size (width, height)."""
-        return replace(self, key=f"{self.key}-{size[0]}x{size[1]}")
+    def for_frames(self, size: tuple[int, int], cut: Cut) -> DerivedFiles:
+        """The derived files of the avatar in frames of one size (width, height) that show one part of it."""
+        return replace(self, key=f"{self.key}-{size[0]}x{size[1]}-{cut}")
 
     def open(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
         """Open an engine's file for reading; `build` writes it first if it does not exist. See `Cache.open`."""

@@ -18,7 +18,7 @@ from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
-from pipeline.errors import JobError
+from pipeline.errors import ConfigError, JobError
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
@@ -43,6 +43,12 @@ class Avatars:
         """The names that a job may currently use. A missing or unreadable folder has none."""
         found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
         return sorted(name for name in found if not name.startswith((".", "_")))
+
+    def check_default(self, name: str) -> None:
+        """Raise ConfigError unless there is the avatar of jobs that name none."""
+        if name not in (names := self.names()):
+            message, hint = f"there is no avatar {name[:100]!r}", f"avatars: {', '.join(names)}"
+            raise ConfigError("avatar", message, field="avatars.default", hint=hint)
 
     def forget_unused(self) -> None:
         """Remove cached results that have not been used for `avatars.cache_days`. Raises OSError."""

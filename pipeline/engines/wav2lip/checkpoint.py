@@ -62,6 +62,8 @@ def load_state_dict(path: Path, config_key: str) -> dict[str, torch.Tensor]:
         state = _weights(_torchscript(path) if is_torchscript(path) else _pickle(path))
     except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0]
+        if isinstance(error, pickle.UnpicklingError):  # torch's message explains how to trust the file
+            reason = "it is damaged, or holds more than weights"
         raise _error("checkpoint_invalid", f"{path} cannot be read as a checkpoint: {reason}", config_key) from error
     for problem in _problems(state):
         raise _error("checkpoint_invalid", f"{path} is not a Wav2Lip checkpoint: {problem}", config_key)

@@ -1,0 +1,139 @@
+"""The command `make`: one video, without a daemon or an inbox."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.cli.called import as_called
+from daemon.cli.exit_codes import EXIT_BAD_JOB, EXIT_JOB_FAILED
+from daemon.cli.failures import line
+from daemon.cli.place import ArgumentError
+from daemon.cli.submission import read_text
+from daemon.outputs.report import DoneReport, FailedReport
+from daemon.spool.spool import Spool
+from pipeline.config import Config, load_config
+from pipeline.errors import LipdropError
+
+if TYPE_CHECKING:
+    from daemon.make.request import Request
+    from daemon.make.view import View
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+STREAM = "stream"
+MODES = ("auto", "sequential", "parallel", STREAM)
+KEYS = ("voice", "language", "avatar", "size", "mode", "captions")
+"""The options that are keys of the job."""
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The video's file: NAME.mp4.")
+@click.option("--photo", type=FILE, help="A picture or video of one face, which speaks instead of an avatar.")
+@click.option("--voice", help="A name from `lipdrop voices`; default: the best one.")
+@click.option("--language", help="Such as ru, en or kk; default: the configured one, if it has the text's letters.")
+@click.option("--avatar", help="A name from `lipdrop avatars list`.")
+@click.option("--audio", type=FILE, help="A recording to speak instead of a text.")
+@click.option("--size", help="WIDTHxHEIGHT in pixels; default: the avatar's.")
+@click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
+@click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
+@click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log instead of the progress.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML).")
+def make(config_file: Path | None, play: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Make one video of TEXT, or of standard input if TEXT is `-`, and print its path.
+
+    Needs no running daemon and no inbox, and leaves nothing behind but the video.
+    """
+    from daemon.make import view
+
+    config = load_config(config_file)
+    request = _request(config, play=play, **options)
+    shown = view.chosen(quiet=quiet, verbose=verbose)
+    if options["language"] is None and "language" in request.job:
+        shown.say(f"language: {request.job['language']}, guessed from the letters; --language chooses another")
+    sys.exit(_make(request, config, config_file, shown, play=play, verbose=verbose))
+
+
+def _request(config: Config, *, text: tuple[str, ...], play: bool, **options: Any) -> Request:
+    """The request of a command line. Raises UsageError."""
+    from daemon.make.language import guessed
+    from daemon.make.request import Request
+
+    keys = {key: options[key] for key in KEYS if options[key]}
+    spoken = _text(text)
+    if (spoken is None) == (options["audio"] is None):
+        raise click.UsageError("give either a text or --audio FILE")
+    if options["photo"] and options["avatar"]:
+        raise click.UsageError("give either --photo or --avatar")
+    if play and keys.setdefault("mode", STREAM) != STREAM:
+        raise click.UsageError(f"--play needs --mode {STREAM}")
+    if spoken is not None:
+        keys["text"] = spoken
+        if "language" not in keys and (language := guessed(spoken, config.language)) != config.language:
+            keys["language"] = language
+    request = Request(options["output"], keys, options["photo"], options["audio"], options["force"])
+    request.check()
+    return request
+
+
+def _text(words: tuple[str, ...]) -> str | None:
+    """The text to speak; None if there is none. Raises ArgumentError."""
+    if words == ("-",):
+        return read_text(sys.stdin.buffer.read()).strip()
+    if len(words) == 1 and Path(words[0]).suffix and Path(words[0]).is_file():
+        hint = as_called(f"lipdrop make - -o NAME.mp4 < {words[0]}")
+        raise ArgumentError(f"{words[0]} is a file; to speak the text in it: {hint}")
+    return " ".join(words) or None
+
+
+def _make(request: Request, config: Config, config_file: Path | None, shown: View, *, play: bool, verbose: bool) -> int:
+    """Render and save the video; returns the exit code."""
+    from daemon.make import rendering
+    from daemon.make.playing import Player
+    from daemon.make.request import with_avatars
+    from daemon.make.scratch import scratch_folder
+
+    with scratch_folder(request.unfinished) as root:
+        spool, photos = Spool(root / "spool"), root / "avatars" if request.photo else None
+        player = Player(spool, shown.announce) if play else None
+
+        def watch(step: str, share: float) -> None:
+            shown.show(step, share)
+            if player is not None:
+                player.open()
+
+        with shown, rendering.running(spool, config_file, photos, verbose=verbose) as process:
+            request.submit(with_avatars(config, photos) if photos else config, spool)
+            try:
+                report = rendering.follow(process, spool, watch)
+            except rendering.DaemonEnded as ended:
+                click.echo(ended.reason, err=True)
+                return ended.exit_code
+        if isinstance(report, FailedReport):
+            return _failure(report)
+        request.save(spool)
+        shown.say(_summary(report))
+        click.echo(request.output)
+        if player is not None:
+            player.stay()
+    return 0
+
+
+def _failure(report: FailedReport) -> int:
+    error = report.error
+    click.echo(
+        f"lipdrop: {line(LipdropError(error.code, error.message, field=error.field, hint=error.hint))}", err=True
+    )
+    return EXIT_BAD_JOB if error.stage == "intake" else EXIT_JOB_FAILED
+
+
+def _summary(report: DoneReport) -> str:
+    video, voice = report.video, report.audio.voice
+    spoken = f", voice {voice}" if voice else ""
+    return f"{video.frames / video.fps:.1f} s, {video.width}x{video.height}, {video.bytes / 1e6:.1f} MB{spoken}"

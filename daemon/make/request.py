@@ -1,0 +1,120 @@
+"""What `lipdrop make` is asked for, and the files that it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.cli.avatar_files import install
+from daemon.cli.place import ArgumentError
+from daemon.cli.submission import Draft, drop, located
+from daemon.spool.layout import CAPTION_SUFFIXES, VIDEO_SUFFIX
+from daemon.spool.spool import Spool
+from daemon.spool.untrusted import link_or_copy
+from pipeline.config import Config
+from pipeline.errors import JobError
+from pipeline.job import parse_job
+
+NAME = "video"
+"""The job's name in the temporary spool."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One video."""
+
+    output: Path
+    """Where the video goes."""
+    job: dict[str, Any]
+    """The keys of its job, without `audio`."""
+    photo: Path | None = None
+    """A picture or video of a face that speaks instead of an avatar."""
+    audio: Path | None = None
+    """A recording that is spoken instead of a text."""
+    replaces: bool = False
+    """Whether existing files may be replaced."""
+    unfinished: Path = field(init=False)
+    """The output while it is being copied."""
+
+    def __post_init__(self) -> None:
+        """Derive `unfinished`."""
+        object.__setattr__(self, "unfinished", self.output.with_name(f".{self.output.name}.{os.getpid()}.part"))
+
+    def check(self) -> None:
+        """Raise ArgumentError unless the output can be written and the photo has a known kind."""
+        folder = self.output.parent
+        if self.output.suffix.lower() != VIDEO_SUFFIX:
+            raise ArgumentError(f"the output must end with {VIDEO_SUFFIX}: {self.output}")
+        if not folder.is_dir():
+            raise ArgumentError(f"there is no folder '{folder}'")
+        if not os.access(folder, os.W_OK):
+            raise ArgumentError(f"cannot write to the folder '{folder}'")
+        existing = [file for file in self._files() if file.exists()]
+        if existing and (not self.replaces or existing[0].is_dir()):
+            raise ArgumentError(f"{existing[0]} already exists; --force replaces it")
+        if self.photo is not None:
+            _check_kind(self.photo)
+
+    def _files(self) -> Iterator[Path]:
+        """All files that will be written."""
+        yield self.output
+        if self.job.get("captions"):
+            yield from map(self.output.with_suffix, CAPTION_SUFFIXES)
+
+    def submit(self, config: Config, spool: Spool) -> None:
+        """Check everything as the daemon would, then drop the job. Raises JobError and ConfigError."""
+        from pipeline.avatars import Avatars  # loads OpenCV
+
+        keys = dict(self.job)
+        if self.photo is not None:
+            try:
+                install(config, self.photo, NAME)
+            except JobError as error:
+                raise located(error, str(self.photo)) from error
+            keys["avatar"] = NAME
+        if self.audio is not None:
+            keys["audio"] = f"{NAME}{self.audio.suffix.lower()}"
+        data = json.dumps(keys, ensure_ascii=False).encode()
+        avatars = Avatars(config)
+        if "avatar" not in keys:
+            avatars.check_default(config.avatars.default)
+        parse_job(data, config, avatars.names())
+        if self.audio is not None:
+            _link(self.audio, spool.inbox / keys["audio"])
+        drop(Draft(NAME, data), spool)
+
+    def save(self, spool: Spool) -> None:
+        """Put the results where the user wants them: each complete or not at all, the video last."""
+        for source, target in reversed(list(zip(_results(spool), self._files(), strict=False))):
+            shutil.copyfile(source, self.unfinished)
+            self.unfinished.replace(target)
+
+
+def with_avatars(config: Config, folder: Path) -> Config:
+    """The configuration with another folder of avatars."""
+    return config.model_copy(update={"avatars": config.avatars.model_copy(update={"folder": str(folder)})})
+
+
+def _results(spool: Spool) -> Iterator[Path]:
+    yield spool.video_file(NAME)
+    yield from map(spool.video_file(NAME).with_suffix, CAPTION_SUFFIXES)
+
+
+def _check_kind(photo: Path) -> None:
+    from pipeline.avatars.folder import CLIP_ENDINGS, PICTURE_ENDINGS
+
+    if photo.suffix.lower() not in (endings := (*PICTURE_ENDINGS, *CLIP_ENDINGS)):
+        raise ArgumentError(f"{photo} is not a picture or a video, judging by its name: {', '.join(endings)}")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link a recording into the inbox; copy it if it is on another disk."""
+    try:
+        link_or_copy(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
