@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import argparse
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -44,8 +44,11 @@ def samples(daemon: RunningDaemon, name: str) -> Iterator[tuple[float, float]]:
         time.sleep(0.02)
 
 
-def main(count: int) -> None:
+def main() -> None:
     """Run the jobs one after the other and print the errors."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=20, help="how many")
+    count = parser.parse_args().jobs
     rng, first, everywhere = random.Random(1), list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder, RunningDaemon(Path(folder) / "spool") as daemon:
         daemon.start().ready()
@@ -66,4 +69,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 20)
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -44,12 +45,13 @@ def test_the_start_of_an_item_is_synced_to_the_journal_before_it_is_sent(
     def recorded(descriptor: int) -> None:
         fsync(descriptor)
         path = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
-        executor.log.append((path, Path(path).read_bytes().rpartition(b"\n")[2]))
+        record = json.loads(Path(path).read_bytes().rpartition(b"\n")[2])
+        executor.log.append((path, record["begun"], record["run"]["worker"]))
 
     monkeypatch.setattr(os, "fsync", recorded)
     settle(scheduler)
     [synced, sent] = executor.log
-    assert synced == (str(job.folder / "journal"), b'{"begun": "TtsItem 0"}')
+    assert synced == (str(job.folder / "journal"), "TtsItem 0", "tts-0")
     assert isinstance(sent, TtsItem)
 
 

@@ -159,4 +159,4 @@ def test_waiting_ends_when_the_job_is_removed_from_the_inbox(daemon: CheapDaemon
     ended = in_process("submit", "--wait", "gone.txt", cwd=daemon.spool)
     remover.wait(10)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("gone: removed ")
+    assert "gone: failed: removed: " in ended.stderr

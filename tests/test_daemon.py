@@ -52,6 +52,7 @@ def test_the_timing_json_has_every_key_of_the_contract(daemon: RunningDaemon) ->
     assert set(timing) == {
         *("job", "status", "cached", "mode", "engine", "attempts", "submitted_at", "finished_at", "audio"),
         *("video", "avatar", "captions", "timing", "chunks", "sentences", "metadata"),
+        *("warnings", "runs", "settings", "machine"),
     }
     assert set(timing["audio"]) == {"seconds", "samples", "sample_rate", "voice", "cached"}
     assert set(timing["video"]) == {"file", "frames", "fps", "width", "height", "bytes", "sha256"}

@@ -87,7 +87,7 @@ def test_the_python_batch_reports_every_job(daemon: CheapDaemon, texts: Path, tm
 
 def test_the_nightly_script_makes_new_videos_only(texts: Path, tmp_path: Path, programs: Path) -> None:
     spool = tmp_path / "spool"
-    CheapDaemon(spool, **ONE_WORKER, **BRIEF_WAITS)  # writes its configuration
+    CheapDaemon(spool, language="en", **ONE_WORKER, **BRIEF_WAITS)  # writes its configuration
 
     def nightly() -> subprocess.CompletedProcess[str]:
         return run("nightly.sh", texts, spool, programs=programs, cwd=spool)

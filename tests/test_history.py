@@ -53,7 +53,7 @@ def test_a_killed_worker_and_a_killed_daemon_are_in_the_report(daemon: CheapDaem
     assert done["end_seconds"] <= report["timing"]["total_seconds"]
     for stage in ("tts", "split", "merge"):
         assert codes(runs(report, stage)) == ["done"], stage
-    assert [warning["code"] for warning in report["warnings"]] == ["retried"]
+    assert "retried" in [warning["code"] for warning in report["warnings"]]
     assert report["machine"]["cores"] > 0
     assert read_report((daemon.spool / "outbox" / "long.json").read_bytes()).runs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -58,7 +59,11 @@ class HookedDaemon(CheapDaemon):
         return until(lambda: self.seen(name) if len(self.seen(name)) >= count else None, f"{count} runs of {name}", 30)
 
     def due(self) -> list[dict[str, Any]]:
-        return [json.loads(file.read_bytes()) for file in (self.spool / "hooks").glob("*.json")]
+        found = []
+        for file in (self.spool / "hooks").glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # it has just ended
+                found.append(json.loads(file.read_bytes()))
+        return found
 
     def until_none_is_due(self, name: str) -> None:
         until(lambda: all(run["job"] != name for run in self.due()) or None, f"end of the hook of {name}", 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -57,7 +58,9 @@ class Place:
 
     def files(self) -> set[str]:
         """Everything in the folder but what was there at first."""
-        found = {str(file.relative_to(self.root)) for file in self.root.rglob("*")}
+        found = set()
+        for folder, folders, files in os.walk(self.root):  # unlike rglob, it bears that folders disappear meanwhile
+            found |= {str((Path(folder) / name).relative_to(self.root)) for name in (*folders, *files)}
         return found - {"config.yaml", "temporary"}
 
     def processes(self) -> list[str]:
