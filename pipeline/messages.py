@@ -38,6 +38,15 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that the author of a job may not expect, although it succeeded."""
+
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
 
@@ -142,6 +151,8 @@ class Timeline:
     split: Span
     first_frame: int | None = None
     """For a piece of a stream: number of its first frame within the job. None: lengths of the whole job."""
+    notices: tuple[Notice, ...] = ()
+    """What is wrong with the recording."""
 
     @property
     def seconds(self) -> float:

@@ -209,14 +209,14 @@ def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
         "zip.wav": _zipped(sound),
         "truncated.mp4": film[: len(film) // 2],
         "mute.mp4": made(inbox, "-f lavfi -i testsrc=s=64x64:d=1 -c:v mjpeg", ".mp4"),
+        **playlists(address),
+    }
+    good = {
         "liar.wav": sound[:4]
         + struct.pack("<I", 0xFFFFFFF0)
         + sound[8:40]
         + struct.pack("<I", 0xFFFFFFC0)
         + sound[44:],
-        **playlists(address),
-    }
-    good = {
         "long-claim.mp4": _with_duration(film, 0xFFFFFFF0),
         "huge-film.avi": _with_size(avi, 16_384),
         "fat-cover.mp3": _id3(b"\x89PNG\r\n\x1a\n" + bytes(50_000_000)) + mp3,

@@ -30,7 +30,7 @@ MODULES = [
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
 ERROR_BASES = {"LipdropError"}
-ALSO_CODES = {"ErrorReport": 0, "JobWarning": 0, "WarningReport": 0, "NoFace": 0}
+ALSO_CODES = {"ErrorReport": 0, "JobWarning": 0, "WarningReport": 0, "Notice": 0, "NoFace": 0}
 """Calls that take a code but do not construct a LipdropError, with the position of the code."""
 
 

@@ -13,6 +13,23 @@ from pipeline.job_file import printable
 
 RECORDING_SUFFIXES = frozenset(
     {".wav", ".mp3", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".ogg", ".opus", ".flac", ".aac", ".avi", ".aiff", ".wma"}
+    | {
+        ".amr",
+        ".3gp",
+        ".au",
+        ".ac3",
+        ".caf",
+        ".flv",
+        ".m4v",
+        ".mp2",
+        ".mpg",
+        ".oga",
+        ".ts",
+        ".tta",
+        ".w64",
+        ".wmv",
+        ".wv",
+    }
 )
 """Files with these suffixes are not reported as misnamed jobs."""
 RECORDING_MAX_BYTES = 2 << 30

@@ -21,13 +21,14 @@ from pipeline import programs
 from pipeline.errors import DISK_FULL, FULL_REASONS, ConfigError, JobError, StageError
 from pipeline.programs import Ended, Limits
 
-INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf"
+INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf,au,ac3,eac3,wv,tta,mpegts,mpeg,flv"
 """Demuxers for untrusted files. Playlists and concat scripts are excluded, because they open other files."""
 
 AUDIO_CODECS = (
     "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_u8,pcm_s8,"
     "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms,mp3,mp3float,mp2,mp2float,aac,aac_latm,alac,flac,opus,"
-    "libopus,vorbis,libvorbis,speex,libspeex,ac3,eac3,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,wmav1,wmav2,wmapro"
+    "libopus,vorbis,libvorbis,speex,libspeex,ac3,eac3,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,wmav1,wmav2,wmapro,"
+    "wmalossless,wavpack,tta,adpcm_swf,nellymoser,pcm_bluray,pcm_dvd"
 )
 """Audio decoders. With only these, video streams and cover art are never decoded, not even while probing."""
 
@@ -59,6 +60,12 @@ FAULTS = {
 
 ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 """Memory address in an ffmpeg message."""
+
+HARMLESS = re.compile(
+    rb".*(?: not on whitelist |Could not find codec parameters|Consider increasing|Last message repeated).*\n?"
+    rb"|.*Invalid PCM packet, data has size .*\n?(?:Error while decoding stream.*\n?)?"
+)
+"""Messages of ffmpeg that are not about damage: tracks that are not decoded, half a sample at the end."""
 
 STOPPED_BY_SIGNAL = 255
 """Exit code of ffmpeg after handling a signal; SIGXCPU is the only one sent here that it can handle."""
@@ -106,23 +113,28 @@ def run(output: Stream, *, timeout_seconds: float) -> None:
 
 def decode(
     *outputs: Stream, field: str, timeout_seconds: float, cpu_seconds: int | None = None, file_bytes: int | None = None
-) -> None:
+) -> str | None:
     """Run ffmpeg on an untrusted file; a failure is the fault of the file. Raises JobError.
 
-    `cpu_seconds` and `file_bytes` limit the CPU time and the size of each output.
+    What is damaged is left out; returns ffmpeg's first message about it, or None. `cpu_seconds` and `file_bytes` limit
+    the CPU time and the size of each output.
     """
     limits = Limits(timeout_seconds, cpu_seconds=cpu_seconds, file_bytes=file_bytes, memory_bytes=DECODING_MEMORY_BYTES)
     try:
-        _run(_argv(ffmpeg.merge_outputs(*outputs), "-xerror"), limits)
+        errors = _run(_argv(ffmpeg.merge_outputs(*outputs)), limits).errors
     except StageError as error:
         if error.code != "media_failed":
             raise
         raise unreadable(field, error.message) from error
+    if failure_code(errors, "") == DISK_FULL:  # ffmpeg ends well although it could not write
+        raise StageError(DISK_FULL, f"ffmpeg: {last_line(errors)}")
+    errors = HARMLESS.sub(b"", errors)
+    return _cause(errors) if errors else None
 
 
 def decode_bytes(stream: Stream, data: bytes, limits: Limits, **options: Any) -> bytes:
     """Run ffmpeg on untrusted `data`, read through `source_stdin`, and return the output. Raises StageError."""
-    return _run(_argv(to_stdout(stream, **options)), limits, data)
+    return _run(_argv(to_stdout(stream, **options)), limits, data).output
 
 
 def read_frames(
@@ -133,6 +145,27 @@ def read_frames(
     Frames that ffmpeg warns about but can decode are kept. Raises JobError if it fails, StageError if it is killed.
     """
     argv = _argv(to_stdout(stream, f="rawvideo", pix_fmt=pixel_format), "-xerror")
+    for block in _blocks(argv, frame_bytes, field, timeout_seconds):
+        if len(block) < frame_bytes:
+            raise unreadable(field, "it ends in the middle of a frame")
+        yield np.frombuffer(block, np.uint8)
+
+
+def read_samples(
+    sound: Stream, rate_hz: int, shape: tuple[int, int], field: str, timeout_seconds: float
+) -> Iterator[NDArray[np.int16]]:
+    """Yield the default track of an untrusted file in blocks of `shape` (samples, channels); the last may be shorter.
+
+    What is damaged is left out. Raises JobError if nothing can be read, StageError if ffmpeg is killed.
+    """
+    argv = _argv(to_stdout(sound, f="s16le", acodec="pcm_s16le", ar=rate_hz, vn=None, sn=None, dn=None))
+    row_bytes = shape[1] * np.dtype(np.int16).itemsize
+    for block in _blocks(argv, shape[0] * row_bytes, field, timeout_seconds):
+        yield np.frombuffer(block[: len(block) // row_bytes * row_bytes], "<i2").reshape(-1, shape[1])
+
+
+def _blocks(argv: Sequence[str], block_bytes: int, field: str, timeout_seconds: float) -> Iterator[bytes]:
+    """Yield what ffmpeg writes, in blocks; the last may be shorter. Raises JobError, or StageError if it is killed."""
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
     with _start(argv, subprocess.DEVNULL, limits) as process, ThreadPoolExecutor(max_workers=1) as reader:
         assert process.stdout is not None and process.stderr is not None
@@ -147,19 +180,19 @@ def read_frames(
         timer = threading.Timer(timeout_seconds, kill)
         try:
             timer.start()
-            while len(data := process.stdout.read(frame_bytes)) == frame_bytes:
-                yield np.frombuffer(data, np.uint8)
+            while len(data := process.stdout.read(block_bytes)) == block_bytes:
+                yield data
             process.wait()
         finally:
             timer.cancel()
             programs.kill_group(process)
     if late.is_set():
         raise unreadable(field, "it takes too long to read")
-    error = _failed(argv, Ended(process.returncode, b"", errors.result())) if process.returncode else None
-    if error is not None and error.code == "media_killed":
-        raise error
-    if error is not None or data:
-        raise unreadable(field, error.message if error else "it ends in the middle of a frame")
+    if process.returncode:
+        error = _failed(argv, Ended(process.returncode, b"", errors.result()))
+        raise error if error.code == "media_killed" else unreadable(field, error.message)
+    if data:
+        yield data
 
 
 def unreadable(field: str, reason: str) -> JobError:
@@ -177,12 +210,18 @@ def start(output: Stream) -> subprocess.Popen[bytes]:
     return _start(_argv(output), subprocess.PIPE)
 
 
-def probe(path: Path, formats: str, *, count_packets: bool = False, timeout_seconds: float = 60) -> dict[str, Any]:
-    """Return the `format` and `streams` that ffprobe reports for a file. Raises StageError."""
+def probe(
+    path: Path, formats: str, *, codecs: str | None = None, count_packets: bool = False, timeout_seconds: float = 60
+) -> dict[str, Any]:
+    """Return the `format` and `streams` that ffprobe reports for a file. Raises StageError.
+
+    `codecs`: the only decoders that it may use.
+    """
     argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", formats]
+    argv += ["-codec_whitelist", codecs] if codecs else []
     argv += ["-show_format", "-show_streams", "-of", "json", *(["-count_packets"] if count_packets else [])]
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
-    found: dict[str, Any] = json.loads(_run([*argv, _url(path)], limits))
+    found: dict[str, Any] = json.loads(_run([*argv, _url(path)], limits).output)
     return found
 
 
@@ -212,6 +251,12 @@ def last_line(errors: bytes) -> str:
     return "".join(c if c.isprintable() else "?" for c in lines[-1][-MESSAGE_CHARACTERS_MAX:])
 
 
+def _cause(errors: bytes) -> str:
+    """The first line of ffmpeg's standard error, which names the cause of the others; the last one if it is lost."""
+    first = errors.strip().partition(b"\n")[0] if len(errors) < programs.STDERR_BYTES_MAX else errors
+    return ADDRESS.sub("", last_line(first))
+
+
 def failure_code(errors: bytes, otherwise: str) -> str:
     """The error code for a failed ffmpeg: `disk_full`, or `otherwise`."""
     full = any(line.endswith(FULL_REASONS) for line in errors.decode("utf-8", "replace").splitlines())
@@ -233,7 +278,7 @@ def _start(argv: Sequence[str], stdin: int, limits: Limits | None = None) -> sub
         return programs.start(argv, stdin, limits)
 
 
-def _run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> bytes:
+def _run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> Ended:
     try:
         with _installed():
             ended = programs.run(argv, limits, stdin)
@@ -243,7 +288,7 @@ def _run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> bytes:
         raise StageError("media_failed", f"{argv[0]} wrote too much output") from None
     if ended.returncode != 0:
         raise _failed(argv, ended)
-    return ended.output
+    return ended
 
 
 def _failed(argv: Sequence[str], ended: Ended) -> StageError:
@@ -251,7 +296,7 @@ def _failed(argv: Sequence[str], ended: Ended) -> StageError:
     if number in FAULTS:
         return StageError("media_failed", FAULTS[signal.Signals(number)])
     code = failure_code(ended.errors, "media_failed" if ended.returncode > 0 else "media_killed")
-    message = ADDRESS.sub("", last_line(ended.errors))
+    message = _cause(ended.errors)
     for url in argv:  # internal paths mean nothing to the user
         message = message.removeprefix(f"{url}: ")
     return StageError(code, f"{argv[0]}: {message}")

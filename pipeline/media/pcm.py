@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media import ffmpeg
+from pipeline.media.ffmpeg import Stream
 
 TRACK_RATE_HZ = 48_000
 """Rate of the audio track of the video, which keeps the bandwidth of the recording; the models get 16 kHz. 48 kHz is a
@@ -24,27 +25,49 @@ SAMPLE_BYTES = 2
 INT16_MAX = 32_767
 
 
-def convert(recording: Path, targets: dict[Path, int], *, limit_seconds: float) -> None:
-    """Decode a recording once and write it as mono WAV at each target's rate in Hz.
-
-    At most `limit_seconds` are decoded. A recording whose clock never advances would never end; it is rejected.
-    Raises JobError.
-    """
-    sound = ffmpeg.source(
-        recording, ffmpeg.INPUT_FORMATS, codec_whitelist=ffmpeg.AUDIO_CODECS, threads=1, t=limit_seconds
+def source(recording: Path, limit_seconds: float) -> Stream:
+    """An untrusted recording as input of ffmpeg, of which at most `limit_seconds` are decoded."""
+    return ffmpeg.source(
+        recording,
+        ffmpeg.INPUT_FORMATS,
+        codec_whitelist=ffmpeg.AUDIO_CODECS,
+        err_detect="crccheck",
+        threads=1,
+        t=limit_seconds,
     )
-    copies = sound["a:0"].filter_multi_output("asplit")
+
+
+def target(path: Path, sound: Stream, **options: Any) -> Stream:
+    """A file as output of the default audio track of a `source`."""
+    return ffmpeg.target(path, sound, vn=None, sn=None, dn=None, **options)
+
+
+def convert(
+    sound: Stream, targets: dict[Path, int], *others: Stream, limit_seconds: float, **options: Any
+) -> str | None:
+    """Decode the default track of a `source` once and write it as mono WAV at each target's rate in Hz.
+
+    `others`: further outputs. `options`: further ones of ffmpeg for the targets. What is damaged is left out; returns
+    ffmpeg's first message about it, or None. Raises JobError; also for a recording whose clock never advances, which
+    would never end.
+    """
     outputs = [
-        ffmpeg.target(path, copies.stream(number), f="wav", acodec="pcm_s16le", ac=1, ar=rate_hz)
-        for number, (path, rate_hz) in enumerate(targets.items())
+        target(path, sound, f="wav", acodec="pcm_s16le", ac=1, ar=rate_hz, **options)
+        for path, rate_hz in targets.items()
     ]
-    ffmpeg.decode(
+    return ffmpeg.decode(
         *outputs,
+        *others,
         field="audio",
         timeout_seconds=CONVERT_TIMEOUT_SECONDS,
-        cpu_seconds=CPU_SECONDS_BASE + round(limit_seconds / SPEED_MIN),
+        cpu_seconds=cpu_seconds(limit_seconds),
         file_bytes=HEADER_BYTES + round(limit_seconds * max(targets.values()) * SAMPLE_BYTES),
     )
+
+
+def cpu_seconds(limit_seconds: float) -> int:
+    """CPU time that decoding may take."""
+    return CPU_SECONDS_BASE + round(limit_seconds / SPEED_MIN)
 
 
 def read_wav(path: Path) -> NDArray[np.int16]:

@@ -17,9 +17,10 @@ from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
-from pipeline.media import pcm
+from pipeline.media import pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
-from pipeline.messages import PCM_RATE_HZ, Chunk, Span, SplitItem, Timeline
+from pipeline.media.recording import Sound
+from pipeline.messages import PCM_RATE_HZ, Chunk, Span, Speech, SplitItem, Timeline
 from pipeline.stages.chunks import chunk_edges, plan, stream_edges
 
 PIECE_SECONDS_MIN = 0.5
@@ -43,7 +44,8 @@ class SplitStage:
         folder = item.speech.folder
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
         avatar = self._avatars.load(item.avatar).fitted(item.size)
-        samples, track = _converted(item.speech.audio, folder, self._config.limits.audio_seconds)
+        sound = _sound(item.speech, self._config.limits.audio_seconds)
+        samples, track = sound.samples, sound.track
         converted = time.monotonic()
         seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
@@ -62,6 +64,7 @@ class SplitStage:
             convert=Span(start, converted),
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
+            notices=sound.notices,
         )
         yield from _chunks(item, timeline, edges, self._config)
 
@@ -89,16 +92,20 @@ class SplitStage:
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
 
-def _converted(recording: Path, folder: Path, limit_seconds: float) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The recording at the rate of the models and at the rate of the track."""
-    rates = {folder / "pcm.wav": PCM_RATE_HZ, folder / "track.wav": TRACK_RATE_HZ}
-    pcm.convert(recording, rates, limit_seconds=limit_seconds + 1)
-    samples, track = (pcm.read_wav(path) for path in rates)
-    if len(samples) == 0:
+def _sound(speech: Speech, limit_seconds: float) -> Sound:
+    """Speech as PCM. Raises JobError."""
+    read = recording.read if speech.voice is None else recording.read_own
+    sound = read(speech.audio, speech.folder, limit_seconds + 1)
+    if len(sound.samples) == 0:
         raise JobError("media", "the recording contains no audio", field="audio")
-    if len(samples) > limit_seconds * PCM_RATE_HZ:
-        raise JobError("too_long", f"the recording is longer than {limit_seconds} s", field="audio")
-    return samples, track
+    if len(sound.samples) > limit_seconds * PCM_RATE_HZ:
+        raise JobError(
+            "too_long",
+            f"the recording is longer than {limit_seconds} s",
+            field="audio",
+            hint="cut it, or raise limits.audio_seconds in config.yaml",
+        )
+    return sound
 
 
 def _save(path: Path, values: NDArray[np.float32]) -> None:
