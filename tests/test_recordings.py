@@ -70,7 +70,7 @@ def files(speech: Path) -> dict[str, bytes]:
 
 def encoded(speech: Path, name: str, options: str) -> bytes:
     path = speech.parent / name
-    argv = ["ffmpeg", "-v", "error", "-y", "-i", speech, "-ar", "48000", *options.split(), path]
+    argv = ["ffmpeg", "-v", "error", "-y", "-i", str(speech), "-ar", "48000", *options.split(), str(path)]
     subprocess.run(argv, check=True)
     return path.read_bytes()
 
@@ -121,9 +121,9 @@ def test_two_people_on_two_channels_are_both_heard(speech: Path, tmp_path: Path)
     half = f"{SECONDS / 2}"
     turns = f"pan=stereo|c0=c0|c1=c0,volume=0:enable='gte(t,{half})',pan=stereo|c0=c0|c1=0*c0"
     other = f"volume=0:enable='lt(t,{half})',pan=stereo|c0=0*c0|c1=c0"
-    argv = ["ffmpeg", "-v", "error", "-y", "-i", speech, "-i", speech, "-filter_complex"]
+    argv = ["ffmpeg", "-v", "error", "-y", "-i", str(speech), "-i", str(speech), "-filter_complex"]
     graph = f"[0:a]{turns}[a];[1:a]{other}[b];[a][b]amix=normalize=0"
-    subprocess.run([*argv, graph, tmp_path / "turns.wav"], check=True)
+    subprocess.run([*argv, graph, str(tmp_path / "turns.wav")], check=True)
     sound = read((tmp_path / "turns.wav").read_bytes(), tmp_path)
     expected, heard = pcm.read_wav(speech), sound.samples
     middle = len(expected) // 2
@@ -146,27 +146,11 @@ def test_loud_channels_that_differ_are_mixed_without_clipping(tmp_path: Path) ->
 
 
 def test_the_default_track_is_read_although_another_is_first(speech: Path, tmp_path: Path) -> None:
-    argv = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "lavfi",
-        "-t",
-        "4",
-        "-i",
-        "anullsrc",
-        "-i",
-        speech,
-        "-map",
-        "0",
-        "-map",
-        "1",
-    ]
+    silence = "-f lavfi -t 4 -i anullsrc".split()
+    argv = ["ffmpeg", "-v", "error", "-y", *silence, "-i", str(speech), "-map", "0", "-map", "1"]
     for default, expected in ((1, []), (0, ["silent_audio"])):
         flags = [f"-disposition:a:{default}", "default", f"-disposition:a:{1 - default}", "0"]
-        subprocess.run([*argv, *flags, tmp_path / "two.mka"], check=True)
+        subprocess.run([*argv, *flags, str(tmp_path / "two.mka")], check=True)
         assert codes(recording.read(tmp_path / "two.mka", tmp_path, LIMIT_SECONDS)) == expected
 
 

@@ -232,14 +232,14 @@ def versions() -> dict[str, str | None]:
 
 def encoders() -> set[str]:
     """Names of the encoders that ffmpeg has. Raises ConfigError and StageError."""
-    listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).decode("utf-8", "replace")
+    listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
     lines = listed.partition(" ------")[2].splitlines()
     return {words[1] for words in map(str.split, lines) if len(words) > 1}
 
 
 def _version(program: str) -> str | None:
     try:
-        words = _run([program, "-version"], Limits(LISTING_SECONDS)).split(maxsplit=3)
+        words = _run([program, "-version"], Limits(LISTING_SECONDS)).output.split(maxsplit=3)
     except (ConfigError, StageError, OSError):
         return None
     return words[2].decode("utf-8", "replace") if len(words) > 2 else None
