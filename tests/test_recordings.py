@@ -146,7 +146,7 @@ def test_loud_channels_that_differ_are_mixed_without_clipping(tmp_path: Path) ->
 
 
 def test_the_default_track_is_read_although_another_is_first(speech: Path, tmp_path: Path) -> None:
-    silence = "-f lavfi -t 4 -i anullsrc".split()
+    silence = ["-f", "lavfi", "-t", "4", "-i", "anullsrc"]
     argv = ["ffmpeg", "-v", "error", "-y", *silence, "-i", str(speech), "-map", "0", "-map", "1"]
     for default, expected in ((1, []), (0, ["silent_audio"])):
         flags = [f"-disposition:a:{default}", "default", f"-disposition:a:{1 - default}", "0"]
