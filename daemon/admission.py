@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from daemon.outputs.report import Submission
+from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal, fingerprint
@@ -19,7 +19,7 @@ from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
 from pipeline.avatars import Avatars
 from pipeline.config import Config
-from pipeline.errors import ErrorReport
+from pipeline.errors import ErrorReport, JobError
 from pipeline.job import parse_job
 
 SCAN_SECONDS = 2.0
@@ -169,12 +169,25 @@ class Admission:
         submission = Submission(self._spool.submitted_at(name), seen_seconds)
         self._publisher.expect(name, submission)
         earlier = self._spool.earlier_report(name)
-        if earlier is not None:
+        if earlier is not None and self._is_unchanged(name, earlier):
             self._publisher.repeat(name, earlier)
         elif self._config.on_conflict == "refuse" and self._spool.has_succeeded(name):
             self._publisher.refuse(name)
         else:
             self._start(self._make_flow(name, seen_seconds), submission)
+
+    def _is_unchanged(self, name: str, earlier: DoneReport) -> bool:
+        """Whether a repeated job would give the same video: so do its recording, its avatar and the settings.
+
+        True also if one of them is gone, so that there is nothing to make another video of.
+        """
+        data, config = self._spool.job_bytes(name), self._config
+        try:
+            job = parse_job(data, config, self._avatars.names())
+            recording = self._spool.find_recording(job.audio) if job.audio is not None else None
+        except JobError:
+            return True
+        return fingerprint(data, config, job.avatar or config.avatars.default, recording) == earlier.fingerprint
 
     def _start(self, flow: Flow, submission: Submission) -> None:
         self._publisher.open_stream(flow)

@@ -294,6 +294,10 @@ class Config(Section):
                 raise _error_at(("workers", index, "model"), "unknown_model", message, hint, worker.model)
         return self
 
+    def without_effects(self) -> Config:
+        """The same settings for jobs that are nobody else's business: no hooks run, no metrics are published."""
+        return self.model_copy(update={"hooks": HooksSettings(), "metrics": MetricsSettings()})
+
     @property
     def worker_models(self) -> tuple[str, ...]:
         """The different models of the workers, in the workers' order."""

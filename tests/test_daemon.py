@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -52,7 +53,7 @@ def test_the_timing_json_has_every_key_of_the_contract(daemon: RunningDaemon) ->
     assert set(timing) == {
         *("job", "status", "cached", "mode", "engine", "attempts", "submitted_at", "finished_at", "audio"),
         *("video", "avatar", "captions", "timing", "chunks", "sentences", "metadata"),
-        *("warnings", "runs", "settings", "machine"),
+        *("warnings", "runs", "settings", "machine", "fingerprint"),
     }
     assert set(timing["audio"]) == {"seconds", "samples", "sample_rate", "voice", "cached"}
     assert set(timing["video"]) == {"file", "frames", "fps", "width", "height", "bytes", "sha256"}
@@ -145,6 +146,32 @@ def test_a_repeated_job_ends_at_once(daemon: RunningDaemon) -> None:
     daemon.drop("repeat", **{**job, "text": "Четыре."})
     other = until(lambda: ((t := daemon.ending("repeat"))["video"] != first["video"] and t) or None, "new ending")
     assert not other["cached"]
+
+
+def test_a_repeated_job_is_run_again_if_what_it_refers_to_has_changed(daemon: RunningDaemon) -> None:
+    folder = daemon.spool / "avatars" / "changing"
+    shutil.copytree(BUILT_IN_FOLDER / "presenter", folder)
+    job = {"audio": "changing.wav", "avatar": "changing", "size": SMALL}
+
+    def sha256_of_next_ending(*, cached: bool) -> str:
+        before = daemon.ending("changing")["finished_at"] if (daemon.spool / "outbox/changing.json").exists() else ""
+        daemon.drop("changing", **job)
+        ended = until(lambda: ((t := daemon.ending("changing"))["finished_at"] != before and t) or None, "new ending")
+        assert ended["cached"] is cached
+        return str(ended["video"]["sha256"])
+
+    daemon.record("changing.wav", 0.6)
+    videos = [sha256_of_next_ending(cached=False)]
+    assert sha256_of_next_ending(cached=True) == videos[0]
+    daemon.record("changing.wav", 0.8)
+    videos.append(sha256_of_next_ending(cached=False))
+    picture = cv2.imread(str(folder / "picture.png"))
+    assert picture is not None
+    cv2.imwrite(str(folder / "picture.png"), picture // 4 * 3)
+    videos.append(sha256_of_next_ending(cached=False))
+    assert len(set(videos)) == 3
+    (daemon.spool / "inbox" / "changing.wav").unlink()
+    assert sha256_of_next_ending(cached=True) == videos[-1]
 
 
 def test_twelve_jobs_dropped_at_once_in_three_ways(daemon: RunningDaemon) -> None:

@@ -167,9 +167,12 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     assert fingerprint(b"job", config, "mine", None) == marks[-1]
 
 
+AROUND = (("log", {"level": "debug"}), ("metrics", {"textfile": "a.prom"}), ("hooks", {"on_done": ["true"]}))
+
+
 def test_the_fingerprint_ignores_what_no_video_depends_on(tmp_path: Path) -> None:
     mark = fingerprint(b"job", Config(base=tmp_path), "mine", None)
-    for key, value in (("limits", {"attempts": 9}), ("retention", {"days": 1}), ("spool", "elsewhere")):
+    for key, value in (("limits", {"attempts": 9}), ("retention", {"days": 1}), ("spool", "elsewhere"), *AROUND):
         config = Config.model_validate({"base": tmp_path, key: value})
         assert getattr(config, key) != getattr(Config(base=tmp_path), key)
         assert fingerprint(b"job", config, "mine", None) == mark

@@ -19,6 +19,7 @@ from daemon.web.addresses import AddressError, is_public, resolved
 from daemon.web.secret import make_secret, read_secrets
 from pipeline.config import Config, WebSettings, load_config
 from pipeline.errors import ConfigError, JobError
+from pipeline.files import write_file
 from pipeline.job import parse_job
 from pipeline.webhooks import Place
 from pipeline.webhooks import Receiver as Target
@@ -132,7 +133,8 @@ def test_a_call_waits_until_the_jobs_end_is_published(sending: Stage) -> None:
     (spool / "work" / "held").mkdir()
     (spool / "work" / "held" / "timing.json").write_text("{}")
     call = {"id": "evt_held", "job": "held", "event": "done", "url": receiver.url("ok/held")}
-    (spool / "webhooks" / "evt_held.json").write_text(json.dumps({**call, "body": '{"data": {"job": "held"}}'}))
+    content = json.dumps({**call, "body": '{"data": {"job": "held"}}'})
+    write_file(spool / "webhooks" / "evt_held.json", content.encode())  # at once: half a file is never read again
     sending.daemon.drop("later", text="1 hello", webhook=receiver.url("ok/later"))
     receiver.until_called("ok/later")
     assert receiver.of("ok/held") == []

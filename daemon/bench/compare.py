@@ -156,7 +156,7 @@ def trial_config(config: Config, chosen: Sequence[Way], engines: Iterable[str]) 
         "piper": piper.model_copy(update={"folder": piper.folder and str(config.path(piper.folder))}),
         "command": command.model_copy(update={"argv": command.argv and _rooted_program(command.argv, config)}),
     }
-    return config.model_copy(
+    return config.without_effects().model_copy(
         update={
             "models": models,
             "workers": workers,

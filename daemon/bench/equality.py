@@ -65,4 +65,4 @@ def sound_hash(video: Path, seconds: float) -> str:
 
 def extract_sound(video: Path, wav: Path, seconds: float) -> None:
     """Write a video's sound as WAV. Raises JobError."""
-    pcm.convert(video, {wav: pcm.TRACK_RATE_HZ}, limit_seconds=seconds)
+    pcm.convert(pcm.source(video, seconds), {wav: pcm.TRACK_RATE_HZ}, limit_seconds=seconds)

@@ -36,7 +36,7 @@ def _supervise(root: Path, config_file: Path | None, avatars: str) -> int:
     from pipeline.config import load_config
     from pipeline.executors import make_executor
 
-    config = load_config(config_file, spool=root)
+    config = load_config(config_file, spool=root).without_effects()
     if avatars:
         config = with_avatars(config, Path(avatars))
     executor = make_executor(config)

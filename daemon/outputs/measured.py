@@ -57,6 +57,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         chunks=[_chunk(flow, segment, submission) for segment in segments],
         sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
         warnings=list(_warnings(flow, timeline)),
+        fingerprint=flow.journal.fingerprint,
         metadata=flow.job.metadata,
         **_circumstances(flow, submission),
     )

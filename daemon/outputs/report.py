@@ -261,6 +261,8 @@ class DoneReport(Head):
     sentences: list[SentenceReport]
     warnings: list[WarningReport] = []
     """What the author of a job that ended well may not expect."""
+    fingerprint: str | None = None
+    """Digest of the job and of all that its video depends on: recording, avatar, settings, version of lipdrop."""
     metadata: dict[str, Any]
     """Copied from the job."""
 

@@ -32,7 +32,7 @@ def sound_of(video: Path, seconds: float) -> Sound:
     """Decode the sound of a video and measure it. Raises JobError if it cannot be decoded."""
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
         wav = Path(folder) / "sound.wav"
-        pcm.convert(video, {wav: RATE_HZ}, limit_seconds=seconds)
+        pcm.convert(pcm.source(video, seconds), {wav: RATE_HZ}, limit_seconds=seconds)
         samples = pcm.as_float(pcm.read_wav(wav))
     return Sound(_peaks(samples), _pauses(samples))
 

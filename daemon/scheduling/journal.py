@@ -35,13 +35,17 @@ RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
 RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
 
 
+NOT_IN_VIDEOS = {"spool", "limits", "retention", "web", "log", "metrics", "hooks"}
+"""Sections of the configuration that no result depends on."""
+
+
 def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
     """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version.
 
     Files are compared by size and modification time, since checkpoints are too large to read for every job.
     """
     folder = config.path(config.avatars.folder) / avatar
-    settings = config.model_dump(mode="json", exclude={"spool", "limits", "retention", "web"})
+    settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
     parts = [job.hex(), version("lipdrop"), json.dumps(settings)]
     parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]
     parts += [_stamp(config.path(file)) for model in config.models.values() for file in model.files.values()]
@@ -85,6 +89,11 @@ class Journal:
         self.history.interrupt(min(alive_seconds, time.monotonic()))
         runs = [asdict(run) for run in self.history.runs]
         write_file(self._path, b"".join(map(_line, [{**self._head, "attempts": self._attempts, "runs": runs}, *kept])))
+
+    @property
+    def fingerprint(self) -> str:
+        """See `fingerprint` of this module."""
+        return str(self._head["fingerprint"])
 
     @property
     def seen_seconds(self) -> float:

@@ -27,10 +27,11 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file. Its space is allocated first, so that a copy that does not fit fails at once."""
+    """Copy a file with its times. Space is allocated first, so that a copy that does not fit fails at once."""
     with open_untrusted(source) as reader, target.open("wb") as writer:
-        size = os.fstat(reader.fileno()).st_size
-        if size > 0:
-            os.posix_fallocate(writer.fileno(), 0, size)
+        info = os.fstat(reader.fileno())
+        if info.st_size > 0:
+            os.posix_fallocate(writer.fileno(), 0, info.st_size)
         shutil.copyfileobj(reader, writer)
         writer.truncate()
+    os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
