@@ -417,3 +417,19 @@ def test_a_latin_text_in_a_cyrillic_default_language_is_warned_about(job: dict[s
         ("default_language", 'if it is English, set "language": "en"')
     ] * warns
     assert job_warnings(parse(json.dumps(job)), Config(language="en")) == []
+
+
+def test_what_is_not_an_object_is_told_what_one_looks_like() -> None:
+    error = refused('["a"]')
+    assert (error.code, error.message) == ("not_object", "the job file must be a JSON object")
+    assert error.hint == 'like {"text": "Hello"}'
+
+
+def test_a_key_that_appears_twice_is_named() -> None:
+    error = refused('{"text": "a", "speed": 1, "text": "b"}')
+    assert (error.code, error.field) == ("duplicate_key", "text")
+
+
+@pytest.mark.parametrize("text", ["[" * 40, "{" * 40, "a\\n" + "[" * 40, '\\"' + "[" * 40])
+def test_brackets_in_a_text_are_not_depth(text: str) -> None:
+    assert parse(f'{{"text": "{text}a"}}').text is not None

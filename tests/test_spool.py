@@ -566,6 +566,21 @@ def test_a_job_without_a_priority_has_priority_0(spool: Spool) -> None:
     assert next_job(Intake(spool, QUIET_SECONDS)) == "older"
 
 
+@pytest.mark.parametrize("priority", ['"9"', "null", "true", "2.5", "[9]"])
+def test_a_priority_of_the_wrong_type_counts_as_0(priority: str, spool: Spool) -> None:
+    put(spool, "older.json")
+    os.utime(spool.inbox / "older.json", (1000, 1000))
+    put(spool, "newer.json", b'{"text": "a", "priority": %s}' % priority.encode())
+    assert next_job(Intake(spool, QUIET_SECONDS)) == "older"
+
+
+def test_a_file_of_the_largest_size_has_its_priority(spool: Spool) -> None:
+    put(spool, "older.json")
+    os.utime(spool.inbox / "older.json", (1000, 1000))
+    put(spool, "full.json", b'{"text": "a", "priority": 1}'.ljust(JOB_MAX_BYTES))
+    assert next_job(Intake(spool, QUIET_SECONDS)) == "full"
+
+
 def test_a_file_that_is_too_large_to_read_has_no_priority(spool: Spool) -> None:
     put(spool, "older.json")
     os.utime(spool.inbox / "older.json", (1000, 1000))

@@ -111,7 +111,7 @@ class Intake:
         if file.bytes > JOB_MAX_BYTES:
             return FileState.COMPLETE, 0
         try:
-            priority = parse_json_object(read_file(Path(file.path))).get("priority", 0)
+            priority = parse_json_object(read_file(Path(file.path))).get("priority")
         except JobError:
             return FileState.UNFINISHED, 0
         except OSError:
