@@ -15,7 +15,7 @@ from daemon.scheduling.journal import Journal, fingerprint
 from pipeline.config import Config, VideoSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import Job
-from pipeline.messages import Chunk, Item, MergeItem, SplitItem, TtsItem
+from pipeline.messages import Chunk, Fragment, Item, MergeItem, Pack, Span, SplitItem, TtsItem
 from tests import faults
 
 STAGES = {TtsItem: "CountedTts", SplitItem: "CountedSplit", Chunk: "CountedLipSync", MergeItem: "CountedMerge"}
@@ -75,6 +75,19 @@ def test_results_are_valid_up_to_the_first_with_an_incomplete_file(gone: str, wo
     (work / gone).write_bytes(b"")
     kinds = [type(item) for item in flow(work).begin()]
     assert kinds == {"speech.wav": [TtsItem], "chunk-0": [Chunk, Chunk, Chunk]}[gone]
+
+
+def test_a_piece_of_a_stream_is_valid_only_with_all_its_fragments(work: Path) -> None:
+    files = [work / name for name in ("init.mp4", "0.m4s", "1.m4s")]
+    for file in files:
+        file.write_bytes(b"abc")
+    pack = Pack("job", 0, files[0], tuple(Fragment(file, 5) for file in files[1:]), 1.0, Span(0, 1))
+    opened(work).keep(pack)
+    again = opened(work)
+    assert again.results == [pack]
+    assert again.files == {work / "journal", *files}
+    files[2].write_bytes(b"a")
+    assert opened(work).results == []
 
 
 def test_results_survive_any_number_of_restarts(work: Path) -> None:
