@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,web,dev
-# More than a machine with two cores needs: many tests wait. Each process takes up to 2.5 GB with its daemon.
-TEST_PROCESSES ?= 6
+# Two for each of two cores: many tests wait. Each process takes up to 2.5 GB with its daemon.
+TEST_PROCESSES ?= 4
 MUTATION_PROCESSES ?= 2
 # Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
 MUTANTS ?=

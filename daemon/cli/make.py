@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,10 +119,9 @@ def _make(request: Request, config: Config, config_file: Path | None, shown: Vie
         if isinstance(report, FailedReport):
             return _failure(report)
         request.save(spool)
-        shown.say(_summary(report))
-        click.echo(request.output)
-        if player is not None:
-            player.stay()
+        with player.until_interrupted() if player else contextlib.nullcontext():
+            shown.say(_summary(report))
+            click.echo(request.output)
     return 0
 
 

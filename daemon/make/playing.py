@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 
 from daemon.make.request import NAME
@@ -36,9 +36,11 @@ class Player:
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):  # otherwise it would take the terminal
             webbrowser.open(address)
 
-    def stay(self) -> None:
-        """Serve until Ctrl-C."""
-        self._say("Ctrl-C ends the player")
+    @contextlib.contextmanager
+    def until_interrupted(self) -> Iterator[None]:
+        """Serve after a block, until Ctrl-C."""
         with contextlib.suppress(KeyboardInterrupt):
+            yield
+            self._say("Ctrl-C ends the player")
             while True:
                 time.sleep(3600)
