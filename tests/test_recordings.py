@@ -209,6 +209,26 @@ def test_damage_that_a_checksum_shows_is_reported(suffix: str, files: dict[str, 
     assert len(sound.samples) / PCM_RATE_HZ == pytest.approx(SECONDS, abs=0.06)
 
 
+def listed(folder: Path, *frames: tuple[int, int]) -> Path:
+    """ffmpeg's list of mono frames at 1000 Hz, each with its time and its duration in ms."""
+    lines = [f"0, {time}, {time}, {duration}, {2 * duration}, 0x0" for time, duration in frames]
+    (folder / "frames.txt").write_text("\n".join(["#tb 0: 1/1000", *lines, ""]))
+    return folder / "frames.txt"
+
+
+def test_a_frame_without_a_length_is_ignored(tmp_path: Path) -> None:
+    found = recording._read_frames(listed(tmp_path, (0, 100), (100, 0), (100, 100), (500, 100)), LIMIT_SECONDS)
+    [gap] = found.gaps
+    assert (gap.start_seconds, gap.seconds) == pytest.approx((0.2, 0.3))
+    assert found.channels == 1
+
+
+def test_times_that_jump_back_and_forth_do_not_add_up_to_any_length(tmp_path: Path) -> None:
+    jumps = [(time, 100) for _ in range(1000) for time in (0, 50_000)]
+    found = recording._read_frames(listed(tmp_path, *jumps), LIMIT_SECONDS)
+    assert sum(gap.seconds for gap in found.gaps) < 2 * LIMIT_SECONDS
+
+
 def delay_seconds(heard: NDArray[np.int16], expected: NDArray[np.int16], start_seconds: float) -> float:
     """How much later a quarter of a second is heard than expected."""
     start, length, furthest = round(start_seconds * PCM_RATE_HZ), PCM_RATE_HZ // 4, PCM_RATE_HZ // 10

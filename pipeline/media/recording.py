@@ -107,7 +107,7 @@ def read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
     sound, targets, listed = pcm.source(recording, limit_seconds), _targets(folder), folder / "frames.txt"
     list_of_frames = pcm.target(listed, sound, f="framecrc", acodec="pcm_s16le")
     damage = pcm.convert(sound, targets, list_of_frames, limit_seconds=limit_seconds)
-    frames = _read_frames(listed)
+    frames = _read_frames(listed, limit_seconds)
     if frames.channels > 1:
         pcm.convert(sound, targets, limit_seconds=limit_seconds, af=_mix(sound, frames, limit_seconds))
     gaps = frames.gaps
@@ -184,8 +184,11 @@ def _signs(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 # Damage
 
 
-def _read_frames(listed: Path) -> _Frames:
-    """Read ffmpeg's list of decoded frames: the stream, two times, the duration, the size and a hash of each."""
+def _read_frames(listed: Path, limit_seconds: float) -> _Frames:
+    """Read ffmpeg's list of decoded frames: the stream, two times, the duration, the size and a hash of each.
+
+    Stops beyond `limit_seconds`: in a file whose times jump back and forth, gaps could add up to any length.
+    """
     gaps, scale, filled, end, channels, layout = list[_Gap](), 1.0, 0.0, None, 1, ""
     with listed.open() as lines:
         for line in lines:
@@ -195,6 +198,8 @@ def _read_frames(listed: Path) -> _Frames:
                 layout = value if key == "#channel_layout_name 0" else layout
                 continue
             ticks, duration, size_bytes = (int(part) for part in line.split(",")[2:5])
+            if duration <= 0 or filled > limit_seconds:
+                continue
             start, channels = ticks * scale, size_bytes // (duration * pcm.SAMPLE_BYTES)
             jump = 0.0 if end is None else start - end
             if jump > GAP_SECONDS_MIN:
