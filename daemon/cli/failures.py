@@ -6,12 +6,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from daemon.cli.exit_codes import EXIT_BOOT, EXIT_CODES, EXIT_INTERRUPTED, EXIT_IO
 from daemon.cli.place import hint_suffix
 from pipeline.errors import LipdropError, all_errors
+
+if TYPE_CHECKING:
+    from daemon.outputs.report import Failure
 
 ERRORS_MAX = 20
 """Errors of a file with jobs that are printed; more are only counted."""
@@ -40,7 +44,7 @@ def reported() -> Iterator[None]:
         sys.exit(EXIT_IO)
 
 
-def line(error: LipdropError) -> str:
+def line(error: LipdropError | Failure) -> str:
     """An error as `CODE: MESSAGE [FIELD] (HINT)`."""
     where = f" [{error.field}]" if error.field and error.field not in error.message else ""
     return f"{error.code}: {error.message}{where}{hint_suffix(error.hint)}"

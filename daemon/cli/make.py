@@ -17,7 +17,6 @@ from daemon.cli.submission import read_text
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
-from pipeline.errors import LipdropError
 
 if TYPE_CHECKING:
     from daemon.make.request import Request
@@ -127,9 +126,7 @@ def _make(request: Request, config: Config, config_file: Path | None, shown: Vie
 
 def _failure(report: FailedReport) -> int:
     error = report.error
-    click.echo(
-        f"lipdrop: {line(LipdropError(error.code, error.message, field=error.field, hint=error.hint))}", err=True
-    )
+    click.echo(f"lipdrop: {line(error)}", err=True)
     return EXIT_BAD_JOB if error.stage == "intake" else EXIT_JOB_FAILED
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from daemon.cli.place import hint_suffix
+from daemon.cli.failures import line
 from daemon.cli.steps import QUEUED, WAITING, Step, step_of
 from daemon.outputs.report import Failure, read_report
 from daemon.spool.health import WorkerHealth, health
@@ -118,8 +118,7 @@ def job_text(found: dict[str, Any]) -> str:
     name, state = found["job"], found["state"]
     if state == "failed":
         error = Failure.model_validate(found["error"])
-        where = f" [{error.field}]" if error.field and error.field not in error.message else ""
-        reason = f"{name}: failed: {error.code}: {error.message}{where}{hint_suffix(error.hint)}"
+        reason = f"{name}: failed: {line(error)}"
         again = f"lipdrop retry {name}"
         return reason if again in reason else f"{reason}\nrun it again with: {again}"
     if "stage" in found:
