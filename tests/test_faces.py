@@ -14,6 +14,7 @@ import pytest
 from pipeline.avatars import BUILT_IN_FOLDER
 from pipeline.avatars.faces.checks import pose_problem
 from pipeline.avatars.faces.finder import FaceFinder, Mesh
+from pipeline.avatars.faces.orientation import turn_needed
 from pipeline.avatars.faces.results import Faces, NoFace, load
 from pipeline.avatars.faces.tracking import find_in_picture
 from pipeline.avatars.folder import read_picture
@@ -168,6 +169,29 @@ def test_a_much_smaller_second_face_is_ignored() -> None:
     crowd[215:295, 5:85] = cv2.resize(crowd[40:200, 145:305], (80, 80), interpolation=cv2.INTER_AREA)
     assert len(FaceFinder().detect(crowd)) == 2
     assert overlap(faces_in(crowd).boxes[0], np.array(S3FD_BOX)) > 0.85
+
+
+# Turned pictures
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_picture_is_refused_with_the_turn_that_helps(turns: int) -> None:
+    lying = np.ascontiguousarray(np.rot90(portrait(), turns))
+    answer = find_in_picture(lying, None)
+    assert isinstance(answer, NoFace)
+    assert answer.code == "no_face"
+    assert f"--rotate {90 * turns}" in answer.hint
+    upright = np.ascontiguousarray(np.rot90(lying, -turn_needed([lying]) // 90))
+    assert isinstance(find_in_picture(upright, None), Faces)
+
+
+@pytest.mark.parametrize("degrees", [-40, 0, 40])
+def test_a_tilted_head_is_not_a_turned_picture(degrees: float) -> None:
+    assert turn_needed([seen_by(placed(degrees=degrees, side=512), portrait(), 512)]) == 0
+
+
+def test_no_turn_helps_where_there_is_no_face() -> None:
+    assert turn_needed([np.full((200, 300, 3), 90, np.uint8)]) == 0
 
 
 # Refused faces

@@ -72,6 +72,23 @@ def test_a_face_that_appears_late_is_found(portrait_faces: Faces) -> None:
     assert (found.boxes[:5] == found.boxes[5]).all()
 
 
+def test_a_video_must_show_a_face_in_half_of_its_frames() -> None:
+    places = [None, *swaying(1)] * 3
+    assert isinstance(find_in_clip(film(places), None), Faces)
+    scarce = find_in_clip(film([*places, None]), None)
+    assert isinstance(scarce, NoFace)
+    assert scarce.code == "no_face"
+    assert "3 of 7 frames" in scarce.message
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_video_is_refused_with_the_turn_that_helps(turns: int) -> None:
+    lying = find_in_clip([np.ascontiguousarray(np.rot90(frame, turns)) for frame in film(swaying(6))], None)
+    assert isinstance(lying, NoFace)
+    assert lying.code == "no_face"
+    assert f"--rotate {90 * turns}" in lying.hint
+
+
 def test_the_box_chooses_between_two_faces(portrait_faces: Faces) -> None:
     frames = side_by_side(film(swaying(4)))
     neither = find_in_clip(frames, None)

@@ -50,6 +50,12 @@ class Detection:
     score: float
     """0..1."""
 
+    @property
+    def tilt_degrees(self) -> float:
+        """How far the line of the eyes is turned clockwise."""
+        across = self.eyes[1] - self.eyes[0]
+        return float(np.degrees(np.arctan2(across[1], across[0])))
+
 
 @dataclass(frozen=True)
 class Mesh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.avatars.faces.checks import PRESENCE_MIN, none_found, picture_problem, pose_problem
 from pipeline.avatars.faces.finder import Detection, FaceFinder, Mesh
 from pipeline.avatars.faces.lip_edges import on_lip_edges
+from pipeline.avatars.faces.orientation import lies_turned, turn_needed
 from pipeline.avatars.faces.results import Faces, NoFace, filled
 from pipeline.avatars.faces.smoothing import jumps, smoothed
 from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
@@ -19,9 +21,12 @@ from pipeline.media.clips import Cut
 
 __all__ = ["VERSION", "Faces", "NoFace", "find_in_clip", "find_in_part", "find_in_picture", "shifted_box"]
 
-VERSION = 1
+VERSION = 2
 """Version of the search: cached results of other versions are not used. Increment it when a change affects the faces,
 landmarks or boxes that are found."""
+
+SAMPLED_FRAMES = (0, *(4**power for power in range(8)))
+"""Frames of a video in which the face's orientation is checked."""
 
 SECOND_FACE = 0.6
 """If another face is at least this large, relative to the largest, it is ambiguous which one should speak."""
@@ -51,6 +56,8 @@ def shifted_box(box: Box, right: int, down: int) -> Box:
 def find_in_picture(picture: Picture, face_box: Box | None) -> Faces | NoFace:
     """Find the face in a still picture, RGB [height, width, 3]; if `face_box` is given, the face inside it."""
     finder = FaceFinder()
+    if face_box is None and (turn := turn_needed([picture], finder)):
+        return lies_turned(turn)
     chosen = _chosen(finder.detect(picture), face_box)
     if isinstance(chosen, NoFace):
         return chosen
@@ -61,14 +68,37 @@ def find_in_picture(picture: Picture, face_box: Box | None) -> Faces | NoFace:
 
 def find_in_clip(frames: Iterable[Picture], face_box: Box | None) -> Faces | NoFace:
     """Follow the face of a video through its frames, RGB [height, width, 3]."""
-    found = list(_followed(frames, face_box))
-    problem = next((one for one in found if isinstance(one, NoFace)), None)
+    samples: list[Picture] = []
+    found = list(_followed(_sampled(frames, samples), face_box))
+    if face_box is None and (turn := turn_needed(samples)):
+        return lies_turned(turn, "video")
     meshes = [one if isinstance(one, Mesh) else None for one in found]
     seen = np.array([mesh is not None for mesh in meshes], bool)
-    if not seen.any():
-        return problem or none_found()
+    if 2 * seen.sum() < len(seen) or not len(seen):
+        return _mostly([one for one in found if isinstance(one, NoFace)], len(seen))
     points = smoothed(np.stack([mesh.points for mesh in meshes if mesh is not None]), np.flatnonzero(seen))
     return _faces(filled(points, seen), seen)
+
+
+def _sampled(frames: Iterable[Picture], samples: list[Picture]) -> Iterator[Picture]:
+    """Pass frames through and keep some of them, the fewer the longer the video: numbers 0, 1, 4, 16, 64, ..."""
+    for number, picture in enumerate(frames):
+        if number in SAMPLED_FRAMES:
+            samples.append(picture)
+        yield picture
+
+
+def _mostly(problems: list[NoFace], frames: int) -> NoFace:
+    """Why most of a video's frames do not show a face that can speak: the most frequent reason."""
+    if not problems:
+        return none_found()
+    code, count = Counter(problem.code for problem in problems).most_common(1)[0]
+    problem = next(problem for problem in problems if problem.code == code)
+    if len(problems) == frames == count:
+        return problem
+    visible = frames - len(problems)
+    message = f"a face can be used in {visible} of {frames} frames, at least half are needed; in {count} of them "
+    return replace(problem, message=message + problem.message)
 
 
 def _followed(frames: Iterable[Picture], face_box: Box | None) -> Iterator[Mesh | NoFace]:

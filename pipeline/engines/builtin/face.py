@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.avatars import FaceLandmarks
+from pipeline.avatars.readiness import check_mouth
 from pipeline.avatars.scenes import Corners, Indices, Scene
 from pipeline.engines.builtin.complexion import Complexion
 from pipeline.engines.builtin.face_shape import FaceShape, lip_line
@@ -27,9 +28,8 @@ from pipeline.engines.builtin.mouth_motion import (
     Pose,
     movement,
 )
-from pipeline.engines.builtin.patch import Area, Bounds, Patch, Size
+from pipeline.engines.builtin.patch import Area, Bounds, Patch
 from pipeline.engines.builtin.source import Source
-from pipeline.errors import JobError
 
 BATCH_FRAMES = 8
 """Batch size at which all pixels fit into the processor's cache."""
@@ -49,8 +49,6 @@ OPEN_ENOUGH = 0.06
 MOUTH_MARGIN = 0.07
 """Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
 
-MOUTH_PIXELS_MIN = 4
-"""A narrower mouth cannot be moved."""
 COLOUR_SAMPLES = 5
 """Number of frames of a clip that are sampled for the colours of its face."""
 
@@ -60,7 +58,7 @@ class FaceRenderer:
 
     def __init__(self, landmarks: FaceLandmarks, scene: Scene, device: torch.device) -> None:
         """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError if the mouth is cut off."""
-        _check_lips(landmarks, scene.size)
+        check_mouth(landmarks, scene.size)
         self._frame, shape = FaceShape.measure(landmarks)
         self._is_still = len(self._frame.centre) == 1
         self._shape = shape.to(device)
@@ -149,20 +147,6 @@ def _render_skin(source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> 
     on_upper = moved.beneath_upper < moved.above_lower
     x, y = (torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True))
     return source.at(patch.grid((x, y)))
-
-
-def _check_lips(landmarks: FaceLandmarks, size: Size) -> None:
-    """Raise JobError if the lips are outside most of the frames or have no width."""
-    lips = landmarks.lips_outer.reshape(-1, 20, 2)
-    corners = landmarks.lips_inner.reshape(-1, 20, 2)[:, [0, 10]]
-    if np.median(np.hypot(*(corners[:, 1] - corners[:, 0]).T)) < MOUTH_PIXELS_MIN:
-        message = f"the mouth is less than {MOUTH_PIXELS_MIN} pixels wide"
-        raise JobError(
-            "no_face", message, field="size", hint="use a larger frame size, or a picture cropped closer to the face"
-        )
-    outside = ((lips < 2) | (lips > np.array(size) - 3)).any((1, 2))
-    if outside.mean() > 0.5:
-        raise JobError("no_face", "the mouth is not inside the frame", field="size", hint="choose another frame size")
 
 
 def _moving_bounds(shape: FaceShape) -> Bounds:
