@@ -27,6 +27,7 @@ from daemon.scheduling.stages import STAGES, step
 from pipeline.config import Config
 from pipeline.files import write_file
 from pipeline.messages import Item, Result
+from pipeline.speech import reading
 
 JOURNAL = "journal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -40,13 +41,14 @@ NOT_IN_VIDEOS = {"spool", "limits", "retention", "web", "log", "metrics", "hooks
 
 
 def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
-    """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version.
+    """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version,
+    revision of the reading of texts.
 
     Files are compared by size and modification time, since checkpoints are too large to read for every job.
     """
     folder = config.path(config.avatars.folder) / avatar
     settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
-    parts = [job.hex(), version("lipdrop"), json.dumps(settings)]
+    parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings)]
     parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]
     parts += [_stamp(config.path(file)) for model in config.models.values() for file in model.files.values()]
     parts += [_stamp(recording)] if recording is not None else []

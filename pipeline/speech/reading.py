@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
 
+REVISION = 2
+"""Raised when texts are read differently from before: results of an earlier reading are not resumed."""
+
 
 @dataclass(frozen=True)
 class ReadSentence:

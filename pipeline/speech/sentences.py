@@ -40,6 +40,8 @@ _UNSPACED = re.compile(
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzабвгдеёжзийклмнопрстуфхцчшщъыьэюяәіңғүұқөһ")
 _YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
 """`В 2020 г` is never a complete sentence."""
+_LONE_LETTERS = re.compile(r"(?<!\w)[^\W\d_]\. ?[^\W\d_]\.")
+"""`т. е.`, `e. g.`, `А. С.`: the first full stop of these never ends a sentence."""
 _LIST_NUMBER = re.compile(r"\d{1,3}\.?")
 
 
@@ -126,6 +128,8 @@ def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_ca
         return not following.islower()
     if not mark[0].startswith("."):
         return no_capitals or not following.islower()
+    if _LONE_LETTERS.match(line, mark.start() - 1):
+        return False
     before = line[max(start, mark.start() - _ABBREVIATION_CHARACTERS_MAX - 1) : mark.start()].split(" ")
     abbreviated = _ends_after_abbreviation(before, following, language)
     if abbreviated is not None:

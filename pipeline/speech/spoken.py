@@ -64,12 +64,15 @@ def _without_extra_marks(text: str, keep_stress: bool) -> str:
     return "".join(kept)
 
 
-_EMAIL = re.compile(r"(?<![\w.+-])([\w.+-]{1,64})@([\w-]+(?:\.[\w-]+)+)")
-_URL = re.compile(r"\b(?:https?://|ftp://|www\.)[^\s<>\"'«»]+", re.IGNORECASE)
+_EMAIL = re.compile(r"(?<![\w.+-])([\w.+&-]{1,64})@([\w-]+(?:\.[\w-]+)+(?:/[\w./-]*)?)")
+_URL = re.compile(r"\b(?:https?://|ftp://|file:///|www\.)[^\s<>\"'«»]+", re.IGNORECASE)
 _DOMAIN = re.compile(
-    r"(?<![\w@.-])(?:[A-Za-z0-9-]+\.)+(?:com|org|net|info|edu|gov|io|ai|dev|app|ru|kz|su|рф|қаз|uk|de|eu|tv|me)"
-    r"(?:/[^\s<>\"'«»]*)?(?![\w-])"
+    r"(?<![\w@.-])(?:[A-Za-z0-9-]+\.)*"
+    r"(?:[A-Za-z0-9-]{2,63}\.(?:[a-z]{2,6}|рф|қаз)|[A-Za-z0-9]\.(?:com|org|net|ru|kz|tv))"
+    r"(?:/[^\s<>\"'«»]*)?(?![\w-]|\.\w)"
 )
+"""A bare domain or the name of a file: its last part is in lower case, unlike a sentence after a missing space."""
+_ADDRESS_PART = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 
 
 def _addresses(text: str, language: Language) -> str:
@@ -79,22 +82,21 @@ def _addresses(text: str, language: Language) -> str:
         body = match[0].rstrip(".,;:!?)…")
         return _address(body, language) + match[0][len(body) :]
 
-    text = _EMAIL.sub(lambda match: f"{_dotted(match[1], language)} {language.at} {_dotted(match[2], language)}", text)
-    return _DOMAIN.sub(address, _URL.sub(address, text))
+    return _DOMAIN.sub(address, _URL.sub(address, _EMAIL.sub(address, text)))
 
 
 def _address(url: str, language: Language) -> str:
-    """Host and path of a URL, spoken; scheme, `www.` and query are dropped."""
-    bare = re.sub(r"^(?:\w+://)?(?:www\.)?", "", url, flags=re.IGNORECASE)
+    """An address without scheme, `www.` and query: signs are words, digits are read one by one."""
+    bare = re.sub(r"^(?:\w+:/{2,3})?(?:www\.)?", "", url, flags=re.IGNORECASE)
     place = re.split(r"[?#]", bare, maxsplit=1)[0].strip("/")
-    return _dotted(place, language) or url
+    words = (_address_part(part, language) for part in _ADDRESS_PART.findall(place))
+    return " ".join(filter(None, words)) or url
 
 
-def _dotted(address: str, language: Language) -> str:
-    """An address with dots and slashes as words."""
-    names = {".": language.dot, "/": language.slash, "-": "", "_": "", "+": language.plus}
-    words = re.sub(r"[./\-_+]", lambda match: f" {names[match[0]]} ", re.sub(r"[^\w./+-]", " ", address))
-    return " ".join(words.split())
+def _address_part(part: str, language: Language) -> str:
+    if part.isdecimal():
+        return " ".join(language.cardinal(int(digit)) for digit in part) if language.code else part
+    return language.in_address(part) if part[0].isalpha() else language.address_signs.get(part, "")
 
 
 _TIME = re.compile(r"(?<![\d:.])([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?(?![\d:])")
@@ -115,7 +117,7 @@ _COMPARISON = re.compile(r"(?:(?<=\s)|(?<=\d))([<>])(?=\s|\d)")
 def _in_words(text: str, language: Language) -> str:
     """Replace everything that is not a word with words, from the specific to the general."""
     text = _PHONE.sub(lambda match: f"{language.plus} {language.telephone(re.findall('[0-9]+', match[1]))}", text)
-    text = _ungrouped(text, language)
+    text = _ungrouped(language.rewritten(text), language)
     text = _ISO_DATE.sub(lambda match: _date(match, match[3], match[2], match[1], language), text)
     text = _DATE.sub(lambda match: _any_date(match, language), text)
     for pattern, say in language.rules:

@@ -56,16 +56,24 @@ class Language:
     """Spoken between the ends of a range."""
     thousands: str = " "
     """Separator of groups of three digits."""
+    address_signs: Mapping[str, str] = field(default_factory=dict)
+    """How signs are spoken in addresses of the web and of e-mail; others are silent."""
     dot: str = ""
-    """Spoken in addresses, like `slash` and `at`."""
-    slash: str = ""
-    at: str = ""
+    """Spoken in version numbers."""
     minus: str = ""
     plus: str = ""
     month_first: bool = False
     """Whether 1/2/2026 is in January."""
     telephone_digits: bool = False
     """Whether telephone numbers are read digit by digit, not group by group."""
+
+    def rewritten(self, text: str) -> str:
+        """A text as a library for this language rewrites it, before any rule; here: unchanged."""
+        return text
+
+    def in_address(self, letters: str) -> str:
+        """Letters of an address as they are spoken: as a word."""
+        return letters
 
     def number(self, number: str, *, feminine: bool = False) -> str:
         """A number in words; `number` is digits, perhaps with a decimal point or comma."""

@@ -140,6 +140,7 @@ ENGLISH = English(
     },
     fractions={"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter",
                "3/4": "three quarters"},
-    range_word="to", thousands=",", dot="dot", slash="slash", at="at", minus="minus", plus="plus", month_first=True,
+    address_signs={".": "dot", "/": "slash", "@": "at", "-": "dash", "_": "underscore", "+": "plus", "&": "ampersand"},
+    range_word="to", thousands=",", dot="dot", minus="minus", plus="plus", month_first=True,
     telephone_digits=True,
 )  # fmt: skip
