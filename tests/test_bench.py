@@ -29,7 +29,7 @@ from daemon.cli.submission import Draft
 from daemon.outputs.report import DoneReport
 from pipeline.config import Config
 from pipeline.engines.wav2lip import engine
-from pipeline.engines.wav2lip.checkpoint import load_state_dict
+from pipeline.engines.wav2lip.checkpoint import read_checkpoint
 from pipeline.errors import BootError
 from pipeline.speech.voices.catalogue import Voices
 from tests.media import frames, streams
@@ -54,7 +54,7 @@ def test_the_seeded_checkpoint_is_the_one_of_the_reference_data(
     tmp_path: Path, weights: dict[str, torch.Tensor]
 ) -> None:
     save_seeded_checkpoint(tmp_path / "seeded.pth")
-    state = load_state_dict(tmp_path / "seeded.pth", "models.gan.checkpoint")
+    state = read_checkpoint(tmp_path / "seeded.pth", "models.gan.checkpoint").weights
     (tmp_path / "seeded.pth").unlink()
     assert list(state) == list(weights)
     assert all(torch.equal(state[name], value) for name, value in weights.items())

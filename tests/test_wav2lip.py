@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
-import pickle
-import random
 import subprocess
 import weakref
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,16 +25,18 @@ from pipeline.avatars.settings import Box
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
-from pipeline.engines.wav2lip.checkpoint import load_network, load_state_dict
+from pipeline.engines.wav2lip.checkpoint import load_network
+from pipeline.engines.wav2lip.designs import COMMUNITY_384, ORIGINAL
 from pipeline.engines.wav2lip.engine import Wav2LipRenderer, face_pixels, regions_about
 from pipeline.engines.wav2lip.face import COLOUR_SHIFT_MAX, GRAIN_MAX, SEAM, Face
 from pipeline.engines.wav2lip.network import FoldedWav2Lip, Wav2Lip
 from pipeline.engines.wav2lip.precision import PSNR_MIN_DB, agreement, fastest, lower_precision
-from pipeline.errors import ConfigError, JobError, StageError
+from pipeline.errors import JobError, StageError
 from pipeline.media.canvas import PixelBox, i420
 from tests.seeded_weights import WAV2LIP_DATA
 
 CPU = torch.device("cpu")
+PIXELS = ORIGINAL.pixels
 KEY = "models.gan.checkpoint"
 FACE_BOX: PixelBox = (31, 21, 124, 145)
 """Odd on purpose: the region around it must be widened."""
@@ -124,199 +122,6 @@ def test_folding_removes_normalisation_and_keeps_the_original(network: Wav2Lip) 
     copied = FoldedWav2Lip(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in copied.modules())
     assert len(network.state_dict()) == len(Wav2Lip().state_dict())
-
-
-# Checkpoints
-
-
-def _parallel(network: Wav2Lip, path: Path) -> None:
-    state = {f"module.{key}": value for key, value in network.state_dict().items()}
-    torch.save({"state_dict": state, "optimizer": {"state": {}}, "global_step": 3}, path)
-
-
-def _before_2020(network: Wav2Lip, path: Path) -> None:
-    torch.save({"state_dict": network.state_dict()}, path, _use_new_zipfile_serialization=False)
-
-
-def _bare(network: Wav2Lip, path: Path) -> None:
-    torch.save(network.state_dict(), path)
-
-
-def _torchscript(network: Wav2Lip, path: Path) -> None:
-    traced = torch.jit.trace(network, (torch.zeros(1, 1, 80, 16), torch.zeros(1, 6, 96, 96)), check_trace=False)
-    traced.save(str(path))
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize(
-    ("write", "name"),
-    [(_parallel, "a.pt"), (_before_2020, "a.zip"), (_bare, "a"), (_torchscript, "a.pth")],
-    ids=["parallel", "before-2020", "bare", "TorchScript"],
-)
-def test_every_published_format_is_read_under_any_name(
-    write: Callable[[Wav2Lip, Path], None], name: str, network: Wav2Lip, weights: Weights, scratch: Path
-) -> None:
-    """Only compares weights: `test_it_computes_the_official_output` checks the output."""
-    write(network, scratch / name)
-    state = load_network(scratch / name, KEY).state_dict()
-    assert list(state) == list(weights)
-    assert all(torch.equal(state[key], value) for key, value in weights.items())
-
-
-@pytest.fixture
-def scratch(tmp_path: Path) -> Iterator[Path]:
-    """A folder for large files: pytest would keep them."""
-    yield tmp_path
-    for path in tmp_path.iterdir():
-        path.unlink()
-
-
-def hollow(weights: Weights) -> Weights:
-    """Tensors of the right shapes, each a single expanded number, so that their file is small."""
-    return {key: value.flatten()[0].clone().expand(value.shape) for key, value in weights.items()}
-
-
-def test_half_precision_is_widened(weights: Weights, tmp_path: Path) -> None:
-    state = hollow({key: value.half() if value.is_floating_point() else value for key, value in weights.items()})
-    torch.save(state, tmp_path / "half.pth")
-    loaded = load_state_dict(tmp_path / "half.pth", KEY)
-    assert {value.dtype for value in loaded.values()} == {torch.float32, torch.int64}
-
-
-def test_a_missing_file_is_reported_with_path_and_key(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_network(tmp_path / "gan.pt", "models.nogan.checkpoint")
-    error = caught.value
-    assert (error.code, error.field) == ("checkpoint_missing", "models.nogan.checkpoint")
-    assert str(tmp_path / "gan.pt") in error.message
-    assert "models.nogan.checkpoint" in (error.hint or "")
-
-
-def _saved(thing: object, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(thing, buffer, **options)
-    return buffer.getvalue()
-
-
-def _zipped(name: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, b"nothing")
-    return buffer.getvalue()
-
-
-SMALL = {"weight": torch.zeros(1000)}
-BROKEN = {
-    "empty": b"",
-    "text": b"no weights",
-    "html": b"<!DOCTYPE html><html>sign in to download</html>",
-    "truncated zip": _saved(SMALL)[:2000],
-    "truncated pickle": _saved(SMALL, _use_new_zipfile_serialization=False)[:2000],
-    "another zip": _zipped("word/document.xml"),
-    "an empty TorchScript": _zipped("x/constants.pkl"),
-    "a list": _saved([torch.zeros(3)]),
-    "a tensor": _saved(torch.zeros(3)),
-    "numbers": _saved({"state_dict": {"weight": 3}}),
-    "another network": _saved(SMALL),
-    **{f"noise {seed}": random.Random(seed).randbytes(3000) for seed in range(20)},
-    **{f"noise in a pickle {seed}": b"\x80\x02" + random.Random(seed).randbytes(3000) for seed in range(20)},
-}
-
-
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "gan.pth").write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        load_state_dict(tmp_path / "gan.pth", KEY)
-    assert (caught.value.code, caught.value.field) == ("checkpoint_invalid", KEY)
-    assert str(tmp_path / "gan.pth") in caught.value.message
-    assert "weights_only" not in caught.value.message, "that is torch's advice on how to trust a file"
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_state_dict(tmp_path, KEY)
-    assert caught.value.code == "checkpoint_missing"
-
-
-def test_a_truncated_checkpoint_is_refused(checkpoint: Path, scratch: Path) -> None:
-    with checkpoint.open("rb") as file:
-        (scratch / "cut.pth").write_bytes(file.read(checkpoint.stat().st_size // 2))
-    with pytest.raises(ConfigError) as caught:
-        load_state_dict(scratch / "cut.pth", KEY)
-    assert caught.value.code == "checkpoint_invalid"
-
-
-class Bomb:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
-        return Path.touch, (self.path,)
-
-
-def _pickled(thing: object) -> bytes:
-    return pickle.dumps(thing, protocol=2)
-
-
-@pytest.mark.parametrize("dump", [_saved, _pickled], ids=["torch", "pickle"])
-def test_unpickling_runs_no_code(dump: Callable[[object], bytes], tmp_path: Path) -> None:
-    content = dump({"state_dict": Bomb(tmp_path / "exploded")})
-    pickle.loads(content) if dump is _pickled else torch.load(io.BytesIO(content), weights_only=False)
-    assert (tmp_path / "exploded").exists(), "the bomb must work"
-    (tmp_path / "exploded").unlink()
-    (tmp_path / "bomb.pth").write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        load_state_dict(tmp_path / "bomb.pth", KEY)
-    assert caught.value.code == "checkpoint_invalid"
-    assert not (tmp_path / "exploded").exists()
-
-
-BIAS = "output_block.1.bias"
-
-
-def _without(state: Weights) -> None:
-    del state[BIAS]
-
-
-def _with_more(state: Weights) -> None:
-    state["netD.weight"] = torch.zeros(1)
-
-
-def _misshapen(state: Weights) -> None:
-    state[BIAS] = torch.zeros(4)
-
-
-def _not_finite(state: Weights) -> None:
-    state[BIAS] = torch.tensor([0, torch.nan, 0])
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (_without, f"missing keys: {BIAS}"),
-        (_with_more, "unexpected keys: netD.weight"),
-        (_misshapen, f"wrong shapes: {BIAS} is [4] instead of [3]"),
-        (_not_finite, f"values that are not finite: {BIAS}"),
-    ],
-)
-def test_a_wrong_state_dict_is_reported_with_its_keys(
-    spoil: Callable[[Weights], None], reason: str, weights: Weights, tmp_path: Path
-) -> None:
-    state = hollow(weights)
-    spoil(state)
-    torch.save(state, tmp_path / "gan.pth")
-    with pytest.raises(ConfigError) as caught:
-        load_state_dict(tmp_path / "gan.pth", KEY)
-    assert caught.value.message.endswith(reason)
-
-
-def test_only_the_first_wrong_keys_are_named(tmp_path: Path) -> None:
-    torch.save({f"x{number}": torch.zeros(1) for number in range(9)}, tmp_path / "gan.pth")
-    with pytest.raises(ConfigError, match=r"weight, .*, .* and \d+ more$"):
-        load_state_dict(tmp_path / "gan.pth", KEY)
 
 
 # Frames
@@ -413,7 +218,7 @@ def test_feathered_frames_keep_the_picture_around_the_mouth(engine: Wav2LipEngin
 @pytest.mark.parametrize("blend", ["feather", "paste"])
 @pytest.mark.parametrize("box", [(0, 0, 176, 160), (31, 21, 124, 145), (30, 20, 40, 30), (167, 151, 176, 160)])
 def test_faces_are_placed_in_the_box(box: PixelBox, blend: Literal["feather", "paste"]) -> None:
-    face = Face(picture(), box, None, blend, CPU)
+    face = Face(picture(), box, None, blend, CPU, pixels=PIXELS)
     region = face.blended(torch.zeros(2, 3, 96, 96), torch.ones(2)).numpy()
     own = picture().astype(np.float32)
     assert region.shape == (2, *own.shape)
@@ -430,7 +235,7 @@ def test_faces_are_placed_in_the_box(box: PixelBox, blend: Literal["feather", "p
 def test_slightly_different_colours_are_corrected(
     off: tuple[int, int, int], blend: Literal["feather", "paste"], left: int
 ) -> None:
-    face = Face(picture(), FACE_BOX, None, blend, CPU)
+    face = Face(picture(), FACE_BOX, None, blend, CPU, pixels=PIXELS)
     own = face.image[:, 3:]
     shifted = own + torch.tensor(off)[None, :, None, None] / 255
     made, right = (face.blended(one, torch.ones(1))[0] for one in (shifted, own))
@@ -450,7 +255,7 @@ def test_the_skin_keeps_its_grain_and_the_lips_get_none(blend: Literal["feather"
     grainy = np.clip(128 + np.random.default_rng(0).normal(0, 3, (400, 400, 3)), 0, 255).astype(np.uint8)
     lips = np.array([(160, 280), (200, 270), (240, 280), (200, 300)], np.float32)
     box = (40, 40, 360, 360)
-    with_lips, without = (Face(grainy, box, known, blend, CPU) for known in (lips, None))
+    with_lips, without = (Face(grainy, box, known, blend, CPU, pixels=PIXELS) for known in (lips, None))
     made, blurred = (face.blended(face.image[:, 3:], torch.ones(1))[0].numpy() for face in (with_lips, without))
     mouth, skin = np.zeros((400, 400), bool), np.zeros((400, 400), bool)
     mouth[272:296, 180:220] = True
@@ -468,14 +273,14 @@ def test_edges_do_not_count_as_grain() -> None:
     halves = np.zeros((400, 400, 3), np.uint8)
     halves[:330] = 200
     mouth = np.array([(160, 250), (200, 240), (240, 250)], np.float32)
-    face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU)
+    face = Face(halves, (40, 40, 360, 360), mouth, "feather", CPU, pixels=PIXELS)
     moved = face.image[:, 3:].roll(4, 2)
-    plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU)
+    plain = Face(halves, (40, 40, 360, 360), None, "feather", CPU, pixels=PIXELS)
     assert (face.blended(moved, torch.ones(1)) - plain.blended(moved, torch.ones(1))).abs().max() < GRAIN_MAX + 1e-3
 
 
 def test_a_very_different_colour_is_kept() -> None:
-    face = Face(picture(), FACE_BOX, None, "feather", CPU)
+    face = Face(picture(), FACE_BOX, None, "feather", CPU, pixels=PIXELS)
     white = face.blended(torch.ones(1, 3, 96, 96), torch.ones(1))[0, 21 + 93 : 21 + 106, 31 + 30 : 31 + 60]
     assert white.min() > 255 - COLOUR_SHIFT_MAX - 1e-3
 
@@ -494,7 +299,7 @@ def test_regions_are_even_and_contain_the_boxes(box: PixelBox) -> None:
 
 
 def test_the_colours_are_not_swapped() -> None:
-    face = Face(picture(), FACE_BOX, None, "paste", CPU)
+    face = Face(picture(), FACE_BOX, None, "paste", CPU, pixels=PIXELS)
     blue = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 96, 96)
     assert face.blended(blue, torch.ones(1))[0, 81, 91].tolist() == pytest.approx([0, 0, 255], abs=1e-3)
     assert torch.equal(face.image[:, :3, :48], face.image[:, 3:, :48])
@@ -518,7 +323,15 @@ def test_without_a_face_the_job_is_refused(box: Box | None, engine: Wav2LipEngin
 
 
 def test_a_box_is_clipped_to_the_picture() -> None:
-    assert face_pixels(avatar((-3.2, 10.9, 500.0, 90.5))).tolist() == [[0, 10, 176, 90]]
+    assert face_pixels(avatar((-3.2, 10.9, 500.0, 90.5)), ORIGINAL).tolist() == [[0, 10, 176, 90]]
+
+
+def test_a_network_sees_as_much_of_the_chin_as_in_its_published_code() -> None:
+    """Unless the avatar sets pads."""
+    box = (10.0, 10.0, 100.0, 90.0)
+    assert face_pixels(avatar(box), COMMUNITY_384).tolist() == [[10, 10, 100, 95]]
+    padded = replace(avatar(box), settings=AvatarSettings(pads=(0, 10, 0, 0)))
+    assert face_pixels(padded, COMMUNITY_384).tolist() == [[10, 10, 100, 90]]
 
 
 # Chunks
@@ -543,7 +356,7 @@ def test_frames_do_not_depend_on_how_the_job_is_cut(threads: int, engine: Wav2Li
 def engine_of(network: object) -> Wav2LipEngine:
     """An engine with another network."""
     engine = Wav2LipEngine.__new__(Wav2LipEngine)
-    engine.network, engine.device, engine.batch_frames, engine.gated = network, CPU, 8, False
+    engine.network, engine.design, engine.device, engine.batch_frames, engine.gated = network, ORIGINAL, CPU, 8, False
     return engine
 
 

@@ -13,7 +13,6 @@ from daemon.scheduling.workers import worker_specs
 from pipeline.config import Config
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.engine import Wav2LipEngine
-from pipeline.engines.wav2lip.network import FACE_PIXELS
 
 CONFIG_KEY = "models.gan.checkpoint"
 
@@ -67,7 +66,7 @@ def _speeds(checkpoint: Path, engine: Wav2LipEngine, batches: Sequence[int], rou
     plain, ours = load_network(checkpoint, CONFIG_KEY).to(engine.device), engine.network
     for count in batches:
         mel = torch.rand(count, 1, 80, 16, device=engine.device)
-        images = torch.rand(count, 6, FACE_PIXELS, FACE_PIXELS, device=engine.device)
+        images = torch.rand(count, 6, *(engine.design.pixels,) * 2, device=engine.device)
         arranged = images.contiguous(memory_format=torch.channels_last)
         features = ours.encode_faces(arranged[:1])
         seconds = _alternated(

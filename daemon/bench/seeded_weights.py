@@ -32,6 +32,8 @@ def seeded_tensor(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
         return 1.0 + 0.1 * np.abs(noise)
     if len(shape) == 4:  # a convolution: scaled so that activations keep their magnitude
         return noise * np.float32(np.sqrt(1.25 / float(np.prod(shape[1:]))))
+    if name.endswith("act.weight"):  # slope of a PReLU
+        return 0.25 + 0.1 * noise
     if name.endswith("weight"):  # batch-norm scale
         return 1.0 + 0.1 * noise
     return 0.1 * noise  # biases and running means

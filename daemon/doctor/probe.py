@@ -62,14 +62,14 @@ def voices(config: Config, argument: None) -> dict[str, Any]:
 
 
 def checkpoint(config: Config, argument: list[str]) -> dict[str, Any]:
-    """Kind and hash of a Wav2Lip checkpoint, given its path and its key in the configuration, after loading it."""
-    from pipeline.engines.wav2lip.checkpoint import is_torchscript, load_state_dict
+    """What a checkpoint of the Wav2Lip family is, given its path and its key in the configuration, after loading it."""
+    from pipeline.engines.wav2lip.checkpoint import read_checkpoint
 
     path, key = Path(argument[0]), argument[1]
-    load_state_dict(path, key)
+    found = read_checkpoint(path, key)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"kind": "TorchScript" if is_torchscript(path) else "state dict", "sha256": digest}
+    return {"network": found.design.title, "pixels": found.design.pixels, "kind": found.form, "sha256": digest}
 
 
 def avatars(config: Config, argument: None) -> list[tuple[str, str, str | None]]:

@@ -8,9 +8,7 @@ from pathlib import Path
 from daemon.doctor.finding import Finding, broken, ok, warning
 from daemon.doctor.machine import Machine, ProbeError, one_line
 from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
-
-HEAD_BYTES = 512
-LFS_POINTER = b"version https://git-lfs.github.com/"
+from pipeline.engines.wrong_files import wrong_file
 
 
 def check(machine: Machine) -> Iterator[Finding]:
@@ -26,12 +24,10 @@ def check(machine: Machine) -> Iterator[Finding]:
 def _files(machine: Machine, model: str, settings: ModelSettings) -> Iterator[Finding]:
     for key, file in settings.files.items():
         path, name = machine.config.path(file), f"models.{model}.{key}"
-        try:
-            wrong = _wrong_file(path)
-        except OSError as error:
-            wrong = one_line(error)
+        wrong = _wrong_file(path)
         if wrong is not None:
-            yield broken(f"{model}: {path} {wrong}", f"download the file to {path}, or set {name} to where it is")
+            what, advice = wrong
+            yield broken(f"{model}: {path} {what}", f"{advice}; or set {name} to where the file is")
         elif isinstance(settings, Wav2LipSettings):
             yield _checkpoint(machine, model, path, name)
         else:
@@ -48,21 +44,19 @@ def _checkpoint(machine: Machine, model: str, path: Path, key: str) -> Finding:
     except ProbeError as error:
         return broken(f"{model}: {error}", f"download the file to {path} again, or set {key} to another one")
     size = f"{path.stat().st_size / 1e6:.0f} MB"
-    return ok(f"{model}: {path}: Wav2Lip, {found['kind']}, {size}, SHA-256 {found['sha256'][:16]}")
+    faces = f"faces of {found['pixels']} pixels"
+    return ok(f"{model}: {path}: {found['network']}, {faces}, {found['kind']}, {size}, SHA-256 {found['sha256'][:16]}")
 
 
-def _wrong_file(path: Path) -> str | None:
-    """What a file is that was downloaded wrongly; None if it may be a checkpoint. Raises OSError."""
+def _wrong_file(path: Path) -> tuple[str, str] | None:
+    """What is wrong with a file that cannot be a checkpoint, and what to do; None if it may be one."""
+    again = f"download the file to {path}"
     if not path.exists():
-        return "does not exist"
+        return "does not exist", again
     if not path.is_file():
-        return "is not a file"
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if not head:
-        return "is empty"
-    if head.startswith(LFS_POINTER):
-        return "is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository"
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "is a web page, not a checkpoint: its link leads to a page from which the file has to be downloaded"
-    return None
+        return "is not a file", again
+    try:
+        wrong = wrong_file(path)
+    except OSError as error:
+        return one_line(error), again
+    return None if wrong is None else (f"is {wrong.what}", wrong.advice)

@@ -1,29 +1,32 @@
-"""Reads Wav2Lip checkpoints in all published formats.
+"""Reads checkpoints of the Wav2Lip family in all forms in which people have them.
 
-The format is detected from the content, never from the name: a zip archive with `constants.pkl` is TorchScript,
-anything else is a pickle (zipped or not) of a state dict or of a mapping with the key `state_dict`. Pickles are read
-without running any of their code. TorchScript is code: only the weights of such a file are used.
+The form is detected from the content, never from the name: safetensors, TorchScript (a zip archive with
+`constants.pkl`), or a pickle, zipped or not. Pickles are read without running any of their code. TorchScript is code:
+only the weights of such a file are used. Files are mapped into memory where possible, so that an optimizer's state,
+twice as large as the network, is not read.
 """
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
+from pipeline.engines.wav2lip.designs import DESIGNS, Design
 from pipeline.engines.wav2lip.network import Wav2Lip
+from pipeline.engines.wav2lip.recognition import UnrecognisedError, Weights, recognise
+from pipeline.engines.wrong_files import wrong_file
 from pipeline.errors import ConfigError
-
-PARALLEL_PREFIX = "module."
-"""Prefix of every key of a network trained with `nn.DataParallel`."""
-
-NAMED_AT_MOST = 3
-"""Maximum number of mismatching keys named in an error."""
 
 UNREADABLE = (
     ArithmeticError,
@@ -33,101 +36,123 @@ UNREADABLE = (
     MemoryError,
     OSError,
     RuntimeError,
+    SafetensorError,
     TypeError,
     ValueError,
     pickle.UnpicklingError,
     zipfile.BadZipFile,
 )
-"""torch raises one of these for a file that is not a checkpoint, depending on its bytes."""
+"""A reader raises one of these for a file that is not a checkpoint, depending on its bytes."""
+
+_NUMPY_MAKERS: list[Any] = [np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]]
+PLAIN_DATA: list[Any] = [
+    *(argparse.Namespace, np.ndarray, np.dtype),
+    *((maker, f"numpy.{core}.multiarray.{maker.__name__}") for maker in _NUMPY_MAKERS for core in ("core", "_core")),
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+]
+"""What training scripts store beside weights: their arguments, and losses as NumPy values. Making these runs no code
+of the file's choice."""
+
+SAFETENSORS_HEADER_MAX_BYTES = 100 << 20
+KNOWN = ", ".join(sorted({f"{design.pixels}" for design in DESIGNS}, key=int))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The generator in a checkpoint."""
+
+    design: Design
+    weights: Weights
+    """Under the network's own names, on the CPU, floating point ones in single precision."""
+    form: str
+    """The kind of file: state dict, TorchScript or safetensors."""
 
 
 def load_network(path: Path, config_key: str) -> Wav2Lip:
-    """The network with a checkpoint's weights, on the CPU, for inference. Raises the errors of `load_state_dict`."""
-    state = load_state_dict(path, config_key)
+    """The network with a checkpoint's weights, on the CPU, for inference. Raises the errors of `read_checkpoint`."""
+    checkpoint = read_checkpoint(path, config_key)
     with torch.device("meta"):
-        network = Wav2Lip()
-    network.load_state_dict(state, assign=True)
+        network = Wav2Lip(checkpoint.design)
+    network.load_state_dict(checkpoint.weights, assign=True)
     return network.eval().requires_grad_(False)
 
 
-def load_state_dict(path: Path, config_key: str) -> dict[str, torch.Tensor]:
-    """The weights in a checkpoint, under the network's own names, on the CPU, floating point ones in float32.
+def read_checkpoint(path: Path, config_key: str) -> Checkpoint:
+    """The generator in a checkpoint. `config_key` is the configuration key of `path`.
 
-    `config_key` is the configuration key of `path`. Raises ConfigError: `checkpoint_missing` if the file does not
-    exist, `checkpoint_invalid` if it cannot be read, is not a Wav2Lip checkpoint, or has values that are not finite.
+    Raises ConfigError: `checkpoint_missing` if the file does not exist, `checkpoint_invalid` if it cannot be read, has
+    no generator of the family, or values that are not finite.
     """
+    hint = f"set {config_key} to a Wav2Lip generator (.pth, .safetensors or TorchScript), or its engine to builtin"
     try:
         if not path.is_file():
-            raise _error("checkpoint_missing", f"checkpoint {path} does not exist", config_key)
-        state = _weights(_torchscript(path) if is_torchscript(path) else _pickle(path))
+            raise ConfigError("checkpoint_missing", f"checkpoint {path} does not exist", field=config_key, hint=hint)
+        wrong = wrong_file(path)
+        if wrong is not None:
+            raise _invalid(f"{path} is {wrong.what}", config_key, f"{wrong.advice}; or {hint}")
+        form, loaded = _read(path)
+        found = recognise(loaded)
+    except UnrecognisedError as error:
+        sizes = f"lipdrop knows generators for faces of {KNOWN} pixels"
+        raise _invalid(f"{path} {error}", config_key, f"{hint}; {sizes}") from None
     except UNREADABLE as error:
-        reason = str(error).strip().partition("\n")[0]
-        if isinstance(error, pickle.UnpicklingError):  # torch's message explains how to trust the file
-            reason = "it is damaged, or holds more than weights"
-        raise _error("checkpoint_invalid", f"{path} cannot be read as a checkpoint: {reason}", config_key) from error
-    for problem in _problems(state):
-        raise _error("checkpoint_invalid", f"{path} is not a Wav2Lip checkpoint: {problem}", config_key)
-    return state
+        reason, advice = _why(error)
+        message = f"{path} cannot be read as a checkpoint: {reason}"
+        raise _invalid(message, config_key, f"{advice}; or {hint}") from error
+    return Checkpoint(found.design, found.weights, form)
 
 
-def _error(code: str, message: str, config_key: str) -> ConfigError:
-    hint = f"set {config_key} to a Wav2Lip checkpoint (.pth or TorchScript), or its engine to builtin"
-    return ConfigError(code, message, field=config_key, hint=hint)
+def _invalid(message: str, config_key: str, hint: str) -> ConfigError:
+    return ConfigError("checkpoint_invalid", message, field=config_key, hint=hint)
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, judged by its content."""
+def _why(error: BaseException) -> tuple[str, str]:
+    """Why a file cannot be read, and what to do."""
+    again = "download it again"
+    if not isinstance(error, pickle.UnpicklingError):
+        return str(error).strip().partition("\n")[0] or type(error).__name__, again
+    # torch's message explains how to trust the file.
+    needed = re.search(r"Unsupported global: GLOBAL (\S+) was not", str(error))
+    if needed is None:
+        return "it is damaged, or holds more than weights", again
+    advice = "where it was made, save its weights alone: torch.save(model.state_dict(), ...)"
+    return f"it holds more than weights: it needs the code of {needed[1][:100]}", advice
+
+
+def _read(path: Path) -> tuple[str, object]:
+    """What a file contains, and its form. Raises the errors in `UNREADABLE`."""
+    if _is_safetensors(path):
+        return "safetensors", load_file(path)
+    if _is_torchscript(path):
+        return "TorchScript", _torchscript(path)
+    return "state dict", _pickle(path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """It begins with the length of a JSON object, and the object."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    length = int.from_bytes(head[:8], "little")
+    return head[8:] == b"{" and length <= min(path.stat().st_size - 8, SAFETENSORS_HEADER_MAX_BYTES)
+
+
+def _is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _torchscript(path: Path) -> Mapping[str, Any]:
+def _torchscript(path: Path) -> Weights:
     with warnings.catch_warnings():
         # torch.jit is deprecated, but it is the only reader of its archives.
         warnings.simplefilter("ignore", DeprecationWarning)
         module = torch.jit.load(path, map_location="cpu")
-    state: Mapping[str, Any] = module.state_dict()
+    state: Weights = module.state_dict()
     return state
 
 
-def _pickle(path: Path) -> Mapping[str, Any]:
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping):
-        raise TypeError(f"it contains a {type(loaded).__name__} instead of a state dict")
-    return loaded
-
-
-def _weights(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    """The tensors under the network's own names."""
-    named = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    return {
-        key.removeprefix(PARALLEL_PREFIX): value.detach().float() if value.is_floating_point() else value.detach()
-        for key, value in named.items()
-    }
-
-
-def _problems(state: Mapping[str, torch.Tensor]) -> list[str]:
-    """Reasons why these are not the network's weights; empty if they are."""
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in Wav2Lip().state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    kinds = {
-        "missing keys": [key for key in expected if key not in found],
-        "unexpected keys": [key for key in found if key not in expected],
-        "wrong shapes": [
-            f"{key} is {list(found[key])} instead of {list(shape)}"
-            for key, shape in expected.items()
-            if found.get(key, shape) != shape
-        ],
-        "values that are not finite": [key for key, value in state.items() if not value.isfinite().all()],
-    }
-    return [f"{kind}: {_first(keys)}" for kind, keys in kinds.items() if keys]
-
-
-def _first(keys: list[str]) -> str:
-    more = len(keys) - NAMED_AT_MOST
-    return ", ".join(keys[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+def _pickle(path: Path) -> object:
+    mapped = zipfile.is_zipfile(path)
+    with torch.serialization.safe_globals(PLAIN_DATA):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)

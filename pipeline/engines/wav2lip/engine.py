@@ -18,15 +18,17 @@ from pipeline.engines.canvases import Drawn, composed, make_canvas
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import windows
 from pipeline.engines.wav2lip.checkpoint import load_network
+from pipeline.engines.wav2lip.designs import ORIGINAL, Design
 from pipeline.engines.wav2lip.face import Face
-from pipeline.engines.wav2lip.network import FoldedWav2Lip
+from pipeline.engines.wav2lip.network import FaceFeature, FoldedWav2Lip
 from pipeline.engines.wav2lip.precision import fastest
 from pipeline.errors import JobError, StageError
 from pipeline.media.canvas import Regions
 
 DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
-"""CPU: the fastest of 1 to 32. GPU: one batch should take longer than launching its hundreds of kernels, but be little
-more than a second of video, since a batch that spans a chunk boundary is computed twice.
+"""Of the original network; the larger ones get as many as have about the same number of pixels. CPU: the fastest of 1
+to 32. GPU: one batch should take longer than launching its hundreds of kernels, but be little more than a second of
+video, since a batch that spans a chunk boundary is computed twice.
 Fixed, not probed: workers with different batch sizes would render frames that differ in their last bits."""
 
 FACE_SIDE_MIN = 8
@@ -53,8 +55,9 @@ class Wav2LipEngine:
         network = FoldedWav2Lip(load_network(checkpoint, config_key))
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network if exact else fastest(network, device)
+        self.design = network.design
         self.device = device
-        self.batch_frames = DEVICE_BATCH_FRAMES[device.type]
+        self.batch_frames = batch_frames(network.design, device)
         self.gated = gated
 
     @classmethod
@@ -81,6 +84,11 @@ class Wav2LipEngine:
         torch.cuda.empty_cache()
 
 
+def batch_frames(design: Design, device: torch.device) -> int:
+    """Frames that are computed at once."""
+    return max(1, DEVICE_BATCH_FRAMES[device.type] * ORIGINAL.pixels**2 // design.pixels**2)
+
+
 class Wav2LipRenderer:
     """Renders any frames of one job.
 
@@ -96,13 +104,13 @@ class Wav2LipRenderer:
         self._blend = avatar.settings.blend
         self._speech = speech
         self._canvas = make_canvas(avatar, speech)
-        self._boxes = face_pixels(avatar)
+        self._boxes = face_pixels(avatar, engine.design)
         self._lips = None if isinstance(avatar.landmarks, NoFace) else avatar.landmarks.lips_outer
         gate = avatar.settings.silence_gate
         gated = engine.gated if gate == "auto" else gate == "on"
         self._opacity = torch.from_numpy(speech_gate(speech) if gated else np.ones(speech.frames, np.float32))
         self._size, self._corners = regions_about(self._boxes, avatar.scene.size)
-        self._encoded: tuple[tuple[int, ...], list[Face], list[torch.Tensor]] = ((), [], [])
+        self._encoded: tuple[tuple[int, ...], list[Face], list[FaceFeature]] = ((), [], [])
         """The previous batch's frame indices, faces and features: a still picture is encoded only once."""
 
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
@@ -156,7 +164,7 @@ class Wav2LipRenderer:
         )
         return Drawn(Regions(regions), self._corners[indices[wanted]], start)
 
-    def _encode(self, indices: tuple[int, ...]) -> tuple[list[Face], list[torch.Tensor]]:
+    def _encode(self, indices: tuple[int, ...]) -> tuple[list[Face], list[FaceFeature]]:
         """The faces in some of the scene's frames, and their features from the network."""
         if indices == self._encoded[0]:
             return self._encoded[1:]
@@ -165,7 +173,7 @@ class Wav2LipRenderer:
         boxes = self._boxes[at] - np.tile(self._corners[at], 2)
         lips = [None] * len(at) if self._lips is None else self._lips[at] - self._corners[at, None]
         faces = [
-            Face(region, tuple(box), mouth, self._blend, self._engine.device)
+            Face(region, tuple(box), mouth, self._blend, self._engine.device, pixels=self._engine.design.pixels)
             for region, box, mouth in zip(regions, boxes.tolist(), lips, strict=True)
         ]
         images = torch.cat([face.image for face in faces]).contiguous(memory_format=torch.channels_last)
@@ -173,13 +181,16 @@ class Wav2LipRenderer:
         return self._encoded[1:]
 
 
-def face_pixels(avatar: FittedAvatar) -> NDArray[np.intp]:
+def face_pixels(avatar: FittedAvatar, design: Design) -> NDArray[np.intp]:
     """The face boxes in whole pixels, within the frames: [frames of the scene, 4].
 
     Raises JobError if a box is too small or outside the frame.
     """
     width, height = avatar.scene.size
-    boxes = np.clip(avatar.require_face_boxes(), 0, (width, height) * 2)
+    # Boxes contain the original network's pads unless the avatar sets others.
+    below = 0 if "pads" in avatar.settings.model_fields_set else design.pad_below - ORIGINAL.pad_below
+    boxes = avatar.require_face_boxes() + np.array([0, 0, 0, below], np.float32)
+    boxes = np.clip(boxes, 0, (width, height) * 2)
     # Written so that it is false for NaN too.
     if not (boxes[:, 2:] - boxes[:, :2] >= FACE_SIDE_MIN).all():
         raise _no_face(f"the avatar's face box is smaller than {FACE_SIDE_MIN} pixels, or outside the frame")

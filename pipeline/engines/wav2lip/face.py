@@ -1,9 +1,9 @@
 """Cuts a face out of the picture for the network, and blends the network's output back into the picture.
 
-The official procedure (Prajwal et al. 2020, `inference.py`) resizes the face's box to 96 x 96, hides its lower half,
-and pastes the output over the whole box. At 96 pixels the output is blurred, its colours are slightly off, and the box
-is visible. So by default only the lower face is taken from it, with the colours and the skin grain of the picture, and
-its edges fade into the picture.
+The official procedure (Prajwal et al. 2020, `inference.py`) resizes the face's box to the network's size, 96 x 96 or
+more, hides its lower half, and pastes the output over the whole box. At 96 pixels the output is blurred, its colours
+are slightly off, and the box is visible. So by default only the lower face is taken from it, with the colours and the
+skin grain of the picture, and its edges fade into the picture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from pipeline.engines.wav2lip.network import FACE_PIXELS
 from pipeline.media.canvas import PixelBox
 
 SEAM = (0.46, 0.62)
@@ -35,8 +34,8 @@ COLOUR_SHIFT_MAX = 12.0
 
 GRAIN_MAX = 8.0
 """Levels of 255. The grain of skin is weaker; stronger detail is an edge, which moves with the jaw."""
-LIPS_MARGIN = 6
-"""No grain is added within this distance from the lips, in 96ths of the box, because they open."""
+LIPS_MARGIN = 1 / 16
+"""No grain is added within this distance from the lips, in widths of the box, because they open."""
 
 Pixels = NDArray[np.uint8]
 """RGB [h, w, 3]: a part of a frame with even sides."""
@@ -55,11 +54,16 @@ class Face:
         lips: Contour | None,
         blend: Literal["feather", "paste"],
         device: torch.device,
+        *,
+        pixels: int,
     ) -> None:
-        """`box` is inside the region and not empty; `lips` is the lips' outer contour, None if unknown."""
+        """`box` is inside the region and not empty; `lips` is the lips' outer contour, None if unknown.
+
+        `pixels`: side of the network's faces.
+        """
         x1, y1, x2, y2 = box
-        self.image = _network_image(region[y1:y2, x1:x2]).to(device)
-        """The network's input, [1, 6, 96, 96]."""
+        self.image = _network_image(region[y1:y2, x1:x2], pixels).to(device)
+        """The network's input, [1, 6, pixels, pixels]."""
         self._rows, self._columns = slice(y1, y2), slice(x1, x2)
         own = np.ascontiguousarray(region.transpose(2, 0, 1), np.float32)
         self._own = torch.from_numpy(own).to(device)
@@ -67,10 +71,10 @@ class Face:
         self._colours = _Colours(self.image) if blend == "feather" else None
         self._grain = None
         if blend == "feather" and lips is not None:
-            self._grain = torch.from_numpy(_grain(region[y1:y2, x1:x2], lips - (x1, y1))).to(device)
+            self._grain = torch.from_numpy(_grain(region[y1:y2, x1:x2], lips - (x1, y1), pixels)).to(device)
 
     def blended(self, faces: torch.Tensor, opacity: torch.Tensor) -> torch.Tensor:
-        """Blend the network's faces [n, 3, 96, 96] into the region: RGB float [n, h, w, 3] of 0..255.
+        """Blend the network's faces [n, 3, pixels, pixels] into the region: RGB float [n, h, w, 3] of 0..255.
 
         `opacity` [n] of each face, 0..1.
         """
@@ -90,17 +94,18 @@ class Face:
 class _Colours:
     """The picture's colours along the seam.
 
-    Compared at 96 pixels in integers, because their sums are exact: a frame must not depend on others in its batch.
+    Compared at the network's size in integers, because their sums are exact (under 2 ** 24 at up to 384 pixels): a
+    frame must not depend on others in its batch.
     """
 
     def __init__(self, image: torch.Tensor) -> None:
         """`image` is the network's input."""
-        mask = _feather(FACE_PIXELS, FACE_PIXELS)
+        mask = _feather(*image.shape[2:])
         self._ring = torch.from_numpy((mask > RING[0]) & (mask < RING[1])).to(image.device)
         self._own = self._sums((image[:, 3:].flip(1) * 255).round())
 
     def shift(self, rgb: torch.Tensor) -> torch.Tensor:
-        """The correction to add to faces [n, 3, 96, 96] of 0..255: [n, 3, 1, 1]."""
+        """The correction to add to faces [n, 3, pixels, pixels] of 0..255: [n, 3, 1, 1]."""
         mean = (self._own - self._sums(rgb)) / self._ring.sum()
         return mean.clamp(-COLOUR_SHIFT_MAX, COLOUR_SHIFT_MAX)
 
@@ -108,25 +113,26 @@ class _Colours:
         return (rgb * self._ring).sum((2, 3), keepdim=True)
 
 
-def _grain(face: Pixels, lips: Contour) -> NDArray[np.float32]:
-    """The skin detail that is lost at 96 pixels: [3, height, width] in levels; zero around the lips."""
+def _grain(face: Pixels, lips: Contour, pixels: int) -> NDArray[np.float32]:
+    """The skin detail that is lost at the network's size: [3, height, width] in levels; zero around the lips."""
     height, width = face.shape[:2]
-    small = cv2.resize(face, (FACE_PIXELS, FACE_PIXELS), interpolation=cv2.INTER_AREA)
-    mouth = np.zeros((FACE_PIXELS, FACE_PIXELS), np.uint8)
-    cv2.fillPoly(mouth, [np.rint(lips * (FACE_PIXELS / width, FACE_PIXELS / height)).astype(np.int32)], 1)
-    around = cv2.dilate(mouth, np.ones((2 * LIPS_MARGIN + 1,) * 2, np.uint8))
-    skin = 1 - cv2.GaussianBlur(around.astype(np.float32), (0, 0), LIPS_MARGIN / 2)
+    small = cv2.resize(face, (pixels, pixels), interpolation=cv2.INTER_AREA)
+    mouth = np.zeros((pixels, pixels), np.uint8)
+    cv2.fillPoly(mouth, [np.rint(lips * (pixels / width, pixels / height)).astype(np.int32)], 1)
+    margin = round(LIPS_MARGIN * pixels)
+    around = cv2.dilate(mouth, np.ones((2 * margin + 1,) * 2, np.uint8))
+    skin = 1 - cv2.GaussianBlur(around.astype(np.float32), (0, 0), margin / 2)
     lost = cv2.subtract(face, cv2.resize(small, (width, height)), dtype=cv2.CV_32F)
     grain = np.clip(lost, -GRAIN_MAX, GRAIN_MAX) * cv2.resize(skin, (width, height))[..., None]
     return np.ascontiguousarray(grain.transpose(2, 0, 1))
 
 
-def _network_image(face: Pixels) -> torch.Tensor:
-    """[1, 6, 96, 96] of 0..1, BGR: the face with its lower half hidden, then the whole face."""
+def _network_image(face: Pixels, pixels: int) -> torch.Tensor:
+    """[1, 6, pixels, pixels] of 0..1, BGR: the face with its lower half hidden, then the whole face."""
     bgr = np.ascontiguousarray(face[:, :, ::-1])
-    whole = cv2.resize(bgr, (FACE_PIXELS, FACE_PIXELS)).transpose(2, 0, 1).astype(np.float32) / 255
+    whole = cv2.resize(bgr, (pixels, pixels)).transpose(2, 0, 1).astype(np.float32) / 255
     hidden = whole.copy()
-    hidden[:, FACE_PIXELS // 2 :] = 0
+    hidden[:, pixels // 2 :] = 0
     return torch.from_numpy(np.concatenate((hidden, whole))[None])
 
 

@@ -1,102 +1,85 @@
-"""Wav2Lip's generator: a face with its lower half hidden and 0.2 s of mel spectrogram in, the whole face out.
+"""The generators of the Wav2Lip family: a face with its lower half hidden and 0.2 s of mel spectrogram in, the whole
+face out.
 
 The network of Prajwal et al., "A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild"
-(ACM Multimedia 2020). Names and shapes are those of the published checkpoints: 36,298,035 parameters.
+(ACM Multimedia 2020), and those derived from it. Names and shapes are those of the published checkpoints.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-FACE_PIXELS = 96
-"""Side of the square input and output faces."""
+from pipeline.engines.wav2lip.designs import ORIGINAL, Design, Layer
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation, ReLU; a residual one adds its input before the ReLU."""
+    """Convolution, batch normalisation, activation; a residual one adds its input before the activation."""
 
-    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, *, residual: bool = False) -> None:
+    def __init__(self, layers: nn.Sequential, activation: nn.Module, *, residual: bool) -> None:
         super().__init__()
-        self.conv_block = nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))
+        self.conv_block = layers
+        self.act = activation
         self._residual = residual
+
+    @classmethod
+    def of(cls, layer: Layer, design: Design) -> ConvBlock:
+        """The block that a layer of a design describes."""
+        has_prelu = design.prelu == "everywhere" or (layer.is_transposed and design.prelu == "enlarging")
+        shape = (layer.inputs, layer.outputs, layer.kernel, layer.stride, layer.padding)
+        convolution = nn.ConvTranspose2d(*shape, layer.output_padding) if layer.is_transposed else nn.Conv2d(*shape)
+        layers = nn.Sequential(convolution, nn.BatchNorm2d(layer.outputs))
+        return cls(layers, nn.PReLU() if has_prelu else nn.ReLU(inplace=True), residual=layer.residual)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, in, h, w] to [B, out, h', w']."""
         out: torch.Tensor = self.conv_block(x)
-        return torch.relu_(out.add_(x) if self._residual else out)
+        return cast(torch.Tensor, self.act(out.add_(x) if self._residual else out))
 
-    def fold(self) -> None:
-        """Fold the batch normalisation into the convolution: the same function with one memory pass less."""
+    def folded(self) -> ConvBlock:
+        """A copy with the normalisation folded into the convolution: the same function with one memory pass less."""
         convolution, norm = cast(tuple[nn.Conv2d, nn.BatchNorm2d], tuple(self.conv_block))
-        transposed = isinstance(convolution, nn.ConvTranspose2d)
-        self.conv_block = nn.Sequential(fuse_conv_bn_eval(convolution, norm, transpose=transposed))
+        fused = fuse_conv_bn_eval(convolution, norm, transpose=isinstance(convolution, nn.ConvTranspose2d))
+        return ConvBlock(nn.Sequential(fused), copy.deepcopy(self.act), residual=self._residual)
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int | tuple[int, int] = 1, padding: int = 1) -> ConvBlock:
-    return ConvBlock(nn.Conv2d(inputs, outputs, kernel, stride, padding))
-
-
-def _residuals(channels: int, count: int) -> list[ConvBlock]:
-    return [ConvBlock(nn.Conv2d(channels, channels, 3, 1, 1), residual=True) for _ in range(count)]
-
-
-def _doubled(inputs: int, outputs: int) -> list[ConvBlock]:
-    """Double height and width."""
-    up = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
-    return [ConvBlock(up), *_residuals(outputs, 2)]
-
-
-def _face_encoder() -> nn.ModuleList:
-    halved = [(16, 32, 2), (32, 64, 3), (64, 128, 2), (128, 256, 2), (256, 512, 1)]
-    return nn.ModuleList(
-        [
-            nn.Sequential(_conv(6, 16, kernel=7, padding=3)),
-            *(nn.Sequential(_conv(i, o, stride=2), *_residuals(o, count)) for i, o, count in halved),
-            nn.Sequential(_conv(512, 512, padding=0), _conv(512, 512, kernel=1, padding=0)),
-        ]
-    )
-
-
-def _audio_encoder() -> nn.Sequential:
-    return nn.Sequential(
-        *(_conv(1, 32), *_residuals(32, 2)),
-        *(_conv(32, 64, stride=(3, 1)), *_residuals(64, 2)),
-        *(_conv(64, 128, stride=3), *_residuals(128, 2)),
-        *(_conv(128, 256, stride=(3, 2)), *_residuals(256, 1)),
-        *(_conv(256, 512, padding=0), _conv(512, 512, kernel=1, padding=0)),
-    )
-
-
-def _face_decoder() -> nn.ModuleList:
-    from_one_pixel = ConvBlock(nn.ConvTranspose2d(1024, 512, 3))
-    doubled = [(1024, 512), (768, 384), (512, 256), (320, 128), (160, 64)]
-    return nn.ModuleList(
-        [
-            nn.Sequential(_conv(512, 512, kernel=1, padding=0)),
-            nn.Sequential(from_one_pixel, *_residuals(512, 1)),
-            *(nn.Sequential(*_doubled(inputs, outputs)) for inputs, outputs in doubled),
-        ]
-    )
-
-
-class Wav2Lip(nn.Module):
-    """The generator as trained."""
+class SpatialAttention(nn.Module):
+    """How much the decoder's features are amplified at each place, by the mean and the maximum of a face's feature."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.face_encoder_blocks = _face_encoder()
-        self.audio_encoder = _audio_encoder()
-        self.face_decoder_blocks = _face_decoder()
-        self.output_block = nn.Sequential(_conv(80, 32), nn.Conv2d(32, 3, 1), nn.Sigmoid())
+        self.conv1 = nn.Conv2d(2, 1, kernel_size=7, padding=3, bias=False)
+
+    def forward(self, feature: torch.Tensor) -> torch.Tensor:
+        """[B, channels, h, w] to [B, 1, h, w], 1 to 2."""
+        seen = torch.cat((feature.mean(1, keepdim=True), feature.amax(1, keepdim=True)), dim=1)
+        return 1 + torch.sigmoid(self.conv1(seen))
+
+
+class Wav2Lip(nn.Module):
+    """A generator as trained."""
+
+    def __init__(self, design: Design = ORIGINAL) -> None:
+        super().__init__()
+        self.design = design
+        self.face_encoder_blocks = nn.ModuleList(self._blocks(block) for block in design.encoder)
+        self.audio_encoder = self._blocks(design.audio)
+        self.face_decoder_blocks = nn.ModuleList(self._blocks(block) for block in design.decoder)
+        inputs, inner = design.output
+        self.output_block = self._blocks([Layer(inputs, inner)])
+        self.output_block.extend([nn.Conv2d(inner, 3, 1), nn.Sigmoid()])
+        self.sam = nn.ModuleDict({"sa": SpatialAttention()} if design.has_attention else {})
+
+    def _blocks(self, layers: Iterable[Layer]) -> nn.Sequential:
+        return nn.Sequential(*(ConvBlock.of(layer, self.design) for layer in layers))
 
     def forward(self, mel: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Faces [B, 3, 96, 96] (BGR, 0..1) from mel windows [B, 1, 80, 16] and images [B, 6, 96, 96].
+        """Faces [B, 3, s, s] (BGR, 0..1) from mel windows [B, 1, 80, 16] and images [B, 6, s, s], s = `design.pixels`.
 
         The image's channels are the face with its lower half zeroed, then the whole face (BGR, 0..1).
         """
@@ -105,7 +88,10 @@ class Wav2Lip(nn.Module):
             features.append(block(features[-1]))
         x = self.audio_encoder(mel)
         for block, feature in zip(self.face_decoder_blocks, reversed(features[1:]), strict=True):
-            x = torch.cat((block(x), feature), dim=1)
+            x = block(x)
+            if self.design.has_attention:
+                x = x * self.sam["sa"](feature)
+            x = torch.cat((x, feature), dim=1)
         return cast(torch.Tensor, self.output_block(x))
 
 
@@ -122,19 +108,32 @@ class Joint(nn.Module):
         own_channels = convolution.in_channels - face_channels
         self.own, self.face = (_part(convolution, part) for part in (slice(own_channels), slice(own_channels, None)))
         self.own.bias = None
+        self.act = block.act
 
     def forward(self, x: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
         """[B, in, h, w] to [B, out, h', w']; `added` is the output of `face` for the face's feature."""
-        return torch.relu_(self.own(x).add_(added))
+        return cast(torch.Tensor, self.act(self.own(x).add_(added)))
 
 
 def _part(convolution: nn.Conv2d, inputs: slice) -> nn.Conv2d:
     """The part of a convolution that applies to some of its input channels."""
-    part = copy.deepcopy(convolution)
     chosen = (inputs,) if isinstance(convolution, nn.ConvTranspose2d) else (slice(None), inputs)
-    part.weight = nn.Parameter(convolution.weight[chosen].clone())
+    part = copy.copy(convolution)
+    part._parameters = {
+        "weight": nn.Parameter(convolution.weight[chosen].clone()),
+        "bias": nn.Parameter(cast(torch.Tensor, convolution.bias).clone()),
+    }
     part.in_channels = len(range(convolution.in_channels)[inputs])
     return part
+
+
+class FaceFeature(NamedTuple):
+    """What one feature of B faces contributes to the decoder."""
+
+    added: torch.Tensor
+    """[B, channels, h, w]: added to a joint's convolution."""
+    gain: torch.Tensor | None
+    """[B, 1, h, w]: factor of the joint's other input; None without attention."""
 
 
 class FoldedWav2Lip(nn.Module):
@@ -146,18 +145,19 @@ class FoldedWav2Lip(nn.Module):
     def __init__(self, network: Wav2Lip) -> None:
         """Copy a network."""
         super().__init__()
-        copied = copy.deepcopy(network).eval()
-        for block in [module for module in copied.modules() if isinstance(module, ConvBlock)]:
-            block.fold()
-        self.face_encoder_blocks = copied.face_encoder_blocks
-        self.audio_encoder = copied.audio_encoder
-        self.first_block, *others = cast(list[nn.Sequential], [*copied.face_decoder_blocks, copied.output_block])
-        encoders: list[Any] = [*copied.face_encoder_blocks]
-        channels = [block[-1].conv_block[0].out_channels for block in reversed(encoders)]
-        self.joints = nn.ModuleList(
-            Joint(cast(ConvBlock, block[0]), count) for block, count in zip(others, channels, strict=True)
-        )
-        self.after_joints = nn.ModuleList(block[1:] for block in others)
+        network = network.eval()
+        self.design = network.design
+        self.face_encoder_blocks = nn.ModuleList(_folded(block) for block in network.face_encoder_blocks)
+        self.audio_encoder = _folded(network.audio_encoder)
+        self.first_block = _folded(network.face_decoder_blocks[0])
+        self.joints, self.after_joints = nn.ModuleList(), nn.ModuleList()
+        channels = [block[-1].outputs for block in reversed(network.design.encoder)]
+        others = [*network.face_decoder_blocks[1:], network.output_block]
+        for block, count in zip(others, channels, strict=True):
+            folded = _folded(block)
+            self.joints.append(Joint(cast(ConvBlock, folded[0]), count))
+            self.after_joints.append(folded[1:])
+        self.attention = copy.deepcopy(network.sam["sa"]) if network.design.has_attention else None
         self.requires_grad_(False)
 
     @property
@@ -169,17 +169,27 @@ class FoldedWav2Lip(nn.Module):
         """See `Wav2Lip`."""
         return self.speak(mel, self.encode_faces(image))
 
-    def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Images [B, 6, 96, 96] to their contributions to the decoder, coarsest first."""
+    def encode_faces(self, image: torch.Tensor) -> list[FaceFeature]:
+        """Images [B, 6, s, s] to their contributions to the decoder, coarsest first."""
         features = [image.to(self.dtype)]
         for block in self.face_encoder_blocks:
             features.append(block(features[-1]))
         joints = cast(list[Joint], [*self.joints])
-        return [joint.face(feature) for joint, feature in zip(joints, reversed(features[1:]), strict=True)]
+        return [
+            FaceFeature(joint.face(feature), None if self.attention is None else self.attention(feature))
+            for joint, feature in zip(joints, reversed(features[1:]), strict=True)
+        ]
 
-    def speak(self, mel: torch.Tensor, added: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Faces [B, 3, 96, 96] from mel windows [B, 1, 80, 16] and the contributions of B faces, or of one."""
+    def speak(self, mel: torch.Tensor, features: Sequence[FaceFeature]) -> torch.Tensor:
+        """Faces [B, 3, s, s] from mel windows [B, 1, 80, 16] and the contributions of B faces, or of one."""
         x = self.first_block(self.audio_encoder(mel.to(self.dtype)))
-        for joint, after, each in zip(self.joints, self.after_joints, added, strict=True):
-            x = after(joint(x, each))
+        for joint, after, feature in zip(self.joints, self.after_joints, features, strict=True):
+            x = after(joint(x if feature.gain is None else x * feature.gain, feature.added))
         return cast(torch.Tensor, x).float()
+
+
+def _folded(blocks: Any) -> nn.Sequential:
+    """Copies of layers in sequence, those with a normalisation folded."""
+    return nn.Sequential(
+        *(block.folded() if isinstance(block, ConvBlock) else copy.deepcopy(block) for block in blocks)
+    )

@@ -7,7 +7,7 @@ import logging
 
 import torch
 
-from pipeline.engines.wav2lip.network import FACE_PIXELS, FoldedWav2Lip
+from pipeline.engines.wav2lip.network import FoldedWav2Lip
 
 PSNR_MIN_DB = 45.0
 """Minimum for faces in a lower precision compared with single precision; differences of one level in 255 are 48 dB."""
@@ -46,7 +46,7 @@ def agreement(reduced: FoldedWav2Lip, network: FoldedWav2Lip, device: torch.devi
     """Peak signal-to-noise ratio in dB between the faces of two networks, for a fixed, smooth input."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(REFERENCE_FRAMES, 6, 12, 12, generator=generator)
-    image = torch.nn.functional.interpolate(coarse, (FACE_PIXELS, FACE_PIXELS), mode="bilinear")
+    image = torch.nn.functional.interpolate(coarse, (network.design.pixels,) * 2, mode="bilinear")
     mel = 4 * torch.rand(REFERENCE_FRAMES, 1, 80, 16, generator=generator) - 4
     faces = [one(mel.to(device), image.to(device)) for one in (reduced, network)]
     error = float((faces[0] - faces[1]).square().mean())
