@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
@@ -14,7 +14,9 @@ from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal, fingerprint
 from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.scheduler import Scheduler, cancelled
+from daemon.spool.claims import shown_file_name
 from daemon.spool.intake import Intake
+from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
 from pipeline.avatars import Avatars
@@ -99,7 +101,7 @@ class Admission:
                 self._scheduler.cancel(name)
             elif name in self._claimed or self._spool.claim(name):
                 self._claimed.pop(name, None)
-                self._publisher.expect(name, Submission(self._spool.submitted_at(name), time.monotonic()))
+                self._publisher.expect(name, self._submission(name, time.monotonic()))
                 self._publisher.fail(name, ErrorReport.of(cancelled(name), stage="queued"))
             elif not self._spool.is_under_way(name):  # otherwise try again later: a full disk prevents claiming
                 self._spool.remove_cancel_request(name)
@@ -112,9 +114,11 @@ class Admission:
             name = self._intake.next(self._in_flight())
             if name is None:
                 return
-            seen = self._intake.take(name)
-            if self._spool.claim(name):
-                self._claimed[name] = _Claimed(seen)
+            file, seen_seconds = self._intake.take(name)
+            if self._spool.claim(name, file):
+                if file != f"{name}{JOB_SUFFIX}":
+                    log.info("job %s: made from %s", name, ascii(file))
+                self._claimed[name] = _Claimed(seen_seconds)
 
     def start_claimed(self) -> None:
         """Check the claimed jobs and start the valid ones."""
@@ -166,7 +170,7 @@ class Admission:
 
     def _admit(self, name: str, seen_seconds: float) -> None:
         """Check a claimed job and start it, unless it has already been done. Raises JobError and OSError."""
-        submission = Submission(self._spool.submitted_at(name), seen_seconds)
+        submission = self._submission(name, seen_seconds)
         self._publisher.expect(name, submission)
         earlier = self._spool.earlier_report(name)
         if earlier is not None and self._is_unchanged(name, earlier):
@@ -175,6 +179,10 @@ class Admission:
             self._publisher.refuse(name)
         else:
             self._start(self._make_flow(name, seen_seconds), submission)
+
+    def _submission(self, name: str, seen_seconds: float) -> Submission:
+        file = self._spool.dropped_as(name)
+        return Submission(self._spool.submitted_at(name), seen_seconds, shown_file_name(file) if file else None)
 
     def _is_unchanged(self, name: str, earlier: DoneReport) -> bool:
         """Whether a repeated job would give the same video: so do its recording, its avatar and the settings.
@@ -192,7 +200,7 @@ class Admission:
     def _start(self, flow: Flow, submission: Submission) -> None:
         self._publisher.open_stream(flow)
         log.info("job %s: started", flow.name)
-        self._publisher.expect(flow.name, Submission(submission.submitted_at, flow.journal.seen_seconds))
+        self._publisher.expect(flow.name, replace(submission, seen_seconds=flow.journal.seen_seconds))
         self._scheduler.add(flow)
 
     def _make_flow(self, name: str, seen_seconds: float) -> Flow:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -72,3 +73,18 @@ def try_lock(file: IO[str], *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def as_spelt(folder: Path, name: str) -> Path:
+    """The entry of a folder with a name, however its accented letters are composed: macOS decomposes them, most
+    editors do not.
+
+    If there is none, the path that it would have.
+    """
+    path = folder / name
+    if name.isascii() or os.path.lexists(path):
+        return path
+    composed = unicodedata.normalize("NFC", name)
+    with contextlib.suppress(OSError):
+        return next((entry for entry in folder.iterdir() if unicodedata.normalize("NFC", entry.name) == composed), path)
+    return path

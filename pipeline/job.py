@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +46,11 @@ def _normalized(value: Any) -> Any:
     return normalized(value) if isinstance(value, str) else value
 
 
+def _composed(value: Any) -> Any:
+    """A name with composed letters, as avatars are listed; anything else is left for the caller's validation."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
 class Job(BaseModel):
     """What to say, who says it, and how the video is made.
 
@@ -71,7 +77,7 @@ class Job(BaseModel):
     model: StrictStr | None = None
     """A model of the configuration, or `both`: chunks alternate between the workers' models and cross-fade where they
     meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
-    avatar: StrictStr | None = None
+    avatar: Annotated[StrictStr, BeforeValidator(_composed)] | None = None
     """Name of an avatar. Default: `avatars.default` of the configuration."""
     size: StrictStr | None = None
     """Frame size as `WIDTHxHEIGHT`, both even. Default: the avatar's own."""

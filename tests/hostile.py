@@ -152,27 +152,29 @@ GOOD_TEXTS = [
 SCRATCH_NAMES = [
     *(".x.json", "x.json~", ".x.json.swp", ".goutputstream-A1", "._x.json", ".nfs0001", "x.json.part", "x.json.tmp"),
 ]
-FOREIGN_NAMES = [
-    "x.JSON",
-    "x.txt",
-    "a b.json",
-    "a\nb.json",
-    "-x.json",
-    "é.json",
-    "a" * 101 + ".json",
-    "_x.json",
-    "json",
-]
+FOREIGN_NAMES = ["x.txt", "json", "~$x.json"]
 ENDLESS_DEVICE = os.makedev(1, 5)
 """/dev/zero."""
 RAW_NAME = b"\xff\x1b[2J.json"
+OTHER_NAMES = {
+    "x.JSON": "x",
+    "a b.json": "a-b-c8687a",
+    "a\nb.json": "a-b",
+    "-y.json": "y",
+    "é.json": "e",
+    "a" * 101 + ".json": "a" * 100,
+    "_z.json": "z",
+    "Мой ролик (1).json": "Moy-rolik-1",
+    "\u202ejob.json.txt": "job",
+    os.fsdecode(RAW_NAME): "2J",
+}
+"""Files whose jobs get other names."""
 
 
 def put_names(inbox: Path) -> set[str]:
     """Fill an inbox with entries that are not jobs, whatever their names; returns the names."""
     for name in (*SCRATCH_NAMES, *FOREIGN_NAMES):
         (inbox / name).write_bytes(b'{"text": "hello"}')
-    Path(os.fsdecode(os.fsencode(inbox) + b"/" + RAW_NAME)).write_bytes(b'{"text": "hello"}')
     os.mkfifo(inbox / "fifo.json")
     (inbox / "folder.json").mkdir()
     (inbox / "link.json").symlink_to(inbox / "x.txt")

@@ -133,6 +133,25 @@ def test_jobs_are_claimed_from_an_inbox_that_was_deleted_and_recreated(running: 
     assert running.ending("two")["status"] == "done"
 
 
+def test_a_file_with_any_name_is_answered(running: CheapDaemon) -> None:
+    """The answer says what the file was called; another file of nearly the same name gets another job."""
+    inbox, outbox = running.spool / "inbox", running.spool / "outbox"
+    files = {"мой ролик (1).JSON": "moy-rolik-1", "my job.json.txt": "my-job", "my  job.json": "my-job-50a403"}
+    for file, name in files.items():
+        (inbox / file).write_text(JOB)
+        ending = running.ending(name)
+        assert (ending["job"], ending["status"], ending["dropped_as"]) == (name, "done", file)
+        running.until_work_is_clear()
+    first = (outbox / "my-job.json").stat().st_ino
+    (inbox / "my job.json.txt").write_text(JOB)
+    until(lambda: (outbox / "my-job.json").stat().st_ino != first or None, "a repeat")
+    again = running.ending("my-job")
+    assert (again["cached"], again["dropped_as"]) == (True, "my job.json.txt")
+    (inbox / "плохо.json").write_text("{}")
+    refused = running.ending("plokho")
+    assert (refused["status"], refused["dropped_as"]) == ("failed", "плохо.json")
+
+
 def test_a_job_file_may_have_any_modification_time(running: CheapDaemon) -> None:
     years = {"before": -(10**11), "epoch": 0, "far": 3 * 10**11, "last": 2**63 - 1}
     for name, seconds in years.items():

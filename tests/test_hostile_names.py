@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import logging
 import os
 import random
+import shutil
 import tempfile
 import time
 import tracemalloc
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +20,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from daemon.spool import claims, untrusted
 from daemon.spool import recordings as recordings_module
-from daemon.spool import untrusted
 from daemon.spool.claims import PLACEHOLDER
 from daemon.spool.intake import Intake
-from daemon.spool.layout import RECORDING
+from daemon.spool.layout import DROPPED_AS, RECORDING
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
+from pipeline.files import write_file
 from pipeline.job_file import JOB_MAX_BYTES, JOB_NAME
-from tests.hostile import RAW_NAME, UNFINISHED_JOBS, put_names
+from tests.hostile import OTHER_NAMES, RAW_NAME, UNFINISHED_JOBS, put_names
 
 JOB = b'{"text": "hello"}'
 QUIET_SECONDS = 0.05
@@ -91,9 +96,107 @@ def test_removed_files_are_forgotten(spool: Spool, caplog: pytest.LogCaptureFixt
     assert intake._foreign_files == {}
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=60))
+# Names from which the job's is made
+
+
+def test_a_job_gets_a_name_made_from_that_of_its_file(spool: Spool) -> None:
+    for file in OTHER_NAMES:
+        put(spool, file)
+    jobs, foreign_files = spool.scan()
+    assert {job.file: job.name for job in jobs} == OTHER_NAMES
+    assert foreign_files == []
+    for job in jobs:
+        assert spool.claim(job.name, job.file)
+        assert spool.dropped_as(job.name) == (None if job.file == f"{job.name}.json" else job.file)
+        spool.clear(job.name)
+    assert {name: spool.dropped_as(name) for name in spool.recover()} == {name: f for f, name in OTHER_NAMES.items()}
+
+
+def scanned(spool: Spool) -> dict[str, str]:
+    return {job.file: job.name for job in spool.scan()[0]}
+
+
+def test_a_job_that_is_named_by_its_file_keeps_its_name(spool: Spool) -> None:
+    put(spool, "my job.json")
+    assert scanned(spool) == {"my job.json": "my-job"}
+    put(spool, "my-job.json")
+    assert scanned(spool) == {"my job.json": "my-job-0b64d7", "my-job.json": "my-job"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [("my job.json", "my-job"), ("my_job!.json", "my-job-0b64d7"), (None, "my-job-0b64d7")]
+)
+def test_outputs_of_another_file_are_not_replaced(owner: str | None, name: str, spool: Spool) -> None:
+    """Nor while that job runs. The same file again has the same name: so it may be a repeat."""
+    put(spool, "my job.json")
+    spool.folder("my-job").mkdir()
+    if owner is not None:
+        (spool.folder("my-job") / DROPPED_AS).write_text(owner)
+    assert scanned(spool) == {"my job.json": name}
+    spool.report_file("my-job").write_text(json.dumps({"dropped_as": owner} if owner else {}))
+    shutil.rmtree(spool.folder("my-job"))
+    assert scanned(spool) == {"my job.json": name}
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b"[" * 100_000])
+def test_a_timing_json_that_a_user_has_overwritten_is_of_another_file(content: bytes, spool: Spool) -> None:
+    put(spool, "my job.json")
+    spool.report_file("my-job").write_bytes(content)
+    assert scanned(spool) == {"my job.json": "my-job-0b64d7"}
+
+
+class Crash(BaseException):
+    """Ends the daemon."""
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_crash_while_such_a_job_is_claimed_loses_neither_it_nor_its_name(
+    step: int, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a crash before each rename: of the name, the claim, the snapshot; or none."""
+    put(spool, "мой.json")
+    rename, left = Path.rename, iter(range(step, -1, -1))
+
+    def crashing(path: Path, target: Path) -> Path:
+        if next(left, 1) == 0:
+            raise Crash
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(Crash):
+        patch.setattr(Path, "rename", crashing)
+        assert spool.claim("moy", "мой.json")
+        assert step == 3, "no other step is left out"
+    in_flight, waiting = spool.recover(), scanned(spool)
+    assert (in_flight, waiting) == (["moy"], {}) if step > 1 else ([], {"мой.json": "moy"})
+    if in_flight:
+        assert (spool.job_bytes("moy"), spool.dropped_as("moy")) == (JOB, "мой.json")
+
+
+def test_a_claim_that_cannot_be_copied_is_put_back_under_its_name(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        if path.name == DROPPED_AS:
+            write_file(path, data)
+        else:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    put(spool, "мой.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "write_file", full)
+        assert not spool.claim("moy", "мой.json")
+    assert scanned(spool) == {"мой.json": "moy"}
+    assert list(spool.work.iterdir()) == []
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=80))
 @example("a.json")
 @example("a" * 100 + ".json")
+@example("a" * 250 + ".json")
+@example("....json")
+@example(" .json")
+@example("\N{PARTY POPPER}.JSON")
+@example("job.json.txt")
 @example(RAW_NAME.decode("utf-8", "surrogateescape"))
 @example("a\n.json")
 def test_only_the_name_rule_decides_which_files_are_jobs(name: str) -> None:
@@ -103,12 +206,17 @@ def test_only_the_name_rule_decides_which_files_are_jobs(name: str) -> None:
         with contextlib.suppress(OSError):  # the filesystem may refuse it: too long, or "." and ".."
             (spool.inbox / name).write_bytes(JOB)
         jobs, foreign_files = spool.scan()
-        valid = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
-        assert [job.name + ".json" for job in jobs] == ([name] if valid else [])
-        assert {*foreign_files, *(Path(job.path).name for job in jobs)} <= {name}
+        exists = os.path.lexists(spool.inbox / name) and name not in (".", "..")
+        like_one = ".json" in name.lower() and not name.startswith((".", "~$"))
+        is_plain = name.endswith(".json") and JOB_NAME.match(name.removesuffix(".json")) is not None
+        assert {*foreign_files, *(job.file for job in jobs)} <= {name}
+        assert len(jobs) >= (exists and is_plain)
         for job in jobs:
+            assert like_one
+            assert JOB_NAME.match(job.name)
+            assert (job.name + ".json" == name) == is_plain
             assert spool.folder(job.name).parent == spool.work
-            assert spool.claim(job.name)
+            assert spool.claim(job.name, job.file)
 
 
 # Files that are incomplete, too large, or unreadable
@@ -275,6 +383,14 @@ def test_a_huge_sparse_recording_is_refused_at_once(spool: Spool) -> None:
         spool.take_recording("a", "huge.wav")
     assert (caught.value.code, caught.value.field) == ("too_large", "audio")
     assert not (spool.folder("a") / RECORDING).exists()
+
+
+def test_a_recording_is_found_however_its_letters_are_composed(spool: Spool) -> None:
+    composed, decomposed = unicodedata.normalize("NFC", "мой é.wav"), unicodedata.normalize("NFD", "мой é.wav")
+    path = put(spool, decomposed, b"sound")
+    assert spool.find_recording(composed) == path
+    put(spool, composed, b"another")
+    assert spool.find_recording(composed).read_bytes() == b"another"
 
 
 # Many

@@ -47,14 +47,27 @@ def test_each_row_of_csv_is_a_job() -> None:
     }
 
 
-@pytest.mark.parametrize(("file", "name"), [("my file.txt", "my-file"), ("-x-.txt", "x"), ("a.b.txt", "a.b")])
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("my file.txt", "my-file"),
+        ("-x-.txt", "x"),
+        ("a.b.txt", "a.b"),
+        ("привет.txt", "privet"),
+        ("—.txt", "job-bda050"),
+    ],
+)
 def test_a_file_name_becomes_a_legal_job_name(file: str, name: str) -> None:
     assert list(read(file, "a")) == [name]
 
 
-def test_a_name_without_legal_characters_becomes_a_hash() -> None:
-    [name] = read("привет.txt", "a")
-    assert name.startswith("job-")
+def test_names_in_a_batch_are_transliterated_and_stay_different() -> None:
+    content = "name,text\nУрок 1,a\nУрок-1,b\nurok 2,c\n"
+    assert read("a.csv", content) == {
+        "Urok-1": {"text": "a"},
+        "Urok-1-488feb": {"text": "b"},
+        "urok-2": {"text": "c"},
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import click
 from daemon.cli import sources
 from daemon.cli.checks import Checker
 from daemon.cli.place import Place
-from daemon.cli.submission import Draft, changed, check_names, checked_name, collecting, drafts
+from daemon.cli.submission import Draft, changed, check_names, collecting, drafts
 from pipeline.errors import JobError
 from pipeline.job import Job, job_warnings, raise_all
+from pipeline.job_names import requested_name
 
 WARNINGS_MAX = 5
 """Warnings that are printed; more are only counted."""
@@ -30,7 +31,7 @@ def checked_jobs(
     found = [(draft, job) for file in sources.files(files) for draft, job in _of_file(file, checker, changes, errors)]
     raise_all(errors)
     if name is not None:
-        found = _renamed(found, checked_name(name))
+        found = _renamed(found, requested_name(name))
     check_names([draft for draft, _ in found], place.spool)
     _warn(place, found)
     return found

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,8 @@ from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError, LipdropError, all_errors
 from pipeline.job import raise_all
-from pipeline.job_file import JOB_NAME, parse_json_object
+from pipeline.job_file import parse_json_object
+from pipeline.job_names import distinct_name, legal_name, requested_name
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
     `file` "-": a JSON job from standard input. Raises JobError.
     """
     path = Path(file)
-    stem = _legal_name(path.stem, data) if file != "-" else _legal_name("", data)
+    stem = legal_name(path.stem) if file != "-" else "job-" + hashlib.sha256(data).hexdigest()[:12]
     match path.suffix.lower():
         case ".jsonl":
             yield from _batch(stem, _lines(read_text(data)), _json_job)
@@ -115,23 +115,16 @@ def _json_job(line: str) -> dict[str, Any]:
 def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]]) -> Iterator[Draft]:
     """The jobs of a file, and finally all errors of the others as one."""
     errors: list[JobError] = []
+    titles: dict[str, str] = {}
     for number, source in enumerate(sources, start=1):
         with collecting(errors, f"job {number}"):
-            yield replace(_batch_draft(f"{stem[:90]}-{number:04d}", read(source)), where=f"job {number}")
+            job = read(source)
+            title = job.pop(NAME_KEY, None) or f"{stem[:90]}-{number:04d}"
+            name = requested_name(title)
+            if titles.setdefault(name, title) != title:
+                name = distinct_name(title)
+            yield Draft(name, _json_bytes(job), where=f"job {number}")
     raise_all(errors)
-
-
-def _batch_draft(default_name: str, job: dict[str, Any]) -> Draft:
-    name = job.pop(NAME_KEY, None) or default_name
-    return Draft(checked_name(name), _json_bytes(job))
-
-
-def checked_name(name: Any) -> str:
-    """The name of a job. Raises JobError if it is not one."""
-    if not isinstance(name, str) or JOB_NAME.match(name) is None:
-        hint = "letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most 100"
-        raise JobError("name", f"invalid job name {str(name)[:100]!r}", field=NAME_KEY, hint=hint)
-    return name
 
 
 def changed(draft: Draft, changes: Mapping[str, Any]) -> Draft:
@@ -171,12 +164,6 @@ def _literal(value: str) -> Any:
             raise
         return value
     return wrapped["cell"] if len(wrapped) == 1 else value
-
-
-def _legal_name(stem: str, data: bytes) -> str:
-    """The file name as a job name; a hash of the file's bytes if no character is allowed."""
-    legal = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100]
-    return legal or "job-" + hashlib.sha256(data).hexdigest()[:12]
 
 
 def read_text(data: bytes) -> str:

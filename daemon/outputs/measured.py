@@ -47,6 +47,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         attempts=attempts,
         submitted_at=timestamp(submission.submitted_at),
         finished_at=timestamp(time.time()),
+        **submission.given,
         mode=timeline.mode,
         engine=segments[0].engine,
         audio=_audio(flow, timeline),

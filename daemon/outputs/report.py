@@ -236,6 +236,8 @@ class Head(Part):
     """When the job file was written. RFC 3339, UTC."""
     finished_at: str
     """RFC 3339, UTC."""
+    dropped_as: str | None = None
+    """The name of the job's file in the inbox, if the job's name was made from it."""
     runs: list[RunReport] = []
     """What the workers did, in the order in which it began. Empty if no worker began."""
     settings: SettingsReport | None = None
@@ -302,6 +304,13 @@ class Submission:
     """Seconds since the epoch."""
     seen_seconds: float
     """Monotonic."""
+    dropped_as: str | None = None
+    """The name of its file, if the job's name was made from it."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What only jobs have whose name was made, for a report."""
+        return {} if self.dropped_as is None else {"dropped_as": self.dropped_as}
 
 
 def read_report(data: bytes) -> JobReport:
@@ -335,6 +344,7 @@ def failed_report(
         attempts=attempts,
         submitted_at=timestamp(submission.submitted_at),
         finished_at=timestamp(time.time()),
+        **submission.given,
         error=failure,
         timing=ShortTiming(total_seconds=seconds),
         metadata=metadata,
@@ -358,6 +368,7 @@ def repeated_report(earlier: DoneReport, submission: Submission) -> DoneReport:
             "submitted_at": timestamp(submission.submitted_at),
             "finished_at": timestamp(time.time()),
             "timing": Timing(**{**zeros, "total_seconds": seconds}),
+            **({} if submission.dropped_as == earlier.dropped_as else {"dropped_as": submission.dropped_as}),
         }
     )
 

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from daemon.scheduling.history import INTERRUPTED, History, Run
 from daemon.scheduling.stages import STAGES, step
 from pipeline.config import Config
-from pipeline.files import write_file
+from pipeline.files import as_spelt, write_file
 from pipeline.messages import Item, Result
 from pipeline.speech import reading
 
@@ -46,7 +46,7 @@ def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None)
 
     Files are compared by size and modification time, since checkpoints are too large to read for every job.
     """
-    folder = config.path(config.avatars.folder) / avatar
+    folder = as_spelt(config.path(config.avatars.folder), avatar)
     settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
     parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings)]
     parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]

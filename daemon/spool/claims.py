@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
+import re
 import shutil
 import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.spool.layout import CLAIMED, JOB, JOB_SUFFIX, TIMING, Layout
+from daemon.spool.layout import CLAIMED, DROPPED_AS, JOB, JOB_SUFFIX, TIMING, Layout
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.spool.untrusted import open_untrusted
 from pipeline.files import write_file
 from pipeline.job_file import JOB_MAX_BYTES, JOB_NAME
+from pipeline.job_names import distinct_name, legal_name
 
 PLACEHOLDER = ".gitkeep"
+
+JOB_FILE = re.compile(r"(?![.]|~[$])(.*)\.json(\.txt)?[ .]*\Z", re.IGNORECASE | re.DOTALL)
+"""Names of job files as people make them; Windows hides a `.txt` at the end. Names that begin with a dot or `~$` are
+scratch files of programs that are still writing."""
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +34,9 @@ class Dropped:
     """A job file seen in the inbox."""
 
     name: str
+    """The job's."""
+    file: str
+    """The file's: `NAME.json`, or another one from which the job's name is made."""
     path: str
     bytes: int
     changed_at: float
@@ -38,19 +48,57 @@ class Claims(Layout):
 
     def scan(self) -> tuple[list[Dropped], list[str]]:
         """The job files in the inbox, oldest first, and the names of all entries that are not jobs or recordings."""
-        jobs, foreign = [], []
+        found, foreign = [], []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.inbox) as entries:
             for entry in entries:
-                dropped = _dropped(entry)
-                if dropped is not None:
-                    jobs.append(dropped)
+                info = _job_file_info(entry)
+                if info is not None:
+                    found.append((entry, info))
                 elif Path(entry.name).suffix.lower() not in RECORDING_SUFFIXES and entry.name != PLACEHOLDER:
                     foreign.append(entry.name)
+        names = self._job_names([entry.name for entry, _ in found])
+        jobs = [
+            Dropped(names[entry.name], entry.name, entry.path, info.st_size, info.st_mtime) for entry, info in found
+        ]
         return sorted(jobs, key=lambda job: (job.changed_at, job.name)), foreign
 
-    def claim(self, name: str) -> bool:
-        """Take a job out of the inbox; False on failure. Later changes by its writer have no effect."""
-        folder = self.folder(name)
+    def _job_names(self, files: list[str]) -> dict[str, str]:
+        """The job's name for each of the job files in the inbox. No two are the same."""
+        names = {file: file.removesuffix(JOB_SUFFIX) for file in files if _is_plain(file)}
+        taken = set(names.values())
+        for file in sorted(set(files) - names.keys()):
+            name = legal_name(_title(file))
+            if name in taken or self._is_of_another_file(name, file):
+                name = distinct_name(_title(file))
+            names[file] = name
+            taken.add(name)
+        return names
+
+    def _is_of_another_file(self, name: str, file: str) -> bool:
+        """Whether a job of this name is in flight or has ended that was not dropped as `file`."""
+        if self.folder(name).exists():
+            return self.dropped_as(name) != file
+        try:
+            report = json.loads(self.report_file(name).read_bytes())
+        except FileNotFoundError:
+            return self.video_file(name).exists()
+        except (OSError, ValueError, RecursionError):  # a user has overwritten it
+            return True
+        return not isinstance(report, dict) or report.get("dropped_as") != shown_file_name(file)
+
+    def dropped_as(self, name: str) -> str | None:
+        """The name of the file as which a job in flight was dropped; None if it is the job's own."""
+        try:
+            return os.fsdecode((self.folder(name) / DROPPED_AS).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def claim(self, name: str, file: str | None = None) -> bool:
+        """Take a job out of the inbox; False on failure. Later changes by its writer have no effect.
+
+        `file`: the name of its file; default: the job's own.
+        """
+        folder, dropped = self.folder(name), self.dropped_file(name) if file is None else self.inbox / file
         try:
             self.create()
             folder.mkdir(mode=0o750)
@@ -58,11 +106,13 @@ class Claims(Layout):
             log.warning("job %s: cannot be claimed yet: %s", name, error.strerror)
             return False
         try:
-            self.dropped_file(name).rename(folder / CLAIMED)
+            if dropped != self.dropped_file(name):  # written first: after the rename nothing else has this name
+                write_file(folder / DROPPED_AS, os.fsencode(dropped.name))
+            dropped.rename(folder / CLAIMED)
         except OSError as error:
-            folder.rmdir()
+            shutil.rmtree(folder)
             if not isinstance(error, FileNotFoundError):
-                log.warning("inbox: %s%s cannot be claimed: %s", name, JOB_SUFFIX, error.strerror)
+                log.warning("inbox: %s cannot be claimed: %s", ascii(dropped.name)[1:-1], error.strerror)
             return False
         return self._snapshot(folder)
 
@@ -91,7 +141,7 @@ class Claims(Layout):
 
     def _put_back(self, folder: Path) -> None:
         """Undo a claim. If the inbox already has a new file of that name, quarantine the claimed one."""
-        place = self.dropped_file(folder.name)
+        place = self.inbox / (self.dropped_as(folder.name) or self.dropped_file(folder.name).name)
         if os.path.lexists(place):
             self._quarantine(folder)
         else:
@@ -150,18 +200,32 @@ def _names(folder: Path, suffix: str) -> list[str]:
     return [name for name in names if JOB_NAME.match(name)]
 
 
-def _dropped(entry: os.DirEntry[str]) -> Dropped | None:
-    """The entry as a job file; None unless it is a regular file with a valid name."""
-    name = entry.name.removesuffix(JOB_SUFFIX)
-    if name == entry.name or JOB_NAME.match(name) is None:
+def _is_plain(file: str) -> bool:
+    """Whether a file is named after its job."""
+    return file.endswith(JOB_SUFFIX) and JOB_NAME.match(file.removesuffix(JOB_SUFFIX)) is not None
+
+
+def _title(file: str) -> str:
+    """The name of a job file without its suffix."""
+    found = JOB_FILE.match(file)
+    assert found is not None
+    return found[1]
+
+
+def shown_file_name(file: str) -> str:
+    """The name of a file as text: bytes that are not UTF-8 become escapes."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
+
+
+def _job_file_info(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """The properties of a job file; None unless the entry is a regular file that is named like one."""
+    if JOB_FILE.match(entry.name) is None:
         return None
     try:
         info = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(info.st_mode):
-        return None
-    return Dropped(name, entry.path, info.st_size, info.st_mtime)
+    return info if stat.S_ISREG(info.st_mode) else None
 
 
 def read_file(path: Path) -> bytes:

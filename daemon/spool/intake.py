@@ -72,7 +72,7 @@ class Intake:
         deadline = time.monotonic() + READ_SECONDS
         seen = [self._inspect(file, deadline) for file in files]
         self._seen = {found.file.name: found for found in sorted(seen, key=lambda found: -found.priority)}
-        unreadable = [f"{found.file.name}{JOB_SUFFIX}" for found in seen if found.state is FileState.UNREADABLE]
+        unreadable = [found.file.file for found in seen if found.state is FileState.UNREADABLE]
         self._warn([*foreign_files, *unreadable])
 
     def next(self, in_flight: Collection[str]) -> str | None:
@@ -84,9 +84,10 @@ class Intake:
         quiet = time.monotonic() - seen.changed_seconds >= self._quiet_seconds
         return seen.state is FileState.COMPLETE or (seen.state is FileState.UNFINISHED and quiet)
 
-    def take(self, name: str) -> float:
-        """Forget a file that is about to be claimed. Returns when it was first seen, in monotonic seconds."""
-        return self._seen.pop(name).first_seconds
+    def take(self, name: str) -> tuple[str, float]:
+        """Forget a file that is about to be claimed. Returns its name, and when it was first seen; monotonic."""
+        taken = self._seen.pop(name)
+        return taken.file.file, taken.first_seconds
 
     def unsettled(self) -> bool:
         """Whether a file may still be completed or has not been read yet."""

@@ -12,7 +12,9 @@ CAPTION_SUFFIXES = (".srt", ".vtt")
 
 CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.json"
 RECORDING, VIDEO, LOG = "recording", "video.mp4", "log.jsonl"
-"""Files in a job's work folder; JOB, ERROR and LOG also in its folder in `failed/`."""
+DROPPED_AS = "dropped_as"
+"""Files in a job's work folder; JOB, ERROR and LOG also in its folder in `failed/`. DROPPED_AS: the name of the job's
+file in the inbox, if it is not the job's own."""
 
 PLAYLIST, INIT, PLAYER = "index.m3u8", "init.mp4", "player.html"
 """Files in the folder of a stream."""

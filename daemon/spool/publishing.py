@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from daemon.outputs.report import DoneReport, FailedReport, Failure, JobReport, json_bytes, read_report
 from daemon.spool.hooks import Hook, Hooks
-from daemon.spool.layout import CAPTION_SUFFIXES, ERROR, JOB, LOG, PLAYLIST, RECORDING, TIMING, VIDEO
+from daemon.spool.layout import CAPTION_SUFFIXES, DROPPED_AS, ERROR, JOB, LOG, PLAYLIST, RECORDING, TIMING, VIDEO
 from daemon.spool.requests import Requests
 from daemon.spool.streams import Streams
 from daemon.spool.webhooks import Delivery, Webhooks
@@ -135,7 +135,7 @@ class Publishing(Streams, Requests, Webhooks, Hooks):
         """Remove a job's stage files except `keep`; the job file and the recording are kept."""
         folder = self.folder(name)
         inside = (path.relative_to(folder) for path in keep if path.is_relative_to(folder))
-        kept = {JOB, RECORDING, TIMING, LOG, *(path.parts[0] for path in inside)}
+        kept = {JOB, RECORDING, TIMING, LOG, DROPPED_AS, *(path.parts[0] for path in inside)}
         for entry in folder.iterdir():
             if entry.name not in kept:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

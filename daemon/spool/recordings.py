@@ -9,6 +9,7 @@ from pathlib import Path
 from daemon.spool.layout import RECORDING, Layout
 from daemon.spool.untrusted import link_or_copy
 from pipeline.errors import JobError, is_full
+from pipeline.files import as_spelt
 from pipeline.job_file import printable
 
 RECORDING_SUFFIXES = frozenset(
@@ -60,9 +61,9 @@ class Recordings(Layout):
 
         Links are refused: they could expose any file of the daemon's user.
         """
-        path = self.inbox / audio
         if Path(audio).name != audio:
             raise self._not_a_name(audio)
+        path = as_spelt(self.inbox, audio)
         try:
             self._check_recording(path)
         except OSError as error:

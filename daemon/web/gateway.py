@@ -26,7 +26,6 @@ from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import JobError
 from pipeline.job import Job, parse_job
-from pipeline.job_file import JOB_NAME
 
 POLL_SECONDS = 0.5
 """How often a waiting request looks at the spool even if no change was noticed."""
@@ -137,14 +136,6 @@ class Gateway:
 def new_name(prefix: str = "web") -> str:
     """A job name that nobody else uses: the time, so that names sort, and chance."""
     return f"{prefix}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
-
-
-def checked_name(name: str) -> str:
-    """A job name from a client. Raises JobError if it is not one."""
-    if JOB_NAME.match(name) is None:
-        hint = "letters, digits, '.', '_' and '-', beginning with a letter or a digit, at most 100"
-        raise JobError("name", f"invalid job name {name[:100]!r}", field="name", hint=hint)
-    return name
 
 
 def job_bytes(job: dict[str, Any]) -> bytes:

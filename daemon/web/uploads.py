@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.spool.claims import read_file
-from daemon.spool.layout import CLAIMED, JOB, JOB_SUFFIX
+from daemon.spool.claims import JOB_FILE, read_file
+from daemon.spool.layout import CLAIMED, JOB
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from daemon.spool.retention import SECONDS_PER_DAY
 from daemon.spool.spool import Spool
@@ -89,7 +89,7 @@ def _waiting_jobs(spool: Spool) -> bytes:
 
     Raises OSError if one of them cannot be read by this user.
     """
-    waiting = [_content(path) for path in spool.inbox.iterdir() if path.suffix == JOB_SUFFIX]
+    waiting = [_content(path) for path in spool.inbox.iterdir() if JOB_FILE.match(path.name)]
     running = [_content(folder / name) for folder in spool.work.iterdir() for name in (CLAIMED, JOB)]
     return b"\n".join(waiting + running)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
 from pipeline.errors import ConfigError, JobError
+from pipeline.files import as_spelt
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
@@ -42,7 +44,7 @@ class Avatars:
     def names(self) -> list[str]:
         """The names that a job may currently use. A missing or unreadable folder has none."""
         found = {entry.name for folder in self._folders for entry in entries(folder) if os.path.isdir(entry)}  # noqa: PTH112
-        return sorted(name for name in found if not name.startswith((".", "_")))
+        return sorted(unicodedata.normalize("NFC", name) for name in found if not name.startswith((".", "_")))
 
     def check_default(self, name: str) -> None:
         """Raise ConfigError unless there is the avatar of jobs that name none."""
@@ -75,7 +77,8 @@ class Avatars:
 
     def _folder(self, name: str) -> Path:
         # os.path.isdir: Path.is_dir raises PermissionError inside unreadable folders.
-        folder = next((parent / name for parent in self._folders if os.path.isdir(parent / name)), None)  # noqa: PTH112
+        places = [as_spelt(parent, name) for parent in self._folders]
+        folder = next((place for place in places if os.path.isdir(place)), None)  # noqa: PTH112
         if folder is None:
             hint = "avatars: " + ", ".join(self.names())
             raise JobError("avatar", f"there is no avatar {name[:100]!r}", field="avatar", hint=hint)

@@ -11,11 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from daemon.outputs.report import FailedReport
 from daemon.outputs.schemas import job_schema
 from daemon.web import answers
-from daemon.web.gateway import InGateway, checked_name
+from daemon.web.gateway import InGateway
 from daemon.web.preferences import preferences, prefers
 from daemon.web.problems import ProblemError, documented
 from daemon.web.states import JobPage, JobState, Status
 from daemon.web.submissions import JOB, PORTRAIT, RECORDING, Submitted, submit
+from pipeline.job_names import requested_name
 
 router = APIRouter(tags=["jobs"])
 
@@ -64,8 +65,11 @@ async def create_job(request: Request, gateway: InGateway) -> Response:
 
 @router.put("/api/jobs/{name}", status_code=HTTPStatus.ACCEPTED, responses=ANSWERS, openapi_extra=job_body())
 async def put_job(name: str, request: Request, gateway: InGateway) -> Response:
-    """Submit a job under a name. Repeating the request has no further effect."""
-    return await _answer(request, gateway, await submit(request, gateway, checked_name(name)))
+    """Submit a job under a name. Repeating the request has no further effect.
+
+    A name that is not one is transliterated; the answer has the job's name.
+    """
+    return await _answer(request, gateway, await submit(request, gateway, requested_name(name)))
 
 
 @router.get("/api/jobs", responses=documented(HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN))

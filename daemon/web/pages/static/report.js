@@ -34,7 +34,8 @@ function heading() {
   return h("header", {class: "stack tight"},
     h("div", {class: "row"}, h("span", {class: "badge", "data-status": report.status}, t(`common.status_${report.status}`)),
       h("span", {class: "dim small"}, when.format(new Date(report.finished_at)))),
-    h("h1", {}, title), title === report.job ? null : h("p", {class: "dim small"}, h("code", {}, report.job)));
+    h("h1", {}, title), title === report.job && !report.dropped_as ? null : h("p", {class: "dim small"}, h("code", {}, report.job),
+      report.dropped_as ? [" ", t("report.dropped_as", {file: report.dropped_as})] : null));
 }
 
 function failure() {
