@@ -9,12 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pydub import AudioSegment
 
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
-from pipeline.stages import chunks
-from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
+from pipeline.stages.chunks import (
+    PAUSE_SEARCH_SECONDS,
+    audio_segment,
+    chunk_count,
+    chunk_edges,
+    pauses,
+    plan,
+    stream_edges,
+)
 
 SETTINGS = SplitSettings()
 
@@ -107,9 +113,8 @@ def test_chunks_are_about_equally_long() -> None:
 def test_pauses_of_120_ms_are_found_within_a_second_and_a_half(
     pause: tuple[float, float], target: float, found: list[tuple[float, float]]
 ) -> None:
-    pcm = speech(30, [pause])
-    sound = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
-    assert chunks._pauses_near(sound, target) == found
+    sound = audio_segment(speech(30, [pause]), PCM_RATE_HZ)
+    assert pauses(sound, target - PAUSE_SEARCH_SECONDS, target + PAUSE_SEARCH_SECONDS) == found
 
 
 def test_pauses_can_be_ignored() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.media import pcm
-from pipeline.stages.chunks import PAUSE_BELOW_SPEECH_DB, PAUSE_MIN_MS, PAUSE_STEP_MS
+from pipeline.stages.chunks import audio_segment, pauses
 
 RATE_HZ = 8000
 PEAKS = 900
-STEP_SAMPLES = RATE_HZ * PAUSE_STEP_MS // 1000
-STEPS_MIN = PAUSE_MIN_MS // PAUSE_STEP_MS
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Sound:
 
     peaks: list[float]
     """The loudest sample of each slice, from 0 to 1."""
-    pauses: list[tuple[float, float]]
-    """Start and end of each, in seconds."""
+    pauses: Sequence[tuple[float, float]]
+    """Start and end of each in seconds, by the measure with which jobs are cut."""
 
 
 def sound_of(video: Path, seconds: float) -> Sound:
@@ -33,8 +32,8 @@ def sound_of(video: Path, seconds: float) -> Sound:
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
         wav = Path(folder) / "sound.wav"
         pcm.convert(pcm.source(video, seconds), {wav: RATE_HZ}, limit_seconds=seconds)
-        samples = pcm.as_float(pcm.read_wav(wav))
-    return Sound(_peaks(samples), _pauses(samples))
+        samples = pcm.read_wav(wav)
+    return Sound(_peaks(pcm.as_float(samples)), pauses(audio_segment(samples, RATE_HZ), 0, seconds))
 
 
 def _peaks(samples: NDArray[np.float32]) -> list[float]:
@@ -42,19 +41,3 @@ def _peaks(samples: NDArray[np.float32]) -> list[float]:
     loudest = float(np.abs(samples).max(initial=0)) or 1.0
     slices = np.array_split(np.abs(samples), min(PEAKS, max(1, len(samples))))
     return [round(float(part.max(initial=0)) / loudest, 3) for part in slices]
-
-
-def _pauses(samples: NDArray[np.float32]) -> list[tuple[float, float]]:
-    """Where the sound is quiet for long enough, by the measure with which jobs are cut."""
-    count = len(samples) // STEP_SAMPLES
-    if count == 0:
-        return []
-    power = np.square(samples[: count * STEP_SAMPLES]).reshape(count, STEP_SAMPLES).mean(axis=1)
-    is_quiet = power <= np.square(samples).mean() * 10 ** (-PAUSE_BELOW_SPEECH_DB / 10)
-    changes = np.flatnonzero(np.diff(is_quiet, prepend=False, append=False)).reshape(-1, 2)
-    step_seconds = PAUSE_STEP_MS / 1000
-    return [
-        (round(start * step_seconds, 2), round(stop * step_seconds, 2))
-        for start, stop in changes.tolist()
-        if stop - start >= STEPS_MIN
-    ]

@@ -76,7 +76,7 @@ def _edges(
     pcm: NDArray[np.int16], frames: int, fps: int, wanted: list[int], settings: SplitSettings
 ) -> list[tuple[int, int]]:
     """The frame ranges between cuts near the wanted frames."""
-    speech = AudioSegment(pcm.tobytes(), frame_rate=PCM_RATE_HZ, sample_width=2, channels=1)
+    speech = audio_segment(pcm, PCM_RATE_HZ)
     cuts = [_cut(speech, frame, fps, settings) for frame in wanted]
     edges = sorted({0, *(cut for cut in cuts if 0 < cut < frames), frames})
     return list(pairwise(edges))
@@ -86,14 +86,19 @@ def _cut(speech: AudioSegment, wanted: int, fps: int, settings: SplitSettings) -
     """The frame to cut at: a multiple of `FRAME_STEP`, in the nearest pause if there is one nearby."""
     target = wanted / fps
     if settings.prefer_pauses:
-        middles = [(start + stop) / 2 for start, stop in _pauses_near(speech, target)]
+        nearby = pauses(speech, target - PAUSE_SEARCH_SECONDS, target + PAUSE_SEARCH_SECONDS)
+        middles = [(start + stop) / 2 for start, stop in nearby]
         target = min(middles, key=lambda middle: abs(middle - target), default=target)
     return round(target * fps / FRAME_STEP) * FRAME_STEP
 
 
-def _pauses_near(speech: AudioSegment, seconds: float) -> Sequence[tuple[float, float]]:
-    """The pauses within `PAUSE_SEARCH_SECONDS` of a point in time, as start and end in seconds."""
-    start_ms = max(0, round(1000 * (seconds - PAUSE_SEARCH_SECONDS)))
-    stop_ms = round(1000 * (seconds + PAUSE_SEARCH_SECONDS))
+def audio_segment(pcm: NDArray[np.int16], rate_hz: int) -> AudioSegment:
+    """Mono samples as pydub takes them."""
+    return AudioSegment(pcm.tobytes(), frame_rate=rate_hz, sample_width=2, channels=1)
+
+
+def pauses(speech: AudioSegment, start_seconds: float, stop_seconds: float) -> Sequence[tuple[float, float]]:
+    """The pauses between two points in time, as start and end in seconds. They are quiet beside the whole speech."""
+    start_ms, stop_ms = max(0, round(1000 * start_seconds)), round(1000 * stop_seconds)
     found = detect_silence(speech[start_ms:stop_ms], PAUSE_MIN_MS, speech.dBFS - PAUSE_BELOW_SPEECH_DB, PAUSE_STEP_MS)
     return [((start_ms + start) / 1000, (start_ms + stop) / 1000) for start, stop in found]
