@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def test_status_has_the_progress_as_json_and_text(spool: Spool) -> None:
     assert everything["progress"]["a"]["progress"] == 45
     assert (one["state"], one["progress"], one["chunks"]) == ("lipsync", 45, 4)
     assert one["eta_seconds"] == pytest.approx(12, abs=0.5)
-    assert text == "a: lipsync, 45 %, chunk 2 of 4, 31 frames/s, 12 s left\n"
-    assert "a  lipsync, 45 %, chunk 2 of 4, 31 frames/s" in table.replace("\x1b[2m", "").replace("\x1b[0m", "")
+    assert text == "a: rendering, 45 %, chunk 2 of 4, 31 frames/s, 12 s left\n"
+    assert "a  rendering, 45 %, chunk 2 of 4, 31 frames/s" in table.replace("\x1b[2m", "").replace("\x1b[0m", "")
 
 
 def test_status_of_a_failed_job_says_why(spool: Spool) -> None:
@@ -72,7 +73,8 @@ def test_status_of_a_failed_job_says_why(spool: Spool) -> None:
     assert (found["state"], found["error"]["code"], found["error"]["hint"]) == ("failed", "media", "convert it")
 
 
-def test_a_hint_to_retry_is_not_repeated() -> None:
+def test_a_hint_to_retry_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["lipdrop"])
     error = {"code": "cancelled", "message": "gone", "field": "text", "hint": "run it again with: lipdrop retry c"}
     found = {"job": "c", "state": "failed", "error": error}
     assert job_text(found) == "c: failed: cancelled: gone [text] (run it again with: lipdrop retry c)"
@@ -83,10 +85,10 @@ def test_a_hint_to_retry_is_not_repeated() -> None:
     ("step", "text"),
     [
         (Step("a", "waiting"), "waiting"),
-        (Step("a", "tts", 2, 100.0), "tts, 2 %, 1:40 left"),
-        (Step("a", "lipsync", 20, 3723.0, 0, 1, 5.0), "lipsync, 20 %, 5 frames/s, 1:02:03 left"),
-        (Step("a", "merge", 99, 0.1, 4, 4, 5.0), "merge, 99 %, 1 s left"),
-        (Step("a", "lipsync", 97, None, 4, 4, None), "lipsync, 97 %, chunk 4 of 4"),
+        (Step("a", "tts", 2, 100.0), "speaking, 2 %, 1:40 left"),
+        (Step("a", "lipsync", 20, 3723.0, 0, 1, 5.0), "rendering, 20 %, 5 frames/s, 1:02:03 left"),
+        (Step("a", "merge", 99, 0.1, 4, 4, 5.0), "joining, 99 %, 1 s left"),
+        (Step("a", "lipsync", 97, None, 4, 4, None), "rendering, 97 %, chunk 4 of 4"),
     ],
 )
 def test_a_step_as_text(step: Step, text: str) -> None:
@@ -108,8 +110,8 @@ def test_lines_are_printed_for_each_stage_and_at_times(
     lines.done("a", Path("a.mp4"))
     lines.failed("b", FAILURE)
     shown = capsys.readouterr()
-    running = "a: lipsync, 45 %, chunk 2 of 4, 31 frames/s, 12 s left"
-    assert shown.err.splitlines() == ["a: tts, 2 %", running, running, "b: failed: media: bad (convert it)"]
+    running = "a: rendering, 45 %, chunk 2 of 4, 31 frames/s, 12 s left"
+    assert shown.err.splitlines() == ["a: speaking, 2 %", running, running, "b: failed: media: bad (convert it)"]
     assert shown.out == "a.mp4\n"
 
 
@@ -175,5 +177,5 @@ def test_a_spool_is_watched_in_lines_where_there_is_no_terminal(
     else:
         state, job = shown[0].splitlines()
         assert state == "daemon: ok; 1 waiting, 1 in flight, 0 done, 0 failed"
-        assert job.startswith("a: lipsync, 45 %, chunk 2 of 4")
+        assert job.startswith("a: rendering, 45 %, chunk 2 of 4")
         assert shown[1] == "", "nothing has changed"

@@ -100,8 +100,9 @@ def test_a_text_becomes_a_video_and_nothing_else_remains(made: tuple[Place, tupl
 def test_the_progress_is_in_lines_if_nobody_looks(made: tuple[Place, tuple[int, str, str]]) -> None:
     lines = made[1][2].splitlines()
     assert lines[0] == "language: en, guessed from the letters; --language chooses another"
-    assert lines[1] == "starting"
-    assert any(line.startswith(("speaking", "preparing", "rendering", "joining")) for line in lines)
+    assert lines[1] == "hello.mp4: starting"
+    steps = ("speaking", "preparing", "rendering", "joining")
+    assert any(line.startswith(tuple(f"hello.mp4: {step}, " for step in steps)) for line in lines)
     assert "256x128" in lines[-1]
     assert "\x1b" not in made[1][2]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,15 @@ from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_BAD_JOB, EXIT_JOB_FAILED
 from daemon.cli.failures import line
 from daemon.cli.place import ArgumentError
+from daemon.cli.steps import Step
 from daemon.cli.submission import read_text
+from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
 
 if TYPE_CHECKING:
     from daemon.make.request import Request
-    from daemon.make.view import View
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
@@ -50,14 +52,12 @@ def make(config_file: Path | None, play: bool, quiet: bool, verbose: bool, **opt
 
     Needs no running daemon and no inbox, and leaves nothing behind but the video.
     """
-    from daemon.make import view
-
     config = load_config(config_file)
     request = _request(config, play=play, **options)
-    shown = view.chosen(quiet=quiet, verbose=verbose)
-    if options["language"] is None and "language" in request.job:
-        shown.say(f"language: {request.job['language']}, guessed from the letters; --language chooses another")
-    sys.exit(_make(request, config, config_file, shown, play=play, verbose=verbose))
+    if not quiet and options["language"] is None and "language" in request.job:
+        guess = f"language: {request.job['language']}, guessed from the letters; --language chooses another"
+        click.echo(guess, err=True)
+    sys.exit(_make(request, config, config_file, play=play, quiet=quiet, verbose=verbose))
 
 
 def _request(config: Config, *, text: tuple[str, ...], play: bool, **options: Any) -> Request:
@@ -92,7 +92,7 @@ def _text(words: tuple[str, ...]) -> str | None:
     return " ".join(words) or None
 
 
-def _make(request: Request, config: Config, config_file: Path | None, shown: View, *, play: bool, verbose: bool) -> int:
+def _make(request: Request, config: Config, config_file: Path | None, *, play: bool, quiet: bool, verbose: bool) -> int:
     """Render and save the video; returns the exit code."""
     from daemon.make import rendering
     from daemon.make.playing import Player
@@ -101,10 +101,11 @@ def _make(request: Request, config: Config, config_file: Path | None, shown: Vie
 
     with scratch_folder(request.unfinished) as root:
         spool, photos = Spool(root / "spool"), root / "avatars" if request.photo else None
-        player = Player(spool, shown.announce) if play else None
+        shown = view(quiet=quiet or verbose)
+        player = Player(spool, shown.say) if play else None
 
-        def watch(step: str, share: float) -> None:
-            shown.show(step, share)
+        def watch(step: Step) -> None:
+            shown.show([replace(step, job=request.output.name)])
             if player is not None:
                 player.open()
 
@@ -119,7 +120,8 @@ def _make(request: Request, config: Config, config_file: Path | None, shown: Vie
             return _failure(report)
         request.save(spool)
         with player.until_interrupted() if player else contextlib.nullcontext():
-            shown.say(_summary(report))
+            if not quiet:
+                click.echo(_summary(report), err=True)
             click.echo(request.output)
     return 0
 

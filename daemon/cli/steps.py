@@ -9,7 +9,17 @@ from typing import Any
 from daemon.spool.health import HealthReport, JobProgress, health
 from daemon.spool.spool import Spool
 
-WAITING, QUEUED, RENDERING = "waiting", "queued", "lipsync"
+WAITING, QUEUED, RENDERING, STARTING = "waiting", "queued", "lipsync", "starting"
+
+WORDS = {
+    "tts": "speaking",
+    "split": "preparing",
+    RENDERING: "rendering",
+    "pack": "rendering",
+    "merge": "joining",
+    "publish": "saving",
+}
+"""What people read for a stage; the others are called what they are."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class Step:
 
     job: str
     stage: str
-    """waiting (in the inbox), queued, or the stage it is in."""
+    """waiting (in the inbox), starting (as its daemon is), queued, or the stage it is in."""
     progress: int = 0
     """How much of its work is done, in percent."""
     eta_seconds: float | None = None
@@ -33,12 +43,17 @@ class Step:
         return {key: value for key, value in vars(self).items() if key != "job"}
 
     def text(self) -> str:
-        """The stage and, once the job runs, everything else."""
-        return self.stage if self.stage in (WAITING, QUEUED) else self.details(f"{self.progress} %")
+        """The stage and everything else that is known."""
+        return self.details(*([f"{self.progress} %"] if self.has_begun else []))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a worker has taken it."""
+        return self.stage not in (WAITING, QUEUED, STARTING)
 
     def details(self, *more: str) -> str:
         """The stage, `more`, the chunks, the speed and the time left, as far as they are known."""
-        parts = [self.stage, *more]
+        parts = [WORDS.get(self.stage, self.stage), *more]
         if self.stage == RENDERING and self.chunks is not None and self.chunks > 1:
             parts.append(f"chunk {min(self.chunks_done + 1, self.chunks)} of {self.chunks}")
         if self.frames_per_second is not None and self.stage == RENDERING:

@@ -1,4 +1,4 @@
-"""What `submit --wait` and `status --watch` show: bars on a terminal, else lines of text or JSON."""
+"""The progress of jobs, as `make`, `submit --wait` and `status --watch` show it: bars on a terminal, else lines."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class View(Protocol):
         """Show that a job has failed."""
         ...
 
+    def say(self, text: str) -> None:
+        """Show a line on standard error."""
+        ...
+
 
 class Quiet:
     """Only how each job ends: the path of its video on standard output, or its error on standard error."""
@@ -67,6 +71,10 @@ class Quiet:
     def failed(self, name: str, error: Failure) -> None:
         """Print the error."""
         click.echo(f"{name}: failed: {error.code}: {error.message}{hint_suffix(error.hint)}", err=True)
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        click.echo(text, err=True)
 
 
 @dataclass
@@ -139,7 +147,8 @@ class Bars(Quiet):
         for name in self._tasks.keys() - {step.job for step in shown} - {""}:
             self._progress.remove_task(self._tasks.pop(name))
         for step in shown:
-            self._set(step.job, shortened(step.job), step.progress, step.details())
+            percent = step.progress if step.has_begun or step.stage == WAITING else None
+            self._set(step.job, shortened(step.job), percent, step.details())
         if self._total > 1:
             self._set("", "all jobs", self._percent(steps), self._count(steps))
 
@@ -150,10 +159,12 @@ class Bars(Quiet):
         waiting = sum(step.stage == WAITING for step in steps)
         return f"{self._ended} of {self._total} ended" + (f", {waiting} waiting" if waiting else "")
 
-    def _set(self, key: str, label: str, percent: float, details: str) -> None:
+    def _set(self, key: str, label: str, percent: float | None, details: str) -> None:
+        """Move one bar; without a percentage it pulses."""
         if key not in self._tasks:
-            self._tasks[key] = self._progress.add_task(label, total=100, details=details)
-        self._progress.update(self._tasks[key], completed=percent, details=details)
+            self._tasks[key] = self._progress.add_task(label, details=details)
+        total = None if percent is None else 100
+        self._progress.update(self._tasks[key], total=total, completed=percent or 0, details=details)
 
     def done(self, name: str, video: Path) -> None:
         """Print the path above the bars."""
@@ -164,6 +175,10 @@ class Bars(Quiet):
         """Print the error above the bars."""
         with self._interrupted(name):
             super().failed(name, error)
+
+    def say(self, text: str) -> None:
+        """Print it above the bars."""
+        self._progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def _interrupted(self, name: str) -> Iterator[None]:

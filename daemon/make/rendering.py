@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon.cli.exit_codes import EXIT_BOOT
+from daemon.cli.steps import STARTING, Step, step_of
 from daemon.make import program
 from daemon.make.request import NAME
 from daemon.outputs.report import JobReport, read_report
@@ -22,8 +23,8 @@ POLL_SECONDS = 0.1
 LOG = "log"
 """The daemon's log, in the spool."""
 
-Watch = Callable[[str, float], None]
-"""Called again and again with the step that the job is in, and how much of its work is done, from 0 to 1."""
+Watch = Callable[[Step], None]
+"""Called again and again while the job has not ended."""
 
 
 class DaemonEnded(Exception):
@@ -64,10 +65,8 @@ def follow(process: subprocess.Popen[bytes], spool: Spool, watch: Watch) -> JobR
         found = health(spool)
         if found.state == PAUSED:
             raise StageError(DISK_FULL, found.why, hint="set TMPDIR to a folder on another disk")
-        step, share = "queued", 0.0
-        if found.report is not None and NAME in found.report.progress:
-            step, share = found.report.jobs[NAME], found.report.progress[NAME].share
-        watch(step, share)
+        report = found.report
+        watch(step_of(report, NAME) if report and NAME in report.jobs else Step(NAME, STARTING))
         time.sleep(POLL_SECONDS)
     return read_report(file.read_bytes())
 
