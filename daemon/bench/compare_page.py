@@ -36,7 +36,7 @@ def _way(comparison: Comparison, measured: Measured, *, is_carried: bool) -> dic
     return {
         "name": measured.way.name,
         "title": measured.way.title,
-        "video": {"id": _element(measured)} if is_carried else {"url": measured.video.name},
+        "source": {"id": _element(measured)} if is_carried else {"url": measured.video.name},
         "totals": measured.totals,
         "median": measured.median_seconds,
         "speed_up": comparison.speed_up(measured),

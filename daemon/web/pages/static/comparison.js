@@ -1,10 +1,10 @@
 /** The page that compares the modes: the same text, made sequentially and in parallel. */
 
 import {lengthOf, timeline} from "./gantt.js";
-import {InStep} from "./instep.js";
 import {byId, formatted, h, t} from "./page.js";
 import {Pane, seconds} from "./pane.js";
 import {Settings, noticeDown} from "./settings.js";
+import {Transport} from "./transport.js";
 
 const MODES = ["sequential", "parallel"];
 /** Below this difference two jobs waited equally long for others. */
@@ -15,9 +15,9 @@ const VOICE_SECONDS_MAX = 1;
 const form = byId("job");
 const settings = new Settings();
 const panes = MODES.map(mode => new Pane(byId(mode), mode));
+const transport = new Transport(MODES.map(mode => ({name: mode, title: t(`comparison.${mode}`)})));
 /** Ends when all jobs so far have ended. */
 let queue = Promise.resolve();
-let together = null;
 
 // Generating
 
@@ -45,50 +45,6 @@ function restore() {
 }
 
 const pendingKey = () => `compare-pending ${location.search}`;
-
-// Both videos
-
-/** Play the videos that are there, in step. */
-function join() {
-  together?.close();
-  together = null;
-  const ready = panes.filter(pane => pane.report);
-  byId("transport").hidden = ready.length === 0;
-  byId("sound-choice").hidden = ready.length < 2;
-  if (!ready.length) return;
-  // Only one is heard, as two equal voices a few milliseconds apart sound hollow; it leads, as its speed stays the same.
-  const heard = ready.length > 1 ? byId("sound").value : ready[0].mode;
-  for (const pane of ready) pane.video.muted = pane.mode !== heard;
-  ready.sort((one, other) => (other.mode === heard) - (one.mode === heard));
-  together = new InStep(ready.map(pane => pane.video));
-  together.addEventListener("change", drawTransport);
-  drawTransport();
-}
-
-/** Another one is to be heard. */
-function listen() {
-  const wasPlaying = together.isPlaying;
-  join();
-  if (wasPlaying) together.play();
-}
-
-function drawTransport() {
-  if (!together) return;
-  const {time, isPlaying} = together, duration = together.duration || 0;
-  byId("play").dataset.playing = isPlaying;
-  byId("play").setAttribute("aria-label", t(isPlaying ? "comparison.pause" : "common.play"));
-  byId("position").max = duration;
-  byId("position").value = time;
-  byId("position").setAttribute("aria-valuetext", seconds(time));
-  byId("time").textContent = `${clock(time)} / ${clock(duration)}`;
-}
-
-const clock = time => `${Math.floor(time / 60)}:${String(Math.floor(time % 60)).padStart(2, "0")}`;
-
-function toggle() {
-  if (together?.isPlaying) together.pause();
-  else together?.play();
-}
 
 // The numbers
 
@@ -167,7 +123,7 @@ function drawAddress() {
 
 function draw() {
   drawAddress();
-  join();
+  transport.show(panes.filter(pane => pane.report).map(({mode, video}) => ({name: mode, video})));
   drawVerdict();
   drawTimelines();
   byId("both").disabled = panes.some(pane => pane.isBusy);
@@ -181,12 +137,8 @@ for (const pane of panes) {
   pane.addEventListener("change", draw);
   byId(pane.mode).querySelector("[data-part=generate]").addEventListener("click", () => generate([pane]));
   byId(pane.mode).querySelector("[data-part=cancel]").addEventListener("click", () => pane.cancel());
-  pane.video.addEventListener("click", toggle);
-  pane.video.addEventListener("loadedmetadata", drawTransport);
 }
-byId("play").addEventListener("click", toggle);
-byId("position").addEventListener("input", event => together?.seek(Number(event.target.value)));
-byId("sound").addEventListener("change", listen);
+byId("verdict").before(transport.element);
 byId("text").addEventListener("input", event => settings.follow(event.target.value));
 noticeDown();
 settings.load();

@@ -1,71 +1,28 @@
 /** A comparison as one page, which needs no network: the videos in step, their timelines and times. */
 
 import {embeddedVideo} from "./embedded.js";
-import {saidIn, timecode} from "./facts.js";
+import {saidIn} from "./facts.js";
 import {lengthOf, timeline} from "./gantt.js";
-import {InStep} from "./instep.js";
 import {byId, formatted, given, h, t} from "./page.js";
+import {Transport} from "./transport.js";
 
 const {ways, notes, title} = given;
 const [sequential, parallel] = ways;
 const seconds = value => t("common.seconds", {n: formatted(value, 2)});
 const times = value => `${formatted(value, 2)}×`;
-let together = null;
 
 // The videos
 
 function pane(way) {
-  way.element = h("video", {playsinline: true, preload: "auto", src: way.video.url ?? embeddedVideo(way.video.id), onclick: toggle,
-    "aria-label": way.title});
+  const src = way.source.url ?? embeddedVideo(way.source.id);
+  way.video = h("video", {playsinline: true, preload: "auto", src, "aria-label": way.title});
   return h("section", {class: "card pane", "data-state": "done"},
     h("header", {}, h("h2", {}, way.title), h("p", {class: "small dim"}, spread(way)), h("p", {class: "clock"}, seconds(way.median))),
-    h("div", {class: "stage"}, way.element),
+    h("div", {class: "stage"}, way.video),
     h("footer", {}, h("p", {class: "small dim"}, way === sequential ? t("versus.reference") : t("versus.differs", {n: way.difference}))));
 }
 
 const spread = ({totals}) => totals.length === 1 ? t("versus.once") : t("versus.spread", {least: formatted(Math.min(...totals), 2), most: formatted(Math.max(...totals), 2), n: formatted(totals.length)});
-
-function transport() {
-  return h("section", {class: "card transport", "aria-label": t("comparison.transport")},
-    h("button", {type: "button", class: "primary icon", id: "play", onclick: toggle}),
-    h("input", {type: "range", id: "position", min: 0, step: 0.04, value: 0, "aria-label": t("comparison.position"),
-      oninput: event => together.seek(Number(event.target.value))}),
-    h("span", {class: "clock small", id: "time"}),
-    h("label", {class: "row small", id: "sound-choice"}, h("span", {}, t("comparison.sound")), h("select", {id: "sound", onchange: listen},
-      ways.map(way => h("option", {value: way.name}, way.title)), h("option", {value: ""}, t("comparison.silent")))));
-}
-
-/** Play all in step; the one that is heard leads. */
-function join() {
-  together?.close();
-  const heard = byId("sound").value;
-  for (const {name, element} of ways) element.muted = name !== heard;
-  const ordered = [...ways].sort((one, other) => (other.name === heard) - (one.name === heard));
-  together = new InStep(ordered.map(({element}) => element));
-  together.addEventListener("change", draw);
-  draw();
-}
-
-function listen() {
-  const wasPlaying = together.isPlaying;
-  join();
-  if (wasPlaying) together.play();
-}
-
-function toggle() {
-  if (together.isPlaying) together.pause();
-  else together.play();
-}
-
-function draw() {
-  const {time, isPlaying} = together, duration = together.duration || 0;
-  byId("play").dataset.playing = isPlaying;
-  byId("play").setAttribute("aria-label", t(isPlaying ? "comparison.pause" : "common.play"));
-  byId("position").max = duration;
-  byId("position").value = time;
-  byId("position").setAttribute("aria-valuetext", seconds(time));
-  byId("time").textContent = `${timecode(time)} / ${timecode(duration)}`;
-}
 
 // The figures
 
@@ -95,10 +52,10 @@ function timelines() {
       timeline(way.report, length))));
 }
 
+const transport = new Transport(ways);
 byId("main").append(h("div", {class: "stack"},
   h("header", {class: "intro"}, h("h1", {}, sequential.report.sentences.length ? saidIn(sequential.report) : title), h("p", {class: "dim"}, t("versus.lead", {seconds: seconds(sequential.report.audio.seconds)}))),
-  h("div", {class: "panes"}, ways.map(pane)), transport(), verdict(),
+  h("div", {class: "panes"}, ways.map(pane)), transport.element, verdict(),
   h("section", {class: "card stack"}, h("h2", {}, t("versus.figures")), table(), notes.map(note => h("p", {class: "small dim"}, note))),
   timelines()));
-for (const {element} of ways) element.addEventListener("loadedmetadata", draw);
-join();
+transport.show(ways);
