@@ -144,6 +144,22 @@ def test_a_bad_job_is_refused(body: bytes, status: int, code: str, field: str | 
     assert (answer.status_code, found["code"], found["field"]) == (status, code, field)
 
 
+def test_everything_that_is_wrong_with_a_job_is_listed(web: httpx.Client) -> None:
+    job = {"text": "...", "spped": 1, "avatar": "nobody", "fps": "25"}
+    found = problem(web.post("/api/jobs", json=job))
+    wrong = [("fps", "type"), ("spped", "unknown_field"), ("text", "no_speech"), ("avatar", "avatar")]
+    assert [(one["field"], one["code"]) for one in found["errors"]] == wrong
+    assert [found[key] for key in found["errors"][0]] == list(found["errors"][0].values()), "the first is its own"
+    recording = problem(web.post("/api/jobs", json={"audio": "none.wav", "speed": 9}))
+    assert [one["field"] for one in recording["errors"]] == ["speed", "audio"]
+    parts = problem(web.post("/api/jobs", files={"jobs": (None, b"{}"), "audio": (None, b"text")}))
+    assert [one["field"] for one in parts["errors"]] == ["jobs", "audio"]
+    parameters = problem(web.get("/api/jobs", params={"limit": 0, "status": "x"}))
+    assert [one["field"] for one in parameters["errors"]] == ["limit", "status"]
+    speech = web.post("/v1/audio/speech", json={"model": "tts-1", "speed": 9, "voice": 1}).json()["error"]["message"]
+    assert all(key in speech for key in ("input: ", "voice: ", "speed: "))
+
+
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
 def test_a_job_of_another_media_type_is_refused(media_type: str, web: httpx.Client) -> None:
     answer = web.post("/api/jobs", content=b'{"text": "a"}', headers={"Content-Type": media_type})

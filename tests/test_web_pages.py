@@ -258,6 +258,26 @@ def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway
 
 
 @WITH_BROWSER
+def test_everything_that_is_wrong_is_shown_at_its_field(gateway: RunningGateway, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(gateway.url)
+    page.wait_for_selector("#avatars input")
+    page.evaluate("document.querySelector('#avatars input').value = 'annna'")  # it was removed meanwhile
+    page.fill("#text", "???")
+    page.click("#generate")
+    refusal = page.locator("#refusal")
+    expect(refusal).to_contain_text("nothing to speak")
+    expect(refusal).to_contain_text("did you mean 'anna'?")
+    text = page.locator("#text")
+    expect(text).to_be_focused()
+    expect(text).to_have_accessible_description(re.compile("nothing to speak"))
+    expect(page.locator("#avatar-field .field-error")).to_have_text("there is no avatar 'annna'")
+    text.press_sequentially(" Yes")
+    expect(page.locator(".field-error")).to_have_count(1)
+    expect(text).to_have_attribute("aria-describedby", "count")
+
+
+@WITH_BROWSER
 def test_a_failed_job_shows_code_field_and_hint(gateway: RunningGateway, visitor: Visitor) -> None:
     (gateway.spool / "inbox" / "bad.json").write_text('{"text": "hello", "avatar": "nobody"}')
     page = visitor.page

@@ -54,11 +54,12 @@ class Gateway:
     # Dropping
 
     def check(self, data: bytes) -> Job:
-        """Parse a job as the daemon would. Raises JobError."""
-        job = parse_job(data, self.config, self.avatars.names())
+        """Parse a job as the daemon would. Raises JobError; JobErrors if more than one thing is wrong."""
+        return parse_job(data, self.config, self.avatars.names(), [self._check_recording])
+
+    def _check_recording(self, job: Job) -> None:
         if job.audio is not None:
             self.spool.find_recording(job.audio)
-        return job
 
     def drop(self, name: str, data: bytes) -> None:
         """Put a checked job into the inbox, unless it waits there already.

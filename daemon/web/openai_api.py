@@ -12,12 +12,13 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from daemon.cli.submission import typed_job
 from daemon.spool.claims import read_file
 from daemon.spool.layout import CLAIMED, JOB
 from daemon.spool.spool import Spool
-from daemon.web.problems import ProblemError
+from daemon.web.problems import Fault, ProblemError, of_faults
 from daemon.web.states import JobState
 from pipeline.errors import JobError
 from pipeline.job_file import parse_json_object
@@ -141,11 +142,13 @@ def speech_request(body: bytes) -> SpeechRequest:
     try:
         return SpeechRequest.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else None
-        code = "not_json" if first["type"] == "json_invalid" else "missing" if first["type"] == "missing" else "range"
-        message = f"{field}: {first['msg']}" if field else first["msg"]
-        raise ProblemError(HTTPStatus.BAD_REQUEST, message, code=code, field=field) from error
+        raise of_faults([_fault(one) for one in error.errors(include_url=False)]) from error
+
+
+def _fault(found: ErrorDetails) -> Fault:
+    field = str(found["loc"][0]) if found["loc"] else None
+    code = {"json_invalid": "not_json", "missing": "missing"}.get(found["type"], "range")
+    return Fault(code=code, field=field, detail=f"{field}: {found['msg']}" if field else found["msg"])
 
 
 def check_model(name: str) -> str:

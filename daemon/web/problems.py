@@ -1,8 +1,8 @@
-"""Errors as problem documents (RFC 9457), with the `code`, `field` and `hint` of a job's error."""
+"""Errors as problem documents (RFC 9457), with the `code`, `field` and `hint` of all that is wrong with a job."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,7 @@ from starlette.types import Scope
 from daemon.outputs.report import Failure
 from daemon.web.pages import problem_page
 from daemon.web.preferences import prefers
-from pipeline.errors import ErrorReport, JobError
+from pipeline.errors import ErrorReport, JobError, all_errors
 
 MEDIA_TYPE = "application/problem+json"
 STATUSES = {"conflict": HTTPStatus.CONFLICT, "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
@@ -50,8 +50,21 @@ OPENAI_TYPES = {
 """OpenAI's types of errors by status; all others are the request's or, from 500 on, the server's."""
 
 
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    code: str
+    """Stable identifier of the error."""
+    field: str | None = None
+    """The key at fault."""
+    hint: str | None = None
+    """A suggested fix."""
+    detail: str
+    """What happened."""
+
+
 class Problem(BaseModel):
-    """A problem document."""
+    """A problem document. Its own code, field, hint and detail are those of the first error."""
 
     type: str
     """URL of a page about this kind of error."""
@@ -68,6 +81,8 @@ class Problem(BaseModel):
     """A suggested fix."""
     job: str | None = None
     """The job that failed."""
+    errors: list[Fault]
+    """Everything that is wrong: at least one."""
 
 
 class ProblemError(Exception):
@@ -83,7 +98,9 @@ class ProblemError(Exception):
         hint: str | None = None,
         job: str | None = None,
         headers: Mapping[str, str] | None = None,
+        further: Sequence[Fault] = (),
     ) -> None:
+        """`further`: what is wrong besides."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
@@ -91,6 +108,7 @@ class ProblemError(Exception):
         self.field = field
         self.hint = hint
         self.job = job
+        self.errors = [Fault(code=self.code, field=field, hint=hint, detail=detail), *further]
         self.headers = headers
 
 
@@ -114,6 +132,7 @@ def response(error: ProblemError, scope: Scope) -> JSONResponse:
         field=error.field,
         hint=error.hint,
         job=error.job,
+        errors=error.errors,
     )
     return JSONResponse(problem.model_dump(), error.status, error.headers, MEDIA_TYPE)
 
@@ -124,7 +143,7 @@ def _openai_error(error: ProblemError, path: str) -> dict[str, Any]:
     text = "input" if path.startswith(f"{OPENAI_PATH}audio/") else "prompt"
     return {
         "error": {
-            "message": f"{error.detail} ({error.hint})" if error.hint else error.detail,
+            "message": "; ".join(f"{one.detail} ({one.hint})" if one.hint else one.detail for one in error.errors),
             "type": kind,
             "param": text if error.field == "text" else error.field,
             "code": "invalid_api_key" if error.status is HTTPStatus.UNAUTHORIZED else error.code,
@@ -140,8 +159,16 @@ def of_error(
     headers: Mapping[str, str] | None = None,
 ) -> ProblemError:
     """The problem of an error that has a code of its own."""
+    _, *others = all_errors(error) if isinstance(error, JobError) else [error]
     return ProblemError(
-        status, error.message, code=error.code, field=error.field, hint=error.hint, job=job, headers=headers
+        status,
+        error.message,
+        code=error.code,
+        field=error.field,
+        hint=error.hint,
+        job=job,
+        headers=headers,
+        further=[Fault(code=one.code, field=one.field, hint=one.hint, detail=one.message) for one in others],
     )
 
 
@@ -157,10 +184,21 @@ def of_http(error: HTTPException) -> ProblemError:
 
 
 def of_validation(error: RequestValidationError) -> ProblemError:
-    """The problem of a parameter that does not fit."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or None
-    return ProblemError(HTTPStatus.BAD_REQUEST, f"{field}: {first['msg']}", code="range", field=field)
+    """The problem of parameters that do not fit."""
+    return of_faults([_of_parameter(one) for one in error.errors()])
+
+
+def of_faults(faults: Sequence[Fault]) -> ProblemError:
+    """The problem of a request in which these things are wrong."""
+    first, *further = faults
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST, first.detail, code=first.code, field=first.field, hint=first.hint, further=further
+    )
+
+
+def _of_parameter(found: Mapping[str, Any]) -> Fault:
+    field = ".".join(str(part) for part in found["loc"][1:]) or None
+    return Fault(code="range", field=field, detail=f"{field}: {found['msg']}")
 
 
 def install(app: FastAPI) -> None:
@@ -169,7 +207,7 @@ def install(app: FastAPI) -> None:
 
     def described() -> dict[str, Any]:
         document = describe()
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
         return document
 
     app.openapi = described  # type: ignore[method-assign]
@@ -190,6 +228,11 @@ def install(app: FastAPI) -> None:
             return response(problem, request.scope)
 
         app.add_exception_handler(kind, handle)
+
+
+def _schemas() -> dict[str, Any]:
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**problem.pop("$defs"), "Problem": problem}
 
 
 def _methods(request: Request) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from daemon.web.problems import ProblemError
 from daemon.web.states import Ending
 from daemon.web.uploads import content_hash
 from pipeline.errors import JobError
+from pipeline.job import raise_all
 from pipeline.job_file import JOB_MAX_BYTES, parse_json_object
 
 JOB, RECORDING, PORTRAIT = "job", "audio", "portrait"
@@ -101,17 +102,20 @@ async def json_body(request: Request) -> bytes:
 
 
 def _from_form(form: FormData) -> Draft:
+    raise_all(list(_part_errors(form)))
     job, recording, portrait = (form.get(name) for name in (JOB, RECORDING, PORTRAIT))
-    unknown = sorted(set(form) - {JOB, RECORDING, PORTRAIT})
-    if unknown:
-        hint = f"{JOB}: the job as JSON; {RECORDING}, {PORTRAIT}: files"
-        raise JobError("unknown_field", f"the form has a part {unknown[0][:100]!r}", field=unknown[0][:100], hint=hint)
-    if isinstance(job, UploadFile):
-        raise JobError("type", f"the part {JOB!r} must be text, not a file", field=JOB)
-    for name, part in ((RECORDING, recording), (PORTRAIT, portrait)):
-        if isinstance(part, str):
-            raise JobError("type", f"the part {name!r} must be a file", field=name)
-    return Draft(parse_json_object((job or "{}").encode()), recording, portrait)  # type: ignore[arg-type]
+    return Draft(parse_json_object((job or "{}").encode()), recording, portrait)  # type: ignore[union-attr, arg-type]
+
+
+def _part_errors(form: FormData) -> Iterator[JobError]:
+    hint = f"{JOB}: the job as JSON; {RECORDING}, {PORTRAIT}: files"
+    for name, part in form.items():
+        if name not in (JOB, RECORDING, PORTRAIT):
+            yield JobError("unknown_field", f"the form has a part {name[:100]!r}", field=name[:100], hint=hint)
+        elif name == JOB and isinstance(part, UploadFile):
+            yield JobError("type", f"the part {JOB!r} must be text, not a file", field=JOB)
+        elif name != JOB and isinstance(part, str):
+            yield JobError("type", f"the part {name!r} must be a file", field=name)
 
 
 async def _with_uploads(gateway: Gateway, found: Draft) -> dict[str, Any]:
@@ -119,10 +123,7 @@ async def _with_uploads(gateway: Gateway, found: Draft) -> dict[str, Any]:
     job = dict(found.job)
     if found.recording is None and found.portrait is None:
         return job
-    if found.recording is not None and "audio" in job:
-        raise JobError("conflict", "the job has both a recording and the name of one", field="audio")
-    if found.portrait is not None and "avatar" in job:
-        raise JobError("conflict", "the job has both a portrait and the name of an avatar", field="avatar")
+    raise_all(list(_conflicts(found)))
     gateway.check(job_bytes(job if found.recording is None else {**job, "text": job.get("text", "a")}))
     gateway.check_room()
     # Nothing is stored before the rest of the job has been checked.
@@ -133,6 +134,13 @@ async def _with_uploads(gateway: Gateway, found: Draft) -> dict[str, Any]:
             gateway.add_recording, found.recording.filename or "", found.recording.file
         )
     return job
+
+
+def _conflicts(found: Draft) -> Iterator[JobError]:
+    if found.recording is not None and "audio" in found.job:
+        yield JobError("conflict", "the job has both a recording and the name of one", field="audio")
+    if found.portrait is not None and "avatar" in found.job:
+        yield JobError("conflict", "the job has both a portrait and the name of an avatar", field="avatar")
 
 
 def _keyed_name(request: Request, key: str, digest: str) -> str:

@@ -4,9 +4,9 @@ import {hasText, h, t, url} from "./page.js";
 
 /** A refused or failed request. */
 export class ProblemError extends Error {
-  constructor({detail, code, field = null, hint = null, status = 0, job = null}) {
+  constructor({detail, code, field = null, hint = null, status = 0, job = null, errors = [{detail, code, field, hint}]}) {
     super(detail);
-    Object.assign(this, {code, field, hint, status, job});
+    Object.assign(this, {code, field, hint, status, job, errors});
   }
 
   /** Whether no answer came at all. */
@@ -81,16 +81,24 @@ async function optional(path) {
 /** A text with `code` between backticks, as nodes. */
 const withCode = text => text.split("`").map((part, index) => index % 2 ? h("code", {}, part) : part);
 
-/** An error as elements: what happened, what to do, and a link to its page. */
-export function problemCard(error) {
-  const known = `common.error_${error.code}`;
-  return h("div", {class: "problem"},
-    h("p", {class: "problem-what"}, hasText(known) ? t(known) : error.message),
-    hasText(known) && error.message && !error.isOffline ? h("p", {class: "problem-detail"}, error.message) : null,
-    error.hint ? h("p", {class: "problem-hint"}, withCode(error.hint)) : null,
-    error.code && !error.isOffline
+/** A problem as elements: for each error what happened, what to do, and a link to its page. */
+export function problemCard({errors}) {
+  return h("div", {class: "problem"}, errors.map(error => h("div", {}, explained(error))));
+}
+
+/** What an error says in the page's language, if that is known. */
+export const said = ({code, detail}) => hasText(`common.error_${code}`) ? t(`common.error_${code}`) : detail;
+
+function explained(error) {
+  const {code, field, hint, detail} = error, isOffline = code === "offline";
+  return [
+    h("p", {class: "problem-what"}, said(error)),
+    detail && said(error) !== detail && !isOffline ? h("p", {class: "problem-detail"}, detail) : null,
+    hint ? h("p", {class: "problem-hint"}, withCode(hint)) : null,
+    code && !isOffline
       ? h("p", {class: "problem-code"},
-        h("a", {href: url(`/problems/${encodeURIComponent(error.code)}`)}, h("code", {}, error.code)),
-        error.field ? h("span", {}, t("common.field", {field: error.field})) : null)
-      : null);
+        h("a", {href: url(`/problems/${encodeURIComponent(code)}`)}, h("code", {}, code)),
+        field ? h("span", {}, t("common.field", {field})) : null)
+      : null,
+  ];
 }

@@ -1,6 +1,7 @@
 /** The page that compares the modes: the same text, made sequentially and in parallel. */
 
 import {lengthOf, timeline} from "./gantt.js";
+import {Marks} from "./marks.js";
 import {byId, formatted, h, t} from "./page.js";
 import {Pane, seconds} from "./pane.js";
 import {Settings, noticeDown} from "./settings.js";
@@ -13,6 +14,7 @@ const QUEUE_SECONDS_MAX = 1;
 const VOICE_SECONDS_MAX = 1;
 
 const form = byId("job");
+const marks = new Marks(form);
 const settings = new Settings();
 const panes = MODES.map(mode => new Pane(byId(mode), mode));
 const transport = new Transport(MODES.map(mode => ({name: mode, title: t(`comparison.${mode}`)})));
@@ -124,6 +126,7 @@ function drawAddress() {
 function draw() {
   drawAddress();
   transport.show(panes.filter(pane => pane.report).map(({mode, video}) => ({name: mode, video})));
+  marks.show(panes.flatMap(pane => pane.problem?.errors ?? []));
   drawVerdict();
   drawTimelines();
   byId("both").disabled = panes.some(pane => pane.isBusy);

@@ -14,6 +14,8 @@ export class Pane extends EventTarget {
   job = null;
   /** The job's timing JSON, once it is done. */
   report = null;
+  /** Why its job failed or was refused. */
+  problem = null;
   /** What it is to make later. */
   postponed = null;
 
@@ -75,7 +77,7 @@ export class Pane extends EventTarget {
 
   #reset(job) {
     this.#unfollow();
-    [this.job, this.report, this.postponed, this.#began] = [job, null, null, null];
+    [this.job, this.report, this.problem, this.postponed, this.#began] = [job, null, null, null, null];
     this.video.removeAttribute("src");
     this.video.load();
     this.#part("clock").textContent = seconds(0);
@@ -128,7 +130,7 @@ export class Pane extends EventTarget {
   }
 
   #fail(problem) {
-    this.#began = null;
+    [this.problem, this.#began] = [problem, null];
     this.#part("problem").replaceChildren(problemCard(problem));
     this.#show("failed", "");
     this.dispatchEvent(new Event("change"));

@@ -3,6 +3,7 @@
 import {ProblemError, listJobs, problemCard, submit} from "./api.js";
 import {VoiceChoice, chosenAvatar, fillAvatars, remember, remembered} from "./choices.js";
 import {Files} from "./files.js";
+import {Marks} from "./marks.js";
 import {byId, duration, formatted, given, setText, t} from "./page.js";
 import {Result} from "./results.js";
 import {nameJob} from "./titles.js";
@@ -17,6 +18,7 @@ const refusal = byId("refusal"), results = byId("results"), avatars = byId("avat
 
 // Composing
 
+const marks = new Marks(byId("composer"));
 const voice = new VoiceChoice(byId("language"), byId("voice"), byId("sample"));
 voice.failed = () => refuse(new ProblemError({code: "offline", detail: t("studio.sample_failed")}));
 
@@ -42,6 +44,8 @@ function count() {
 
 function refuse(error) {
   refusal.replaceChildren(problemCard(error));
+  marks.show(error.errors);
+  marks.focus();
 }
 
 function composed() {
@@ -58,6 +62,7 @@ function composed() {
 async function send() {
   if (generate.disabled) return;
   refusal.replaceChildren();
+  marks.clear();
   if (!text.value.trim() && !files.chosen.audio) {
     refuse(new ProblemError({code: null, detail: t("studio.missing")}));
     text.focus();
@@ -73,7 +78,6 @@ async function send() {
     added(state, job.mode);
   } catch (error) {
     refuse(error);
-    if (error.field === "text") text.focus();
   } finally {
     generate.disabled = false;
     setText(generate, t("common.generate"));
