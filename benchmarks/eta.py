@@ -1,6 +1,7 @@
 """How wrong the expected time left of jobs is, after ten jobs: real jobs on a daemon that has learnt nothing before.
 
-`python -m benchmarks.eta [JOBS]` prints, for every job, its time and the error of what was expected.
+`python -m benchmarks.eta [--jobs N] [--queue N]` prints, for every job, its time and the error of what was expected:
+first of jobs one after the other, then of jobs that are dropped at once and wait for each other.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, median
 
@@ -44,28 +45,60 @@ def samples(daemon: RunningDaemon, name: str) -> Iterator[tuple[float, float]]:
         time.sleep(0.02)
 
 
+def one_by_one(daemon: RunningDaemon, jobs: Sequence[dict[str, object]]) -> None:
+    """Run jobs one after the other and print the errors."""
+    first, everywhere = list[float](), list[float]()
+    for number, job in enumerate(jobs):
+        name, began = f"job-{number:02d}", time.monotonic()
+        daemon.drop(name, **job)
+        found = list(samples(daemon, name))
+        ended = time.monotonic()
+        errors = [abs(at + expected - ended) / (ended - began) for at, expected in found]
+        print(f"{name}: {ended - began:5.1f} s", *(f"{100 * error:.0f}" for error in errors[:: 1 + len(errors) // 12]))
+        if number >= LEARNT_FROM and errors:
+            first.append(errors[0])
+            everywhere += errors
+    summarize("at the start", first)
+    summarize("at any time", everywhere)
+
+
+def at_once(daemon: RunningDaemon, jobs: Sequence[dict[str, object]]) -> None:
+    """Drop jobs at once and print the errors of what was first expected of each."""
+    spool, began = Spool(daemon.spool), time.monotonic()
+    names = [f"queued-{number:02d}" for number in range(len(jobs))]
+    for name, job in zip(names, jobs, strict=True):
+        daemon.drop(name, **job)
+    first, ended = dict[str, float](), dict[str, float]()
+    while len(ended) < len(names):
+        report = read_health(spool)
+        for name in names:
+            left = report.left_seconds(name) if report else None
+            if left is not None and spool.is_under_way(name):
+                first.setdefault(name, time.monotonic() + left)
+            if name not in ended and spool.report_file(name).exists():
+                ended[name] = time.monotonic()
+        time.sleep(0.02)
+    errors = [abs(first[name] - ended[name]) / (ended[name] - began) for name in names]
+    for name, error in zip(names, errors, strict=True):
+        print(f"{name}: {ended[name] - began:5.1f} s {100 * error:.0f}")
+    summarize("in the queue", errors)
+
+
+def summarize(what: str, errors: Sequence[float]) -> None:
+    """Print the distribution of errors."""
+    print(f"{what}: median {median(errors):.0%}, mean {mean(errors):.0%}, worst {max(errors):.0%} of {len(errors)}")
+
+
 def main() -> None:
-    """Run the jobs one after the other and print the errors."""
+    """Run the jobs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=20, help="how many")
-    count = parser.parse_args().jobs
-    rng, first, everywhere = random.Random(1), list[float](), list[float]()
+    parser.add_argument("--jobs", type=int, default=20, help="how many one after the other")
+    parser.add_argument("--queue", type=int, default=20, help="how many at once")
+    given, rng = parser.parse_args(), random.Random(1)
     with tempfile.TemporaryDirectory() as folder, RunningDaemon(Path(folder) / "spool") as daemon:
         daemon.start().ready()
-        for number in range(count):
-            name, began = f"job-{number:02d}", time.monotonic()
-            daemon.drop(name, **job(number, rng))
-            found = list(samples(daemon, name))
-            ended = time.monotonic()
-            errors = [abs(at + expected - ended) / (ended - began) for at, expected in found]
-            print(
-                f"{name}: {ended - began:5.1f} s", *(f"{100 * error:.0f}" for error in errors[:: 1 + len(errors) // 12])
-            )
-            if number >= LEARNT_FROM and errors:
-                first.append(errors[0])
-                everywhere += errors
-    print(f"at the start: median {median(first):.0%}, mean {mean(first):.0%}, worst {max(first):.0%}")
-    print(f"at any time:  median {median(everywhere):.0%}, mean {mean(everywhere):.0%}, worst {max(everywhere):.0%}")
+        one_by_one(daemon, [job(number, rng) for number in range(given.jobs)])
+        at_once(daemon, [job(number, rng) for number in range(given.queue)])
 
 
 if __name__ == "__main__":

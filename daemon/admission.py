@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
+from daemon.scheduling.estimates import Left, work
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal, fingerprint
 from daemon.scheduling.make_flow import make_flow
@@ -29,6 +31,13 @@ SCAN_SECONDS = 2.0
 
 SCAN_SHARE = 10
 """Pause after a scan, as a multiple of its duration: large inboxes are scanned less often."""
+
+EXPECTED_SECONDS = 1.0
+EXPECTED_SHARE = 100
+"""The expected ends of the jobs in the inbox are kept for this time, or this multiple of the time to compute them."""
+
+EXPECTED_MAX = 1000
+"""Jobs of which that is computed."""
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +67,8 @@ class Admission:
         self._claimed: dict[str, _Claimed] = {}
         """Claimed jobs by name. They wait here while the disk is full."""
         self._next_scan_seconds = self._rescan_after_seconds = 0.0
+        self._expected: dict[str, float] = {}
+        self._next_expected_seconds = 0.0
         self._alive_seconds = 0.0
         """When a previous daemon was last known to be alive; monotonic."""
 
@@ -70,6 +81,26 @@ class Admission:
     def claimed(self) -> list[str]:
         """The claimed jobs that have not been started."""
         return list(self._claimed)
+
+    @property
+    def expected_ends(self) -> dict[str, float]:
+        """When the jobs in the inbox are expected to have ended; monotonic. As far as enough is known of them."""
+        now = time.monotonic()
+        if now >= self._next_expected_seconds:
+            works = dict(self._works())
+            etas = self._scheduler.etas_behind(list(works.values()))
+            self._expected = {name: round(now + eta, 1) for name, eta in zip(works, etas, strict=False)}
+            end = time.monotonic()
+            self._next_expected_seconds = end + max(EXPECTED_SECONDS, EXPECTED_SHARE * (end - now))
+        return self._expected
+
+    def _works(self) -> Iterator[tuple[str, Left]]:
+        """The work of each job in the inbox, up to the first of which too little is known."""
+        for name, outline in islice(self._intake.outlines(), EXPECTED_MAX):
+            found = work(self._scheduler.pace, outline, self._config)
+            if found is None:
+                return
+            yield name, found
 
     def is_exhausted(self) -> bool:
         """Whether no job is left to start."""

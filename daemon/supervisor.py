@@ -239,6 +239,7 @@ class Supervisor:
             waiting=self._admission.waiting,
             jobs=self._jobs(),
             progress={name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()},
+            expected_ends=self._admission.expected_ends if self._is_open() else {},
             workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
             done=self._publisher.done,
             failed=self._publisher.failed,

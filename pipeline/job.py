@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -107,6 +107,28 @@ class Job(BaseModel):
             return None
         width, height = self.size.split("x")
         return int(width), int(height)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a job's time and size depend on: small, so that those of thousands of jobs can be kept."""
+
+    characters: int | None
+    """Length of its text; None for a recording."""
+    language: str | None
+    voice: str | None
+    speed: float
+    mode: str
+    num_workers: int | None
+    avatar: str | None
+    size: str | None
+    fps: int | None
+
+    @classmethod
+    def of(cls, job: Job) -> Outline:
+        """The outline of a job."""
+        characters = None if job.text is None else len(job.text)
+        return cls(characters, *(getattr(job, field.name) for field in fields(cls)[1:]))
 
 
 def parse_job(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.scheduling.estimates import Estimate, estimate, learn, makespan
+from daemon.scheduling.estimates import Estimate, Left, estimate, learn, makespan
 from daemon.scheduling.pace import KINDS_MAX, POINTS_MAX, Pace, fitted
-from daemon.scheduling.progress import Left, etas
+from daemon.scheduling.progress import etas
 from daemon.scheduling.scheduler import JobDone, Scheduler
 from pipeline.config import Config
-from pipeline.job import Job
+from pipeline.job import Job, Outline
 from tests.recording_executor import RecordingExecutor, flow, settle
 from tests.test_scheduler_rules import cut, merge, render, speak, split
 
@@ -96,23 +96,25 @@ def test_impossible_measurements_are_ignored(size: float, cost: float) -> None:
 def test_the_estimate_of_a_job_adds_up_its_steps() -> None:
     pace = learnt(**KNOWN, size=(0, 1000))
     text = "a" * 200  # 20 s, in two chunks of 250 frames at once
-    found = estimate(pace, Job(text=text), CONFIG)
+    found = estimate(pace, Outline.of(Job(text=text)), CONFIG)
     assert found is not None
     assert found.video_seconds == pytest.approx(20)
     assert found.work_seconds == pytest.approx(3 + 0.5 + 26 + 2)
     assert found.video_bytes == pytest.approx(500_000)
-    alone = estimate(pace, Job(text=text, mode="sequential"), CONFIG)
+    alone = estimate(pace, Outline.of(Job(text=text, mode="sequential")), CONFIG)
     assert alone is not None
     assert alone.work_seconds == pytest.approx(3 + 0.5 + 51 + 2)
-    fast = estimate(pace, Job(text=text, speed=2.0), CONFIG)
+    fast = estimate(pace, Outline.of(Job(text=text, speed=2.0)), CONFIG)
     assert fast is not None
     assert fast.video_seconds == pytest.approx(10)
 
 
 def test_only_the_length_is_estimated_before_a_job_was_done() -> None:
-    assert estimate(Pace(), Job(text="a" * 30), CONFIG) == Estimate(2.0, None, None)
-    assert estimate(learnt(speech=(0, 0.1)), Job(text="a" * 30, speed=2.0), CONFIG) == Estimate(1.5, None, None)
-    assert estimate(learnt(**KNOWN, size=(0, 1)), Job(audio="a.wav"), CONFIG) is None
+    assert estimate(Pace(), Outline.of(Job(text="a" * 30)), CONFIG) == Estimate(2.0, None, None)
+    assert estimate(learnt(speech=(0, 0.1)), Outline.of(Job(text="a" * 30, speed=2.0)), CONFIG) == Estimate(
+        1.5, None, None
+    )
+    assert estimate(learnt(**KNOWN, size=(0, 1)), Outline.of(Job(audio="a.wav")), CONFIG) is None
 
 
 def test_workers_take_chunks_in_order() -> None:

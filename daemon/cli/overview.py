@@ -11,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from daemon.cli.failures import line
-from daemon.cli.steps import QUEUED, WAITING, Step, step_of
+from daemon.cli.steps import QUEUED, WAITING, Step, step_of, steps
 from daemon.outputs.report import Failure, read_report
 from daemon.spool.health import WorkerHealth, health
 from daemon.spool.layout import ERROR
@@ -78,7 +78,7 @@ class Overview:
         if name in self.jobs:
             return _under_way(self.progress[name], self.jobs[name])
         if spool.dropped_file(name).exists():
-            return _under_way(Step(name, WAITING), WAITING)
+            return _under_way(steps(spool, [name])[0], WAITING)
         try:
             return _ended(name, spool.report_file(name).read_bytes())
         except FileNotFoundError:
@@ -135,7 +135,7 @@ def overview(spool: Spool) -> Overview:
     report = found.report
     if report is None:
         in_flight = [folder.name for folder in spool.work.iterdir()] if spool.work.is_dir() else []
-        stages, steps = dict.fromkeys(in_flight, QUEUED), {name: Step(name, QUEUED) for name in in_flight}
-        return Overview(found.state, found.why, waiting, stages, steps, {}, 0, 0)
-    steps = {name: step_of(report, name) for name in report.jobs}
-    return Overview(found.state, found.why, waiting, report.jobs, steps, report.workers, report.done, report.failed)
+        stages, progress = dict.fromkeys(in_flight, QUEUED), {name: Step(name, QUEUED) for name in in_flight}
+        return Overview(found.state, found.why, waiting, stages, progress, {}, 0, 0)
+    progress = {name: step_of(report, name) for name in report.jobs}
+    return Overview(found.state, found.why, waiting, report.jobs, progress, report.workers, report.done, report.failed)

@@ -14,7 +14,7 @@ from daemon.cli.place import Place
 from daemon.cli.steps import duration
 from daemon.scheduling.estimates import Estimate, estimate, mode_of
 from daemon.scheduling.pace import PACE_FILE, Pace
-from pipeline.job import Job
+from pipeline.job import Job, Outline
 from pipeline.speech.reading import ReadSentence, read
 
 JOBS_MAX = 10
@@ -56,7 +56,7 @@ def estimate_text(found: Estimate | None) -> str:
         return "as long as the recording"
     length = f"about {duration(found.video_seconds)} of video"
     if found.work_seconds is None or found.video_bytes is None:
-        return f"{length}; time and size are learnt from the first jobs"
+        return f"{length}; no estimate of time and size before the first job in this spool"
     return f"{length}, {found.video_bytes / 1e6:.1f} MB, ready in {duration(found.work_seconds)}"
 
 
@@ -70,13 +70,14 @@ class Rehearser:
 
     def rehearse(self, name: str, job: Job, *, in_full: bool = True) -> Rehearsal:
         """Rehearse a job that has been checked; not `in_full`: without its sentences."""
-        language, found = job.language or self._config.language, estimate(self._pace, job, self._config)
+        language, outline = job.language or self._config.language, Outline.of(job)
+        found = estimate(self._pace, outline, self._config)
         return Rehearsal(
             name=name,
             voice=self._checker.voice(language, job.voice) if job.text is not None else None,
             language=language,
             avatar=job.avatar or self._config.avatars.default,
-            mode=mode_of(job, found.video_seconds, self._config) if found else job.mode,
+            mode=mode_of(outline, found.video_seconds, self._config) if found else job.mode,
             sentences=tuple(read(job.text, language)) if job.text is not None and in_full else (),
             estimate=found,
         )

@@ -89,6 +89,8 @@ def step_of(report: HealthReport, name: str) -> Step:
 def steps(spool: Spool, names: Collection[str]) -> list[Step]:
     """The jobs of these names that run, then those that wait, each in the order of their names."""
     report = health(spool).report
-    taken = report.jobs.keys() if report else set[str]()
-    running = [step_of(report, name) for name in sorted(names) if name in taken] if report else []
-    return [*running, *(Step(name, WAITING) for name in sorted(names) if name not in taken)]
+    if report is None:
+        return [Step(name, WAITING) for name in sorted(names)]
+    running = [step_of(report, name) for name in sorted(names) if name in report.jobs]
+    waiting = (name for name in sorted(names) if name not in report.jobs)
+    return [*running, *(Step(name, WAITING, eta_seconds=report.left_seconds(name)) for name in waiting)]

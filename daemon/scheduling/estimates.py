@@ -10,7 +10,7 @@ from daemon.scheduling.flow import Flow
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
 from daemon.scheduling.pace import Pace
 from pipeline.config import Config
-from pipeline.job import Job
+from pipeline.job import Outline
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,31 @@ class Estimate:
     """From the start of its first step to its end; None until this machine has done a job."""
     video_bytes: float | None
     """None until this machine has done a job."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """The work that is left of a job, in seconds for one worker."""
+
+    speak_seconds: float
+    prepare_seconds: float
+    chunks_seconds: Sequence[float]
+    finish_seconds: float
+    lanes: int
+    """How many of its chunks are rendered at once."""
+    is_streamed: bool = False
+    """Whether it is spoken while it is rendered."""
+
+    @property
+    def render_seconds(self) -> float:
+        """Time until its last chunk is rendered if it has all workers, from when it is cut."""
+        return makespan(self.chunks_seconds, self.lanes)
+
+    def rendered_seconds(self, speaking: float) -> float:
+        """Time until its last chunk is rendered if it has all workers. `speaking`: time until it is spoken."""
+        if self.is_streamed:
+            return max(speaking, self.render_seconds) + self.prepare_seconds
+        return speaking + self.prepare_seconds + self.render_seconds
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,7 @@ FINISH = ("finish",)
 """Seconds of speech to seconds from the last segment to the published video."""
 
 
-def kinds(job: Job, config: Config) -> Kinds:
+def kinds(job: Outline, config: Config) -> Kinds:
     """The kinds of work of a job."""
     language = job.language or config.language
     look = f"{job.avatar or config.avatars.default} {job.size or 'own'}"
@@ -63,11 +88,12 @@ def kinds(job: Job, config: Config) -> Kinds:
 
 def learn(pace: Pace, flow: Flow, ended_seconds: float) -> None:
     """Record what a finished job took. `ended_seconds`: when its video was published, monotonic."""
-    job, found, timeline = flow.job, kinds(flow.job, flow.config), flow.timeline
+    job, timeline = Outline.of(flow.job), flow.timeline
+    found = kinds(job, flow.config)
     assert flow.speech is not None and flow.video is not None
-    if job.text is not None and flow.speech.span is not None:
-        pace.measured(*found.speech, size=len(job.text), cost=timeline.seconds * job.speed)
-        pace.measured(*found.speak, size=len(job.text), cost=flow.speech.span.seconds)
+    if job.characters is not None and flow.speech.span is not None:
+        pace.measured(*found.speech, size=job.characters, cost=timeline.seconds * job.speed)
+        pace.measured(*found.speak, size=job.characters, cost=flow.speech.span.seconds)
     pace.measured(*found.prepare, size=timeline.seconds, cost=timeline.convert.seconds + timeline.split.seconds)
     for segment in flow.segments.values():
         frames = segment.stop_frame - segment.start_frame
@@ -77,28 +103,28 @@ def learn(pace: Pace, flow: Flow, ended_seconds: float) -> None:
     pace.measured(*found.size, size=timeline.frames, cost=flow.video.bytes)
 
 
-def speech_seconds(pace: Pace, job: Job, config: Config) -> float | None:
+def speech_seconds(pace: Pace, job: Outline, config: Config) -> float | None:
     """Expected length of a text's speech; None if nothing is known of it."""
-    if job.text is None:
+    if job.characters is None:
         return None
-    normal = pace.expected(*kinds(job, config).speech, size=len(job.text))
+    normal = pace.expected(*kinds(job, config).speech, size=job.characters)
     return None if normal is None else normal / job.speed
 
 
-def mode_of(job: Job, seconds: float, config: Config) -> str:
+def mode_of(job: Outline, seconds: float, config: Config) -> str:
     """The mode in which a job of this length runs."""
     if job.mode != "auto":
         return job.mode
     return "sequential" if seconds < config.split.sequential_below_seconds else "parallel"
 
 
-def lanes(job: Job, mode: str, config: Config) -> int:
+def lanes(job: Outline, mode: str, config: Config) -> int:
     """How many chunks of a job are rendered at once on an idle machine."""
     workers = len(config.workers)
     return 1 if mode == "sequential" else min(workers, job.num_workers or workers)
 
 
-def chunks_of(job: Job, seconds: float, config: Config) -> list[float]:
+def chunks_of(job: Outline, seconds: float, config: Config) -> list[float]:
     """Frames of each chunk, before the speech is cut: about equally long ones, one for each worker."""
     frames = seconds * (job.fps or config.video.fps)
     count = lanes(job, mode_of(job, seconds, config), config)
@@ -113,20 +139,34 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def estimate(pace: Pace, job: Job, config: Config) -> Estimate | None:
-    """What a job is expected to take; None for a recording, whose length is not known."""
-    if job.text is None:
+def video_seconds(pace: Pace, job: Outline, config: Config) -> float | None:
+    """Expected length of a job's video, if need be by the usual rate of speech; None for a recording."""
+    if job.characters is None:
         return None
-    seconds = speech_seconds(pace, job, config) or len(job.text) / CHARACTERS_PER_SECOND / job.speed
+    return speech_seconds(pace, job, config) or job.characters / CHARACTERS_PER_SECOND / job.speed
+
+
+def work(pace: Pace, job: Outline, config: Config) -> Left | None:
+    """The work of a whole job; None if too little is known."""
+    seconds = video_seconds(pace, job, config)
+    if seconds is None:
+        return None
     found, mode = kinds(job, config), mode_of(job, seconds, config)
     chunks = [pace.expected(*found.render(mode), size=frames) for frames in chunks_of(job, seconds, config)]
-    others = [
-        pace.expected(*found.speak, size=len(job.text)),
-        pace.expected(*found.prepare, size=seconds),
-        pace.expected(*FINISH, size=seconds),
-    ]
-    known = [one for one in (*chunks, *others) if one is not None]
-    work = None
-    if len(known) == len(chunks) + len(others):
-        work = makespan(known[: len(chunks)], lanes(job, mode, config)) + sum(known[len(chunks) :])
-    return Estimate(seconds, work, pace.expected(*found.size, size=seconds * (job.fps or config.video.fps)))
+    speak = pace.expected(*found.speak, size=job.characters or 0)
+    prepare, finish = pace.expected(*found.prepare, size=seconds), pace.expected(*FINISH, size=seconds)
+    known = [one for one in chunks if one is not None]
+    if speak is None or prepare is None or finish is None or len(known) < len(chunks):
+        return None
+    return Left(speak, prepare, known, finish, lanes(job, mode, config), is_streamed=mode == "stream")
+
+
+def estimate(pace: Pace, job: Outline, config: Config) -> Estimate | None:
+    """What a job is expected to take; None for a recording, whose length is not known."""
+    seconds = video_seconds(pace, job, config)
+    if seconds is None:
+        return None
+    found = work(pace, job, config)
+    work_seconds = None if found is None else found.rendered_seconds(found.speak_seconds) + found.finish_seconds
+    frames = seconds * (job.fps or config.video.fps)
+    return Estimate(seconds, work_seconds, pace.expected(*kinds(job, config).size, size=frames))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from daemon.scheduling.estimates import FINISH, chunks_of, kinds, lanes, makespan, mode_of, speech_seconds
+from daemon.scheduling.estimates import FINISH, Left, chunks_of, kinds, lanes, mode_of, speech_seconds
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.pace import Pace
 from daemon.scheduling.text_stream import TextStream
 from daemon.scheduling.worker_pool import Worker
+from pipeline.job import Outline
 from pipeline.messages import Chunk, SplitItem, TtsItem
 
 SPOKEN, CUT, RENDERED = 0.05, 0.1, 0.97
@@ -35,25 +36,6 @@ class Progress:
     """How fast it is being rendered; None before."""
     eta_seconds: float | None = None
     """Expected time until it ends; None while that is unknown."""
-
-
-@dataclass(frozen=True)
-class Left:
-    """The work that is left of a job, in seconds for one worker."""
-
-    speak_seconds: float
-    prepare_seconds: float
-    chunks_seconds: Sequence[float]
-    finish_seconds: float
-    lanes: int
-    """How many of its chunks are rendered at once."""
-    is_streamed: bool = False
-    """Whether it is spoken while it is rendered."""
-
-    @property
-    def render_seconds(self) -> float:
-        """Time until its last chunk is rendered if it has all workers, from when it is cut."""
-        return makespan(self.chunks_seconds, self.lanes)
 
 
 def share_done(flow: Flow, rendering: Iterable[float]) -> float:
@@ -85,13 +67,13 @@ def _frames(chunk: Chunk) -> int:
 
 def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left | None:
     """The work that is left of a job; None if too little is known. `workers`: those that hold its items."""
-    seconds = _length_seconds(flow, pace)
+    job, seconds = Outline.of(flow.job), _length_seconds(flow, pace)
     if seconds is None:
         return None
-    found, mode = kinds(flow.job, flow.config), mode_of(flow.job, seconds, flow.config)
+    found, mode = kinds(job, flow.config), mode_of(job, seconds, flow.config)
     chunks = _chunks_left(flow, workers, pace, seconds, now)
     finish, prepare = pace.expected(*FINISH, size=seconds), pace.expected(*found.prepare, size=seconds)
-    speak = pace.expected(*found.speak, size=len(flow.job.text or ""))
+    speak = pace.expected(*found.speak, size=job.characters or 0)
     if chunks is None or finish is None or prepare is None or (speak is None and flow.recording is None):
         return None
     since = {type(worker.entry.item): now - worker.sent_seconds for worker in workers if worker.entry}
@@ -102,7 +84,7 @@ def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left 
         prepare_seconds=0.0 if flow.chunks else _rest(prepare, since.get(SplitItem, 0.0)),
         chunks_seconds=chunks,
         finish_seconds=_rest(finish, now - rendered) if has_segments else finish,
-        lanes=lanes(flow.job, mode, flow.config),
+        lanes=lanes(job, mode, flow.config),
         is_streamed=isinstance(flow, TextStream),
     )
 
@@ -113,7 +95,7 @@ def _length_seconds(flow: Flow, pace: Pace) -> float | None:
         return next(iter(flow.chunks.values())).timeline.seconds
     if flow.speech is not None and flow.speech.sentences:
         return flow.speech.sentences[-1].end_seconds
-    return speech_seconds(pace, flow.job, flow.config)
+    return speech_seconds(pace, Outline.of(flow.job), flow.config)
 
 
 def _unspoken(flow: Flow) -> float:
@@ -127,11 +109,12 @@ def _chunks_left(
     flow: Flow, workers: Sequence[Worker], pace: Pace, seconds: float, now: float
 ) -> Sequence[float] | None:
     """The time that each chunk still needs, those first that are being rendered; None if unknown."""
-    render = kinds(flow.job, flow.config).render(mode_of(flow.job, seconds, flow.config))
+    job = Outline.of(flow.job)
+    render = kinds(job, flow.config).render(mode_of(job, seconds, flow.config))
     running = {worker.entry.item.index: worker for worker in workers if worker.entry and _is_chunk(worker)}
     sizes = {index: float(_frames(chunk)) for index, chunk in flow.chunks.items() if index not in flow.segments}
     if not flow.chunks:
-        sizes = dict(enumerate(chunks_of(flow.job, seconds, flow.config)))
+        sizes = dict(enumerate(chunks_of(job, seconds, flow.config)))
     elif isinstance(flow, TextStream):
         known = sum(_frames(chunk) for chunk in flow.chunks.values())
         sizes[-1] = max(0.0, seconds * flow.fps - known)
@@ -172,9 +155,6 @@ def etas(jobs: Sequence[Left | None], workers: int) -> list[float | None]:
             continue
         speaking += job.speak_seconds
         rendering += sum(job.chunks_seconds)
-        if job.is_streamed:
-            alone = max(speaking, job.render_seconds) + job.prepare_seconds
-        else:
-            alone = speaking + job.prepare_seconds + job.render_seconds
-        found.append(round(max(alone, rendering / workers) + job.finish_seconds, 1))
+        rendered = max(job.rendered_seconds(speaking), rendering / workers)
+        found.append(round(rendered + job.finish_seconds, 1))
     return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from daemon.metrics.observations import WorkerExit
 from daemon.scheduling import stages
 from daemon.scheduling.backlog import Backlog, Entry, job_urgency
 from daemon.scheduling.budgets import Allowances, allowances
+from daemon.scheduling.estimates import Left
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.pace import Pace
 from daemon.scheduling.progress import CUT, Progress, etas, frames_per_second, left, share_done
@@ -127,13 +128,25 @@ class Scheduler:
     @property
     def progress(self) -> dict[str, Progress]:
         """How far each job in flight has advanced."""
-        now = time.monotonic()
-        states = sorted(self._jobs.values(), key=lambda state: job_urgency(state.flow))
-        found = [left(state.flow, self._pool.holders(state.flow), self.pace, now) for state in states]
-        expected = etas(found, max(1, len(self.config.workers)))
+        now, states = time.monotonic(), self._by_urgency()
+        expected = etas(self._left(states, now), len(self.config.workers))
         return {
             state.flow.name: self._progress_of(state, eta, now) for state, eta in zip(states, expected, strict=True)
         }
+
+    def etas_behind(self, waiting: Sequence[Left]) -> list[float]:
+        """Expected time until the end of jobs that start after those in flight; empty if that is unknown of these."""
+        in_flight = self._left(self._by_urgency(), time.monotonic())
+        if None in in_flight:
+            return []
+        expected = etas([*in_flight, *waiting], len(self.config.workers))
+        return [eta for eta in expected[len(in_flight) :] if eta is not None]
+
+    def _by_urgency(self) -> list[_JobState]:
+        return sorted(self._jobs.values(), key=lambda state: job_urgency(state.flow))
+
+    def _left(self, states: Iterable[_JobState], now: float) -> list[Left | None]:
+        return [left(state.flow, self._pool.holders(state.flow), self.pace, now) for state in states]
 
     def _progress_of(self, state: _JobState, eta: float | None, now: float) -> Progress:
         """How far a job has advanced: by its time where that can be predicted, else by its work."""

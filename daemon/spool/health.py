@@ -76,6 +76,9 @@ class HealthReport(BaseModel):
     """Jobs in flight and the stage of each."""
     progress: dict[str, JobProgress] = {}
     """How far each of them has advanced."""
+    expected_ends: dict[str, float] = {}
+    """When jobs in the inbox are expected to have ended, on the machine's monotonic clock: at most 1000, in the order
+    in which they will be taken, up to the first of which too little is known."""
     workers: dict[str, WorkerHealth]
     done: int
     """Jobs done since the daemon started."""
@@ -90,8 +93,10 @@ class HealthReport(BaseModel):
         """Expected time from now until a job ends; None while that is unknown."""
         found = self.progress.get(name)
         if found is None or found.eta_seconds is None:
-            return None
-        return round(max(0.0, found.eta_seconds - (time.monotonic() - self.monotonic_seconds)), 1)
+            end_seconds = None if name in self.jobs else self.expected_ends.get(name)
+        else:
+            end_seconds = self.monotonic_seconds + found.eta_seconds
+        return None if end_seconds is None else round(max(0.0, end_seconds - time.monotonic()), 1)
 
     def differs(self, other: HealthReport | None) -> bool:
         """Whether anything but the time of writing differs."""

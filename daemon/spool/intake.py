@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from daemon.spool.claims import Dropped, read_file
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError
+from pipeline.job import Job, Outline
 from pipeline.job_file import JOB_MAX_BYTES, parse_json_object
 
 READ_SECONDS = 0.5
@@ -40,6 +44,8 @@ class _Seen:
     changed_seconds: float
     state: FileState
     priority: int
+    outline: Outline | None
+    """None unless it is a complete and valid job."""
 
 
 @dataclass
@@ -104,20 +110,35 @@ class Intake:
             read = before.state in (FileState.COMPLETE, FileState.UNFINISHED)
             if read or now >= deadline:
                 return before
-        state, priority = self._peek(file) if now < deadline else (FileState.UNREAD, 0)
-        return _Seen(file, before.first_seconds if before else now, now, state, priority)
+        state, content = self._peek(file) if now < deadline else (FileState.UNREAD, {})
+        priority = content.get("priority")
+        return _Seen(
+            file,
+            before.first_seconds if before else now,
+            now,
+            state,
+            priority if type(priority) is int else 0,
+            _outline(content),
+        )
 
-    def _peek(self, file: Dropped) -> tuple[FileState, int]:
-        """Whether the file is complete, and its priority."""
+    def _peek(self, file: Dropped) -> tuple[FileState, dict[str, Any]]:
+        """Whether the file is complete, and its content."""
         if file.bytes > JOB_MAX_BYTES:
-            return FileState.COMPLETE, 0
+            return FileState.COMPLETE, {}
         try:
-            priority = parse_json_object(read_file(Path(file.path))).get("priority")
+            return FileState.COMPLETE, parse_json_object(read_file(Path(file.path)))
         except JobError:
-            return FileState.UNFINISHED, 0
+            return FileState.UNFINISHED, {}
         except OSError:
-            return FileState.UNREADABLE, 0
-        return FileState.COMPLETE, priority if type(priority) is int else 0
+            return FileState.UNREADABLE, {}
+
+    def outlines(self) -> Iterator[tuple[str, Outline]]:
+        """The names and outlines of the valid jobs in claiming order, up to the first file that was not read yet."""
+        for name, seen in self._seen.items():
+            if seen.state is FileState.UNREAD:
+                return
+            if seen.outline is not None:
+                yield name, seen.outline
 
     def _warn(self, names: Collection[str]) -> None:
         """Warn once about each entry that is not a job, after the quiet time: editors save through scratch files."""
@@ -127,3 +148,10 @@ class Intake:
             if not foreign.is_reported and now - foreign.first_seconds >= self._quiet_seconds:
                 log.warning("inbox: ignoring %s: not a readable file named NAME%s", ascii(name), JOB_SUFFIX)
                 foreign.is_reported = True
+
+
+def _outline(content: dict[str, Any]) -> Outline | None:
+    try:
+        return Outline.of(Job.model_validate(content))
+    except ValidationError:
+        return None

@@ -96,9 +96,11 @@ class States:
             return None
         dropped = self._spool.dropped_file(name)
         try:
-            return JobState(job=name, status="queued", updated_at=timestamp(dropped.stat().st_mtime))
+            updated_at = timestamp(dropped.stat().st_mtime)
         except FileNotFoundError:
             pass
+        else:
+            return JobState(job=name, status="queued", updated_at=updated_at, eta_seconds=self._left_seconds(name))
         if self._spool.folder(name).exists():
             return self._running(name, self.health())
         report = self.report(name)
@@ -153,6 +155,11 @@ class States:
             return JobState(job=name, status="running" if stage != "queued" else "queued", stage=stage)
         left = report.left_seconds(name) if report else None
         return JobState(job=name, status="running", stage=stage, progress=progress.percent, eta_seconds=left)
+
+    def _left_seconds(self, name: str) -> float | None:
+        """Expected time until a job that waits has ended; None while that is unknown."""
+        report = self.health().report
+        return None if report is None else report.left_seconds(name)
 
     def _ordered(self, after: tuple[int, str] | None) -> Iterator[tuple[tuple[int, str], str]]:
         """Positions and names of all jobs behind a position. A position is (negative time, name)."""

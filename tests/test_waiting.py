@@ -1,0 +1,123 @@
+"""When the jobs that wait in the inbox are expected to end, and who says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from daemon.admission import Admission
+from daemon.cli.overview import overview
+from daemon.cli.steps import steps
+from daemon.publisher import Publisher
+from daemon.scheduling.scheduler import Scheduler
+from daemon.spool import intake
+from daemon.spool.health import HealthReport, write_health
+from daemon.spool.intake import Intake
+from daemon.spool.spool import Spool
+from daemon.web.states import States
+from pipeline.config import Config
+from tests.recording_executor import RecordingExecutor, flow, settle
+from tests.test_pace import KNOWN, learnt
+
+ONE_SECOND = "a" * 10
+"""A text that is spoken in a second, by the pace `KNOWN`."""
+RENDER_SECONDS = 1 + 0.1 * 25
+"""What one worker needs for its video."""
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / "spool")
+    spool.create()
+    return spool
+
+
+def drop(spool: Spool, name: str, age_seconds: float, **job: object) -> None:
+    file = spool.dropped_file(name)
+    file.write_text(json.dumps(job))
+    os.utime(file, (time.time() - age_seconds,) * 2)
+
+
+def admission(spool: Spool, scheduler: Scheduler) -> Admission:
+    """An admission that has listed the inbox."""
+    found = Admission(Config(), spool, scheduler, Mock(spec=Publisher), lambda: None)
+    found.is_exhausted()
+    return found
+
+
+def test_outlines_are_those_of_the_valid_jobs_in_the_order_in_which_they_are_taken(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(spool, "first", 9, text="abc", size="128x128")
+    drop(spool, "bad", 8, text="abc", fps=26)
+    drop(spool, "recording", 7, audio="a.wav")
+    drop(spool, "urgent", 6, text="ab", priority=1)
+    spool.dropped_file("unfinished").write_text("{")
+    found = Intake(spool, quiet_seconds=9)
+    found.scan()
+    shown = [(name, outline.characters, outline.size) for name, outline in found.outlines()]
+    assert shown == [("urgent", 2, None), ("first", 3, "128x128"), ("recording", None, None)]
+    monkeypatch.setattr(intake, "READ_SECONDS", -1.0)
+    drop(spool, "unread", 8.5, text="abc")
+    found.scan()
+    assert [name for name, _ in found.outlines()] == ["urgent", "first"]
+
+
+def test_a_job_in_the_inbox_ends_after_those_before_it(
+    spool: Spool, scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.pace = learnt(**KNOWN)
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    for number in range(30):
+        drop(spool, f"{number:02}", 100 - number, text=ONE_SECOND)
+    now = time.monotonic()
+    ends = admission(spool, scheduler).expected_ends
+    etas = [end - now for end in ends.values()]
+    assert list(ends) == [f"{number:02}" for number in range(30)]
+    assert etas == sorted(etas)
+    [in_flight] = [one.eta_seconds for one in scheduler.progress.values()]
+    assert in_flight is not None and etas[0] > in_flight
+    assert etas[20] - etas[10] == pytest.approx(10 * RENDER_SECONDS / 2, abs=0.3), "two workers render all the time"
+
+
+def test_nothing_is_expected_behind_a_job_of_unknown_length(
+    spool: Spool, scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.pace = learnt(**KNOWN)
+    drop(spool, "a", 9, text=ONE_SECOND)
+    drop(spool, "b", 8, audio="b.wav")
+    drop(spool, "c", 7, text=ONE_SECOND)
+    assert list(admission(spool, scheduler).expected_ends) == ["a"]
+    scheduler.pace = learnt()
+    assert admission(spool, scheduler).expected_ends == {}, "before the first job"
+    scheduler.pace = learnt(**{kind: rate for kind, rate in KNOWN.items() if kind != "render"})
+    scheduler.add(flow(tmp_path))
+    assert admission(spool, scheduler).expected_ends == {}, "too little is known of the job in flight"
+
+
+def test_everybody_who_asks_is_told(spool: Spool) -> None:
+    drop(spool, "a", 9, text=ONE_SECOND)
+    drop(spool, "b", 8, text=ONE_SECOND)
+    report = HealthReport(
+        **{"state": "ok", "why": "", "pid": 1, "waiting": 2, "workers": {}, "done": 0, "failed": 0, "at": ""},
+        jobs={},
+        expected_ends={"a": time.monotonic() + 60},
+        monotonic_seconds=time.monotonic() - 1,
+    )
+    write_health(spool, report)
+    with spool.owned():
+        known, unknown = steps(spool, ["a", "b"])
+        asked = overview(spool).of_job(spool, "a")
+        states = [States(spool).find(name) for name in ("a", "b")]
+    assert known.text() == "waiting, 60 s left"
+    assert unknown.text() == "waiting"
+    assert asked is not None
+    left = [asked["eta_seconds"], *(state and state.eta_seconds for state in states)]
+    assert left == [pytest.approx(60, abs=2), pytest.approx(60, abs=2), None]
+    assert [step.eta_seconds for step in steps(spool, ["a"])] == [None], "without a daemon nobody knows"
