@@ -90,7 +90,8 @@ def main(arguments: list[str]) -> None:
     replace_torch()
     # Imported here: worker processes import this module again but do not need these.
     from daemon import hooks, logs
-    from daemon.spool.spool import Spool, SpoolOwned
+    from daemon.spool.front import SpoolOwned
+    from daemon.spool.spool import Spool
     from daemon.spool.watcher import Watcher
     from daemon.supervisor import Supervisor
     from pipeline.config import load_config

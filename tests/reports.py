@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from daemon.outputs.report import DoneReport, FailedReport, Timing
+from daemon.spool.health import HealthReport
 
 HEAD: dict[str, Any] = {
     "job": "a",
@@ -94,3 +96,10 @@ def retried(text: str = "hello") -> DoneReport:
 def killed() -> FailedReport:
     """The report of a failed job `a` whose worker was killed."""
     return FailedReport.model_validate({**failed().model_dump(exclude_unset=True), "runs": RETRIED[:4]})
+
+
+def healthy(**changes: Any) -> HealthReport:
+    """The report of a daemon that is well, written now."""
+    fields: dict[str, Any] = {"state": "ok", "why": "", "pid": 1, "waiting": 0, "jobs": {}, "workers": {}}
+    ended = {"done": 0, "failed": 0, "monotonic_seconds": time.monotonic(), "at": ""}
+    return HealthReport(**{**fields, **ended, **changes})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from daemon.spool.spool import Spool
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("daemon/**/*.py"), *ROOT.glob("pipeline/**/*.py")])
@@ -128,7 +131,17 @@ def test_messages_do_not_refer_to_files_missing_from_the_wheel() -> None:
 
 
 QUICK_COMMANDS = ("status", "status a", "health", "pause", "resume", "cancel a", "logs")
-SLOW_IMPORTS = {"torch", "torchaudio", "cv2", "numpy", "PIL", "onnxruntime", "rich", "num2words", "requests"}
+SLOW_IMPORTS = {
+    "torch",
+    "torchaudio",
+    "cv2",
+    "numpy",
+    "PIL",
+    "onnxruntime",
+    "rich",
+    "num2words",
+    "requests",
+}
 REPORT_IMPORTS = """
 import sys
 from daemon.cli.main import main
@@ -139,16 +152,32 @@ finally:
 """
 
 
+def imported_by(command: str, folder: Path) -> set[str]:
+    """The packages that a command imports, in a spool that has a configuration."""
+    argv = [sys.executable, "-P", "-c", REPORT_IMPORTS, *command.split()]
+    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == (command == "health"), ended.stderr
+    return set(ended.stderr.split())
+
+
 @pytest.mark.parametrize("command", QUICK_COMMANDS)
 def test_quick_commands_import_nothing_slow(command: str, tmp_path: Path) -> None:
+    """pydantic, to check the configuration, only unless the daemon has accepted it."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / "a.json").write_text("{}")
-    argv = [sys.executable, "-P", "-c", REPORT_IMPORTS, *command.split(), "--spool", str(tmp_path)]
-    ended = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == (command == "health"), ended.stderr
-    imported = set(ended.stderr.split())
-    assert {"pydantic", "click"} <= imported
-    assert imported & SLOW_IMPORTS == set()
+    config = b"language: en"
+    (tmp_path / "config.yaml").write_bytes(config)
+    checked = imported_by(command, tmp_path)
+    assert {"pydantic", "click"} <= checked
+    assert checked & SLOW_IMPORTS == set()
+    spool = Spool(tmp_path)
+    spool.create()
+    spool.accept_config(hashlib.sha256(config).hexdigest())
+    assert "pydantic" not in imported_by(command, tmp_path)
+
+
+def test_the_program_itself_imports_no_pydantic(tmp_path: Path) -> None:
+    assert "pydantic" not in imported_by("--version", tmp_path)
 
 
 def test_only_the_process_executor_imports_torch_into_the_daemons_process() -> None:

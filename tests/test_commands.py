@@ -39,6 +39,11 @@ def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
         assert daemon.process.wait(90) == 1
         assert daemon.ending("good")["status"] == "done"
         assert daemon.ending("bad")["status"] == "failed"
+        assert in_process("status", cwd=daemon.spool).returncode == 0
+        with (daemon.spool / "config.yaml").open("a") as file:
+            file.write("limts: {}\n")
+        changed = in_process("status", cwd=daemon.spool)
+        assert (changed.returncode, "limits" in changed.stderr) == (78, True), "the daemon has not accepted this one"
         records = [json.loads(line) for line in daemon.log().splitlines()]
     assert {"time", "level", "worker", "stage", "job", "logger", "message"} == set(records[0])
     assert any("job good: done" in record["message"] for record in records)

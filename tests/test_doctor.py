@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,10 @@ from daemon.doctor.checks import (
 from daemon.doctor.examination import _findings
 from daemon.doctor.finding import Finding, Level, ok
 from daemon.doctor.machine import Machine, this_machine
-from daemon.spool.health import PAUSED, HealthReport, write_health
+from daemon.spool.health import PAUSED, write_health
 from daemon.spool.layout import Layout
 from daemon.spool.spool import Spool
+from tests.reports import healthy
 from tests.running import ROOT
 
 SHM = Path("/dev/shm")
@@ -189,10 +189,7 @@ def test_a_disk_without_room_is_broken(place: Path) -> None:
 def test_a_paused_daemon_is_a_warning_only_while_it_runs(place: Path) -> None:
     down = [finding for finding in spool.check(machine(place)) if "daemon is" in finding.text]
     assert [(finding.level, finding.fix) for finding in down] == [(Level.OK, "lipdrop run")]
-    paused = HealthReport(
-        **{"state": PAUSED, "why": "by `lipdrop pause`", "pid": 1, "waiting": 0, "jobs": {}, "workers": {}},
-        **{"done": 0, "failed": 0, "monotonic_seconds": time.monotonic(), "at": ""},
-    )
+    paused = healthy(state=PAUSED, why="by `lipdrop pause`")
     running = Spool(place / "spool")
     with running.owned():
         write_health(running, paused)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.spool.health import Health, HealthReport, health, read_health, write_health
+from daemon.spool.health import Health, health, read_health, write_health
 from daemon.spool.spool import Spool
 from daemon.supervisor import Supervisor
 from pipeline.config import Config
 from pipeline.executors.threads import ThreadExecutor
 from tests.cheap_daemon import cheap_specs
+from tests.reports import healthy
 
 
 @pytest.fixture
@@ -26,9 +27,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def report(spool: Spool, *, state: str = "ok", age_seconds: float) -> None:
-    written = time.monotonic() - age_seconds
-    fields = {"state": state, "why": "", "pid": 1, "waiting": 0, "jobs": {}, "workers": {}, "done": 0, "failed": 0}
-    write_health(spool, HealthReport.model_validate({**fields, "monotonic_seconds": written, "at": ""}))
+    write_health(spool, healthy(state=state, monotonic_seconds=time.monotonic() - age_seconds))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,9 @@ def test_a_report_keeps_its_blocks_and_can_be_replaced(spool: Spool) -> None:
     assert min(sizes) >= 4096
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"state": "ok"}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b'{"state": "ok"}', b'{"workers": 1}', b'{"workers": {"a": 1}}', b"\xff"]
+)
 def test_a_damaged_report_is_ignored(content: bytes, spool: Spool) -> None:
     (spool.run / "health.json").write_bytes(content)
     with spool.owned():

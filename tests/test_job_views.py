@@ -14,8 +14,9 @@ from daemon.cli.overview import job_text, overview
 from daemon.cli.steps import Step, duration, steps
 from daemon.cli.views import Bars, JsonLines, Lines, Quiet, shortened, view
 from daemon.outputs.report import Failure
-from daemon.spool.health import HealthReport, JobProgress, write_health
+from daemon.spool.health import JobProgress, write_health
 from daemon.spool.spool import Spool
+from tests.reports import healthy
 from tests.running import in_process
 
 RUNNING = Step("a", "lipsync", 45, 12.4, 1, 4, 31.2)
@@ -30,8 +31,8 @@ def spool(tmp_path: Path) -> Spool:
     progress = JobProgress(
         share=0.456, began_seconds=1, chunks_done=1, chunks=4, frames_per_second=31.2, eta_seconds=13
     )
-    report = HealthReport(
-        **{"state": "ok", "why": "", "pid": 1, "waiting": 1, "workers": {}, "done": 0, "failed": 0, "at": ""},
+    report = healthy(
+        waiting=1,
         jobs={"a": "lipsync"},
         progress={"a": progress},
         monotonic_seconds=time.monotonic() - 1,

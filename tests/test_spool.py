@@ -17,12 +17,12 @@ from watchdog.events import FileSystemEvent
 
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool import claims as claims_module
+from daemon.spool import front, untrusted
 from daemon.spool import publishing as publishing_module
 from daemon.spool import recordings as recordings_module
-from daemon.spool import spool as spool_module
-from daemon.spool import untrusted
+from daemon.spool.front import SpoolOwned
 from daemon.spool.intake import Intake
-from daemon.spool.spool import Spool, SpoolOwned
+from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
 from pipeline.errors import ErrorReport, JobError
 from pipeline.files import try_lock
@@ -166,7 +166,7 @@ def test_a_different_job_under_the_same_name_is_not_a_repeat(spool: Spool) -> No
 
 
 def test_one_owner_at_a_time(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_module, "OWNER_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(front, "OWNER_WAIT_SECONDS", 0.1)
     assert not spool.has_owner()
     with spool.owned():
         assert spool.has_owner()

@@ -16,12 +16,13 @@ from daemon.cli.steps import steps
 from daemon.publisher import Publisher
 from daemon.scheduling.scheduler import Scheduler
 from daemon.spool import intake
-from daemon.spool.health import HealthReport, write_health
+from daemon.spool.health import write_health
 from daemon.spool.intake import Intake
 from daemon.spool.spool import Spool
 from daemon.web.states import States
 from pipeline.config import Config
 from tests.recording_executor import RecordingExecutor, flow, settle
+from tests.reports import healthy
 from tests.test_pace import KNOWN, learnt
 
 ONE_SECOND = "a" * 10
@@ -104,13 +105,7 @@ def test_nothing_is_expected_behind_a_job_of_unknown_length(
 def test_everybody_who_asks_is_told(spool: Spool) -> None:
     drop(spool, "a", 9, text=ONE_SECOND)
     drop(spool, "b", 8, text=ONE_SECOND)
-    report = HealthReport(
-        **{"state": "ok", "why": "", "pid": 1, "waiting": 2, "workers": {}, "done": 0, "failed": 0, "at": ""},
-        jobs={},
-        expected_ends={"a": time.monotonic() + 60},
-        monotonic_seconds=time.monotonic() - 1,
-    )
-    write_health(spool, report)
+    write_health(spool, healthy(waiting=2, expected_ends={"a": time.monotonic() + 60}))
     with spool.owned():
         known, unknown = steps(spool, ["a", "b"])
         asked = overview(spool).of_job(spool, "a")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.spool.spool import SpoolOwned
+from daemon.spool.front import SpoolOwned
 from pipeline.errors import BootError, ConfigError, JobError, JobErrors, LipdropError, StageError
 
 EXIT_JOB_FAILED = 1

@@ -13,9 +13,9 @@ from typing import IO
 
 import click
 
-from daemon.cli.place import Place, placed
+from daemon.cli.place import at_spool
 from daemon.logs import newest, text_line
-from daemon.spool.spool import Spool
+from daemon.spool.front import Front
 from pipeline.job_file import JOB_NAME
 
 POLL_SECONDS = 0.2
@@ -29,10 +29,9 @@ COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines: until the job has ended, or Ctrl-C.")
 @click.option("-n", "--lines", type=click.IntRange(0), help="Only the last N lines; default: 200, or all of a job.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
-@placed
-def logs(place: Place, name: str | None, follow: bool, lines: int | None, as_json: bool) -> None:
+@at_spool
+def logs(spool: Front, name: str | None, follow: bool, lines: int | None, as_json: bool) -> None:
     """Show what the daemon has logged lately, or everything about the job NAME."""
-    spool = place.spool
     if name is None:
         found = _of_daemon(spool, DAEMON_LINES if lines is None else lines, follow=follow)
     else:
@@ -44,7 +43,7 @@ def logs(place: Place, name: str | None, follow: bool, lines: int | None, as_jso
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _of_daemon(spool: Spool, lines: int, *, follow: bool) -> Iterator[str]:
+def _of_daemon(spool: Front, lines: int, *, follow: bool) -> Iterator[str]:
     """The last lines of the daemon's log, then new ones if asked; the file is replaced when it is full."""
     current, earlier = spool.log_file, spool.log_file.with_name(f"{spool.log_file.name}.1")
     file = _opened(current)
@@ -60,7 +59,7 @@ def _of_daemon(spool: Spool, lines: int, *, follow: bool) -> Iterator[str]:
         time.sleep(POLL_SECONDS)
 
 
-def _of_job(spool: Spool, name: str, lines: int | None, *, follow: bool) -> Iterator[str]:
+def _of_job(spool: Front, name: str, lines: int | None, *, follow: bool) -> Iterator[str]:
     """The lines about a job. A file that is moved while it is read stays readable."""
     while (file := _job_log(spool, name)) is None:
         if not spool.is_under_way(name):
@@ -79,7 +78,7 @@ def _of_job(spool: Spool, name: str, lines: int | None, *, follow: bool) -> Iter
             time.sleep(POLL_SECONDS)
 
 
-def _job_log(spool: Spool, name: str) -> IO[str] | None:
+def _job_log(spool: Front, name: str) -> IO[str] | None:
     """The log of a job under way, or else of the last job of that name; None if there is none (yet)."""
     if JOB_NAME.match(name) is None:
         return None

@@ -17,7 +17,8 @@ from pipeline.errors import ConfigError
 
 COMMANDS: dict[str, Iterable[str]] = {
     "service": ("run", "pause", "resume", "health"),
-    "jobs": ("submit", "cancel", "retry", "status", "play"),
+    "submit": ("submit", "retry"),
+    "jobs": ("status", "cancel", "play"),
     "avatars": ("avatars",),
     "voices": ("voices",),
     "report": ("report",),

@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from daemon.cli.failures import line
 from daemon.cli.steps import QUEUED, WAITING, Step, step_of, steps
-from daemon.outputs.report import Failure, read_report
+from daemon.spool.front import Front
 from daemon.spool.health import WorkerHealth, health
 from daemon.spool.layout import ERROR
-from daemon.spool.spool import Spool
 from pipeline.job_file import JOB_NAME
 
 
@@ -41,9 +39,8 @@ class Overview:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields, for `--json`."""
-        workers = {name: worker.model_dump() for name, worker in self.workers.items()}
         progress = {name: step.as_dict() for name, step in self.progress.items()}
-        return {**asdict(self), "workers": workers, "progress": progress}
+        return {**asdict(self), "progress": progress}
 
     def show(self) -> None:
         """Print as text."""
@@ -73,7 +70,7 @@ class Overview:
         for name, worker in self.workers.items():
             yield f"worker {name}", worker.state, f"pid {worker.pid}"
 
-    def of_job(self, spool: Spool, name: str) -> dict[str, Any] | None:
+    def of_job(self, spool: Front, name: str) -> dict[str, Any] | None:
         """The state of one job, with its timing JSON once it has ended; None if the job is unknown."""
         if name in self.jobs:
             return _under_way(self.progress[name], self.jobs[name])
@@ -95,6 +92,10 @@ def _under_way(step: Step, state: str) -> dict[str, Any]:
 
 def _ended(name: str, data: bytes) -> dict[str, Any]:
     """A job's timing JSON with its state. Untrusted: other users may have overwritten it in the outbox."""
+    from pydantic import ValidationError  # these are slow, and only needed for jobs that have ended
+
+    from daemon.outputs.report import read_report
+
     try:
         report = read_report(data)
     except ValidationError:
@@ -102,8 +103,12 @@ def _ended(name: str, data: bytes) -> dict[str, Any]:
     return {**report.model_dump(exclude_unset=True), "state": report.status, "progress": 100, "eta_seconds": 0}
 
 
-def _failed(spool: Spool, name: str) -> dict[str, Any] | None:
+def _failed(spool: Front, name: str) -> dict[str, Any] | None:
     """A failed job without a timing JSON: it was removed, or kept for an earlier job of that name."""
+    from pydantic import ValidationError
+
+    from daemon.outputs.report import Failure
+
     if JOB_NAME.match(name) is None:
         return None
     try:
@@ -117,6 +122,8 @@ def job_text(found: dict[str, Any]) -> str:
     """The state of one job as text, from `Overview.of_job`. A job that has failed: why, and what to do."""
     name, state = found["job"], found["state"]
     if state == "failed":
+        from daemon.outputs.report import Failure
+
         error = Failure.model_validate(found["error"])
         reason = f"{name}: failed: {line(error)}"
         again = f"lipdrop retry {name}"
@@ -129,7 +136,7 @@ def job_text(found: dict[str, Any]) -> str:
 STEP_KEYS = [field.name for field in fields(Step) if field.name != "job"]
 
 
-def overview(spool: Spool) -> Overview:
+def overview(spool: Front) -> Overview:
     """Read the state of a spool, whether or not a daemon is running on it."""
     waiting, found = len(spool.scan()[0]), health(spool)
     report = found.report

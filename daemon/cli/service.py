@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 
 import click
 
 from daemon.cli.exit_codes import EXIT_UNHEALTHY
-from daemon.cli.place import Place, placed
+from daemon.cli.place import Place, at_spool, placed
+from daemon.spool.front import Front
 from daemon.spool.health import health as read_health
 
 
@@ -31,6 +33,7 @@ def run(place: Place, once: bool, log_json: bool) -> None:
 
     Avatars(place.config).check_default(place.config.avatars.default)
     place.spool.create()
+    place.note_accepted()
     logs.set_up(as_json=log_json, level=place.config.log.level, spool=place.spool)
     executor = make_executor(place.config)
     specs = worker_specs(place.config, executor.gpu_count())
@@ -39,28 +42,28 @@ def run(place: Place, once: bool, log_json: bool) -> None:
 
 
 @click.command()
-@placed
-def pause(place: Place) -> None:
+@at_spool
+def pause(spool: Front) -> None:
     """Stop taking jobs until `resume`; jobs in flight continue. Survives restarts of the daemon."""
-    place.spool.create()
-    place.spool.pause()
+    spool.create()
+    spool.pause()
 
 
 @click.command()
-@placed
-def resume(place: Place) -> None:
+@at_spool
+def resume(spool: Front) -> None:
     """Start taking jobs again after `pause`."""
-    place.spool.resume()
+    spool.resume()
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@placed
-def health(place: Place, as_json: bool) -> None:
+@at_spool
+def health(spool: Front, as_json: bool) -> None:
     """Report whether jobs are processed; exit with 1 if not: down, stale (its loop hangs) or paused."""
-    found = read_health(place.spool)
+    found = read_health(spool)
     if as_json:
-        report = found.report.model_dump() if found.report else {}
+        report = asdict(found.report) if found.report else {}
         click.echo(json.dumps({**report, "state": found.state, "why": found.why}))
     else:
         click.echo(f"{found.state}: {found.why}" if found.why else found.state)

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from daemon.spool.front import Front
 from daemon.spool.health import HealthReport, JobProgress, health
-from daemon.spool.spool import Spool
 
 WAITING, QUEUED, RENDERING, STARTING = "waiting", "queued", "lipsync", "starting"
 
@@ -86,7 +86,7 @@ def step_of(report: HealthReport, name: str) -> Step:
     )
 
 
-def steps(spool: Spool, names: Collection[str]) -> list[Step]:
+def steps(spool: Front, names: Collection[str]) -> list[Step]:
     """The jobs of these names that run, then those that wait, each in the order of their names."""
     report = health(spool).report
     if report is None:

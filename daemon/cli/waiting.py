@@ -13,8 +13,8 @@ from daemon.cli.steps import steps
 from daemon.cli.views import View
 from daemon.cli.views import view as default_view
 from daemon.outputs.report import Failure
+from daemon.spool.front import Front
 from daemon.spool.layout import ERROR
-from daemon.spool.spool import Spool
 
 POLL_SECONDS = 0.2
 
@@ -30,7 +30,7 @@ class Ending:
     error: Identity
 
 
-def ending(spool: Spool, name: str) -> Ending:
+def ending(spool: Front, name: str) -> Ending:
     """The latest ending of a job."""
     return Ending(_identity(spool.report_file(name)), _identity(spool.failed / name / ERROR))
 
@@ -43,7 +43,7 @@ def _identity(file: Path) -> Identity:
     return info.st_ino, info.st_mtime_ns
 
 
-def wait(spool: Spool, before: dict[str, Ending], view: View | None = None) -> int:
+def wait(spool: Front, before: dict[str, Ending], view: View | None = None) -> int:
     """Show the progress of jobs, and each one's video or error when it has ended; returns the exit code.
 
     `before`: the jobs, each with the ending of an earlier job of that name. `view`: default: fit for the terminal.
@@ -67,7 +67,7 @@ def wait(spool: Spool, before: dict[str, Ending], view: View | None = None) -> i
     return code
 
 
-def _show_ending(shown: View, spool: Spool, name: str, found: Ending, before: Ending) -> int:
+def _show_ending(shown: View, spool: Front, name: str, found: Ending, before: Ending) -> int:
     if found == before:
         shown.failed(name, Failure(code="removed", message="it was removed before it ended"))
         return EXIT_JOB_FAILED

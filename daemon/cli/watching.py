@@ -12,12 +12,12 @@ import click
 from daemon.cli.overview import Overview, overview
 from daemon.cli.views import Lines, bars, shortened, view
 from daemon.cli.waiting import Ending, wait
-from daemon.spool.spool import Spool
+from daemon.spool.front import Front
 
 REFRESH_SECONDS = 0.5
 
 
-def watch(spool: Spool, *, as_json: bool, quiet: bool) -> None:
+def watch(spool: Front, *, as_json: bool, quiet: bool) -> None:
     """Show the state of a spool until interrupted: the overview with a bar for each job, else lines."""
     if as_json:
         _json_lines(spool)
@@ -27,18 +27,18 @@ def watch(spool: Spool, *, as_json: bool, quiet: bool) -> None:
         _lines(spool)
 
 
-def watch_job(spool: Spool, name: str, before: Ending, *, as_json: bool, quiet: bool) -> int:
+def watch_job(spool: Front, name: str, before: Ending, *, as_json: bool, quiet: bool) -> int:
     """Show the progress of a job that waits or runs until it has ended; returns the exit code."""
     return wait(spool, {name: before}, view(as_json=as_json, quiet=quiet))
 
 
-def _overviews(spool: Spool) -> Iterator[Overview]:
+def _overviews(spool: Front) -> Iterator[Overview]:
     while True:
         yield overview(spool)
         time.sleep(REFRESH_SECONDS)
 
 
-def _json_lines(spool: Spool) -> None:
+def _json_lines(spool: Front) -> None:
     """The overview as one line of JSON, whenever it has changed."""
     last = ""
     for found in _overviews(spool):
@@ -48,7 +48,7 @@ def _json_lines(spool: Spool) -> None:
             last = line
 
 
-def _lines(spool: Spool) -> None:
+def _lines(spool: Front) -> None:
     """A line when the daemon's state changes, and for every step of every job."""
     lines, last = Lines(err=False), ""
     for found in _overviews(spool):
@@ -60,7 +60,7 @@ def _lines(spool: Spool) -> None:
         lines.show([found.progress[name] for name in sorted(found.jobs)])
 
 
-def _live(spool: Spool) -> None:
+def _live(spool: Front) -> None:
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text

@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import ModelSchema
+from pydantic_core.core_schema import DataclassSchema, ModelSchema
 
 from daemon.outputs.report import REPORT
 from daemon.spool.health import HealthReport
@@ -29,8 +30,14 @@ class DescribedFields(GenerateJsonSchema):
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         """The schema of one model."""
-        described = super().model_schema(schema)
-        for base in reversed(schema["cls"].__mro__):
+        return self._described(super().model_schema(schema), schema["cls"])
+
+    def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
+        """The schema of one dataclass."""
+        return self._described(super().dataclass_schema(schema), schema["cls"])
+
+    def _described(self, described: JsonSchemaValue, model: type) -> JsonSchemaValue:
+        for base in reversed(model.__mro__):
             for field, text in field_docstrings(base).items():
                 if field in described.get("properties", {}):
                     described["properties"][field]["description"] = text
@@ -63,7 +70,8 @@ def schemas() -> dict[str, dict[str, Any]]:
             "The timing JSON of a lipdrop job", REPORT.json_schema(schema_generator=DescribedFields)
         ),
         "health.schema.json": _titled(
-            "run/health.json of a lipdrop spool", HealthReport.model_json_schema(schema_generator=DescribedFields)
+            "run/health.json of a lipdrop spool",
+            TypeAdapter(HealthReport).json_schema(schema_generator=DescribedFields),
         ),
     }
 

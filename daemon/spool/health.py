@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from daemon.spool.front import Front
 
-from daemon.spool.spool import Spool
+T = TypeVar("T")
 
 STARTING, OK, DEGRADED, PAUSED, DRAINING, STOPPED = "starting", "ok", "degraded", "paused", "draining", "stopped"
 
@@ -24,10 +25,9 @@ FILE_BYTES = 4096
 """Minimum size of the health file: one block on most disks."""
 
 
-class WorkerHealth(BaseModel):
+@dataclass(frozen=True)
+class WorkerHealth:
     """One worker."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     state: str
     """starting, idle, busy, waiting to restart or down."""
@@ -35,10 +35,9 @@ class WorkerHealth(BaseModel):
     """Process id; null if no process is running."""
 
 
-class JobProgress(BaseModel):
+@dataclass(frozen=True)
+class JobProgress:
     """How far a job in flight has advanced."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     share: float
     """How much of its work is done, from 0 to 1."""
@@ -59,10 +58,11 @@ class JobProgress(BaseModel):
         return int(self.share * 100)
 
 
-class HealthReport(BaseModel):
+@dataclass(frozen=True)
+class HealthReport:
     """The content of `run/health.json`. Keys unknown to this version are ignored on reading."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # No pydantic model: that would take `lipdrop status` as long as everything else, and only the supervisor writes it.
 
     state: str
     """starting, ok, degraded, paused, draining or stopped."""
@@ -74,11 +74,6 @@ class HealthReport(BaseModel):
     """Jobs in the inbox."""
     jobs: dict[str, str]
     """Jobs in flight and the stage of each."""
-    progress: dict[str, JobProgress] = {}
-    """How far each of them has advanced."""
-    expected_ends: dict[str, float] = {}
-    """When jobs in the inbox are expected to have ended, on the machine's monotonic clock: at most 1000, in the order
-    in which they will be taken, up to the first of which too little is known."""
     workers: dict[str, WorkerHealth]
     done: int
     """Jobs done since the daemon started."""
@@ -88,6 +83,11 @@ class HealthReport(BaseModel):
     """When the report was written, on the machine's monotonic clock."""
     at: str
     """When the report was written. RFC 3339, UTC."""
+    progress: dict[str, JobProgress] = field(default_factory=dict)
+    """How far each job in flight has advanced."""
+    expected_ends: dict[str, float] = field(default_factory=dict)
+    """When jobs in the inbox are expected to have ended, on the machine's monotonic clock: at most 1000, in the order
+    in which they will be taken, up to the first of which too little is known."""
 
     def left_seconds(self, name: str) -> float | None:
         """Expected time from now until a job ends; None while that is unknown."""
@@ -100,8 +100,7 @@ class HealthReport(BaseModel):
 
     def differs(self, other: HealthReport | None) -> bool:
         """Whether anything but the time of writing differs."""
-        stamps = {"monotonic_seconds", "at"}
-        return other is None or self.model_dump(exclude=stamps) != other.model_dump(exclude=stamps)
+        return other is None or replace(self, monotonic_seconds=other.monotonic_seconds, at=other.at) != other
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class Health:
         return self.state in HEALTHY
 
 
-def health(spool: Spool) -> Health:
+def health(spool: Front) -> Health:
     """Check a spool, whether or not a daemon owns it.
 
     The report's age is measured on the monotonic clock, which is the same for all processes and cannot be set.
@@ -136,22 +135,35 @@ def health(spool: Spool) -> Health:
     return Health(report.state, report.why, report)
 
 
-def read_health(spool: Spool) -> HealthReport | None:
+def read_health(spool: Front) -> HealthReport | None:
     """The health file; None if it is missing or not written by lipdrop."""
     try:
-        return HealthReport.model_validate_json(_file(spool).read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return _report(json.loads(_file(spool).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return None
 
 
-def write_health(spool: Spool, report: HealthReport) -> None:
+def _report(content: dict[str, Any]) -> HealthReport:
+    """A report from its JSON. Raises TypeError and AttributeError if a key is missing."""
+    workers = {name: _known(WorkerHealth, worker) for name, worker in content.get("workers", {}).items()}
+    progress = {name: _known(JobProgress, job) for name, job in content.get("progress", {}).items()}
+    return _known(HealthReport, {**content, "workers": workers, "progress": progress})
+
+
+def _known(kind: type[T], content: dict[str, Any]) -> T:
+    """A dataclass from JSON; keys unknown to this version are ignored."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: value for key, value in content.items() if key in names})
+
+
+def write_health(spool: Front, report: HealthReport) -> None:
     """Replace the health file. It describes the present and need not survive a power cut. Raises OSError.
 
     Alternates between two preallocated files, so that a full disk can still be reported.
     """
     current, spare, last = _file(spool), spool.run / "health.spare", spool.run / "health.last"
     with spare.open("r+b" if spare.exists() else "wb") as file:
-        file.write(json.dumps(report.model_dump()).encode().ljust(FILE_BYTES))
+        file.write(json.dumps(asdict(report)).encode().ljust(FILE_BYTES))
         file.truncate()
     last.unlink(missing_ok=True)
     if current.exists():
@@ -161,5 +173,5 @@ def write_health(spool: Spool, report: HealthReport) -> None:
         last.rename(spare)
 
 
-def _file(spool: Spool) -> Path:
+def _file(spool: Front) -> Path:
     return spool.run / "health.json"
