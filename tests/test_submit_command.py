@@ -108,14 +108,14 @@ def test_english_without_a_language_is_warned_about(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_shows_what_will_be_spoken(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"text": "Привет! Это 5 кг.", "voice": "espeak:ru"}')
+    (tmp_path / "a.json").write_text('{"text": "Привет! Это 5 минут.", "voice": "espeak:ru"}')
     shown = submit(tmp_path, "a.json", "--dry-run")
     assert shown.stdout.splitlines() == [
         "a: espeak:ru (ru), presenter, sequential",
         "    1  Привет!",
-        "    2  Это 5 кг.",
-        "    =  Это пять килограммов.",
-        "       about 1 s of video; time and size are learnt from the first jobs",
+        "    2  Это 5 минут.",
+        "    =  Это пять минут.",
+        "       about 1 s of video; no estimate of time and size before the first job in this spool",
     ]
     assert not (tmp_path / "inbox").exists()
 

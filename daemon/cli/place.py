@@ -111,7 +111,7 @@ def _named_spool(config_file: Path | None) -> Path:
     import yaml
 
     try:
-        content = yaml.load(data, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data).get_single_data()
     except yaml.YAMLError as error:
         raise ValueError from error
     return file.absolute().parent / Path((content or {}).get("spool", ".")).expanduser()
