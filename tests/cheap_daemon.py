@@ -7,10 +7,8 @@ uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or 
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import sys
-import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +33,6 @@ def _cheap_spec(config: Config, name: str, role: str, stage: str) -> WorkerSpec:
     if ":" in stage:
         return WorkerSpec(name, role, stage, config, model=model)
     return WorkerSpec(name, role, f"tests.faults:{stage}", None, model=model)  # type: ignore[arg-type]
-
-
-def replace_torch() -> None:
-    """Make the process executor use the standard library's multiprocessing: importing torch takes 2 s of CPU time.
-
-    torch.multiprocessing only adds pickling of tensors, and no message has one. The tests with real stages use it.
-    """
-    stub = types.ModuleType("torch")
-    stub.multiprocessing = multiprocessing  # type: ignore[attr-defined]
-    sys.modules |= {"torch": stub, "torch.multiprocessing": multiprocessing}
 
 
 def set_constants(**values: float) -> None:
@@ -87,7 +75,6 @@ def make_linkless() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    replace_torch()
     # Imported here: worker processes import this module again but do not need these.
     from daemon import hooks, logs
     from daemon.spool.front import SpoolOwned

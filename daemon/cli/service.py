@@ -24,7 +24,7 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     The first SIGTERM or Ctrl-C finishes the jobs in flight, the second stops at once; the next start resumes
     interrupted jobs.
     """
-    # These load torch.
+    # These load numpy and OpenCV.
     from daemon import logs
     from daemon.scheduling.workers import worker_specs
     from daemon.supervisor import Supervisor

@@ -30,7 +30,7 @@ def main(spool: str, config_file: str, avatars: str) -> None:
 
 
 def _supervise(root: Path, config_file: Path | None, avatars: str) -> int:
-    # These load torch.
+    # These load numpy and OpenCV.
     from daemon.scheduling.workers import worker_specs
     from daemon.supervisor import Supervisor
     from pipeline.config import load_config

@@ -3,13 +3,15 @@
 `multiprocessing.Queue` shares a lock between its readers: an idle reader that is killed keeps it locked. A pipe per
 worker has one reader, and reports end of file as soon as its worker dies.
 
-This is the only module that imports torch in the daemon's process.
+The daemon's process does not import torch. The fork server imports `torch.multiprocessing`, which makes the standard
+library's multiprocessing able to send tensors.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+import multiprocessing
 import os
 import sys
 import time
@@ -21,6 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pipeline
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.waker import Waker
 from pipeline.executors.worker import process_main
@@ -30,8 +33,8 @@ from pipeline.programs import kill_session
 PYTHON = Path(__file__).parent / "python-for-workers"
 """Python for the fork server: dies with the daemon and ignores modules in the current folder."""
 
-PRELOADED = ("torch",)
-"""Modules that the fork server imports, once for all workers. None of them may use CUDA or start threads."""
+PRELOADED = ("pipeline.executors.preloaded", "torch.multiprocessing")
+"""Modules that the fork server imports, once for all workers."""
 
 EXIT_SECONDS = 3.0
 """Grace period for a worker to exit after its pipe is closed, before it is killed."""
@@ -47,36 +50,42 @@ class ProcessExecutor:
     """Runs each worker in its own process, forked from a server that has only imported `preloaded` modules.
 
     CUDA and the daemon's threads rule out forking the daemon itself; starting each worker from nothing would import
-    torch again in each of them.
+    everything again in each of them.
     """
 
     def __init__(self, preloaded: Sequence[str] = PRELOADED) -> None:
+        os.environ["LIPDROP_PACKAGE"] = pipeline.__path__[0]
         if os.access(PYTHON, os.X_OK):
             os.environ["LIPDROP_PYTHON"] = sys.executable
             spawn.set_executable(str(PYTHON))
         else:  # installed on a filesystem mounted with noexec
             os.environ["PYTHONSAFEPATH"] = "1"
         is_served = _start_server(preloaded)
-        import torch.multiprocessing as mp  # only now: at the same time as the fork server
-
-        self._context = mp.get_context("forkserver") if is_served else mp.get_context("spawn")
+        self._context = multiprocessing.get_context("forkserver") if is_served else multiprocessing.get_context("spawn")
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
 
     def gpu_count(self) -> int:
-        """Return the number of GPUs that CUDA offers this process. Does not initialize CUDA where NVML is present."""
-        import torch
-
-        return torch.cuda.device_count()
+        """Return the number of GPUs that CUDA offers. Another process asks: it has torch already, this one has not."""
+        own_end, other_end = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_send_gpu_count, args=(other_end,), name="gpu-count", daemon=True)
+        _start(process)
+        other_end.close()
+        try:
+            count: int = own_end.recv()
+        except EOFError:
+            logging.getLogger(__name__).warning("computing on the CPU: the process that counts the GPUs died")
+            return 0
+        finally:
+            own_end.close()
+            process.join()
+        return count
 
     def start(self, spec: WorkerSpec) -> None:
         """Start a worker process. Raises OSError if the system is out of memory or process slots."""
         own_end, worker_end = self._context.Pipe()
         process = self._context.Process(target=process_main, args=(worker_end, spec), name=spec.name, daemon=True)
-        try:
-            process.start()
-        except EOFError:
-            raise OSError(errno.EAGAIN, "the fork server died") from None
+        _start(process)
         worker_end.close()  # only the worker holds its end now, so its death closes the pipe
         self._workers[spec.name] = _Worker(process, own_end)
 
@@ -151,6 +160,21 @@ def _start_server(preloaded: Sequence[str]) -> bool:
         logging.getLogger(__name__).warning("workers start slowly: no fork server in TMPDIR: %s", error)
         return False
     return True
+
+
+def _start(process: BaseProcess) -> None:
+    """Start a process. Raises OSError if the system is out of memory or process slots."""
+    try:
+        process.start()
+    except EOFError:
+        raise OSError(errno.EAGAIN, "the fork server died") from None
+
+
+def _send_gpu_count(connection: Connection) -> None:
+    """Main function of the process that counts GPUs. Does not initialize CUDA where NVML is present."""
+    import torch
+
+    connection.send(torch.cuda.device_count())
 
 
 def _end(process: BaseProcess, grace_seconds: float) -> None:
