@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, ReadTimeoutError
-from urllib3.util import Retry
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.settings import HTTP_BACKOFF_SECONDS, HttpSettings, VoiceSettings
+
+if TYPE_CHECKING:
+    import requests  # at run time only where a service is configured: it takes a third of a voice worker's start
 
 VOICE = "default"
 FIELD = "tts.http.url"
@@ -59,6 +58,9 @@ class Http:
         return finished(*decoded(audio, tempo=speed))
 
     def _request(self, body: dict[str, str]) -> bytes:
+        import requests
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
         seconds = self._settings.timeout_seconds
         try:
             with self._session.post(
@@ -77,7 +79,7 @@ class Http:
         status = response.status_code
         if response.is_redirect:
             raise _error("tts_http_status", f"{self._host} responded with {status}: redirects are not followed")
-        if status != requests.codes.ok:
+        if status != HTTPStatus.OK:
             raise _error("tts_http_status", f"{self._host} responded with {status}")
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
@@ -105,6 +107,10 @@ class Http:
 
 def _session(retries: int) -> requests.Session:
     """A session that retries only on failed connections and 5xx responses."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
     session = requests.Session()
     session.trust_env = False
     retry = Retry(
