@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ LONGEST_FIRST = (
 
 def pytest_configure() -> None:
     """Test processes share the cores: compute on one thread, and let daemons' threads wait without using a core."""
+    gc.disable()  # until all tests are collected: imports make many objects and no garbage
     os.environ["OMP_WAIT_POLICY"] = "passive"
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
@@ -59,6 +61,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first."""
     order = {name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -24,9 +25,6 @@ from pipeline.job import PYDANTIC_CODES, Job
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "training" / "README.md"])
-MODULES = [
-    ast.parse(path.read_text("utf-8")) for part in ("daemon", "pipeline") for path in ROOT.glob(f"{part}/**/*.py")
-]
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\Z")
 ERROR_BASES = {"LipdropError"}
@@ -37,6 +35,12 @@ ALSO_CODES = {"ErrorReport": 0, "JobWarning": 0, "WarningReport": 0, "Notice": 0
 # Error codes in the source
 
 
+@cache
+def modules() -> list[ast.Module]:
+    paths = [path for part in ("daemon", "pipeline") for path in ROOT.glob(f"{part}/**/*.py")]
+    return [ast.parse(path.read_text("utf-8")) for path in paths]
+
+
 def name_of(node: ast.expr) -> str:
     """The last part of a dotted name: `b` of `a.b`."""
     return ast.unparse(node).rpartition(".")[2]
@@ -44,7 +48,7 @@ def name_of(node: ast.expr) -> str:
 
 def error_classes() -> set[str]:
     """Every class that derives from LipdropError, directly or not."""
-    classes = [node for module in MODULES for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
+    classes = [node for module in modules() for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
     found = set(ERROR_BASES)
     while more := {c.name for c in classes if found & {name_of(base) for base in c.bases}} - found:
         found |= more
@@ -52,7 +56,7 @@ def error_classes() -> set[str]:
 
 
 def functions() -> list[ast.FunctionDef]:
-    return [node for module in MODULES for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
+    return [node for module in modules() for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
 
 
 def calls(tree: ast.AST) -> Iterator[ast.Call]:
@@ -100,7 +104,7 @@ def code_parameters() -> dict[str, tuple[int, str]]:
 def codes_in_source() -> set[str]:
     """Every error code that the code can report."""
     takers, found = code_parameters(), {*PYDANTIC_CODES.values(), *CODES.values(), "http"}
-    for module in MODULES:
+    for module in modules():
         for call in calls(module):
             if name_of(call.func) in takers:
                 found |= constants(argument(call, *takers[name_of(call.func)]))

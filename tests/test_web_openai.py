@@ -10,20 +10,25 @@ import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import openai
 import pytest
 from numpy.typing import NDArray
-from openai import OpenAI
-from openai.types import Video
 
 from daemon.web.openai_api import guessed_language
 from daemon.web.tokens import Tokens
 from tests.gateway import RunningGateway
+from tests.lazy import lazily
 from tests.media import streams
 from tests.running import BRIEF_WAITS, RunningDaemon, until
+
+if TYPE_CHECKING:
+    import openai
+    from openai import OpenAI
+    from openai.types import Video
+else:
+    openai = lazily("openai")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the videos API is deprecated by its vendor
 
@@ -47,7 +52,7 @@ with wave.open(path, "wb") as file:
 
 
 def client_of(gateway: RunningGateway, key: str = "unused") -> OpenAI:
-    return OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0, timeout=120)
+    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0, timeout=120)
 
 
 @pytest.fixture(scope="module")
