@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,9 @@ BOTH = "both"
 """As a job's `model`: chunks alternate between the workers' models."""
 
 Fps = Literal[24, 25, 30, 50]
+
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
+"""A folder for each GPU, by its driver: importing torch only to count them would take seconds."""
 
 DEFAULT_MODELS: dict[str, dict[str, Any]] = {"gan": {"silence_gate": True}, "nogan": {}}
 """Models that exist without being configured; the configuration's settings take precedence over these.
@@ -96,12 +100,27 @@ class AvatarsSettings(Section):
     """Cached files unused for this long are removed."""
 
 
+def _device(value: Any) -> Any:
+    """A device as torch calls it: `CUDA` is `cuda:0`. Anything but a string is left for the caller's validation."""
+    if not isinstance(value, str):
+        return value
+    name = value.strip().lower()
+    name = "cuda:0" if name == "cuda" else name
+    if re.fullmatch(r"auto|cpu|cuda:\d{1,2}", name, re.ASCII) is None:
+        gpus = len(list(NVIDIA_GPUS.glob("*")))
+        has = ", ".join(["auto", "cpu", *(f"cuda:{number}" for number in range(gpus))])
+        raise PydanticCustomError(
+            "device", "unknown device {value}", {"value": repr(value[:40]), "hint": f"this machine has: {has}"}
+        )
+    return name
+
+
 class WorkerSettings(Section):
     """One lip-sync worker process."""
 
     model: str
     """A name in `models`."""
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d{1,2})$")] = "auto"
+    device: Annotated[str, BeforeValidator(_device)] = "auto"
     """auto: the GPUs in turn, or the CPU without one."""
 
 

@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
-from pipeline.speech.language_tags import is_read_in_wrong_script, normalized, tag_hint
+from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
 from pipeline.speech.voices.settings import LanguageTag
 from pipeline.webhooks import Webhook, receiver
 
@@ -39,11 +39,6 @@ FRAME_SIDE_MAX = 4096
 def _as_webhook(value: Any) -> Any:
     """A plain URL as a webhook; anything else is left for the caller's validation."""
     return {"url": value} if isinstance(value, str) else value
-
-
-def _normalized(value: Any) -> Any:
-    """A language tag in its usual form; anything else is left for the caller's validation."""
-    return normalized(value) if isinstance(value, str) else value
 
 
 def _composed(value: Any) -> Any:
@@ -63,7 +58,7 @@ class Job(BaseModel):
     """The text to speak. Exactly one of `text` and `audio` is required."""
     audio: StrictStr | None = None
     """The name of a recording in `inbox/` to lip-sync instead of a text."""
-    language: Annotated[LanguageTag, BeforeValidator(_normalized)] | None = None
+    language: LanguageTag | None = None
     """Language of the text, such as `ru`, `en` or `kk`. Default: `language` of the configuration."""
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""

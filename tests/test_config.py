@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import config as config_module
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
 
@@ -67,6 +68,30 @@ def test_an_unknown_key_is_named_with_its_path(content: str, field: str, hint: s
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, content)
     assert (caught.value.code, caught.value.field, caught.value.hint) == ("config_unknown_key", field, hint)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("cuda", "cuda:0"), ("CUDA:1", "cuda:1"), ("' CPU '", "cpu"), ("Auto", "auto")]
+)
+def test_a_device_may_be_written_in_several_ways(written: str, read: str, tmp_path: Path) -> None:
+    assert load(tmp_path, f"workers: [{{model: gan, device: '{written.strip(chr(39))}'}}]").workers[0].device == read
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", "cuda:x", "cuda:-1", "0,1"])
+def test_an_unknown_device_is_answered_with_those_of_the_machine(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gpu in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "gpus" / gpu).mkdir(parents=True)
+    monkeypatch.setattr(config_module, "NVIDIA_GPUS", tmp_path / "gpus")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, f"workers: [{{model: gan, device: '{device}'}}]")
+    assert caught.value.hint == "this machine has: auto, cpu, cuda:0, cuda:1"
+
+
+def test_languages_are_normalized(tmp_path: Path) -> None:
+    config = load(tmp_path, "language: RU\ntts: {voices: {EN: null, rus: 'espeak:ru'}}")
+    assert (config.language, set(config.tts.voices)) == ("ru", {"en", "ru"})
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def test_a_missing_gpu_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         lipsync_devices(1, "cuda:0", "cuda:1")
     assert (caught.value.code, caught.value.field) == ("no_device", "workers.1.device")
-    assert caught.value.message == "no such device: cuda:1; this machine has 1 GPUs"
-    assert caught.value.hint == "use auto or cpu"
+    assert caught.value.message == "no such device: cuda:1; this machine has 1 GPU"
+    assert caught.value.hint == "use one of auto, cpu, cuda:0"
 
 
 def test_each_role_has_its_own_stage_and_only_lip_sync_has_several_workers() -> None:

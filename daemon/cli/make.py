@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daemon.cli.called import as_called
+from daemon.cli.encodings import read_text
 from daemon.cli.exit_codes import EXIT_BAD_JOB, EXIT_JOB_FAILED
 from daemon.cli.failures import line
 from daemon.cli.place import ArgumentError
 from daemon.cli.steps import Step
-from daemon.cli.submission import read_text
 from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool

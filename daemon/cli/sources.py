@@ -11,7 +11,7 @@ from daemon.cli.place import ArgumentError
 from pipeline.errors import JobError
 
 STANDARD_INPUT = "-"
-KINDS = (".json", ".jsonl", ".csv", ".txt")
+KINDS = (".json", ".jsonl", ".csv", ".tsv", ".txt")
 """Suffixes of the files that are taken from a folder."""
 FILE_MAX_BYTES = 256 << 20
 """All jobs of a file are checked before the first is dropped, so they must fit into memory."""

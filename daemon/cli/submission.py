@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
 from collections import Counter
@@ -14,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from daemon.cli import spreadsheets
+from daemon.cli.encodings import read_text
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError, LipdropError, all_errors
@@ -23,9 +23,8 @@ from pipeline.job_names import distinct_name, legal_name, requested_name
 
 T = TypeVar("T")
 
-CSV_STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "size"})
-NAME_KEY = "name"
-"""Optional key of a batch line that names its job; default: the file's name and the line's number."""
+TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
+"""Suffixes of tables; workbooks are refused with a hint."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,21 @@ class Draft:
 
 
 def drafts(file: str, data: bytes) -> Iterator[Draft]:
-    """Return the jobs in a file, by its suffix: .json one, .jsonl and .csv one per line, .txt its text.
+    """Return the jobs in a file, by its suffix: .json one, .jsonl, .csv and .tsv one per line, .txt its text.
 
     `file` "-": a JSON job from standard input. Raises JobError.
     """
     path = Path(file)
     stem = legal_name(path.stem) if file != "-" else "job-" + hashlib.sha256(data).hexdigest()[:12]
-    match path.suffix.lower():
-        case ".jsonl":
-            yield from _batch(stem, _lines(read_text(data)), _json_job)
-        case ".csv":
-            yield from _batch(stem, _csv_rows(read_text(data)), typed_job)
-        case ".txt":
-            yield Draft(stem, _json_bytes({"text": read_text(data).strip()}))
-        case _:
-            yield Draft(stem, data)
+    suffix = path.suffix.lower()
+    if suffix == ".jsonl":
+        yield from _batch(stem, _lines(read_text(data)), _json_job)
+    elif suffix in TABLES or (suffix == ".txt" and spreadsheets.is_table(read_text(data))):
+        yield from _batch(stem, spreadsheets.rows(read_text(data)), typed_job)
+    elif suffix == ".txt":
+        yield Draft(stem, _json_bytes({"text": read_text(data).strip()}))
+    else:
+        yield Draft(stem, data)
 
 
 def drop(draft: Draft, spool: Spool) -> None:
@@ -77,7 +76,7 @@ def check_names(jobs: Collection[Draft], spool: Spool) -> None:
     for name, count in counts.items():
         if count > 1:
             message = f"{'two' if count == 2 else count} jobs are named {name}"
-            errors.append(JobError("conflict", message, field=NAME_KEY, hint="rename one"))
+            errors.append(JobError("conflict", message, field=spreadsheets.NAME_KEY, hint="rename one"))
         if name in waiting and os.path.lexists(spool.dropped_file(name)):
             errors.append(_name_taken(name))
     raise_all(errors)
@@ -119,7 +118,7 @@ def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]])
     for number, source in enumerate(sources, start=1):
         with collecting(errors, f"job {number}"):
             job = read(source)
-            title = job.pop(NAME_KEY, None) or f"{stem[:90]}-{number:04d}"
+            title = job.pop(spreadsheets.NAME_KEY, None) or f"{stem[:90]}-{number:04d}"
             name = requested_name(title)
             if titles.setdefault(name, title) != title:
                 name = distinct_name(title)
@@ -132,27 +131,12 @@ def changed(draft: Draft, changes: Mapping[str, Any]) -> Draft:
     return replace(draft, data=_json_bytes({**parse_json_object(draft.data), **changes})) if changes else draft
 
 
-def _csv_rows(text: str) -> Iterator[dict[str, str]]:
-    """The rows below the header, without their empty cells. Raises JobError."""
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
-        header = next(rows, [])
-        if len(set(header)) < len(header):
-            raise JobError("duplicate_key", "two columns of the CSV file have the same name")
-        for row in filter(None, rows):
-            if len(row) > len(header):
-                raise JobError("not_csv", f"the row that ends at line {rows.line_num} has more cells than the header")
-            yield {key: value for key, value in zip(header, row, strict=False) if value}
-    except csv.Error as error:
-        raise JobError("not_csv", f"not CSV at line {rows.line_num}: {error}") from None
-
-
 def typed_job(filled: Mapping[str, str]) -> dict[str, Any]:
     """The filled cells of a CSV row, or fields of a form, as a job: numbers, booleans and metadata are read as JSON.
 
     Raises JobError.
     """
-    return {key: value if key in CSV_STRING_KEYS else _literal(value) for key, value in filled.items()}
+    return {key: value if key in spreadsheets.STRING_KEYS else _literal(value) for key, value in filled.items()}
 
 
 def _literal(value: str) -> Any:
@@ -164,14 +148,6 @@ def _literal(value: str) -> Any:
             raise
         return value
     return wrapped["cell"] if len(wrapped) == 1 else value
-
-
-def read_text(data: bytes) -> str:
-    """UTF-8, with or without a byte order mark. Raises JobError."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise JobError("encoding", f"not UTF-8 at byte {error.start}", hint="save as UTF-8") from None
 
 
 def _json_bytes(job: dict[str, Any]) -> bytes:

@@ -57,11 +57,13 @@ def _devices(config: Config, gpus: int) -> list[str]:
         if device == "auto":
             device = f"cuda:{index % gpus}" if gpus else "cpu"
         elif device.startswith("cuda:") and int(device[5:]) >= gpus:
+            has = f"{gpus} GPU{'s' * (gpus != 1)}" if gpus else "no GPU that torch can use"
+            usable = ", ".join(["auto", "cpu", *(f"cuda:{number}" for number in range(gpus))])
             raise ConfigError(
                 "no_device",
-                f"no such device: {device}; this machine has {gpus} GPUs",
+                f"no such device: {device}; this machine has {has}",
                 field=f"workers.{index}.device",
-                hint="use auto or cpu",
+                hint=f"use one of {usable}",
             )
         devices.append(device)
     return devices

@@ -48,9 +48,19 @@ _LATIN_LETTER = re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
 def normalized(tag: str) -> str:
-    """A tag with a language in lower case and hyphens: `EN` is `en`, `en_US` is `en-US`. Others stay as they are."""
-    match = _LIKE_A_TAG.match(tag)
-    return match[1].lower() + (match[2] or "").replace("_", "-") if match else tag
+    """A tag in its usual form: `EN` is `en`, `en_US` is `en-US`, `RUS` and `русский` are `ru`. Others stay as they are.
+
+    Codes of two letters are never replaced: those of countries are also those of other languages.
+    """
+    word = tag.strip().lower()
+    if len(word) > 2 and word in _TAGS:
+        return _TAGS[word]
+    match = _LIKE_A_TAG.match(tag.strip())
+    if match is None:
+        return tag
+    language = match[1].lower()
+    known = _TAGS.get(language, language) if len(language) > 2 else language
+    return known + (match[2] or "").replace("_", "-")
 
 
 def tag_hint(tag: str) -> str:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.errors import nearest_hint
 from pipeline.settings import Section
+from pipeline.speech.language_tags import normalized
 
 BACKENDS = {
     "http": "pipeline.speech.voices.http:Http",
@@ -46,7 +47,14 @@ def _known_backend(name: str) -> str:
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)]
-LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$")]
+
+
+def _normalized(value: Any) -> Any:
+    """A language tag in its usual form; anything else is left for the caller's validation."""
+    return normalized(value) if isinstance(value, str) else value
+
+
+LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$"), BeforeValidator(_normalized)]
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 
 
