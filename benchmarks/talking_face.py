@@ -246,7 +246,7 @@ def pictures(further: list[Path]) -> Iterator[tuple[str, Avatar]]:
 
 
 def _finder(picture: NDArray[np.uint8]) -> Callable[[], Faces | NoFace]:
-    return lambda: find_in_picture(picture, None)
+    return lambda: find_in_picture(picture)
 
 
 def main() -> None:

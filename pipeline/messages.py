@@ -47,6 +47,15 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class FaceFound:
+    """The face of an avatar that speaks, and others beside it, in pixels of the avatar's picture or video."""
+
+    box: tuple[int, int, int, int]
+    """x1, y1, x2, y2."""
+    others: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True)
 class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
 
@@ -152,7 +161,9 @@ class Timeline:
     first_frame: int | None = None
     """For a piece of a stream: number of its first frame within the job. None: lengths of the whole job."""
     notices: tuple[Notice, ...] = ()
-    """What is wrong with the recording."""
+    """What is wrong with the recording, and with the avatar's face."""
+    face: FaceFound | None = None
+    """The face of the avatar that speaks; None if it was not searched for."""
 
     @property
     def seconds(self) -> float:

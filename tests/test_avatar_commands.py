@@ -84,10 +84,10 @@ def test_a_check_reports_each_bad_avatar(place: Path) -> None:
 
 
 def test_a_check_says_why_each_picture_is_unusable(place: Path) -> None:
-    found = find_in_picture(portrait(), None)
+    found = find_in_picture(portrait())
     assert isinstance(found, Faces)
     pictures = {
-        "face_too_small": smaller(portrait(), 0.5),
+        "face_too_small": smaller(portrait(), 0.4),
         "mouth_hidden": masked(found.landmarks, (90, 140, 200), 6),
         "no_face": np.full((300, 300, 3), 127, np.uint8),
         "several_faces": beside(portrait(), portrait()),

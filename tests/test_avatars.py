@@ -133,7 +133,7 @@ def test_a_crop_equals_a_picture_of_that_part(anna: Path, size: tuple[int, int] 
 
 
 def avatar_of(picture: NDArray[np.uint8]) -> Avatar:
-    return Avatar(picture, AvatarSettings(), lambda: find_in_picture(picture, None))
+    return Avatar(picture, AvatarSettings(), lambda: find_in_picture(picture))
 
 
 def test_with_a_crop_box_and_landmarks_are_in_pixels_of_the_whole_picture() -> None:

@@ -41,6 +41,12 @@ def test_a_darker_picture_has_a_darker_mouth(picture: NDArray[np.uint8]) -> None
         assert 0.5 < getattr(dark, name).mean() / getattr(bright, name).mean() < 0.7
 
 
+@pytest.mark.parametrize("share", [0.3, 0.07, 0.03])
+def test_the_mouth_of_a_very_dark_picture_is_dark(share: float, picture: NDArray[np.uint8]) -> None:
+    dark = complexion((picture * share).astype(np.uint8))
+    assert dark.teeth.mean() < 1.6 * share * picture[300:400, 300:420].max()
+
+
 def test_a_grey_picture_has_a_grey_mouth(picture: NDArray[np.uint8]) -> None:
     grey = complexion(np.repeat(picture.mean(-1, keepdims=True).astype(np.uint8), 3, -1))
     for name in ("teeth", "tongue", "cavity"):

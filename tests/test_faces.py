@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
 from pipeline.avatars.faces.checks import pose_problem
+from pipeline.avatars.faces.choice import Choice
 from pipeline.avatars.faces.finder import FaceFinder, Mesh
 from pipeline.avatars.faces.orientation import turn_needed
 from pipeline.avatars.faces.results import Faces, NoFace, load
@@ -54,7 +55,7 @@ def mesh() -> Mesh:
 
 
 def problem(picture: Picture, face_box: Box | None = None) -> str:
-    answer = find_in_picture(picture, face_box)
+    answer = find_in_picture(picture, Choice(face_box))
     assert isinstance(answer, NoFace)
     assert answer.hint
     return answer.code
@@ -177,12 +178,12 @@ def test_a_much_smaller_second_face_is_ignored() -> None:
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_picture_is_refused_with_the_turn_that_helps(turns: int) -> None:
     lying = np.ascontiguousarray(np.rot90(portrait(), turns))
-    answer = find_in_picture(lying, None)
+    answer = find_in_picture(lying)
     assert isinstance(answer, NoFace)
     assert answer.code == "no_face"
     assert f"--rotate {90 * turns}" in answer.hint
     upright = np.ascontiguousarray(np.rot90(lying, -turn_needed([lying]) // 90))
-    assert isinstance(find_in_picture(upright, None), Faces)
+    assert isinstance(find_in_picture(upright), Faces)
 
 
 @pytest.mark.parametrize("degrees", [-40, 0, 40])
@@ -192,6 +193,24 @@ def test_a_tilted_head_is_not_a_turned_picture(degrees: float) -> None:
 
 def test_no_turn_helps_where_there_is_no_face() -> None:
     assert turn_needed([np.full((200, 300, 3), 90, np.uint8)]) == 0
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_number_chooses_between_two_equal_faces(number: int) -> None:
+    found = find_in_picture(beside(portrait(), portrait()), Choice(number=number))
+    assert isinstance(found, Faces)
+    assert overlap(found.boxes[0] - (512 * (number - 1), 0) * 2, np.array(S3FD_BOX)) > 0.85
+    assert len(found.others) == 1
+
+
+@pytest.mark.parametrize(("height", "side"), [(60, 1080), (90, 1080), (130, 2160)])
+def test_small_faces_are_found_in_large_pictures(height: int, side: int) -> None:
+    large = np.full((side, side * 16 // 9, 3), 100, np.uint8)
+    small = cv2.resize(portrait(), None, fx=height / 112, fy=height / 112, interpolation=cv2.INTER_AREA)
+    x, y = side, side // 3
+    large[y : y + len(small), x : x + len(small)] = small
+    box = faces_in(large).boxes[0]
+    assert overlap((box - (x, y) * 2) * 112 / height, np.array(S3FD_BOX)) > 0.8
 
 
 # Refused faces
@@ -219,7 +238,7 @@ def test_no_face_in_a_box_without_one() -> None:
 
 
 def test_a_small_face_is_refused() -> None:
-    assert problem(smaller(portrait(), 0.5)) == "face_too_small"
+    assert problem(smaller(portrait(), 0.4)) == "face_too_small"
 
 
 @pytest.mark.parametrize(("degrees", "expected"), [(20, None), (-20, None), (50, "profile"), (-50, "profile")])

@@ -72,7 +72,7 @@ def test_frames_of_the_pictures_aspect_ratio_show_all_of_it(size: tuple[int, int
 def test_a_face_at_the_edge_of_a_photo_stays_in_the_frames() -> None:
     photo = np.full((512, 1400, 3), 90, np.uint8)
     photo[:, :512] = portrait()
-    place = Avatar(photo, AvatarSettings(), lambda: find_in_picture(photo, None)).placed((720, 1280))
+    place = Avatar(photo, AvatarSettings(), lambda: find_in_picture(photo)).placed((720, 1280))
     assert isinstance(place.landmarks, FaceLandmarks)
     x = place.landmarks.jaw[..., 0]
     assert (x.min() + x.max()) / 2 == pytest.approx(360, abs=3)

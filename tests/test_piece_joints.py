@@ -20,6 +20,7 @@ from pipeline.engines.mel import SILENCE
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.media import aac
 from tests.media import audio, speech_like, write_recording
+from tests.videos import plainly
 
 RATE_HZ = 48_000
 FRAME_SAMPLES = 1024
@@ -30,8 +31,7 @@ def test_a_video_avatar_continues_from_piece_to_piece(checkpoint: Path, tmp_path
     side, frames, first = 128, 16, 8
     noise = np.random.default_rng(0).integers(16, 235, (frames, side * 3 // 2, side), dtype=np.uint8)
     (tmp_path / "clip").write_bytes(noise.tobytes())
-    everywhere = np.ones(frames, bool)
-    clip = Clip((tmp_path / "clip").open("rb"), (side, side), frames, Fraction(25), np.arange(frames), everywhere)
+    clip = Clip((tmp_path / "clip").open("rb"), (side, side), frames, Fraction(25), *plainly(frames))
     boxes = np.tile(np.array([30, 20, 100, 110], np.float32), (frames, 1))
     avatar = FittedAvatar(clip, NoFace("no_face", "", ""), boxes, AvatarSettings())
     engine = Wav2LipEngine(checkpoint, torch.device("cpu"), config_key="models.gan.checkpoint", exact=True)

@@ -14,7 +14,7 @@ from tests.clips import Picture, beside, portrait
 
 
 def avatar(picture: Picture) -> Avatar:
-    return Avatar(picture, AvatarSettings(), lambda: find_in_picture(picture, None))
+    return Avatar(picture, AvatarSettings(), lambda: find_in_picture(picture))
 
 
 def refused(picture: Picture, size: tuple[int, int] | None = None) -> JobError:

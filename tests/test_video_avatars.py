@@ -35,7 +35,7 @@ from pipeline.stages.split import SplitStage
 from tests import media
 from tests.clips import GAP, SIDE, Affine, Picture, film, placed, portrait, swaying, write_clip
 from tests.seeded_weights import WAV2LIP_DATA
-from tests.videos import SWAY_FRAMES, avatar_of, clip_of, faces_of, resized, side_by_side
+from tests.videos import SWAY_FRAMES, avatar_of, clip_of, faces_of, plainly, resized, side_by_side
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ CPU = torch.device("cpu")
 def test_hold_shows_the_last_frame_with_a_face(gap: Path, video_spool: Path) -> None:
     scene = clip_of(avatar_of(gap, video_spool, "no_face: hold").fitted(None))
     assert scene.order.tolist() == [*range(GAP[0]), *[GAP[0] - 1] * 10, *range(GAP[1], 36)]
-    assert scene.drawn.all()
+    assert (scene.opacity == 1).all()
 
 
 def test_hold_shows_the_first_frame_with_a_face_before_it(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_hold_shows_the_first_frame_with_a_face_before_it(tmp_path: Path) -> Non
 def test_the_other_policies_let_the_video_play(policy: str, gap: Path, video_spool: Path) -> None:
     scene = clip_of(avatar_of(gap, video_spool, f"no_face: {policy}").fitted(None))
     assert scene.order.tolist() == list(range(36))
-    undrawn = np.flatnonzero(~scene.drawn).tolist()
+    undrawn = np.flatnonzero(scene.opacity == 0).tolist()
     assert undrawn == (list(range(*GAP)) if policy == "passthrough" else [])
 
 
@@ -90,13 +90,13 @@ def test_a_face_that_leaves_the_frame_is_not_seen(
 ) -> None:
     avatar = avatar_of(walk, video_spool, f"no_face: {policy}")
     assert list(avatar.placed(None).unseen) == []
-    assert clip_of(avatar.fitted((3 * SIDE, SIDE))).drawn.all()
+    assert (clip_of(avatar.fitted((3 * SIDE, SIDE))).opacity == 1).all()
     fitted = avatar.fitted((SIDE, SIDE))
     assert engine.renderer(fitted, speech(20))
     gone = 5 + SIDE // 2 // 20 + 1
     scene = clip_of(fitted)
     assert scene.order[-1] == pytest.approx(gone - 1 if policy == "hold" else 19, abs=1)
-    assert scene.drawn.sum() == pytest.approx(gone if policy == "passthrough" else 20, abs=1)
+    assert np.count_nonzero(scene.opacity) == pytest.approx(gone if policy == "passthrough" else 20, abs=1)
 
 
 def test_fail_refuses_a_face_that_leaves_the_frame(walk: Path, video_spool: Path) -> None:
@@ -148,7 +148,7 @@ class Frames:
     def __call__(self, frames: int, rate: Fraction, size: tuple[int, int] = (16, 8)) -> Clip:
         path = self.folder / f"{frames}.i420"
         path.write_bytes(np.random.default_rng(0).bytes(frames * size[0] * size[1] * 3 // 2))
-        return Clip(path.open("rb"), size, frames, rate, np.arange(frames), np.ones(frames, bool))
+        return Clip(path.open("rb"), size, frames, rate, *plainly(frames))
 
 
 @pytest.fixture
@@ -222,9 +222,7 @@ def test_memory_does_not_grow_with_a_clips_length(tmp_path: Path) -> None:
     size, frames = (1280, 720), 3000
     with (tmp_path / "hollow.i420").open("wb") as file:
         file.truncate(frames * 1280 * 1080)
-    clip = Clip(
-        (tmp_path / "hollow.i420").open("rb"), size, frames, Fraction(25), np.arange(frames), np.ones(frames, bool)
-    )
+    clip = Clip((tmp_path / "hollow.i420").open("rb"), size, frames, Fraction(25), *plainly(frames))
     tracemalloc.start()
     for start in range(0, frames, 100):
         indices = clip.shown(start, start + 2, 25)
@@ -245,7 +243,7 @@ def test_only_frames_with_known_faces_are_shown(known: int, policy: Any, sway: P
     assert scene.frames == min(known, SWAY_FRAMES)
     shown = scene.shown(0, 300, 25)
     assert shown.max() == scene.frames - 1
-    assert scene.drawn[shown].shape == (300,)
+    assert scene.opacity[shown].shape == (300,)
 
 
 # Wav2Lip on videos

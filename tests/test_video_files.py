@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from pipeline.avatars import Avatars
+from pipeline.avatars.faces.choice import ANY
 from pipeline.avatars.faces.results import Faces
 from pipeline.avatars.folder import digest
 from pipeline.avatars.video import VideoSource
@@ -196,7 +197,7 @@ def refused_next_to(file: Path, other: Path, folder: Path) -> JobError:
     cache = Avatars(Config(base=folder.parent.parent))._cache
     with pytest.raises(JobError) as caught:
         VideoSource.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces(
-            (0, 0, SIDE, SIDE), None
+            (0, 0, SIDE, SIDE), ANY
         )
     return caught.value
 

@@ -10,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatar, Avatars, FittedAvatar
+from pipeline.avatars.faces.choice import Choice
 from pipeline.avatars.faces.results import Faces
 from pipeline.avatars.faces.tracking import find_in_picture
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import Box
+from pipeline.avatars.unseen_frames import Showing, shown
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
 from tests.clips import Affine, Picture, contours, mapped
@@ -37,6 +39,12 @@ def clip_of(fitted: FittedAvatar) -> Clip:
     return fitted.scene
 
 
+def plainly(frames: int) -> Showing:
+    """How frames are shown that all have a face."""
+    none = np.zeros(frames, bool)
+    return shown("hold", ~none, none, none, 1)
+
+
 def faces_of(avatar: Avatar) -> Faces:
     assert isinstance(avatar.faces, Faces), avatar.faces
     return avatar.faces
@@ -44,7 +52,7 @@ def faces_of(avatar: Avatar) -> Faces:
 
 def faces_in(picture: Picture, face_box: Box | None = None) -> Faces:
     """The face of a still picture."""
-    found = find_in_picture(picture, face_box)
+    found = find_in_picture(picture, Choice(face_box))
     assert isinstance(found, Faces), found
     return found
 

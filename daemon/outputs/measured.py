@@ -14,6 +14,7 @@ from daemon.outputs.report import (
     AvatarReport,
     ChunkReport,
     DoneReport,
+    FaceReport,
     FailedReport,
     RunError,
     RunReport,
@@ -52,7 +53,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         engine=segments[0].engine,
         audio=_audio(flow, timeline),
         video=_video(flow),
-        avatar=AvatarReport(name=flow.avatar, frames_without_face=list(timeline.unseen)),
+        avatar=_avatar(flow, timeline),
         captions=captions.files(flow.name) if flow.job.captions else [],
         timing=_timing(flow, segments, timeline, submission),
         chunks=[_chunk(flow, segment, submission) for segment in segments],
@@ -115,15 +116,17 @@ def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
         times = "once" if len(failed) == 1 else f"{len(failed)} times"
         message = f"work was repeated {times}: {failed[-1].message}"
         yield WarningReport(code="retried", message=message, hint="the log has the cause")
-    if timeline.unseen:
-        seconds = sum(stop - start for start, stop in timeline.unseen) / timeline.fps
-        message = f"no face is visible for {seconds:.1f} s of the video"
-        yield WarningReport(code="face_hidden", message=message, hint="use footage in which the face is always visible")
     if isinstance(flow, StreamFlow):
         slack = min(flow.needed_seconds(index) - flow.ready_seconds(index) for index in flow.segments)
         if slack < 0:
             message = f"playback that began as early as possible stalled for {-slack:.1f} s"
             yield WarningReport(code="stalled", message=message, hint="use a smaller size or more workers")
+
+
+def _avatar(flow: Flow, timeline: Timeline) -> AvatarReport:
+    face = timeline.face
+    found = {} if face is None else {"face": FaceReport(box=face.box, others=list(face.others))}
+    return AvatarReport(name=flow.avatar, frames_without_face=list(timeline.unseen), **found)
 
 
 def _audio(flow: Flow, timeline: Timeline) -> Audio:

@@ -62,12 +62,23 @@ class Video(Part):
     """Hash of the file, in hexadecimal."""
 
 
+class FaceReport(Part):
+    """The face that speaks, in pixels of the avatar's picture or video."""
+
+    box: tuple[int, int, int, int]
+    """x1, y1, x2, y2; in a video, in the first frame that shows it."""
+    others: list[tuple[int, int, int, int]]
+    """Other faces there."""
+
+
 class AvatarReport(Part):
     """The avatar that speaks."""
 
     name: str
     frames_without_face: list[tuple[int, int]]
-    """Spans of the video in which no face is visible: first frame, and the frame after the last."""
+    """Spans of the avatar's video in which no face can be used: first frame, and the frame after the last."""
+    face: FaceReport | None = None
+    """Absent if the face was not searched for."""
 
 
 class ShortTiming(Part):

@@ -72,7 +72,7 @@ def _frame(avatar: Avatar) -> tuple[Picture, FaceLandmarks | NoFace]:
     """A picture of the avatar, and the face in it, in its pixels."""
     if isinstance(avatar.source, VideoSource):
         picture = avatar.source.first_frame()
-        found = find_in_picture(picture, None)
+        found = find_in_picture(picture)
         return picture, found if isinstance(found, NoFace) else found.landmarks
     place = avatar.placed(None)
     if isinstance(place.landmarks, NoFace):

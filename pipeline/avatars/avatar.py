@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -17,12 +18,14 @@ from pipeline.avatars.derived import DerivedFiles, build_unkept
 from pipeline.avatars.faces.tracking import Faces, NoFace
 from pipeline.avatars.framing import Head
 from pipeline.avatars.landmarks import FaceLandmarks
+from pipeline.avatars.notices import notices
 from pipeline.avatars.scenes import Scene, Still
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
 from pipeline.errors import JobError
 from pipeline.job import FRAME_SIDE_MIN
 from pipeline.media.clips import Cut
+from pipeline.messages import FaceFound, Notice
 
 NO_FACE_HINT = "set no_face: hold, interpolate or passthrough in avatar.yaml to accept such frames"
 
@@ -47,6 +50,18 @@ class Placement:
     """In pixels of the frames; the leading axis is the scene's frames."""
     face_boxes: NDArray[np.float32] | NoFace
     """In pixels of the frames, pads included, [frames of the scene, 4]: x1, y1, x2, y2."""
+    notices: tuple[Notice, ...] = ()
+    """Warnings about the face."""
+    given_face: FaceFound | None = None
+    """The face box from the settings, for a face that is not searched for."""
+
+    @property
+    def face(self) -> FaceFound | None:
+        """Where the face is in the first frame that shows it; None if it was neither found nor given."""
+        if isinstance(self.faces, NoFace):
+            return self.given_face
+        first = self.faces.boxes[int(self.faces.seen.argmax())]
+        return FaceFound(_rounded(first), tuple(_rounded(box) for box in self.faces.others))
 
     @property
     def unseen(self) -> tuple[tuple[int, int], ...]:
@@ -68,6 +83,12 @@ class FittedAvatar:
     """Spans [start, stop) of the scene's frames in which the face is not seen."""
     files: DerivedFiles | None = None
     """Cached files that engines derive from it; None: no cache."""
+    face: FaceFound | None = None
+    """The face that speaks, in pixels of the picture; None if it was not searched for, or not found."""
+    notices: tuple[Notice, ...] = ()
+    """Warnings about the face."""
+    light: NDArray[np.float32] | None = None
+    """[frames of the scene]: brightness of the face's skin, 0..255; None for a still picture."""
 
     def derive(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
         """Open a file that an engine derives from the avatar at this frame size; `build` writes it if it is missing.
@@ -126,7 +147,18 @@ class Avatar:
         place = self.placed(size)
         scene = self._scene(place)
         files = self.files.for_frames(place.size, place.cut) if self.files is not None else None
-        return FittedAvatar(scene, place.landmarks, place.face_boxes, self.settings, place.unseen, files)
+        light = place.faces.light if self.moves and isinstance(place.faces, Faces) else None
+        return FittedAvatar(
+            scene,
+            place.landmarks,
+            place.face_boxes,
+            self.settings,
+            place.unseen,
+            files,
+            place.face,
+            place.notices,
+            light,
+        )
 
     def placed(self, size: tuple[int, int] | None) -> Placement:
         """Where the face is in frames of `size`, without rendering the frames. Raises JobError."""
@@ -143,7 +175,19 @@ class Avatar:
         boxes = self._boxes(faces)
         if not isinstance(boxes, NoFace):
             boxes = np.clip(boxes * (scale * 2) - offset * 2, 0, (width, height) * 2).astype(np.float32)
-        return Placement((width, height), cut, faces, landmarks, boxes)
+        warnings = self._notices(faces, landmarks, (width, height))
+        box = self.settings.face_box
+        given = None if box is None else FaceFound(_rounded(np.array(box, np.float32)), ())
+        return Placement((width, height), cut, faces, landmarks, boxes, warnings, given)
+
+    def _notices(
+        self, faces: Faces | NoFace, landmarks: FaceLandmarks | NoFace, size: tuple[int, int]
+    ) -> tuple[Notice, ...]:
+        """Warnings about a face that was found, not given."""
+        if isinstance(faces, NoFace) or isinstance(landmarks, NoFace) or self.own_landmarks is not None:
+            return ()
+        rate = self.source.rate if isinstance(self.source, VideoSource) else Fraction(1)
+        return tuple(notices(faces, landmarks, self.settings.cropped_area(self.sides), size, rate))
 
     def _scene(self, place: Placement) -> Scene:
         """The frames. Cropped before scaling: otherwise a wide frame would need a huge intermediate picture."""
@@ -208,6 +252,11 @@ class Avatar:
             hint = f"set a size, or use a picture with no side under {FRAME_SIDE_MIN} when scaled to {OWN_SIDE_MAX}"
             raise JobError("avatar", message, field="avatar", hint=hint)
         return width, height
+
+
+def _rounded(box: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    x1, y1, x2, y2 = np.rint(box).astype(int).tolist()
+    return x1, y1, x2, y2
 
 
 def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

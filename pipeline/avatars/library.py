@@ -13,6 +13,7 @@ from pipeline.avatars.avatar import Avatar
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.derived import DerivedFiles
 from pipeline.avatars.faces import tracking
+from pipeline.avatars.faces.choice import Choice
 from pipeline.avatars.faces.results import Faces, NoFace, load
 from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
 from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
@@ -102,8 +103,8 @@ class Avatars:
         content = digest(file)
         with unchanged(file, content):
             picture = read_picture(file, self._limits.picture_pixels)
-        part = settings.cropped_area(picture.shape[1::-1])
-        find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, settings.face_box))
+        part, choice = settings.cropped_area(picture.shape[1::-1]), Choice(settings.face_box, settings.face)
+        find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, choice))
         return Avatar(picture, settings, find, landmarks, self._derived(content, settings, landmarks))
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
@@ -111,8 +112,8 @@ class Avatars:
         video = VideoSource.open(
             file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
         )
-        part = settings.cropped_area(video.sides)
-        find = self._cached(content, settings, lambda: video.find_faces(part, settings.face_box))
+        part, choice = settings.cropped_area(video.sides), Choice(settings.face_box, settings.face)
+        find = self._cached(content, settings, lambda: video.find_faces(part, choice))
         return Avatar(video, settings, find, files=self._derived(content, settings, None))
 
     def _derived(self, content: str, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> DerivedFiles:
@@ -125,7 +126,7 @@ class Avatars:
         self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]
     ) -> Callable[[], Faces | NoFace]:
         """The search `find`, run once per file content and settings."""
-        query = repr((tracking.VERSION, settings.crop, settings.face_box, self._limits.avatar_seconds))
+        query = repr((tracking.VERSION, settings.crop, settings.face_box, settings.face, self._limits.avatar_seconds))
         name = f"{content}-{hashlib.sha256(query.encode()).hexdigest()[:12]}.npz"
 
         def cached() -> Faces | NoFace:

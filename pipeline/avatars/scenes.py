@@ -68,8 +68,12 @@ class Clip:
     """Frames per second."""
     order: Indices
     """[frames]: the index of the frame to show for each one: its own unless an earlier frame is held."""
-    drawn: NDArray[np.bool_]
-    """[frames]: whether a mouth is drawn into the frame."""
+    opacity: NDArray[np.float32]
+    """[frames]: how strongly the mouth is drawn into the frame, 0..1."""
+    fade_from: Indices
+    """[frames]: the index of a frame that fades into this one: its own index if none does."""
+    fade: NDArray[np.float32]
+    """[frames]: how much of that frame is still shown, 0..1."""
 
     def __del__(self) -> None:
         self.file.close()

@@ -31,9 +31,12 @@ Wishes = Annotated[
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels; x2 and y2 are exclusive."""
 
+FACES_MAX = 100
+"""Limit of `face`."""
 BOX_FORMAT = "[x1, y1, x2, y2] in pixels of the picture, x1 < x2 and y1 < y2"
 FORMATS = {
     "face_box": BOX_FORMAT,
+    "face": f"the number of the face that speaks, counted from the left, 1 to {FACES_MAX}",
     "pads": "[top, bottom, left, right], whole pixels from -10000 to 10000",
     "crop": BOX_FORMAT,
     "size": "WIDTHxHEIGHT, like 720x720",
@@ -64,6 +67,8 @@ class AvatarSettings(BaseModel):
 
     face_box: Box | None = None
     """x1, y1, x2, y2 of the face in pixels of the picture; None: detected."""
+    face: Annotated[int, Field(ge=1, le=FACES_MAX, strict=True)] | None = None
+    """The number of the face that speaks, counted from the left; None: the largest one."""
     pads: tuple[Pad, Pad, Pad, Pad] = (0, 10, 0, 0)
     """Pixels added to the box: top, bottom, left, right."""
     crop: Box | None = None

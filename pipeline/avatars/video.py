@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars.cache import Cache
+from pipeline.avatars.faces.choice import Choice
+from pipeline.avatars.faces.orientation import LiesTurned
 from pipeline.avatars.faces.results import Faces, NoFace
+from pipeline.avatars.faces.small_faces import small_face_in
 from pipeline.avatars.faces.tracking import find_in_clip, shifted_box
 from pipeline.avatars.folder import too_many_pixels, unchanged
-from pipeline.avatars.scenes import Clip, Indices
+from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings, Box
+from pipeline.avatars.unseen_frames import shown
 from pipeline.errors import JobError
 from pipeline.media import clips
 from pipeline.media.clips import ClipFormat, Cut
@@ -32,6 +36,12 @@ Increment it when a change affects headers, or how frames are decoded, rotated, 
 
 SEARCH_SIDE_MAX = 1280
 """Faces are searched for in frames scaled down to this length of the longer side."""
+
+FADE_SECONDS = 0.2
+"""Length of a transition to or from frames in which no mouth is drawn."""
+
+SMALL_FACE_REACH = 4.0
+"""A small face is followed this far around where it was found, in its heights."""
 
 SLACK_SECONDS = 1.0
 """How much a header may understate the duration."""
@@ -71,17 +81,38 @@ class VideoSource:
             )
         return cls(file, digest, cache, (found.width, found.height), found.rate, seconds_max)
 
-    def find_faces(self, part: Cut, face_box: Box | None) -> Faces | NoFace:
-        """Follow the face through a part of all frames. Raises JobError if they cannot be decoded."""
+    def find_faces(self, part: Cut, choice: Choice) -> Faces | NoFace:
+        """Follow the face through a part of all frames. Raises JobError if they cannot be decoded.
+
+        If it is too small for that, it is searched for in detail, and followed in the part around it.
+        """
+        found = self._followed(part, choice)
+        if isinstance(found, Faces | LiesTurned) or found.code not in ("no_face", "face_too_small"):
+            return found
+        small = self._small_face(part, choice)
+        return found if small is None else self._followed(_around(small, part), Choice(face_box=small))
+
+    def _followed(self, part: Cut, choice: Choice) -> Faces | NoFace:
         left, top, columns, rows = part
         scale = min(1.0, SEARCH_SIDE_MAX / max(columns, rows))
         size = (max(round(columns * scale), 1), max(round(rows * scale), 1))
         factor = (columns / size[0], rows / size[1])
-        box = None if face_box is None else _scaled(shifted_box(face_box, -left, -top), factor)
+        if choice.face_box is not None:
+            choice = Choice(_scaled(shifted_box(choice.face_box, -left, -top), factor))
         with unchanged(self.file, self.digest):
             pictures = clips.rgb_frames(self.file, self.rate, self.sides, part, size, seconds=self.seconds_max)
-            found = find_in_clip(pictures, box)
+            found = find_in_clip(pictures, choice)
         return found.scaled(factor).moved(left, top) if isinstance(found, Faces) else found
+
+    def _small_face(self, part: Cut, choice: Choice) -> Box | None:
+        """The box of a small face in one of the frames, searched in full size; None if there is none."""
+        left, top, columns, rows = part
+        if choice.face_box is not None:
+            choice = Choice(shifted_box(choice.face_box, -left, -top))
+        frames = clips.rgb_frames(self.file, self.rate, self.sides, part, (columns, rows), seconds=self.seconds_max)
+        with unchanged(self.file, self.digest), closing(frames):
+            box = small_face_in(frames, choice)
+        return None if box is None else shifted_box(box, left, top)
 
     def first_frame(self) -> NDArray[np.uint8]:
         """The first frame, RGB [height, width, 3], scaled down to `SEARCH_SIDE_MAX`. Raises JobError."""
@@ -101,9 +132,10 @@ class VideoSource:
         frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
         # The face was tracked in a separate run of ffmpeg: only frames decoded by both runs can be used.
         seen = faces.seen[:frames] if isinstance(faces, Faces) else np.ones(frames, bool)
-        order = _held(seen) if settings.no_face == "hold" else np.arange(len(seen))
-        drawn = seen if settings.no_face == "passthrough" else np.ones(len(seen), bool)
-        return Clip(file, size, len(seen), self.rate, order, drawn)
+        marks = (faces.covered, faces.cuts) if isinstance(faces, Faces) else (~seen, ~seen)
+        covered, cuts = (mark[: len(seen)] for mark in marks)
+        showing = shown(settings.no_face, seen, covered, cuts, max(round(FADE_SECONDS * self.rate), 1))
+        return Clip(file, size, len(seen), self.rate, *showing)
 
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
         """Write all frames to one file."""
@@ -126,6 +158,15 @@ def _write_format(target: Path, file: Path, digest: str) -> None:
         target.write_bytes(clips.probe(file, "avatar").to_json())
 
 
+def _around(face: Box, part: Cut) -> Cut:
+    """The part of a picture in which a small face is followed."""
+    left, top, columns, rows = part
+    reach = SMALL_FACE_REACH * (face[3] - face[1])
+    x, y = (face[0] + face[2]) / 2, (face[1] + face[3]) / 2
+    x1, y1 = max(int(x - reach), left), max(int(y - reach), top)
+    return x1, y1, min(int(x + reach), left + columns) - x1, min(int(y + reach), top + rows) - y1
+
+
 def _scaled(box: Box, factor: tuple[float, float]) -> Box:
     x1, y1, x2, y2 = box
     return x1 / factor[0], y1 / factor[1], x2 / factor[0], y2 / factor[1]
@@ -134,9 +175,3 @@ def _scaled(box: Box, factor: tuple[float, float]) -> Box:
 def _too_large(file: Path, bytes_max: int) -> JobError:
     message = f"the frames of {file.name} take more than the {bytes_max} bytes of avatars.cache_bytes"
     return JobError("too_large", message, field="avatar", hint="use a shorter video or a smaller size")
-
-
-def _held(seen: NDArray[np.bool_]) -> Indices:
-    """For each frame, the index of the last frame with a face so far, or else of the first one with a face."""
-    last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
-    return np.where(last < 0, int(seen.argmax()), last).astype(np.intp)

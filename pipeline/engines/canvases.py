@@ -15,7 +15,7 @@ from pipeline.avatars.idle_motion import LivingCanvas
 from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.loudness import emphasis
-from pipeline.media.canvas import Canvas, Regions, StillCanvas, paint
+from pipeline.media.canvas import Canvas, Regions, StillCanvas, mixed, paint
 
 
 def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
@@ -80,8 +80,10 @@ class ClipCanvas:
         """See `Canvas`."""
         indices = self._clip.shown(start_frame, start_frame + len(regions), self._fps)
         frames = torch.from_numpy(np.stack([self._clip.read(int(index)) for index in indices]))
-        drawn = self._clip.drawn[indices].tolist()
-        for frame, is_drawn, (x, y), region in zip(frames, drawn, corners.tolist(), regions, strict=True):
-            if is_drawn:
-                paint(frame, (x, y), region)
+        for frame, index, (x, y), region in zip(frames, indices.tolist(), corners.tolist(), regions, strict=True):
+            opacity, fade = float(self._clip.opacity[index]), float(self._clip.fade[index])
+            if opacity:
+                paint(frame, (x, y), region, opacity)
+            if fade:
+                frame.numpy()[:] = mixed(frame.numpy(), self._clip.read(int(self._clip.fade_from[index])), fade)
         return frames

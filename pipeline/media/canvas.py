@@ -92,12 +92,18 @@ class StillCanvas:
         return frames
 
 
-def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes) -> None:
+def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes, opacity: float = 1) -> None:
     """Paint a region into an I420 frame on the CPU, in place; `corner` is the even x, y of its top left corner."""
     x, y = corner
     for plane, part, step in zip(planes_of(frame.numpy()), region, PLANE_STEPS, strict=True):
         rows, columns = part.shape
-        plane[y // step : y // step + rows, x // step : x // step + columns] = part
+        below = plane[y // step : y // step + rows, x // step : x // step + columns]
+        below[:] = part if opacity == 1 else mixed(below, part, opacity)
+
+
+def mixed(one: NDArray[np.uint8], other: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Blend planes or whole frames; `share`: how much of the other one is shown, 0..1."""
+    return np.asarray(np.rint(one + (other.astype(np.float32) - one) * np.float32(share)), np.uint8)
 
 
 def i420(rgb: torch.Tensor) -> torch.Tensor:

@@ -64,7 +64,8 @@ class SplitStage:
             convert=Span(start, converted),
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
-            notices=sound.notices,
+            notices=(*sound.notices, *avatar.notices),
+            face=avatar.face,
         )
         yield from _chunks(item, timeline, edges, self._config)
 

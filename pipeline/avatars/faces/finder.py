@@ -83,7 +83,7 @@ class FaceFinder:
             _detection(number, anchor / scale, float(score))
             for number, anchor, score in zip(numbers, anchors, scores[cells], strict=True)
         ]
-        return _distinct(found)
+        return distinct(found)
 
     def mesh(self, picture: Picture, face: Detection) -> Mesh:
         """The mesh of a detected face."""
@@ -117,14 +117,15 @@ class FaceFinder:
 
     @cached_property
     def _detector(self) -> onnxruntime.InferenceSession:
-        return _session("detector.onnx")
+        return session("detector.onnx")
 
     @cached_property
     def _surface(self) -> onnxruntime.InferenceSession:
-        return _session("mesh.onnx")
+        return session("mesh.onnx")
 
 
-def _session(file: str) -> onnxruntime.InferenceSession:
+def session(file: str) -> onnxruntime.InferenceSession:
+    """A model of this folder, run on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -150,17 +151,17 @@ def _detection(numbers: NDArray[np.float64], anchor: NDArray[np.float64], score:
     return Detection(box, (numbers[2:4] + anchor).astype(np.float32), score)
 
 
-def _distinct(found: list[Detection]) -> list[Detection]:
+def distinct(found: list[Detection]) -> list[Detection]:
     """The best detection of each face, largest first."""
     kept: list[Detection] = []
     for detection in sorted(found, key=lambda one: -one.score):
-        if all(_overlap(detection.box, other.box) <= OVERLAP_MAX for other in kept):
+        if all(overlap(detection.box, other.box) <= OVERLAP_MAX for other in kept):
             kept.append(detection)
     return sorted(kept, key=lambda one: -_area(one.box))
 
 
-def _overlap(one: Floats, other: Floats) -> float:
-    """Intersection over union."""
+def overlap(one: Floats, other: Floats) -> float:
+    """Intersection over union of two boxes."""
     shared = _area(np.concatenate([np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])]))
     return shared / max(_area(one) + _area(other) - shared, 1e-9)
 

@@ -24,8 +24,8 @@ MORE_SURE = 0.08
 score 0.68 to 0.97, the same faces turned by 90 degrees at most 0.80, turned by 180 degrees at most 0.65."""
 MUCH_SURER, TILTED_DEGREES = 0.2, 47
 """If the face is tilted by less, it may be a tilted head in an upright picture: then the difference must be larger."""
-SURE = 0.65
-"""Least score of a turned face."""
+SURE, LARGE = 0.65, 0.1
+"""Least score of a turned face, and its least height relative to the longer side of the picture."""
 
 
 def turn_needed(pictures: Sequence[Picture], finder: FaceFinder | None = None) -> Turn:
@@ -39,11 +39,15 @@ def turn_needed(pictures: Sequence[Picture], finder: FaceFinder | None = None) -
     return max(TURNS, key=found.count) if 2 * found.count(0) < len(found) else 0
 
 
-def lies_turned(turn: Turn, what: str = "picture") -> NoFace:
+class LiesTurned(NoFace):
+    """The reason that a face cannot be used is that the picture lies on its side or upside down."""
+
+
+def lies_turned(turn: Turn, what: str = "picture") -> LiesTurned:
     """The result for a picture or video whose face is upright only after a turn."""
     lying = "upside down" if turn == 180 else "on its side"
     hint = f"turn it {turn} degrees clockwise: lipdrop avatars add FILE --rotate {turn}"
-    return NoFace("no_face", f"the {what} lies {lying}: no upright face was found", hint)
+    return LiesTurned("no_face", f"the {what} lies {lying}: no upright face was found", hint)
 
 
 def _turn_of(picture: Picture, finder: FaceFinder) -> Turn:
@@ -51,7 +55,9 @@ def _turn_of(picture: Picture, finder: FaceFinder) -> Turn:
     if own is not None and own.score >= UPRIGHT_SCORE and abs(own.tilt_degrees) < UPRIGHT_DEGREES:
         return 0
     turned = [(_best(_turned(picture, turn), finder), turn) for turn in TURNS]
-    sure = [(face.score, turn) for face, turn in turned if face is not None and face.score >= _least_score(own)]
+    large = LARGE * max(picture.shape[:2])
+    faces = [(face, turn) for face, turn in turned if face is not None and face.box[3] - face.box[1] >= large]
+    sure = [(face.score, turn) for face, turn in faces if face.score >= _least_score(own)]
     return max(sure)[1] if sure else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +30,31 @@ class Faces:
     boxes: Floats
     """[frames, 4]: x1, y1, x2, y2, like the boxes that Wav2Lip's checkpoints were trained with."""
     seen: NDArray[np.bool_]
-    """[frames]: whether the face was seen; elsewhere landmarks and boxes are interpolated."""
+    """[frames]: whether the face was seen and can speak; elsewhere landmarks and boxes are interpolated."""
+    covered: NDArray[np.bool_]
+    """[frames]: whether the face is not seen because something is in front of its mouth."""
+    cuts: NDArray[np.bool_]
+    """[frames]: whether the frame begins a new shot."""
+    light: Floats
+    """[frames]: brightness of the skin, 0..255, without flicker."""
+    others: Floats
+    """[n, 4]: boxes of other faces in the first frame with a face."""
+    turned_degrees: NDArray[np.float32]
+    """[]: how far the face is turned to the side in most of the frames in which it is seen."""
+    sharpness: NDArray[np.float32]
+    """[]: how much detail it shows: `checks.sharpness`."""
 
     def scaled(self, factor: tuple[float, float]) -> Faces:
         """The same faces after the picture was scaled in x and y."""
         landmarks = self.landmarks.transformed(factor, 0, 0)
-        return replace(self, landmarks=landmarks, boxes=self.boxes * np.array(factor * 2, np.float32))
+        by = np.array(factor * 2, np.float32)
+        return replace(self, landmarks=landmarks, boxes=self.boxes * by, others=self.others * by)
 
     def moved(self, right: int, down: int) -> Faces:
         """The same faces in a picture extended by `right` pixels on the left and `down` pixels at the top."""
         offset = np.array((right, down) * 2, np.float32)
-        return replace(self, landmarks=self.landmarks.transformed(1, -right, -down), boxes=self.boxes + offset)
+        landmarks = self.landmarks.transformed(1, -right, -down)
+        return replace(self, landmarks=landmarks, boxes=self.boxes + offset, others=self.others + offset)
 
     @property
     def unseen(self) -> list[tuple[int, int]]:
@@ -54,18 +68,19 @@ class Faces:
         high = np.minimum(self.boxes[:, 2:], (left + columns, top + rows))
         shown = np.clip(high - low, 0, None).prod(1) > SHOWN * (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
         seen = self.seen & shown
-        if not seen.any():
+        if 2 * seen.sum() < len(seen):
             hint = "choose a size with another aspect ratio, or a video with the face in the middle"
-            return NoFace("no_face", "the face is outside the frames", hint)
-        return Faces(
-            self.landmarks.each(lambda points: filled(points[seen], seen)), filled(self.boxes[seen], seen), seen
-        )
+            message = f"the face is outside the frames in {np.count_nonzero(~seen)} of {len(seen)} frames of the video"
+            return NoFace("no_face", message, hint)
+        landmarks = self.landmarks.each(lambda points: filled(points[seen], seen, self.cuts))
+        return replace(self, landmarks=landmarks, boxes=filled(self.boxes[seen], seen, self.cuts), seen=seen)
 
     def save(self, path: Path) -> None:
         """Write to a file, for `load`."""
         contours = {field.name: getattr(self.landmarks, field.name) for field in fields(self.landmarks)}
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "landmarks"}
         with path.open("wb") as file:
-            np.savez(file, boxes=self.boxes, seen=self.seen, **contours)
+            np.savez(file, **own, **contours)
 
 
 @dataclass(frozen=True)
@@ -92,13 +107,25 @@ def load(file: BinaryIO) -> Faces | NoFace:
         if "problem" in arrays:
             return NoFace(*json.loads(str(arrays["problem"])))
         landmarks = FaceLandmarks(**{field.name: arrays[field.name] for field in fields(FaceLandmarks)})
-        return Faces(landmarks, arrays["boxes"], arrays["seen"])
+        own: dict[str, Any] = {field.name: arrays[field.name] for field in fields(Faces) if field.name != "landmarks"}
+        return Faces(landmarks, **own)
 
 
-def filled(values: Floats, seen: NDArray[np.bool_]) -> Floats:
-    """Interpolate values [n, ...] of the n frames that show the face to all frames."""
-    at = np.interp(np.arange(len(seen)), np.flatnonzero(seen), np.arange(len(values)))
-    low = at.astype(int)
-    high = np.minimum(low + 1, len(values) - 1)
-    part = (at - low).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
+def filled(values: Floats, seen: NDArray[np.bool_], cuts: NDArray[np.bool_]) -> Floats:
+    """Fill values [n, ...] of the n frames that show the face up to all frames.
+
+    They are interpolated within a shot, never across a cut, where the nearest frame of the same shot counts. `cuts`
+    [frames]: whether a frame begins a new shot.
+    """
+    numbers, frames = np.arange(len(seen)), np.flatnonzero(seen)
+    high = np.searchsorted(frames, numbers).clip(max=len(frames) - 1)
+    low = np.where(seen, high, high - 1).clip(min=0)
+    high = np.where(numbers > frames[-1], len(frames) - 1, high)
+    low = np.where(numbers > frames[-1], len(frames) - 1, low)
+    shots = np.cumsum(cuts)
+    in_low, in_high = shots[frames[low]] == shots, shots[frames[high]] == shots
+    high = np.where(in_low & ~in_high, low, high)
+    low = np.where(in_high & ~in_low, high, low)
+    part = (numbers - frames[low]) / np.maximum(frames[high] - frames[low], 1)
+    part = part.clip(0, 1).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray(values[low] * (1 - part) + values[high] * part, np.float32)

@@ -34,7 +34,7 @@ class BuiltinEngine:
         """Prepare to render one job. Raises JobError if the avatar's landmarks are unknown."""
         landmarks = avatar.require_landmarks()
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        face = FaceRenderer(landmarks, avatar.scene, self._device)
+        face = FaceRenderer(landmarks, avatar.scene, self._device, avatar.light)
         return BuiltinRenderer(track, face, avatar.scene, speech, make_canvas(avatar, speech))
 
 

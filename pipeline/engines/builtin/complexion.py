@@ -15,6 +15,10 @@ CAVITY_ALBEDO = np.array([0.28, 0.125, 0.11], np.float32)
 
 SKIN_RADIUS, LIP_RADIUS = 0.12, 0.04
 """Half the sides of the squares over which median colours are taken, in mouth widths."""
+LIGHT_MIN, LIGHT_MAX = 110.0, 240.0
+"""The light on teeth is within these, 0..255: dark skin does not make teeth dark."""
+DARK_SKIN = 1.6
+"""But it is at most this much brighter than the skin: below, it is the picture that is dark."""
 PLAIN_TINT = 0.1
 """If the skin's red and blue differ by less than this fraction of its brightness, the picture has little colour."""
 SIGMAS = np.linspace(0.2, 4, 39)
@@ -47,7 +51,8 @@ class Complexion:
         """
         brightest = max(_colours_at(regions, skin, SKIN_RADIUS * width_pixels), key=np.sum)
         lip = np.median(_colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)
-        light = float(np.clip(brightest.max() * 1.04, 110, 240))
+        least = min(LIGHT_MIN, DARK_SKIN * float(brightest.max()))
+        light = float(np.clip(brightest.max() * 1.04, least, LIGHT_MAX))
         tint = brightest / max(float(brightest.mean()), 1.0)
         colour = min(float(np.ptp(tint)) / PLAIN_TINT, 1.0)
         return cls(

@@ -6,12 +6,14 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.readiness import check_mouth
 from pipeline.avatars.scenes import Corners, Indices, Scene
 from pipeline.engines.builtin.complexion import Complexion
 from pipeline.engines.builtin.face_shape import FaceShape, lip_line
+from pipeline.engines.builtin.light import lit_frames, relative_light
 from pipeline.engines.builtin.mouth_interior import MouthInterior
 from pipeline.engines.builtin.mouth_motion import (
     JAW_DROP,
@@ -49,15 +51,21 @@ OPEN_ENOUGH = 0.06
 MOUTH_MARGIN = 0.07
 """Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
 
-COLOUR_SAMPLES = 5
-"""Number of frames of a clip that are sampled for the colours of its face."""
-
 
 class FaceRenderer:
     """Moves the mouth of a face, in a still picture or in a clip."""
 
-    def __init__(self, landmarks: FaceLandmarks, scene: Scene, device: torch.device) -> None:
-        """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError if the mouth is cut off."""
+    def __init__(
+        self,
+        landmarks: FaceLandmarks,
+        scene: Scene,
+        device: torch.device,
+        light: NDArray[np.float32] | None = None,
+    ) -> None:
+        """`landmarks`: contours [points, 2], or [clip frames, points, 2]. Raises JobError if the mouth is cut off.
+
+        `light` [clip frames]: brightness of the skin, 0..255; None: it does not change.
+        """
         check_mouth(landmarks, scene.size)
         self._frame, shape = FaceShape.measure(landmarks)
         self._is_still = len(self._frame.centre) == 1
@@ -67,7 +75,10 @@ class FaceRenderer:
         self._device = device
         self._region = Area.about(_moving_bounds(shape), self._frame, Area.whole(scene.size, self._frame))
         self._mouth = Area.about(_mouth_bounds(shape), self._frame, self._region)
-        self._interior = MouthInterior(self._complexion(landmarks, shape), self._unit, device)
+        count = len(self._frame.centre)
+        chosen = lit_frames(np.ones(count, np.float32) if light is None else light[:count])
+        self._interior = MouthInterior(self._complexion(landmarks, shape, chosen), self._unit, device)
+        self._light = None if light is None else relative_light(light, chosen)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
         """Draw each row of a track, float32 [n, 6] (columns: Mouth), into its frame of the clip [n] (0 for a still).
@@ -94,12 +105,16 @@ class FaceRenderer:
         pixels = _render_skin(source, shape, pose, skin)
         width, height = mouth.size
         corners = np.broadcast_to(mouth.corners - region.corners, (len(track), 2))
-        for whole, part, (x, y) in zip(pixels, self._render_lips(source, shape, pose, lips), corners, strict=True):
+        light = None if self._light is None else torch.from_numpy(self._light[clip_frames]).to(self._device)
+        parts = self._render_lips(source, shape, pose, lips, light)
+        for whole, part, (x, y) in zip(pixels, parts, corners, strict=True):
             whole[:, y : y + height, x : x + width] = part
         return pixels.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
-    def _render_lips(self, source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
-        """The lips and the inside of the mouth, float [n, 3, height, width]."""
+    def _render_lips(
+        self, source: Source, shape: FaceShape, pose: Pose, patch: Patch, light: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The lips and the inside of the mouth, float [n, 3, height, width]; `light` [n]: factors for the inside."""
         moved = movement(shape, patch.nodes, pose)
         upper, lower = source.at(patch.grid(moved.upper)), source.at(patch.grid(moved.lower))
         fields = moved.beneath_upper, moved.above_lower, moved.rest_gap, moved.seam_sharpness
@@ -113,7 +128,10 @@ class FaceRenderer:
         skin = skin * (1 - darkening * parted * shade * shade)[:, None]
         opening = (inside * (patch.pixels / FEATHER_PIXELS)).clamp(0, 1)[:, None]
         x, y = patch.points()
-        return skin + (self._interior.render(pose, x, y - shape.middle, below, inside) - skin) * opening
+        interior = self._interior.render(pose, x, y - shape.middle, below, inside)
+        if light is not None:
+            interior = interior * light[:, None, None, None]
+        return skin + (interior - skin) * opening
 
     def _source(self, clip_frames: Indices) -> Source:
         """The region of interest in some frames of the clip."""
@@ -128,9 +146,8 @@ class FaceRenderer:
         (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         return Source.still(picture, self._device)
 
-    def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape) -> Complexion:
-        """The colours of cheeks, chin and lips in some frames."""
-        chosen = np.unique(np.linspace(0, len(self._frame.centre) - 1, COLOUR_SAMPLES).astype(np.int64))
+    def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape, chosen: Indices) -> Complexion:
+        """The colours of cheeks, chin and lips in the chosen frames."""
         frame, corners = self._frame.at(chosen), self._region.corners[chosen]
         middle, chin = (float(size.median()) for size in (shape.middle, shape.chin))
         skin = frame.to_pixels(np.array([[-0.62, -0.15], [0.62, -0.15], [0, middle + 0.72 * chin]]))

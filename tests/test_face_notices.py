@@ -1,0 +1,58 @@
+"""Warnings about faces that can speak, but not at their best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.avatars.avatar import Avatar
+from pipeline.avatars.faces.choice import Choice
+from pipeline.avatars.faces.results import Faces
+from pipeline.avatars.faces.tracking import find_in_picture
+from pipeline.avatars.settings import AvatarSettings
+from pipeline.messages import Notice
+from tests.clips import Picture, beside, portrait
+
+
+def noticed(picture: Picture, size: tuple[int, int] | None = None) -> list[Notice]:
+    avatar = Avatar(picture, AvatarSettings(), lambda: find_in_picture(picture))
+    return list(avatar.placed(size).notices)
+
+
+def test_a_good_picture_has_no_warnings() -> None:
+    assert noticed(portrait()) == []
+
+
+def test_a_small_mouth() -> None:
+    [notice] = noticed(portrait(), (192, 192))
+    assert "18 pixels wide" in notice.message
+    assert "larger size" in notice.hint
+
+
+def test_a_chin_at_the_edge() -> None:
+    assert any("edge" in notice.message for notice in noticed(portrait()[:176]))
+
+
+def test_a_blurred_face() -> None:
+    blurred = np.asarray(cv2.GaussianBlur(portrait(), (0, 0), 4), np.uint8)
+    assert any("blurred" in notice.message for notice in noticed(blurred))
+
+
+@pytest.mark.parametrize(("degrees", "count"), [(20, 0), (33, 1)])
+def test_a_turned_face(degrees: float, count: int, portrait_faces: Faces) -> None:
+    turned = replace(portrait_faces, turned_degrees=np.array(degrees, np.float32))
+    found = Avatar(portrait(), AvatarSettings(), lambda: turned).placed(None).notices
+    assert sum("turned 33" in notice.message for notice in found) == len(found) == count
+
+
+def test_other_faces_and_which_one_speaks() -> None:
+    group = beside(portrait(), portrait()[:, ::-1])
+    settings = AvatarSettings(face=1)
+    found = Avatar(group, settings, lambda: find_in_picture(group, Choice(number=1)))
+    place = found.placed(None)
+    assert any("number 1 from the left speaks" in notice.message for notice in place.notices)
+    assert place.face is not None
+    assert place.face.box[2] < 512 < place.face.others[0][0]
