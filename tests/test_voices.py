@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from loudness import integrated_loudness
 from numpy.typing import NDArray
 
 from pipeline import checkout
@@ -44,8 +46,8 @@ from pipeline.speech.voices.program import run_program
 from pipeline.speech.voices.rhvoice import Rhvoice
 from pipeline.speech.voices.settings import BACKENDS, CommandSettings, HttpSettings, PiperSettings, VoiceSettings
 
-SPEECH_DBFS, PEAK_DBFS = -20.0, -1.0
-"""RMS of active speech and peak limit; repeated here so that a changed level fails."""
+SPEECH_LUFS, TRUE_PEAK_DBFS = -16.0, -1.0
+"""Integrated loudness and peak limit; repeated here so that a changed level fails."""
 
 SPEECH = {
     "ru": "Мама и папа любят пить бульон.",
@@ -88,13 +90,15 @@ def assert_well_spoken(utterance: Utterance) -> None:
     assert utterance.samples.dtype == np.float32
     assert np.isfinite(utterance.samples).all()
     peak = np.abs(utterance.samples).max()
-    assert 0.1 < peak <= 10 ** (PEAK_DBFS / 20) + 1e-3
-    loudness = frame_db(utterance)
-    active = loudness[loudness > loudness.max() - 30]
-    assert abs(10 * np.log10(np.mean(10 ** (active / 10))) - SPEECH_DBFS) < 1.5
-    heard = np.flatnonzero(loudness > loudness.max() - 48)
+    assert 0.1 < peak <= 10 ** (TRUE_PEAK_DBFS / 20)
+    repeated = np.tile(utterance.samples, 1 + utterance.sample_rate_hz // len(utterance.samples))  # a block is 0.4 s
+    assert abs(integrated_loudness(repeated, utterance.sample_rate_hz) - SPEECH_LUFS) < 1
+    assert abs(utterance.samples[0]) < 1e-3
+    assert abs(utterance.samples[-1]) < 1e-3
+    levels = frame_db(utterance)
+    heard = np.flatnonzero(levels > levels.max() - 48)
     assert heard[0] <= 5
-    assert len(loudness) - 1 - heard[-1] <= 5
+    assert len(levels) - 1 - heard[-1] <= 5
     end = 0.0
     for phoneme in utterance.phonemes:
         assert end <= phoneme.start_seconds + 1e-6
@@ -227,7 +231,7 @@ def test_hibari_durations_follow_the_sound() -> None:
     vowels = [p for p in utterance.phonemes if "ɑ" in p.symbol]
     assert len(vowels) == 2
     for vowel in vowels:
-        assert loudness[round(100 * vowel.start_seconds) : round(100 * vowel.end_seconds)].max() > SPEECH_DBFS - 8
+        assert loudness[round(100 * vowel.start_seconds) : round(100 * vowel.end_seconds)].max() > -24
 
 
 def test_hibari_speaks_without_phonemes_if_its_graph_has_no_durations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -666,14 +670,92 @@ def test_decoding_changes_only_the_rate() -> None:
     assert np.abs(samples).max() == pytest.approx(0.3, abs=0.01)
 
 
-@pytest.mark.parametrize("amplitude", [2e-3, 0.05, 1.0])
-def test_levelling_meets_its_target_without_clipping(amplitude: float) -> None:
-    speech = np.concatenate([np.zeros(8_000, np.float32), tone(1.0, amplitude=amplitude)])
-    level = 20 * np.log10(np.sqrt(np.mean(levelled(speech, 16_000)[8_000:] ** 2)))
-    assert level == pytest.approx(SPEECH_DBFS, abs=0.2)
-    spiky = speech.copy()
-    spiky[9_000] = 60 * amplitude
-    assert np.abs(levelled(spiky, 16_000)).max() <= 10 ** (PEAK_DBFS / 20) + 1e-3
+def measured(samples: NDArray[np.float32], rate_hz: int) -> tuple[float, float]:
+    """Integrated loudness in LUFS and true peak in dBFS, as ffmpeg measures them."""
+    file = io.BytesIO()
+    write_wav(file, (samples * 32767).astype(np.int16), rate_hz)
+    argv = ["ffmpeg", "-nostats", "-i", "pipe:0", "-af", "ebur128=peak=true", "-f", "null", "-"]
+    ended = subprocess.run(argv, input=file.getvalue(), capture_output=True, check=True)
+    summary = ended.stderr.decode().partition("Summary:")[2]
+    found = re.search(r"I:\s+(\S+) LUFS.*Peak:\s+(\S+) dBFS", summary, re.DOTALL)
+    assert found is not None
+    return float(found[1]), float(found[2])
+
+
+def spoken_program(backend: Any, language: str, voice: str) -> tuple[NDArray[np.float32], int]:
+    """Three sentences with the pauses that the pipeline puts between them."""
+    texts = (SPEECH[language], {"ru": "Да.", "en": "Yes.", "kk": "Иә."}[language], SPEECH[language][:20])
+    said = [backend.speak(text, language, voice, 1.0) for text in texts]
+    rate_hz = said[0].sample_rate_hz
+    pause = np.zeros(rate_hz // 4, np.float32)
+    return np.concatenate([part for utterance in said for part in (utterance.samples, pause)]), rate_hz
+
+
+@pytest.mark.parametrize(
+    ("make", "language", "voice"),
+    [
+        (Espeak, "ru", "ru+f2"),
+        (Espeak, "ru", "ru"),
+        (Espeak, "en", "en-us+f2"),
+        (Espeak, "kk", "kk+f2"),
+        (Hibari, "en", "heart"),
+    ],
+)
+def test_voices_are_equally_loud_by_another_measure(make: Callable[[], Any], language: str, voice: str) -> None:
+    loudness, peak = measured(*spoken_program(make(), language, voice))
+    assert abs(loudness - SPEECH_LUFS) < 1
+    assert peak < TRUE_PEAK_DBFS
+
+
+def test_installed_rhvoice_voices_are_equally_loud() -> None:
+    backend = rhvoice_or_skip()
+    for language in ("ru", "en"):
+        for voice in backend.voices(language)[:4]:
+            loudness, peak = measured(*spoken_program(backend, language, voice))
+            assert abs(loudness - SPEECH_LUFS) < 1
+            assert peak < TRUE_PEAK_DBFS
+
+
+@pytest.mark.parametrize("amplitude", [4e-3, 0.05, 1.0])
+@pytest.mark.parametrize("length", [0.1, 0.3, 0.45, 1.0])
+def test_levelling_meets_its_target_without_clipping(amplitude: float, length: float) -> None:
+    """Also for sound shorter than a block of the measurement."""
+    speech = levelled(tone(length, amplitude=amplitude), 16_000)
+    assert integrated_loudness(np.tile(speech, 20), 16_000) == pytest.approx(SPEECH_LUFS, abs=0.3)
+    spiky = tone(length, amplitude=amplitude)
+    spiky[900] = 60 * amplitude
+    quieter = levelled(spiky, 16_000)
+    assert integrated_loudness(np.tile(quieter, 20), 16_000) == pytest.approx(SPEECH_LUFS, abs=0.5)
+    assert measured(np.pad(quieter, 8_000), 16_000)[1] < TRUE_PEAK_DBFS
+
+
+def test_peaks_between_samples_are_limited() -> None:
+    """A tone of a quarter of the rate, sampled 45 degrees off its crests: they are 3 dB above the samples."""
+    crests = np.float32(0.1) * np.sign(np.sin(np.pi / 2 * np.arange(16_000) + np.pi / 4)).astype(np.float32)
+    speech = np.concatenate([crests[:800] * 9, crests / 3])
+    limited = levelled(speech, 16_000)
+    assert measured(limited, 16_000)[1] < TRUE_PEAK_DBFS
+
+
+def test_breaths_keep_their_level() -> None:
+    """A breath 40 dB below the speech is neither cut nor gated."""
+    breath = np.random.default_rng(1).normal(0, 0.002, 8_000).astype(np.float32)
+    sound = np.concatenate([breath, tone(1.0), breath, tone(1.0)])
+    utterance = finished(sound, 16_000)
+    gain = np.abs(utterance.samples).max() / np.abs(sound).max()
+    middle = utterance.samples[-16_000 - 7_000 : -16_000 - 1_000]
+    assert seconds(utterance) == pytest.approx(3.0, abs=0.011)
+    assert np.std(middle) == pytest.approx(0.002 * gain, rel=0.05)
+
+
+def test_ends_do_not_click() -> None:
+    """Given sound with an offset, which begins and ends at full volume."""
+    utterance = finished(tone(0.5) + np.float32(0.2), 16_000)
+    padded = np.pad(utterance.samples, 100)
+    steepest = np.abs(np.diff(padded))
+    assert max(steepest[:110].max(), steepest[-110:].max()) <= steepest.max()
+    assert steepest[99:104].max() < 0.02
+    assert steepest[-104:-99].max() < 0.02
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
 
-REVISION = 2
-"""Raised when texts are read differently from before: results of an earlier reading are not resumed."""
+REVISION = 3
+"""Raised when texts are read or spoken differently from before: earlier results are not resumed."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""Finishing an utterance: trim silence at both ends and normalize loudness.
+"""Finishing an utterance: trim silence at both ends, bring it to a common loudness and fade its ends.
 
 Voices differ by 20 dB and more, and pad speech with up to half a second of silence. The pipeline sets the pauses
-between sentences, so padding is removed.
+between sentences, so padding is removed. Nothing inside an utterance is cut: breaths stay.
 """
 
 from __future__ import annotations
 
+import loudness
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,41 +15,104 @@ from pipeline.speech.voices.base import Utterance
 
 INT16_SCALE = 32_768
 """Full scale of 16-bit samples."""
-SPEECH_DBFS = -20.0
-"""Loudness of active speech: RMS relative to full scale."""
-PEAK_DBFS = -1.0
+SPEECH_LUFS = -16.0
+"""Integrated loudness of an utterance (ITU-R BS.1770, as in EBU R 128): what services for speech on the web ask for."""
+TRUE_PEAK_DBFS = -1.5
+"""Limit for peaks between samples too. The soundtrack may reach -1: resampling and AAC raise peaks a little."""
 GAIN_MAX_DB = 40.0
 """An utterance that needs more gain is not speech."""
-ACTIVE_BELOW_LOUDEST_DB = 30.0
-"""A frame counts as speech when it is at most this much quieter than the loudest one."""
+LOUDNESS_TOLERANCE_DB = 0.1
+LEVELLING_ROUNDS = 4
+"""Limiting peaks lowers the loudness; it is made up for in at most so many rounds."""
+BLOCK_SECONDS = 0.4
+"""Block of the loudness measurement; shorter sound has no loudness by the standard."""
+OVERSAMPLING = 4
+"""Of the search for peaks between samples, as BS.1770 asks."""
+LIMITER_SECONDS = 0.005
+"""How early the limiter turns the volume down before a peak, and how late up again after it."""
 SILENCE_BELOW_LOUDEST_DB = 48.0
 """Quieter frames at either end are cut; this is below the noise of a soft fricative."""
 FRAME_SECONDS = 0.01
 MARGIN_SECONDS = 0.03
 """Silence kept at both ends to preserve onsets and decays."""
+FADE_SECONDS = 0.005
+"""At both ends, so that an offset or a cut into noise is not heard as a click."""
 
 Samples = NDArray[np.float32]
 
 
 def finished(samples: Samples, rate_hz: int, phonemes: tuple[Phoneme, ...] = ()) -> Utterance:
-    """Trim and level an utterance, and shift its phoneme times accordingly."""
+    """Trim, level and fade an utterance, and shift its phoneme times accordingly."""
     samples = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
     start, stop = _spoken_range(samples, rate_hz)
     moved = _moved(phonemes, start / rate_hz, (stop - start) / rate_hz)
-    return Utterance(levelled(samples[start:stop], rate_hz), rate_hz, moved)
+    return Utterance(_faded(levelled(samples[start:stop], rate_hz), rate_hz), rate_hz, moved)
 
 
 def levelled(samples: Samples, rate_hz: int) -> Samples:
-    """Scale active speech to `SPEECH_DBFS`, with no peak above `PEAK_DBFS`; silence is unchanged."""
-    power = _frame_power(samples, rate_hz)
-    loudest = float(power.max(initial=0.0))
-    if loudest == 0.0:
+    """Bring speech to `SPEECH_LUFS` with no true peak above `TRUE_PEAK_DBFS`; silence is unchanged."""
+    gain_db, result = 0.0, samples
+    for _ in range(LEVELLING_ROUNDS):
+        missing_db = SPEECH_LUFS - _loudness(result, rate_hz)
+        if abs(missing_db) <= LOUDNESS_TOLERANCE_DB or not np.isfinite(missing_db) or gain_db >= GAIN_MAX_DB:
+            break
+        gain_db = min(gain_db + missing_db, GAIN_MAX_DB)
+        result = _limited(samples * np.float32(10 ** (gain_db / 20)), rate_hz)
+    return result
+
+
+def _loudness(samples: Samples, rate_hz: int) -> float:
+    """Integrated loudness in LUFS, -inf for silence. Sound shorter than a block is repeated until it fills one."""
+    if not samples.any():
+        return -np.inf
+    times = -(-round(BLOCK_SECONDS * rate_hz) // len(samples))
+    return float(loudness.integrated_loudness(np.tile(samples, times), rate_hz))
+
+
+def _limited(samples: Samples, rate_hz: int) -> Samples:
+    """Turn the volume down around peaks above the limit: a limiter that looks ahead.
+
+    The gain is the lowest that any peak nearby needs, averaged over the same width: it is smooth, and at each peak low
+    enough.
+    """
+    needed = np.minimum(1.0, 10 ** (TRUE_PEAK_DBFS / 20) / np.maximum(_true_peaks(samples), 1e-9))
+    if needed.min(initial=1.0) == 1.0:
         return samples
-    active = power[power >= loudest * _ratio(-ACTIVE_BELOW_LOUDEST_DB)]
-    wanted_db = SPEECH_DBFS - 10 * np.log10(float(active.mean()))
-    headroom_db = PEAK_DBFS - 20 * np.log10(float(np.abs(samples).max()))
-    gain = 10 ** (min(wanted_db, headroom_db, GAIN_MAX_DB) / 20)
-    return (samples * np.float32(gain)).astype(np.float32)
+    reach = max(1, round(LIMITER_SECONDS * rate_hz))
+    lowest = _lowest(np.pad(needed, 2 * reach, constant_values=1.0), 2 * reach + 1)
+    window = np.hanning(2 * reach + 3)[1:-1]
+    gain = np.convolve(lowest, window / window.sum(), "valid")
+    return (samples * gain).astype(np.float32)
+
+
+def _true_peaks(samples: Samples) -> NDArray[np.float64]:
+    """The highest amplitude from half a sample before to half a sample after each sample, by band-limited
+    interpolation."""
+    padded = np.pad(samples.astype(np.float64), (0, len(samples) % 2))
+    spectrum = np.fft.rfft(padded)
+    fine = np.abs(np.fft.irfft(spectrum, OVERSAMPLING * len(padded))) * OVERSAMPLING
+    half = OVERSAMPLING // 2
+    around = np.roll(fine, half).reshape(-1, OVERSAMPLING).max(1)
+    return np.asarray(np.maximum(around, fine[half::OVERSAMPLING])[: len(samples)], np.float64)
+
+
+def _lowest(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """The minimum of every `width` consecutive values; shape [n - width + 1]."""
+    reached = 1
+    while reached < width:
+        step = min(reached, width - reached)
+        values = np.minimum(values[:-step], values[step:])
+        reached += step
+    return values
+
+
+def _faded(samples: Samples, rate_hz: int) -> Samples:
+    """Fade both ends in and out, from and to zero."""
+    length = min(round(FADE_SECONDS * rate_hz), len(samples) // 2)
+    rise = np.sin(np.linspace(0, np.pi / 2, length, dtype=np.float32)) ** 2
+    gain = np.ones(len(samples), np.float32)
+    gain[:length], gain[len(samples) - length :] = rise, rise[::-1]
+    return samples * gain
 
 
 def _spoken_range(samples: Samples, rate_hz: int) -> tuple[int, int]:
