@@ -283,6 +283,26 @@ def test_the_panels_do_not_overlap() -> None:
         seen |= cells
 
 
+REQUIRED_OPTIONS = {
+    "stat": {
+        *("reduceOptions", "textMode", "colorMode", "graphMode", "justifyMode", "wideLayout", "orientation"),
+        *("showPercentChange", "percentChangeColorMode"),
+    },
+    "timeseries": {"legend", "tooltip"},
+}
+"""What the package @grafana/schema 13.2 requires of these panels. Its types were checked with tsc as a whole."""
+
+
+def test_the_panels_have_the_options_that_grafana_requires() -> None:
+    for panel in json.loads((OPS / "dashboard.json").read_text())["panels"]:
+        options = panel["options"]
+        assert panel["description"]
+        assert REQUIRED_OPTIONS[panel["type"]] <= options.keys(), panel["title"]
+        legend, tooltip = options.get("legend"), options.get("tooltip")
+        assert legend is None or {"displayMode", "placement", "showLegend", "calcs"} <= legend.keys()
+        assert tooltip is None or {"mode", "sort"} <= tooltip.keys()
+
+
 @needs_promtool
 def test_promtool_accepts_the_alerts_and_their_tests() -> None:
     assert promtool("check", "rules", "--lint=all", "--lint-fatal", "alerts.yml", cwd=OPS).returncode == 0
