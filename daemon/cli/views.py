@@ -91,7 +91,7 @@ class Lines(Quiet):
         now = time.monotonic()
         for step in steps:
             stage, printed = self._shown.get(step.job, (WAITING, now))
-            if step.stage != stage or (stage != WAITING and now >= printed + LINE_SECONDS):
+            if step.stage != stage or (step.has_begun and now >= printed + LINE_SECONDS):
                 self._shown[step.job] = (step.stage, now)
                 click.echo(f"{step.job}: {step.text()}", err=self.err)
 
