@@ -250,6 +250,32 @@ def test_the_suite_shows_our_figures_beside_the_predecessors(tmp_path: Path) -> 
     assert printed.getvalue().count("One run each") == 1
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+def test_the_suite_writes_a_page_for_all_lengths_and_one_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    def measure(config: Config, plan: Plan, progress: Any) -> list[suite.SuiteRow]:
+        for length in suite.LENGTHS:
+            (plan.folder / length.name).mkdir(parents=True)
+            for way in plan.ways:
+                (plan.folder / length.name / f"{way.name}.mp4").touch()
+        return [suite.SuiteRow(length, a_comparison(plan.folder / length.name)) for length in suite.LENGTHS]
+
+    monkeypatch.setattr(suite, "measure_suite", measure)
+    ended = in_process("compare", "--suite", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "compare-suite/index.html"), ended.stderr
+    assert len(json.loads((tmp_path / "compare-suite" / "times.json").read_text())) == 4
+    visit = Visit(browser, "file:///")
+    visit.page.goto((tmp_path / "compare-suite" / "index.html").as_uri())
+    assert "50.4 / 27.6 (1.83×)" in visit.page.inner_text("tbody tr:last-child")
+    assert visit.page.locator(".bar-median").count() == 8
+    assert all(visit.fits(width) for width in (390, 1280))
+    assert visit.errors == []
+    visit.page.click("tbody tr:last-child a")
+    assert visit.page.inner_text("#speed-up") == "1.50×"
+    visit.page.close()
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_table_fits_into_the_terminal(width: int, tmp_path: Path) -> None:
     printed = io.StringIO()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from daemon.bench.compare import Comparison, Plan, Progress, Subject, Way, compare
+from daemon.bench.compare import Comparison, Plan, Progress, Subject, compare
 from daemon.bench.measure import SENTENCES, VOICE
 from daemon.bench.trial import Trial
 from pipeline.config import Config
@@ -22,6 +23,11 @@ class Length:
     """Which of the benchmark's sentences take about that long."""
     predecessor: tuple[float, float]
     """What its predecessor took on an RTX 3090, sequentially and in parallel, in seconds."""
+
+    @property
+    def name(self) -> str:
+        """Also of the folder of its videos."""
+        return f"{self.seconds}s"
 
 
 LENGTHS = (
@@ -49,19 +55,17 @@ class SuiteRow:
 
 
 def measure_suite(
-    config: Config, chosen: tuple[Way, ...], runs: int, progress: Progress, lengths: tuple[Length, ...] = LENGTHS
+    config: Config, plan: Plan, progress: Progress, lengths: Sequence[Length] = LENGTHS
 ) -> list[SuiteRow]:
-    """Compare the ways at each length, on one daemon."""
+    """Compare the ways at each length, on one daemon. The videos of each go to a folder in the plan's."""
     progress("starting a daemon")
-    rows = []
-    with (
-        tempfile.TemporaryDirectory(prefix="lipdrop-compare-") as spool,
-        tempfile.TemporaryDirectory(prefix="lipdrop-compare-") as videos,
-        Trial(Path(spool), config) as trial,
-    ):
-        for length in lengths:
-            text = " ".join(SENTENCES[number] for number in length.sentences)
-            job = {"text": text, "language": "en", "voice": VOICE}
-            subject = Subject(f"{length.seconds}s", job)
-            rows.append(SuiteRow(length, compare(trial, subject, Plan(chosen, runs, Path(videos)), progress)))
-    return rows
+    with tempfile.TemporaryDirectory(prefix="lipdrop-compare-") as spool, Trial(Path(spool), config) as trial:
+        return [SuiteRow(length, _measured(trial, length, plan, progress)) for length in lengths]
+
+
+def _measured(trial: Trial, length: Length, plan: Plan, progress: Progress) -> Comparison:
+    text = " ".join(SENTENCES[number] for number in length.sentences)
+    subject = Subject(length.name, {"text": text, "language": "en", "voice": VOICE})
+    folder = plan.folder / subject.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return compare(trial, subject, replace(plan, folder=folder), progress)

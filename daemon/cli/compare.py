@@ -50,7 +50,7 @@ def _workers(text: str) -> int:
 
 @click.command()
 @click.argument("what", required=False)
-@click.option("--suite", is_flag=True, help="Measure 10, 20, 30 and 60 s of speech instead, without keeping videos.")
+@click.option("--suite", is_flag=True, help="Measure 10, 20, 30 and 60 s of speech instead.")
 @click.option("--stream", is_flag=True, help="Also as a stream.")
 @click.option("--models", callback=_list(), help="Also in parallel with each of these models, like gan,nogan.")
 @click.option("--engines", callback=_list(), help="Also in parallel with each of these engines, like builtin,wav2lip.")
@@ -75,7 +75,7 @@ def compare(place: Place, what: str | None, suite: bool, output: Path | None, as
     if suite == (what is not None):
         raise click.UsageError("name a text, a file or a job, or use --suite")
     if suite:
-        found = _suite(place, options, as_json=as_json)
+        found = _suite(place, options, output or Path("compare-suite"), as_json=as_json)
     else:
         assert what is not None
         found = [_one(place, _subject(place, what, options), options, output, as_json=as_json)]
@@ -100,19 +100,26 @@ def _console(*, stderr: bool = False) -> Console:
     return found if found.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
-def _suite(place: Place, options: dict[str, Any], *, as_json: bool) -> list[Comparison]:
-    from daemon.bench.compare import trial_config
+def _suite(place: Place, options: dict[str, Any], folder: Path, *, as_json: bool) -> list[Comparison]:
+    from daemon.bench.compare import Plan, trial_config
     from daemon.bench.compare_tables import show_suite
     from daemon.bench.suite import measure_suite
+    from daemon.bench.suite_page import suite_page
 
     chosen = _ways(options)
     config = trial_config(place.config, chosen, options["engines"])
     with _console(stderr=True).status("") as progress:
-        rows = measure_suite(config, chosen, options["runs"], progress.update)
+        rows = measure_suite(config, Plan(chosen, options["runs"], folder), progress.update)
+    for row in rows:
+        _write(row.comparison, f"{row.length.seconds} s", folder / row.length.name)
+    times = [row.as_dict() for row in rows]
+    (folder / "index.html").write_text(suite_page(rows).html, "utf-8")
+    (folder / "times.json").write_text(json.dumps(times, indent=1), "utf-8")
     if as_json:
-        click.echo(json.dumps([row.as_dict() for row in rows]))
+        click.echo(json.dumps(times))
     else:
         show_suite(rows, _console())
+        click.echo(f"\n{folder / 'index.html'}")
     return [row.comparison for row in rows]
 
 
@@ -125,7 +132,7 @@ def _one(place: Place, subject: Subject, options: dict[str, Any], output: Path |
     folder.mkdir(parents=True, exist_ok=True)
     with _console(stderr=True).status("") as progress:
         found = measure(config, subject, Plan(chosen, options["runs"], folder), progress.update)
-    _write(found, subject, folder)
+    _write(found, subject.name, folder)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:
@@ -134,10 +141,10 @@ def _one(place: Place, subject: Subject, options: dict[str, Any], output: Path |
     return found
 
 
-def _write(found: Comparison, subject: Subject, folder: Path) -> None:
+def _write(found: Comparison, title: str, folder: Path) -> None:
     from daemon.bench.compare_page import compare_page
 
-    (folder / "index.html").write_text(compare_page(found, subject.name).html, "utf-8")
+    (folder / "index.html").write_text(compare_page(found, title).html, "utf-8")
     (folder / "times.json").write_text(json.dumps(found.as_dict(), indent=1), "utf-8")
 
 
