@@ -265,8 +265,8 @@ def test_torch_works_here(place: Path) -> None:
 @pytest.mark.parametrize(
     ("cuda", "supported", "text", "wheel"),
     [
-        (None, "12.7", "NVIDIA L4, driver 535.183.01: not used, since torch is built for the CPU only", "cu126"),
-        ("13.0", "12.2", "torch needs CUDA 13.0, the driver supports CUDA 12.2", "cu118"),
+        (None, "12.7", "NVIDIA L4, driver 535.183.01: not used, since torch is built for the CPU only", "cu128"),
+        ("13.0", "12.2", "torch needs CUDA 13.0, the driver supports CUDA 12.2", "cu128"),
         (None, "13.1", "built for the CPU only", "cu130"),
     ],
 )
@@ -279,6 +279,33 @@ def test_a_gpu_that_torch_cannot_use_is_a_warning(
     assert text in found.text
     assert found.fix is not None
     assert f"https://download.pytorch.org/whl/{wheel} torch torchaudio" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("visible", "text", "fix"),
+    [
+        (None, "NVIDIA L4, driver 535.183.01: not used, although its driver supports torch's CUDA 12.8", "nvidia-smi"),
+        ("", "CUDA_VISIBLE_DEVICES hides it", "unset CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_a_gpu_that_torch_does_not_see_although_it_could(
+    place: Path, monkeypatch: pytest.MonkeyPatch, *, visible: str | None, text: str, fix: str
+) -> None:
+    torch_like(monkeypatch, cuda="12.8")
+    nvidia_smi(place, monkeypatch, "12.2")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = only(computing.check(machine(place)), Level.WARNING)
+    assert (text in found.text, found.fix) == (True, fix)
+
+
+def test_only_a_gpu_of_another_generation_needs_another_torch(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = ("CUDA error: no kernel image is available for execution on the device", "CUDA out of memory.")
+    gpus = [{"name": "NVIDIA L4", "memory_bytes": 24 << 30, "error": error} for error in errors]
+    torch_like(monkeypatch, cuda="12.8", gpus=gpus)
+    fixes = [finding.fix or "" for finding in of_level(computing.check(machine(place)), Level.BROKEN)]
+    assert ["--force-reinstall" in fixes[0], fixes[1]] == [True, "nvidia-smi"]
 
 
 def test_a_gpu_that_fails_and_a_worker_without_its_gpu_are_broken(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

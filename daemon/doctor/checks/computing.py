@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,13 @@ from daemon.doctor.finding import Finding, broken, ok, pip_install, warning
 from daemon.doctor.machine import Machine, ProbeError, answer_of
 
 CUDA_BUILDS = ((13, 0), (12, 8), (12, 6), (11, 8))
-"""CUDA versions that torch is built for, newest first."""
+"""CUDA versions that torch is built for, newest first. A driver runs every build of its own major version."""
+
+NO_KERNEL = "no kernel image"
+"""torch is not built for a GPU of this generation. All other errors are about the GPU's state: in use, full, hung."""
+
+SEE_GPUS = "nvidia-smi"
+"""Shows what uses the GPUs, and whether the driver answers."""
 
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 NVIDIA, DISPLAY_CLASS = "0x10de", "0x03"
@@ -58,12 +65,17 @@ def _gpus(found: dict[str, Any], driver: tuple[list[str], tuple[int, int] | None
         if gpu["error"] is None:
             yield ok(text)
         else:
-            yield broken(f"{text}: it fails to compute: {gpu['error']}", _with_cuda(driver[1]))
+            fix = _with_cuda(driver[1]) if NO_KERNEL in gpu["error"] else SEE_GPUS
+            yield broken(f"{text}: it fails to compute: {gpu['error']}", fix)
     if found["gpus"]:
         return
     known, supported = driver
     if known and found["cuda"] is None:
         yield warning(f"{known[0]}: not used, since torch is built for the CPU only", _with_cuda(supported))
+    elif known and os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        yield warning(f"{known[0]}: not used; CUDA_VISIBLE_DEVICES hides it", "unset CUDA_VISIBLE_DEVICES")
+    elif known and supported and _major(found["cuda"]) <= supported[0]:
+        yield warning(f"{known[0]}: not used, although its driver supports torch's CUDA {found['cuda']}", SEE_GPUS)
     elif known:
         yield warning(
             f"{known[0]}: not used; torch needs CUDA {found['cuda']}, the driver supports {_dotted(supported)}",
@@ -77,8 +89,13 @@ def _gpus(found: dict[str, Any], driver: tuple[list[str], tuple[int, int] | None
 
 def _with_cuda(supported: tuple[int, int] | None) -> str:
     """The command that installs torch for the newest CUDA that the driver supports."""
-    major, minor = next((build for build in CUDA_BUILDS if supported is None or build <= supported), CUDA_BUILDS[-1])
+    fitting = (build for build in CUDA_BUILDS if supported is None or build[0] <= supported[0])
+    major, minor = next(fitting, CUDA_BUILDS[-1])
     return _reinstall("--index-url", f"https://download.pytorch.org/whl/cu{major}{minor}")
+
+
+def _major(cuda: str) -> int:
+    return int(cuda.partition(".")[0])
 
 
 def _dotted(cuda: tuple[int, int] | None) -> str:
