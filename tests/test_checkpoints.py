@@ -186,6 +186,13 @@ def test_tensors_that_no_frame_depends_on_are_left_out(tmp_path: Path) -> None:
     assert list(read_checkpoint(tmp_path / "x.pth", KEY).weights) == list(state)
 
 
+def test_a_variant_that_uses_them_is_refused(tmp_path: Path) -> None:
+    """It has the same shapes, but its frames would be wrong."""
+    trained = {"audio_refine.0.conv_block.1.num_batches_tracked": torch.tensor(9)}
+    torch.save(blank(COMMUNITY_384) | trained, tmp_path / "x.pth")
+    assert "layers that it does not have: audio_refine.0" in error(tmp_path / "x.pth").message
+
+
 # What is not a checkpoint
 
 

@@ -14,8 +14,9 @@ import pytest
 from daemon.cli import waiting
 from daemon.cli.submission import Draft, drafts, drop
 from daemon.outputs.captions import srt, webvtt
+from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool.spool import Spool
-from pipeline.errors import JobError
+from pipeline.errors import ErrorReport, JobError
 from pipeline.files import write_file
 from pipeline.messages import Sentence
 from tests.media import speech_like, write_recording
@@ -252,6 +253,16 @@ def test_status_of_a_job_whose_timing_was_overwritten(content: bytes, tmp_path: 
     (spool.outbox / "a.json").write_bytes(content)
     ended = in_process("status", "a", "--spool", tmp_path, cwd=tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a: unreadable\n", "")
+
+
+def test_status_says_what_the_file_of_a_job_was_called(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.create()
+    submission = Submission(0.0, 0.0, "мой\n\u202eролик.json")
+    report = failed_report("moy-rolik", ErrorReport("no_speech", "nothing"), submission, 1, {})
+    write_file(spool.report_file("moy-rolik"), json_bytes(report))
+    ended = in_process("status", "moy-rolik", "--spool", tmp_path, cwd=tmp_path)
+    assert ended.stdout.startswith("moy-rolik (from мой\\n\\u202eролик.json): failed: ")
 
 
 def test_a_drop_never_replaces_a_waiting_job(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.avatars.scenes import Still
 from pipeline.engines.wav2lip.designs import (
     COMMUNITY_288,
     COMMUNITY_288_ENLARGING,
@@ -16,9 +17,12 @@ from pipeline.engines.wav2lip.designs import (
     LIVETALKING,
     Design,
 )
+from pipeline.engines.wav2lip.engine import Wav2LipEngine, batch_frames
 from pipeline.engines.wav2lip.face import _Colours
 from pipeline.engines.wav2lip.network import FoldedWav2Lip, Wav2Lip
+from pipeline.media.canvas import i420
 from tests.seeded_weights import WAV2LIP_DATA, family_input, family_weights
+from tests.test_wav2lip import avatar, speech
 
 GOLDEN = {
     "livetalking_256": LIVETALKING,
@@ -59,6 +63,30 @@ def test_it_computes_what_the_published_code_does(name: str) -> None:
     sampled = made[0, :, 3::8, 5::8].numpy()
     assert np.abs(sampled - golden()[name]).max() < 1e-4
     assert sampled.std() > 0.05, "the comparison means something"
+
+
+class Mirror:
+    """A network that returns the face that it gets."""
+
+    def encode_faces(self, image: torch.Tensor) -> list[torch.Tensor]:
+        return [image[:, 3:]]
+
+    def speak(self, mel: torch.Tensor, features: list[torch.Tensor]) -> torch.Tensor:
+        return features[0].expand(len(mel), -1, -1, -1)
+
+
+@pytest.mark.parametrize("design", [LIVETALKING, COMMUNITY_288, COMMUNITY_384], ids=lambda design: str(design.pixels))
+def test_faces_are_put_back_where_they_were_cut_out(design: Design) -> None:
+    engine = Wav2LipEngine.__new__(Wav2LipEngine)
+    engine.network, engine.design, engine.device = Mirror(), design, torch.device("cpu")
+    engine.batch_frames, engine.gated = batch_frames(design, engine.device), False
+    fitted = avatar(blend="paste")
+    [frame] = torch.cat(list(engine.renderer(fitted, speech(1)).render(0, 1)))
+    assert isinstance(fitted.scene, Still)
+    own = i420(torch.from_numpy(fitted.scene.picture)[None])[0]
+    changed = (frame.float() - own.float()).abs()
+    assert changed.max() < 12, "only the rounding of two resizes"
+    assert changed.mean() < 1
 
 
 @pytest.mark.parametrize("design", GOLDEN.values(), ids=GOLDEN)

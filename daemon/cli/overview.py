@@ -14,7 +14,7 @@ from daemon.cli.steps import QUEUED, WAITING, Step, step_of, steps
 from daemon.spool.front import Front
 from daemon.spool.health import WorkerHealth, health
 from daemon.spool.layout import ERROR
-from pipeline.job_file import JOB_NAME
+from pipeline.job_file import JOB_NAME, printable
 
 
 @dataclass(frozen=True)
@@ -121,16 +121,17 @@ def _failed(spool: Front, name: str) -> dict[str, Any] | None:
 def job_text(found: dict[str, Any]) -> str:
     """The state of one job as text, from `Overview.of_job`. A job that has failed: why, and what to do."""
     name, state = found["job"], found["state"]
+    shown = f"{name} (from {printable(found['dropped_as'])})" if found.get("dropped_as") else name
     if state == "failed":
         from daemon.outputs.report import Failure
 
         error = Failure.model_validate(found["error"])
-        reason = f"{name}: failed: {line(error)}"
+        reason = f"{shown}: failed: {line(error)}"
         again = f"lipdrop retry {name}"
         return reason if again in reason else f"{reason}\nrun it again with: {again}"
     if "stage" in found:
         return f"{name}: {Step(name, **{key: found[key] for key in STEP_KEYS}).text()}"
-    return f"{name}: {state}"
+    return f"{shown}: {state}"
 
 
 STEP_KEYS = [field.name for field in fields(Step) if field.name != "job"]
