@@ -136,3 +136,22 @@ def test_avatars_are_listed_for_people_and_for_programs(place: Path, monkeypatch
         re.split(r"  +", line.strip()) for line in shown
     ]
     assert any(line.startswith("  host ") and " male " in line for line in shown)
+
+
+def test_a_picture_on_its_side_is_added_after_turning_it(place: Path) -> None:
+    lying = place / "lying.jpg"
+    cv2.imwrite(str(lying), np.rot90(portrait())[..., ::-1])
+    refused = avatars(place, "add", str(lying))
+    assert (refused.returncode, refused.stdout) == (65, "")
+    assert "--rotate 90" in refused.stderr
+    added = avatars(place, "add", str(lying), "--rotate", "90", "--crop", "80,0,512,512")
+    assert added.stdout.startswith("lying\tpicture of 512x512, frames of 432x512, mouth 48")
+    assert (place / "mine" / "lying" / "avatar.yaml").read_text() == "rotate: 90\ncrop: [80, 0, 512, 512]\n"
+
+
+def test_what_a_job_refuses_is_not_added(place: Path) -> None:
+    """Given a portrait that ends in the lower lip."""
+    cv2.imwrite(str(place / "cut.png"), portrait()[:151, 60:360, ::-1])
+    refused = avatars(place, "add", str(place / "cut.png"))
+    assert (refused.returncode, refused.stdout) == (65, "")
+    assert not (place / "mine" / "cut").exists()

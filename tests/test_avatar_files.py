@@ -66,22 +66,23 @@ def test_every_format_is_read(anna: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "picture",
+    ("picture", "shown"),
     [
-        np.full((80, 100), 128, np.uint8),
-        np.full((80, 100), 128 * 257, np.uint16),
-        np.full((80, 100, 3), 128 * 257, np.uint16),
-        np.full((80, 100, 4), 128, np.uint8),
-        np.full((80, 100, 4), 128 * 257, np.uint16),
+        (np.full((80, 100), 128, np.uint8), 128),
+        (np.full((80, 100), 128 * 257, np.uint16), 128),
+        (np.full((80, 100, 3), 128 * 257, np.uint16), 128),
+        (np.full((80, 100, 4), 128, np.uint8), 191),
+        (np.full((80, 100, 4), 128 * 257, np.uint16), 191),
     ],
     ids=["grey", "grey16", "rgb16", "rgba", "rgba16"],
 )
-def test_every_depth_is_read(anna: Path, picture: NDArray[Any]) -> None:
+def test_every_depth_is_read(anna: Path, picture: NDArray[Any], shown: int) -> None:
+    """Transparent ones are laid over white."""
     write_picture(anna / "picture.png", picture)
     found = pixels(load(anna).fitted(None))
     assert found.shape == (80, 100, 3)
     assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - 128).max() <= 1
+    assert np.abs(found.astype(int) - shown).max() <= 1
 
 
 def test_a_rotated_photo_is_turned_upright(anna: Path) -> None:

@@ -25,6 +25,7 @@ from pipeline.avatars.scenes import Clip
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
 from pipeline.errors import JobError, StageError
 from pipeline.media import clips
+from pipeline.media.pictures import Look
 from tests.cache_processes import DEADLINE_SECONDS, SPAWN, exit_codes, names
 from tests.clips import FILE, Picture, film, portrait, swaying, write_clip
 from tests.running import until
@@ -158,9 +159,9 @@ def test_a_picture_overwritten_while_being_read_is_read_again(tmp_path: Path, mo
     picture = tmp_path / "avatars" / "anna" / "a.png"
     picture.write_bytes(FILE.read_bytes())
 
-    def overwritten(file: Path, pixels_max: int) -> Picture:
+    def overwritten(file: Path, pixels_max: int, look: Look) -> Picture:
         Image.fromarray(portrait()[:400, :400]).save(file)
-        return read_picture(file, pixels_max)
+        return read_picture(file, pixels_max, look)
 
     avatars = Avatars(Config(base=tmp_path))
     with monkeypatch.context() as patch, pytest.raises(StageError) as caught:

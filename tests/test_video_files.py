@@ -23,7 +23,9 @@ from pipeline.avatars.folder import digest
 from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
 from pipeline.errors import ConfigError, JobError, StageError
-from pipeline.media import clips, ffmpeg
+from pipeline.media import clip_format, clips, ffmpeg
+from pipeline.media.clips import View
+from pipeline.media.pictures import Look
 from tests.clips import SIDE, Affine, Picture, contours, film, portrait, swaying, write_clip
 from tests.videos import SWAY_FRAMES, YUV, avatar_of, clip_of, errors, faces_of, refused, resized
 
@@ -128,7 +130,9 @@ def test_a_video_that_ffmpeg_decodes_with_warnings_is_accepted(tmp_path: Path) -
 
 def test_much_output_on_stderr_does_not_block_reading(sway: Path) -> None:
     """More than a pipe can buffer: the statistics of each frame, six times over."""
-    chatty = ffmpeg.source(sway, clips.FORMATS)["v:0"].filter("loop", loop=5, size=SWAY_FRAMES).filter("signalstats")
+    chatty = (
+        ffmpeg.source(sway, clip_format.FORMATS)["v:0"].filter("loop", loop=5, size=SWAY_FRAMES).filter("signalstats")
+    )
     chatty = chatty.filter("metadata", mode="print", file="/dev/stderr")
     assert sum(1 for _ in ffmpeg.read_frames(chatty, "gray", SIDE * SIDE, "avatar", 60)) == 6 * SWAY_FRAMES
 
@@ -138,7 +142,7 @@ def test_the_end_of_much_stderr_output_is_kept(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "ffmpeg").write_text("#!/bin/sh\nulimit -f 1000\nseq 3000000 >&2\nexit 1\n")
     (tmp_path / "ffmpeg").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    source = ffmpeg.source(tmp_path / "video.mp4", clips.FORMATS)
+    source = ffmpeg.source(tmp_path / "video.mp4", clip_format.FORMATS)
     tracemalloc.start()
     try:
         with pytest.raises(JobError, match=r"ffmpeg: 3000000$"):
@@ -149,7 +153,9 @@ def test_the_end_of_much_stderr_output_is_kept(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_killed_ffmpeg_is_an_error_not_the_end_of_the_video(sway: Path) -> None:
-    frames = clips.rgb_frames(sway, Fraction(25), (512, 512), (0, 0, 512, 512), (512, 512), seconds=9)
+    frames = clips.rgb_frames(
+        sway, clip_format.probe(sway, "avatar"), View(Look(), (0, 0, SIDE, SIDE), (512, 512)), seconds=9
+    )
     next(frames)
     for child in psutil.Process().children():
         child.kill()
@@ -196,7 +202,7 @@ def refused_next_to(file: Path, other: Path, folder: Path) -> JobError:
     shutil.copy(other, folder / "sway.mp4")
     cache = Avatars(Config(base=folder.parent.parent))._cache
     with pytest.raises(JobError) as caught:
-        VideoSource.open(video, digest(video), cache, pixels_max=10**7, seconds_max=10).find_faces(
+        VideoSource.open(video, digest(video), cache, Look(), pixels_max=10**7, seconds_max=10).find_faces(
             (0, 0, SIDE, SIDE), ANY
         )
     return caught.value
@@ -254,7 +260,7 @@ def test_a_long_video_is_refused(sway: Path, tmp_path: Path) -> None:
 def test_a_video_of_unknown_length_is_read_up_to_the_limit(sway: Path, tmp_path: Path) -> None:
     argv = ["ffmpeg", "-v", "error", "-i", str(sway), "-c", "copy", "-f", "matroska", "-"]
     (tmp_path / "a.mkv").write_bytes(subprocess.run(argv, check=True, capture_output=True).stdout)
-    assert clips.probe(tmp_path / "a.mkv", "avatar").seconds is None
+    assert clip_format.probe(tmp_path / "a.mkv", "avatar").seconds is None
     scene = clip_of(avatar_of(tmp_path / "a.mkv", tmp_path, avatar_seconds=1).fitted(None))
     assert scene.frames == 25
     assert len(scene.order) == 25

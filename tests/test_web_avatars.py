@@ -19,7 +19,7 @@ from daemon.spool.spool import Spool
 from daemon.web.uploads import remove_unused
 from pipeline.avatars import Avatars
 from pipeline.config import RetentionSettings, load_config
-from tests.clips import film, swaying, write_clip
+from tests.clips import film, portrait, swaying, write_clip
 from tests.gateway import RunningGateway
 
 PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
@@ -119,7 +119,7 @@ def test_a_replaced_file_is_looked_at_again(web: httpx.Client, gateway: RunningG
         ("fake", ("a.png", b"\x89PNG\r\n\x1a\nno"), (400, "media")),
         ("fake", ("a.mp4", b"not a video"), (400, "media")),
         ("faceless", ("a.png", flat()), (400, "no_face")),
-        ("text", ("notes.txt", b"hello"), (415, "media_type")),
+        ("text", ("notes.txt", b"hello"), (400, "media")),
         ("text", ("", b"hello"), (400, "missing")),
         ("a b", ("a.png", PORTRAIT.read_bytes()), (400, "avatar")),
         (".hidden", ("a.png", PORTRAIT.read_bytes()), (400, "avatar")),
@@ -131,6 +131,20 @@ def test_an_unusable_file_is_refused(
     answer = send(web, name, *file)
     assert (answer.status_code, answer.json()["code"]) == refusal, answer.text
     assert not (gateway.spool / "avatars" / name).exists()
+
+
+def test_a_picture_on_its_side_is_turned(web: httpx.Client, gateway: RunningGateway) -> None:
+    lying = cv2.imencode(".png", np.rot90(portrait())[..., ::-1])[1].tobytes()
+    files = {"file": ("lying.png", lying)}
+    refused = web.put("/api/avatars/lying", files=files)
+    assert (refused.status_code, refused.json()["code"]) == (400, "no_face")
+    assert web.put("/api/avatars/lying", files=files, data={"rotate": "45"}).json()["field"] == "rotate"
+    assert web.put("/api/avatars/lying", files=files, data={"crop": "1,2"}).json()["field"] == "crop"
+    options = {"rotate": "90", "face_box": "160,40,290,190"}
+    added = web.put("/api/avatars/lying", files=files, data=options)
+    assert (added.status_code, added.json()["usable"]) == (201, True)
+    assert web.put("/api/avatars/lying", files=files, data=options).status_code == 200
+    assert web.put("/api/avatars/lying", files=files).status_code == 409
 
 
 def test_uploads_can_be_forbidden(tmp_path: Path) -> None:

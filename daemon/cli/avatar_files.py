@@ -25,6 +25,11 @@ SHARP_MOUTH_PIXELS = 40
 NAME_HINT = "use letters, digits, '.', '_' and '-', starting with a letter or a digit"
 
 
+BOX = "X1,Y1,X2,Y2"
+TURNS = (90, 180, 270)
+"""Degrees clockwise by which a picture may be turned."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """An avatar in a list."""
@@ -65,14 +70,13 @@ def _summary(config: Config, library: Avatars, name: str) -> Summary:
 
 
 def inspect(config: Config, name: str) -> str:
-    """Load an avatar as a job would and describe it in one line. Raises JobError if it cannot speak."""
-    from pipeline.avatars.faces.tracking import NoFace
+    """Check an avatar as a job does and describe it in one line. Raises JobError if it cannot speak."""
+    from pipeline.avatars import FaceLandmarks, readiness
 
     with _without_cache(config) as library:
         avatar = library.load(name)
-        place = avatar.placed(None)
-    if isinstance(place.landmarks, NoFace):
-        raise place.landmarks.error()
+        place = readiness.check(avatar)
+    assert isinstance(place.landmarks, FaceLandmarks)
     lips = place.landmarks.lips_outer
     mouth = float((lips[..., 0].max(-1) - lips[..., 0].min(-1)).mean())
     (columns, rows), (width, height) = avatar.sides, place.size
@@ -82,6 +86,18 @@ def inspect(config: Config, name: str) -> str:
         spans = ", ".join(f"{start} to {stop - 1}" for start, stop in place.unseen)
         return f"{description}, no face in frames {spans} (no_face: {avatar.settings.no_face})"
     return description
+
+
+def settings_of(rotate: int | None, **boxes: tuple[int, ...] | None) -> str:
+    """The `avatar.yaml` of a new avatar: what differs from the defaults. `boxes`: in pixels of the turned picture."""
+    rows = {"rotate": rotate, **{key: box and list(box) for key, box in boxes.items()}}
+    return "".join(f"{key}: {value}\n" for key, value in rows.items() if value)
+
+
+def box_of(text: str) -> tuple[int, ...]:
+    """The four numbers of a box. Raises ValueError."""
+    x1, y1, x2, y2 = (int(number) for number in text.strip("[] ").split(","))
+    return x1, y1, x2, y2
 
 
 def _judged(mouth: float) -> str:
@@ -96,6 +112,8 @@ def install(config: Config, file: Path, name: str, settings: str = "") -> str:
     `settings`: the content of its `avatar.yaml`; none if empty. Raises JobError if it cannot speak, or if the name is
     invalid or taken.
     """
+    from pipeline.avatars.folder import require_media
+
     if JOB_NAME.match(name) is None:  # avatar names follow the rules of job names
         raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
     if name in names_of(config):
@@ -108,6 +126,7 @@ def install(config: Config, file: Path, name: str, settings: str = "") -> str:
         unfinished = Path(scratch) / name
         unfinished.mkdir()
         copy = Path(shutil.copyfile(file, unfinished / f"{name}{file.suffix.lower()}"))
+        require_media(copy)
         # The daemon may run as a different user.
         unfinished.chmod(0o755)
         copy.chmod(0o644)

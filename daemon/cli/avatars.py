@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.avatar_files import Summary, inspect, install, names_of, summaries
+from daemon.cli.avatar_files import (
+    BOX,
+    TURNS,
+    Summary,
+    box_of,
+    inspect,
+    install,
+    names_of,
+    settings_of,
+    summaries,
+)
 from daemon.cli.exit_codes import EXIT_BAD_JOB
 from daemon.cli.place import Place, hint_suffix, placed
 from daemon.cli.tables import Row, for_people, table
@@ -59,8 +69,6 @@ def check(place: Place, names: tuple[str, ...]) -> None:
     sys.exit(code)
 
 
-BOX = "X1,Y1,X2,Y2"
-
 ADD_HINTS = {
     "several_faces": f"use --face-box {BOX}, or --crop, in pixels of the picture, around the one that should speak",
     "no_face": f"use a well-lit picture of one face from the front, or --face-box {BOX}",
@@ -74,10 +82,9 @@ def _box(ctx: click.Context, option: click.Parameter, value: str | None) -> tupl
     if value is None:
         return None
     try:
-        x1, y1, x2, y2 = (int(number) for number in value.strip("[] ").split(","))
+        return box_of(value)
     except ValueError:
         raise click.BadParameter(f"expected {BOX}, four whole numbers", ctx, option) from None
-    return x1, y1, x2, y2
 
 
 @avatars.command()
@@ -87,16 +94,27 @@ def _box(ctx: click.Context, option: click.Parameter, value: str | None) -> tupl
     "--face-box", metavar=BOX, callback=_box, help="Where the face is, if several are in the picture or none is found."
 )
 @click.option("--crop", metavar=BOX, callback=_box, help="The part of the picture to use.")
+@click.option(
+    "--rotate",
+    type=click.Choice([str(turn) for turn in TURNS]),
+    help="Turn it by so many degrees clockwise, before --face-box and --crop.",
+)
 @placed
 def add(
-    place: Place, file: Path, *, name: str | None, face_box: tuple[int, ...] | None, crop: tuple[int, ...] | None
+    place: Place,
+    file: Path,
+    *,
+    name: str | None,
+    face_box: tuple[int, ...] | None,
+    crop: tuple[int, ...] | None,
+    rotate: str | None,
 ) -> None:
     """Add the picture or video FILE as an avatar if its face is usable."""
     name = name or file.stem
-    boxes = {"face_box": face_box, "crop": crop}
-    settings = "".join(f"{key}: {list(box)}\n" for key, box in boxes.items() if box is not None)
+    settings = settings_of(int(rotate) if rotate else None, face_box=face_box, crop=crop)
     try:
         click.echo(f"{name}\t{install(place.config, file, name, settings)}")
     except JobError as error:
-        error.hint = ADD_HINTS.get(error.code, error.hint)
+        if "avatar.yaml" in (error.hint or ""):
+            error.hint = ADD_HINTS.get(error.code, error.hint)
         raise

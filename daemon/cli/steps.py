@@ -12,7 +12,6 @@ from daemon.spool.health import HealthReport, JobProgress, health
 WAITING, QUEUED, RENDERING, STARTING = "waiting", "queued", "lipsync", "starting"
 
 WORDS = {
-    "copy": "copying the recording",
     "tts": "speaking",
     "split": "preparing",
     RENDERING: "rendering",

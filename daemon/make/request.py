@@ -106,10 +106,12 @@ def _results(spool: Spool) -> Iterator[Path]:
 
 
 def _check_kind(photo: Path) -> None:
-    from pipeline.avatars.folder import CLIP_ENDINGS, PICTURE_ENDINGS
+    from pipeline.avatars.folder import require_media
 
-    if photo.suffix.lower() not in (endings := (*PICTURE_ENDINGS, *CLIP_ENDINGS)):
-        raise ArgumentError(f"{photo} is not a picture or a video, judging by its name: {', '.join(endings)}")
+    try:
+        require_media(photo)
+    except JobError as error:
+        raise ArgumentError(error.message) from None
 
 
 def _link(source: Path, target: Path) -> None:

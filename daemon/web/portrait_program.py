@@ -33,18 +33,18 @@ Picture = NDArray[np.uint8]
 
 
 def handle(config: Config, request: dict[str, Any]) -> Any:
-    """Add an avatar (`file`, `name`), or look at some (`names`)."""
+    """Add an avatar (`file`, `name`, `settings`), or look at some (`names`)."""
     if "file" in request:
-        return _add(config, Path(request["file"]), request["name"])
+        return _add(config, Path(request["file"]), request["name"], request["settings"])
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
         library = Avatars(config, Path(scratch))
         return [_look(library, name) for name in request["names"]]
 
 
-def _add(config: Config, file: Path, name: str) -> str:
+def _add(config: Config, file: Path, name: str, settings: str) -> str:
     os.umask(0o022)  # the daemon may run as a different user
     try:
-        return install(config, file, name)
+        return install(config, file, name, settings)
     except OSError as error:
         if is_full(error):
             raise StageError("disk_full", "the disk is full") from error

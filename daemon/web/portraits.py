@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ from typing import Any, BinaryIO, Literal
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from daemon.cli.avatar_files import SETTINGS_FILE
 from daemon.web import isolated
 from daemon.web.isolated import Crashed, Turns
 from daemon.web.problems import ProblemError, not_found
 from daemon.web.uploads import PORTRAIT_NAME, content_hash, content_name
 from pipeline.avatars import Avatars
-from pipeline.avatars.folder import CLIP_ENDINGS, PICTURE_ENDINGS
 from pipeline.config import Config
 from pipeline.errors import JobError
 from pipeline.media.ffmpeg import unreadable
@@ -35,6 +36,7 @@ LOOK_LIMITS = Limits(60, output_bytes=4 << 20, cpu_seconds=60, memory_bytes=MEMO
 ADD_LIMITS = Limits(300, cpu_seconds=600, memory_bytes=MEMORY_BYTES)
 """For adding one: the face is followed through all frames of a video."""
 TOGETHER = 16
+SUFFIX = re.compile(r"\.[a-z0-9]{1,5}\Z")
 WAITING_MAX = 8
 """How many uploads may wait for their turn."""
 
@@ -104,15 +106,15 @@ class Portraits:
         """One avatar. Raises ProblemError if there is none of that name."""
         return self._state(name, await self.look(name))
 
-    async def add(self, name: str, file_name: str, content: BinaryIO) -> bool:
-        """Add an uploaded picture or video as an avatar if it can speak; False if that very file is there already.
+    async def add(self, name: str, file_name: str, content: BinaryIO, settings: str = "") -> bool:
+        """Add an uploaded picture or video as an avatar if it can speak; False if that very avatar is there already.
 
-        Raises JobError and ProblemError.
+        `settings`: its `avatar.yaml`, none if empty. Raises JobError and ProblemError.
         """
         self.check_allowed()
         suffix = _suffix(file_name)
         async with self._adding.turn():
-            return await run_in_threadpool(self._add, name, suffix, content)
+            return await run_in_threadpool(self._add, name, suffix, content, settings)
 
     async def upload(self, file_name: str, content: BinaryIO) -> str:
         """Add a portrait for a job; returns the avatar's name. Raises JobError and ProblemError."""
@@ -125,26 +127,26 @@ class Portraits:
         if not self._config.web.avatar_uploads:
             raise ProblemError(HTTPStatus.FORBIDDEN, "avatars cannot be uploaded here", code="avatar_uploads")
 
-    def _add(self, name: str, suffix: str, content: BinaryIO) -> bool:
+    def _add(self, name: str, suffix: str, content: BinaryIO, settings: str) -> bool:
         if name in self._avatars.names():
-            self._check_same(name, content)
+            self._check_same(name, content, settings)
             return False
         with tempfile.NamedTemporaryFile(prefix="lipdrop-", suffix=suffix) as file:
             shutil.copyfileobj(content, file)
             file.flush()
-            request = {"file": file.name, "name": name}
+            request = {"file": file.name, "name": name, "settings": settings}
             try:
                 isolated.run(PROGRAM, self._config, request, ADD_LIMITS)
             except (Crashed, TimeoutError):
                 raise unreadable("avatar", "it takes too long or too much memory") from None
         return True
 
-    def _check_same(self, name: str, content: BinaryIO) -> None:
-        """Raise ProblemError unless an avatar consists of this file. Marks it as used now."""
+    def _check_same(self, name: str, content: BinaryIO, settings: str) -> None:
+        """Raise ProblemError unless an avatar consists of this file and these settings. Marks it as used now."""
         folder = self._config.path(self._config.avatars.folder) / name
         digest = content_hash(content)
-        files = [path for path in folder.glob("*") if path.suffix.lower() in PICTURE_ENDINGS + CLIP_ENDINGS]
-        if not any(_hash(path) == digest for path in files):
+        is_same = any(_hash(path) == digest for path in folder.glob("*")) and _text(folder / SETTINGS_FILE) == settings
+        if not is_same:
             message, hint = f"there already is an avatar {name[:100]!r}", "choose another name"
             raise ProblemError(HTTPStatus.CONFLICT, message, code="avatar", field="name", hint=hint)
         with contextlib.suppress(OSError):
@@ -199,15 +201,17 @@ class Portraits:
 
 
 def _suffix(file_name: str) -> str:
-    """The suffix of an uploaded file. Raises ProblemError if no avatar may have it."""
+    """The suffix under which an uploaded file is stored. Its content decides what it is."""
     suffix = Path(file_name).suffix.lower()
-    if suffix not in PICTURE_ENDINGS + CLIP_ENDINGS:
-        raise ProblemError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"avatars are not named {suffix[:20] or 'without a suffix'}",
-            hint="one of " + ", ".join(PICTURE_ENDINGS + CLIP_ENDINGS),
-        )
-    return suffix
+    return suffix if SUFFIX.match(suffix) else ""
+
+
+def _text(file: Path) -> str:
+    """A settings file; empty if there is none."""
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
 
 
 def _hash(path: Path) -> str | None:

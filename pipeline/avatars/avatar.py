@@ -167,6 +167,8 @@ class Avatar:
         scale = (width / columns, height / rows)
         offset = (left * scale[0], top * scale[1])
         faces = self._faces_in(cut)
+        if isinstance(self.source, VideoSource) and isinstance(faces, Faces):
+            self.source.check_room(len(faces.seen), (width, height))
         landmarks = faces if isinstance(faces, NoFace) else faces.landmarks
         if self.own_landmarks is not None:
             landmarks = self.own_landmarks[None]
@@ -233,10 +235,10 @@ class Avatar:
         return framing.framed(area, aspect, None if framing.is_slight(area, aspect) else self._head())
 
     def _head(self) -> Head | None:
-        """The head, which frames must not cut off; None for a video, or if no face is found."""
+        """The head, which frames must not cut off; None if no face is found. A video has one for all its frames."""
         if self.own_landmarks is not None:
             return Head.of(self.own_landmarks[None])
-        if self.moves or isinstance(self.faces, NoFace):
+        if isinstance(self.faces, NoFace):
             return None
         return Head.of(self.faces.landmarks)
 

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from pipeline.errors import JobError, StageError
+from pipeline.media import pictures
 from pipeline.media.ffmpeg import unreadable
+from pipeline.media.kinds import Kind, identify
+from pipeline.media.pictures import Look, Picture
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-"""Pillow's names for them. The format is detected from the content, not the name; no other format is ever parsed."""
-
-PICTURE_SIDE_MAX = 32_766
-"""OpenCV cannot rotate larger pictures."""
-
-CLIP_ENDINGS = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
+ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"),
+    *(".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".mpg", ".ogv"),
+)
+"""Usual endings of pictures and videos. What a file is, its content decides."""
 
 TEXT_BYTES_MAX = 1024 * 1024
 """Maximum size of an `avatar.yaml` or a `landmarks.json`."""
@@ -102,62 +96,49 @@ def read_text(file: Path) -> str:
 
 
 def media_file(folder: Path) -> Path:
-    """The one picture or video of an avatar. Raises JobError."""
+    """The one picture or video of an avatar; if there is none, the one file of another known format.
+
+    Raises JobError.
+    """
     # Hidden files are ignored: macOS leaves a "._picture.png" next to each file that it copies.
-    visible = (entry for entry in entries(folder) if not entry.name.startswith("."))
-    found = sorted(entry for entry in visible if entry.suffix.lower() in PICTURE_ENDINGS + CLIP_ENDINGS)
+    visible = sorted(entry for entry in entries(folder) if not entry.name.startswith("."))
+    kinds = {entry: kind_of(entry) for entry in visible}
+    found = [entry for entry, kind in kinds.items() if _may_be_media(entry, kind)]
+    found = found or [entry for entry, kind in kinds.items() if kind is not None]
     if len(found) != 1:
         raise JobError(
             "avatar",
             f"avatar {folder.name!r} has {len(found)} pictures or videos instead of one",
             field="avatar",
-            hint="put exactly one file into a folder that lipdrop can read: "
-            + ", ".join(PICTURE_ENDINGS + CLIP_ENDINGS),
+            hint="put exactly one picture or video into a folder that lipdrop can read",
         )
     if not os.path.isfile(found[0]):  # noqa: PTH113 - Path.is_file raises where this returns False
         raise unreadable("avatar", f"{found[0].name} is a dangling link or not a regular file")
     return found[0]
 
 
-def is_clip(file: Path) -> bool:
-    """Whether a media file is a video."""
-    return file.suffix.lower() in CLIP_ENDINGS
+def _may_be_media(entry: Path, kind: Kind | None) -> bool:
+    return kind.medium != "other" if kind is not None else entry.suffix.lower() in ENDINGS
 
 
-def read_picture(file: Path, pixels_max: int) -> NDArray[np.uint8]:
-    """Decode a picture, upright: RGB [height, width, 3]. Its size is checked in the header first.
-
-    Raises JobError.
-    """
-    columns, rows = _picture_size(file)
-    if columns * rows > pixels_max:
-        raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit is {pixels_max} in total")
-    if max(columns, rows) > PICTURE_SIDE_MAX:
-        raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit for one side is {PICTURE_SIDE_MAX}")
+def kind_of(entry: Path) -> Kind | None:
+    """What a file is; None if that is unknown, or if it cannot be read."""
     try:
-        picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (cv2.error, OSError) as error:
-        raise unreadable("avatar", f"{file.name} is broken") from error
-    if picture is None:
-        raise unreadable("avatar", f"{file.name} is broken")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        return identify(entry) if os.path.isfile(entry) else None  # noqa: PTH113
+    except OSError:
+        return None
 
 
-def too_many_pixels(file: Path, has: str) -> JobError:
-    """The error for a picture or video that is too large to decode; `has`: its size and the limit."""
-    return JobError("too_many_pixels", f"{file.name} has {has}", field="avatar", hint="scale it down")
+def require_media(file: Path) -> Kind:
+    """The kind of an avatar's file. Raises JobError if it is not a picture or video that can be read."""
+    kind = kind_of(file)
+    if kind is None or kind.medium == "other":
+        what = "not a picture or a video" if kind is None else f"{kind.name}, which lipdrop cannot read"
+        hint = "save it as a JPEG or PNG picture, or as an MP4 video"
+        raise JobError("media", f"{file.name} is {what}", field="avatar", hint=hint)
+    return kind
 
 
-def _picture_size(file: Path) -> tuple[int, int]:
-    """Width and height from the file's header, without decoding pixels. Raises JobError."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns about sizes that our own limit, checked next, allows.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=PICTURE_FORMATS) as picture:
-                return picture.size
-    except Image.DecompressionBombError:
-        # Pillow's own limit: 179 million pixels, more than any avatar needs.
-        raise too_many_pixels(file, "far too many pixels") from None
-    except Exception as error:  # on random bytes Pillow's parsers raise anything
-        raise unreadable("avatar", f"{file.name} is not a picture") from error
+def read_picture(file: Path, pixels_max: int, look: Look = Look()) -> Picture:  # noqa: B008 - frozen
+    """Decode a picture, upright: RGB [height, width, 3]. Raises JobError."""
+    return pictures.read(file, require_media(file), pixels_max, look)

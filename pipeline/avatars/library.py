@@ -15,10 +15,20 @@ from pipeline.avatars.derived import DerivedFiles
 from pipeline.avatars.faces import tracking
 from pipeline.avatars.faces.choice import Choice
 from pipeline.avatars.faces.results import Faces, NoFace, load
-from pipeline.avatars.folder import digest, entries, identity, is_clip, media_file, read_picture, refuse, unchanged
+from pipeline.avatars.folder import (
+    digest,
+    entries,
+    identity,
+    kind_of,
+    media_file,
+    read_picture,
+    refuse,
+    require_media,
+    unchanged,
+)
 from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
-from pipeline.avatars.video import VideoSource
+from pipeline.avatars.video import VERSION, VideoSource
 from pipeline.config import Config
 from pipeline.errors import ConfigError, JobError
 from pipeline.files import as_spelt
@@ -70,11 +80,12 @@ class Avatars:
         return self._read_voices(self._folder(name), self.stamp(name)).voices(language)
 
     def is_video(self, name: str) -> bool:
-        """Whether an avatar is a video, judged by its file name."""
+        """Whether an avatar is a video, judged by the first bytes of its file."""
         try:
-            return is_clip(media_file(self._folder(name)))
+            kind = kind_of(media_file(self._folder(name)))
         except JobError:
             return False
+        return kind is not None and kind.moves
 
     def _folder(self, name: str) -> Path:
         # os.path.isdir: Path.is_dir raises PermissionError inside unreadable folders.
@@ -90,7 +101,7 @@ class Avatars:
         settings = self._read_settings(folder, stamp)
         own = folder / "landmarks.json"
         landmarks = FaceLandmarks.load(own) if os.path.lexists(own) else None
-        if not is_clip(file):
+        if not require_media(file).moves:
             return self._still(file, settings, landmarks)
         if landmarks is not None:
             refuse(own, "not supported for a video, whose landmarks are always detected", "remove the file")
@@ -102,7 +113,7 @@ class Avatars:
     def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
         content = digest(file)
         with unchanged(file, content):
-            picture = read_picture(file, self._limits.picture_pixels)
+            picture = read_picture(file, self._limits.picture_pixels, settings.look)
         part, choice = settings.cropped_area(picture.shape[1::-1]), Choice(settings.face_box, settings.face)
         find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, choice))
         return Avatar(picture, settings, find, landmarks, self._derived(content, settings, landmarks))
@@ -110,7 +121,12 @@ class Avatars:
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
         content, limits = digest(file), self._limits
         video = VideoSource.open(
-            file, content, self._cache, pixels_max=limits.picture_pixels, seconds_max=limits.avatar_seconds
+            file,
+            content,
+            self._cache,
+            settings.look,
+            pixels_max=limits.picture_pixels,
+            seconds_max=limits.avatar_seconds,
         )
         part, choice = settings.cropped_area(video.sides), Choice(settings.face_box, settings.face)
         find = self._cached(content, settings, lambda: video.find_faces(part, choice))
@@ -119,14 +135,15 @@ class Avatars:
     def _derived(self, content: str, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> DerivedFiles:
         points = [] if landmarks is None else [getattr(landmarks, name).tolist() for name in CONTOURS]
         return DerivedFiles(
-            self._cache, repr((content, settings, points, tracking.VERSION, self._limits.avatar_seconds))
+            self._cache, repr((content, settings, points, tracking.VERSION, VERSION, self._limits.avatar_seconds))
         )
 
     def _cached(
         self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]
     ) -> Callable[[], Faces | NoFace]:
         """The search `find`, run once per file content and settings."""
-        query = repr((tracking.VERSION, settings.crop, settings.face_box, settings.face, self._limits.avatar_seconds))
+        choice = settings.crop, settings.face_box, settings.face
+        query = repr((tracking.VERSION, VERSION, settings.look, *choice, self._limits.avatar_seconds))
         name = f"{content}-{hashlib.sha256(query.encode()).hexdigest()[:12]}.npz"
 
         def cached() -> Faces | NoFace:

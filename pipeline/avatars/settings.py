@@ -14,6 +14,7 @@ from pipeline.avatars.folder import read_text, refuse
 from pipeline.errors import JobError, nearest_hint
 from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
 from pipeline.media.clips import Cut
+from pipeline.media.pictures import WHITE, Look
 from pipeline.settings import DuplicateKeyError, parse_yaml
 
 VOICES_MAX = 20
@@ -39,6 +40,8 @@ FORMATS = {
     "face": f"the number of the face that speaks, counted from the left, 1 to {FACES_MAX}",
     "pads": "[top, bottom, left, right], whole pixels from -10000 to 10000",
     "crop": BOX_FORMAT,
+    "rotate": "0, 90, 180 or 270, degrees clockwise",
+    "background": "a colour like '#ffffff', in quotes",
     "size": "WIDTHxHEIGHT, like 720x720",
     "blend": "feather or paste",
     "silence_gate": "auto, on or off",
@@ -73,6 +76,10 @@ class AvatarSettings(BaseModel):
     """Pixels added to the box: top, bottom, left, right."""
     crop: Box | None = None
     """x1, y1, x2, y2 of the part of the picture to use, in its pixels; None: all of it."""
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees by which the picture or video is turned clockwise. All coordinates are those of the turned picture."""
+    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = WHITE
+    """The colour under transparent parts, #rrggbb."""
     size: str | None = None
     """WIDTHxHEIGHT of the avatar's videos, with the same limits as a job's size."""
     blend: Literal["feather", "paste"] = "feather"
@@ -88,6 +95,11 @@ class AvatarSettings(BaseModel):
     voice: Annotated[dict[Language, Wishes], BeforeValidator(_by_language)] = Field(default_factory=dict, repr=False)
     """Voices by language, in order of preference: names, or `male` or `female`. Not part of the representation, which
     is the key of cached files: no picture depends on it."""
+
+    @property
+    def look(self) -> Look:
+        """How the settings change what the file shows."""
+        return Look(self.background.lower(), self.rotate)
 
     @field_validator("face_box", "crop")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,19 +19,22 @@ from pipeline.avatars.faces.orientation import LiesTurned
 from pipeline.avatars.faces.results import Faces, NoFace
 from pipeline.avatars.faces.small_faces import small_face_in
 from pipeline.avatars.faces.tracking import find_in_clip, shifted_box
-from pipeline.avatars.folder import too_many_pixels, unchanged
+from pipeline.avatars.folder import require_media, unchanged
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.avatars.unseen_frames import shown
 from pipeline.errors import JobError
-from pipeline.media import clips
-from pipeline.media.clips import ClipFormat, Cut
+from pipeline.media import animations, clip_format, clips
+from pipeline.media.clip_format import ClipFormat
+from pipeline.media.clips import Cut, View
 from pipeline.media.ffmpeg import unreadable
+from pipeline.media.kinds import Kind
+from pipeline.media.pictures import Look, too_many_pixels
 
-VERSION = 1
-"""Version of the cached headers and frames: those of other versions are not used.
+VERSION = 2
+"""Version of what is read from files: cached headers, frames and faces of other versions are not used.
 
-Increment it when a change affects headers, or how frames are decoded, rotated, cropped or scaled.
+Increment it when a change affects headers, or how pictures are decoded, coloured, rotated, cropped or scaled.
 """
 
 SEARCH_SIDE_MAX = 1280
@@ -55,31 +58,43 @@ class VideoSource:
     digest: str
     """SHA-256 of the file."""
     cache: Cache
-    sides: tuple[int, int]
-    """Width and height in pixels, upright."""
-    rate: Fraction
-    """Frames per second."""
+    kind: Kind
+    format: ClipFormat
+    look: Look
     seconds_max: int
 
     @classmethod
-    def open(cls, file: Path, digest: str, cache: Cache, *, pixels_max: int, seconds_max: int) -> VideoSource:
+    def open(
+        cls, file: Path, digest: str, cache: Cache, look: Look, *, pixels_max: int, seconds_max: int
+    ) -> VideoSource:
         """Read the header. Raises JobError if the file is not a video, or is too large or too long.
 
         This and every other method that reads the file raise StageError if the file changes during the read.
         """
-        with cache.open(f"{digest}-format-{VERSION}.json", lambda target: _write_format(target, file, digest)) as kept:
+        kind = require_media(file)
+
+        def write(target: Path) -> None:
+            """Cache the header, so that new workers need not read it."""
+            with unchanged(file, digest):
+                target.write_bytes(_probed(file, kind, pixels_max, seconds_max).to_json())
+
+        with cache.open(f"{digest}-format-{VERSION}.json", write) as kept:
             found = ClipFormat.from_json(kept.read())
         if found.width * found.height > pixels_max:
             raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in total")
         if found.seconds is not None and found.seconds > seconds_max + SLACK_SECONDS:
-            message = f"{file.name} is {found.seconds:.0f} s long, the limit is {seconds_max} s"
-            raise JobError(
-                "too_long",
-                message,
-                field="avatar",
-                hint="use a shorter video; a few seconds are enough, because the video is looped",
-            )
-        return cls(file, digest, cache, (found.width, found.height), found.rate, seconds_max)
+            raise animations.too_long(file, f"is {found.seconds:.0f} s long", f"{seconds_max} s")
+        return cls(file, digest, cache, kind, found, look, seconds_max)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Width and height in pixels, upright, and turned as the settings say."""
+        return self.look.turned(self.format.sides)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second."""
+        return self.format.rate
 
     def find_faces(self, part: Cut, choice: Choice) -> Faces | NoFace:
         """Follow the face through a part of all frames. Raises JobError if they cannot be decoded.
@@ -100,8 +115,7 @@ class VideoSource:
         if choice.face_box is not None:
             choice = Choice(_scaled(shifted_box(choice.face_box, -left, -top), factor))
         with unchanged(self.file, self.digest):
-            pictures = clips.rgb_frames(self.file, self.rate, self.sides, part, size, seconds=self.seconds_max)
-            found = find_in_clip(pictures, choice)
+            found = find_in_clip(self._rgb(part, size, self.seconds_max), choice)
         return found.scaled(factor).moved(left, top) if isinstance(found, Faces) else found
 
     def _small_face(self, part: Cut, choice: Choice) -> Box | None:
@@ -109,7 +123,7 @@ class VideoSource:
         left, top, columns, rows = part
         if choice.face_box is not None:
             choice = Choice(shifted_box(choice.face_box, -left, -top))
-        frames = clips.rgb_frames(self.file, self.rate, self.sides, part, (columns, rows), seconds=self.seconds_max)
+        frames = self._rgb(part, (columns, rows), self.seconds_max)
         with unchanged(self.file, self.digest), closing(frames):
             box = small_face_in(frames, choice)
         return None if box is None else shifted_box(box, left, top)
@@ -118,7 +132,7 @@ class VideoSource:
         """The first frame, RGB [height, width, 3], scaled down to `SEARCH_SIDE_MAX`. Raises JobError."""
         scale = min(1.0, SEARCH_SIDE_MAX / max(self.sides))
         size = (max(round(self.sides[0] * scale), 1), max(round(self.sides[1] * scale), 1))
-        frames = clips.rgb_frames(self.file, self.rate, self.sides, (0, 0, *self.sides), size, seconds=1)
+        frames = self._rgb((0, 0, *self.sides), size, 1)
         with unchanged(self.file, self.digest), closing(frames):
             picture = next(frames, None)
         if picture is None:
@@ -127,7 +141,8 @@ class VideoSource:
 
     def scene(self, cut: Cut, size: tuple[int, int], faces: Faces | NoFace, settings: AvatarSettings) -> Clip:
         """The frames, cropped and scaled to `size`. Raises JobError."""
-        shape = hashlib.sha256(repr((VERSION, cut, size, self.rate, self.seconds_max)).encode()).hexdigest()[:12]
+        look = repr((VERSION, cut, size, self.rate, self.seconds_max, self.look))
+        shape = hashlib.sha256(look.encode()).hexdigest()[:12]
         file = self.cache.open(f"{self.digest}-{shape}.i420", lambda target: self._write(target, cut, size))
         frames = os.fstat(file.fileno()).st_size // (size[0] * size[1] * 3 // 2)
         # The face was tracked in a separate run of ffmpeg: only frames decoded by both runs can be used.
@@ -137,25 +152,39 @@ class VideoSource:
         showing = shown(settings.no_face, seen, covered, cuts, max(round(FADE_SECONDS * self.rate), 1))
         return Clip(file, size, len(seen), self.rate, *showing)
 
+    def check_room(self, frames: int, size: tuple[int, int]) -> None:
+        """Raise JobError if so many frames of a size (width, height) exceed the cache."""
+        if frames * (size[0] * size[1] * 3 // 2) > self.cache.bytes_max:
+            raise _too_large(self.file, self.cache.bytes_max)
+
     def _write(self, target: Path, cut: Cut, size: tuple[int, int]) -> None:
         """Write all frames to one file."""
         written = 0
         with unchanged(self.file, self.digest), target.open("wb") as file:
-            for frame in self._frames(cut, size):
+            for frame in self._i420(cut, size):
                 written += file.write(frame.data)
                 if written > self.cache.bytes_max:
                     raise _too_large(self.file, self.cache.bytes_max)
         if not written:
             raise unreadable("avatar", f"{self.file.name} contains no frames")
 
-    def _frames(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
-        return clips.i420_frames(self.file, self.rate, self.sides, cut, size, seconds=self.seconds_max)
+    def _rgb(self, cut: Cut, size: tuple[int, int], seconds: float) -> Generator[NDArray[np.uint8], None, None]:
+        view = View(self.look, cut, size)
+        if self.kind.medium == "animation":
+            return animations.rgb_frames(self.file, self.kind, self.format, view, seconds=seconds)
+        return clips.rgb_frames(self.file, self.format, view, seconds=seconds)
+
+    def _i420(self, cut: Cut, size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+        view, seconds = View(self.look, cut, size), self.seconds_max
+        if self.kind.medium == "animation":
+            return animations.i420_frames(self.file, self.kind, self.format, view, seconds=seconds)
+        return clips.i420_frames(self.file, self.format, view, seconds=seconds)
 
 
-def _write_format(target: Path, file: Path, digest: str) -> None:
-    """Cache a video's header, so that new workers need not run ffprobe."""
-    with unchanged(file, digest):
-        target.write_bytes(clips.probe(file, "avatar").to_json())
+def _probed(file: Path, kind: Kind, pixels_max: int, seconds_max: int) -> ClipFormat:
+    if kind.medium == "animation":
+        return animations.probe(file, kind, pixels_max, seconds_max + SLACK_SECONDS)
+    return clip_format.probe(file, "avatar")
 
 
 def _around(face: Box, part: Cut) -> Cut:

@@ -34,7 +34,8 @@ AUDIO_CODECS = (
 
 VIDEO_CODECS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,msmpeg4v2,msmpeg4v3,mpeg2video,mpeg1video,mjpeg,"
-    "prores,dnxhd,qtrle,png,rawvideo,ffv1,huffyuv,ffvhuff,h263,flv,cinepak,dvvideo,wmv2,wmv3,vc1"
+    "prores,dnxhd,cfhd,v210,qtrle,png,rawvideo,ffv1,huffyuv,ffvhuff,utvideo,h263,h263p,flv,vp6,vp6a,vp6f,cinepak,"
+    "dvvideo,msmpeg4,msmpeg4v1,wmv1,wmv2,wmv3,vc1,svq1,svq3,theora"
 )
 """Video decoders."""
 
@@ -135,6 +136,12 @@ def decode(
 def decode_bytes(stream: Stream, data: bytes, limits: Limits, **options: Any) -> bytes:
     """Run ffmpeg on untrusted `data`, read through `source_stdin`, and return the output. Raises StageError."""
     return _run(_argv(to_stdout(stream, **options)), limits, data).output
+
+
+def report(stream: Stream, timeout_seconds: float, **options: Any) -> bytes:
+    """Run ffmpeg on an untrusted file and return what its filters print. Raises StageError."""
+    limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
+    return _run(_argv(to_stdout(stream, **options)), limits).output
 
 
 def read_frames(

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
+from daemon.cli.avatar_files import BOX, box_of, settings_of
 from daemon.web import answers, uploads
 from daemon.web.gateway import Gateway
 from daemon.web.portraits import AvatarList, AvatarState, Portraits
@@ -48,12 +49,16 @@ ADDED: dict[int | str, dict[str, Any]] = {
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.TOO_MANY_REQUESTS,
     ),
 }
 FILE = {"type": "string", "format": "binary", "description": "A picture or video of one face."}
 NAME = {"type": "string", "description": "Default: the file's."}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rotate": {"type": "string", "enum": ["90", "180", "270"], "description": "Turn it clockwise, in degrees."},
+    "face_box": {"type": "string", "description": f"Where the face is: {BOX} in pixels of the turned picture."},
+    "crop": {"type": "string", "description": f"The part of the turned picture to use: {BOX}."},
+}
 
 
 def _portraits(request: Request) -> Portraits:
@@ -103,7 +108,7 @@ async def read_avatar(name: str, request: Request, portraits: InPortraits) -> Av
     "/api/avatars",
     status_code=HTTPStatus.CREATED,
     responses=ADDED,
-    openapi_extra=_form("file", file=FILE, name=NAME),
+    openapi_extra=_form("file", file=FILE, name=NAME, **OPTIONS),
 )
 async def add_avatar(request: Request, portraits: InPortraits) -> Response:
     """Add a picture or video of one face as an avatar, if that face can speak."""
@@ -114,7 +119,7 @@ async def add_avatar(request: Request, portraits: InPortraits) -> Response:
     "/api/avatars/{name}",
     status_code=HTTPStatus.CREATED,
     responses=ADDED,
-    openapi_extra=_form("file", file=FILE),
+    openapi_extra=_form("file", file=FILE, **OPTIONS),
 )
 async def put_avatar(name: str, request: Request, portraits: InPortraits) -> Response:
     """Add an avatar under a name. Repeating the request has no further effect; avatars are never replaced."""
@@ -131,10 +136,26 @@ async def _add(request: Request, portraits: Portraits, name: str | None) -> Resp
         given = form.get("name")
         file_name = file.filename or ""
         name = name or (given if isinstance(given, str) and given else file_name.rpartition(".")[0])
-        is_new = await portraits.add(name, file_name, file.file)
+        is_new = await portraits.add(name, file_name, file.file, _settings(form))
     found = _linked(request, await portraits.state(name))
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     return JSONResponse(found.model_dump(), status, {"Location": f"{_base(request)}/{name}"})
+
+
+def _settings(form: FormData) -> str:
+    """The `avatar.yaml` that a form's fields ask for. Raises JobError."""
+    rotate = form.get("rotate")
+    if rotate and rotate not in OPTIONS["rotate"]["enum"]:
+        raise JobError("range", f"rotate is {str(rotate)[:20]!r}", field="rotate", hint="90, 180 or 270")
+    boxes = {key: _box(key, form.get(key)) for key in ("face_box", "crop")}
+    return settings_of(int(rotate) if isinstance(rotate, str) and rotate else None, **boxes)
+
+
+def _box(key: str, text: object) -> tuple[int, ...] | None:
+    try:
+        return box_of(text) if isinstance(text, str) and text else None
+    except ValueError:
+        raise JobError("range", f"{key} is {str(text)[:40]!r}", field=key, hint=f"{BOX}, whole numbers") from None
 
 
 def _base(request: Request) -> str:

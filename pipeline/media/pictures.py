@@ -1,0 +1,228 @@
+"""Reading untrusted pictures: upright, in sRGB, 8 bits, laid over one colour where they are transparent."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from pipeline.errors import JobError
+from pipeline.media import boxes
+from pipeline.media.colours import PRIMARIES_BY_CODE, SRGB, TRANSFERS_BY_CODE, ColourSpace, picture_to_srgb
+from pipeline.media.ffmpeg import unreadable
+from pipeline.media.kinds import Kind, png_chunks
+
+Picture = NDArray[np.uint8]
+"""RGB [height, width, 3]."""
+
+SIDE_MAX = 32_766
+"""OpenCV cannot rotate larger pictures."""
+
+QUARTERS = {0: 0, 90: 3, 180: 2, 270: 1}
+"""Clockwise turns in degrees, and how many quarters numpy turns for them, which is anticlockwise."""
+
+MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+"""The mode of pictures that ICC profiles of these colour spaces describe."""
+RENDERING = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+EXIF_INTEROPERABILITY, ADOBE_RGB_FILE = 0xA005, "R03"
+"""Cameras mark Adobe RGB like this (DCF 2.0), without an ICC profile."""
+
+
+WHITE = "#ffffff"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an avatar's settings change what its file shows."""
+
+    background: str = WHITE
+    """The colour under transparent parts, #rrggbb."""
+    turn: int = 0
+    """Degrees by which it is turned clockwise: 0, 90, 180 or 270."""
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The background's red, green and blue."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return red, green, blue
+
+    def turned(self, sides: tuple[int, int]) -> tuple[int, int]:
+        """Width and height after turning."""
+        return sides[::-1] if self.turn % 180 else sides
+
+
+def read(file: Path, kind: Kind, pixels_max: int, look: Look) -> Picture:
+    """Decode a picture, the first one of several. Its size is checked in its header first. Raises JobError."""
+    with opened(file, kind, pixels_max) as picture, decoding(file):
+        return finished(picture, look, coded_space(file, kind, picture))
+
+
+def finished(picture: Image.Image, look: Look, space: ColourSpace) -> Picture:
+    """The pixels of an opened picture, as they are shown. Pillow's parsers raise anything on broken ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        upright = ImageOps.exif_transpose(picture)
+    pixels = np.asarray(_flat(_in_srgb(upright, space), _opacity(upright), look), np.uint8)
+    return np.ascontiguousarray(np.rot90(pixels, QUARTERS[look.turn]))
+
+
+@contextmanager
+def opened(file: Path, kind: Kind, pixels_max: int) -> Iterator[Image.Image]:
+    """Parse a picture's header with the one parser of its kind, and check its size. Raises JobError."""
+    if kind.parser == "HEIF":
+        _register_heif()
+    with _header(file, kind) as picture:
+        columns, rows = picture.size
+        if columns * rows > pixels_max:
+            raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit is {pixels_max} in total")
+        if max(columns, rows) > SIDE_MAX:
+            raise too_many_pixels(file, f"{columns}x{rows} pixels, the limit for one side is {SIDE_MAX}")
+        yield picture
+
+
+@contextmanager
+def decoding(file: Path) -> Iterator[None]:
+    """Turn whatever Pillow's decoders raise into a JobError."""
+    try:
+        yield
+    except JobError:
+        raise
+    except Exception as error:
+        raise unreadable("avatar", f"{file.name} is broken") from error
+
+
+def too_many_pixels(file: Path, has: str) -> JobError:
+    """The error for a picture or video that is too large to decode; `has`: its size and the limit."""
+    return JobError("too_many_pixels", f"{file.name} has {has}", field="avatar", hint="scale it down")
+
+
+def _header(file: Path, kind: Kind) -> Image.Image:
+    """Open a picture without decoding its pixels. Raises JobError."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about sizes that our own limit, checked next, allows.
+            warnings.simplefilter("ignore")
+            return Image.open(file, formats=(kind.parser,))
+    except Image.DecompressionBombError:
+        # Pillow's own limit: 179 million pixels, more than any avatar needs.
+        raise too_many_pixels(file, "far too many pixels") from None
+    except Exception as error:  # on random bytes Pillow's parsers raise anything
+        raise unreadable("avatar", f"{file.name} is broken") from error
+
+
+def _register_heif() -> None:
+    import pi_heif
+
+    pi_heif.register_heif_opener(thumbnails=False, aux_images=False, depth_images=False, decode_threads=1)
+
+
+# Colours
+
+
+def coded_space(file: Path, kind: Kind, picture: Image.Image) -> ColourSpace:
+    """The colour space that a picture names by number instead of an ICC profile."""
+    if "icc_profile" in picture.info:
+        return ColourSpace()
+    if kind.parser in ("AVIF", "HEIF"):
+        return _space_in_boxes(file)
+    if kind.parser == "PNG":
+        return _space_in_chunks(file)
+    interoperability = picture.getexif().get_ifd(EXIF_INTEROPERABILITY)
+    return ColourSpace("adobe") if interoperability.get(1) == ADOBE_RGB_FILE else ColourSpace()
+
+
+def _in_srgb(picture: Image.Image, space: ColourSpace) -> Image.Image:
+    """The opaque picture in sRGB."""
+    opaque = _opaque(picture)
+    profiled = _by_profile(opaque, picture.info.get("icc_profile"))
+    if profiled is not None:
+        return profiled
+    rgb = opaque.convert("RGB")
+    return rgb if space.is_standard else Image.fromarray(picture_to_srgb(np.asarray(rgb), space))
+
+
+def _by_profile(opaque: Image.Image, icc: bytes | None) -> Image.Image | None:
+    """The picture converted by its ICC profile; None if it has none that describes its pixels."""
+    if not icc:
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        mode = MODE_OF_PROFILE.get(profile.profile.xcolor_space.strip())
+        if opaque.mode == "L" and mode == "RGB":
+            opaque = opaque.convert("RGB")
+        if opaque.mode != mode:
+            return None
+        return _converted(opaque, profile)
+    except (ImageCms.PyCMSError, OSError):  # like a browser, show the picture without a profile that is broken
+        return None
+
+
+def _converted(opaque: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image | None:
+    intent, flags = RENDERING
+    transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), opaque.mode, "RGB", intent, flags)
+    return ImageCms.applyTransform(opaque, transform)
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """The picture without transparency: mode L, RGB, CMYK or LAB."""
+    if picture.mode in ("L", "RGB", "CMYK", "LAB"):
+        return picture
+    if picture.mode in ("1", "LA", "La"):
+        return picture.convert("LA").convert("L") if picture.mode == "La" else picture.convert("L")
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray(np.asarray((np.asarray(picture, np.uint32) + 128) // 257, np.uint8))
+    if picture.mode in ("I", "F"):
+        raise JobError(
+            "media",
+            "the picture has 32 bits for each value, and nothing says which value is white",
+            field="avatar",
+            hint="save it with 8 or 16 bits",
+        )
+    return picture.convert("RGBA").convert("RGB")
+
+
+def _opacity(picture: Image.Image) -> Image.Image | None:
+    """Its alpha channel; None if it is opaque."""
+    return picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
+
+
+def _flat(rgb: Image.Image, opacity: Image.Image | None, look: Look) -> Image.Image:
+    if opacity is None:
+        return rgb
+    return Image.composite(rgb, Image.new("RGB", rgb.size, look.rgb), opacity)
+
+
+META, COLOUR = b"meta", b"colr"
+META_BYTES_MAX = 1 << 20
+
+
+def _space_in_boxes(file: Path) -> ColourSpace:
+    """The colour space in the `nclx` property of a HEIC or AVIF (ISO/IEC 23008-12)."""
+    with file.open("rb") as content:
+        head = content.read(META_BYTES_MAX)
+    for start, stop in boxes.find(head, META):
+        for begin, end in boxes.find(head, b"iprp", b"ipco", COLOUR, start=start + 4, stop=stop):
+            if head[begin : begin + 4] == b"nclx" and end - begin >= 8:
+                return _numbered(*struct.unpack_from(">HH", head, begin + 4))
+    return ColourSpace()
+
+
+def _space_in_chunks(file: Path) -> ColourSpace:
+    """The colour space of a PNG's `cICP` chunk."""
+    with file.open("rb") as content:
+        codes = next((data for name, data in png_chunks(content) if name == b"cICP"), None)
+    return ColourSpace() if codes is None else _numbered(codes[0], codes[1])
+
+
+def _numbered(primaries: int, transfer: int) -> ColourSpace:
+    """A colour space by the numbers of H.273; unknown ones are sRGB's."""
+    plain = ColourSpace()
+    return ColourSpace(PRIMARIES_BY_CODE.get(primaries, SRGB), TRANSFERS_BY_CODE.get(transfer, plain.transfer))
