@@ -39,12 +39,19 @@ from pipeline.speech.voices.command import Command
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.espeak import DATA_PATH_MAX, Espeak
 from pipeline.speech.voices.hibari import Hibari
-from pipeline.speech.voices.http import Http
+from pipeline.speech.voices.http import Http, Openai
 from pipeline.speech.voices.levels import finished, levelled
 from pipeline.speech.voices.piper import Piper
 from pipeline.speech.voices.program import run_program
 from pipeline.speech.voices.rhvoice import Rhvoice
-from pipeline.speech.voices.settings import BACKENDS, CommandSettings, HttpSettings, PiperSettings, VoiceSettings
+from pipeline.speech.voices.settings import (
+    BACKENDS,
+    CommandSettings,
+    HttpSettings,
+    OpenaiSettings,
+    PiperSettings,
+    VoiceSettings,
+)
 
 SPEECH_LUFS, TRUE_PEAK_DBFS = -16.0, -1.0
 """Integrated loudness and peak limit; repeated here so that a changed level fails."""
@@ -532,12 +539,14 @@ class Service:
     def __init__(self) -> None:
         self.answers: list[Callable[[BaseHTTPRequestHandler], None]] = []
         self.questions: list[Any] = []
+        self.headers: list[dict[str, str]] = []
         service = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 service.questions.append((self.path, json.loads(body)))
+                service.headers.append(dict(self.headers.items()))
                 service.answers[min(len(service.questions), len(service.answers)) - 1](self)
 
             def log_message(self, *_: Any) -> None:
@@ -653,6 +662,73 @@ def test_http_failures_have_error_codes(
     assert caught.value.code == code
     assert caught.value.hint
     assert len(service.questions) == questions
+
+
+def test_an_http_service_is_asked_by_template(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given the request of ElevenLabs, whose address names the voice."""
+    monkeypatch.setenv("TTS_KEY", "s3cret")
+    service.answers = [answer(200, wav())]
+    url = service.url.replace("/speak", "/v1/text-to-speech/{voice}?output_format=mp3_44100_128")
+    settings = HttpSettings(
+        url=url, key="TTS_KEY", headers={"xi-api-key": "{key}"}, voices={"ru": ("a/b",)}, body={
+            "text": "{text}", "model_id": "eleven_v2", "language_code": "{language}",
+            "voice_settings": {"speed": "{speed}", "stability": 0.5}, "previous": ["{key}"],
+        },
+    )  # fmt: skip
+    backend = Http(settings)
+    assert (backend.voices("ru"), backend.voices("en")) == (["a/b"], [])
+    assert seconds(backend.speak('Да {voice} "x"', "ru", "a/b", 2.0)) == pytest.approx(1.0, abs=0.1)
+    [(path, body)] = service.questions
+    assert path == "/v1/text-to-speech/a%2Fb?output_format=mp3_44100_128"
+    assert body == {
+        "text": 'Да {voice} "x"', "model_id": "eleven_v2", "language_code": "ru",
+        "voice_settings": {"speed": 2.0, "stability": 0.5}, "previous": ["{key}"],
+    }  # fmt: skip
+    assert service.headers[0]["xi-api-key"] == "s3cret"
+
+
+def test_openai_services_have_their_own_request(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret of the systemd unit comes before the environment's."""
+    (tmp_path / "OPENAI_KEY").write_text("from-systemd\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("OPENAI_KEY", "from-the-environment")
+    service.answers = [answer(200, wav())]
+    backend = Openai(OpenaiSettings(url=service.url, key="OPENAI_KEY", model="gpt-4o-mini-tts"))
+    assert_well_spoken(backend.speak("Привет", "ru", backend.voices("ru")[0], 1.5))
+    asked = {"model": "gpt-4o-mini-tts", "input": "Привет", "voice": "alloy", "speed": 1.5, "response_format": "wav"}
+    assert service.questions == [("/speak/audio/speech", asked)]
+    assert service.headers[0]["Authorization"] == "Bearer from-systemd"
+
+
+@pytest.mark.parametrize("secret", [None, "", "two\nlines", "ключ"])
+def test_a_secret_that_cannot_be_sent_is_never_quoted(
+    service: Service, secret: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTS_KEY", secret) if secret is not None else monkeypatch.delenv("TTS_KEY", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        service.backend(key="TTS_KEY", headers={"Key": "{key}"}).speak("да", "ru", "default", 1.0)
+    assert (caught.value.code, caught.value.field) == ("tts_missing", "tts.http.key")
+    assert "TTS_KEY" in caught.value.message
+    assert not secret or secret not in str(vars(caught.value))
+    assert service.questions == []
+
+
+def test_a_busy_service_is_asked_again_when_it_says(service: Service) -> None:
+    service.answers = [answer(429, b"", **{"Retry-After": "1"}), answer(200, wav())]
+    start = time.monotonic()
+    assert_well_spoken(service.backend().speak("да", "ru", "default", 1.0))
+    assert time.monotonic() - start >= 1
+    assert len(service.questions) == 2
+
+
+def test_a_service_that_is_busy_for_longer_than_the_limit_fails_at_once(service: Service) -> None:
+    service.answers = [answer(429, b"", **{"Retry-After": "3600"})]
+    with pytest.raises(StageError, match="asks to wait 3600 s") as caught:
+        service.backend(timeout_seconds=5).speak("да", "ru", "default", 1.0)
+    assert caught.value.code == "tts_http_status"
+    assert len(service.questions) == 1
 
 
 def test_http_without_a_server_is_unreachable(service: Service) -> None:
@@ -996,7 +1072,7 @@ def test_only_the_chosen_back_end_is_imported() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"backend": "festival"}, {"pause_seconds": -1}, {"voices": {"Russian": None}}, {"http": {"url": "file:///x"}},
+        {"backend": "festival"}, {"pause_seconds": -1}, {"voices": {"no language": None}}, {"http": {"url": "file:///x"}},
         {"http": {"url": "http://"}}, {"http": {"timeout_seconds": 0}}, {"command": {"argv": []}},
         {"piper": {"path": "x"}}, {"command": {"argv": "my-tts --out x"}},
     ],

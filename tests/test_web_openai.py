@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from daemon.web.openai_api import guessed_language
 from daemon.web.tokens import Tokens
+from pipeline.speech.voices.http import Openai
+from pipeline.speech.voices.settings import OpenaiSettings
 from tests.gateway import RunningGateway
 from tests.lazy import lazily
 from tests.media import streams
@@ -353,3 +355,9 @@ def test_a_full_queue_and_a_missing_token_have_openai_s_errors(tmp_path: Path) -
                 client.videos.create(prompt="Hello.")
             assert (full.value.code, full.value.type) == ("queue_full", "rate_limit_error")
             assert int(full.value.response.headers["retry-after"]) > 0
+
+
+def test_lipdrop_speaks_through_its_own_api(gateway: RunningGateway) -> None:
+    backend = Openai(OpenaiSettings(url=f"{gateway.url}/v1"))
+    utterance = backend.speak("Hello there.", "en", backend.voices("en")[0], 1.0)
+    assert 0.5 < len(utterance.samples) / utterance.sample_rate_hz < 3

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 import wave
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +19,15 @@ from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
-from pipeline.speech.reading import read
-from pipeline.speech.voices.base import Backend, Utterance
+from pipeline.speech.reading import ReadSentence, read
+from pipeline.speech.voices.base import Backend, Concurrent, Utterance
 from pipeline.speech.voices.catalogue import Voices
 
 SILENCE_SECONDS = 0.25
 """Length of a stream piece for which the voice produces no sound."""
 SILENCE_RATE_HZ = 24_000
+RESULTS_AHEAD = 2
+"""How many sentences for each thread may be requested before an earlier one is spoken."""
 
 
 class TtsStage:
@@ -47,9 +51,8 @@ class TtsStage:
         backend, voice = self._voice(item)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
-            for sentence in read(item.text, item.language):
-                utterance = backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
-                recording.add(sentence.text, utterance)
+            for text, utterance in _utterances(item, backend, voice):
+                recording.add(text, utterance)
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} produced no speech from the text"
                 raise JobError("no_speech", message, field="text")
@@ -70,6 +73,38 @@ class TtsStage:
         if item.voice is not None or item.avatar is None:
             return self._voices.choose(item.language, item.voice)
         return self._voices.choose(item.language, None, self._avatars.voices(item.avatar, item.language))
+
+
+def _utterances(item: TtsItem, backend: Backend, voice: str) -> Iterator[tuple[str, Utterance]]:
+    """Each sentence as it is written and as it is spoken, in order; services speak several at the same time."""
+
+    def speak(sentence: ReadSentence) -> tuple[str, Utterance]:
+        return sentence.text, backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
+
+    at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
+    if at_once == 1:
+        return map(speak, read(item.text, item.language))
+    return _mapped(speak, read(item.text, item.language), at_once)
+
+
+def _mapped(
+    speak: Callable[[ReadSentence], tuple[str, Utterance]], sentences: Iterable[ReadSentence], at_once: int
+) -> Iterator[tuple[str, Utterance]]:
+    """`map` in `at_once` threads. The number of results that wait for an earlier one is bounded.
+
+    The first error in the order of the sentences is raised, once the calls in flight have ended.
+    """
+    waiting: deque[Future[tuple[str, Utterance]]] = deque()
+    threads = ThreadPoolExecutor(at_once)
+    try:
+        for sentence in sentences:
+            waiting.append(threads.submit(speak, sentence))
+            if len(waiting) > RESULTS_AHEAD * at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _full_name(backend: Backend, voice: str) -> str:

@@ -78,3 +78,13 @@ class Describing(Protocol):
     def languages(self) -> dict[str, str]:
         """Tags of the languages that its voices speak, with their English names where they are known, else empty."""
         ...
+
+
+@runtime_checkable
+class Concurrent(Protocol):
+    """A back end that may speak several sentences at the same time, from several threads."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many at most."""
+        ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,10 +11,10 @@ from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.program import find_program, output_file, read_output, run_program
 from pipeline.speech.voices.settings import CommandSettings, VoiceSettings
+from pipeline.speech.voices.template import filled, mentions
 
 DEFAULT_VOICE = "default"
 FIELD = "tts.command.argv"
-_PLACEHOLDER = re.compile(r"\{(language|voice|speed|text|output)\}")
 
 
 class Command:
@@ -55,19 +54,14 @@ class Command:
         """Run the program once for the sentence. If it takes no speed, the tempo of its audio is changed."""
         with output_file(scratch) as output:
             values = {"language": language, "voice": voice, "speed": f"{speed:g}", "output": str(output)}
-            argv = [_filled(argument, values | {"text": _not_an_option(text)}) for argument in self._template]
+            argv = [filled(argument, values | {"text": _not_an_option(text)}) for argument in self._template]
             stdin = "" if self._has("text") else text
             written = run_program(argv, stdin, timeout_seconds=self._settings.timeout_seconds, field=FIELD)
             audio = read_output(output, argv[0], FIELD) if self._has("output") else written
         return finished(*decoded(audio, tempo=1.0 if self._has("speed") else speed))
 
     def _has(self, placeholder: str) -> bool:
-        return any("{" + placeholder + "}" in argument for argument in self._template)
-
-
-def _filled(argument: str, values: dict[str, str]) -> str:
-    """Fill in an argument in one pass: braces in the text are kept."""
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], argument)
+        return mentions(self._template, placeholder)
 
 
 def _not_an_option(text: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.speech.language_tags import normalized
 
 BACKENDS = {
     "http": "pipeline.speech.voices.http:Http",
+    "openai": "pipeline.speech.voices.http:Openai",
     "command": "pipeline.speech.voices.command:Command",
     "rhvoice": "pipeline.speech.voices.rhvoice:Rhvoice",
     "hibari": "pipeline.speech.voices.hibari:Hibari",
@@ -58,6 +59,9 @@ LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]{1,20})?$"
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 
 
+HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,1000}$")]
+
+
 class BackendSettings(Section):
     """Base of the settings of a back end that needs any: a field of `VoiceSettings` under the back end's name."""
 
@@ -67,31 +71,58 @@ class BackendSettings(Section):
         return 0.0
 
 
-class HttpSettings(BackendSettings):
-    """The user's own speech service."""
+def _web_address(url: str | None) -> str | None:
+    if url is not None:
+        host = urlsplit(url).hostname
+        if urlsplit(url).scheme not in ("http", "https") or not host or "{" in host:
+            raise ValueError("must be an http:// or https:// address")
+    return url
 
-    url: str | None = None
+
+class ServiceSettings(BackendSettings):
+    """What the settings of all speech services share."""
+
+    url: Annotated[str | None, AfterValidator(_web_address)] = None
     """http or https; None: no service. It is called directly, never through a proxy."""
+    key: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")] | None = None
+    """Name of the secret, a systemd credential or an environment variable; None: the service asks for none."""
+    voices: dict[LanguageTag, Words] = Field(default_factory=dict)
+    """The service's voices by language, best first; empty: one voice called `default` for any language."""
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 1
+    """How many sentences are requested at the same time."""
     timeout_seconds: Seconds = 30.0
-    """For connecting, and again for the whole response."""
+    """For connecting, and again for the whole response; and the longest pause that `Retry-After` may ask for."""
     retries: Annotated[int, Field(ge=0, le=10)] = 2
-    """Retries if the service cannot be reached or responds with a 5xx status."""
+    """Retries if the service cannot be reached or responds with 429 or a 5xx status."""
     max_bytes: Annotated[int, Field(ge=1024)] = 50_000_000
     """Size limit of a response."""
 
     @property
     def sentence_seconds(self) -> float:
-        """Every attempt may time out twice, and so may reading the response."""
+        """Every attempt may time out twice, and so may reading the response; each retry may have to wait."""
         if self.url is None:
             return 0.0
-        return 2 * self.timeout_seconds * (self.retries + 2) + HTTP_BACKOFF_SECONDS * (1 << self.retries)
+        attempts = 2 * self.timeout_seconds * (self.retries + 2) + self.timeout_seconds * self.retries
+        return attempts + HTTP_BACKOFF_SECONDS * (1 << self.retries)
 
-    @field_validator("url")
-    @classmethod
-    def _web_address(cls, url: str | None) -> str | None:
-        if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-            raise ValueError("must be an http:// or https:// address")
-        return url
+
+class HttpSettings(ServiceSettings):
+    """The user's own speech service. `{text}`, `{language}`, `{voice}` and `{speed}` are filled in.
+
+    In the address they are escaped.
+    """
+
+    body: dict[str, Any] | None = None
+    """JSON body of a request; None: `{"text": "{text}", "lang": "{language}"}`."""
+    headers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")], HeaderValue] = Field(default_factory=dict)
+    """Further headers; `{key}` in a value is the secret."""
+
+
+class OpenaiSettings(ServiceSettings):
+    """A server with OpenAI's API for speech; `url` ends before `/audio/speech`."""
+
+    model: Annotated[str, Field(min_length=1)] = "tts-1"
+    """As the server calls it."""
 
 
 class PiperSettings(BackendSettings):
@@ -145,6 +176,7 @@ class VoiceSettings(Section):
     pause_seconds: Annotated[float, Field(ge=0, le=10, strict=False)] = 0.25
     """Silence between sentences."""
     http: HttpSettings = HttpSettings()
+    openai: OpenaiSettings = OpenaiSettings()
     piper: PiperSettings = PiperSettings()
     command: CommandSettings = CommandSettings()
 
