@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
@@ -17,6 +18,7 @@ from daemon.scheduling.journal import Journal, fingerprint
 from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.scheduler import Scheduler, cancelled
 from daemon.spool.claims import shown_file_name
+from daemon.spool.copying import Copy, StillCopyingError
 from daemon.spool.intake import Intake
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
@@ -65,7 +67,9 @@ class Admission:
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher(spool.inbox, wake)
         self._claimed: dict[str, _Claimed] = {}
-        """Claimed jobs by name. They wait here while the disk is full."""
+        """Claimed jobs by name. They wait here while the disk is full, or their recording is copied."""
+        self._copies: dict[str, Copy] = {}
+        self._wake = wake
         self._next_scan_seconds = self._rescan_after_seconds = 0.0
         self._expected: dict[str, float] = {}
         self._next_expected_seconds = 0.0
@@ -107,9 +111,16 @@ class Admission:
         self._intake.scan()
         return not (self._claimed or self._intake.waiting)
 
+    @property
+    def copying(self) -> dict[str, float]:
+        """How much of the recording of each claimed job is copied, from 0 to 1, if it must be copied."""
+        return {name: copy.share for name, copy in self._copies.items()}
+
     def close(self) -> None:
-        """Stop watching the inbox."""
+        """Stop watching the inbox, and copying."""
         self._watcher.close()
+        for copy in self._copies.values():
+            copy.stop()
 
     def recover(self, alive_seconds: float) -> None:
         """Resume the jobs that a previous daemon left in flight. Raises OSError.
@@ -132,6 +143,8 @@ class Admission:
                 self._scheduler.cancel(name)
             elif name in self._claimed or self._spool.claim(name):
                 self._claimed.pop(name, None)
+                if name in self._copies:
+                    self._copies.pop(name).stop()
                 self._publisher.expect(name, self._submission(name, time.monotonic()))
                 self._publisher.fail(name, ErrorReport.of(cancelled(name), stage="queued"))
             elif not self._spool.is_under_way(name):  # otherwise try again later: a full disk prevents claiming
@@ -155,11 +168,13 @@ class Admission:
         """Check the claimed jobs and start the valid ones."""
         now = time.monotonic()
         for name, claimed in list(self._claimed.items()):
-            if now < claimed.next_try_seconds:
+            if now < claimed.next_try_seconds or not self._is_copied(name):
                 continue
             try:
                 with self._publisher.failing_job(name, "intake"):
                     self._admit(name, claimed.seen_seconds)
+            except StillCopyingError:
+                continue
             except FileNotFoundError:
                 log.exception("job %s: its files are missing from work/", name)
                 self._publisher.forget(name)
@@ -168,6 +183,7 @@ class Admission:
                 claimed.next_try_seconds = now + SCAN_SECONDS
                 continue
             del self._claimed[name]
+            self._copies.pop(name, None)
 
     def idle_seconds(self, *, is_open: bool) -> float:
         """How long to wait for events; 0 if the intake is open and a job can be claimed now."""
@@ -238,8 +254,24 @@ class Admission:
         """Make the job's flow. It keeps a previous daemon's results; unfinished files are removed."""
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
-        recording = self._spool.take_recording(name, job.audio) if job.audio is not None else None
+        recording = self._taken(name, job.audio) if job.audio is not None else None
         mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
         journal = Journal(folder, mark, seen_seconds, self._alive_seconds)
         self._spool.clear(name, journal.files)
         return make_flow(name, job, folder=folder, recording=recording, config=config, journal=journal)
+
+    def _is_copied(self, name: str) -> bool:
+        return name not in self._copies or self._copies[name].is_done
+
+    def _taken(self, name: str, audio: str) -> Path:
+        """The recording in the job's folder. Raises JobError and OSError; StillCopyingError while it is copied."""
+        copy = self._copies.pop(name, None)
+        if copy is not None:
+            copy.check()
+        taken = self._spool.take_recording(name, audio)
+        if taken is None:
+            log.info("job %s: copying its recording, which cannot be linked", name)
+            self._copies[name] = Copy(self._spool, name, audio, self._wake)
+            self._copies[name].start()
+            raise StillCopyingError
+        return taken

@@ -228,7 +228,13 @@ class Supervisor:
     def _jobs(self) -> dict[str, str]:
         """The jobs in flight and the step of each, those included that cannot be started or published yet."""
         claimed, unpublished = self._admission.claimed, self._publisher.unpublished
-        return dict.fromkeys(claimed, "queued") | dict.fromkeys(unpublished, "publish") | self._scheduler.jobs
+        claims = dict.fromkeys(claimed, "queued") | dict.fromkeys(self._admission.copying, "copy")
+        return claims | dict.fromkeys(unpublished, "publish") | self._scheduler.jobs
+
+    def _progress(self) -> dict[str, JobProgress]:
+        """How far they have advanced; those whose recording is copied, with that."""
+        copying = {name: JobProgress(share, None) for name, share in self._admission.copying.items()}
+        return copying | {name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()}
 
     def _health(self, state: str, why: str) -> HealthReport:
         workers, pids = self._scheduler.workers, self._scheduler.pids
@@ -238,7 +244,7 @@ class Supervisor:
             pid=os.getpid(),
             waiting=self._admission.waiting,
             jobs=self._jobs(),
-            progress={name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()},
+            progress=self._progress(),
             expected_ends=self._admission.expected_ends if self._is_open() else {},
             workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
             done=self._publisher.done,

@@ -338,17 +338,17 @@ def test_a_recording_is_a_regular_file_inside_the_inbox(audio: str, spool: Spool
 
 def test_a_recording_that_is_swapped_for_a_link_is_refused(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The swap happens between the check and the use."""
-    take = untrusted.link_or_copy
+    take = untrusted.link
 
-    def swapped(source: Path, target: Path) -> None:
+    def swapped(source: Path, target: Path) -> bool:
         source.unlink()
         source.symlink_to("/etc/passwd")
-        take(source, target)
+        return take(source, target)
 
     put(spool, "speech.wav", b"sound")
     put(spool, "a.json")
     assert spool.claim("a")
-    monkeypatch.setattr(recordings_module, "link_or_copy", swapped)
+    monkeypatch.setattr(recordings_module, "link", swapped)
     for _ in range(2):  # the second attempt finds the files of the first one
         with pytest.raises(JobError) as caught:
             spool.take_recording("a", "speech.wav")
@@ -369,7 +369,10 @@ def test_a_recording_that_cannot_be_linked_is_copied() -> None:
             for place in (spool.root / "work", spool.folder("a"), spool.inbox):
                 os.chown(place, NOBODY, -1)
         with unprivileged():
+            assert spool.take_recording("a", "speech.wav") is None
+            spool.copy_recording("a", "speech.wav", lambda share: None)
             taken = spool.take_recording("a", "speech.wav")
+        assert taken is not None
         assert taken.read_bytes() == b"sound"
         assert [entry.name for entry in taken.parent.iterdir() if entry.suffix == ".part"] == []
 

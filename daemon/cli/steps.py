@@ -12,6 +12,7 @@ from daemon.spool.health import HealthReport, JobProgress, health
 WAITING, QUEUED, RENDERING, STARTING = "waiting", "queued", "lipsync", "starting"
 
 WORDS = {
+    "copy": "copying the recording",
     "tts": "speaking",
     "split": "preparing",
     RENDERING: "rendering",

@@ -40,7 +40,7 @@ class JobProgress:
     """How far a job in flight has advanced."""
 
     share: float
-    """How much of its work is done, from 0 to 1."""
+    """How much of its work is done, from 0 to 1; in the stage `copy`, how much of its recording is copied."""
     began_seconds: float | None
     """When its first item was started, on the machine's monotonic clock; null before."""
     chunks_done: int = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daemon.spool.layout import RECORDING, Layout
-from daemon.spool.untrusted import link_or_copy
+from daemon.spool.untrusted import copy, link
 from pipeline.errors import JobError, is_full
 from pipeline.files import as_spelt
 from pipeline.job_file import printable
@@ -33,28 +35,42 @@ RECORDING_SUFFIXES = frozenset(
     }
 )
 """Files with these suffixes are not reported as misnamed jobs."""
-RECORDING_MAX_BYTES = 2 << 30
-"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB. If a recording must be copied, that blocks the daemon."""
+RECORDING_MAX_BYTES = 16 << 30
+"""Two hours of uncompressed stereo at 48 kHz are 1.4 GB; of a video only the sound is used."""
 
 
 class Recordings(Layout):
     """The recordings of an inbox."""
 
-    def take_recording(self, name: str, audio: str) -> Path:
-        """Link or copy a recording from the inbox into the job's folder, where other users cannot remove it.
+    def take_recording(self, name: str, audio: str) -> Path | None:
+        """Link a recording from the inbox into the job's folder, where other users cannot remove it.
 
-        Raises JobError unless it is a regular file directly inside the inbox, OSError if the disk is full.
+        None if it must be copied instead: see `copy_recording`. Raises JobError unless it is a regular file directly
+        inside the inbox, OSError if the disk is full.
         """
         taken = self.folder(name) / RECORDING
-        try:
-            if not os.path.lexists(taken):
-                link_or_copy(self.find_recording(audio), taken)
+        with self._explained():
+            if not os.path.lexists(taken) and not link(self.find_recording(audio), taken):
+                return None
             self._check_recording(taken)
+        return taken
+
+    def copy_recording(self, name: str, audio: str, advanced: Callable[[float], None]) -> None:
+        """Copy a recording into the job's folder; for `advanced` see `copy`. Raises the same errors."""
+        taken = self.folder(name) / RECORDING
+        with self._explained():
+            copy(self.find_recording(audio), taken, advanced)
+            self._check_recording(taken)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn errors about a recording into JobError, except that the disk is full."""
+        try:
+            yield
         except OSError as error:
             if is_full(error):
                 raise
             raise self._bad_recording(error.strerror) from None
-        return taken
 
     def find_recording(self, audio: str) -> Path:
         """The recording that a job names. Raises JobError unless it is a regular file directly inside the inbox.
