@@ -11,6 +11,7 @@ import pytest
 
 from daemon.scheduling import worker_pool
 from daemon.scheduling.backlog import Entry
+from daemon.scheduling.budgets import BASE_SECONDS
 from daemon.scheduling.job_flow import JobFlow
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
@@ -156,6 +157,15 @@ def test_a_worker_is_killed_once_at_its_deadline(pool: WorkerPool, calls: Calls)
     pool.kill_overdue(108)
     assert calls.taken() == [("kill", "tts-0"), ("kill", "gan-0")]
     assert [pool[name].overdue for name in NAMES] == [True, True, False, False]
+
+
+def test_a_worker_that_advances_is_not_hung(pool: WorkerPool, tmp_path: Path) -> None:
+    worker = pool["gan-0"]
+    pool.send(worker, entry(tmp_path, budget_seconds=20), 110)
+    pool.advance(worker, 0.5, 125)
+    assert (worker.share, worker.deadline) == (0.5, 125 + BASE_SECONDS)
+    pool.advance(worker, 0.5, 200)
+    assert worker.deadline == 125 + BASE_SECONDS, "it has not advanced"
 
 
 def test_a_busy_worker_is_killed_at_its_budget(pool: WorkerPool, calls: Calls, tmp_path: Path) -> None:

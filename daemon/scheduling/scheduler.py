@@ -220,7 +220,7 @@ class Scheduler:
             case Yielded() if worker.entry and worker.task == event.task:
                 self._advance(worker.entry.flow, event)
             case Advanced() if worker.task == event.task:
-                worker.share = event.share
+                self._pool.advance(worker, event.share, time.monotonic())
             case Finished():
                 self._settle(self._pool.free(worker))
             case Failed(task=None):

@@ -11,6 +11,7 @@ from enum import Enum
 
 from daemon.metrics.observations import WorkerExit
 from daemon.scheduling.backlog import Entry
+from daemon.scheduling.budgets import BASE_SECONDS
 from daemon.scheduling.flow import Flow
 from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
@@ -165,6 +166,12 @@ class WorkerPool:
         for worker in self.holders(flow):
             worker.is_cancelled = True
             self._executor.kill(worker.spec.name)
+
+    def advance(self, worker: Worker, share: float, now: float) -> None:
+        """Note how far a worker's item has advanced. A worker that goes on is not hung, however slow its model is."""
+        if share > worker.share:
+            worker.deadline = max(worker.deadline, now + BASE_SECONDS)
+        worker.share = share
 
     def send(self, worker: Worker, entry: Entry, now: float) -> None:
         """Give an item to an idle worker."""

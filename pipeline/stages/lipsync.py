@@ -29,6 +29,7 @@ ADVANCE_SECONDS = 0.5
 """Time between two reports of how far a chunk has advanced."""
 
 WARM_UP_FRAMES = 8
+"""At most: only one batch is rendered, since a large network needs seconds for each frame on a CPU."""
 WARM_UP_AVATAR = "presenter"
 
 
@@ -56,7 +57,7 @@ class LipSyncStage:
         self._avatars.load(self._config.avatars.default)
         cache = self._config.path(self._config.spool) / CACHE_FOLDER
         avatar = Avatars(Config(), cache).load(WARM_UP_AVATAR).fitted(None)
-        list(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
+        next(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
 
     def process(self, chunk: Chunk) -> Iterator[Segment | Advance]:
         """Render and encode a chunk."""
