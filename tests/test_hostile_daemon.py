@@ -42,7 +42,7 @@ def drop_jobs(daemon: RunningDaemon) -> Expected:
         (inbox / f"bad-{number:03d}.json").write_bytes(data)
         expected[f"bad-{number:03d}"] = code
     for number, text in enumerate(GOOD_TEXTS):
-        daemon.drop(f"good-{number:03d}", text=text, size=SMALL, captions=True)
+        daemon.drop(f"good-{number:03d}", text=text, size=SMALL, captions=True, speed=2)
         expected[f"good-{number:03d}"] = None
     with (inbox / "sparse.json").open("wb") as file:
         file.truncate(1 << 40)

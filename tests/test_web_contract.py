@@ -33,7 +33,7 @@ def generated(folder: Path, *arguments: str) -> str:
 
 
 def test_every_answer_is_documented(tmp_path: Path) -> None:
-    report = generated(tmp_path, "--max-examples", "3", "--seed", "1", "--suppress-health-check", "all")
+    report = generated(tmp_path, "--max-examples", "1", "--seed", "1", "--suppress-health-check", "all")
     assert "Stateful" in report
 
 

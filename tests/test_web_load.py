@@ -16,9 +16,10 @@ import pytest
 from tests.gateway import RunningGateway
 from tests.running import BRIEF_WAITS, CheapDaemon, own_bytes, until
 
-JOBS = 200
-REQUESTS = 1000
-GROWTH_MAX_BYTES = 10 << 20
+JOBS = (30, pytest.param(200, marks=pytest.mark.soak))
+REQUESTS = (250, pytest.param(1000, marks=pytest.mark.soak))
+GROWTH_MAX_BYTES = 10 << 10
+"""For each request."""
 
 
 @pytest.fixture(scope="module")
@@ -29,32 +30,34 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
 
 @pytest.fixture(scope="module")
 def gateway(daemon: CheapDaemon) -> Iterator[RunningGateway]:
-    with RunningGateway(daemon.spool, queued_jobs=JOBS * 2, requests_per_minute=100_000) as running:
+    with RunningGateway(daemon.spool, queued_jobs=400, requests_per_minute=100_000) as running:
         yield running
 
 
-def test_two_hundred_submissions_survive_killed_workers(daemon: CheapDaemon, gateway: RunningGateway) -> None:
+@pytest.mark.parametrize("count", JOBS)
+def test_submissions_survive_killed_workers(count: int, daemon: CheapDaemon, gateway: RunningGateway) -> None:
     def submit(number: int) -> str:
         answer = gateway.client.post("/api/jobs", json={"text": f"2 number {number}"})
         assert answer.status_code == 202, answer.text
         return str(answer.headers["x-lipdrop-job"])
 
     with ThreadPoolExecutor(50) as pool:
-        submitting = pool.map(submit, range(JOBS))
+        submitting = pool.map(submit, range(count))
         for worker in ("gan-0", "merge-0", "tts-0", "nogan-1", "split-0"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(daemon.worker_pid(worker), signal.SIGKILL)
         names = list(submitting)
-    assert len(set(names)) == JOBS
-    assert daemon.statuses(names) == {"done": JOBS}
+    assert len(set(names)) == count
+    assert daemon.statuses(names) == {"done": count}
     daemon.until_work_is_clear()
     log = daemon.log()
     assert all(log.count(f"job {name}: done in") == 1 for name in names)
     found = {name: gateway.client.get(f"/api/jobs/{name}/video").content for name in names}
-    assert sorted(found.values()) == sorted(f"2 number {number}".encode() for number in range(JOBS))
+    assert sorted(found.values()) == sorted(f"2 number {number}".encode() for number in range(count))
 
 
-def test_memory_stays_flat_over_a_thousand_requests(gateway: RunningGateway) -> None:
+@pytest.mark.parametrize("count", REQUESTS)
+def test_memory_stays_flat(count: int, gateway: RunningGateway) -> None:
     process = psutil.Process(gateway.process.pid)
     gateway.client.put("/api/jobs/one", json={"text": "1 hello"}, headers={"Prefer": "wait=60"})
 
@@ -62,12 +65,12 @@ def test_memory_stays_flat_over_a_thousand_requests(gateway: RunningGateway) -> 
         path = ("/api/jobs", "/api/jobs/one", "/api/health", "/api/jobs/one/video", "/api/jobs/none")[number % 5]
         gateway.client.get(path)
 
-    for number in range(REQUESTS // 5):
+    for number in range(200):
         ask(number)
     before = own_bytes(process)
-    for number in range(REQUESTS):
+    for number in range(count):
         ask(number)
-    assert own_bytes(process) - before < GROWTH_MAX_BYTES
+    assert own_bytes(process) - before < GROWTH_MAX_BYTES * count
     assert process.num_fds() < 60
 
 
