@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 
 from daemon.web import answers
 from daemon.web.gateway import Gateway, InGateway
@@ -25,6 +26,9 @@ CACHED_MAX = 100
 """Number of samples that are kept in memory, each about 30 KB."""
 CLIENT_SECONDS = 3600
 """How long clients may use a sample without asking again."""
+
+Language = Annotated[LanguageTag, WithJsonSchema({"type": "string", "examples": ["en", "ru", "kk"]})]
+"""As in a job: also `EN`, `eng` or `english`, which a pattern would refuse."""
 
 
 class Voice(BaseModel):
@@ -66,7 +70,7 @@ READ = documented(
 
 
 @router.get("/api/voices", responses=READ)
-async def list_voices(request: Request, gateway: InGateway, language: LanguageTag | None = None) -> VoiceList:
+async def list_voices(request: Request, gateway: InGateway, language: Language | None = None) -> VoiceList:
     """List the voices for a language; by default, for the languages that the configuration names."""
     config = gateway.config
     languages = config.languages if language is None else [language]
@@ -89,9 +93,7 @@ async def list_voices(request: Request, gateway: InGateway, language: LanguageTa
         **documented(HTTPStatus.NOT_FOUND),
     },
 )
-async def voice_sample(
-    voice: str, request: Request, gateway: InGateway, language: LanguageTag | None = None
-) -> Response:
+async def voice_sample(voice: str, request: Request, gateway: InGateway, language: Language | None = None) -> Response:
     """Hear a voice."""
     spoken = language or gateway.config.language
     content = await _sample(gateway, request.app.state.samples, voice, spoken)
