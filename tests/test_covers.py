@@ -21,7 +21,7 @@ from tests.videos import faces_in
 SIDE = 360
 
 
-@pytest.fixture(scope="module", params=["portrait", "presenter", "host"])
+@pytest.fixture(scope="module", params=["portrait", "host"])
 def picture(request: pytest.FixtureRequest) -> Picture:
     """A face that fills about a third of the picture."""
     if request.param == "portrait":

@@ -27,6 +27,8 @@ REACH = 1.5
 """Side of the part of the face that it sees, relative to the distance between the outer corners of the eyes."""
 SHRUNK = 1.5
 """A part that is larger than the input by this factor is scaled down first, or thin edges would be missed."""
+ROOM = 0.75
+"""Half the side of an upright square around that part, which may be turned, relative to its side."""
 CONTRAST_MIN = 3.0
 """Added to the contrast, in grey levels, by which a part is divided: noise of dark pictures stays small."""
 
@@ -104,24 +106,23 @@ def mouth_part(picture: Picture, points: Floats) -> Floats:
     eyes = points[[LEFT_EYE_OUTER, RIGHT_EYE_OUTER], :2]
     across = (eyes[1] - eyes[0]) * REACH / SIDE
     middle = points[list(CONTOURS["lips_outer"]), :2].mean(0)
-    step = max(float(np.hypot(*across)), 1e-3)
-    if step > SHRUNK:
-        picture, middle, across = _shrunk(picture, middle, across, step)
+    grey, middle, across = _about(picture, middle, across)
     axes = np.array([[across[0], -across[1]], [across[1], across[0]]])
     place = np.column_stack([axes, middle - axes @ np.full(2, (SIDE - 1) / 2)])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    part = cv2.warpAffine(picture, place, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return cv2.warpAffine(grey, place, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
 
-def _shrunk(picture: Picture, middle: Floats, across: Floats, step: float) -> tuple[Picture, Floats, Floats]:
-    """The surroundings of the mouth scaled down by `step`, and both vectors in them."""
-    sides = np.array(picture.shape[1::-1])
-    low = np.clip(np.floor(middle - step * SIDE), 0, sides - 2).astype(int)
-    high = np.clip(np.ceil(middle + step * SIDE), low + 1, sides).astype(int)
+def _about(picture: Picture, middle: Floats, across: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
+    """The surroundings of the mouth in grey, scaled down if they are large, and both vectors in them."""
+    step, sides = max(float(np.hypot(*across)), 1e-3), np.array(picture.shape[1::-1])
+    reach = ROOM * step * SIDE
+    low = np.clip(np.floor(middle - reach), 0, sides - 2).astype(int)
+    high = np.clip(np.ceil(middle + reach), low + 1, sides).astype(int)
+    grey = cv2.cvtColor(picture[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
+    if step <= SHRUNK:
+        return np.asarray(grey, np.uint8), (middle - low).astype(np.float32), across
     size = np.maximum(np.rint((high - low) / step), 1).astype(int)
-    part = cv2.resize(
-        picture[low[1] : high[1], low[0] : high[0]], (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(grey, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
     scale = (size / (high - low)).astype(np.float32)
-    return np.asarray(part, np.uint8), (middle - low + 0.5) * scale - 0.5, across * scale
+    return np.asarray(small, np.uint8), ((middle - low + 0.5) * scale - 0.5).astype(np.float32), across * scale

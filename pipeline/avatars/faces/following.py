@@ -23,6 +23,8 @@ CUT_RATIO = 3.0
 """A cut changes the picture this much more than the frame before changed: a moving camera does not."""
 COARSE = 32
 """The longer side of the pictures that are compared, in pixels."""
+SHARPNESS_EVERY = 8
+"""The sharpness of a face is measured in every so many-th frame."""
 LIT_POINTS = (50, 280, 205, 425, 4, 151)
 """Mesh points of cheeks, nose and forehead, where the light on the skin is measured."""
 LIT_RADIUS = 0.015
@@ -67,6 +69,8 @@ class _Follower:
         self._last: Mesh | None = None
         self._coarse: Floats | None = None
         self._change = 0.0
+        self._looks = 0
+        self._sharpness = 0.0
 
     def look(self, picture: Picture) -> Look:
         """Find the face in the next frame."""
@@ -88,8 +92,11 @@ class _Follower:
         if problem is not None:
             return Look(problem, is_cut, others=others)
         self._last = mesh
-        detail, cover = sharpness(picture, mesh), self._covers.probability(picture, mesh)
-        return Look(lips_on_edges(mesh, picture), is_cut, light_on(picture, mesh), detail, cover, others)
+        if self._looks % SHARPNESS_EVERY == 0:
+            self._sharpness = sharpness(picture, mesh)
+        self._looks += 1
+        light, cover = light_on(picture, mesh), self._covers.probability(picture, mesh)
+        return Look(lips_on_edges(mesh, picture), is_cut, light, self._sharpness, cover, others)
 
     def _found_again(self, picture: Picture, before: Mesh) -> Mesh:
         """The face near where it was in the previous frame."""
