@@ -1,6 +1,8 @@
 """Faces in pictures and videos.
 
-`tracking.py` finds a face in a picture or follows it through a video; start there. It uses `finder.py` (the face
-models), `lip_edges.py` (refines the lips), `checks.py` (whether the face can speak) and `smoothing.py` (removes
-jitter), and returns the types of `results.py`: `Faces`, or `NoFace` with the reason.
+`tracking.py` finds a face in a picture or in a whole video; start there. `following.py` looks at a video's frames. Both
+use `finder.py` (the face models), `small_faces.py` (looks from near), `choice.py` (which of several faces),
+`orientation.py` (whether the picture lies on its side), `lip_edges.py` (refines the lips), `checks.py` and `covers.py`
+(whether the face can speak) and `smoothing.py` (removes jitter). The results are in `results.py`: `Faces`, or `NoFace`
+with the reason.
 """
