@@ -112,6 +112,7 @@ COVERS: dict[str, Painter] = {
     "microphone": microphone,
     "cup": cup,
     "scarf": scarf,
+    "sandwich": sandwich,
 }
 
 HARMLESS: dict[str, Painter] = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
-from pipeline.avatars.faces.covers import COVERED, MARGIN_FRAMES, STEADY_FRAMES, covered_frames
+from pipeline.avatars.faces.covers import MARGIN_FRAMES, STEADILY_COVERED, STEADY_FRAMES, covered_frames
 from pipeline.avatars.faces.results import Faces, NoFace
 from pipeline.avatars.faces.tracking import find_in_clip, find_in_picture
 from pipeline.avatars.folder import read_picture
@@ -83,7 +83,7 @@ def spans(probabilities: list[float], found: list[bool] | None = None) -> list[i
 def test_a_mouth_that_looks_odd_for_a_moment_is_not_covered() -> None:
     few = STEADY_FRAMES // 2
     assert spans([0.1] * 20 + [0.99] * few + [0.1] * 20) == []
-    assert spans([0.1] * 20 + [COVERED - 0.05] * 20 + [0.1] * 20) == []
+    assert spans([0.1] * 20 + [STEADILY_COVERED - 0.05] * 20 + [0.1] * 20) == []
 
 
 def test_frames_that_are_less_sure_belong_to_a_cover() -> None:

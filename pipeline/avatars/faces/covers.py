@@ -37,12 +37,15 @@ LIPS = (13, 14, 61, 291)
 OPEN_GAP = 0.27
 """If the mesh shows a mouth open this wide, nothing covers it: behind covers the mesh model expects closed lips."""
 
-COVERED = 0.93
-"""The network is as sure as this that a mouth is covered."""
+STILL_REACHES = (0.9, 1.0, 1.1)
+"""A still picture is looked at in parts of these sizes, each also mirrored."""
+COVERED = 0.85
+"""The network is as sure as this that the mouth of a still picture is covered."""
+STEADILY_COVERED = 0.88
+"""The same for a video, where most of `STEADY_FRAMES` frames decide: a mouth that speaks looks odd for a moment."""
 COVERED_FROM = 0.5
 """In a video, the frames before and after a covered mouth are covered too while it is as sure as this."""
 STEADY_FRAMES = 7
-"""In a video, it is as sure in most of so many frames: a mouth that speaks looks odd for a moment."""
 MARGIN_FRAMES = 2
 """A hand that arrives covers half of the lips before the network is sure."""
 
@@ -59,12 +62,24 @@ class Covers:
 
     def probability(self, picture: Picture, mesh: Mesh) -> float:
         """How probable it is that something is in front of the mouth of a face, 0..1."""
+        return self._probability([mouth_part(picture, mesh.points)], mesh)
+
+    def is_covered(self, picture: Picture, mesh: Mesh) -> bool:
+        """Whether something is in front of the mouth of a still picture."""
+        parts = [mouth_part(picture, mesh.points, reach) for reach in STILL_REACHES]
+        mirrored = [np.ascontiguousarray(part[:, ::-1]) for part in parts]
+        return self._probability(parts + mirrored, mesh) >= COVERED
+
+    def _probability(self, parts: list[Floats], mesh: Mesh) -> float:
+        """From the mean of what the network says about several looks at one mouth."""
         if _gap(mesh.points) > OPEN_GAP:
             return 0.0
-        part = mouth_part(picture, mesh.points)
+        return float(1 / (1 + np.exp(-np.mean([self._logit(part) for part in parts]))))
+
+    def _logit(self, part: Floats) -> float:
         part = (part - part.mean()) / (part.std() + np.float32(CONTRAST_MIN))
         (logit,) = self._network.run(None, {"mouth": part[None, None]})
-        return float(1 / (1 + np.exp(-float(logit.reshape(-1)[0]))))
+        return float(logit.reshape(-1)[0])
 
     @cached_property
     def _network(self) -> onnxruntime.InferenceSession:
@@ -74,13 +89,17 @@ class Covers:
 def covered_frames(probabilities: NDArray[np.floating[Any]], found: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """In which frames of a video the mouth is covered.
 
-    `probabilities` [frames]: that it is, 0 where no face was found; `found` [frames]: whether one was. A hand before a
+    `probabilities` [frames]: that it is, where a face was found; `found` [frames]: whether one was. A hand before a
     mouth may go on to cover the face: frames without a face beside covered ones are covered too.
     """
     covered = np.zeros(len(probabilities), bool)
+    if not found.any():
+        return covered
+    frames = np.flatnonzero(found)
+    probabilities = np.interp(np.arange(len(found)), frames, probabilities[frames])
     steady = _steady(probabilities)
     for start, stop in runs(np.maximum(probabilities, steady) >= COVERED_FROM):
-        if (steady[start:stop] >= COVERED).any():
+        if (steady[start:stop] >= STEADILY_COVERED).any():
             covered[max(start - MARGIN_FRAMES, 0) : stop + MARGIN_FRAMES] = True
     for start, stop in runs(covered | ~found):
         if covered[start:stop].any():
@@ -90,9 +109,8 @@ def covered_frames(probabilities: NDArray[np.floating[Any]], found: NDArray[np.b
 
 def _steady(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The median over some frames around each one [frames]."""
-    padded = np.pad(values, STEADY_FRAMES // 2, "edge") if len(values) else values
-    windows = np.lib.stride_tricks.sliding_window_view(padded, STEADY_FRAMES) if len(values) else values[:, None]
-    return np.asarray(np.median(windows, axis=1))
+    padded = np.pad(values, STEADY_FRAMES // 2, "edge")
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, STEADY_FRAMES), axis=1))
 
 
 def _gap(points: Floats) -> float:
@@ -101,10 +119,13 @@ def _gap(points: Floats) -> float:
     return float(np.linalg.norm(lower - upper) / max(float(np.linalg.norm(right - left)), 1e-3))
 
 
-def mouth_part(picture: Picture, points: Floats) -> Floats:
-    """The face around the mouth, upright: grey levels [SIDE, SIDE]. `points`: its mesh [468, 2 or 3]."""
+def mouth_part(picture: Picture, points: Floats, reach: float = 1) -> Floats:
+    """The face around the mouth, upright: grey levels [SIDE, SIDE]. `points`: its mesh [468, 2 or 3].
+
+    `reach`: how much larger a part to take than usual.
+    """
     eyes = points[[LEFT_EYE_OUTER, RIGHT_EYE_OUTER], :2]
-    across = (eyes[1] - eyes[0]) * REACH / SIDE
+    across = (eyes[1] - eyes[0]) * np.float32(REACH * reach / SIDE)
     middle = points[list(CONTOURS["lips_outer"]), :2].mean(0)
     grey, middle, across = _about(picture, middle, across)
     axes = np.array([[across[0], -across[1]], [across[1], across[0]]])

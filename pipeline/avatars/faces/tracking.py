@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars.faces.checks import none_found, picture_problem, sharpness, yaw_degrees
 from pipeline.avatars.faces.choice import ANY, Choice
-from pipeline.avatars.faces.covers import COVERED, MOUTH_COVERED, Covers, covered_frames
+from pipeline.avatars.faces.covers import MOUTH_COVERED, Covers, covered_frames
 from pipeline.avatars.faces.finder import FaceFinder, Mesh
 from pipeline.avatars.faces.following import Look, followed, light_on, lips_on_edges
 from pipeline.avatars.faces.orientation import lies_turned, turn_needed
@@ -24,7 +24,7 @@ from pipeline.media.clips import Cut
 
 __all__ = ["VERSION", "Choice", "Faces", "NoFace", "find_in_clip", "find_in_part", "find_in_picture", "shifted_box"]
 
-VERSION = 2
+VERSION = 3
 """Version of the search: cached results of other versions are not used. Increment it when a change affects the faces,
 landmarks or boxes that are found."""
 
@@ -68,7 +68,7 @@ def find_in_picture(picture: Picture, choice: Choice = ANY) -> Faces | NoFace:
     problem = picture_problem(picture, mesh)
     if problem is not None:
         return problem
-    if Covers().probability(picture, mesh) >= COVERED:
+    if Covers().is_covered(picture, mesh):
         return MOUTH_COVERED
     others = tuple(face for face in detections if face is not chosen)
     look = Look(lips_on_edges(mesh, picture), False, light_on(picture, mesh), sharpness(picture, mesh), 0, others)
