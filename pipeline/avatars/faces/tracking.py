@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.avatars.faces.checks import none_found, picture_problem, sharpness, yaw_degrees
+from pipeline.avatars.faces.checks import none_found, pose_problem, sharpness, yaw_degrees
 from pipeline.avatars.faces.choice import ANY, Choice
 from pipeline.avatars.faces.covers import MOUTH_COVERED, Covers, covered_frames
 from pipeline.avatars.faces.finder import FaceFinder, Mesh
@@ -24,7 +24,7 @@ from pipeline.media.clips import Cut
 
 __all__ = ["VERSION", "Choice", "Faces", "NoFace", "find_in_clip", "find_in_part", "find_in_picture", "shifted_box"]
 
-VERSION = 3
+VERSION = 4
 """Version of the search: cached results of other versions are not used. Increment it when a change affects the faces,
 landmarks or boxes that are found."""
 
@@ -65,7 +65,7 @@ def find_in_picture(picture: Picture, choice: Choice = ANY) -> Faces | NoFace:
     if isinstance(chosen, NoFace):
         return chosen
     mesh = finder.mesh(picture, chosen)
-    problem = picture_problem(picture, mesh)
+    problem = pose_problem(mesh)
     if problem is not None:
         return problem
     if Covers().is_covered(picture, mesh):
