@@ -57,7 +57,7 @@ class LipSyncStage:
         self._avatars.load(self._config.avatars.default)
         cache = self._config.path(self._config.spool) / CACHE_FOLDER
         avatar = Avatars(Config(), cache).load(WARM_UP_AVATAR).fitted(None)
-        next(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES))
+        next(iter(engine.renderer(avatar, SpeechFeatures(silence, fps, fps)).render(0, WARM_UP_FRAMES)))
 
     def process(self, chunk: Chunk) -> Iterator[Segment | Advance]:
         """Render and encode a chunk."""
