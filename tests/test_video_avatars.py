@@ -17,7 +17,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import Avatars, FittedAvatar
+from pipeline.avatars import Avatars, FaceLandmarks, FittedAvatar
+from pipeline.avatars.faces.results import NoFace
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
@@ -93,7 +94,8 @@ def test_a_face_that_leaves_the_frame_is_not_seen(
     assert (clip_of(avatar.fitted((3 * SIDE, SIDE))).opacity == 1).all()
     fitted = avatar.fitted((SIDE, SIDE))
     assert engine.renderer(fitted, speech(20))
-    gone = 5 + SIDE // 2 // 20 + 1
+    middle = avatar.placed((SIDE, SIDE)).cut[0] - SIDE  # frames are about where the face is most of the time
+    gone = 5 + (SIDE // 2 + middle) // 20 + 1
     scene = clip_of(fitted)
     assert scene.order[-1] == pytest.approx(gone - 1 if policy == "hold" else 19, abs=1)
     assert np.count_nonzero(scene.opacity) == pytest.approx(gone if policy == "passthrough" else 20, abs=1)
@@ -106,12 +108,17 @@ def test_fail_refuses_a_face_that_leaves_the_frame(walk: Path, video_spool: Path
         avatar.fitted((SIDE, SIDE))
 
 
-def test_a_face_outside_every_frame_is_reported(tmp_path: Path, engine: Wav2LipEngine) -> None:
-    file = write_clip(tmp_path / "a.mp4", wide([placed(SIDE)] * 3))
-    with pytest.raises(JobError, match="outside the frames") as caught:
-        engine.renderer(avatar_of(file, tmp_path).fitted((SIDE, SIDE)), speech(3))
-    assert (caught.value.code, caught.value.field) == ("no_face", "avatar")
-    assert "size" in (caught.value.hint or "")
+def test_frames_are_about_the_face_wherever_it_is(tmp_path: Path, engine: Wav2LipEngine) -> None:
+    fitted = avatar_of(write_clip(tmp_path / "a.mp4", wide([placed(SIDE)] * 3)), tmp_path).fitted((SIDE, SIDE))
+    assert engine.renderer(fitted, speech(3))
+    assert fitted.require_landmarks().nose[..., 0].mean() == pytest.approx(SIDE / 2, abs=12)
+    assert fitted.unseen == ()
+
+
+def test_a_face_outside_every_frame_is_reported(walk: Path, video_spool: Path) -> None:
+    outside = faces_of(avatar_of(walk, video_spool)).within((0, 0, 64, 64))
+    assert isinstance(outside, NoFace)
+    assert (outside.code, "outside the frames" in outside.message, "size" in outside.hint) == ("no_face", True, True)
 
 
 @pytest.mark.parametrize(
@@ -308,3 +315,14 @@ def test_a_job_with_a_video_avatar(gap: Path, tmp_path: Path, checkpoint: Path) 
     for frame, index in zip(made, scene.shown(0, 15, 25), strict=True):
         own = (scene.read(int(index))[:128] - 16.0) * 255 / 219
         assert np.abs(frame[:60] - own[:60]).mean() < 3, "the eyes and everything above are unchanged"
+
+
+def test_a_wide_crop_of_a_video_keeps_the_head(tmp_path: Path) -> None:
+    """Given a tall video with the face near its top, which a crop of the middle would miss."""
+    tall = [np.concatenate([frame, np.full((256, 256, 3), 90, np.uint8)]) for frame in film(swaying(4))]
+    avatar = avatar_of(write_clip(tmp_path / "a.mp4", tall), tmp_path)
+    place = avatar.placed((256, 192))
+    assert isinstance(place.landmarks, FaceLandmarks)
+    assert place.cut[2:] == (256, 192)
+    assert place.landmarks.jaw[..., 1].max() < 190
+    assert place.landmarks.left_eye[..., 1].min() > 40, "with room for forehead and hair"

@@ -102,7 +102,7 @@ def cube(space: ColourSpace) -> str:
     steps = np.linspace(0, 1, GRID)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     rows = to_video(np.stack([red, green, blue], -1).reshape(-1, 3), space)
-    return f"LUT_3D_SIZE {GRID}\n" + "\n".join(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in rows.tolist()) + "\n"
+    return f"LUT_3D_SIZE {GRID}\n" + "%.5f %.5f %.5f\n" * len(rows) % tuple(rows.ravel().tolist())
 
 
 def _light(values: Floats, space: ColourSpace, standard: Any) -> Floats:

@@ -175,8 +175,8 @@ def _opaque(picture: Image.Image) -> Image.Image:
     """The picture without transparency: mode L, RGB, CMYK or LAB."""
     if picture.mode in ("L", "RGB", "CMYK", "LAB"):
         return picture
-    if picture.mode in ("1", "LA", "La"):
-        return picture.convert("LA").convert("L") if picture.mode == "La" else picture.convert("L")
+    if picture.mode in ("1", "LA"):
+        return picture.convert("L")
     if picture.mode.startswith("I;16"):
         return Image.fromarray(np.asarray((np.asarray(picture, np.uint32) + 128) // 257, np.uint8))
     if picture.mode in ("I", "F"):
