@@ -26,7 +26,7 @@ def generated(folder: Path, *arguments: str) -> str:
     with RunningGateway(folder / "spool", queued_jobs=100_000, requests_per_minute=1_000_000) as gateway:
         argv = [PROGRAM, "run", f"{gateway.url}/openapi.json", "--checks", "all", *NOT_CHECKED, *NOT_TESTED, *AT_ONCE]
         argv += [*PATIENCE, *arguments]
-        ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+        ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout[-6000:]
         assert "Traceback" not in gateway.log()
     return ended.stdout
@@ -40,5 +40,6 @@ def test_every_answer_is_documented(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_every_answer_to_thousands_of_requests_is_documented(tmp_path: Path) -> None:
-    generated(tmp_path, "--max-examples", "200")
+    generated(tmp_path, "--max-examples", "50")
