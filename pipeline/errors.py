@@ -99,6 +99,8 @@ class ErrorReport:
     fatal: bool = False
     """Whether the configuration is at fault: if so and the worker is still starting, the program exits."""
     traceback: str = ""
+    further: tuple[ErrorReport, ...] = ()
+    """What is wrong with the job besides."""
 
     @classmethod
     def of(cls, error: BaseException, *, stage: str | None = None, traceback: str = "") -> ErrorReport:
@@ -123,6 +125,7 @@ class ErrorReport:
             retryable=isinstance(error, (StageError, WorkerDied)),
             fatal=isinstance(error, ConfigError),
             traceback="" if isinstance(error, JobError) else traceback,
+            further=tuple(cls.of(one, stage=stage) for one in all_errors(error)[1:]),
         )
 
 

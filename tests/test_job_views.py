@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from daemon.cli import views, watching
 from daemon.cli.overview import job_text, overview
 from daemon.cli.steps import Step, duration, steps
 from daemon.cli.views import Bars, JsonLines, Lines, Quiet, shortened, view
-from daemon.outputs.report import Failure
+from daemon.outputs.report import Failure, Submission, failed_report, json_bytes
 from daemon.spool.health import JobProgress, write_health
 from daemon.spool.spool import Spool
+from daemon.web.problems import of_error
+from pipeline.errors import ErrorReport, JobError, JobErrors
 from tests.reports import healthy
 from tests.running import in_process
 
@@ -72,6 +75,23 @@ def test_status_of_a_failed_job_says_why(spool: Spool) -> None:
     assert shown.stdout == "c: failed: media: bad (convert it)\nrun it again with: lipdrop retry c\n"
     found = json.loads(in_process("status", "c", "--json", "--spool", spool.root, cwd=spool.root).stdout)
     assert (found["state"], found["error"]["code"], found["error"]["hint"]) == ("failed", "media", "convert it")
+
+
+def test_everything_that_is_wrong_with_a_job_is_kept_and_shown(spool: Spool) -> None:
+    wrong = [
+        JobError("type", "fps must be a number", field="fps"),
+        JobError("avatar", "no avatar 'x'", field="avatar", hint="avatars: host"),
+    ]
+    made = [
+        failed_report("c", ErrorReport.of(error, stage="intake"), Submission(0, 0), 1, {}).error
+        for error in (JobErrors(wrong), wrong[0])
+    ]
+    (spool.failed / "c").mkdir()
+    (spool.failed / "c" / "error.json").write_bytes(json_bytes(made[0]))
+    shown = in_process("status", "c", "--spool", spool.root, cwd=spool.root).stdout.splitlines()
+    assert shown[:2] == ["c: failed: type: fps must be a number", "c: failed: avatar: no avatar 'x' (avatars: host)"]
+    assert [one.field for one in of_error(made[0], HTTPStatus.BAD_REQUEST).errors] == ["fps", "avatar"]
+    assert "further" not in json.loads(json_bytes(made[1]))
 
 
 def test_a_hint_to_retry_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

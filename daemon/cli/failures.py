@@ -15,7 +15,7 @@ from daemon.cli.place import hint_suffix
 from pipeline.errors import LipdropError, all_errors
 
 if TYPE_CHECKING:
-    from daemon.outputs.report import Failure
+    from daemon.outputs.report import Mistake
 
 ERRORS_MAX = 20
 """Errors of a file with jobs that are printed; more are only counted."""
@@ -44,7 +44,7 @@ def reported() -> Iterator[None]:
         sys.exit(EXIT_IO)
 
 
-def line(error: LipdropError | Failure) -> str:
+def line(error: LipdropError | Mistake) -> str:
     """An error as `CODE: MESSAGE [FIELD] (HINT)`."""
     where = f" [{error.field}]" if error.field and error.field not in error.message else ""
     return f"{error.code}: {error.message}{where}{hint_suffix(error.hint)}"

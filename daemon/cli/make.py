@@ -128,7 +128,8 @@ def _make(request: Request, config: Config, config_file: Path | None, *, play: b
 
 def _failure(report: FailedReport) -> int:
     error = report.error
-    click.echo(f"lipdrop: {line(error)}", err=True)
+    for one in error.mistakes:
+        click.echo(f"lipdrop: {line(one)}", err=True)
     return EXIT_BAD_JOB if error.stage == "intake" else EXIT_JOB_FAILED
 
 

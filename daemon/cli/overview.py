@@ -126,7 +126,7 @@ def job_text(found: dict[str, Any]) -> str:
         from daemon.outputs.report import Failure
 
         error = Failure.model_validate(found["error"])
-        reason = f"{shown}: failed: {line(error)}"
+        reason = "\n".join(f"{shown}: failed: {line(one)}" for one in error.mistakes)
         again = f"lipdrop retry {name}"
         return reason if again in reason else f"{reason}\nrun it again with: {again}"
     if "stage" in found:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from daemon.cli.place import hint_suffix
+from daemon.cli.failures import line
 from daemon.cli.steps import WAITING, Step
 from daemon.outputs.report import Failure
 
@@ -69,8 +69,9 @@ class Quiet:
         click.echo(video)
 
     def failed(self, name: str, error: Failure) -> None:
-        """Print the error."""
-        click.echo(f"{name}: failed: {error.code}: {error.message}{hint_suffix(error.hint)}", err=True)
+        """Print the errors."""
+        for one in error.mistakes:
+            click.echo(f"{name}: failed: {line(one)}", err=True)
 
     def say(self, text: str) -> None:
         """Print it."""

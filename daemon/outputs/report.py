@@ -211,20 +211,32 @@ class WarningReport(Part):
     """What can be done about it."""
 
 
-class Failure(Part):
-    """Why a job failed."""
+class Mistake(Part):
+    """One thing that is wrong with a job."""
 
     code: str
     """Stable identifier of the error."""
     message: str
     field: str | None = None
     """The job key at fault."""
+    hint: str | None = None
+    """A suggested fix."""
+
+
+class Failure(Mistake):
+    """Why a job failed."""
+
     stage: str | None = None
     """Where the job failed."""
     attempt: int = 1
     """Number of attempts made."""
-    hint: str | None = None
-    """A suggested fix."""
+    further: list[Mistake] = []
+    """What is wrong with the job besides; absent if nothing is."""
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """This error and the further ones."""
+        return [self, *self.further]
 
 
 class FailureRecord(Failure):
@@ -338,6 +350,8 @@ def failed_report(
     name: str, error: ErrorReport, submission: Submission, attempts: int, metadata: dict[str, Any]
 ) -> FailedReport:
     """The report of a job that failed."""
+    mistakes = [Mistake(code=one.code, message=one.message, field=one.field, hint=one.hint) for one in error.further]
+    further = {"further": mistakes} if mistakes else {}  # so that it is absent otherwise
     failure = FailureRecord(
         code=error.code,
         message=error.message,
@@ -346,6 +360,7 @@ def failed_report(
         attempt=attempts,
         hint=error.hint,
         traceback=error.traceback,
+        **further,
     )
     seconds = rounded(time.monotonic() - submission.seen_seconds)
     return FailedReport(

@@ -159,7 +159,7 @@ def of_error(
     headers: Mapping[str, str] | None = None,
 ) -> ProblemError:
     """The problem of an error that has a code of its own."""
-    _, *others = all_errors(error) if isinstance(error, JobError) else [error]
+    others = all_errors(error)[1:] if isinstance(error, JobError) else error.further
     return ProblemError(
         status,
         error.message,

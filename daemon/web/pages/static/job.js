@@ -1,9 +1,10 @@
 /** A job's page: progress while it runs, then its video, times and timeline. */
 
-import {ProblemError, cancel, problemCard} from "./api.js";
+import {cancel, problemCard} from "./api.js";
 import {follow} from "./events.js";
 import {about, list, times, transcript} from "./facts.js";
 import {timeline} from "./gantt.js";
+import {failure} from "./jobs.js";
 import {byId, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
 import {StreamPlayer, showVideo} from "./player.js";
 import {titleOf} from "./titles.js";
@@ -129,7 +130,7 @@ function showActions({job, links, report}) {
 
 function showFailed(state) {
   const {error, attempts} = state.report;
-  const card = problemCard(new ProblemError({...error, detail: error.message}));
+  const card = problemCard(failure(state));
   const facts = [[t("job.failed_in"), error.stage ? t(`common.stage_${error.stage}`) : "–"], [t("job.attempts"), formatted(attempts)]];
   card.append(h("p", {class: "small dim"}, facts.map(pair => pair.join(": ")).join(" · ")),
     h("p", {class: "small"}, t("job.retry", {name: state.job})));

@@ -20,4 +20,7 @@ export function put(name, job) {
 export const cancel = name => request(`/api/jobs/${name}`, {method: "DELETE", keepalive: true}).catch(() => {});
 
 /** The problem of a job that failed, from its state. */
-export const failure = ({report: {error}}) => new ProblemError({...error, detail: error.message});
+export function failure({report: {error}}) {
+  const errors = [error, ...error.further ?? []].map(one => ({...one, detail: one.message}));
+  return new ProblemError({...errors[0], errors});
+}

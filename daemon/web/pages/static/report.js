@@ -41,10 +41,11 @@ function heading() {
 function failure() {
   const {error, attempts} = report;
   if (!error) return null;
-  return h("div", {class: "problem"}, h("p", {class: "problem-what"}, error.message),
-    error.hint ? h("p", {class: "problem-hint"}, error.hint) : null,
-    h("p", {class: "problem-code"}, h("code", {}, error.code),
-      error.field ? h("span", {}, t("common.field", {field: error.field})) : null,
+  const wrong = [error, ...error.further ?? []].map(({message, hint, code, field}) => h("div", {},
+    h("p", {class: "problem-what"}, message), hint ? h("p", {class: "problem-hint"}, hint) : null,
+    h("p", {class: "problem-code"}, h("code", {}, code), field ? h("span", {}, t("common.field", {field})) : null)));
+  return h("div", {class: "problem"}, wrong,
+    h("p", {class: "problem-code"},
       error.stage ? h("span", {}, `${t("job.failed_in")}: ${t(`common.stage_${error.stage}`)}`) : null,
       h("span", {}, `${t("job.attempts")}: ${formatted(attempts)}`)),
     h("p", {class: "small"}, t("job.retry", {name: report.job})));

@@ -1,6 +1,7 @@
 /** The list of jobs: the queue with progress, and results with players. */
 
-import {ProblemError, cancel, problemCard} from "./api.js";
+import {cancel, problemCard} from "./api.js";
+import {failure} from "./jobs.js";
 import {bytes, copy, duration, formatted, h, setText, since, t, url} from "./page.js";
 import {StreamPlayer, showVideo} from "./player.js";
 import {titleOf} from "./titles.js";
@@ -111,13 +112,8 @@ export class Result {
   }
 
   #showEnd(state) {
-    const parts = {done: () => this.#doneParts(state), failed: () => [this.#failure(state)]}[state.status]?.() ?? [];
+    const parts = {done: () => this.#doneParts(state), failed: () => [problemCard(failure(state))]}[state.status]?.() ?? [];
     this.#parts.body.replaceChildren(...parts);
-  }
-
-  #failure({report}) {
-    const {code, message, field, hint} = report.error;
-    return problemCard(new ProblemError({code, detail: message, field, hint}));
   }
 
   #doneParts(state) {
