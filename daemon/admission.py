@@ -12,10 +12,12 @@ from pathlib import Path
 
 from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
-from daemon.scheduling.estimates import Left, work
+from daemon.scheduling.estimates import work
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
 from daemon.scheduling.journal import Journal, fingerprint
 from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.progress import Queued
 from daemon.scheduling.scheduler import Scheduler, cancelled
 from daemon.spool.claims import shown_file_name
 from daemon.spool.copying import Copy, StillCopyingError
@@ -86,25 +88,32 @@ class Admission:
         """The claimed jobs that have not been started."""
         return list(self._claimed)
 
-    @property
-    def expected_ends(self) -> dict[str, float]:
-        """When the jobs in the inbox are expected to have ended; monotonic. As far as enough is known of them."""
+    def expected_ends(self, *, is_open: bool) -> dict[str, float]:
+        """When the jobs in the inbox are expected to have ended; monotonic. As far as enough is known of them.
+
+        `is_open`: whether they are taken up.
+        """
         now = time.monotonic()
+        if not is_open:
+            self._scheduler.waiting = ()
+            return {}
         if now >= self._next_expected_seconds:
-            works = dict(self._works())
-            etas = self._scheduler.etas_behind(list(works.values()))
-            self._expected = {name: round(now + eta, 1) for name, eta in zip(works, etas, strict=False)}
+            self._scheduler.waiting = list(self._queued())
+            found = self._scheduler.etas(self._scheduler.waiting)
+            names = [job.name for job in self._scheduler.waiting] if None not in found.values() else []
+            self._expected = {name: round(now + (found[name] or 0.0), 1) for name in names}
             end = time.monotonic()
             self._next_expected_seconds = end + max(EXPECTED_SECONDS, EXPECTED_SHARE * (end - now))
         return self._expected
 
-    def _works(self) -> Iterator[tuple[str, Left]]:
-        """The work of each job in the inbox, up to the first of which too little is known."""
-        for name, outline in islice(self._intake.outlines(), EXPECTED_MAX):
-            found = work(self._scheduler.pace, outline, self._config)
+    def _queued(self) -> Iterator[Queued]:
+        """The jobs in the inbox, up to the first of which too little is known."""
+        for job in islice(self._intake.outlines(), EXPECTED_MAX):
+            found = work(self._scheduler.pace, job.outline, self._config)
             if found is None:
                 return
-            yield name, found
+            seconds = (job.outline.characters or 0) / CHARACTERS_PER_SECOND
+            yield Queued(job.name, (-job.priority, job.seen_seconds + seconds), found)
 
     def is_exhausted(self) -> bool:
         """Whether no job is left to start."""

@@ -245,7 +245,7 @@ class Supervisor:
             waiting=self._admission.waiting,
             jobs=self._jobs(),
             progress=self._progress(),
-            expected_ends=self._admission.expected_ends if self._is_open() else {},
+            expected_ends=self._admission.expected_ends(is_open=self._is_open()),
             workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
             done=self._publisher.done,
             failed=self._publisher.failed,

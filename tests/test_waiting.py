@@ -14,6 +14,7 @@ from daemon.admission import Admission
 from daemon.cli.overview import overview
 from daemon.cli.steps import steps
 from daemon.publisher import Publisher
+from daemon.scheduling.progress import Queued, in_order
 from daemon.scheduling.scheduler import Scheduler
 from daemon.spool import intake
 from daemon.spool.health import write_health
@@ -61,12 +62,12 @@ def test_outlines_are_those_of_the_valid_jobs_in_the_order_in_which_they_are_tak
     spool.dropped_file("unfinished").write_text("{")
     found = Intake(spool, quiet_seconds=9)
     found.scan()
-    shown = [(name, outline.characters, outline.size) for name, outline in found.outlines()]
+    shown = [(job.name, job.outline.characters, job.outline.size) for job in found.outlines()]
     assert shown == [("urgent", 2, None), ("first", 3, "128x128"), ("recording", None, None)]
     monkeypatch.setattr(intake, "READ_SECONDS", -1.0)
     drop(spool, "unread", 8.5, text="abc")
     found.scan()
-    assert [name for name, _ in found.outlines()] == ["urgent", "first"]
+    assert [job.name for job in found.outlines()] == ["urgent", "first"]
 
 
 def test_a_job_in_the_inbox_ends_after_those_before_it(
@@ -78,13 +79,22 @@ def test_a_job_in_the_inbox_ends_after_those_before_it(
     for number in range(30):
         drop(spool, f"{number:02}", 100 - number, text=ONE_SECOND)
     now = time.monotonic()
-    ends = admission(spool, scheduler).expected_ends
+    ends = admission(spool, scheduler).expected_ends(is_open=True)
     etas = [end - now for end in ends.values()]
     assert list(ends) == [f"{number:02}" for number in range(30)]
     assert etas == sorted(etas)
     [in_flight] = [one.eta_seconds for one in scheduler.progress.values()]
     assert in_flight is not None and etas[0] > in_flight
     assert etas[20] - etas[10] == pytest.approx(10 * RENDER_SECONDS / 2, abs=0.3), "two workers render all the time"
+
+
+def test_short_jobs_in_flight_are_done_first_and_long_ones_wait_for_those_that_take_their_places() -> None:
+    def queued(name: str, deadline: float) -> Queued:
+        return Queued(name, (0, deadline), None)
+
+    in_flight = [queued("long", 90), queued("short", 10)]
+    waiting = [queued("medium", 50), queued("tiny", 5), queued("late", 95)]
+    assert [job.name for job in in_order(in_flight, waiting, 2)] == ["short", "medium", "tiny", "long", "late"]
 
 
 def test_nothing_is_expected_behind_a_job_of_unknown_length(
@@ -94,12 +104,12 @@ def test_nothing_is_expected_behind_a_job_of_unknown_length(
     drop(spool, "a", 9, text=ONE_SECOND)
     drop(spool, "b", 8, audio="b.wav")
     drop(spool, "c", 7, text=ONE_SECOND)
-    assert list(admission(spool, scheduler).expected_ends) == ["a"]
+    assert list(admission(spool, scheduler).expected_ends(is_open=True)) == ["a"]
     scheduler.pace = learnt()
-    assert admission(spool, scheduler).expected_ends == {}, "before the first job"
+    assert admission(spool, scheduler).expected_ends(is_open=True) == {}, "before the first job"
     scheduler.pace = learnt(**{kind: rate for kind, rate in KNOWN.items() if kind != "render"})
     scheduler.add(flow(tmp_path))
-    assert admission(spool, scheduler).expected_ends == {}, "too little is known of the job in flight"
+    assert admission(spool, scheduler).expected_ends(is_open=True) == {}, "too little is known of the job in flight"
 
 
 def test_everybody_who_asks_is_told(spool: Spool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from daemon.scheduling.estimates import FINISH, Left, chunks_of, kinds, lanes, mode_of, speech_seconds
 from daemon.scheduling.flow import Flow
@@ -140,6 +141,31 @@ def _chunk_rest(expected: float, worker: Worker | None, now: float) -> float:
 def _rest(expected: float, elapsed: float) -> float:
     """The time that a step still needs."""
     return max(expected - elapsed, OVERDUE_SHARE * elapsed)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job that has not ended."""
+
+    name: str
+    urgency: tuple[int, float]
+    """As `backlog.job_urgency` has it."""
+    left: Left | None
+    """None if too little is known."""
+
+
+def in_order(in_flight: Iterable[Queued], waiting: Iterable[Queued], limit: int) -> list[Queued]:
+    """The order in which jobs are done: each time the most urgent one in flight, whose place the next one takes.
+
+    `waiting`: in the order in which they are taken up; `limit`: how many may be in flight.
+    """
+    done, places = list[Queued](), [(job.urgency, job.name, job) for job in in_flight]
+    heapify(places)
+    for job in waiting:
+        if len(places) >= limit:
+            done.append(heappop(places)[2])
+        heappush(places, (job.urgency, job.name, job))
+    return done + [heappop(places)[2] for _ in range(len(places))]
 
 
 def etas(jobs: Sequence[Left | None], workers: int) -> list[float | None]:

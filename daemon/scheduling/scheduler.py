@@ -8,17 +8,25 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from daemon.metrics.observations import WorkerExit
 from daemon.scheduling import stages
 from daemon.scheduling.backlog import Backlog, Entry, job_urgency
 from daemon.scheduling.budgets import Allowances, allowances
-from daemon.scheduling.estimates import Left
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.pace import Pace
-from daemon.scheduling.progress import CUT, Progress, etas, frames_per_second, left, share_done
+from daemon.scheduling.progress import (
+    CUT,
+    Progress,
+    Queued,
+    etas,
+    frames_per_second,
+    in_order,
+    left,
+    share_done,
+)
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -29,6 +37,9 @@ from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, It
 
 FULL_DISK_SECONDS = 10.0
 """Pause after a disk-full error: whether a quota still blocks writes cannot be checked from outside."""
+
+OVERTAKING_MAX = 32
+"""Waiting jobs that are considered for the time left of those in flight, which shorter ones overtake."""
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +99,8 @@ class Scheduler:
     _avatars: Avatars = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
     _backlog: Backlog = field(init=False, default_factory=Backlog)
+    waiting: Sequence[Queued] = field(init=False, default=())
+    """The jobs in the inbox, in the order in which they will be added; as far as their work can be estimated."""
     _outcomes: list[Outcome] = field(init=False, default_factory=list)
     _numbers: Iterator[int] = field(init=False, default_factory=itertools.count)
     _full_until_seconds: float = field(init=False, default=0.0)
@@ -128,25 +141,19 @@ class Scheduler:
     @property
     def progress(self) -> dict[str, Progress]:
         """How far each job in flight has advanced."""
-        now, states = time.monotonic(), self._by_urgency()
-        expected = etas(self._left(states, now), len(self.config.workers))
-        return {
-            state.flow.name: self._progress_of(state, eta, now) for state, eta in zip(states, expected, strict=True)
-        }
+        now, expected = time.monotonic(), self.etas(self.waiting[:OVERTAKING_MAX])
+        return {name: self._progress_of(state, expected[name], now) for name, state in self._jobs.items()}
 
-    def etas_behind(self, waiting: Sequence[Left]) -> list[float]:
-        """Expected time until the end of jobs that start after those in flight; empty if that is unknown of these."""
-        in_flight = self._left(self._by_urgency(), time.monotonic())
-        if None in in_flight:
-            return []
-        expected = etas([*in_flight, *waiting], len(self.config.workers))
-        return [eta for eta in expected[len(in_flight) :] if eta is not None]
-
-    def _by_urgency(self) -> list[_JobState]:
-        return sorted(self._jobs.values(), key=lambda state: job_urgency(state.flow))
-
-    def _left(self, states: Iterable[_JobState], now: float) -> list[Left | None]:
-        return [left(state.flow, self._pool.holders(state.flow), self.pace, now) for state in states]
+    def etas(self, waiting: Sequence[Queued]) -> dict[str, float | None]:
+        """Expected time until the end of each job in flight and of those that wait; None of those without estimate."""
+        now = time.monotonic()
+        in_flight = [
+            Queued(name, job_urgency(state.flow), left(state.flow, self._pool.holders(state.flow), self.pace, now))
+            for name, state in self._jobs.items()
+        ]
+        order = in_order(in_flight, waiting, self.config.limits.jobs_in_flight)
+        expected = etas([job.left for job in order], len(self.config.workers))
+        return {job.name: eta for job, eta in zip(order, expected, strict=True)}
 
     def _progress_of(self, state: _JobState, eta: float | None, now: float) -> Progress:
         """How far a job has advanced: by its time where that can be predicted, else by its work."""

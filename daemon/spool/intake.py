@@ -48,6 +48,17 @@ class _Seen:
     """None unless it is a complete and valid job."""
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A valid job in the inbox."""
+
+    name: str
+    outline: Outline
+    priority: int
+    seen_seconds: float
+    """When it was first seen; monotonic."""
+
+
 @dataclass
 class _ForeignFile:
     """An entry of the inbox that is not a job."""
@@ -132,13 +143,13 @@ class Intake:
         except OSError:
             return FileState.UNREADABLE, {}
 
-    def outlines(self) -> Iterator[tuple[str, Outline]]:
-        """The names and outlines of the valid jobs in claiming order, up to the first file that was not read yet."""
+    def outlines(self) -> Iterator[Waiting]:
+        """The valid jobs in claiming order, up to the first file that was not read yet."""
         for name, seen in self._seen.items():
             if seen.state is FileState.UNREAD:
                 return
             if seen.outline is not None:
-                yield name, seen.outline
+                yield Waiting(name, seen.outline, seen.priority, seen.first_seconds)
 
     def _warn(self, names: Collection[str]) -> None:
         """Warn once about each entry that is not a job, after the quiet time: editors save through scratch files."""
