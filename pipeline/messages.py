@@ -29,12 +29,32 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word and when it is spoken."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+    def later(self, seconds: float) -> Word:
+        """The same word after something of this length."""
+        return Word(self.text, self.start_seconds + seconds, self.end_seconds + seconds)
+
+
+@dataclass(frozen=True)
 class Sentence:
     """A sentence of the job's text and when it is spoken."""
 
     text: str
     start_seconds: float
     end_seconds: float
+    words: tuple[Word, ...] = ()
+    """Its words as they are written, with adjacent marks; empty if their times are unknown."""
+
+    def later(self, seconds: float) -> Sentence:
+        """The same sentence after something of this length."""
+        words = tuple(word.later(seconds) for word in self.words)
+        return Sentence(self.text, self.start_seconds + seconds, self.end_seconds + seconds, words)
 
 
 @dataclass(frozen=True)

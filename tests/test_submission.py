@@ -14,11 +14,11 @@ import pytest
 from daemon.cli import waiting
 from daemon.cli.submission import Draft, drafts, drop
 from daemon.outputs.captions import srt, webvtt
+from daemon.outputs.cues import Cue
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool.spool import Spool
 from pipeline.errors import ErrorReport, JobError
 from pipeline.files import write_file
-from pipeline.messages import Sentence
 from tests.media import speech_like, write_recording
 from tests.running import in_process
 
@@ -277,7 +277,7 @@ def test_a_drop_never_replaces_a_waiting_job(tmp_path: Path) -> None:
 
 # Captions
 
-SENTENCES = [Sentence("Hello.", 0.0, 1.2345), Sentence("a < b & c", 3661.5, 3662.0)]
+SENTENCES = [Cue("Hello.", 0.0, 1.2345), Cue("a < b & c", 3661.5, 3662.0)]
 
 
 def test_srt() -> None:

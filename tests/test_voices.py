@@ -331,8 +331,10 @@ class FakeRhvoice:
     def RHVoice_speak(self, _message: int) -> int:
         pcm = (tone(1.0, 24_000) * 32767).astype(np.int16)
         self._callbacks.set_sample_rate(24_000, None)
+        self._callbacks.word_starts(0, 12, None)
         for part in np.array_split(pcm, 5):
             self._callbacks.play_speech(part.ctypes.data_as(ctypes.POINTER(ctypes.c_short)), len(part), None)
+        self._callbacks.word_ends(0, 12, None)
         return 1
 
     def RHVoice_delete_message(self, _message: int) -> None:
@@ -348,6 +350,8 @@ def test_rhvoice_protocol() -> None:
     assert library.messages == [("anna+slt", "Привет, world", 1.5)]
     assert utterance.sample_rate_hz == 24_000
     assert seconds(utterance) == pytest.approx(1.0, abs=0.02)
+    assert [word.text for word in utterance.words] == ["Привет"]
+    assert utterance.words[0].end_seconds == pytest.approx(1.0, abs=0.02)
     assert_well_spoken(utterance)
     assert backend._profile("aleksandr") == "aleksandr"
 

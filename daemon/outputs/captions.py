@@ -1,12 +1,13 @@
-"""Captions as SRT and WebVTT, one cue per sentence."""
+"""Captions as SRT and WebVTT."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.outputs.report import DoneReport
-from pipeline.messages import Sentence
+from daemon.outputs.cues import Cue, cues
+from daemon.outputs.report import DoneReport, SentenceReport
+from pipeline.messages import Sentence, Word
 
 
 def files(name: str) -> list[str]:
@@ -16,24 +17,29 @@ def files(name: str) -> list[str]:
 
 def write(folder: Path, report: DoneReport) -> None:
     """Write `captions.srt` and `captions.vtt` into a job's work folder, from the sentences of its report."""
-    sentences = [Sentence(said.text, said.start_seconds, said.end_seconds) for said in report.sentences]
-    (folder / "captions.srt").write_text(srt(sentences), "utf-8")
-    (folder / "captions.vtt").write_text(webvtt(sentences), "utf-8")
+    shown = cues([_sentence(said) for said in report.sentences])
+    (folder / "captions.srt").write_text(srt(shown), "utf-8")
+    (folder / "captions.vtt").write_text(webvtt(shown), "utf-8")
 
 
-def srt(sentences: Sequence[Sentence]) -> str:
-    """The sentences as SubRip."""
-    cues = (f"{number}\n{_span(cue, ',')}\n{cue.text}\n" for number, cue in enumerate(sentences, start=1))
+def _sentence(said: SentenceReport) -> Sentence:
+    words = tuple(Word(word.text, word.start_seconds, word.end_seconds) for word in said.words or ())
+    return Sentence(said.text, said.start_seconds, said.end_seconds, words)
+
+
+def srt(shown: Sequence[Cue]) -> str:
+    """Captions as SubRip."""
+    cues = (f"{number}\n{_span(cue, ',')}\n{cue.text}\n" for number, cue in enumerate(shown, start=1))
     return "\n".join(cues)
 
 
-def webvtt(sentences: Sequence[Sentence]) -> str:
-    """The sentences as WebVTT, with markup characters escaped."""
-    cues = (f"{_span(cue, '.')}\n{_escaped(cue.text)}\n" for cue in sentences)
+def webvtt(shown: Sequence[Cue]) -> str:
+    """Captions as WebVTT, with markup characters escaped."""
+    cues = (f"{_span(cue, '.')}\n{_escaped(cue.text)}\n" for cue in shown)
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def _span(cue: Sentence, point: str) -> str:
+def _span(cue: Cue, point: str) -> str:
     return f"{_clock(cue.start_seconds, point)} --> {_clock(cue.end_seconds, point)}"
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.outputs import captions
+from daemon.outputs.cues import Cue, cues
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.layout import CAPTION_SUFFIXES, INIT, JOB_SUFFIX, PLAYER, PLAYLIST
 from pipeline.errors import JobError
-from pipeline.messages import Fragment, Pack, Sentence
+from pipeline.messages import Fragment, Pack
 
 PLAYER_FOLDER = Path(__file__).parent / "player"
 ASSETS = (PLAYER_FOLDER / PLAYER, PLAYER_FOLDER / "hls.light.min.js")
@@ -93,12 +94,12 @@ class Stream:
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
 
     def _captions(self) -> Iterator[tuple[str, str]]:
-        """The captions of the new pieces: for each fragment, the sentences spoken during it."""
+        """The captions of the new pieces: for each fragment, those shown during it."""
         for pack in self._playable[self.shown :]:
-            sentences, frame = self.flow.sentences(pack.index), self.flow.segments[pack.index].start_frame
+            shown, frame = cues(self.flow.sentences(pack.index)), self.flow.segments[pack.index].start_frame
             for fragment in pack.fragments:
                 start, frame = frame, frame + fragment.frames
-                said = _between(sentences, start / self.flow.fps, frame / self.flow.fps)
+                said = _between(shown, start / self.flow.fps, frame / self.flow.fps)
                 yield _caption_name(fragment), captions.webvtt(said)
 
 
@@ -106,5 +107,5 @@ def _caption_name(fragment: Fragment) -> str:
     return fragment.path.with_suffix(".vtt").name
 
 
-def _between(sentences: list[Sentence], start: float, end: float) -> list[Sentence]:
-    return [said for said in sentences if said.start_seconds < end and said.end_seconds > start]
+def _between(shown: list[Cue], start: float, end: float) -> list[Cue]:
+    return [said for said in shown if said.start_seconds < end and said.end_seconds > start]

@@ -24,6 +24,7 @@ from daemon.outputs.report import (
     Timing,
     Video,
     WarningReport,
+    WordReport,
     failed_report,
     rounded,
     timestamp,
@@ -33,7 +34,7 @@ from daemon.scheduling.history import Run
 from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.errors import ErrorReport
 from pipeline.job import job_warnings
-from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline
+from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline, Word
 
 
 def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport:
@@ -211,4 +212,10 @@ def _sentence(sentence: Sentence, timeline: Timeline) -> SentenceReport:
         text=sentence.text,
         start_seconds=rounded(sentence.start_seconds),
         end_seconds=rounded(min(sentence.end_seconds, timeline.seconds)),
+        **({"words": [_word(word, timeline) for word in sentence.words]} if sentence.words else {}),
     )
+
+
+def _word(word: Word, timeline: Timeline) -> WordReport:
+    start, end = (rounded(min(seconds, timeline.seconds)) for seconds in (word.start_seconds, word.end_seconds))
+    return WordReport(text=word.text, start_seconds=start, end_seconds=end)

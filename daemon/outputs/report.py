@@ -135,12 +135,23 @@ class ChunkReport(Part):
     """Streams only: how long the piece was ready before it was needed. Negative means that playback stalled."""
 
 
+class WordReport(Part):
+    """One word and when it is spoken."""
+
+    text: str
+    """As it is written, with adjacent marks."""
+    start_seconds: Number
+    end_seconds: Number
+
+
 class SentenceReport(Part):
     """One sentence and when it is spoken."""
 
     text: str
     start_seconds: Number
     end_seconds: Number
+    words: list[WordReport] | None = None
+    """Left out if the times of the words are unknown."""
 
 
 class RunError(Part):

@@ -69,10 +69,7 @@ class TextStream(StreamFlow):
     def sentences(self, index: int) -> list[Sentence]:
         """The sentences of a piece, with times counted from the start of the job."""
         offset = self.chunks[index].start_frame / self.fps
-        return [
-            Sentence(sentence.text, offset + sentence.start_seconds, offset + sentence.end_seconds)
-            for sentence in self.speeches[index].sentences
-        ]
+        return [sentence.later(offset) for sentence in self.speeches[index].sentences]
 
     def has_results(self, item: Item) -> bool:
         """Whether all results of an item exist, so that it need not run again."""

@@ -33,7 +33,7 @@ _END_CHARACTERS_MAX = 8
 _CLAUSE_END = re.compile(r"[,;:—–)]\s")
 _CLAUSE_MARKS = ",;:—–)，、；："
 _DASHES = ("—", "–", "-")
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 """Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
@@ -108,7 +108,7 @@ def _break(words: list[str], limit: int, language: Language) -> int:
 
 def _words(phrase: str) -> int:
     """Count the words of a phrase; an estimate for scripts without spaces."""
-    return sum(1 + len(word) // CHARACTERS_PER_WORD if _UNSPACED.search(word) else 1 for word in phrase.split())
+    return sum(1 + len(word) // CHARACTERS_PER_WORD if UNSPACED.search(word) else 1 for word in phrase.split())
 
 
 def _cut(line: str, language: Language) -> Iterator[str]:

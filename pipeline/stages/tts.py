@@ -22,6 +22,7 @@ from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
 from pipeline.speech.reading import ReadSentence, read
 from pipeline.speech.voices.base import Backend, Concurrent, Utterance
 from pipeline.speech.voices.catalogue import Voices
+from pipeline.speech.words import timed
 
 SILENCE_SECONDS = 0.25
 """Length of a stream piece for which the voice produces no sound."""
@@ -148,7 +149,8 @@ class _Recording:
             self._pause(self.pause_seconds)
         start = self._samples / self._rate_hz
         self._write(utterance.samples)
-        self.sentences.append(Sentence(sentence, start, self._samples / self._rate_hz))
+        words = tuple(word.later(start) for word in timed(sentence, utterance.words))
+        self.sentences.append(Sentence(sentence, start, self._samples / self._rate_hz, words))
         self.phonemes += [Phoneme(p.symbol, p.start_seconds + start, p.end_seconds + start) for p in utterance.phonemes]
 
     def end(self, pause_seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.messages import Phoneme
+from pipeline.messages import Phoneme, Word
 from pipeline.speech.voices.settings import VoiceSettings
 
 
@@ -22,6 +22,8 @@ class Utterance:
     sample_rate_hz: int
     phonemes: tuple[Phoneme, ...] = ()
     """In time order, without overlap; empty if the back end reports none."""
+    words: tuple[Word, ...] = ()
+    """The words as they were passed to the voice, in time order; empty if the back end reports none."""
 
 
 Sex = Literal["female", "male"]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, StageError
-from pipeline.messages import Phoneme
+from pipeline.messages import Phoneme, Word
 from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
@@ -46,7 +46,7 @@ _SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 1, 2, 0x8000
 _RATE, _VOLUME = 1, 2
 _POSITION_CHARACTER, _CHARS_UTF8 = 1, 1
-_EVENT_END, _EVENT_PHONEME = 0, 7
+_EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _OK = 0
 
 _STOPS = frozenset("ptʈckq")
@@ -96,6 +96,14 @@ class _Mark(NamedTuple):
     symbol: str
 
 
+class _WordMark(NamedTuple):
+    """A word event: the characters [start, stop) of the text are heard from this sample on."""
+
+    sample: int
+    start: int
+    stop: int
+
+
 class Espeak:
     """Speaks with espeak-ng. Raises ConfigError `tts_missing` if neither a package nor the system has the library."""
 
@@ -126,11 +134,12 @@ class Espeak:
         return self._engine.languages
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Speak one sentence, with the exact time of every phoneme."""
-        samples, marks = self._engine.synthesize(text, voice, round(WORDS_PER_MINUTE * speed))
+        """Speak one sentence, with the exact time of every phoneme and word."""
+        samples, marks, words = self._engine.synthesize(text, voice, round(WORDS_PER_MINUTE * speed))
         marks = _in_ipa(marks, voice)
         phonemes = _phonemes(marks, samples, self._engine.rate_hz, speed)
-        return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes)
+        said = _words(text, words, phonemes, self._engine.rate_hz)
+        return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes, said)
 
 
 class _Engine:
@@ -141,6 +150,7 @@ class _Engine:
         self._lock = threading.Lock()
         self._sound: list[bytes] = []
         self._marks: list[_Mark] = []
+        self._words: list[_WordMark] = []
         self._callback = _Callback(self._take)
         self._data, self._data_folder = _short_path(data)
         options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
@@ -181,16 +191,18 @@ class _Engine:
         genders = [line.split()[1] for line in lines if line.startswith("gender ")]
         return SEXES.get(genders[0]) if genders else None
 
-    def synthesize(self, text: str, voice: str, words_per_minute: int) -> tuple[NDArray[np.int16], list[_Mark]]:
-        """Synthesize a text: samples and phoneme marks. The engine interprets no markup in the text."""
+    def synthesize(
+        self, text: str, voice: str, words_per_minute: int
+    ) -> tuple[NDArray[np.int16], list[_Mark], list[_WordMark]]:
+        """Synthesize a text: samples, phoneme marks and word marks. The engine interprets no markup in the text."""
         content = text.replace("\0", " ").encode()
         with self._lock:
-            self._sound, self._marks = [], []
+            self._sound, self._marks, self._words = [], [], []
             self._call("espeak_SetVoiceByName", self._engine_name(voice).encode())
             self._call("espeak_SetParameter", _RATE, words_per_minute, 0)
             size = ctypes.c_size_t(len(content) + 1)
             self._call("espeak_Synth", content, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
-            return np.frombuffer(b"".join(self._sound), np.int16), self._marks
+            return np.frombuffer(b"".join(self._sound), np.int16), self._marks, self._words
 
     def _engine_name(self, voice: str) -> str:
         """The name by which the engine finds a voice: the tag alone is not always enough."""
@@ -208,8 +220,12 @@ class _Engine:
             self._sound.append(ctypes.string_at(samples, 2 * count))
         index = 0
         while events[index].type != _EVENT_END:
-            if events[index].type == _EVENT_PHONEME:
-                self._marks.append(_Mark(events[index].sample, events[index].name.decode("utf-8", "ignore")))
+            event = events[index]
+            if event.type == _EVENT_PHONEME:
+                self._marks.append(_Mark(event.sample, event.name.decode("utf-8", "ignore")))
+            elif event.type == _EVENT_WORD:
+                first = event.text_position - 1
+                self._words.append(_WordMark(event.sample, first, first + event.length))
             index += 1
         return 0
 
@@ -303,6 +319,21 @@ def _phonemes(marks: list[_Mark], samples: NDArray[np.int16], rate_hz: int, spee
         elif start < end and _is_sound(mark.symbol):
             found.append(phoneme)
     return tuple(found)
+
+
+def _words(text: str, marks: list[_WordMark], phonemes: tuple[Phoneme, ...], rate_hz: int) -> tuple[Word, ...]:
+    """Words from marks: each lasts from its first phoneme to its last. Marks without sound are left out."""
+    found: list[Word] = []
+    for mark, following in zip(marks, [*(mark.sample for mark in marks[1:]), None], strict=True):
+        start, end = mark.sample / rate_hz, None if following is None else following / rate_hz
+        own = [p for p in phonemes if _middle(p) >= start and (end is None or _middle(p) < end)]
+        if own:
+            found.append(Word(text[mark.start : mark.stop], own[0].start_seconds, own[-1].end_seconds))
+    return tuple(found)
+
+
+def _middle(phoneme: Phoneme) -> float:
+    return (phoneme.start_seconds + phoneme.end_seconds) / 2
 
 
 def _is_sound(symbol: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, StageError
-from pipeline.messages import Phoneme
+from pipeline.messages import Phoneme, Span, Word
 from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.settings import VoiceSettings
@@ -81,13 +81,15 @@ class Hibari:
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; with phoneme times, unless this release of the model does not contain them."""
         model, has_durations = _model(voice)
-        sounds, phonemes, start = [np.zeros(0, np.float32)], list[Phoneme](), 0.0
+        sounds, phonemes, spans, start = [np.zeros(0, np.float32)], list[Phoneme](), list[Span](), 0.0
         for clause in model.phonemize(_latin(text)):
             samples, steps = _synthesize(model, has_durations, clause, min(max(speed, SPEED_RANGE[0]), SPEED_RANGE[1]))
-            phonemes += _phonemes([letter for letter in clause if letter in model.vocab], steps, start)
+            letters = [letter for letter in clause if letter in model.vocab]
+            phonemes += _phonemes(letters, steps, start)
+            spans += _word_spans(letters, steps, start)
             sounds.append(samples)
             start += len(samples) / model.sample_rate
-        return finished(np.concatenate(sounds), model.sample_rate, tuple(phonemes))
+        return finished(np.concatenate(sounds), model.sample_rate, tuple(phonemes), _words(text, spans))
 
 
 def _weights(voice: str) -> Path | None:
@@ -160,12 +162,9 @@ def _phonemes(letters: Sequence[str], steps: NDArray[np.float32] | None, start_s
     belongs to the preceding word. No phoneme starts before the utterance.
     """
     found: list[Phoneme] = []
-    if steps is None or len(steps) != len(letters) + 2:
-        return found
-    first = start_seconds - LATE_SECONDS
-    edges = [max(0.0, first + STEP_SECONDS * float(step)) for step in accumulate(steps)]
+    edges = _edges(letters, steps, start_seconds)
     stress, begin = "", 0.0
-    for letter, (left, right) in zip(letters, pairwise(edges[:-1]), strict=True):
+    for letter, (left, right) in zip(letters, pairwise(edges), strict=False):
         if letter in _STRESS:
             stress, begin = letter, left
         elif letter in _ATTACHED or letter == _SPACE:
@@ -175,3 +174,33 @@ def _phonemes(letters: Sequence[str], steps: NDArray[np.float32] | None, start_s
             found.append(Phoneme(stress + _IPA.get(letter, letter), begin if stress else left, right))
             stress = ""
     return found
+
+
+def _edges(letters: Sequence[str], steps: NDArray[np.float32] | None, start_seconds: float) -> list[float]:
+    """When each letter of a clause begins, and when the last one ends; empty if unknown."""
+    if steps is None or len(steps) != len(letters) + 2:
+        return []
+    first = start_seconds - LATE_SECONDS
+    return [max(0.0, first + STEP_SECONDS * float(step)) for step in accumulate(steps)][:-1]
+
+
+def _word_spans(letters: Sequence[str], steps: NDArray[np.float32] | None, start_seconds: float) -> list[Span]:
+    """When each word of a clause is heard: letters between spaces, without marks."""
+    edges = _edges(letters, steps, start_seconds)
+    found: list[Span] = []
+    begins = True
+    for letter, (left, right) in zip(letters, pairwise(edges), strict=False):
+        if letter == _SPACE:
+            begins = True
+        elif letter not in _PAUSES:
+            found.append(Span(left, right) if begins else Span(found.pop().start_seconds, right))
+            begins = False
+    return found
+
+
+def _words(text: str, spans: Sequence[Span]) -> tuple[Word, ...]:
+    """The words with their times; none if the voice has joined or divided words."""
+    words = [word for word in text.split() if any(character.isalnum() for character in word)]
+    if len(words) != len(spans):
+        return ()
+    return tuple(Word(word, span.start_seconds, span.end_seconds) for word, span in zip(words, spans, strict=True))

@@ -10,7 +10,7 @@ import loudness
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.messages import Phoneme
+from pipeline.messages import Phoneme, Word
 from pipeline.speech.voices.base import Utterance
 
 INT16_SCALE = 32_768
@@ -41,12 +41,15 @@ FADE_SECONDS = 0.005
 Samples = NDArray[np.float32]
 
 
-def finished(samples: Samples, rate_hz: int, phonemes: tuple[Phoneme, ...] = ()) -> Utterance:
-    """Trim, level and fade an utterance, and shift its phoneme times accordingly."""
+def finished(
+    samples: Samples, rate_hz: int, phonemes: tuple[Phoneme, ...] = (), words: tuple[Word, ...] = ()
+) -> Utterance:
+    """Trim, level and fade an utterance, and shift the times of its phonemes and words accordingly."""
     samples = np.nan_to_num(samples.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
     start, stop = _spoken_range(samples, rate_hz)
     moved = _moved(phonemes, start / rate_hz, (stop - start) / rate_hz)
-    return Utterance(_faded(levelled(samples[start:stop], rate_hz), rate_hz), rate_hz, moved)
+    said = tuple(_clamped(word.later(-start / rate_hz), (stop - start) / rate_hz) for word in words)
+    return Utterance(_faded(levelled(samples[start:stop], rate_hz), rate_hz), rate_hz, moved, said)
 
 
 def levelled(samples: Samples, rate_hz: int) -> Samples:
@@ -140,6 +143,12 @@ def _frame_power(samples: Samples, rate_hz: int) -> NDArray[np.float64]:
 
 def _ratio(db: float) -> float:
     return float(10 ** (db / 10))
+
+
+def _clamped(word: Word, length_seconds: float) -> Word:
+    """A word within the remaining audio."""
+    times = (min(max(0.0, seconds), length_seconds) for seconds in (word.start_seconds, word.end_seconds))
+    return Word(word.text, *times)
 
 
 def _moved(phonemes: tuple[Phoneme, ...], cut_seconds: float, length_seconds: float) -> tuple[Phoneme, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.checkout import make_command
 from pipeline.errors import ConfigError, StageError
+from pipeline.messages import Word
 from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
@@ -29,11 +30,16 @@ PREFERRED = {"ru": ("anna", "irina", "elena", "aleksandr"), "en": ("slt", "clb",
 SEXES: dict[int, Sex] = {1: "male", 2: "female"}
 LANGUAGE_NAMES = {"ru": "Russian", "en": "English"}
 
+EARLY_SECONDS = 0.05
+"""How early word events are on average: each comes before the block of 0.1 s in which the word starts or ends."""
+
 _DO_NOT_CLIP_RATE = 1
 _TEXT_MESSAGE = 0
 
 _SetRate = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 _Play = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_uint, ctypes.c_void_p)
+
+_WordEvent = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p)
 
 
 class _Callbacks(ctypes.Structure):
@@ -41,8 +47,8 @@ class _Callbacks(ctypes.Structure):
         ("set_sample_rate", _SetRate),
         ("play_speech", _Play),
         ("process_mark", ctypes.c_void_p),
-        ("word_starts", ctypes.c_void_p),
-        ("word_ends", ctypes.c_void_p),
+        ("word_starts", _WordEvent),
+        ("word_ends", _WordEvent),
         ("sentence_starts", ctypes.c_void_p),
         ("sentence_ends", ctypes.c_void_p),
         ("play_audio", ctypes.c_void_p),
@@ -93,6 +99,14 @@ class _Speaker(NamedTuple):
     gender: int
 
 
+class _WordMark(NamedTuple):
+    """A word event: bytes [start, stop) of the text, heard from this sample on or, at its end, until it."""
+
+    start: int
+    stop: int
+    sample: int
+
+
 class Rhvoice:
     """Speaks with RHVoice. Raises ConfigError `tts_missing` if it is not installed.
 
@@ -106,7 +120,10 @@ class Rhvoice:
         self._lock = threading.Lock()
         self._sound: list[bytes] = []
         self._rate_hz = 0
-        self._callbacks = _Callbacks(_SetRate(self._set_rate), _Play(self._take))
+        self._starts: list[_WordMark] = []
+        self._ends: list[_WordMark] = []
+        starts, ends = _WordEvent(self._word_starts), _WordEvent(self._word_ends)
+        self._callbacks = _Callbacks(_SetRate(self._set_rate), _Play(self._take), word_starts=starts, word_ends=ends)
         path = data.encode() if data else None
         self._engine = self._library.RHVoice_new_tts_engine(_InitParams(path, None, None, self._callbacks, 0))
         if not self._engine:
@@ -136,7 +153,7 @@ class Rhvoice:
         return {speaker.language: LANGUAGE_NAMES.get(speaker.language, "") for speaker in self._speakers}
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        """Speak one sentence; RHVoice reports no phonemes."""
+        """Speak one sentence; RHVoice reports words, but no phonemes."""
         params = _SynthParams(
             voice_profile=self._profile(voice).encode(),
             relative_rate=speed,
@@ -145,10 +162,13 @@ class Rhvoice:
             flags=_DO_NOT_CLIP_RATE,
         )
         with self._lock:
-            self._sound = []
-            self._say(text.replace("\0", " ").encode(), params)
+            self._sound, self._starts, self._ends = [], [], []
+            content = text.replace("\0", " ").encode()
+            self._say(content, params)
             samples = np.frombuffer(b"".join(self._sound), np.int16)
-        return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._rate_hz or 24_000)
+            rate_hz = self._rate_hz or 24_000
+            words = _words(content, self._starts, self._ends, rate_hz)
+        return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), rate_hz, words=words)
 
     def _say(self, content: bytes, params: _SynthParams) -> None:
         message = self._library.RHVoice_new_message(
@@ -186,9 +206,34 @@ class Rhvoice:
         self._rate_hz = rate_hz
         return 1
 
+    def _word_starts(self, position: int, length: int, _user_data: object) -> int:
+        self._starts.append(_WordMark(position, position + length, self._heard_samples()))
+        return 1
+
+    def _word_ends(self, position: int, length: int, _user_data: object) -> int:
+        self._ends.append(_WordMark(position, position + length, self._heard_samples()))
+        return 1
+
+    def _heard_samples(self) -> int:
+        return sum(map(len, self._sound)) // 2
+
     def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _user_data: object) -> int:
         self._sound.append(ctypes.string_at(samples, 2 * count))
         return 1
+
+
+def _words(content: bytes, starts: list[_WordMark], ends: list[_WordMark], rate_hz: int) -> tuple[Word, ...]:
+    """Words from their events; none if a start or an end is missing."""
+    if len(starts) != len(ends):
+        return ()
+    return tuple(
+        Word(
+            content[start.start : start.stop].decode("utf-8", "ignore"),
+            start.sample / rate_hz + EARLY_SECONDS,
+            end.sample / rate_hz + EARLY_SECONDS,
+        )
+        for start, end in zip(starts, ends, strict=True)
+    )
 
 
 @cache
