@@ -195,11 +195,11 @@ def test_a_very_long_sentence_is_cut_between_words() -> None:
      "🇰🇿" * 5_000],
 )  # fmt: skip
 def test_hostile_texts_are_processed_quickly(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     for language in ("ru", "en", "kk", "fr"):
         for sentence in sentences(text, language):
             assert speakable(spoken(sentence, language))
-    assert time.monotonic() - start < 8
+    assert time.process_time() - start < 8
 
 
 def is_linear(work: Callable[[str, str], object], text: Callable[[int], str]) -> bool:
