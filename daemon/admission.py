@@ -98,7 +98,8 @@ class Admission:
             self._scheduler.waiting = ()
             return {}
         if now >= self._next_expected_seconds:
-            self._scheduler.waiting = list(self._queued())
+            in_flight = self._scheduler.jobs
+            self._scheduler.waiting = [job for job in self._queued() if job.name not in in_flight]
             found = self._scheduler.etas(self._scheduler.waiting)
             names = [job.name for job in self._scheduler.waiting] if None not in found.values() else []
             self._expected = {name: round(now + (found[name] or 0.0), 1) for name in names}
@@ -113,7 +114,7 @@ class Admission:
             if found is None:
                 return
             seconds = (job.outline.characters or 0) / CHARACTERS_PER_SECOND
-            yield Queued(job.name, (-job.priority, job.seen_seconds + seconds), found)
+            yield Queued((-job.priority, job.seen_seconds + seconds), job.name, found)
 
     def is_exhausted(self) -> bool:
         """Whether no job is left to start."""

@@ -90,11 +90,25 @@ def test_a_job_in_the_inbox_ends_after_those_before_it(
 
 def test_short_jobs_in_flight_are_done_first_and_long_ones_wait_for_those_that_take_their_places() -> None:
     def queued(name: str, deadline: float) -> Queued:
-        return Queued(name, (0, deadline), None)
+        return Queued((0, deadline), name, None)
 
     in_flight = [queued("long", 90), queued("short", 10)]
     waiting = [queued("medium", 50), queued("tiny", 5), queued("late", 95)]
     assert [job.name for job in in_order(in_flight, waiting, 2)] == ["short", "medium", "tiny", "long", "late"]
+
+
+def test_a_job_that_has_been_taken_up_or_dropped_again_is_expected_once(
+    spool: Spool, scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    scheduler.pace = learnt(**KNOWN)
+    drop(spool, "a", 9, text=ONE_SECOND)
+    drop(spool, "b", 8, text=ONE_SECOND)
+    waits = admission(spool, scheduler)
+    assert list(waits.expected_ends(is_open=True)) == ["a", "b"]
+    scheduler.add(flow(tmp_path, "a"))
+    assert list(scheduler.progress) == ["a"]
+    assert list(scheduler.etas(scheduler.waiting)) == ["a", "b"]
+    assert list(admission(spool, scheduler).expected_ends(is_open=True)) == ["b"]
 
 
 def test_nothing_is_expected_behind_a_job_of_unknown_length(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from daemon.scheduling.estimates import FINISH, Left, chunks_of, kinds, lanes, mode_of, speech_seconds
@@ -143,14 +143,14 @@ def _rest(expected: float, elapsed: float) -> float:
     return max(expected - elapsed, OVERDUE_SHARE * elapsed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Queued:
-    """A job that has not ended."""
+    """A job that has not ended. The most urgent one is the least."""
 
-    name: str
     urgency: tuple[int, float]
     """As `backlog.job_urgency` has it."""
-    left: Left | None
+    name: str
+    left: Left | None = field(compare=False)
     """None if too little is known."""
 
 
@@ -159,13 +159,13 @@ def in_order(in_flight: Iterable[Queued], waiting: Iterable[Queued], limit: int)
 
     `waiting`: in the order in which they are taken up; `limit`: how many may be in flight.
     """
-    done, places = list[Queued](), [(job.urgency, job.name, job) for job in in_flight]
+    done, places = list[Queued](), list(in_flight)
     heapify(places)
     for job in waiting:
         if len(places) >= limit:
-            done.append(heappop(places)[2])
-        heappush(places, (job.urgency, job.name, job))
-    return done + [heappop(places)[2] for _ in range(len(places))]
+            done.append(heappop(places))
+        heappush(places, job)
+    return done + sorted(places)
 
 
 def etas(jobs: Sequence[Left | None], workers: int) -> list[float | None]:

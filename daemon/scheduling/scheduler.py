@@ -148,10 +148,11 @@ class Scheduler:
         """Expected time until the end of each job in flight and of those that wait; None of those without estimate."""
         now = time.monotonic()
         in_flight = [
-            Queued(name, job_urgency(state.flow), left(state.flow, self._pool.holders(state.flow), self.pace, now))
+            Queued(job_urgency(state.flow), name, left(state.flow, self._pool.holders(state.flow), self.pace, now))
             for name, state in self._jobs.items()
         ]
-        order = in_order(in_flight, waiting, self.config.limits.jobs_in_flight)
+        behind = [job for job in waiting if job.name not in self._jobs]  # it may have been taken up since
+        order = in_order(in_flight, behind, self.config.limits.jobs_in_flight)
         expected = etas([job.left for job in order], len(self.config.workers))
         return {job.name: eta for job, eta in zip(order, expected, strict=True)}
 
