@@ -42,6 +42,7 @@ _YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
 """`В 2020 г` is never a complete sentence."""
 _LONE_LETTERS = re.compile(r"(?<!\w)[^\W\d_]\. ?[^\W\d_]\.")
 """`т. е.`, `e. g.`, `А. С.`: the first full stop of these never ends a sentence."""
+_FIRST_WORD = re.compile(r"\w*")
 _LIST_NUMBER = re.compile(r"\d{1,3}\.?")
 
 
@@ -123,7 +124,8 @@ def _cut(line: str, language: Language) -> Iterator[str]:
 
 
 def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_capitals: bool) -> bool:
-    following = line[mark.end() : mark.end() + 40].lstrip(_OPENING)[:1]
+    rest = line[mark.end() : mark.end() + 40].lstrip(_OPENING)
+    following = rest[:1]
     if mark[0].startswith(("..", "…")) or mark.start() == start:
         return not following.islower()
     if not mark[0].startswith("."):
@@ -132,6 +134,8 @@ def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_ca
         return False
     before = line[max(start, mark.start() - _ABBREVIATION_CHARACTERS_MAX - 1) : mark.start()].split(" ")
     abbreviated = _ends_after_abbreviation(before, following, language)
+    if abbreviated is not None and language.starters:
+        abbreviated = _FIRST_WORD.match(rest)[0] in language.starters  # type: ignore[index]
     if abbreviated is not None:
         return abbreviated and not _YEAR_ALONE.fullmatch(line[start : min(mark.start(), start + 20)].strip(_OPENING))
     if _LIST_NUMBER.fullmatch(line[start : min(mark.start(), start + 6)].strip()):

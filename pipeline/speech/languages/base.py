@@ -41,6 +41,8 @@ class Language:
     """Abbreviations that do not end a sentence if a number follows."""
     closing: frozenset[str] = frozenset()
     """Abbreviations that end a sentence if a capital letter follows."""
+    starters: frozenset[str] = frozenset()
+    """Words that begin a sentence and no name: an abbreviation before them ends a sentence. Empty: any capital may."""
     conjunctions: frozenset[str] = frozenset()
     """A long sentence can be cut before these words."""
     rules: Sequence[Rule] = ()
