@@ -129,7 +129,7 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     rule(r"\b(?:[A-Z]\.){2,}|\b(?:[A-Z]\. ){2,}(?=[A-Z]\.)|\b[A-Z](?:\.[A-Z])+\b", _letters),
 )  # fmt: skip
 
-AMOUNTS: tuple[Rule, ...] = (
+MAGNITUDES: tuple[Rule, ...] = (
     rule(r"(?<=\d)\s?(sq|cu)\.? ?(ft|in|mi|yd|m|km|cm|mm)\b\.?",
          lambda match: f" {match[2]}{'²' if match[1] == 'sq' else '³'}"),
     rule(r"(?<=\d)( ?)(mm|cm|km|m|ft|in|mi|yd)([23])\b", lambda match: f" {match[2]}{'²' if match[3] == '2' else '³'}"),
@@ -138,6 +138,9 @@ AMOUNTS: tuple[Rule, ...] = (
     rule(rf"([{SIGNS}]) ?({_NUMBER}) ?({_words(SCALES)})(?![\w²³/])", _scaled),
     rule(r"(?<![\w.,$-])(\d+(?:\.\d+)?)([MB])\b(?! [A-Z])", lambda match: f"{match[1]} {SCALES[match[2]]}"),
     rule(r"(?<![\w.,$-])(\d{2,}|\d+\.\d+)[kK]\b(?! run| race)", r"\1 thousand"),
+)  # fmt: skip
+
+AMOUNTS: tuple[Rule, ...] = (
     rule(rf"([{SIGNS}])({_NUMBER})\s?[-–—]\s?(?=[{SIGNS}]\d)", r"\1\2 to "),
     rule(rf"([{SIGNS}])({_NUMBER})\s?[-–—]\s?(?=\d)", r"\2 to \1"),
     rule(rf"({_NUMBER}) ?%\s?[-–—]\s?(?=\d)", r"\1 percent to "),
@@ -166,5 +169,5 @@ AMOUNTS: tuple[Rule, ...] = (
     rule(r"\band/or\b", "and or"), rule(r"(?<=[a-z]{3}) ?/ ?(?=[a-z]{3})", " slash "),
 )  # fmt: skip
 
-RULES: tuple[Rule, ...] = (*PLACES, *TIMES, *ABBREVIATIONS, *AMOUNTS[:7], *DATES, *AMOUNTS[7:])
+RULES: tuple[Rule, ...] = (*PLACES, *TIMES, *ABBREVIATIONS, *MAGNITUDES, *DATES, *AMOUNTS)
 """Dates come after magnitudes and before ranges and fractions."""
