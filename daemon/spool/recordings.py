@@ -14,26 +14,12 @@ from pipeline.errors import JobError, is_full
 from pipeline.files import as_spelt
 from pipeline.job_file import printable
 
-RECORDING_SUFFIXES = frozenset(
-    {".wav", ".mp3", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".ogg", ".opus", ".flac", ".aac", ".avi", ".aiff", ".wma"}
-    | {
-        ".amr",
-        ".3gp",
-        ".au",
-        ".ac3",
-        ".caf",
-        ".flv",
-        ".m4v",
-        ".mp2",
-        ".mpg",
-        ".oga",
-        ".ts",
-        ".tta",
-        ".w64",
-        ".wmv",
-        ".wv",
-    }
+_NAMES = (
+    "wav mp3 m4a mp4 mov mkv webm ogg opus flac aac avi aiff wma 3ga 3gp ac3 aif aifc amr ape asf au awb "
+    "bw64 bwf caf dff dsf dts ec3 eac3 flv loas m2ts m4b m4v mka mp2 mpc mpg mts oga ra rf64 rm snd sox "
+    "spx tak thd ts tta voc vob w64 wave wmv wv"
 )
+RECORDING_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 """Files with these suffixes are not reported as misnamed jobs."""
 RECORDING_MAX_BYTES = 16 << 30
 """Two hours of uncompressed stereo at 48 kHz are 1.4 GB; of a video only the sound is used."""

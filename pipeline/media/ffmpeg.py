@@ -21,14 +21,19 @@ from pipeline import programs
 from pipeline.errors import DISK_FULL, FULL_REASONS, ConfigError, JobError, StageError
 from pipeline.programs import Ended, Limits
 
-INPUT_FORMATS = "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf,au,ac3,eac3,wv,tta,mpegts,mpeg,flv"
+INPUT_FORMATS = (
+    "wav,mp3,mov,matroska,ogg,flac,aac,avi,aiff,w64,caf,amr,asf,au,ac3,eac3,wv,tta,mpegts,mpeg,flv,ape,dts,dtshd,dsf,iff,"
+    "loas,voc,sox,tak,mpc,mpc8,rm,truehd,mlp,xwma"
+)
 """Demuxers for untrusted files. Playlists and concat scripts are excluded, because they open other files."""
 
 AUDIO_CODECS = (
     "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_u8,pcm_s8,"
     "pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,gsm_ms,mp3,mp3float,mp2,mp2float,aac,aac_latm,alac,flac,opus,"
     "libopus,vorbis,libvorbis,speex,libspeex,ac3,eac3,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,wmav1,wmav2,wmapro,"
-    "wmalossless,wavpack,tta,adpcm_swf,nellymoser,pcm_bluray,pcm_dvd"
+    "wmalossless,wmavoice,wavpack,tta,adpcm_swf,nellymoser,pcm_bluray,pcm_dvd,ape,tak,mpc7,mpc8,dca,truehd,mlp,dsd_lsbf,"
+    "dsd_msbf,dsd_lsbf_planar,dsd_msbf_planar,real_144,real_288,cook,sipr,atrac3,atrac3plus,adpcm_yamaha,g722,g726,gsm,"
+    "ilbc,mp1,mp1float,qdm2"
 )
 """Audio decoders. With only these, video streams and cover art are never decoded, not even while probing."""
 
@@ -61,6 +66,9 @@ FAULTS = {
 
 ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 """Memory address in an ffmpeg message."""
+
+REFUSED = re.compile(rb"\[(\w+)[^\]\n]*\] (Format|Codec) .*not on whitelist ")
+"""Message of ffmpeg about a format or codec that is not among the allowed ones."""
 
 HARMLESS = re.compile(
     rb".*(?: not on whitelist |Could not find codec parameters|Consider increasing|Last message repeated).*\n?"
@@ -303,6 +311,9 @@ def _failed(argv: Sequence[str], ended: Ended) -> StageError:
     if number in FAULTS:
         return StageError("media_failed", FAULTS[signal.Signals(number)])
     code = failure_code(ended.errors, "media_failed" if ended.returncode > 0 else "media_killed")
+    if refused := REFUSED.findall(ended.errors):
+        name, kind = refused[-1]
+        return StageError(code, f"the {kind.decode().lower()} {name.decode()} is not supported")
     message = _cause(ended.errors)
     for url in argv:  # internal paths mean nothing to the user
         message = message.removeprefix(f"{url}: ")

@@ -26,14 +26,17 @@ INT16_MAX = 32_767
 
 
 def source(recording: Path, limit_seconds: float) -> Stream:
-    """An untrusted recording as input of ffmpeg, of which at most `limit_seconds` are decoded."""
+    """An untrusted recording as input of ffmpeg, of which at most `limit_seconds` are decoded.
+
+    Decoders drop a frame whose checksum is wrong: what they make of it may be loud noise.
+    """
     return ffmpeg.source(
         recording,
         ffmpeg.INPUT_FORMATS,
         codec_whitelist=ffmpeg.AUDIO_CODECS,
-        err_detect="crccheck",
         threads=1,
         t=limit_seconds,
+        **{"err_detect": "crccheck", "err_detect:a": "crccheck+explode"},
     )
 
 

@@ -9,8 +9,6 @@ from pipeline.errors import StageError
 from pipeline.media import ffmpeg
 from pipeline.programs import Limits
 
-FORMATS = "wav,mp3,ogg,flac,aac,mov,matroska,aiff,w64,caf"
-"""Demuxers that read only the given bytes: no playlists, no concat scripts."""
 RATE_HZ = 24_000
 """Every response is resampled to this; no known voice has content above 12 kHz."""
 SECONDS_MAX = 600
@@ -26,7 +24,7 @@ def decoded(audio: bytes, *, tempo: float = 1.0) -> tuple[NDArray[np.float32], i
     Raises StageError `tts_bad_audio`.
     """
     options = {"codec_whitelist": ffmpeg.AUDIO_CODECS, "threads": 1, "t": SECONDS_MAX}
-    sound = ffmpeg.source_stdin(FORMATS, **options)["a:0"]
+    sound = ffmpeg.source_stdin(ffmpeg.INPUT_FORMATS, **options)["a:0"]
     if tempo != 1.0:
         sound = sound.filter("atempo", f"{tempo:.4f}")
     target = {"f": "f32le", "acodec": "pcm_f32le", "ac": 1, "ar": RATE_HZ, "fs": OUTPUT_BYTES_MAX}
