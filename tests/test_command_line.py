@@ -84,7 +84,7 @@ def test_every_command_comes_from_a_module_of_this_package() -> None:
         (("status", "a"), "there is no job a"),
         (("status", "a", "--watch"), "there is no job a"),
         (("submit", "*.jsonl"), "no file matches *.jsonl"),
-        (("submit", "."), "the folder . has no .json, .jsonl, .csv or .txt file"),
+        (("submit", "."), "the folder . has no .json, .jsonl, .csv, .tsv or .txt file"),
         (("submit", "none.txt", "--set", "fps"), "'fps' is not KEY=VALUE"),
         (("submit", "none.txt", "--priority", "11"), "11 is not in the range -10<=x<=10"),
         (("play", "a"), "there is no stream a"),
