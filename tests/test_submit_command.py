@@ -68,7 +68,7 @@ def test_ten_thousand_jobs_are_checked_in_one_go(tmp_path: Path) -> None:
 
 
 def test_the_errors_of_all_jobs_of_all_files_are_reported(tmp_path: Path) -> None:
-    bad = {"text": "?", "language": "eng", "avatar": "presentor", "speed": 9}
+    bad = {"text": "?", "language": "kz", "avatar": "presentor", "speed": 9}
     (tmp_path / "a.json").write_text(json.dumps(bad))
     (tmp_path / "b.jsonl").write_text('{"text": "раз"}\n{"text": "a", "language": "ua"}\nnonsense\n{"tex": "a"}\n')
     (tmp_path / "c.json").write_text('{"text": "a", "voice": "hibari:heart"}')
@@ -81,7 +81,7 @@ def test_the_errors_of_all_jobs_of_all_files_are_reported(tmp_path: Path) -> Non
         "voice",
     ]
     assert found[2][1] == "a.json: there is no avatar 'presentor' (did you mean 'presenter'?)"
-    assert found[3][1].endswith("(did you mean 'en'?)")
+    assert found[3][1].endswith("(did you mean 'kk'?)")
     assert found[4][1].startswith("b.jsonl: job 2: no installed voice speaks 'ua'")
     assert found[4][1].endswith("(did you mean 'uk'?)")
     assert "Usage" not in ended.stderr

@@ -180,10 +180,11 @@ def test_the_face_follows_the_size(size: tuple[int, int], sway: Path, video_spoo
     avatar = avatar_of(sway, video_spool, f"size: {size[0]}x{size[1]}")
     fitted = avatar.fitted(None)
     assert fitted.scene.size == size
-    scale = max(size) / SIDE
-    offset = (np.array(size) - max(size)) / 2
-    expected = contours(faces_of(avatar).landmarks) * scale + offset
-    assert contours(fitted.require_landmarks()) == pytest.approx(expected, abs=1)
+    found, scaled = contours(fitted.require_landmarks()), contours(faces_of(avatar).landmarks) * max(size) / SIDE
+    offset = (found - scaled).mean((0, 1))  # the crop is chosen by the face, and the same for all frames
+    assert found == pytest.approx(scaled + offset, abs=1)
+    assert (np.array(size) - max(size) - 1 <= offset).all()
+    assert (offset <= 1).all()
     boxes = fitted.require_face_boxes()
     assert (boxes >= 0).all()
     assert (boxes <= np.tile(size, 2)).all()
