@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from daemon.bench.seeded_weights import seeded_tensor
+from daemon.bench.seeded_weights import scaled, seeded_tensor
 
 WAV2LIP_DATA = Path(__file__).parent / "data" / "wav2lip"
 
@@ -36,16 +36,7 @@ def family_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Ten
 
 
 def _family_tensor(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
-    noise = np.resize(np.roll(NOISE, -(zlib.crc32(name.encode()) % len(NOISE))), shape)
-    if name.endswith("running_var"):
-        return 1 + 0.1 * np.abs(noise)
-    if len(shape) == 4:  # a convolution: scaled so that activations keep their magnitude
-        return noise * np.float32(np.sqrt(1.25 / float(np.prod(shape[1:]))))
-    if name.endswith("act.weight"):  # slope of a PReLU
-        return 0.25 + 0.1 * noise
-    return 1 + 0.1 * noise if name.endswith("weight") else 0.1 * noise
+    return scaled(name, np.resize(np.roll(NOISE, -(zlib.crc32(name.encode()) % len(NOISE))), shape))
 
 
 def family_input(pixels: int) -> tuple[torch.Tensor, torch.Tensor]:

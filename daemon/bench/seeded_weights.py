@@ -25,13 +25,18 @@ def save_seeded_checkpoint(path: Path) -> None:
 
 def seeded_tensor(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return one tensor of the network's state dict: float32, int64 for `num_batches_tracked`."""
+    noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
+    return scaled(name, np.asarray(noise, np.float32))
+
+
+def scaled(name: str, noise: NDArray[np.float32]) -> NDArray[Any]:
+    """Noise as a plausible tensor of this name, of the same shape."""
     if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
-    noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
+        return np.zeros(noise.shape, np.int64)
     if name.endswith("running_var"):
         return 1.0 + 0.1 * np.abs(noise)
-    if len(shape) == 4:  # a convolution: scaled so that activations keep their magnitude
-        return noise * np.float32(np.sqrt(1.25 / float(np.prod(shape[1:]))))
+    if noise.ndim == 4:  # a convolution: scaled so that activations keep their magnitude
+        return noise * np.float32(np.sqrt(1.25 / float(np.prod(noise.shape[1:]))))
     if name.endswith("act.weight"):  # slope of a PReLU
         return 0.25 + 0.1 * noise
     if name.endswith("weight"):  # batch-norm scale
