@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,7 +163,7 @@ def write_health(spool: Front, report: HealthReport) -> None:
     """
     current, spare, last = _file(spool), spool.run / "health.spare", spool.run / "health.last"
     with spare.open("r+b" if spare.exists() else "wb") as file:
-        file.write(json.dumps(asdict(report)).encode().ljust(FILE_BYTES))
+        file.write(json.dumps(report, default=vars).encode().ljust(FILE_BYTES))
         file.truncate()
     last.unlink(missing_ok=True)
     if current.exists():
