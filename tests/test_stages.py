@@ -23,6 +23,8 @@ from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import PCM_RATE_HZ, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
+from pipeline.speech.languages import ru
+from pipeline.speech.voices import hibari
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.stages import lipsync
@@ -84,6 +86,22 @@ def test_the_time_of_every_sentence_is_known(tmp_path: Path) -> None:
     gaps = [b.start_seconds - a.end_seconds for a, b in zip(speech.sentences[:-1], speech.sentences[1:], strict=True)]
     assert gaps == pytest.approx([Config().tts.pause_seconds] * 2, abs=1e-3)
     assert speech.sentences[0].start_seconds == 0
+
+
+def test_voices_and_rules_are_loaded_before_they_are_needed() -> None:
+    """The default language comes first. One that no voice speaks stops nothing."""
+    tts = {"voices": {"en": "hibari:heart", "xx": None, "ru": "espeak:ru"}}
+    stage = TtsStage(spec(Config.model_validate({"tts": tts})))
+    stage.setup("cpu")
+    hibari._model.cache_clear()
+    ru._library.cache_clear()
+    steps = stage.prepare()
+    next(steps)
+    assert (ru._library.cache_info().currsize, hibari._model.cache_info().currsize) == (1, 0)
+    assert len(list(steps)) >= 3, "a task would wait for long"
+    model, _ = hibari._model("heart")
+    assert hibari._model.cache_info().hits == 2, "speaking would load it again"
+    assert model._g2p is not None
 
 
 def test_speech_over_the_limit_is_refused(tmp_path: Path) -> None:

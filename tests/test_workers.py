@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable, Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +16,10 @@ from daemon.scheduling.stages import ROLES
 from daemon.scheduling.workers import worker_specs
 from pipeline.config import Config, WorkerSettings
 from pipeline.errors import ConfigError
-from pipeline.executors.worker import visible_gpu
+from pipeline.executors import worker
+from pipeline.executors.base import WorkerSpec
+from pipeline.executors.worker import Link, visible_gpu, work
+from pipeline.messages import Item, Result, Task, TtsItem
 
 
 def lipsync_devices(gpus: int, *devices: str) -> list[str]:
@@ -85,3 +93,41 @@ def test_encoders_may_run_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
     specs = [spec for spec in worker_specs(Config(), 0) if spec.role == "lipsync"]
     assert [(spec.cpus, spec.encoder_cpus) for spec in specs] == [((0, 1), (0, 1, 2, 3)), ((2, 3), (0, 1, 2, 3))]
+
+
+class PreparingStage:
+    """A task comes during the first step of its preparations and another one during the second, which may fail."""
+
+    def __init__(self, daemon: Connection, *, fails: bool) -> None:
+        self.happened: list[str] = []
+        self._daemon = daemon
+        self._fails = fails
+
+    def setup(self, device: str) -> None:
+        """Nothing to load."""
+
+    def prepare(self) -> Iterator[None]:
+        for step in ("first step", "second step"):
+            self.happened.append(step)
+            self._daemon.send(Task(1, TtsItem("job", Path(), "Hello.", "en", None, 1.0)))
+            if step == "second step" and self._fails:
+                raise OSError
+            yield
+
+    def process(self, item: Item) -> Iterable[Result]:
+        self.happened.append("task")
+        if self.happened.count("task") == 2:
+            self._daemon.close()
+        return ()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_worker_prepares_only_while_it_has_no_task(monkeypatch: pytest.MonkeyPatch, *, fails: bool) -> None:
+    """A task waits for one step at most, and a step that fails stops nothing."""
+    daemons_end, workers_end = Pipe()
+    stage = PreparingStage(daemons_end, fails=fails)
+    monkeypatch.setattr(worker, "PREPARE_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "_make_stage", lambda spec: stage)
+    with contextlib.suppress(BrokenPipeError):  # the daemon has closed its end
+        work(Link(workers_end), WorkerSpec("tts-0", "tts", "", Config()))
+    assert stage.happened == ["first step", "task", "second step", "task"]

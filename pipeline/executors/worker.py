@@ -17,12 +17,12 @@ import queue
 import signal
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from threadpoolctl import threadpool_limits
 
@@ -35,6 +35,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
+
+PREPARE_AFTER_SECONDS = 4.0
+"""How long a worker waits for a task before it prepares for later ones: until then the others may need the cores, to
+start or for the job at hand."""
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,15 @@ class Stage(Protocol):
         ...
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """What a stage may offer besides: preparing for later items while there is none."""
+
+    def prepare(self) -> Iterator[None]:
+        """Load what some items will need, in steps of a fraction of a second, for which a task may have to wait."""
+        ...
+
+
 class Link:
     """The worker's end of its connection. `send` is thread-safe."""
 
@@ -62,6 +75,10 @@ class Link:
         """Send one message atomically."""
         with self._lock:
             self._connection.send(message)
+
+    def has_task(self, timeout_seconds: float) -> bool:
+        """Wait for the next task; whether there is one, or the connection is closed."""
+        return self._connection.poll(timeout_seconds)
 
     def receive(self) -> Task | None:
         """Wait for the next task; None when the connection is closed."""
@@ -146,9 +163,28 @@ def _work(link: Link, spec: WorkerSpec) -> None:
         link.send(Failed(spec.name, None, report))
         return
     link.send(Ready(spec.name, spec.device, os.getpid()))
-    while (task := link.receive()) is not None:
+    preparations = _preparations(stage)
+    while (task := _next_task(link, preparations)) is not None:
         with logging_about(job=task.item.job):
             _run(stage, task, link, spec)
+
+
+def _preparations(stage: Stage) -> Iterator[None]:
+    """The stage's preparations. A job that needs one that has failed will report the error."""
+    try:
+        if isinstance(stage, Preparing):
+            yield from stage.prepare()
+    except Exception as error:
+        log.warning("preparing for later jobs failed: %s", error)
+
+
+def _next_task(link: Link, preparations: Iterator[None]) -> Task | None:
+    """Wait for the next task, and continue the preparations while there is none."""
+    if not link.has_task(PREPARE_AFTER_SECONDS):
+        for _ in preparations:
+            if link.has_task(0):
+                break
+    return link.receive()
 
 
 def _make_stage(spec: WorkerSpec) -> Stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import wave
@@ -20,13 +21,15 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
 from pipeline.speech.reading import ReadSentence, read
-from pipeline.speech.voices.base import Backend, Concurrent, Utterance
+from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.words import timed
 
 SILENCE_SECONDS = 0.25
 """Length of a stream piece for which the voice produces no sound."""
 SILENCE_RATE_HZ = 24_000
+NUMBERS = "1. 2"
+"""A text that loads a language's rules, in any language."""
 RESULTS_AHEAD = 2
 """How many sentences for each thread may be requested before an earlier one is spoken."""
 
@@ -45,11 +48,19 @@ class TtsStage:
         self._voices.available(self._config.language)
         self._avatars = Avatars(self._config)
 
+    def prepare(self) -> Iterator[None]:
+        """Load the rules and the voice of each language that has a default, so its first job does not wait for them."""
+        for language in dict.fromkeys([self._config.language, *self._settings.voices]):
+            yield from (None for _ in read(NUMBERS, language))
+            with contextlib.suppress(JobError):  # no voice speaks it
+                backend, voice = self._voice(language, None, self._config.avatars.default)
+                yield from backend.prepare(voice) if isinstance(backend, Preparing) else ()
+
     def process(self, item: TtsItem) -> Iterator[Speech]:
         """Speak the text into one WAV file at the voice's native rate."""
         start = time.monotonic()
         item.folder.mkdir(exist_ok=True)
-        backend, voice = self._voice(item)
+        backend, voice = self._voice(item.language, item.voice, item.avatar)
         recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
         with recording:
             for text, utterance in _utterances(item, backend, voice):
@@ -69,11 +80,11 @@ class TtsStage:
             index=item.index,
         )
 
-    def _voice(self, item: TtsItem) -> tuple[Backend, str]:
+    def _voice(self, language: str, voice: str | None, avatar: str | None) -> tuple[Backend, str]:
         """The job's voice, else the avatar's, else the configured or the best one."""
-        if item.voice is not None or item.avatar is None:
-            return self._voices.choose(item.language, item.voice)
-        return self._voices.choose(item.language, None, self._avatars.voices(item.avatar, item.language))
+        if voice is not None or avatar is None:
+            return self._voices.choose(language, voice)
+        return self._voices.choose(language, None, self._avatars.voices(avatar, language))
 
 
 def _utterances(item: TtsItem, backend: Backend, voice: str) -> Iterator[tuple[str, Utterance]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
@@ -79,6 +80,15 @@ class Describing(Protocol):
 
     def languages(self) -> dict[str, str]:
         """Tags of the languages that its voices speak, with their English names where they are known, else empty."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A back end that loads much when a voice speaks for the first time, and can do so beforehand."""
+
+    def prepare(self, voice: str) -> Iterator[None]:
+        """Load what one of the voices needs, in steps of a fraction of a second. Raises StageError like `speak`."""
         ...
 
 

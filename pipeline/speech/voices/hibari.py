@@ -6,7 +6,7 @@ durations as an internal value, so the graph is loaded with that value declared 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import accumulate, pairwise
@@ -77,6 +77,13 @@ class Hibari:
     def languages(self) -> dict[str, str]:
         """See `Describing`."""
         return {"en": "English"}
+
+    def prepare(self, voice: str) -> Iterator[None]:
+        """See `Preparing`: the network, then the dictionaries."""
+        _model(voice)
+        yield
+        self.speak("Hello.", "en", voice, 1.0)
+        yield
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; with phoneme times, unless this release of the model does not contain them."""

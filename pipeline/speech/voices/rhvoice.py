@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -151,6 +152,11 @@ class Rhvoice:
     def languages(self) -> dict[str, str]:
         """See `Describing`."""
         return {speaker.language: LANGUAGE_NAMES.get(speaker.language, "") for speaker in self._speakers}
+
+    def prepare(self, voice: str) -> Iterator[None]:
+        """See `Preparing`."""
+        self.speak("1", "", voice, 1.0)
+        yield
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence; RHVoice reports words, but no phonemes."""
