@@ -275,6 +275,8 @@ class Config(Section):
         WorkerSettings(model="nogan"),
     )
     """The lip-sync workers. The model of the first one is the default for jobs with a single chunk."""
+    tts_workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """How many workers speak."""
     split: SplitSettings = SplitSettings()
     video: VideoSettings = VideoSettings()
     executor: Literal["processes", "threads"] = "processes"

@@ -8,6 +8,7 @@ from heapq import heapreplace
 
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
+from daemon.scheduling.long_text import is_long
 from daemon.scheduling.pace import Pace
 from pipeline.config import Config
 from pipeline.job import Outline
@@ -35,7 +36,7 @@ class Left:
     finish_seconds: float
     lanes: int
     """How many of its chunks are rendered at once."""
-    is_streamed: bool = False
+    in_pieces: bool = False
     """Whether it is spoken while it is rendered."""
 
     @property
@@ -45,7 +46,7 @@ class Left:
 
     def rendered_seconds(self, speaking: float) -> float:
         """Time until its last chunk is rendered if it has all workers. `speaking`: time until it is spoken."""
-        if self.is_streamed:
+        if self.in_pieces:
             return max(speaking, self.render_seconds) + self.prepare_seconds
         return speaking + self.prepare_seconds + self.render_seconds
 
@@ -158,7 +159,8 @@ def work(pace: Pace, job: Outline, config: Config) -> Left | None:
     known = [one for one in chunks if one is not None]
     if speak is None or prepare is None or finish is None or len(known) < len(chunks):
         return None
-    return Left(speak, prepare, known, finish, lanes(job, mode, config), is_streamed=mode == "stream")
+    in_pieces = mode == "stream" or is_long(job.characters or 0, job.speed, config)
+    return Left(speak, prepare, known, finish, lanes(job, mode, config), in_pieces)
 
 
 def estimate(pace: Pace, job: Outline, config: Config) -> Estimate | None:

@@ -70,6 +70,16 @@ class Flow(ABC):
         """How long the job may reasonably wait for others: about the length of its video."""
 
     @property
+    def mode(self) -> str:
+        """Sequential, parallel or stream; auto until the speech is cut, if that decides it."""
+        return self.job.mode
+
+    @property
+    def lanes_max(self) -> int | None:
+        """How many of its chunks may be rendered at once; None: any number."""
+        return self.job.num_workers
+
+    @property
     def timeline(self) -> Timeline:
         """Exact lengths of the whole job. Available once the first segment exists."""
         return next(iter(self.segments.values())).timeline
@@ -147,7 +157,7 @@ class Flow(ABC):
             job=self.name,
             speech=speech,
             fps=self.fps,
-            mode=self.job.mode,
+            mode=self.mode,
             model=self.job.model,
             avatar=self.avatar,
             size=self.job.frame_size,

@@ -36,7 +36,7 @@ RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
 RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
 
 
-NOT_IN_VIDEOS = {"spool", "limits", "retention", "web", "log", "metrics", "hooks"}
+NOT_IN_VIDEOS = {"spool", "tts_workers", "limits", "retention", "web", "log", "metrics", "hooks"}
 """Sections of the configuration that no result depends on."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.job_flow import JobFlow
 from daemon.scheduling.journal import Journal
+from daemon.scheduling.long_text import LongText, is_long
 from daemon.scheduling.recording_stream import RecordingStream
 from daemon.scheduling.text_stream import TextStream
 from pipeline.config import Config
@@ -14,8 +15,10 @@ from pipeline.job import Job
 
 
 def make_flow(name: str, job: Job, *, folder: Path, recording: Path | None, config: Config, journal: Journal) -> Flow:
-    """Make the flow of a job: rendered as a whole, or streamed from its text or its recording."""
+    """Make the flow of a job: streamed from its text or its recording, or rendered as a whole, in pieces if long."""
     kind: type[Flow] = JobFlow
     if job.mode == "stream":
         kind = RecordingStream if recording is not None else TextStream
+    elif job.text is not None and is_long(len(job.text), job.speed, config):
+        kind = LongText
     return kind(name, job, folder, recording, config, journal)

@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from daemon.scheduling.estimates import FINISH, Left, chunks_of, kinds, lanes, mode_of, speech_seconds
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.pace import Pace
-from daemon.scheduling.text_stream import TextStream
+from daemon.scheduling.text_pieces import TextPieces
 from daemon.scheduling.worker_pool import Worker
 from pipeline.job import Outline
 from pipeline.messages import Chunk, SplitItem, TtsItem
@@ -86,13 +86,13 @@ def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left 
         chunks_seconds=chunks,
         finish_seconds=_rest(finish, now - rendered) if has_segments else finish,
         lanes=lanes(job, mode, flow.config),
-        is_streamed=isinstance(flow, TextStream),
+        in_pieces=isinstance(flow, TextPieces),
     )
 
 
 def _length_seconds(flow: Flow, pace: Pace) -> float | None:
-    """Length of the video: exact once it is cut, except for a stream of a text."""
-    if flow.chunks and not isinstance(flow, TextStream):
+    """Length of the video: exact once it is cut, except for a text that is cut piece by piece."""
+    if flow.chunks and not isinstance(flow, TextPieces):
         return next(iter(flow.chunks.values())).timeline.seconds
     if flow.speech is not None and flow.speech.sentences:
         return flow.speech.sentences[-1].end_seconds
@@ -101,8 +101,8 @@ def _length_seconds(flow: Flow, pace: Pace) -> float | None:
 
 def _unspoken(flow: Flow) -> float:
     """Share of the text that is not spoken yet."""
-    if isinstance(flow, TextStream):
-        return 1 - len(flow.speeches) / max(1, flow.count)
+    if isinstance(flow, TextPieces):
+        return flow.unspoken
     return 0.0 if flow.speech is not None else 1.0
 
 
@@ -116,7 +116,7 @@ def _chunks_left(
     sizes = {index: float(_frames(chunk)) for index, chunk in flow.chunks.items() if index not in flow.segments}
     if not flow.chunks:
         sizes = dict(enumerate(chunks_of(job, seconds, flow.config)))
-    elif isinstance(flow, TextStream):
+    elif isinstance(flow, TextPieces):
         known = sum(_frames(chunk) for chunk in flow.chunks.values())
         sizes[-1] = max(0.0, seconds * flow.fps - known)
     order = sorted(sizes, key=lambda index: (index not in running, index))

@@ -321,7 +321,7 @@ class Scheduler:
         idle = self._pool.idle(role)
         if not isinstance(entry.item, Chunk):
             return idle[0] if idle else None
-        if len(self._pool.rendering(entry.flow)) >= (entry.flow.job.num_workers or len(self._pool)):
+        if len(self._pool.rendering(entry.flow)) >= (entry.flow.lanes_max or len(self._pool)):
             return None
         fitting = [worker for worker in idle if worker.spec.model == entry.item.model]
         if not fitting and entry.item.mixed and self._pool.serving(role, entry.item.model):

@@ -10,11 +10,13 @@ from pipeline.errors import ConfigError
 from pipeline.executors.base import WorkerSpec
 
 POOLED_ROLE = "lipsync"
-"""The role with several workers, as configured; every other role has one."""
+"""The role whose workers are configured one by one."""
+COUNTED_ROLE = "tts"
+"""The role of which the configuration says how many workers there are; every other role has one."""
 
 
 def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
-    """The configured lip-sync workers, pinned to cores and to `gpus` GPUs, and one worker for each other role.
+    """The configured lip-sync workers, pinned to cores and to `gpus` GPUs, and the workers of the other roles.
 
     Raises ConfigError.
     """
@@ -24,7 +26,11 @@ def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
         if role == POOLED_ROLE:
             specs += _lipsync_specs(config, cores, gpus)
         else:
-            specs.append(WorkerSpec(f"{role}-0", role, stage, config, log_level=config.log.level, threads=len(cores)))
+            count = config.tts_workers if role == COUNTED_ROLE else 1
+            specs += [
+                WorkerSpec(f"{role}-{index}", role, stage, config, log_level=config.log.level, threads=len(cores))
+                for index in range(count)
+            ]
     return specs
 
 

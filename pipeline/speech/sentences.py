@@ -73,6 +73,22 @@ def pieces(text: str, language: str) -> list[str]:
     return found
 
 
+def passages(text: str, language: str, characters: float) -> list[str]:
+    """Group the sentences of a text into passages of about equal length, in order; each is about `characters` long.
+
+    The lines of a passage are spoken as separate sentences. Together the passages keep every word and mark of the text.
+    """
+    found = sentences(text, language)
+    total = sum(map(len, found))
+    size = total / max(1, round(total / characters))
+    passages: dict[int, list[str]] = {}
+    before = 0
+    for sentence in found:
+        passages.setdefault(int((before + len(sentence) / 2) / size), []).append(sentence)
+        before += len(sentence)
+    return ["\n".join(passage) for passage in passages.values()]
+
+
 def ends_sentence(piece: str) -> bool:
     """Return whether a piece ends at the end of a sentence."""
     return _END.search(piece[-_END_CHARACTERS_MAX:]) is not None

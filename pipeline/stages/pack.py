@@ -45,7 +45,9 @@ def pack(item: PackItem) -> Pack:
 def join_tracks(segments: Sequence[Segment], target: Path) -> None:
     """Write the audio of all pieces to one WAV file, unless they already share that file."""
     if any(segment.timeline.track != target for segment in segments):
-        pcm.write_wav(target, np.concatenate([_track(segment) for segment in segments]), pcm.TRACK_RATE_HZ)
+        with pcm.open_wav(target, pcm.TRACK_RATE_HZ) as file:
+            for segment in segments:
+                file.writeframes(_track(segment).tobytes())
 
 
 def _video(item: PackItem) -> fragments.Video:
