@@ -39,8 +39,10 @@ ALLOWED = {
     "pipeline/avatars/idle_motion/": {"torch"},
     "pipeline/executors/processes.py": {"torch"},
     "pipeline/executors/threads.py": {"torch"},
+    "pipeline/speech/accentor.py": {"torch"},
 }
-"""Exceptions by path prefix: measuring and drawing compute with tensors, executors and the doctor count GPUs."""
+"""Exceptions by path prefix: measuring, drawing and finding stress compute with tensors, executors and the doctor count
+GPUs."""
 
 RUNS_CODE: dict[str, frozenset[str]] = {
     "subprocess.Popen": frozenset({"pipeline/programs.py"}),

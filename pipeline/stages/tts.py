@@ -9,7 +9,7 @@ import wave
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,10 @@ from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
+from pipeline.speech.accentor import stressed
 from pipeline.speech.reading import ReadSentence, read
-from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Utterance
+from pipeline.speech.stress import Stress
+from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Stressing, Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.words import timed
 
@@ -30,6 +32,8 @@ SILENCE_SECONDS = 0.25
 SILENCE_RATE_HZ = 24_000
 NUMBERS = "1. 2"
 """A text that loads a language's rules, in any language."""
+ANY_WORD = "слово"
+"""A text that loads what finds the stress of words."""
 RESULTS_AHEAD = 2
 """How many sentences for each thread may be requested before an earlier one is spoken."""
 
@@ -55,6 +59,9 @@ class TtsStage:
             with contextlib.suppress(JobError):  # no voice speaks it
                 backend, voice = self._voice(language, None, self._config.avatars.default)
                 yield from backend.prepare(voice) if isinstance(backend, Preparing) else ()
+                if language == self._config.language:  # others may never be spoken, and it takes 190 MB
+                    stressed(ANY_WORD, language, _stress_for(backend))
+                    yield
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
         """Speak the text into one WAV file at the voice's native rate."""
@@ -94,9 +101,18 @@ def _utterances(item: TtsItem, backend: Backend, voice: str) -> Iterator[tuple[s
         return sentence.text, backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
 
     at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
-    if at_once == 1:
-        return map(speak, read(item.text, item.language))
-    return _mapped(speak, read(item.text, item.language), at_once)
+    sentences = _read(item, _stress_for(backend))
+    return map(speak, sentences) if at_once == 1 else _mapped(speak, sentences, at_once)
+
+
+def _stress_for(backend: Backend) -> Stress:
+    return backend.stress if isinstance(backend, Stressing) else "none"
+
+
+def _read(item: TtsItem, where: Stress) -> Iterator[ReadSentence]:
+    """The sentences of the text, with the stress marks that the voice wants."""
+    for sentence in read(item.text, item.language):
+        yield replace(sentence, spoken=stressed(sentence.spoken, item.language, where))
 
 
 def _mapped(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.messages import Phoneme, Word
+from pipeline.speech.stress import Stress
 from pipeline.speech.voices.settings import VoiceSettings
 
 
@@ -99,4 +100,14 @@ class Concurrent(Protocol):
     @property
     def concurrency(self) -> int:
         """How many at most."""
+        ...
+
+
+@runtime_checkable
+class Stressing(Protocol):
+    """A back end that understands marks of stress as in `pipeline.speech.stress`."""
+
+    @property
+    def stress(self) -> Stress:
+        """Where it wants them."""
         ...

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.errors import ConfigError
+from pipeline.speech.stress import Stress, with_pluses
 from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
@@ -37,6 +38,11 @@ class Command:
         """See `Backend`."""
         return cls(settings.command, base)
 
+    @property
+    def stress(self) -> Stress:
+        """See `Stressing`."""
+        return "none" if self._settings.stress == "none" else "every"
+
     def voices(self, language: str) -> list[str]:
         """The configured names; `default` for any language if none are configured."""
         configured = self._settings.voices
@@ -52,6 +58,7 @@ class Command:
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence. If it takes no speed, the tempo of its audio is changed."""
+        text = with_pluses(text) if self._settings.stress == "plus" else text
         with output_file(scratch) as output:
             values = {"language": language, "voice": voice, "speed": f"{speed:g}", "output": str(output)}
             argv = [filled(argument, values | {"text": _not_an_option(text)}) for argument in self._template]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import threading
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme, Word
+from pipeline.speech.stress import Stress, without_marks
 from pipeline.speech.voices.base import About, Sex, Utterance
+from pipeline.speech.voices.espeak_stress import respelled
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
 
@@ -44,8 +47,9 @@ VOWEL_START_SECONDS = 0.025
 # From speak_lib.h.
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 1, 2, 0x8000
+_MNEMONICS, _IPA = 0, 2
 _RATE, _VOLUME = 1, 2
-_POSITION_CHARACTER, _CHARS_UTF8 = 1, 1
+_POSITION_CHARACTER, _CHARS_UTF8, _PHONEMES = 1, 1, 0x100
 _EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _OK = 0
 
@@ -108,6 +112,7 @@ class Espeak:
     """Speaks with espeak-ng. Raises ConfigError `tts_missing` if neither a package nor the system has the library."""
 
     name: ClassVar[str] = "espeak"
+    stress: ClassVar[Stress] = "every"
 
     def __init__(self) -> None:
         self._engine = _engine()
@@ -135,11 +140,22 @@ class Espeak:
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence, with the exact time of every phoneme and word."""
-        samples, marks, words = self._engine.synthesize(text, voice, round(WORDS_PER_MINUTE * speed))
+        given = respelled(text, partial(self._engine.phonemes, voice))
+        samples, marks, words = self._engine.synthesize(given.text, voice, round(WORDS_PER_MINUTE * speed))
         marks = _in_ipa(marks, voice)
         phonemes = _phonemes(marks, samples, self._engine.rate_hz, speed)
-        said = _words(text, words, phonemes, self._engine.rate_hz)
+        places = [_WordMark(word.sample, *given.plain_place(word.start, word.stop)) for word in words]
+        said = _words(without_marks(text), places, phonemes, self._engine.rate_hz)
         return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes, said)
+
+
+def in_ipa(text: str) -> str:
+    """A Russian text in which IPA between double brackets, as Piper reads it, says words stressed otherwise than this
+    engine does; marks of stress are removed. Raises ConfigError `tts_missing` as `Espeak` does."""
+    engine = _engine()
+    given = respelled(text, partial(engine.phonemes, "ru"))
+    # Piper loses marks right after the brackets
+    return re.sub(r"\[\[(.+?)\]\]([,;:.!?]*)", lambda match: f"[[{engine.ipa('ru', match[1])}{match[2]}]]", given.text)
 
 
 class _Engine:
@@ -151,7 +167,9 @@ class _Engine:
         self._sound: list[bytes] = []
         self._marks: list[_Mark] = []
         self._words: list[_WordMark] = []
+        self._voice = ""
         self._callback = _Callback(self._take)
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._data, self._data_folder = _short_path(data)
         options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
         path = self._data.encode() if self._data else None
@@ -194,15 +212,40 @@ class _Engine:
     def synthesize(
         self, text: str, voice: str, words_per_minute: int
     ) -> tuple[NDArray[np.int16], list[_Mark], list[_WordMark]]:
-        """Synthesize a text: samples, phoneme marks and word marks. The engine interprets no markup in the text."""
+        """Synthesize a text: samples, phoneme marks and word marks.
+
+        The engine interprets no markup in the text, except phonemes between double brackets.
+        """
         content = text.replace("\0", " ").encode()
         with self._lock:
             self._sound, self._marks, self._words = [], [], []
-            self._call("espeak_SetVoiceByName", self._engine_name(voice).encode())
+            self._set_voice(voice)
             self._call("espeak_SetParameter", _RATE, words_per_minute, 0)
             size = ctypes.c_size_t(len(content) + 1)
-            self._call("espeak_Synth", content, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
+            self._call("espeak_Synth", content, size, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8 | _PHONEMES, None, None)
             return np.frombuffer(b"".join(self._sound), np.int16), self._marks, self._words
+
+    def phonemes(self, voice: str, words: Sequence[str]) -> list[str]:
+        """How a voice says each of some words, in the engine's own notation."""
+        with self._lock:
+            if voice != self._voice:  # each change stays in a queue of 170 entries until something is spoken
+                self._set_voice(voice)
+            return [self._said(word, _MNEMONICS) for word in words]
+
+    def ipa(self, voice: str, phonemes: str) -> str:
+        """Phonemes in the engine's own notation as it would report them in IPA."""
+        self.synthesize("", voice, WORDS_PER_MINUTE)  # only from then on does it understand double brackets
+        with self._lock:
+            return self._said(f"[[{phonemes}]]", _IPA)
+
+    def _said(self, word: str, notation: int) -> str:
+        text = ctypes.c_char_p(word.encode())
+        said: bytes = self._library.espeak_TextToPhonemes(ctypes.byref(text), _CHARS_UTF8, notation)
+        return said.decode()
+
+    def _set_voice(self, voice: str) -> None:
+        self._call("espeak_SetVoiceByName", self._engine_name(voice).encode())
+        self._voice = voice
 
     def _engine_name(self, voice: str) -> str:
         """The name by which the engine finds a voice: the tag alone is not always enough."""

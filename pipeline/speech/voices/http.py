@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from pipeline.credentials import credential
 from pipeline.errors import ConfigError, StageError
+from pipeline.speech.stress import Stress, with_pluses
 from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.levels import finished
@@ -63,6 +64,11 @@ class Service:
         """See `Concurrent`."""
         return self._settings.concurrency
 
+    @property
+    def stress(self) -> Stress:
+        """See `Stressing`."""
+        return "none" if self._settings.stress == "none" else "every"
+
     def voices(self, language: str) -> list[str]:
         """The configured names; one voice for any language if none are configured."""
         configured = self._settings.voices
@@ -81,6 +87,7 @@ class Service:
 
         Raises ConfigError `tts_missing` if there is no secret, besides StageError.
         """
+        text = with_pluses(text) if self._settings.stress == "plus" else text
         values = {"text": text, "language": language, "voice": voice, "speed": f"{speed:g}"}
         address = filled(self._url, {name: quote(value, safe="") for name, value in values.items()})
         audio = self._request(address, filled_json(self._body, values))

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.errors import ConfigError
+from pipeline.speech.stress import Stress, without_marks
 from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
+from pipeline.speech.voices.espeak import in_ipa
 from pipeline.speech.voices.levels import finished
 from pipeline.speech.voices.program import find_program, output_file, read_output, run_program
 from pipeline.speech.voices.settings import PIPER_TIMEOUT_SECONDS, PiperSettings, VoiceSettings
@@ -30,6 +32,7 @@ class Piper:
         if program is None:
             raise _missing(f"there is no program {settings.command}", PROGRAM_FIELD)
         self._program = program
+        self._settings = settings
 
     @classmethod
     def load(cls, settings: VoiceSettings, base: Path) -> Piper:
@@ -53,16 +56,30 @@ class Piper:
         found = (_language(_description(voice)).partition("-")[0] for voice in sorted(self._folder.glob("*.onnx")))
         return dict.fromkeys(filter(None, found), "")
 
+    @property
+    def stress(self) -> Stress:
+        """See `Stressing`."""
+        return "none" if self._settings.stress == "none" else "every"
+
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence; Piper reports no phonemes."""
         model = self._folder / f"{voice}.onnx"
         with output_file(scratch) as output:
             argv = [self._program, "--model", str(model.absolute()), "--output_file", str(output)]
             argv += ["--length_scale", f"{1 / speed:.4f}"]
-            line = " ".join(text.split()) + "\n"
+            line = " ".join(self._marked(text, language).split()) + "\n"
             run_program(argv, line, timeout_seconds=PIPER_TIMEOUT_SECONDS, field=PROGRAM_FIELD)
             audio = read_output(output, self._program, PROGRAM_FIELD)
         return finished(*decoded(audio))
+
+    def _marked(self, text: str, language: str) -> str:
+        """The text with the stress of Russian words as Piper understands it."""
+        if not language.startswith("ru"):
+            return text
+        try:
+            return in_ipa(text) if self.stress == "every" else without_marks(text)
+        except ConfigError:  # espeak-ng, which Piper contains, is not installed here
+            return without_marks(text)
 
 
 def _speaks(voice: Path, language: str) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.checkout import make_command
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Word
+from pipeline.speech.stress import Stress, with_pluses
 from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
@@ -115,6 +116,8 @@ class Rhvoice:
     """
 
     name: ClassVar[str] = "rhvoice"
+    stress: ClassVar[Stress] = "ambiguous"
+    """It has a large dictionary, and speaks marked words with emphasis."""
 
     def __init__(self, library: Any = None, data: str | None = None) -> None:
         self._library = library or _system_library()
@@ -169,7 +172,7 @@ class Rhvoice:
         )
         with self._lock:
             self._sound, self._starts, self._ends = [], [], []
-            content = text.replace("\0", " ").encode()
+            content = with_pluses(text.replace("\0", " ")).encode()
             self._say(content, params)
             samples = np.frombuffer(b"".join(self._sound), np.int16)
             rate_hz = self._rate_hz or 24_000
@@ -234,7 +237,7 @@ def _words(content: bytes, starts: list[_WordMark], ends: list[_WordMark], rate_
         return ()
     return tuple(
         Word(
-            content[start.start : start.stop].decode("utf-8", "ignore"),
+            content[start.start : start.stop].decode("utf-8", "ignore").replace("+", ""),
             start.sample / rate_hz + EARLY_SECONDS,
             end.sample / rate_hz + EARLY_SECONDS,
         )

@@ -5,7 +5,7 @@ Light on purpose: reading the configuration imports this module, but no back end
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
@@ -62,6 +62,11 @@ Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,1000}$")]
 
 
+StressNotation = Literal["none", "acute", "plus"]
+"""How the user's own voice is told the stress of Russian words: not at all, by an acute accent after the vowel, or by a
+plus sign before it."""
+
+
 class BackendSettings(Section):
     """Base of the settings of a back end that needs any: a field of `VoiceSettings` under the back end's name."""
 
@@ -96,6 +101,8 @@ class ServiceSettings(BackendSettings):
     """Retries if the service cannot be reached or responds with 429 or a 5xx status."""
     max_bytes: Annotated[int, Field(ge=1024)] = 50_000_000
     """Size limit of a response."""
+    stress: StressNotation = "none"
+    """How the service marks the stress of Russian words."""
 
     @property
     def sentence_seconds(self) -> float:
@@ -132,6 +139,8 @@ class PiperSettings(BackendSettings):
     """Contains NAME.onnx and NAME.onnx.json for each voice; None: no Piper voices."""
     command: Annotated[str, Field(min_length=1)] = "piper"
     """The program, by name or path."""
+    stress: Literal["none", "phonemes"] = "phonemes"
+    """Whether words that Piper would stress wrongly are given in phonemes, which piper-tts understands from 1.3 on."""
 
     @property
     def sentence_seconds(self) -> float:
@@ -152,6 +161,8 @@ class CommandSettings(BackendSettings):
     """Per sentence."""
     voices: dict[LanguageTag, Words] = Field(default_factory=dict)
     """The program's voices by language, best first; empty: one voice called `default` for any language."""
+    stress: StressNotation = "none"
+    """How the program marks the stress of Russian words."""
 
     @property
     def sentence_seconds(self) -> float:
