@@ -58,7 +58,7 @@ class Choir:
 def spoken(backend: Choir, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, list[str]]:
     """The sound and the sentences."""
     stage = TtsStage(WorkerSpec("tts-0", "test", "", Config()))
-    monkeypatch.setattr(stage, "_voice", lambda item: (backend, "a"))
+    monkeypatch.setattr(stage, "_voice", lambda *_: (backend, "a"))
     [speech] = stage.process(TtsItem("a", folder, TEXT, "en", None, 1.0))
     return speech.audio.read_bytes(), [sentence.text for sentence in speech.sentences]
 
