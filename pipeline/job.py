@@ -361,13 +361,21 @@ class JobWarning:
     hint: str
 
 
+FORESEEN = frozenset({"default_language", "other_language"})
+"""The codes of `job_warnings`."""
+
+
 def job_warnings(job: Job, config: Config) -> list[JobWarning]:
     """What may surprise the author of a job."""
-    if (
-        job.language is not None
-        or job.voice is not None
-        or not is_read_in_wrong_script(job.text or "", config.language)
-    ):
+    if job.text is None:
         return []
-    message = f"the text has only Latin letters, but is read in {config.language!r}, the default language"
-    return [JobWarning("default_language", message, 'if it is English, set "language": "en"')]
+    language = job.language or config.language
+    if job.language is None and job.voice is None and is_read_in_wrong_script(job.text, language):
+        message = f"the text has only Latin letters, but is read in {language!r}, the default language"
+        return [JobWarning("default_language", message, 'if it is English, set "language": "en"')]
+    from pipeline.speech.written_language import other_language  # loads a model, which most commands do not need
+
+    if (other := other_language(job.text, language)) is not None:
+        message = f"the text seems to be written in {other!r}, but is read in {language!r}"
+        return [JobWarning("other_language", message, f'set "language": "{other}"')]
+    return []

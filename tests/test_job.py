@@ -421,6 +421,31 @@ def test_a_latin_text_in_a_cyrillic_default_language_is_warned_about(job: dict[s
     assert job_warnings(parse(json.dumps(job)), Config(language="en")) == []
 
 
+KAZAKH = "Қайырлы күн, бүгін біз ауа райы туралы айтамыз"
+RUSSIAN = "Добрый день, сегодня мы поговорим о погоде"
+GERMAN = "Guten Tag, heute sprechen wir über das Wetter"
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "other"),
+    [
+        (KAZAKH, None, "kk"),
+        (KAZAKH, "kk", None),
+        (RUSSIAN, "kk", "ru"),
+        (RUSSIAN, "ru-RU", None),
+        (GERMAN, "en", "de"),
+        ("Guten Tag!", "en", None),
+        ("Det er en fin dag, og vi skal snakke om været", "nb", None),
+        ("Сегодня мы поговорим о Python, JavaScript и TypeScript", "ru", None),
+        ("Lorem: 12345 67890 12345 67890 12345 67890", "ru", None),
+    ],
+)
+def test_a_text_in_another_language_is_warned_about(text: str, language: str | None, other: str | None) -> None:
+    job = parse(json.dumps({"text": text} | ({"language": language} if language else {})))
+    warnings = [(one.code, one.hint) for one in job_warnings(job, CONFIG)]
+    assert warnings == ([("other_language", f'set "language": "{other}"')] if other else [])
+
+
 def test_what_is_not_an_object_is_told_what_one_looks_like() -> None:
     error = refused('["a"]')
     assert (error.code, error.message) == ("not_object", "the job file must be a JSON object")

@@ -14,7 +14,7 @@ from daemon.cli import views, watching
 from daemon.cli.overview import job_text, overview
 from daemon.cli.steps import Step, duration, steps
 from daemon.cli.views import Bars, JsonLines, Lines, Quiet, shortened, view
-from daemon.outputs.report import Failure, Submission, failed_report, json_bytes
+from daemon.outputs.report import Failure, Submission, WarningReport, failed_report, json_bytes
 from daemon.spool.health import JobProgress, write_health
 from daemon.spool.spool import Spool
 from daemon.web.problems import of_error
@@ -100,6 +100,16 @@ def test_a_hint_to_retry_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> Non
     found = {"job": "c", "state": "failed", "error": error}
     assert job_text(found) == "c: failed: cancelled: gone [text] (run it again with: lipdrop retry c)"
     assert job_text({"job": "c", "state": "done"}) == "c: done"
+
+
+def test_warnings_are_shown_with_the_video(spool: Spool, capsys: pytest.CaptureFixture[str]) -> None:
+    warning = WarningReport(code="noisy_audio", message="noise\x1b", hint="be quiet")
+    found = {"job": "c", "state": "done", "warnings": [warning.model_dump()]}
+    assert job_text(found) == "c: done\nwarning: noise? (be quiet)"
+    Quiet().done("c", Path("c.mp4"), [warning])
+    assert capsys.readouterr() == ("c.mp4\n", "c: warning: noise? (be quiet)\n")
+    JsonLines().done("c", Path("c.mp4"), [warning])
+    assert json.loads(capsys.readouterr().out)["warnings"][0]["code"] == "noisy_audio"
 
 
 @pytest.mark.parametrize(

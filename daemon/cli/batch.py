@@ -10,6 +10,7 @@ import click
 
 from daemon.cli import sources
 from daemon.cli.checks import Checker
+from daemon.cli.failures import warning_line
 from daemon.cli.place import Place
 from daemon.cli.submission import Draft, changed, check_names, collecting, drafts
 from pipeline.errors import JobError
@@ -58,6 +59,6 @@ def _renamed(jobs: Sequence[tuple[Draft, Job]], name: str) -> list[tuple[Draft, 
 def _warn(place: Place, jobs: Sequence[tuple[Draft, Job]]) -> None:
     found = [(draft.name, warning) for draft, job in jobs for warning in job_warnings(job, place.config)]
     for name, warning in found[:WARNINGS_MAX]:
-        click.echo(f"lipdrop: warning: {name}: {warning.message} ({warning.hint})", err=True)
+        click.echo(f"{name}: {warning_line(warning)}", err=True)
     if len(found) > WARNINGS_MAX:
         click.echo(f"lipdrop: and {len(found) - WARNINGS_MAX} more warnings", err=True)

@@ -15,7 +15,8 @@ from daemon.cli.place import hint_suffix
 from pipeline.errors import LipdropError, all_errors
 
 if TYPE_CHECKING:
-    from daemon.outputs.report import Mistake
+    from daemon.outputs.report import Mistake, WarningReport
+    from pipeline.job import JobWarning
 
 ERRORS_MAX = 20
 """Errors of a file with jobs that are printed; more are only counted."""
@@ -48,3 +49,13 @@ def line(error: LipdropError | Mistake) -> str:
     """An error as `CODE: MESSAGE [FIELD] (HINT)`."""
     where = f" [{error.field}]" if error.field and error.field not in error.message else ""
     return f"{error.code}: {error.message}{where}{hint_suffix(error.hint)}"
+
+
+def warning_line(warning: WarningReport | JobWarning) -> str:
+    """A warning as `warning: MESSAGE (HINT)`."""
+    return one_line(f"warning: {warning.message}{hint_suffix(warning.hint)}")
+
+
+def one_line(text: str) -> str:
+    """A text that cannot control the terminal: files and their names may contain anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text.replace("\n", " "))

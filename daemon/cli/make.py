@@ -13,7 +13,7 @@ import click
 from daemon.cli.called import as_called
 from daemon.cli.encodings import read_text
 from daemon.cli.exit_codes import EXIT_BAD_JOB, EXIT_JOB_FAILED
-from daemon.cli.failures import line
+from daemon.cli.failures import line, warning_line
 from daemon.cli.place import ArgumentError
 from daemon.cli.steps import Step
 from daemon.cli.views import view
@@ -122,6 +122,8 @@ def _make(request: Request, config: Config, config_file: Path | None, *, play: b
         with player.until_interrupted() if player else contextlib.nullcontext():
             if not quiet:
                 click.echo(_summary(report), err=True)
+                for warning in report.warnings:
+                    click.echo(warning_line(warning), err=True)
             click.echo(request.output)
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.failures import line
+from daemon.cli.failures import line, warning_line
 from daemon.cli.steps import QUEUED, WAITING, Step, step_of, steps
 from daemon.spool.front import Front
 from daemon.spool.health import WorkerHealth, health
@@ -131,7 +131,10 @@ def job_text(found: dict[str, Any]) -> str:
         return reason if again in reason else f"{reason}\nrun it again with: {again}"
     if "stage" in found:
         return f"{name}: {Step(name, **{key: found[key] for key in STEP_KEYS}).text()}"
-    return f"{shown}: {state}"
+    from daemon.outputs.report import WarningReport
+
+    warnings = [warning_line(WarningReport.model_validate(one)) for one in found.get("warnings", ())]
+    return "\n".join([f"{shown}: {state}", *warnings])
 
 
 STEP_KEYS = [field.name for field in fields(Step) if field.name != "job"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 
+from daemon.cli.failures import one_line
 from daemon.outputs.report import DoneReport, JobReport, RunReport
 
 LABELS = {"tts": "voice", "split": "split", "pack": "merge", "merge": "merge"}
@@ -62,11 +63,6 @@ def _summary(report: JobReport) -> str:
     return f"{report.audio.seconds:.1f} s of video, {report.mode} · {total}"
 
 
-def _printable(text: str) -> str:
-    """A text without control characters: others may have overwritten the timing JSON."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 @dataclass(frozen=True)
 class Scale:
     """Seconds as columns."""
@@ -115,4 +111,4 @@ def _lost(report: JobReport) -> Iterator[str]:
         if run.error is not None:
             what = f"chunk {run.index + 1}" if run.stage == "lipsync" else LABELS.get(run.stage, run.stage)
             when = f"{run.start_seconds:.2f} – {run.end_seconds:.2f} s"
-            yield f"{click.style(LOST_END, fg='red')} {run.worker} · {what} · {when} · {_printable(run.error.message)}"
+            yield f"{click.style(LOST_END, fg='red')} {run.worker} · {what} · {when} · {one_line(run.error.message)}"

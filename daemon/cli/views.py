@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from daemon.cli.failures import line
+from daemon.cli.failures import line, warning_line
 from daemon.cli.steps import WAITING, Step
-from daemon.outputs.report import Failure
+from daemon.outputs.report import Failure, WarningReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -39,8 +39,8 @@ class View(Protocol):
         """Show the jobs that have not ended."""
         ...
 
-    def done(self, name: str, video: Path) -> None:
-        """Show that a job has succeeded."""
+    def done(self, name: str, video: Path, warnings: Sequence[WarningReport] = ()) -> None:
+        """Show that a job has succeeded, and what its author may not expect."""
         ...
 
     def failed(self, name: str, error: Failure) -> None:
@@ -64,9 +64,11 @@ class Quiet:
     def show(self, steps: Sequence[Step]) -> None:
         """Nothing."""
 
-    def done(self, name: str, video: Path) -> None:
-        """Print the path."""
+    def done(self, name: str, video: Path, warnings: Sequence[WarningReport] = ()) -> None:
+        """Print the path, and the warnings on standard error."""
         click.echo(video)
+        for warning in warnings:
+            click.echo(f"{name}: {warning_line(warning)}", err=True)
 
     def failed(self, name: str, error: Failure) -> None:
         """Print the errors."""
@@ -112,9 +114,10 @@ class JsonLines(Quiet):
                 self._shown[step.job] = advanced
                 self._print(step.job, "progress", **step.as_dict())
 
-    def done(self, name: str, video: Path) -> None:
-        """Print the path."""
-        self._print(name, "done", progress=100, video=str(video))
+    def done(self, name: str, video: Path, warnings: Sequence[WarningReport] = ()) -> None:
+        """Print the path and the warnings."""
+        found = [warning.model_dump() for warning in warnings]
+        self._print(name, "done", progress=100, video=str(video), warnings=found)
 
     def failed(self, name: str, error: Failure) -> None:
         """Print the error."""
@@ -167,10 +170,10 @@ class Bars(Quiet):
         total = None if percent is None else 100
         self._progress.update(self._tasks[key], total=total, completed=percent or 0, details=details)
 
-    def done(self, name: str, video: Path) -> None:
-        """Print the path above the bars."""
+    def done(self, name: str, video: Path, warnings: Sequence[WarningReport] = ()) -> None:
+        """Print the path and the warnings above the bars."""
         with self._interrupted(name):
-            super().done(name, video)
+            super().done(name, video, warnings)
 
     def failed(self, name: str, error: Failure) -> None:
         """Print the error above the bars."""

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
 
 from daemon.cli.exit_codes import EXIT_JOB_FAILED, EXIT_NO_DAEMON
 from daemon.cli.steps import steps
 from daemon.cli.views import View
 from daemon.cli.views import view as default_view
-from daemon.outputs.report import Failure
+from daemon.outputs.report import DoneReport, Failure, WarningReport, read_report
 from daemon.spool.front import Front
 from daemon.spool.layout import ERROR
+from pipeline.job import FORESEEN
 
 POLL_SECONDS = 0.2
 
@@ -72,7 +74,17 @@ def _show_ending(shown: View, spool: Front, name: str, found: Ending, before: En
         shown.failed(name, Failure(code="removed", message="it was removed before it ended"))
         return EXIT_JOB_FAILED
     if found.error in (None, before.error):
-        shown.done(name, spool.video_file(name))
+        shown.done(name, spool.video_file(name), _warnings(spool, name))
         return 0
     shown.failed(name, Failure.model_validate_json((spool.failed / name / ERROR).read_bytes()))
     return EXIT_JOB_FAILED
+
+
+def _warnings(spool: Front, name: str) -> list[WarningReport]:
+    """The warnings of a job that has succeeded, without those that were printed before it began."""
+    try:
+        report = read_report(spool.report_file(name).read_bytes())
+    except (OSError, ValidationError):  # others may have removed or overwritten it
+        return []
+    found = report.warnings if isinstance(report, DoneReport) else []
+    return [warning for warning in found if warning.code not in FORESEEN]

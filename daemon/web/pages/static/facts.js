@@ -38,6 +38,13 @@ export function list(title, pairs) {
     h("dl", {class: "numbers"}, pairs.map(([key, text]) => h("div", {}, h("dt", {}, t(`job.${key}`)), h("dd", {}, text)))));
 }
 
+/** What the job's author may not expect; null if there is nothing. */
+export function warnings({warnings: found = []}) {
+  if (!found.length) return null;
+  return h("div", {class: "notice"}, h("ul", {class: "warnings"}, found.map(({code, message, hint}) =>
+    h("li", {}, h("code", {}, code), ` ${message}`, hint ? h("span", {class: "dim"}, ` – ${hint}`) : null))));
+}
+
 /** The sentences, each a button that calls `go` with its start in seconds; null if there are none. */
 export function transcript({sentences}, go) {
   if (!sentences.length) return null;

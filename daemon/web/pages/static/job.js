@@ -2,7 +2,7 @@
 
 import {cancel, problemCard} from "./api.js";
 import {follow} from "./events.js";
-import {about, list, times, transcript} from "./facts.js";
+import {about, list, times, transcript, warnings} from "./facts.js";
 import {timeline} from "./gantt.js";
 import {failure} from "./jobs.js";
 import {byId, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
@@ -99,7 +99,7 @@ function showDone(state) {
   }
   showActions(state);
   byId("facts").replaceChildren(...[
-    report.cached ? h("p", {class: "notice"}, t("job.reused")) : null,
+    report.cached ? h("p", {class: "notice"}, t("job.reused")) : null, warnings(report),
     list(t("job.times"), times(report)), list(t("job.about"), about(report)), transcript(report, go),
   ].filter(Boolean));
   showTimeline(state);

@@ -1,7 +1,7 @@
 /** The report of a job as one page, which needs no other file and no network. */
 
 import {embeddedVideo} from "./embedded.js";
-import {about, list, saidIn, times, transcript} from "./facts.js";
+import {about, list, saidIn, times, transcript, warnings} from "./facts.js";
 import {timeline} from "./gantt.js";
 import {byId, duration, formatted, given, h, t} from "./page.js";
 import {waveform} from "./waveform.js";
@@ -49,13 +49,6 @@ function failure() {
       error.stage ? h("span", {}, `${t("job.failed_in")}: ${t(`common.stage_${error.stage}`)}`) : null,
       h("span", {}, `${t("job.attempts")}: ${formatted(attempts)}`)),
     h("p", {class: "small"}, t("job.retry", {name: report.job})));
-}
-
-function warnings() {
-  const found = report.warnings ?? [];
-  if (!found.length) return null;
-  return h("div", {class: "notice"}, h("ul", {class: "warnings"}, found.map(({code, message, hint}) =>
-    h("li", {}, h("code", {}, code), ` ${message}`, hint ? h("span", {class: "dim"}, ` – ${hint}`) : null))));
 }
 
 function soundCard() {
@@ -131,5 +124,5 @@ const facts = report.error
     h("div", {class: "stack"}, video),
     h("div", {class: "stack"}, list(t("job.times"), times(report)), list(t("job.about"), about(report))))];
 
-byId("main").append(h("div", {class: "job stack"}, heading(), failure(), warnings(), ...facts, soundCard(), timelineCard(), failedTimes(),
+byId("main").append(h("div", {class: "job stack"}, heading(), failure(), warnings(report), ...facts, soundCard(), timelineCard(), failedTimes(),
   report.error ? null : transcript(report, go), h("div", {class: "pair"}, settings(), machine()), metadata(), provenance()));

