@@ -42,6 +42,9 @@ _YEAR_ALONE = re.compile(r"(?:\w{1,5} )?\d+ \w")
 """`В 2020 г` is never a complete sentence."""
 _LONE_LETTERS = re.compile(r"(?<!\w)[^\W\d_]\. ?[^\W\d_]\.")
 """`т. е.`, `e. g.`, `А. С.`: the first full stop of these never ends a sentence."""
+_LONE_LETTER = re.compile(r"\W*[^\W\d_]\.")
+_ROMAN_NUMERAL = re.compile(r"[IVXLC]+\b")
+"""It begins no sentence after an abbreviation: `гг. XX в.`"""
 _FIRST_WORD = re.compile(r"\w*")
 _LIST_NUMBER = re.compile(r"\d{1,3}\.?")
 
@@ -149,6 +152,7 @@ def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_ca
     if _LONE_LETTERS.match(line, mark.start() - 1):
         return False
     before = line[max(start, mark.start() - _ABBREVIATION_CHARACTERS_MAX - 1) : mark.start()].split(" ")
+    following = "" if _ROMAN_NUMERAL.match(rest) and len(language.starters) == 0 else following
     abbreviated = _ends_after_abbreviation(before, following, language)
     if abbreviated is not None and language.starters:
         abbreviated = _FIRST_WORD.match(rest)[0] in language.starters  # type: ignore[index]
@@ -162,6 +166,8 @@ def _ends_sentence(line: str, start: int, mark: Match, language: Language, no_ca
 def _ends_after_abbreviation(before: list[str], following: str, language: Language) -> bool | None:
     """Whether a full stop after an abbreviation ends the sentence; None if there is no abbreviation."""
     word = before[-1].lstrip(_OPENING)
+    if len(word) == 1 and len(before) > 1 and _LONE_LETTER.fullmatch(before[-2]):
+        word = before[-2].lstrip(_OPENING) + word  # `т. е.` is `т.е.`
     lower = word.lower()
     counted = len(before) > 1 and before[-2][-1:].isdigit()
     if counted and (lower in language.closing or word in language.units):

@@ -30,6 +30,7 @@ def spoken(sentence: str, language: str) -> str:
     return text if speakable(text) else _letters(sentence)
 
 
+_VARIATIONS = re.compile(r"[\ufe00-\ufe0f]")
 _SPACES = re.compile(r"[\s\u200b\u2060\ufeff\u00ad]+")
 _SAME = str.maketrans({"−": "-", "‐": "-", "‑": "-", "⁄": "/", "∕": "/", "º": "°", "℃": "°C", "℉": "°F", "„": '"'})
 _LOOSE_JOINERS = re.compile(r"(?<!\w)[\u200c\u200d]+|[\u200c\u200d]+(?!\w)")
@@ -39,7 +40,7 @@ _MARKS_MAX = 2
 
 def _characters(text: str, *, keep_stress: bool) -> str:
     """Normalize characters: no compatibility forms, few combining marks, ASCII digits."""
-    text = unicodedata.normalize("NFC", text.translate(_SAME))
+    text = unicodedata.normalize("NFC", _VARIATIONS.sub("", text).translate(_SAME))
     plain = "".join(c if c in _KEPT_BY_NFKC else _compatible(c) for c in text)
     plain = _LOOSE_JOINERS.sub("", _without_extra_marks(plain.translate(_SAME), keep_stress))
     return _SPACES.sub(" ", plain).strip()

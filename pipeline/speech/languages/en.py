@@ -75,7 +75,8 @@ _OTHERS = {
     "h": ("hour", None), "mins": ("minute", None), "min": ("minute", None), "secs": ("second", None),
     "sec": ("second", None), "yrs": ("year", None), "yr": ("year", None), "ha": ("hectare", None),
     "dB": ("decibel", None), "psi": ("P S I", "P S I"), "gal": ("gallon", None), "tbsp": ("tablespoon", None),
-    "tsp": ("teaspoon", None), "pts": ("point", None), "px": ("pixel", None), "°": ("degree", None),
+    "tsp": ("teaspoon", None), "qt": ("quart", None), "fl oz": ("fluid ounce", None),
+    "pts": ("point", None), "px": ("pixel", None), "°": ("degree", None),
     "%": ("percent", "percent"), "°C": ("degree Celsius", "degrees Celsius"),
     "°F": ("degree Fahrenheit", "degrees Fahrenheit"), "cc": ("C C", "C C"),
 }  # fmt: skip
@@ -119,7 +120,7 @@ ENGLISH = English(
     code="en",
     before_name=frozenset(listed("mr mrs ms dr prof st mt ft rev gen sen rep gov pres capt lt col "
                "maj sgt adm hon e.g i.e vs approx cf")),
-    before_number=frozenset(listed("no nos p pp pg fig figs vol ch sec est ext apt art para eq "
+    before_number=frozenset(listed("c no nos p pp pg fig figs vol ch sec est ext apt art para eq "
                "ref rm bldg tel ca max min avg jan feb mar apr jun jul aug sep sept oct nov dec")),
     closing=frozenset(listed("etc u.s u.k u.n u.s.a d.c a.m p.m jr sr inc ltd co corp "
                "ph.d b.c a.d dept ave blvd rd dr st hwy est")),

@@ -149,7 +149,20 @@ def _hours(text: str) -> tuple[int, str | None]:
     return int(hours), minutes or None
 
 
+def _season(match: Match) -> str:
+    """`2023/24`, `FY2023/24`: two years."""
+    first, last = int(match[2]), int(match[3])
+    if last != (first + 1) % 100:
+        return match[0]
+    return f"{'F Y ' if match[1] else ''}{year(first)} {_short_year(last)}"
+
+
 DATES: tuple[Rule, ...] = (
+    rule(r"\b(FY ?)?(?<![\d/])((?:19|20)\d\d)/(\d\d)(?![\d/])", _season),
+    rule(r"(?<=\b[QH][1-4] )((?:19|20)\d\d)\b", lambda match: year(int(match[1]))),
+    rule(r"(?<=\d{4}-\d\d-\d\d)T(?=\d\d:)", " "),
+    rule(rf"\b([Ff]rom) (\d{{1,2}}) to (?=\d{{1,2}} {_MONTH})",
+         lambda match: f"{match[1]} the {ordinal(int(match[2]))} to "),
     rule(rf"\b{_WEEKDAY}\b\.?{_DASH}{_WEEKDAY}\b\.?", lambda match: f"{weekday(match[1])} to {weekday(match[2])}"),
     rule(rf"\b{_WEEKDAY}\b\.?(?=,? (?:{_MONTH} )?\d|,? {_MONTH})", lambda match: weekday(match[1])),
     rule(r"\b(Mon|Tues?|Wed|Thurs?|Thu|Fri)\b\.?(?=\s*(?:$|[,;:!?)&/]"

@@ -104,6 +104,9 @@ _HEADING = "|".join(HEADINGS)
 _AFTER_FIRST = r"(?=['’]s\b|[,.;:)]|\s*$| (?:of|was|and|ruled|reigned|became|died|is|had|in|the|--))"
 
 PLACES: tuple[Rule, ...] = (
+    rule(r"(?<![\w.,-])0\d{2,4}(?: \d{3,6}){1,2}(?![\w-]|[.,]\d)", _telephone),
+    rule(r"\bD\.?C\.?,? (\d{5})(?:-\d{4})?\b", lambda match: f"D C {digits(match[1])}"),
+    rule(rf"(?<=[a-z] )\b({'|'.join(STREETS)})\.(?= (?:NW|NE|SW|SE|[NSEW])\b)", lambda match: STREETS[match[1]]),
     rule(r"(?<![\w.-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w.]\w)", _network_address),
     rule(r"(?<![\w+(-])(?:\+?1[ .-]?)?(?:\(\d{3}\)[ -]{0,2}|\d{3}[.-])\d{3}[.-]\d{4}(?![\w-])", _telephone),
     rule(r"(?<![\w-])1-8\d\d-(?:[A-Z]+|\d+)(?:-(?:[A-Z]+|\d+))*(?![\w-])", _telephone),

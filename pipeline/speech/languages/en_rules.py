@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.speech.languages.base import Match, Rule, rule
+from pipeline.speech.languages.base import DIGITS_MAX, Match, Rule, rule
 from pipeline.speech.languages.en_dates import DATES, TIMES
 from pipeline.speech.languages.en_numbers import cardinal, digits, fraction, mixed, ordinal
 from pipeline.speech.languages.en_places import PLACES
@@ -110,9 +110,17 @@ def _letters(match: Match) -> str:
     return " ".join(re.sub(r"\W", "", match[0])) + end
 
 
+def _whole(number: str) -> str:
+    """A whole number in words; others stay."""
+    return cardinal(int(number.replace(",", ""))) if "." not in number and len(number) <= DIGITS_MAX else number
+
+
 def _words(table: dict[str, str]) -> str:
     return "|".join(sorted(map(re.escape, table), key=len, reverse=True))
 
+
+_AFTER_IN = r"(?!(?:wide|long|tall|high|deep|thick|across|by|x|in diameter|screen|display|monitor|of)\b)[A-Za-z0-9$€£]"
+"""After a number, `in` before anything but these is the preposition, not inches."""
 
 _NUMBER = r"(?<![\d.,])\d++(?:,\d{3})*+(?:\.\d++)?"
 
@@ -122,14 +130,18 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     rule(rf"\b({_words(TITLES)})\. ?(?=[A-Z])", lambda match: f"{TITLES[match[1]]} "),
     rule(r"\bSt\b\.?", _saint_or_street),
     rule(r"\b[Ee]\. ?g\.", "for example"), rule(r"\b[Ii]\. ?e\.", "that is"), rule(r"\bcf\.", "compare"),
+    rule(r"\bca?\. ?(?=\d{3,4}\b)", "circa "),
+    rule(r"(?<=\d)( ?)mins?\.(?=\s*$|\s+[A-Z])", r"\1minutes."),
+    rule(r"(?<=\d)( ?)(mins?|secs?|hrs?|oz|lbs?|qts?)\.(?=\s*[,;:!?)]|\s+[a-z(])", r"\1\2"),
     rule(r"\bet al\.", "and others"), rule(r"\ba\.k\.a\.|\baka\b", "also known as"), rule(r"\bw/o\b", "without"),
     rule(r"\bw/ ?(?=\w)", "with "), rule(r"\bvs\b(?!\.)", "versus"), rule(r"\bPh\.? ?D\b\.?", "P H D"),
     rule(rf"\b({_words(ANYWHERE)})\.(?=\s*[,;:!?)]|\s+[a-z(]|['’])", lambda match: ANYWHERE[match[1]]),
     rule(rf"\b({_words(ANYWHERE)})\.(?=\s|$)", lambda match: f"{ANYWHERE[match[1]]}."),
-    rule(r"\b(?:[A-Z]\.){2,}|\b(?:[A-Z]\. ){2,}(?=[A-Z]\.)|\b[A-Z](?:\.[A-Z])+\b", _letters),
+    rule(r"\b(?:[A-Z]\.){2,}|\b(?:[A-Z]\. )+[A-Z]\.(?= [A-Z])|\b[A-Z](?:\.[A-Z])+\b", _letters),
 )  # fmt: skip
 
 MAGNITUDES: tuple[Rule, ...] = (
+    rule(rf"([{SIGNS}]{_NUMBER} ?(?:{_words(SCALES)})?)\s?[-–—]\s?(?=[{SIGNS}]\d)", r"\1 to "),
     rule(r"(?<=\d)\s?(sq|cu)\.? ?(ft|in|mi|yd|m|km|cm|mm)\b\.?",
          lambda match: f" {match[2]}{'²' if match[1] == 'sq' else '³'}"),
     rule(r"(?<=\d)( ?)(mm|cm|km|m|ft|in|mi|yd)([23])\b", lambda match: f" {match[2]}{'²' if match[3] == '2' else '³'}"),
@@ -141,6 +153,8 @@ MAGNITUDES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 AMOUNTS: tuple[Rule, ...] = (
+    rule(rf"(?<![$€£\w.-])({_NUMBER}) in (?={_AFTER_IN})", lambda match: f"{_whole(match[1])} in "),
+    rule(r"(?<=\d)\^(?=\d)", " to the power of "),
     rule(rf"([{SIGNS}])({_NUMBER})\s?[-–—]\s?(?=[{SIGNS}]\d)", r"\1\2 to "),
     rule(rf"([{SIGNS}])({_NUMBER})\s?[-–—]\s?(?=\d)", r"\2 to \1"),
     rule(rf"({_NUMBER}) ?%\s?[-–—]\s?(?=\d)", r"\1 percent to "),

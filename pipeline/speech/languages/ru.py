@@ -8,7 +8,10 @@ from functools import cache
 from typing import Any
 
 from pipeline.speech.languages.base import Language, Match, Noun, in_words, listed
-from pipeline.speech.languages.ru_rules import MONTHS, RULES, cardinal, ordinal
+from pipeline.speech.languages.ru_rules import CASE_OF, MONTHS, RULES, TITLE, TITLES, cardinal, ordinal
+
+_OBLIQUE = frozenset({*CASE_OF, *listed("течение пределах порядка больше меньше выше ниже для из у за весом")})
+"""Words before a range that give it another case than the nominative or the accusative."""
 
 _TELEPHONE = re.compile(
     r"(?<![\w+-])(?:[78][ -]?)?(?:\(\d{3,5}\)[ -]?|\d{3,5}[ -])?\d{3}-\d\d-\d\d(?![\w-])"
@@ -20,6 +23,41 @@ _PLAIN = re.compile(r"[а-яё\u0301 ,!?…:;—–«»\"-]*(?:(?<![а-яё])[а
 """Text with nothing to put into words: letters, and a full stop only after a word too long for an abbreviation."""
 _ONE_THOUSAND = re.compile(r"(?:(?<!\w)([а-яё]+) )?одн(?:а|ой) (тысяч[аи])\b")
 _TENS_OR_HUNDREDS = re.compile(r"дцат|десят|сорок|девяност|(?:ст[оаи]|сот|стам|стах|стами)$")
+
+
+_MANY = (
+    r"(?:(?:пят|шест|сем|дев|дес|восем|надцат|дцат)[а-я]*(?:ь|и)|сорока?|(?:девяно)?ст[оа]|десяти?|двести|триста|четыреста"
+    r"|[а-я]+сот|тысяч[аи]?|миллион(?:а|ов)?|миллиард(?:а|ов)?|ноль|нуля|двух|тр[её]х|четыр[её]х)"
+)
+"""The last word of a number before a noun in the genitive plural."""
+_GRAMS = re.compile(rf"\b([а-я]*{_MANY} (?:кило|милли|микро)?)грамм\b")
+"""ru-normalizr has the colloquial form."""
+_BYTES = re.compile(rf"\b([а-я]*{_MANY} (?:кило|мега|гига|тера)?(?:байт|бит))ов\b")
+
+_COLON = re.compile(r"(?<=[а-яё]):(?=[а-яё])")
+"""Between the numbers of a score or a ratio."""
+
+
+@cache
+def _range_pattern() -> re.Pattern[str]:
+    """A range with an abbreviated unit."""
+    units = "|".join(re.escape(unit) for unit in sorted(RUSSIAN.units, key=len, reverse=True))
+    return re.compile(
+        r"(?<!\w)(?P<before>[А-ЯЁа-яё]+ )?(?<![\w.,-])(?P<first>\d{1,9})\s?[-–—]\s?(?P<last>\d{1,9})\s?"
+        rf"(?:(?P<scale>тыс|млн|млрд)\.?\s?)?(?P<unit>{units}|руб|₽|\$|€)(?![\w²³/])(?P<stop>\.(?=\s?[,;:)]|\s[а-яё]))?"
+    )
+
+
+def _range(match: Match) -> str:
+    """`5–7 м/с`: in the nominative, unless ru-normalizr finds the case by a preposition."""
+    before, scale, unit = match["before"] or "", match["scale"], match["unit"]
+    if before.strip().lower() in _OBLIQUE:
+        return match[0]
+    noun = RUSSIAN.units[unit] if unit in RUSSIAN.units else RUSSIAN.currencies[unit][0]
+    counted = RUSSIAN.magnitudes[scale] if scale else noun
+    first, last = (RUSSIAN.cardinal(int(match[end]), feminine=counted.feminine) for end in ("first", "last"))
+    words = f"{before}{first} — {last} {RUSSIAN.form(match['last'], counted)}"
+    return f"{words} {noun.many}" if scale else words
 
 
 @cache
@@ -40,12 +78,15 @@ class Russian(Language):
 
     def rewritten(self, text: str) -> str:
         """See `Language`."""
+        text = TITLE.sub(lambda match: TITLES[match[0].lower()], text)
         if _PLAIN.fullmatch(text):
             return text
         text = _TELEPHONE.sub(lambda match: f" {self.telephone(re.findall('[0-9]+', match[0]))} ", text)
         for pattern, say in RULES:
             text = pattern.sub(say, text)
-        return _ONE_THOUSAND.sub(_thousand, _PLUS_STRESS.sub("\\1\u0301", _library().normalize(text)))
+        text = _range_pattern().sub(_range, text)
+        text = _ONE_THOUSAND.sub(_thousand, _PLUS_STRESS.sub("\\1\u0301", _library().normalize(text)))
+        return _COLON.sub(" ", _GRAMS.sub("\\1граммов", _BYTES.sub("\\1", text)))
 
     def cardinal(self, value: int, *, feminine: bool = False) -> str:
         """Один или одна, два или две."""
@@ -96,8 +137,10 @@ _HERTZ = ("герц", "герца", "герц")
 
 RUSSIAN = Russian(
     code="ru",
-    before_name=frozenset(listed("ул им см г гор пос пер пл пр просп проф акад тел напр обл ст св т.е т.к т.н ок ср")),
-    before_number=frozenset(listed("стр рис гл п пп ст д кв табл т корп оф")),
+    before_name=frozenset(listed(
+            "ул им см г гор пос пер пл пр просп проф акад тел напр обл ст св т.е т.к т.н ок ср кв куб"
+        )),
+    before_number=frozenset(listed("стр рис гл п пп ст д кв табл т корп оф доб")),
     closing=frozenset(listed("т.д т.п др г гг в вв руб коп тыс млн млрд мин сек ч чел шт н.э э")),
     conjunctions=frozenset(
         listed(

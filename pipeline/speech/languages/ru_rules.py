@@ -41,6 +41,31 @@ YEAR_CASES = {"ый": "n", "ого": "g", "ому": "d", "ым": "i", "ом": "p
 COMPOUND_BEGINNINGS = {1: "одно", 40: "сорока", 90: "девяносто", 100: "сто", 1000: "тысяче"}
 """Numbers whose form in compounds is not the genitive: столетний, not сталетний."""
 
+COMMON_FRACTIONS = {
+    "3/4": {"n": "три четверти", "g": "трёх четвертей", "d": "трём четвертям", "i": "тремя четвертями",
+            "p": "трёх четвертях"},
+    "2/3": {"n": "две трети", "g": "двух третей", "d": "двум третям", "i": "двумя третями", "p": "двух третях"},
+}  # fmt: skip
+
+PER = {
+    "мес": "в месяц", "год": "в год", "г": "в год", "день": "в день", "сут": "в сутки", "нед": "в неделю", "ч": "в час",
+    "час": "в час", "кг": "за килограмм", "шт": "за штуку", "м²": "за квадратный метр", "км": "за километр",
+    "л": "за литр", "чел": "с человека",
+}  # fmt: skip
+
+ADJECTIVE_ENDINGS = {"й": "ый", "ый": "ый", "я": "ая", "ая": "ая", "е": "ое", "ое": "ое", "го": "ого", "ого": "ого",
+                     "му": "ому", "м": "ым", "х": "ых", "ю": "ую", "ую": "ую", "ой": "ой"}  # fmt: skip
+
+TITLES = {
+    "г-н": "господин", "г-на": "господина", "г-ну": "господину", "г-ном": "господином", "г-да": "господа",
+    "г-жа": "госпожа", "г-жи": "госпожи", "г-же": "госпоже", "г-жу": "госпожу", "г-жой": "госпожой",
+    "д-р": "доктор", "д-ра": "доктора", "д-ру": "доктору", "пр-т": "проспект", "б-р": "бульвар", "р-н": "район",
+    "р-не": "районе", "з-д": "завод", "к-т": "комитет", "ф-ка": "фабрика", "о-в": "остров", "о-ва": "острова",
+}  # fmt: skip
+
+CYRILLIC_TWINS = str.maketrans("cokyaCOKABT", "сокуаСОКАВТ")
+"""Latin letters that look like Russian words of one letter, and are typed instead."""
+
 SIGNS = {"$": "долларов", "€": "евро", "£": "фунтов", "₽": "рублей", "¥": "юаней", "₸": "тенге", "₴": "гривен"}
 
 
@@ -98,6 +123,59 @@ def beginning(value: int) -> str:
     return "".join(beginning(part) for part in parts)
 
 
+def _span(match: Match) -> str:
+    """`-5...-7 °C`: from one to the other; ru-normalizr agrees the second number with its unit."""
+    first = match[1].lstrip("+-")
+    sign = {"-": "минус ", "+": "плюс "}.get(match[1][0], "")
+    return f"от {sign}{cardinal(int(first), 'g')} до {match[2]}"
+
+
+def _she(match: Match) -> str:
+    """`она 5-й`, `она была 5-й`: what is not said of a noun is said of her."""
+    return f"{match[1]}{ordinal(int(match[2]), 'i', 'f')}"
+
+
+def _he(match: Match) -> str:
+    """`он — 4-м`, `он пришёл 4-м`."""
+    return f"{match[1]}{ordinal(int(match[2]), 'i')}"
+
+
+def _common_fraction(match: Match) -> str:
+    """`3/4`, `более 2/3`."""
+    before = match[1] or ""
+    return f"{before}{COMMON_FRACTIONS[match[2]][CASE_OF.get(before.strip().lower(), 'n')]}"
+
+
+def _half(match: Match) -> str:
+    """`1,5 часа`, `2,5 минуты`: one and a half, two and a half; the noun tells the gender."""
+    before, whole, noun = match[1] or "", int(match[2]), match[3]
+    if before.strip().lower() in CASE_OF:
+        return match[0]
+    gender = "f" if noun[-1] in "ыи" else "m"
+    half = "полторы" if gender == "f" else "полтора"
+    return f"{before}{half if whole == 1 else f'{cardinal(whole, gender=gender)} с половиной'} {noun}"
+
+
+def _price(match: Match) -> str:
+    """`50 ₽/кг`, `100 тыс. руб./мес.`"""
+    before = match["before"] or ""
+    if before.strip().lower() in CASE_OF:
+        return f"{before}{match['number']} {match['scale'] or ''} рублей {PER[match['per']]}"
+    if match["scale"]:
+        return f"{before}{match['number']} {match['scale']} рублей {PER[match['per']]}"
+    return f"{before}{counted(int(match['number']), ('рубль', 'рубля', 'рублей'))} {PER[match['per']]}"
+
+
+def _percent(match: Match) -> str:
+    """`100 %-й`."""
+    return f"{beginning(int(match[1]))}процентн{ADJECTIVE_ENDINGS[match[2]]}"
+
+
+def _day(match: Match) -> str:
+    """`20.05 в 10:00`."""
+    return f"{ordinal(int(match[1]), 'g', 'n')} {MONTHS[int(match[2]) - 1]}"
+
+
 def _school_year(match: Match) -> str:
     """`2022/23 учебный год`, `сезон 2022/2023`."""
     first, last, ending = int(match[1]), int(match[2]), match[4] or ""
@@ -136,10 +214,39 @@ def _ordinal_roman(match: Match) -> str:
 
 
 _DAY = "|".join(WEEKDAYS)
+_NO_NOUN = r"(?=\s*(?:[,.;:!?)]|$|[—–-]\s)|\s(?:в|во|на|из|по|и|а|но|с|за|к|среди|после|раз)\s)"
 _BEFORE = "|".join(sorted([*CASE_OF, "счётом", "счёт", "счёте", "счёта"], key=len, reverse=True))
 _ADJECTIVE = r"(?:учебн|финансов|отопительн|театральн|футбольн|хоккейн)"
 
+_CLOCK = r"(?:[01]?\d|2[0-3])"
+_UNIT_AFTER = r"(?![\w%°/-]|[.,]\d|\s?(?:раз|руб|коп|кг|г\b|м\b|км|см|мм|л\b|млн|млрд|тыс|процент|балл|[%$€₽°]))"
+
+TITLE = re.compile(rf"(?<!\w)(?:{'|'.join(TITLES)})(?!\w)", re.IGNORECASE)
+
 RULES = (
+    rule(r"(?<![A-Za-z] )(?<!\w)([cokyaCOKAB])(?= (?:\d|(?!точка|собака|слэш|тире|нижнее)[а-яё]))",
+         lambda match: match[1].translate(CYRILLIC_TWINS)),
+    rule(r"(?<=[\d.] )([Кк])в\. ?(м|км|см|мм)\b\.?", r"\2²"), rule(r"(?<=[\d.] )[Кк]уб\. ?(м|км|см|мм)\b\.?", r"\1³"),
+    rule(r"(?<![\w.,])(\d+)\s?[хx×]\s?(?=\d)", r"\1 на "),
+    rule(rf"(?<![\w.,:-])({_CLOCK})([.-])([0-5]\d)\s?[–—-]\s?({_CLOCK})\2([0-5]\d){_UNIT_AFTER}", r"\1:\3–\4:\5"),
+    rule(rf"(?<!\w)((?i:в|с|до|к|около|после)) ({_CLOCK})[.-]([0-5]\d){_UNIT_AFTER}", r"\1 \2:\3"),
+    rule(r"(?<![\w.,])([0-2]?\d|3[01])\.(0[1-9]|1[0-2])(?= (?:в|с|до|по|к) \d)", _day),
+    rule(r"(?<![\w.,/-])(\d{1,4})[–-](\d{1,4})-(й|я|е|го|му|м|х|ю|ой|ая|ый|ое|ого)\b", r"\1-\3 — \2-\3"),
+    rule(r"(?<![\w.,])(\d{1,3}) ?%-(й|ый|я|ая|е|ое|го|ого|му|м|х|ю|ую|ой)\b", _percent),
+    rule(r"(?<![\d/.,])(\d+)/\1(?![\d/]|[.,]\d)", r"\1 на \1"), rule(r"(?<![\d/.,])24/7(?![\d/])", "24 на 7"),
+    rule(r"(?<=[A-Za-z] )(\d+)\.(\d+)(?![\d.,]\d|[\w%])", r"\1 точка \2"),
+    rule(r"(?<!\w)(?P<before>[А-ЯЁа-яё~≈]+ )?(?<![\w.,-])(?P<number>\d{1,9}) ?(?:(?P<scale>тыс|млн)\.? ?)?(?:₽|руб\.?)"
+         rf"/(?P<per>{'|'.join(sorted(PER, key=len, reverse=True))})(?!\w)\.?", _price),
+    rule(r"((?<!\w)[А-ЯЁа-яё]+ )?(?<![\w.,-])([1-4]),5 ([а-яё]{2,}[аяыи])\b", _half),
+    rule(r"\b(гг?\.|год[а-я]*|(?:половин|начал|кон[ец]|середин|четверт|рубеж)[а-я]*) ([IVXLC]+) в\.",
+         lambda match: f"{match[1]} {ordinal(roman(match[2]), 'g')} века"),
+    rule(r"\b[Дд]об\. ?(?=\d)", "добавочный "),
+    rule(r"(?<![\w.,-])([+-]?\d{1,9}) ?(?:\.{2,3}|…) ?([+-]?\d)", _span),
+    rule(r"\b((?i:она|[а-яё]{2,}(?:ла|лась))(?: (?:же|опять|снова|тоже|лишь|только))?(?: [—–-])? )"
+         rf"(\d{{1,4}})-й\b{_NO_NOUN}", _she),
+    rule(r"\b((?i:он|[а-яё]{2,}(?:л|лся|ёл))(?: (?:же|опять|снова|тоже|лишь|только))?(?: [—–-])? )"
+         rf"(\d{{1,4}})-м\b{_NO_NOUN}", _he),
+    rule(rf"((?i:\b(?:{'|'.join(CASE_OF)}) ))?(?<![\w/.,-])(3/4|2/3)(?![\w/])", _common_fraction),
     rule(r"(?<![\d.:])(?:(?<!\w)(?P<before>(?i:" + _BEFORE + r"))\s)?(?<![\d.:,])(?P<hour>[01]?\d|2[0-3]):"
          r"(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])(?P<dash>\s?[-–—]\s?(?=\d\d?:\d))?"
          r"(?:\s?(?:ч\.|час(?:ов|а|у|ам)?\b))?", _time),
