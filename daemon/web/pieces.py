@@ -37,7 +37,7 @@ def stream(gateway: Gateway, client: str, job: dict[str, Any]) -> Submitted:
     before = gateway.states.ending(name)
     found = gateway.states.find(name)
     if found is not None and not found.has_ended:
-        return Submitted(name, before, is_replay=True)
+        return Submitted(name, None, is_replay=True)  # the ending may be its own: its work folder is removed last
     if found is not None and found.status == "done" and read_playlist(gateway.spool.outbox / name):
         return Submitted(name, None, is_replay=True)
     gateway.drop(name, data)
