@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from daemon.spool.spool import Spool
+from daemon.web.app import make_app
+from daemon.web.document import REFERENCE
+from pipeline.config import Config
 from tests.gateway import RunningGateway
 
 PROGRAM = str(Path(sys.executable).parent / "st")
@@ -43,3 +49,9 @@ def test_every_answer_is_documented(tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 def test_every_answer_to_thousands_of_requests_is_documented(tmp_path: Path) -> None:
     generated(tmp_path, "--max-examples", "50")
+
+
+def test_every_reference_in_the_document_leads_to_a_schema(tmp_path: Path) -> None:
+    document = make_app(Config(), Spool(tmp_path)).openapi()
+    named = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert named == {REFERENCE.format(model=name) for name in document["components"]["schemas"]}

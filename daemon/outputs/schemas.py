@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DataclassSchema, ModelSchema
 
 from daemon.outputs.report import REPORT
@@ -77,10 +77,10 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def job_schema() -> dict[str, Any]:
+def job_schema(ref_template: str = DEFAULT_REF_TEMPLATE) -> dict[str, Any]:
     """The keys of a job. Rules that depend on the configuration, such as avatar names, are not part of the schema."""
     return {
-        **Job.model_json_schema(schema_generator=DescribedFields),
+        **Job.model_json_schema(schema_generator=DescribedFields, ref_template=ref_template),
         "oneOf": [_has_string("text"), _has_string("audio")],
     }
 

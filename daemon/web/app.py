@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from daemon.spool.spool import Spool
-from daemon.web import access, problems, routes, webhooks
+from daemon.web import access, document, problems, routes, webhooks
 from daemon.web.changes import Changes
 from daemon.web.gateway import Gateway
 from pipeline.config import Config
@@ -42,6 +42,7 @@ def make_app(config: Config, spool: Spool) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=_operation,
     )
+    document.install(app)
     problems.install(app)
     access.install(app, config)
     for module in sorted(found.name for found in pkgutil.iter_modules(routes.__path__)):

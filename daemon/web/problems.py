@@ -15,6 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from daemon.outputs.report import Failure
+from daemon.web import document
 from daemon.web.pages import problem_page
 from daemon.web.preferences import prefers
 from pipeline.errors import ErrorReport, JobError, all_errors
@@ -202,15 +203,7 @@ def _of_parameter(found: Mapping[str, Any]) -> Fault:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of an application with a problem document, and describe it in its OpenAPI document."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
-        return document
-
-    app.openapi = described  # type: ignore[method-assign]
+    """Answer every error of an application with a problem document."""
     kinds: dict[type[Exception], Any] = {
         ProblemError: lambda error: error,
         JobError: of_job_error,
@@ -230,9 +223,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _schemas() -> dict[str, Any]:
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**problem.pop("$defs"), "Problem": problem}
+def _schema() -> dict[str, Any]:
+    return Problem.model_json_schema(ref_template=document.REFERENCE)
 
 
 def _methods(request: Request) -> set[str]:
@@ -246,5 +238,5 @@ def _methods(request: Request) -> set[str]:
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route in the OpenAPI document."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": document.shared("Problem", _schema)}}
     return {status.value: {"description": status.phrase, "content": content} for status in statuses}

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from daemon.outputs.report import FailedReport
 from daemon.outputs.schemas import job_schema
-from daemon.web import answers
+from daemon.web import answers, document
 from daemon.web.gateway import InGateway
 from daemon.web.preferences import preferences, prefers
 from daemon.web.problems import ProblemError, documented
@@ -44,12 +44,20 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
+def new_job() -> dict[str, Any]:
+    """The keys of a job."""
+    return job_schema(document.REFERENCE)
+
+
 def job_body() -> dict[str, Any]:
     """The request body of a new job, for the OpenAPI document."""
     text = {"type": "string", "description": "The job as JSON."}
     file = {"type": "string", "format": "binary"}
     form = {"type": "object", "properties": {JOB: text, RECORDING: file, PORTRAIT: file}}
-    content = {"application/json": {"schema": job_schema()}, "multipart/form-data": {"schema": form}}
+    content = {
+        "application/json": {"schema": document.shared("NewJob", new_job)},
+        "multipart/form-data": {"schema": form},
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse
 
 from daemon.outputs.report import FailedReport
 from daemon.spool.layout import PLAYLIST
-from daemon.web import answers, slow_video
+from daemon.web import answers, document, slow_video
 from daemon.web.gateway import Gateway, InGateway
 from daemon.web.pieces import PIECES_HEADER, piece, stream
 from daemon.web.playlists import read_playlist
 from daemon.web.problems import ProblemError
-from daemon.web.routes.jobs import REFUSALS, job_body
+from daemon.web.routes.jobs import REFUSALS, job_body, new_job
 from daemon.web.slow_video import JobVideo, Media
 from daemon.web.states import JobState
 from daemon.web.submissions import Draft, Submitted, draft, drop
@@ -50,17 +50,22 @@ STREAM_ANSWERS = ANSWERS | {
 }
 
 
-def stream_body() -> dict[str, Any]:
-    """The request body of a stream, for the OpenAPI document."""
-    schema = job_body()["requestBody"]["content"]["application/json"]["schema"]
+def new_stream() -> dict[str, Any]:
+    """The keys of a job that asks for a stream."""
+    schema = new_job()
     number = {
         "type": ["integer", "null"],
         "minimum": 0,
         "maximum": CHUNK_INDEX_MAX,
         "description": "Number of a piece.",
     }
-    body = {**schema, "properties": {**schema["properties"], CHUNK_INDEX: number}}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
+    return {**schema, "properties": {**schema["properties"], CHUNK_INDEX: number}}
+
+
+def stream_body() -> dict[str, Any]:
+    """The request body of a stream, for the OpenAPI document."""
+    content = {"application/json": {"schema": document.shared("NewStream", new_stream)}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @router.post("/api/generate", response_class=Response, responses=ANSWERS, openapi_extra=job_body())
