@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from daemon.scheduling.scheduler import Scheduler
     from pipeline.avatars.faces.results import Faces
+    from tests.gateway import Studio
     from tests.recording_executor import RecordingExecutor
 
 # Property tests check values, never time: a slow machine is not a defect.
@@ -81,6 +82,15 @@ def same_umask() -> Iterator[None]:
 def daemon(tmp_path: Path) -> Iterator[CheapDaemon]:
     """A daemon with cheap stages for one test, not started yet."""
     with CheapDaemon(tmp_path / "spool", **BRIEF_WAITS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """A gateway and a daemon that several modules share. Their jobs stay in its spool."""
+    from tests.gateway import studio
+
+    with studio(tmp_path_factory.mktemp("studio") / "spool") as running:
         yield running
 
 

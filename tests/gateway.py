@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 import yaml
 
-from tests.running import ROOT
+from pipeline.avatars import BUILT_IN_FOLDER
+from tests.running import BRIEF_WAITS, ROOT, RunningDaemon
 
 STOP_SECONDS = 20
 REQUEST_SECONDS = 120
@@ -66,3 +71,29 @@ class RunningGateway:
     def log(self) -> str:
         """What it wrote to standard error."""
         return (self.spool / "gateway.log").read_text("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A gateway and the daemon of its spool."""
+
+    daemon: RunningDaemon
+    gateway: RunningGateway
+
+
+@contextmanager
+def studio(spool: Path) -> Iterator[Studio]:
+    """A gateway with a daemon that has real stages, all workers in one process, and a small default avatar, `anna`."""
+    shutil.copytree(BUILT_IN_FOLDER / "presenter", spool / "avatars" / "anna")
+    settings = spool / "avatars" / "anna" / "avatar.yaml"
+    settings.write_text(settings.read_text().replace("720x720", "64x64"))
+    daemon = RunningDaemon(
+        spool,
+        **BRIEF_WAITS,
+        executor="threads",
+        tts={"backend": "espeak"},
+        avatars={"folder": "avatars", "default": "anna"},
+        split={"chunk_seconds": 2, "prefer_pauses": False},
+    )
+    with daemon, RunningGateway(daemon.start().spool, requests_per_minute=100_000) as gateway:
+        yield Studio(daemon.ready(), gateway)

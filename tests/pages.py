@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import yaml
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from pipeline.avatars import BUILT_IN_FOLDER
 from tests.browser import CHROMIUM, OPTIONS
-from tests.running import BRIEF_WAITS, RunningDaemon, until
+from tests.running import until
 
 PAGE_SECONDS = 120
 REFUSED = "the server responded with a status of 400"
 """The browser notes every request that is refused, such as a text that cannot be spoken."""
-
-
-def small_daemon(spool: Path) -> RunningDaemon:
-    """A daemon with real stages and all workers in one process, whose default avatar is small."""
-    folder = spool / "avatars" / "small"
-    shutil.copytree(BUILT_IN_FOLDER / "presenter", folder)
-    settings = yaml.safe_load((folder / "avatar.yaml").read_text())
-    (folder / "avatar.yaml").write_text(yaml.safe_dump({**settings, "size": "128x128"}))
-    return RunningDaemon(
-        spool,
-        **BRIEF_WAITS,
-        executor="threads",
-        avatars={"default": "small"},
-        split={"chunk_seconds": 2, "prefer_pauses": False},
-    )
 
 
 @contextmanager

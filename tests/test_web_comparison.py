@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway
-from tests.pages import Visit, small_daemon
+from tests.gateway import RunningGateway, Studio
+from tests.pages import Visit
 from tests.running import RunningDaemon
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -27,15 +26,13 @@ SEEK = "position.value = {time}; position.dispatchEvent(new Event('input'))"
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
-    with small_daemon(tmp_path_factory.mktemp("comparison")) as running:
-        yield running.start().ready()
+def daemon(studio: Studio) -> RunningDaemon:
+    return studio.daemon
 
 
 @pytest.fixture(scope="module")
-def gateway(daemon: RunningDaemon) -> Iterator[RunningGateway]:
-    with RunningGateway(daemon.spool) as running:
-        yield running
+def gateway(studio: Studio) -> RunningGateway:
+    return studio.gateway
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ from daemon.web.openai_api import guessed_language
 from daemon.web.tokens import Tokens
 from pipeline.speech.voices.http import Openai
 from pipeline.speech.voices.settings import OpenaiSettings
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, Studio
 from tests.lazy import lazily
 from tests.media import streams
-from tests.running import BRIEF_WAITS, RunningDaemon, until
+from tests.running import until
 
 if TYPE_CHECKING:
     import openai
@@ -35,7 +35,6 @@ else:
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the videos API is deprecated by its vendor
 
 PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
-WORKER = {"model": "gan", "device": "cpu"}
 Samples = NDArray[np.int16]
 SMALL: Any = "64x64"
 SENTENCES = "Hello there. This is the second sentence. And this is the third one."
@@ -58,14 +57,8 @@ def client_of(gateway: RunningGateway, key: str = "unused") -> OpenAI:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    spool = tmp_path_factory.mktemp("openai") / "spool"
-    settings = {**BRIEF_WAITS, "executor": "threads", "workers": [WORKER], "tts": {"backend": "espeak"}}
-    with RunningDaemon(spool, **settings) as daemon:
-        daemon.start()
-        with RunningGateway(spool) as running:
-            daemon.ready()
-            yield running
+def gateway(studio: Studio) -> RunningGateway:
+    return studio.gateway
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from daemon.web.pages import FOLDER
 from daemon.web.pages.languages import LANGUAGES
 from daemon.web.pages.problems import file_text, page_of
 from daemon.web.tokens import COOKIE, Tokens
-from pipeline.avatars.library import BUILT_IN_FOLDER
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, Studio
 from tests.media import speech_like, write_recording
-from tests.running import BRIEF_WAITS, ROOT, RunningDaemon, until
+from tests.running import ROOT, until
 
 TEXTS = FOLDER / "texts"
 PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -79,23 +77,9 @@ def test_what_the_pages_say_about_errors_is_current() -> None:
 # Servers and a browser
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway with a daemon that renders small videos in its own process."""
-    spool = tmp_path_factory.mktemp("pages") / "spool"
-    shutil.copytree(BUILT_IN_FOLDER / "presenter", spool / "avatars" / "anna")
-    settings_of_avatar = spool / "avatars" / "anna" / "avatar.yaml"
-    settings_of_avatar.write_text(settings_of_avatar.read_text().replace("720x720", "128x128"))
-    settings = {
-        **BRIEF_WAITS,
-        "executor": "threads",
-        "workers": [{"model": "gan"}],
-        "tts": {"backend": "espeak"},
-        "avatars": {"folder": "avatars", "default": "anna"},
-    }
-    with RunningDaemon(spool, **settings) as daemon, RunningGateway(daemon.start().spool) as running:
-        daemon.ready()
-        yield running
+@pytest.fixture
+def gateway(studio: Studio) -> RunningGateway:
+    return studio.gateway
 
 
 @pytest.fixture(scope="module")
@@ -149,18 +133,19 @@ def test_a_text_becomes_a_video_with_captions_by_keyboard_alone(gateway: Running
     page.keyboard.type("Hello! Here I am.")
     expect(page.locator("#language")).to_have_value("en")
     page.keyboard.press("Control+Enter")
-    expect(page.locator(".result .badge").first).to_be_visible()
-    expect(page.locator(".result-title")).to_have_text("Hello! Here I am.")
-    expect(page.locator(".result video")).to_be_visible(timeout=JOB_MS)
+    result = page.locator(".result").first
+    expect(result.locator(".badge").first).to_be_visible()
+    expect(result.locator(".result-title")).to_have_text("Hello! Here I am.")
+    expect(result.locator("video")).to_be_visible(timeout=JOB_MS)
     expect(page.locator("#announcer")).to_contain_text("is done")
-    page.locator(".result video").focus()
+    result.locator("video").focus()
     page.keyboard.press("Space")
     plays(page)
     captions = page.evaluate("[...document.querySelector('video').textTracks[0].cues].map((cue) => cue.text)")
     assert captions == ["Hello! Here I am."]
     assert page.evaluate(NAMELESS) == []
     page.keyboard.press("Tab")
-    page.locator(".result").get_by_role("link", name="Details").click()
+    result.get_by_role("link", name="Details").click()
     expect(page.locator("h1")).to_have_text("Hello! Here I am.")
     assert visitor.errors == []
 
@@ -244,7 +229,7 @@ def test_the_language_is_the_browsers_until_another_is_chosen(gateway: RunningGa
 
 @WITH_BROWSER
 def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway, visitor: Visitor) -> None:
-    job = {"text": "One, two, three. " * 6, "language": "en", "mode": "stream", "captions": True}
+    job = {"text": "One, two, three, four, five. " * 3, "language": "en", "mode": "stream", "captions": True}
     assert gateway.client.put("/api/jobs/live", json=job).status_code == 202
     page = visitor.page
     page.goto(f"{gateway.url}/jobs/live")
@@ -252,7 +237,7 @@ def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway
     expect(page.locator("#status")).to_have_text("Done", timeout=JOB_MS)
     expect(page.locator("#pieces i.there")).not_to_have_count(0)
     expect(page.locator(".gantt-bar")).not_to_have_count(0)
-    assert page.locator(".sentence").count() == 6
+    assert page.locator(".sentence").count() == 3
     assert page.evaluate(NAMELESS) == []
     assert visitor.errors == []
 

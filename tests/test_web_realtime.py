@@ -10,9 +10,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway
-from tests.pages import Visit, small_daemon
-from tests.running import RunningDaemon
+from tests.gateway import RunningGateway, Studio
+from tests.pages import Visit
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
@@ -21,16 +20,9 @@ STATES = "[...document.querySelectorAll('#turns > li')].map(turn => turn.dataset
 ALL_SAID = f"{STATES}.length === {{count}} && {STATES}.every(state => state === 'said')"
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
-    with small_daemon(tmp_path_factory.mktemp("realtime")) as running:
-        yield running.start().ready()
-
-
-@pytest.fixture(scope="module")
-def gateway(daemon: RunningDaemon) -> Iterator[RunningGateway]:
-    with RunningGateway(daemon.spool) as running:
-        yield running
+@pytest.fixture
+def gateway(studio: Studio) -> RunningGateway:
+    return studio.gateway
 
 
 @pytest.fixture
@@ -42,11 +34,11 @@ def visit(browser: Browser, gateway: RunningGateway) -> Iterator[Visit]:
     found.page.close()
 
 
-def ended(gateway: RunningGateway) -> list[dict[str, Any]]:
-    """All jobs, the latest first, once they have ended."""
-    for job in gateway.client.get("/api/jobs").json()["jobs"]:
+def ended(gateway: RunningGateway, count: int) -> list[dict[str, Any]]:
+    """The last jobs, the latest first, once they have ended."""
+    for job in gateway.client.get("/api/jobs", params={"limit": count}).json()["jobs"]:
         gateway.client.get(job["links"]["events"])  # until its end
-    jobs: list[dict[str, Any]] = gateway.client.get("/api/jobs").json()["jobs"]
+    jobs: list[dict[str, Any]] = gateway.client.get("/api/jobs", params={"limit": count}).json()["jobs"]
     return jobs
 
 
@@ -66,7 +58,7 @@ def test_it_speaks_with_captions_and_goes_on_with_what_is_typed(visit: Visit, ga
     said = page.locator("#turns > li > p").all_inner_texts()
     assert said == ["One, two, three. Four & five.", "Six, seven, eight.", "Nine"]
     assert page.inner_text("#state") == "All said. Type on to continue."
-    jobs = ended(gateway)
+    jobs = ended(gateway, 3)
     assert [job["report"]["mode"] for job in jobs] == ["stream"] * 3
     length = sum(job["report"]["audio"]["seconds"] for job in jobs)
     assert visit.value("video.currentTime") == pytest.approx(length, abs=0.3)
@@ -74,7 +66,7 @@ def test_it_speaks_with_captions_and_goes_on_with_what_is_typed(visit: Visit, ga
 
 def test_stop_silences_it_at_once_and_ends_the_job(visit: Visit, gateway: RunningGateway) -> None:
     page = visit.page
-    page.fill("#text", "Count with me. " + "One, two, three, four, five, six, seven, eight, nine, ten. " * 12)
+    page.fill("#text", "Count with me. " + "One, two, three, four, five, six, seven, eight, nine, ten. " * 8)
     page.keyboard.press("Enter")
     visit.until("video.currentTime > 0.1")
     page.click("#stop")
@@ -82,7 +74,7 @@ def test_stop_silences_it_at_once_and_ends_the_job(visit: Visit, gateway: Runnin
     assert page.inner_text("#state") == "Stopped"
     assert visit.value(STATES) == ["silenced"]
     visit.until("!still.hidden")
-    assert ended(gateway)[0]["report"]["error"]["code"] == "cancelled"
+    assert ended(gateway, 1)[0]["report"]["error"]["code"] == "cancelled"
     page.fill("#text", "Again.")
     page.click("#speak")
     visit.until(ALL_SAID.format(count=1))
