@@ -106,6 +106,12 @@ def _judged(mouth: float) -> str:
     return f"mouth {mouth:.0f} pixels wide ({'fine' if mouth >= SHARP_MOUTH_PIXELS else small})"
 
 
+def check_name(name: str) -> None:
+    """Raise JobError if an avatar cannot have this name. The rules are those of job names."""
+    if JOB_NAME.match(name) is None:
+        raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
+
+
 def install(config: Config, file: Path, name: str, settings: str = "") -> str:
     """Copy a picture or video into a new avatar folder if it can speak; return its description from `inspect`.
 
@@ -114,8 +120,7 @@ def install(config: Config, file: Path, name: str, settings: str = "") -> str:
     """
     from pipeline.avatars.folder import require_media
 
-    if JOB_NAME.match(name) is None:  # avatar names follow the rules of job names
-        raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
+    check_name(name)
     if name in names_of(config):
         raise JobError("avatar", f"avatar {name!r} already exists", field="name", hint="choose another name")
     folder = config.path(config.avatars.folder)

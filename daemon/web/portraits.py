@@ -18,12 +18,13 @@ from typing import Any, BinaryIO, Literal
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from daemon.cli.avatar_files import SETTINGS_FILE
+from daemon.cli.avatar_files import SETTINGS_FILE, check_name
 from daemon.web import isolated
 from daemon.web.isolated import Crashed, Turns
 from daemon.web.problems import ProblemError, not_found
 from daemon.web.uploads import PORTRAIT_NAME, content_hash, content_name
 from pipeline.avatars import Avatars
+from pipeline.avatars.folder import require_media
 from pipeline.config import Config
 from pipeline.errors import JobError
 from pipeline.media.ffmpeg import unreadable
@@ -131,10 +132,13 @@ class Portraits:
         if name in self._avatars.names():
             self._check_same(name, content, settings)
             return False
-        with tempfile.NamedTemporaryFile(prefix="lipdrop-", suffix=suffix) as file:
-            shutil.copyfileobj(content, file)
-            file.flush()
-            request = {"file": file.name, "name": name, "settings": settings}
+        check_name(name)
+        with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
+            file = Path(folder) / f"{name}{suffix}"
+            with file.open("wb") as copy:
+                shutil.copyfileobj(content, copy)
+            require_media(file)  # its first bytes: starting the program only to refuse a text would take half a second
+            request = {"file": str(file), "name": name, "settings": settings}
             try:
                 isolated.run(PROGRAM, self._config, request, ADD_LIMITS)
             except (Crashed, TimeoutError):
