@@ -26,6 +26,7 @@ from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
 from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
+from pipeline.speech.marks import doubtful
 from pipeline.speech.voices.settings import LanguageTag
 from pipeline.webhooks import Webhook, receiver
 
@@ -298,7 +299,13 @@ def _check_text(job: Job, config: Config) -> None:
     limit = config.limits.text_characters
     if len(job.text) > limit:
         raise JobError("too_long", f"the text has {len(job.text)} characters, the limit is {limit}", field="text")
+    from pipeline.speech.marks import PAUSE_SECONDS_MAX, overlong_pause
     from pipeline.speech.sentences import speakable  # loads num2words, which most commands do not need
+
+    pause = overlong_pause(job.text)
+    if pause is not None:
+        hint = f"up to {PAUSE_SECONDS_MAX:g} seconds, like [pause 0.8]"
+        raise JobError("range", f"the length of {pause} is out of range", field="text", hint=hint)
 
     if not speakable(job.text):
         raise JobError("no_speech", "the text contains nothing to speak", field="text", hint="add letters or digits")
@@ -361,12 +368,24 @@ class JobWarning:
     hint: str
 
 
-FORESEEN = frozenset({"default_language", "other_language"})
+FORESEEN = frozenset({"default_language", "other_language", "text_mark"})
 """The codes of `job_warnings`."""
 
 
 def job_warnings(job: Job, config: Config) -> list[JobWarning]:
     """What may surprise the author of a job."""
+    return [*_language_warnings(job, config), *_mark_warnings(job)]
+
+
+def _mark_warnings(job: Job) -> list[JobWarning]:
+    found = list(doubtful(job.text or ""))
+    if not found:
+        return []
+    message = f"{found[0]!r} is not a mark and is read out" + (f", like {len(found) - 1} more" if found[1:] else "")
+    return [JobWarning("text_mark", message, "marks are [pause 0.8], in seconds, and [spell ABC]")]
+
+
+def _language_warnings(job: Job, config: Config) -> list[JobWarning]:
     if job.text is None:
         return []
     language = job.language or config.language

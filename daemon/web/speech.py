@@ -28,6 +28,7 @@ from pipeline import programs
 from pipeline.config import Config
 from pipeline.errors import JobError
 from pipeline.media.spoken_formats import TEMPO_RANGE, SpokenFormat, start_encoder
+from pipeline.speech.marks import Pauses
 
 PROGRAM = "daemon.web.speech_program"
 SENTENCE_SECONDS = 60.0
@@ -111,12 +112,13 @@ class Speech:
             guess = {"language": text.language, "voice": text.voice, "is_guess": text.language_is_guess}
             plan, _ = await self._ask({"plan": text.text, **guess})
             chosen = {"language": plan["language"], "voice": plan["voice"], "speed": _voice_speed(text)}
-            pause = b""
+            pauses = Pauses(plan["pause_seconds"])
             for sentence in plan["sentences"]:
                 said, samples = await self._ask({"say": sentence, **chosen})
+                pauses.ask(said["pause_before"])
                 if samples:
-                    yield _Sound(said["rate_hz"], pause + samples)
-                    pause = bytes(2 * round(said["rate_hz"] * plan["pause_seconds"]))
+                    yield _Sound(said["rate_hz"], bytes(2 * round(said["rate_hz"] * pauses.take())) + samples)
+                pauses.ask(said["pause_after"])
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -17,8 +17,10 @@ from typing import Any, BinaryIO
 from daemon.web.exchange import answered, unpacked
 from pipeline.config import Config
 from pipeline.media.pcm import as_int16
+from pipeline.speech.accentor import stressed
+from pipeline.speech.reading import read_sentence
 from pipeline.speech.sentences import sentences
-from pipeline.speech.spoken import spoken
+from pipeline.speech.voices.base import Stressing
 from pipeline.speech.voices.catalogue import Voices
 
 
@@ -70,10 +72,12 @@ class Speaker:
         language = request["language"]
         backend, voice = voices.choose(language, request["voice"])
         with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
-            text = spoken(request["say"], language)
-            utterance = backend.speak(text, language, voice, request["speed"], Path(scratch))
+            sentence = read_sentence(request["say"], language)
+            said = stressed(sentence.spoken, language, backend.stress if isinstance(backend, Stressing) else "none")
+            utterance = backend.speak(said, language, voice, request["speed"], Path(scratch))
         self.samples = as_int16(utterance.samples).tobytes()
-        return {"rate_hz": utterance.sample_rate_hz}
+        pauses = {"pause_before": sentence.pause_before, "pause_after": sentence.pause_after}
+        return {"rate_hz": utterance.sample_rate_hz, **pauses}
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from pipeline.speech.languages import UNKNOWN, known_language
 from pipeline.speech.languages.base import Language, Match
+from pipeline.speech.marks import after_pauses, encoded
 
 SENTENCE_CHARACTERS_MAX = 300
 """Longer sentences are cut at a comma or a space: neural voices need memory that grows with the square of this."""
@@ -51,13 +52,17 @@ _LIST_NUMBER = re.compile(r"\d{1,3}\.?")
 
 def speakable(text: str) -> bool:
     """Return whether the text contains at least one letter or digit."""
-    return any(character.isalnum() for character in unicodedata.normalize("NFKC", text))
+    return any(character.isalnum() for character in unicodedata.normalize("NFKC", encoded(text)))
 
 
 def sentences(text: str, language: str) -> list[str]:
-    """Split a text into sentences, in order. Each is speakable; together they keep every word and mark."""
+    """Split a text into sentences, in order. Each is speakable; together they keep every word and mark.
+
+    The marks of `pipeline.speech.marks` are encoded, and pauses are never within a sentence.
+    """
     known = known_language(language) or UNKNOWN
-    cut = (sentence for line in text.splitlines() for sentence in _cut(line, known))
+    lines = encoded(text).splitlines()
+    cut = (part for line in lines for sentence in _cut(line, known) for part in after_pauses(sentence))
     return _merged([part for sentence in cut for part in _shortened(sentence, SENTENCE_CHARACTERS_MAX)])
 
 

@@ -21,6 +21,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
 from pipeline.speech.accentor import stressed
+from pipeline.speech.marks import Pauses
 from pipeline.speech.reading import ReadSentence, read
 from pipeline.speech.stress import Stress
 from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Stressing, Utterance
@@ -68,10 +69,10 @@ class TtsStage:
         start = time.monotonic()
         item.folder.mkdir(exist_ok=True)
         backend, voice = self._voice(item.language, item.voice, item.avatar)
-        recording = _Recording(item.folder / "speech.wav", self._settings.pause_seconds, self._limit_seconds)
+        recording = _Recording(item.folder / "speech.wav", Pauses(self._settings.pause_seconds), self._limit_seconds)
         with recording:
-            for text, utterance in _utterances(item, backend, voice):
-                recording.add(text, utterance)
+            for sentence, utterance in _utterances(item, backend, voice):
+                recording.add(sentence, utterance)
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} produced no speech from the text"
                 raise JobError("no_speech", message, field="text")
@@ -94,11 +95,11 @@ class TtsStage:
         return self._voices.choose(language, None, self._avatars.voices(avatar, language))
 
 
-def _utterances(item: TtsItem, backend: Backend, voice: str) -> Iterator[tuple[str, Utterance]]:
+def _utterances(item: TtsItem, backend: Backend, voice: str) -> Iterator[tuple[ReadSentence, Utterance]]:
     """Each sentence as it is written and as it is spoken, in order; services speak several at the same time."""
 
-    def speak(sentence: ReadSentence) -> tuple[str, Utterance]:
-        return sentence.text, backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
+    def speak(sentence: ReadSentence) -> tuple[ReadSentence, Utterance]:
+        return sentence, backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
 
     at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
     sentences = _read(item, _stress_for(backend))
@@ -116,13 +117,13 @@ def _read(item: TtsItem, where: Stress) -> Iterator[ReadSentence]:
 
 
 def _mapped(
-    speak: Callable[[ReadSentence], tuple[str, Utterance]], sentences: Iterable[ReadSentence], at_once: int
-) -> Iterator[tuple[str, Utterance]]:
+    speak: Callable[[ReadSentence], tuple[ReadSentence, Utterance]], sentences: Iterable[ReadSentence], at_once: int
+) -> Iterator[tuple[ReadSentence, Utterance]]:
     """`map` in `at_once` threads. The number of results that wait for an earlier one is bounded.
 
     The first error in the order of the sentences is raised, once the calls in flight have ended.
     """
-    waiting: deque[Future[tuple[str, Utterance]]] = deque()
+    waiting: deque[Future[tuple[ReadSentence, Utterance]]] = deque()
     threads = ThreadPoolExecutor(at_once)
     try:
         for sentence in sentences:
@@ -151,7 +152,7 @@ class _Recording:
     """A WAV file to which utterances are appended, separated by pauses."""
 
     path: Path
-    pause_seconds: float
+    _pauses: Pauses
     limit_seconds: float
     sentences: list[Sentence] = field(default_factory=list)
     phonemes: list[Phoneme] = field(default_factory=list)
@@ -166,14 +167,18 @@ class _Recording:
         if self._file is not None:
             self._file.close()
 
-    def add(self, sentence: str, utterance: Utterance) -> None:
-        """Append a spoken sentence unless it is empty. Raises JobError if the recording becomes too long."""
-        if len(utterance.samples) == 0:
-            return
-        if self._file is None:
-            self._open(utterance.sample_rate_hz)
-        else:
-            self._pause(self.pause_seconds)
+    def add(self, read: ReadSentence, utterance: Utterance) -> None:
+        """Append a spoken sentence unless it is empty, after a pause. Raises JobError if the recording becomes too
+        long."""
+        self._pauses.ask(read.pause_before)
+        if len(utterance.samples) > 0:
+            if self._file is None:
+                self._open(utterance.sample_rate_hz)
+            self._pause(self._pauses.take())
+            self._append(read.text, utterance)
+        self._pauses.ask(read.pause_after)
+
+    def _append(self, sentence: str, utterance: Utterance) -> None:
         start = self._samples / self._rate_hz
         self._write(utterance.samples)
         words = tuple(word.later(start) for word in timed(sentence, utterance.words))
@@ -181,10 +186,10 @@ class _Recording:
         self.phonemes += [Phoneme(p.symbol, p.start_seconds + start, p.end_seconds + start) for p in utterance.phonemes]
 
     def end(self, pause_seconds: float) -> None:
-        """Append the final pause."""
+        """Append the final pause, unless the text asks for another."""
         if self._file is None:
             self._open(SILENCE_RATE_HZ)
-        self._pause(pause_seconds)
+        self._pause(self._pauses.take(pause_seconds))
 
     def _pause(self, seconds: float) -> None:
         self._write(np.zeros(round(seconds * self._rate_hz), np.float32))
