@@ -25,6 +25,7 @@ from pipeline.avatars.scenes import Still, cut_rgb
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.builtin.face_shape import FaceShape
+from pipeline.engines.builtin.mouth import articulated
 from pipeline.engines.builtin.mouth_motion import Pose
 from pipeline.engines.builtin.visemes import phoneme_track, visemes
 from pipeline.engines.mel import COLUMNS_PER_SECOND
@@ -184,7 +185,7 @@ def score(avatar: Avatar, engine: BuiltinEngine, clip: SpeechClip, *, with_phone
             still = frame[:SIDE] if still is None else still
             changed |= frame[:SIDE] != still
     seen = Seen(np.array(openings, np.float32), np.array(widths, np.float32))
-    truth = phoneme_track(clip.phonemes, frames, FPS)
+    truth = articulated(phoneme_track(clip.phonemes, frames, FPS), 1)
     return compared(seen, float(changed[_outside(landmarks)].mean()), clip.phonemes, lips_apart(truth, landmarks))
 
 
@@ -209,7 +210,7 @@ def compared(seen: Seen, changed_outside: float, phonemes: tuple[Phoneme, ...], 
         closures=float(np.mean(list(_met(seen.opening, phonemes)))),
         rounded_to_spread=float(seen.width[middle(is_rounded)].mean() / seen.width[middle(is_spread)].mean()),
         correlation=correlation(seen.opening, true_opening),
-        jaw_correlation=correlation(seen.opening, opening(phoneme_track(phonemes, frames, FPS))),
+        jaw_correlation=correlation(seen.opening, opening(articulated(phoneme_track(phonemes, frames, FPS), 1))),
         lag_frames=lag(seen.opening, true_opening),
         still_pauses=float(np.mean(calm[inside])),
         flicker=flicker(seen.opening, FPS),

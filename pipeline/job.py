@@ -32,6 +32,8 @@ from pipeline.webhooks import Webhook, receiver
 
 METADATA_MAX_BYTES = 4 * 1024
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
+ARTICULATION = (0.5, 1.5)
+"""Limits of `articulation`."""
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
 """Each side is limited too: a long thin frame has few pixels, but needs a huge scaled picture."""
@@ -75,6 +77,8 @@ class Job(BaseModel):
     meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
     avatar: Annotated[StrictStr, BeforeValidator(_composed)] | None = None
     """Name of an avatar. Default: `avatars.default` of the configuration."""
+    articulation: Annotated[float, Field(strict=True, ge=ARTICULATION[0], le=ARTICULATION[1])] | None = None
+    """How far the built-in engine's mouth moves, 1.0: as people's do. Default: the avatar's own."""
     size: StrictStr | None = None
     """Frame size as `WIDTHxHEIGHT`, both even. Default: the avatar's own."""
     fps: Fps | None = None

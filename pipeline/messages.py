@@ -151,6 +151,8 @@ class SplitItem:
     """Width and height; None: the avatar's own."""
     piece: Piece | None = None
     """None: the speech of a whole job."""
+    articulation: float | None = None
+    """How far the mouth moves; None: as the avatar says."""
 
     @property
     def index(self) -> int:
@@ -211,6 +213,8 @@ class Chunk:
     size: tuple[int, int] | None
     phonemes: Path | None
     timeline: Timeline
+    articulation: float | None = None
+    """How far the mouth moves; None: as the avatar says."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -77,7 +78,7 @@ class TestUnseenVoices:
         assert scores(voices, with_phonemes).false_closures < (0.001 if with_phonemes else 0.035)
 
     def test_opening_follows_the_phonemes(self, voices: str, with_phonemes: bool) -> None:
-        assert scores(voices, with_phonemes).correlation >= (0.97 if with_phonemes else 0.8)
+        assert scores(voices, with_phonemes).correlation >= (0.96 if with_phonemes else 0.8)
 
     def test_opening_is_on_time(self, voices: str, with_phonemes: bool) -> None:
         assert abs(scores(voices, with_phonemes).lag_frames) < (0.1 if with_phonemes else 0.5)
@@ -89,8 +90,8 @@ class TestUnseenVoices:
 
     def test_open_vowels_open_and_sibilants_do_not(self, voices: str, with_phonemes: bool) -> None:
         measures = scores(voices, with_phonemes)
-        assert measures.open_vowels > 0.35
-        assert measures.sibilants < 0.25
+        assert measures.open_vowels > 0.5
+        assert measures.sibilants < 0.3
 
     def test_mouth_rests_in_pauses(self, voices: str, with_phonemes: bool) -> None:
         assert scores(voices, with_phonemes).still_pauses >= 0.98
@@ -122,6 +123,19 @@ def test_the_network_is_small() -> None:
 def test_equal_speech_gives_equal_tracks(with_phonemes: bool) -> None:
     speech = features(spoken("ru", "ru+f3", 0.9), with_phonemes=with_phonemes)
     assert np.array_equal(model().track(speech), model().track(speech))
+
+
+def test_articulation_widens_the_movement_but_neither_closures_nor_the_range() -> None:
+    speech = features(spoken("en", "en-us+m4", 0.9), with_phonemes=True)
+    tracks = [model().track(replace(speech, articulation=articulation)) for articulation in (0.5, 1, 1.5)]
+    opened = [np.percentile(track[:, Mouth.JAW_OPEN], (50, 90)) for track in tracks]
+    assert (opened[0] < 0.8 * opened[1]).all()
+    assert (1.1 * opened[1] < opened[2]).all()
+    assert all(np.array_equal(track[:, Mouth.CLOSURE], tracks[1][:, Mouth.CLOSURE]) for track in tracks)
+    for track in tracks:
+        assert (np.abs(track) <= 1).all()
+    widths = [np.ptp(track[:, Mouth.LIP_WIDTH]) for track in tracks]
+    assert widths[0] < widths[1] < widths[2]
 
 
 def test_the_track_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,9 +170,10 @@ def test_a_text_is_spoken_as_the_job_asks(tmp_path: Path) -> None:
 
 
 def test_speech_is_cut_as_the_job_asks(tmp_path: Path) -> None:
-    job = flow(tmp_path, model="nogan", size="64x128", avatar="host", fps=50, mode="parallel")
+    job = flow(tmp_path, model="nogan", size="64x128", avatar="host", fps=50, mode="parallel", articulation=0.7)
     [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
-    assert job.accept(speech) == [SplitItem("job", speech, 50, "parallel", "nogan", "host", (64, 128))]
+    asked = SplitItem("job", speech, 50, "parallel", "nogan", "host", (64, 128), articulation=0.7)
+    assert job.accept(speech) == [asked]
 
 
 def test_a_job_that_is_not_streamed_has_no_results_of_packing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from pipeline.avatars import FittedAvatar
+from pipeline.avatars import BUILT_IN_FOLDER, FittedAvatar
 from pipeline.config import Config
 from pipeline.engines.base import Engine, SpeechFeatures
+from pipeline.engines.builtin.mouth import MouthModel, at_rest
 from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
 from pipeline.errors import JobError, StageError
 from pipeline.executors.base import WorkerSpec
@@ -198,6 +201,28 @@ def test_the_timeline_is_exact(seconds: float, count: int, tmp_path: Path) -> No
     assert timeline.pcm.stat().st_size - 44 == timeline.samples * 2
     assert timeline.track.stat().st_size - 44 == timeline.samples * 6
     assert (chunks[0].start_frame, chunks[-1].stop_frame) == (0, timeline.frames)
+
+
+@pytest.mark.parametrize(("own", "asked", "used"), [(1.3, None, 1.3), (1.3, 0.6, 0.6)])
+def test_a_mouth_moves_as_far_as_the_job_or_else_the_avatar_says(
+    own: float, asked: float | None, used: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "avatars" / "mine").mkdir(parents=True)
+    shutil.copytree(BUILT_IN_FOLDER / "presenter", tmp_path / "avatars" / "mine", dirs_exist_ok=True)
+    with (tmp_path / "avatars" / "mine" / "avatar.yaml").open("a") as settings:
+        settings.write(f"articulation: {own}\n")
+    seen = []
+
+    def track(_: MouthModel, speech: SpeechFeatures) -> NDArray[np.float32]:
+        seen.append(speech.articulation)
+        return at_rest(speech.frames)
+
+    monkeypatch.setattr(MouthModel, "track", track)
+    stage = LipSyncStage(spec(Config.model_validate({"base": tmp_path})))
+    stage.setup("cpu")
+    [chunk] = split(tmp_path, 0.3, articulation=asked)
+    list(stage.process(replace(chunk, avatar="mine")))
+    assert seen[1:] == [used]
 
 
 def test_both_models_alternate_and_fade(tmp_path: Path) -> None:

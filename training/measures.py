@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.base import frame_times
+from pipeline.engines.builtin.mouth import articulated
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import VOWELS, phoneme_track, visemes
 from pipeline.messages import Phoneme
@@ -58,7 +59,7 @@ class Scores:
 
 def measured(track: Floats, phonemes: Sequence[Phoneme], fps: int) -> Scores:
     """Score a track of speech with these phonemes."""
-    truth = phoneme_track(phonemes, len(track), fps)
+    truth = articulated(phoneme_track(phonemes, len(track), fps), 1)
     wide, open_by = track[:, Mouth.LIP_WIDTH], opening(track)
     middle = middles(phonemes, len(track), fps)
     open_frames = middle(_is_open) & (truth[:, Mouth.CLOSURE] < 0.1)

@@ -160,6 +160,7 @@ class Flow(ABC):
             mode=self.mode,
             model=self.job.model,
             avatar=self.avatar,
+            articulation=self.job.articulation,
             size=self.job.frame_size,
         )
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pipeline.avatars.folder import read_text, refuse
 from pipeline.errors import JobError, nearest_hint
-from pipeline.job import FRAME_SIDE_MIN, frame_size_problem
+from pipeline.job import ARTICULATION, FRAME_SIDE_MIN, frame_size_problem
 from pipeline.media.clips import Cut
 from pipeline.media.pictures import WHITE, Look
 from pipeline.settings import DuplicateKeyError, parse_yaml
@@ -46,6 +46,7 @@ FORMATS = {
     "blend": "feather or paste",
     "silence_gate": "auto, on or off",
     "idle_motion": "true or false",
+    "articulation": "how far the mouth moves: {} to {}, where 1 is as people's do".format(*ARTICULATION),
     "no_face": "hold, interpolate, passthrough or fail",
     "voice": "male, female or a voice's name; or these by language, like {ru: rhvoice:aleksandr, en: male}",
 }
@@ -88,6 +89,8 @@ class AvatarSettings(BaseModel):
     """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: as the model's `silence_gate` says."""
     idle_motion: bool = True
     """Whether a still picture blinks, sways and breathes."""
+    articulation: Annotated[float, Field(ge=ARTICULATION[0], le=ARTICULATION[1], repr=False)] = 1.0
+    """How far the built-in engine's mouth moves; a job may choose otherwise. No cached file depends on it."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"
     """Video frames without a face: hold: show the last frame with a face; interpolate: draw the mouth where the face
     should be; passthrough: show the frame unchanged; fail: fail the job."""

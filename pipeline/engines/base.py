@@ -39,6 +39,8 @@ class SpeechFeatures:
     """The frame of the job at which this piece of a stream starts, its frame 0. None: this is a whole job."""
     wav: Path | None = None
     """The 16 kHz mono WAV file behind `samples`; None: silence."""
+    articulation: float = 1.0
+    """How far the mouth moves, 1: as people's do; for engines that can vary it."""
 
     @property
     def offset(self) -> int:

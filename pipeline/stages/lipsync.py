@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span, Timeline
+from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span
 
 FADE_FRAMES = 5
 """Length of the cross-fade from the model of the previous chunk."""
@@ -94,7 +93,8 @@ class LipSyncStage:
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
         """The chunk's frames; the first ones cross-fade from the previous chunk's model if that looks different."""
-        speech = _features(chunk.timeline, chunk.phonemes)
+        own = avatar.settings.articulation
+        speech = _features(chunk, own if chunk.articulation is None else chunk.articulation)
         renderer = self._engine(chunk.model).renderer(avatar, speech)
         first, stop = (frame - (speech.first_frame or 0) for frame in (chunk.start_frame, chunk.stop_frame))
         start = first
@@ -122,11 +122,12 @@ def cross_fade(before: Renderer, after: Renderer, start: int, stop: int) -> torc
     return torch.lerp(old, new, weights[:, None, None]).round().to(torch.uint8)
 
 
-def _features(timeline: Timeline, phonemes: Path | None) -> SpeechFeatures:
-    events = json.loads(phonemes.read_text("utf-8")) if phonemes is not None else []
+def _features(chunk: Chunk, articulation: float) -> SpeechFeatures:
+    timeline = chunk.timeline
+    events = json.loads(chunk.phonemes.read_text("utf-8")) if chunk.phonemes is not None else []
     mel = np.load(timeline.mel, mmap_mode="r")
     phones = tuple(Phoneme(*event) for event in events)
-    return SpeechFeatures(mel, timeline.frames, timeline.fps, phones, timeline.first_frame, timeline.pcm)
+    return SpeechFeatures(mel, timeline.frames, timeline.fps, phones, timeline.first_frame, timeline.pcm, articulation)
 
 
 class _Timed:

@@ -146,6 +146,7 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], c
             mixed=len(set(models)) > 1 and timeline.mode != "stream",
             fade_from=fade,
             avatar=item.avatar,
+            articulation=item.articulation,
             size=item.size,
             phonemes=item.speech.phonemes,
             timeline=timeline,

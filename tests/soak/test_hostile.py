@@ -33,7 +33,7 @@ STAGES = {
 }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_half_a_million_corrupted_job_files(seed: int) -> None:
     fuzz(random.Random(seed), 500_000, seeds=[data for data, _ in (*BAD_JOBS, *BAD_REQUESTS)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +13,8 @@ from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.readiness import check_mouth
 from pipeline.avatars.scenes import Corners, Indices, Scene
 from pipeline.engines.builtin.complexion import Complexion
-from pipeline.engines.builtin.face_shape import FaceShape, lip_line
+from pipeline.engines.builtin.corners import without_corners
+from pipeline.engines.builtin.face_shape import MOVES_MAX, FaceShape, lip_line
 from pipeline.engines.builtin.light import lit_frames, relative_light
 from pipeline.engines.builtin.mouth_interior import MouthInterior
 from pipeline.engines.builtin.mouth_motion import (
@@ -29,6 +31,7 @@ from pipeline.engines.builtin.mouth_motion import (
     UPPER_RAISE,
     Pose,
     movement,
+    ramp,
 )
 from pipeline.engines.builtin.patch import Area, Bounds, Patch
 from pipeline.engines.builtin.source import Source
@@ -48,6 +51,8 @@ UPPER_DARKENING, LOWER_DARKENING = 0.3, 0.16
 OPEN_ENOUGH = 0.06
 """The opening at which the darkening reaches its maximum, in mouth widths."""
 
+ROUNDED = (0.1, 0.6)
+"""Between these amounts of pucker, skin replaces the corners that the narrowed lips leave behind."""
 MOUTH_MARGIN = 0.07
 """Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
 
@@ -116,7 +121,7 @@ class FaceRenderer:
     ) -> torch.Tensor:
         """The lips and the inside of the mouth, float [n, 3, height, width]; `light` [n]: factors for the inside."""
         moved = movement(shape, patch.nodes, pose)
-        upper, lower = source.at(patch.grid(moved.upper)), source.at(patch.grid(moved.lower))
+        upper, lower = (self._lip(source, patch.grid(shift), pose.pucker) for shift in (moved.upper, moved.lower))
         fields = moved.beneath_upper, moved.above_lower, moved.rest_gap, moved.seam_sharpness
         below, above, rest_gap, sharpness = patch.enlarged(*fields).unbind(1)
         inside = torch.minimum(below, above)
@@ -133,6 +138,14 @@ class FaceRenderer:
             interior = interior * light[:, None, None, None]
         return skin + (interior - skin) * opening
 
+    def _lip(self, source: Source, grid: torch.Tensor, pucker: torch.Tensor) -> torch.Tensor:
+        """One lip and the skin beside it, float [n, 3, height, width]; rounded lips leave no corners behind."""
+        lip = source.at(grid)
+        rounded = ramp(pucker, *ROUNDED)[:, None]
+        if not self._is_still or not rounded.any():
+            return lip
+        return torch.lerp(lip, self._cornerless.at(grid), rounded)
+
     def _source(self, clip_frames: Indices) -> Source:
         """The region of interest in some frames of the clip."""
         if self._is_still:
@@ -145,6 +158,14 @@ class FaceRenderer:
         """The region of interest in a still picture."""
         (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         return Source.still(picture, self._device)
+
+    @cached_property
+    def _cornerless(self) -> Source:
+        """The same without the corners of the mouth."""
+        (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
+        centre = self._frame.centre - self._region.corners.astype(np.float32)
+        frame, shape = replace(self._frame, centre=centre), self._shape.to(torch.device("cpu"))
+        return Source.still(without_corners(picture, frame, shape), self._device)
 
     def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape, chosen: Indices) -> Complexion:
         """The colours of cheeks, chin and lips in the chosen frames."""
@@ -170,13 +191,14 @@ def _moving_bounds(shape: FaceShape) -> Bounds:
     """Bounds of all movement in any frame."""
     side = 1.05 * float(shape.half_width.max())
     top = float((shape.middle - 1.25 * shape.nose).min())
-    return -side, top, side, float((shape.middle + shape.chin).max()) + JAW_DROP + NECK_RANGE
+    return -side, top, side, float((shape.middle + shape.chin).max()) + MOVES_MAX * JAW_DROP + NECK_RANGE
 
 
 def _mouth_bounds(shape: FaceShape) -> Bounds:
     """Bounds of all positions of the lips' edges, with a margin."""
     seam = lip_line(shape.seam, torch.linspace(-1, 1, 33).expand(1, 1, -1))
-    top = float(seam.min()) - UPPER_RAISE - UPPER_LIFT_BY_JAW - PUCKER_LIFT - MOUTH_MARGIN
-    bottom = float(seam.max()) + PARTED + LIP_DROP + TONGUE_ROOM + max(SPREAD_DROP, PUCKER_DROP) + MOUTH_MARGIN
+    top = float(seam.min()) - UPPER_RAISE - MOVES_MAX * UPPER_LIFT_BY_JAW - PUCKER_LIFT - MOUTH_MARGIN
+    drop = PARTED + MOVES_MAX * LIP_DROP + TONGUE_ROOM + max(SPREAD_DROP, PUCKER_DROP)
+    bottom = float(seam.max()) + drop + MOUTH_MARGIN
     side = (1 + SPREAD_WIDENING) / 2 + MOUTH_MARGIN
     return -side, top, side, bottom

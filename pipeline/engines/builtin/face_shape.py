@@ -26,6 +26,8 @@ LINE_TERMS, GAP_TERMS = 6, 3
 """Terms of the polynomials for the line of the lips and for their gap: enough for a Cupid's bow, too few for noise."""
 REST_FRAMES = 30
 """The face at rest is estimated from about this many frames on either side."""
+EYES_PER_MOUTH, MOVES_MIN, MOVES_MAX = 1.27, 0.8, 1.1
+"""Distance of the eyes of a face that moves by the amounts of `Pose`, and limits for other faces' movement."""
 REST_GAP = 0.02
 """Frames with a smaller gap between the lips dominate this estimate."""
 
@@ -94,6 +96,8 @@ class FaceShape:
     """From the middle of the face to the widest point of the jaw."""
     cheek: torch.Tensor
     """Half the width of the largest ellipse around the mouth that stays inside the jaw."""
+    moves: torch.Tensor
+    """How far the jaw moves in mouth widths, relative to other faces: by the size of the face, not of its smile."""
 
     @classmethod
     def measure(cls, landmarks: FaceLandmarks) -> tuple[FaceFrame, FaceShape]:
@@ -120,6 +124,7 @@ class FaceShape:
             "chin": np.maximum(chin_at_rest - middle, 0.5),
             "half_width": np.full(len(jaw), max(np.abs(usual_jaw[:, 0]).max(), 1.0)),
             "cheek": np.full(len(jaw), _cheek(usual_jaw - (0, np.median(middle)))),
+            "moves": np.full(len(jaw), _moves(frame, face)),
         }
         return frame, cls(**{name: _tensor(value) for name, value in (lines | sizes).items()})
 
@@ -251,6 +256,12 @@ def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
 def _certain_gap(gap: Array) -> Array:
     """Zero where lips count as closed, slightly widened where they are open, with a smooth transition."""
     return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * _surely(gap[:, :1], GAP_NOISE))
+
+
+def _moves(frame: FaceFrame, face: FaceLandmarks) -> float:
+    """How far a face's jaw moves in mouth widths: in proportion to the distance of the eyes."""
+    across = frame.to_face(face.right_eye).mean(1) - frame.to_face(face.left_eye).mean(1)
+    return float(np.clip(np.median(np.hypot(*across.T)) / EYES_PER_MOUTH, MOVES_MIN, MOVES_MAX))
 
 
 def _cheek(jaw: Array) -> float:

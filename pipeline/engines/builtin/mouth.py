@@ -30,9 +30,13 @@ CLOSED = 0.38
 """A closure above this in the network's output is intentional and shown in full."""
 WIDTH_GAIN = 1.2
 """Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
-LOUD_GAIN, LOUD_RANGE = 0.25, (0.8, 1.2)
+LOUD_GAIN, LOUD_RANGE = 0.35, (0.7, 1.3)
 """The jaw opens this much further per mel unit (12.5 dB) above the median loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
+JAW_GAIN, SPREAD_GAIN = 1.5, 2.2
+"""Small movements of jaw and corners are enlarged by these factors, the widest not at all."""
+ROUNDING, ROUNDING_POWER = 0.7, 1.4
+"""Lips that are fully rounded narrow by this fraction of the way to a pucker; less rounded ones by less."""
 
 Floats = NDArray[np.float32]
 
@@ -58,6 +62,7 @@ class MouthModel:
         if speech.phonemes:
             track = guided(track, phoneme_track(speech.phonemes, speech.frames, speech.fps))
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
+        track = articulated(track, speech.articulation)
         gated = _gated(track, speech_gate(speech)[:, None])
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
@@ -128,6 +133,20 @@ def _effort(loudness: Floats, frames: int, fps: int) -> Floats:
     smooth = _smoothed(loudness[:, None], LOUDNESS_SMOOTH_SECONDS)
     usual = float(np.median(smooth[smooth > -1.6])) if (smooth > -1.6).any() else 0.0
     return np.asarray(np.clip(1 + LOUD_GAIN * (at_frames(smooth, frames, fps)[:, 0] - usual), *LOUD_RANGE), np.float32)
+
+
+def articulated(track: Floats, articulation: float) -> Floats:
+    """The track with the range of people's mouths, as a face mesh sees it in videos of ten speakers.
+
+    The track's own amounts are means over many renderings of a sound, which move about half as far.
+    """
+    jaw, width = track[:, Mouth.JAW_OPEN].clip(0, 1), track[:, Mouth.LIP_WIDTH].clip(-1, 1)
+    spread, rounded = width.clip(min=0), (-width).clip(min=0)
+    moved = track.copy()
+    moved[:, Mouth.JAW_OPEN] = 1 - (1 - jaw) ** (JAW_GAIN * articulation)
+    moved[:, Mouth.LIP_WIDTH] = 1 - (1 - spread) ** (SPREAD_GAIN * articulation)
+    moved[:, Mouth.LIP_WIDTH] -= ROUNDING * rounded ** (ROUNDING_POWER / articulation)
+    return moved
 
 
 def _gated(track: Floats, gate: Floats) -> Floats:

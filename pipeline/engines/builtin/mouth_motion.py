@@ -15,15 +15,17 @@ from pipeline.engines.builtin.face_shape import CHEEK_DEPTH, FaceShape, lip_gap,
 from pipeline.engines.builtin.track import Mouth
 
 # Amounts in mouth widths, at full deflection of their parameter.
-JAW_DROP = 0.27
+JAW_DROP = 0.28
 """How far the chin goes down."""
-LIP_DROP = 0.33
+LIP_DROP = 0.37
 """How far the middle of the lower lip goes down: more than the chin, as the lip also rolls out."""
 CORNER_DROP = 0.085
 PARTED = 0.018
 """Opening of free lips over closed teeth."""
 UPPER_RAISE = 0.075
-UPPER_LIFT_BY_JAW = 0.025
+UPPER_LIFT_BY_JAW = 0.08
+SPREAD_LIFT = 0.035
+"""How far the corners of spread lips rise."""
 SPREAD_DROP = 0.035
 """How far spread lips are pulled off the lower teeth."""
 TONGUE_ROOM = 0.05
@@ -34,8 +36,8 @@ TUCK_JAW = 0.7
 """Fraction by which a tuck closes the jaw, so that the lip reaches the teeth."""
 TUCK_ROLL = 0.45
 """Fraction of the lower lip's height that is hidden under the teeth."""
-PUCKER_NARROWING = 0.31
-PUCKER_OPENING = 0.42
+PUCKER_NARROWING = 0.24
+PUCKER_OPENING = 0.34
 """Fraction of their width over which puckered lips part, leaving a small round hole."""
 UPPER_ROUNDNESS, LOWER_ROUNDNESS = 1.0, 0.6
 """How much rounder than a lens the opening of puckered lips is. Their corners hang, so the lower edge needs less."""
@@ -53,8 +55,8 @@ PUCKER_LEVELLING, JAW_LEVELLING = 0.9, 0.6
 """Fractions of a smile removed by puckering (it levels the corners with the middle of the opening) and by the jaw."""
 CORNER_DROP_MAX = 0.5
 """Maximum drop of the corners, as a fraction of the distance from mouth to nose: more would smear the skin between."""
-SPREAD_WIDENING = 0.12
-JAW_NARROWING = 0.10
+SPREAD_WIDENING = 0.34
+JAW_NARROWING = 0.05
 CLOSED_CHIN = 0.45
 """Fraction of the jaw's opening that remains at the chin while the lips are closed."""
 
@@ -110,7 +112,7 @@ class Pose:
         low[Mouth.LIP_WIDTH] = -1
         bounded = torch.minimum(torch.maximum(torch.nan_to_num(track.float()), low), torch.ones_like(low))
         jaw, width, closure, raised, tuck, tongue = (column[:, None, None] for column in bounded.unbind(1))
-        jaw = jaw * (1 - TUCK_JAW * tuck)
+        jaw = jaw * (1 - TUCK_JAW * tuck) * shape.moves
         free, pucker, spread = 1 - closure, (-width).clamp(min=0), width.clamp(min=0)
         narrow = 1 - PUCKER_NARROWING * pucker + SPREAD_WIDENING * spread - JAW_NARROWING * jaw * free
         rounding = pucker * jaw.clamp(max=0.15) / 0.15
@@ -122,7 +124,7 @@ class Pose:
         smile = shape.middle.clamp(min=0)
         by_jaw = (CORNER_DROP + JAW_LEVELLING * smile) * jaw * free
         level = smile + (lower - lift) / 2 * free
-        corner = by_jaw + (level - by_jaw) * PUCKER_LEVELLING * pucker * (2 - pucker)
+        corner = by_jaw + (level - by_jaw) * PUCKER_LEVELLING * pucker * (2 - pucker) - SPREAD_LIFT * spread * free
         blunt = 0.5 * jaw.clamp(max=0.4) / 0.4
         thin = (1 - shape.upper_lip / FULL_UPPER_LIP).clamp(UPPER_THICKENING, THICKENING_MAX)
         return cls(
@@ -225,7 +227,7 @@ def _upper_map(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Displacement above the lip line."""
     height = edge - nodes.y
-    grip = 1 - ramp(height, 0.7 * shape.upper_lip, shape.nose)
+    grip = 1 - ramp(height, 0.7 * shape.upper_lip, 0.92 * shape.nose)
     thinner = fuller * height.clamp(min=0) * grip
     down = lift * grip - corner * (1 - ramp(height, 0, 1.05 * shape.nose)) + thinner
     return _sideways(shape, nodes, pose, nodes.y + down), down
