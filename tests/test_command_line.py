@@ -76,6 +76,7 @@ def test_every_command_comes_from_a_module_of_this_package() -> None:
     ("arguments", "message"),
     [
         (("sing",), "No such command 'sing'"),
+        (("sumbit",), "No such command 'sumbit'. Did you mean 'submit'?"),
         (("submit",), "Missing argument 'FILES...'"),
         (("submit", "none.txt"), "cannot read none.txt: No such file or directory"),
         (("run", "--twice"), "No such option"),

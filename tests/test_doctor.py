@@ -136,6 +136,15 @@ def test_a_sound_spool_is_sound(place: Path) -> None:
     assert {finding.level for finding in spool.check(machine(place))} == {Level.OK}
 
 
+def test_an_unknown_filesystem_is_not_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a chroot the list of mounts lacks the one that the spool is on."""
+    monkeypatch.setattr(spool, "_kind", lambda *_: "")
+    assert "all folders are on one filesystem" in [finding.text for finding in spool.check(machine(place))]
+    monkeypatch.undo()
+    here = place.stat().st_dev
+    assert spool._kind("no such mount", f"{os.major(here)}:{os.minor(here)}") == spool._mount(place).kind  # type: ignore[union-attr]
+
+
 def test_a_folder_on_another_filesystem_is_broken(place: Path) -> None:
     elsewhere = SHM / f"lipdrop-{place.name}"
     if not SHM.is_dir() or SHM.stat().st_dev == place.stat().st_dev:

@@ -189,9 +189,18 @@ def test_what_cannot_be_done_is_refused_in_one_line(
 
 
 def test_a_bad_job_is_refused_before_anything_is_rendered(place: Place) -> None:
-    code, output, errors = place.make("Hi", "-o", "a.mp4", "--avatar", "nobody", "-q")
-    assert (code, output) == (65, "")
-    assert errors == "lipdrop: avatar: there is no avatar 'nobody' (avatars: host, presenter)\n"
+    (place.root / "a.wav").write_text("not a recording")
+    wrong = {
+        ("Hi", "--avatar", "presentor"): "avatar: there is no avatar 'presentor' (did you mean 'presenter'?)",
+        ("Hi", "--voice", "hibari:heart", "--language", "ru"): "voice: there is no voice 'hibari:heart' for language "
+        """'ru' (it speaks 'en': set "language": "en")""",
+        ("--audio", str(place.root / "a.wav")): "media: the recording cannot be read: ",
+    }
+    for arguments, message in wrong.items():
+        code, output, errors = place.make(*arguments, "-o", "a.mp4", "-q")
+        assert (code, output) == (65, "")
+        assert errors.startswith(f"lipdrop: {message}")
+    (place.root / "a.wav").unlink()
     assert place.is_clean()
 
 

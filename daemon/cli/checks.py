@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from functools import cache, cached_property
+from pathlib import Path
 
 from daemon.cli.place import Place
 from daemon.spool.recordings import RECORDING_SUFFIXES
@@ -57,13 +58,13 @@ class Checker:
         """What is wrong with a recording in the inbox; None if nothing is."""
         try:
             path = self._spool.find_recording(audio)
-            if len(self._probed) < PROBES_MAX:
-                _check_sound(ffmpeg.probe(path, ffmpeg.INPUT_FORMATS))
         except JobError as error:
             return self._with_nearest(error, audio)
-        except StageError as error:
-            hint = "open it in a player; convert it to a common format such as WAV"
-            return JobError("media", f"the recording cannot be read: {error.message}", field="audio", hint=hint)
+        try:
+            if len(self._probed) < PROBES_MAX:
+                check_sound(path)
+        except JobError as error:
+            return error
         return None
 
     def _with_nearest(self, error: JobError, audio: str) -> JobError:
@@ -76,7 +77,14 @@ class Checker:
         return JobError(error.code, error.message, field=error.field, hint=hint)
 
 
-def _check_sound(found: dict[str, object]) -> None:
+def check_sound(recording: Path) -> None:
+    """Raise JobError unless a file has sound that can be read."""
+    try:
+        found = ffmpeg.probe(recording, ffmpeg.INPUT_FORMATS)
+    except StageError as error:
+        hint = "open it in a player; convert it to a common format such as WAV"
+        message = f"the recording cannot be read: {error.message}"
+        raise JobError("media", message, field="audio", hint=hint) from None
     streams = found.get("streams")
     kinds = [stream.get("codec_type") for stream in streams] if isinstance(streams, list) else []
     if "audio" not in kinds:

@@ -6,6 +6,7 @@ To add a command, write its module and register both in `COMMANDS`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -51,6 +52,15 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(f"daemon.cli.{MODULES[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for an unknown one, fail with the name that was probably meant."""
+        close = get_close_matches(args[0], MODULES, n=1)
+        if close and args[0] not in MODULES:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

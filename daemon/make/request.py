@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from daemon.spool.spool import Spool
 from daemon.spool.untrusted import link_or_copy
 from pipeline.config import Config
 from pipeline.errors import JobError
-from pipeline.job import parse_job
+from pipeline.job import Job, parse_job
 
 NAME = "video"
 """The job's name in the temporary spool."""
@@ -68,7 +69,8 @@ class Request:
 
     def submit(self, config: Config, spool: Spool) -> None:
         """Check everything as the daemon would, then drop the job. Raises JobError and ConfigError."""
-        from pipeline.avatars import Avatars  # loads OpenCV
+        from daemon.cli.checks import check_sound  # these load OpenCV and numpy
+        from pipeline.avatars import Avatars
 
         keys = dict(self.job)
         if self.photo is not None:
@@ -83,8 +85,9 @@ class Request:
         avatars = Avatars(config)
         if "avatar" not in keys:
             avatars.check_default(config.avatars.default)
-        parse_job(data, config, avatars.names())
+        parse_job(data, config, avatars.names(), (partial(_check_voice, config),))
         if self.audio is not None:
+            check_sound(self.audio)
             _link(self.audio, spool.inbox / keys["audio"])
         drop(Draft(NAME, data), spool)
 
@@ -112,6 +115,14 @@ def _check_kind(photo: Path) -> None:
         require_media(photo)
     except JobError as error:
         raise ArgumentError(error.message) from None
+
+
+def _check_voice(config: Config, job: Job) -> None:
+    """Raise JobError unless the voice exists: the daemon, which is starting, would say so only later."""
+    from pipeline.speech.voices.catalogue import Voices  # loads numpy
+
+    if job.text is not None:
+        Voices(config.tts, config.base).choose(job.language or config.language, job.voice)
 
 
 def _link(source: Path, target: Path) -> None:

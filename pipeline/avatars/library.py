@@ -30,7 +30,7 @@ from pipeline.avatars.landmarks import CONTOURS, FaceLandmarks
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VERSION, VideoSource
 from pipeline.config import Config
-from pipeline.errors import ConfigError, JobError
+from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.files import as_spelt
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
@@ -60,8 +60,8 @@ class Avatars:
     def check_default(self, name: str) -> None:
         """Raise ConfigError unless there is the avatar of jobs that name none."""
         if name not in (names := self.names()):
-            message, hint = f"there is no avatar {name[:100]!r}", f"avatars: {', '.join(names)}"
-            raise ConfigError("avatar", message, field="avatars.default", hint=hint)
+            hint = nearest_hint(name[:100], names, "avatars")
+            raise ConfigError("avatar", f"there is no avatar {name[:100]!r}", field="avatars.default", hint=hint)
 
     def forget_unused(self) -> None:
         """Remove cached results that have not been used for `avatars.cache_days`. Raises OSError."""

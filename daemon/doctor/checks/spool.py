@@ -27,7 +27,12 @@ class _Mount(NamedTuple):
     number: int
     """Renames work only within a mount, even if two mounts show the same filesystem."""
     kind: str
-    """Type of the filesystem."""
+    """Type of the filesystem; empty if it is unknown, as in a chroot."""
+
+    @property
+    def shown(self) -> str:
+        """The type in parentheses."""
+        return f" ({self.kind})" if self.kind else ""
 
 
 def check(machine: Machine) -> Iterator[Finding]:
@@ -97,11 +102,11 @@ def _one_filesystem(root: Path, folders: list[Path]) -> Iterator[Finding]:
         if mount is not None and mount.number != home.number:
             target = shlex.quote(str(folder))
             yield broken(
-                f"{folder} is on another filesystem ({mount.kind}) than {root} ({home.kind}): jobs cannot be moved",
+                f"{folder} is on another filesystem{mount.shown} than {root}{home.shown}: jobs cannot be moved",
                 f"rm {target} && mkdir {target}" if folder.is_symlink() else f"sudo umount {target}",
             )
     if all(mount is None or mount.number == home.number for mount in mounts.values()):
-        yield ok(f"all folders are on one filesystem ({home.kind})")
+        yield ok(f"all folders are on one filesystem{home.shown}")
     if home.kind.startswith(NETWORK_FILESYSTEMS):
         yield warning(
             f"{home.kind} may not report new files: jobs are found within two seconds instead of at once", None
@@ -118,10 +123,17 @@ def _mount(folder: Path) -> _Mount | None:
         facts = Path(f"/proc/self/fdinfo/{descriptor}").read_text().split()
     finally:
         os.close(descriptor)
-    number = facts[facts.index("mnt_id:") + 1]
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    kind = next((line.partition(" - ")[2].split()[0] for line in lines if line.startswith(f"{number} ")), "unknown")
-    return _Mount(int(number), kind)
+    number, device = facts[facts.index("mnt_id:") + 1], folder.stat().st_dev
+    return _Mount(int(number), _kind(number, f"{os.major(device)}:{os.minor(device)}"))
+
+
+def _kind(number: str, device: str) -> str:
+    """The filesystem's type, by the mount's number, or by another mount of the device: a chroot hides its own."""
+    mounts = [line.partition(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    places = [(place.split(), kind.split()[0]) for place, _, kind in mounts]
+    own = (kind for place, kind in places if place[0] == number)
+    other = (kind for place, kind in places if place[2] == device)
+    return next(own, next(other, ""))
 
 
 def _room(root: Path, needed_megabytes: int) -> Iterator[Finding]:

@@ -134,11 +134,22 @@ class Voices:
         absent = self._absent.get(prefix)
         if absent is not None:
             return JobError("voice", f"{message}: {absent.message}", field="voice", hint=absent.hint)
+        spoken = self._language_of(voice)
+        if spoken is not None:
+            return JobError("voice", message, field="voice", hint=f'it speaks {spoken!r}: set "language": "{spoken}"')
         names = self.available(language)
         bare = {name.partition(":")[2]: name for name in reversed(names)}
         close = get_close_matches(voice[:100], [*names, *bare], n=1)
         guess = f"did you mean {bare.get(close[0], close[0])!r}? " if close else ""
         return JobError("voice", message, field="voice", hint=guess + self._few(language, len(names)))
+
+    def _language_of(self, voice: str) -> str | None:
+        """The first language that a voice speaks; None if there is no such voice."""
+        for backend in self._present():
+            for tag in backend.languages() if isinstance(backend, Describing) else ():
+                if voice in (name for own in backend.voices(tag) for name in (own, f"{backend.name}:{own}")):
+                    return tag
+        return None
 
     def _few(self, language: str, count: int) -> str:
         """The best voices for a language, for a hint."""
