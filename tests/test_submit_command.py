@@ -87,6 +87,18 @@ def test_the_errors_of_all_jobs_of_all_files_are_reported(tmp_path: Path) -> Non
     assert "Usage" not in ended.stderr
 
 
+def test_a_file_that_is_no_job_is_called_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "me.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
+    (tmp_path / "my talk.wav").write_bytes(b"RIFF")
+    assert submit(tmp_path, "me.png").stderr == (
+        "Error: me.png is a PNG, not a job; to make it an avatar: lipdrop avatars add me.png\n"
+    )
+    assert submit(tmp_path, "my talk.wav").stderr == (
+        "Error: my talk.wav is a recording, not a job; to speak it: "
+        "lipdrop make --audio 'my talk.wav' -o 'my talk'.mp4\n"
+    )
+
+
 def test_many_errors_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "?"}\n' * 50)
     ended = submit(tmp_path, "a.jsonl")

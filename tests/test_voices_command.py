@@ -68,7 +68,10 @@ def test_json_has_what_is_known_about_each_voice() -> None:
 def test_an_unknown_language_is_an_error_that_names_the_list() -> None:
     refused = voices("--language", "xx")
     assert refused.exit_code == 2
-    assert "no installed voice speaks 'xx'; `lipdrop voices --languages` lists the languages" in refused.output
+    assert (
+        "no installed voice speaks 'xx'; write a language's code, such as 'en', 'ru' or 'kk' (`lipdrop voices"
+        in refused.output
+    )
 
 
 @pytest.mark.parametrize("voice", ["hibari:heart", "espeak:de+f2"])

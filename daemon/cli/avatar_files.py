@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError, StageError
 from pipeline.job_file import JOB_NAME
+from pipeline.job_names import legal_name
 
 if TYPE_CHECKING:
     from pipeline.avatars import Avatars
@@ -109,7 +110,8 @@ def _judged(mouth: float) -> str:
 def check_name(name: str) -> None:
     """Raise JobError if an avatar cannot have this name. The rules are those of job names."""
     if JOB_NAME.match(name) is None:
-        raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT)
+        like = f", such as {legal_name(name)!r}" if name.strip() else ""
+        raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT + like)
 
 
 def install(config: Config, file: Path, name: str, settings: str = "") -> str:
@@ -121,6 +123,7 @@ def install(config: Config, file: Path, name: str, settings: str = "") -> str:
     from pipeline.avatars.folder import require_media
 
     check_name(name)
+    require_media(file)
     if name in names_of(config):
         raise JobError("avatar", f"avatar {name!r} already exists", field="name", hint="choose another name")
     folder = config.path(config.avatars.folder)
@@ -131,7 +134,6 @@ def install(config: Config, file: Path, name: str, settings: str = "") -> str:
         unfinished = Path(scratch) / name
         unfinished.mkdir()
         copy = Path(shutil.copyfile(file, unfinished / f"{name}{file.suffix.lower()}"))
-        require_media(copy)
         # The daemon may run as a different user.
         unfinished.chmod(0o755)
         copy.chmod(0o644)

@@ -15,7 +15,7 @@ from pipeline.job_file import JOB_NAME
 
 @click.command()
 @click.argument("name")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: NAME.html in this folder.")
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Default: NAME.html here.")
 @click.option(
     "--trace",
     type=click.Path(path_type=Path, dir_okay=False),

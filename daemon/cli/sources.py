@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import glob
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from daemon.cli.called import as_called
 from daemon.cli.place import ArgumentError
+from daemon.spool.recordings import RECORDING_SUFFIXES
 from pipeline.errors import JobError
+from pipeline.media.kinds import identify
 
 STANDARD_INPUT = "-"
 KINDS = (".json", ".jsonl", ".csv", ".tsv", ".txt")
@@ -51,8 +55,21 @@ def _matching(pattern: str) -> list[str]:
     return found
 
 
+def _refuse_media(file: Path) -> None:
+    """Raise ArgumentError for a picture, video or recording that somebody wants to speak."""
+    kind, quoted = identify(file) if file.is_file() else None, shlex.quote(str(file))
+    if kind is not None and kind.medium != "other":
+        hint = as_called(f"lipdrop avatars add {quoted}")
+        raise ArgumentError(f"{file} is {kind.name}, not a job; to make it an avatar: {hint}")
+    if file.suffix.lower() in RECORDING_SUFFIXES:
+        hint = as_called(f"lipdrop make --audio {quoted} -o {shlex.quote(file.stem)}.mp4")
+        raise ArgumentError(f"{file} is a recording, not a job; to speak it: {hint}")
+
+
 def read(file: str) -> bytes:
     """The bytes of a file. Raises ArgumentError if it cannot be read, JobError if it is too large."""
+    if file != STANDARD_INPUT and Path(file).suffix.lower() not in KINDS:
+        _refuse_media(Path(file))
     try:
         if file == STANDARD_INPUT:
             data = sys.stdin.buffer.read(FILE_MAX_BYTES + 1)

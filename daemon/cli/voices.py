@@ -13,6 +13,7 @@ import click
 from daemon.cli.place import ArgumentError, Place, placed
 from daemon.cli.tables import Row, for_people, table
 from pipeline.errors import JobError
+from pipeline.speech.language_tags import normalized, tag_hint
 
 if TYPE_CHECKING:
     from pipeline.speech.voices.catalogue import VoiceEntry, Voices
@@ -50,6 +51,7 @@ def voices(
         _show_languages(catalogue, place.config.languages, as_json)
         return
     if language is not None:
+        language = normalized(language)
         _check(catalogue, language)
     languages = place.config.languages if language is None else [language]
     if sample is not None:
@@ -68,7 +70,7 @@ def voices(
 def _check(catalogue: Voices, language: str) -> None:
     """Raise ArgumentError if no voice speaks a language."""
     if not catalogue.available(language):
-        listed = "`lipdrop voices --languages` lists the languages"
+        listed = f"{tag_hint(language)} (`lipdrop voices --languages` lists all)"
         raise ArgumentError(f"no installed voice speaks {language[:100]!r}; {listed}")
 
 

@@ -113,6 +113,7 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
     level = logging.getLevelNamesMapping()[spec.log_level.upper()]
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("pipeline").setLevel(level)
+    logging.getLogger("pymorphy3").setLevel(max(level, logging.WARNING))  # it tells everybody where its files are
     with contextlib.suppress(BrokenPipeError):  # the daemon stops while this worker starts or works
         work(link, spec)
 
