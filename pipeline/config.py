@@ -22,7 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
 from pipeline.settings import DuplicateKeyError, Section, parse_yaml
-from pipeline.speech.voices.settings import LanguageTag, VoiceSettings, Words
+from pipeline.speech.voices.settings import LanguageTag, LexiconEntry, VoiceSettings, Words
 from pipeline.webhooks import parse_allowed_host
 
 CONFIG_FILE = "config.yaml"
@@ -408,7 +408,9 @@ def _validated(raw: dict[str, Any], file: Path) -> Config:
     try:
         return Config.model_validate({**raw, "base": file.absolute().parent})
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        # An unknown key may be the misspelt name of one that is missing.
+        first = next((problem for problem in errors if problem["type"] == "extra_forbidden"), errors[0])
         path = ".".join(str(part) for part in first["loc"] if part != "[key]")
         if first["type"] == "extra_forbidden":
             raise _unknown_key(path, _siblings(first["loc"], raw)) from error
@@ -426,6 +428,8 @@ def _unknown_key(path: str, known: list[str]) -> ConfigError:
 def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]:
     """The valid keys at the location of an unknown one."""
     model: Any = Config
+    if location[:2] == ("tts", "lexicon"):
+        return list(LexiconEntry.model_fields)
     if location[0] == "models":
         model = settings_class(raw["models"][location[1]].get("engine", DEFAULT_ENGINE))
         location = location[2:]

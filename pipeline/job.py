@@ -27,7 +27,7 @@ from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
 from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
 from pipeline.speech.marks import doubtful
-from pipeline.speech.voices.settings import LanguageTag
+from pipeline.speech.voices.settings import LanguageTag, Lexicon, LexiconEntry
 from pipeline.webhooks import Webhook, receiver
 
 METADATA_MAX_BYTES = 4 * 1024
@@ -67,6 +67,10 @@ class Job(BaseModel):
     """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
     """Rate of speech relative to the voice's normal rate."""
+    lexicon: Lexicon = {}
+    """How words of the text are said: by word a respelling, the word with its stress marked (`за́мок` or `з+амок`) or
+    `[[phonemes]]` in espeak-ng's notation; or an object with `say` and `forms`. It takes precedence over `tts.lexicon`
+    of the configuration."""
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
     """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
     pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
@@ -216,19 +220,21 @@ PYDANTIC_CODES = {
 
 
 def _job_errors(error: ValidationError) -> dict[str, JobError]:
-    """The first error of each key."""
+    """The first error of each key; an unknown key within it comes first, since it may be the one that is missing."""
     found: dict[str, JobError] = {}
     for problem in error.errors(include_url=False):
         key = str(problem["loc"][0]) if problem["loc"] else problem.get("ctx", {}).get("field", "")
-        found.setdefault(key, _job_error(problem))
+        if key not in found or problem["type"] == "extra_forbidden":
+            found[key] = _job_error(problem)
     return found
 
 
 def _job_error(problem: Any) -> JobError:
-    field = ".".join(str(part) for part in problem["loc"]) or problem.get("ctx", {}).get("field")
+    field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or problem.get("ctx", {}).get("field")
     if problem["type"] == "extra_forbidden":
         key = printable(str(problem["loc"][-1]))
-        known = Job.model_fields if len(problem["loc"]) == 1 else Webhook.model_fields
+        models: dict[str, type[BaseModel]] = {"webhook": Webhook, "lexicon": LexiconEntry}
+        known = models.get(str(problem["loc"][0]) if problem["loc"][1:] else "", Job).model_fields
         return JobError("unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(known)))
     code = PYDANTIC_CODES.get(problem["type"], "type")
     if code == "range" and problem["type"] == "literal_error" and not _same_type(problem):
@@ -245,6 +251,7 @@ PHRASES = {
     "Input should be a valid integer": "must be a whole number",
     "Input should be a valid boolean": "must be true or false",
     "Input should be a valid dictionary or instance of Webhook": "must be a URL or an object",
+    "Input should be a valid dictionary or instance of LexiconEntry": "must be a string or an object",
     "Input should be a valid dictionary": "must be an object",
     "Input should be a valid ": "must be a ",
     "Input should be less than or equal to ": "must be at most ",

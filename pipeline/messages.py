@@ -85,6 +85,18 @@ class Phoneme:
 
 
 @dataclass(frozen=True)
+class Pronunciation:
+    """How a word is said."""
+
+    word: str
+    """As texts have it. Without capitals it is found in any case."""
+    say: str
+    """Respelled, with its stress marked, or `[[phonemes]]` in espeak-ng's notation."""
+    forms: bool
+    """Whether inflected forms of a Russian word are included."""
+
+
+@dataclass(frozen=True)
 class TtsItem:
     """For the TTS stage: speak a text."""
 
@@ -104,6 +116,8 @@ class TtsItem:
     """Silence appended before the next piece."""
     may_be_silent: bool = False
     """Whether a text with nothing to speak becomes silence instead of an error."""
+    lexicon: tuple[Pronunciation, ...] = ()
+    """The job's own pronunciations."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_espeak_says_the_marked_vowel_and_reports_the_words_as_given() -> None:
 
 
 def test_piper_is_given_ipa_with_the_marks_that_follow() -> None:
-    assert in_ipa("Это за́мок, бе́лки и дома́!") == "Это [[zˈɑmʌk,]] белки и [[damˈɑ!]]"
+    assert in_ipa("Это за́мок, бе́лки и дома́!", "ru") == "Это [[zˈɑmʌk,]] белки и [[damˈɑ!]]"
 
 
 def test_rhvoice_is_given_pluses() -> None:

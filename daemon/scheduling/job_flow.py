@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon.scheduling.flow import Flow
 from pipeline.messages import Item, Segment, TtsItem
+from pipeline.speech.lexicon import pronunciations
 
 CHARACTERS_PER_SECOND = 15
 """Typical speaking rate."""
@@ -32,7 +33,16 @@ class JobFlow(Flow):
             return self._accept(self._recorded())
         assert self.job.text is not None
         return [
-            TtsItem(self.name, self.folder, self.job.text, self.language, self.job.voice, self.job.speed, self.avatar)
+            TtsItem(
+                job=self.name,
+                folder=self.folder,
+                text=self.job.text,
+                language=self.language,
+                voice=self.job.voice,
+                speed=self.job.speed,
+                avatar=self.avatar,
+                lexicon=pronunciations(self.job.lexicon),
+            )
         ]
 
     def _accept_segment(self, segment: Segment) -> list[Item]:

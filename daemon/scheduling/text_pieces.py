@@ -20,6 +20,7 @@ from pipeline.messages import (
     Timeline,
     TtsItem,
 )
+from pipeline.speech.lexicon import pronunciations
 
 
 @dataclass
@@ -100,6 +101,7 @@ class TextPieces(Flow):
             voice=self.job.voice,
             speed=self.job.speed,
             avatar=self.avatar,
+            lexicon=pronunciations(self.job.lexicon),
             index=index,
             pause_seconds=self._pause_seconds(index),
             may_be_silent=self.has_spoken or index + 1 < self.count,

@@ -17,10 +17,9 @@ from typing import Any, BinaryIO
 from daemon.web.exchange import answered, unpacked
 from pipeline.config import Config
 from pipeline.media.pcm import as_int16
-from pipeline.speech.accentor import stressed
-from pipeline.speech.reading import read_sentence
+from pipeline.speech.lexicon import configured, lexicon
+from pipeline.speech.reading import marked, read_sentence
 from pipeline.speech.sentences import sentences
-from pipeline.speech.voices.base import Stressing
 from pipeline.speech.voices.catalogue import Voices
 
 
@@ -72,8 +71,9 @@ class Speaker:
         language = request["language"]
         backend, voice = voices.choose(language, request["voice"])
         with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
-            sentence = read_sentence(request["say"], language)
-            said = stressed(sentence.spoken, language, backend.stress if isinstance(backend, Stressing) else "none")
+            words = lexicon(configured(self._config.tts, language), language)
+            sentence = read_sentence(request["say"], language, words)
+            said = marked(sentence.spoken, language, backend, words)
             utterance = backend.speak(said, language, voice, request["speed"], Path(scratch))
         self.samples = as_int16(utterance.samples).tobytes()
         pauses = {"pause_before": sentence.pause_before, "pause_after": sentence.pause_after}

@@ -20,11 +20,10 @@ from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
 from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
-from pipeline.speech.accentor import stressed
+from pipeline.speech.lexicon import Lexicon, configured, lexicon
 from pipeline.speech.marks import Pauses
-from pipeline.speech.reading import ReadSentence, read
-from pipeline.speech.stress import Stress
-from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Stressing, Utterance
+from pipeline.speech.reading import ReadSentence, marked, read
+from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.words import timed
 
@@ -61,7 +60,7 @@ class TtsStage:
                 backend, voice = self._voice(language, None, self._config.avatars.default)
                 yield from backend.prepare(voice) if isinstance(backend, Preparing) else ()
                 if language == self._config.language:  # others may never be spoken, and it takes 190 MB
-                    stressed(ANY_WORD, language, _stress_for(backend))
+                    marked(ANY_WORD, language, backend)
                     yield
 
     def process(self, item: TtsItem) -> Iterator[Speech]:
@@ -71,7 +70,8 @@ class TtsStage:
         backend, voice = self._voice(item.language, item.voice, item.avatar)
         recording = _Recording(item.folder / "speech.wav", Pauses(self._settings.pause_seconds), self._limit_seconds)
         with recording:
-            for sentence, utterance in _utterances(item, backend, voice):
+            words = lexicon((*configured(self._settings, item.language), *item.lexicon), item.language)
+            for sentence, utterance in _utterances(item, backend, voice, words):
                 recording.add(sentence, utterance)
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} produced no speech from the text"
@@ -95,25 +95,23 @@ class TtsStage:
         return self._voices.choose(language, None, self._avatars.voices(avatar, language))
 
 
-def _utterances(item: TtsItem, backend: Backend, voice: str) -> Iterator[tuple[ReadSentence, Utterance]]:
+def _utterances(
+    item: TtsItem, backend: Backend, voice: str, words: Lexicon
+) -> Iterator[tuple[ReadSentence, Utterance]]:
     """Each sentence as it is written and as it is spoken, in order; services speak several at the same time."""
 
     def speak(sentence: ReadSentence) -> tuple[ReadSentence, Utterance]:
         return sentence, backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
 
     at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
-    sentences = _read(item, _stress_for(backend))
+    sentences = _read(item, backend, words)
     return map(speak, sentences) if at_once == 1 else _mapped(speak, sentences, at_once)
 
 
-def _stress_for(backend: Backend) -> Stress:
-    return backend.stress if isinstance(backend, Stressing) else "none"
-
-
-def _read(item: TtsItem, where: Stress) -> Iterator[ReadSentence]:
-    """The sentences of the text, with the stress marks that the voice wants."""
-    for sentence in read(item.text, item.language):
-        yield replace(sentence, spoken=stressed(sentence.spoken, item.language, where))
+def _read(item: TtsItem, backend: Backend, words: Lexicon) -> Iterator[ReadSentence]:
+    """The sentences of the text, as the voice is given them."""
+    for sentence in read(item.text, item.language, words):
+        yield replace(sentence, spoken=marked(sentence.spoken, item.language, backend, words))
 
 
 def _mapped(

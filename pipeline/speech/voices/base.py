@@ -105,9 +105,14 @@ class Concurrent(Protocol):
 
 @runtime_checkable
 class Stressing(Protocol):
-    """A back end that understands marks of stress as in `pipeline.speech.stress`."""
+    """A back end that is told how words are said."""
 
     @property
     def stress(self) -> Stress:
-        """Where it wants them."""
+        """Where it wants marks of stress as in `pipeline.speech.stress`."""
+        ...
+
+    @property
+    def phonemes(self) -> bool:
+        """Whether it understands phonemes in espeak-ng's notation between double brackets."""
         ...

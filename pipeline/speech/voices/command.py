@@ -22,6 +22,7 @@ class Command:
     """Speaks with the configured program. Raises ConfigError `tts_missing` if it does not exist."""
 
     name: ClassVar[str] = "command"
+    phonemes: ClassVar[bool] = False
 
     def __init__(self, settings: CommandSettings, base: Path = Path()) -> None:
         """A relative program path is resolved from `base`."""

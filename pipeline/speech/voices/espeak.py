@@ -113,6 +113,7 @@ class Espeak:
 
     name: ClassVar[str] = "espeak"
     stress: ClassVar[Stress] = "every"
+    phonemes: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._engine = _engine()
@@ -149,13 +150,14 @@ class Espeak:
         return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes, said)
 
 
-def in_ipa(text: str) -> str:
-    """A Russian text in which IPA between double brackets, as Piper reads it, says words stressed otherwise than this
-    engine does; marks of stress are removed. Raises ConfigError `tts_missing` as `Espeak` does."""
+def in_ipa(text: str, language: str) -> str:
+    """A text in which phonemes between double brackets are in IPA, as Piper reads them, and so are Russian words that
+    this engine would stress otherwise than they are marked. Raises ConfigError `tts_missing` as `Espeak` does."""
     engine = _engine()
-    given = respelled(text, partial(engine.phonemes, "ru"))
-    # Piper loses marks right after the brackets
-    return re.sub(r"\[\[(.+?)\]\]([,;:.!?]*)", lambda match: f"[[{engine.ipa('ru', match[1])}{match[2]}]]", given.text)
+    voice = next(iter(engine.dialects(language)), language)
+    given = respelled(text, partial(engine.phonemes, voice)).text
+    # Piper loses marks right after the brackets.
+    return re.sub(r"\[\[(.+?)\]\]([,;:.!?]*)", lambda match: f"[[{engine.ipa(voice, match[1])}{match[2]}]]", given)
 
 
 class _Engine:

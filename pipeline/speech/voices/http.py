@@ -42,6 +42,7 @@ class Service:
     """A speech service: its address, JSON body and headers are templates. Base of the back ends."""
 
     name: ClassVar[str]
+    phonemes: ClassVar[bool] = False
     default_voice: ClassVar[str] = DEFAULT_VOICE
 
     def __init__(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.errors import ConfigError
-from pipeline.speech.stress import Stress, without_marks
+from pipeline.speech.lexicon import PHONEMES
+from pipeline.speech.stress import MARK, Stress, without_marks
 from pipeline.speech.voices.base import About, Utterance
 from pipeline.speech.voices.decode import decoded
 from pipeline.speech.voices.espeak import in_ipa
@@ -61,6 +62,11 @@ class Piper:
         """See `Stressing`."""
         return "none" if self._settings.stress == "none" else "every"
 
+    @property
+    def phonemes(self) -> bool:
+        """See `Stressing`."""
+        return self._settings.stress != "none"
+
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Run the program once for the sentence; Piper reports no phonemes."""
         model = self._folder / f"{voice}.onnx"
@@ -73,13 +79,13 @@ class Piper:
         return finished(*decoded(audio))
 
     def _marked(self, text: str, language: str) -> str:
-        """The text with the stress of Russian words as Piper understands it."""
-        if not language.startswith("ru"):
-            return text
-        try:
-            return in_ipa(text) if self.stress == "every" else without_marks(text)
-        except ConfigError:  # espeak-ng, which Piper contains, is not installed here
+        """The text with phonemes, and with the stress of Russian words, as Piper understands them."""
+        if not self.phonemes or not (MARK in text or "[[" in text):
             return without_marks(text)
+        try:
+            return in_ipa(text, language)
+        except ConfigError:  # espeak-ng, which Piper contains, is not installed here
+            return without_marks(PHONEMES.sub("", text))
 
 
 def _speaks(voice: Path, language: str) -> bool:

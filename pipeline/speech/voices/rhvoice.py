@@ -118,6 +118,7 @@ class Rhvoice:
     name: ClassVar[str] = "rhvoice"
     stress: ClassVar[Stress] = "ambiguous"
     """It has a large dictionary, and speaks marked words with emphasis."""
+    phonemes: ClassVar[bool] = False
 
     def __init__(self, library: Any = None, data: str | None = None) -> None:
         self._library = library or _system_library()

@@ -5,6 +5,7 @@ Light on purpose: reading the configuration imports this module, but no back end
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -177,6 +178,49 @@ class CommandSettings(BackendSettings):
         return argv
 
 
+def _word(word: str) -> str:
+    return _checked(word, r"[^\[\]\x00-\x1f]*\w[^\[\]\x00-\x1f]*", "must be a word")
+
+
+def _said(said: str) -> str:
+    pattern = r"\[\[[!-Z\\^-~ ]+\]\]|[^\[\]\x00-\x1f]*\w[^\[\]\x00-\x1f]*"
+    return _checked(said, pattern, "must be a word, or phonemes like [[z'AmVk]]")
+
+
+def _checked(text: str, pattern: str, message: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise PydanticCustomError("string_pattern_mismatch", "{message}", {"message": message})
+    return text
+
+
+LEXICON_MAX = 5000
+"""Words of a language, or of a job."""
+
+
+class LexiconEntry(Section):
+    """How a word is said."""
+
+    say: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_said)]
+    """Respelled; with its stress marked, as `за́мок` or `з+амок`; or `[[phonemes]]` in espeak-ng's notation."""
+    forms: bool = False
+    """Whether the inflected forms of a Russian word are included."""
+
+
+def _as_entry(value: Any) -> Any:
+    """A plain string as an entry; anything else is left for the caller's validation."""
+    return {"say": value} if isinstance(value, str) else value
+
+
+Lexicon = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_word)],
+        Annotated[LexiconEntry, BeforeValidator(_as_entry, json_schema_input_type=str | LexiconEntry)],
+    ],
+    Field(max_length=LEXICON_MAX),
+]
+"""Pronunciations by word."""
+
+
 class VoiceSettings(Section):
     """Which voices speak, and how."""
 
@@ -186,6 +230,8 @@ class VoiceSettings(Section):
     """Default voice per language, as `backend:voice`; None: the best installed."""
     pause_seconds: Annotated[float, Field(ge=0, le=10, strict=False)] = 0.25
     """Silence between sentences."""
+    lexicon: dict[LanguageTag, Lexicon] = Field(default_factory=dict)
+    """How words are said, by language."""
     http: HttpSettings = HttpSettings()
     openai: OpenaiSettings = OpenaiSettings()
     piper: PiperSettings = PiperSettings()
