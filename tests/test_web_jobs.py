@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.gateway import RunningGateway
@@ -98,6 +101,8 @@ def test_a_client_may_wait_for_the_result(web: httpx.Client, daemon: CheapDaemon
     answer = web.post("/api/jobs", json={"text": "1 waiting"}, headers=WAIT)
     assert (answer.status_code, answer.headers["preference-applied"]) == (200, "wait=60")
     assert answer.json()["report"]["status"] == "done"
+    both = web.post("/api/generate", json={"text": "1 both"}, headers={"Prefer": "respond-async, wait=60"})
+    assert (both.status_code, both.headers["content-type"]) == (200, "video/mp4")
     sent = web.post("/api/jobs", json={"text": "1 waiting for a video"}, headers=VIDEO)
     assert (sent.status_code, sent.headers["content-type"]) == (200, "video/mp4")
     assert sent.content == daemon.video(sent.headers["x-lipdrop-job"]).read_bytes()
@@ -106,10 +111,13 @@ def test_a_client_may_wait_for_the_result(web: httpx.Client, daemon: CheapDaemon
 
 
 def test_waiting_ends_after_the_given_time(lone: RunningGateway) -> None:
-    answer = lone.client.post("/api/jobs", json={"text": "1 hello"}, headers={"Prefer": "wait=1"})
-    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
-    at_once = lone.client.post("/api/jobs", json={"text": "1 hello"}, headers={"Prefer": "respond-async, wait=100"})
-    assert at_once.status_code == 202
+    for preferences in ("wait=1", "respond-async, wait=1"):
+        began = time.monotonic()
+        answer = lone.client.post("/api/jobs", json={"text": "1 hello"}, headers={"Prefer": preferences})
+        assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+        assert time.monotonic() - began >= 1
+    at_once = lone.client.post("/api/generate", json={"text": "1 hello"}, headers={"Prefer": "respond-async, wait=0"})
+    assert (at_once.status_code, at_once.json()["status"]) == (202, "queued")
 
 
 def test_a_failed_job_has_its_error(web: httpx.Client) -> None:
@@ -341,8 +349,9 @@ def test_results_are_sent_in_parts(web: httpx.Client, daemon: CheapDaemon) -> No
     whole = daemon.video("parts").read_bytes()
     part = web.get("/api/jobs/parts/video", headers={"Range": "bytes=2-5"})
     assert (part.status_code, part.content) == (206, whole[2:6])
-    assert web.get("/api/jobs/parts/video", headers={"Range": f"bytes={len(whole)}-"}).status_code == 416
-    assert web.head("/api/jobs/parts/video").status_code in (200, 405)
+    beyond = web.get("/api/jobs/parts/video", headers={"Range": f"bytes={len(whole)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(whole)}")
+    assert problem(beyond)["status"] == 416
 
 
 @pytest.mark.parametrize(
@@ -357,3 +366,56 @@ def test_only_files_of_the_job_are_served(path: str, web: httpx.Client, daemon: 
     if not os.path.lexists(folder / "link.m4s"):
         (folder / "link.m4s").symlink_to("/etc/passwd")
     assert problem(web.get(f"/api/jobs/served/{path}"))["status"] == 404
+
+
+@pytest.mark.parametrize("given", ["lines=1-2", "bytes=abc", "bytes=3-1", "bytes=", "bytes=0-1,x"])
+def test_ranges_that_mean_nothing_are_ignored(web: httpx.Client, given: str) -> None:
+    web.put("/api/jobs/whole", json={"text": "1 whole"}, headers=WAIT)
+    answer = web.get("/api/jobs/whole/video", headers={"Range": given})
+    assert (answer.status_code, answer.content) == (200, b"1 whole")
+
+
+def test_a_client_that_has_the_video_does_not_get_it_again(web: httpx.Client) -> None:
+    """Nor does a cache take the video of an earlier job of that name for the current one."""
+    web.put("/api/jobs/kept", json={"text": "1 kept"}, headers=WAIT)
+    first = web.get("/api/jobs/kept/video")
+    tag, changed = first.headers["etag"], first.headers["last-modified"]
+    assert first.headers["cache-control"] == "no-cache"
+    for has in ({"If-None-Match": f'"other", W/{tag}'}, {"If-None-Match": "*"}, {"If-Modified-Since": changed}):
+        again = web.get("/api/jobs/kept/video", headers=has)
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    for lacks in ({"If-None-Match": '"other"', "If-Modified-Since": changed}, {"If-Modified-Since": "yesterday"}):
+        assert web.get("/api/jobs/kept/video", headers=lacks).status_code == 200
+    part = {"Range": "bytes=0-1"}
+    assert web.get("/api/jobs/kept/video", headers=part | {"If-Range": tag}).content == b"1 "
+    assert web.get("/api/jobs/kept/video", headers=part | {"If-Range": '"other"'}).content == b"1 kept"
+
+
+@pytest.mark.parametrize("path", ["video", "", "report"])
+def test_head_has_the_headers_of_get(web: httpx.Client, path: str) -> None:
+    web.put("/api/jobs/headed", json={"text": "1 headed"}, headers=WAIT)
+    url = f"/api/jobs/headed/{path}".rstrip("/")
+    got, head = web.get(url), web.head(url)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == got.headers[name]
+
+
+def test_a_method_that_does_not_exist_is_answered_with_those_that_do(web: httpx.Client) -> None:
+    refused = web.patch("/api/jobs/any")
+    assert (refused.status_code, problem(refused)["code"]) == (405, "method")
+    assert refused.headers["allow"] == "DELETE, GET, HEAD, PUT"
+    assert web.head("/api/jobs/any/events").status_code == 405
+
+
+def test_a_client_that_goes_away_while_it_sends_leaves_no_traceback(gateway: RunningGateway) -> None:
+    address = httpx.URL(gateway.url)
+    head = f"POST /api/jobs HTTP/1.1\r\nHost: {address.netloc.decode()}\r\nContent-Type: application/json\r\n"
+    server = psutil.Process(gateway.process.pid)
+    before = len(server.net_connections())
+    with socket.create_connection((address.host, address.port)) as client:
+        client.sendall(f'{head}Content-Length: 100\r\n\r\n{{"text"'.encode())
+        until(lambda: len(server.net_connections()) > before or None, "connection")
+    until(lambda: len(server.net_connections()) <= before or None, "closed connection")
+    assert gateway.client.get("/api/health").status_code == 200
+    assert "Traceback" not in gateway.log()

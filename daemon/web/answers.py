@@ -5,9 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from daemon.outputs.report import DoneReport, FailedReport
+from daemon.web.files import File
 from daemon.web.gateway import Gateway
 from daemon.web.problems import STATUSES, ProblemError, of_error
 from daemon.web.states import JobState
@@ -55,9 +56,9 @@ def timing_headers(report: DoneReport) -> dict[str, str]:
     }
 
 
-def video(gateway: Gateway, report: DoneReport, headers: dict[str, str] | None = None) -> FileResponse:
+def video(gateway: Gateway, report: DoneReport, headers: dict[str, str] | None = None) -> File:
     """A job's video."""
-    return FileResponse(
+    return File(
         gateway.spool.video_file(report.job),
         media_type="video/mp4",
         filename=f"{report.job}.mp4",

@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from sse_starlette import EventSourceResponse
+from starlette.routing import Route
 
 from daemon.spool.spool import Spool
 from daemon.web import access, document, problems, routes, webhooks
@@ -45,9 +47,20 @@ def make_app(config: Config, spool: Spool) -> FastAPI:
     document.install(app)
     problems.install(app)
     access.install(app, config)
-    for module in sorted(found.name for found in pkgutil.iter_modules(routes.__path__)):
-        app.include_router(import_module(f"{routes.__name__}.{module}").router)
+    modules = sorted(found.name for found in pkgutil.iter_modules(routes.__path__))
+    app.state.routers = [import_module(f"{routes.__name__}.{module}").router for module in modules]
+    for router in app.state.routers:
+        app.include_router(router)
+        got = [route for route in router.routes if isinstance(route, APIRoute) and route.methods == {"GET"}]
+        app.router.routes += [_head(route) for route in got if route.response_class is not EventSourceResponse]
     return app
+
+
+def _head(route: APIRoute) -> Route:
+    """Answers HEAD as the route answers GET; of the answer the server sends the headers only."""
+    head = Route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
+    head.app = route.app
+    return head
 
 
 def _operation(route: APIRoute) -> str:

@@ -17,7 +17,7 @@ class Preferences:
     wait_seconds: int | None
     """How long to wait for the result; None: not stated."""
     is_async: bool
-    """Whether to answer at once."""
+    """Whether to answer without the result, at once or after the time to wait."""
 
     @property
     def applied(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -206,6 +208,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of an application with a problem document."""
     kinds: dict[type[Exception], Any] = {
         ProblemError: lambda error: error,
+        ClientDisconnect: lambda error: ProblemError(HTTPStatus.BAD_REQUEST, "the connection was closed"),
         JobError: of_job_error,
         HTTPException: of_http,
         RequestValidationError: of_validation,
@@ -230,7 +233,7 @@ def _schema() -> dict[str, Any]:
 def _methods(request: Request) -> set[str]:
     """The methods of a path. The framework names only those of the first route that has it."""
     found: set[str] = set()
-    for route in request.app.routes:
+    for route in itertools.chain(request.app.routes, *(router.routes for router in request.app.state.routers)):
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= getattr(route, "methods", None) or set()
     return found

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse
 from starlette.concurrency import iterate_in_threadpool
 from starlette.types import Receive, Scope, Send
 
@@ -56,7 +55,7 @@ class JobVideo:
     gateway: Gateway
     report: DoneReport
 
-    def response(self, headers: dict[str, str]) -> FileResponse:
+    def response(self, headers: dict[str, str]) -> Response:
         """The video with its times. Raises ProblemError if it has been removed."""
         if not self._path.is_file():
             raise not_found(f"video of {self.report.job} any more")
@@ -95,11 +94,14 @@ async def answer(request: Request, job: str, look: Look, headers: dict[str, str]
     """
     wanted = preferences(request)
     headers = {**wanted.applied, **(headers or {})}
-    if wanted.is_async:
-        found = gateway_of(request).state(job)
-        return answers.state(request, found, HTTPStatus.OK if found.has_ended else HTTPStatus.ACCEPTED, headers)
-    media = await look(ANSWER_SECONDS if wanted.wait_seconds is None else wanted.wait_seconds)
-    return _SlowVideo(request, job, look, headers) if media is None else media.response(headers)
+    if wanted.wait_seconds is not None or not wanted.is_async:
+        media = await look(ANSWER_SECONDS if wanted.wait_seconds is None else wanted.wait_seconds)
+        if media is not None:
+            return media.response(headers)
+    if not wanted.is_async:
+        return _SlowVideo(request, job, look, headers)
+    found = gateway_of(request).state(job)
+    return answers.state(request, found, HTTPStatus.OK if found.has_ended else HTTPStatus.ACCEPTED, headers)
 
 
 class _SlowVideo(Response):

@@ -116,7 +116,7 @@ async def _answer(request: Request, gateway: InGateway, submitted: Submitted) ->
     """The answer to a new job: at once or, if the client prefers that, when it has ended."""
     name, wanted = submitted.name, preferences(request)
     headers = {**wanted.applied, **({"Idempotency-Replayed": "true"} if submitted.is_replay else {})}
-    if wanted.wait_seconds and not wanted.is_async:
+    if wanted.wait_seconds:
         report = await gateway.ended(name, submitted.before, wanted.wait_seconds)
         if report is not None and prefers(request, "video/mp4", "application/json"):
             if isinstance(report, FailedReport):

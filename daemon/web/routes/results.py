@@ -12,6 +12,7 @@ from daemon.outputs.report import DoneReport, FailedReport
 from daemon.outputs.report_page import served_page
 from daemon.spool.layout import PLAYER, PLAYLIST
 from daemon.web import answers
+from daemon.web.files import File
 from daemon.web.gateway import InGateway
 from daemon.web.pages.languages import chosen
 from daemon.web.problems import documented, not_found
@@ -99,4 +100,4 @@ def _file(folder: Path, name: str, what: str) -> Response:
             return Response(path.read_bytes(), media_type=media_type, headers=CHANGING)
         except FileNotFoundError:
             raise not_found(what) from None
-    return FileResponse(path, media_type=media_type)
+    return File(path, media_type)
