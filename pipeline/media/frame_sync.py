@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import mmap
 import re
+import shutil
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 HEADER_BYTES = 8
+BLOCK_BYTES = 1 << 20
 TRIES_MAX = 200_000
 """How many places are looked at for a header in all, against files made to waste time: about a second."""
 RECENT = 64
@@ -52,6 +54,8 @@ class Loss(NamedTuple):
     """Length of the frames before it."""
     seconds: float
     """How much sound it was; 0 for what was inserted between frames."""
+    start_byte: int
+    stop_byte: int
 
 
 _MPEG_RATES_HZ = (44_100, 48_000, 32_000)
@@ -193,6 +197,26 @@ def losses(recording: Path, limit_seconds: float) -> list[Loss]:
             return list(_losses(walk, limit_seconds)) if walk else []
 
 
+def without(recording: Path, lost: Collection[Loss], target: Path) -> Path:
+    """A copy of a file without what is lost, for decoders that take noise for a header and skip the frames after it.
+
+    The file itself if nothing is lost.
+    """
+    if not lost:
+        return recording
+    with recording.open("rb") as source, target.open("wb") as copy:
+        for loss in lost:
+            _copy(source, copy, loss.start_byte - source.tell())
+            source.seek(loss.stop_byte)
+        shutil.copyfileobj(source, copy)
+    return target
+
+
+def _copy(source: BinaryIO, target: BinaryIO, count: int) -> None:
+    while count > 0 and (block := source.read(min(count, BLOCK_BYTES))):
+        count -= target.write(block)
+
+
 def _begun(data: mmap.mmap) -> _Walk | None:
     """A walk that has found the first frame; None if there is none."""
     walks = [_Walk(data, *form) for form in FORMATS]
@@ -211,13 +235,14 @@ def _losses(walk: _Walk, limit_seconds: float) -> Iterator[Loss]:
             like, seconds = frame, seconds + frame.seconds
             recent.append(frame)
             continue
-        start, like = walk.after_tag(walk.at), None
+        begin, start, like = walk.at, walk.after_tag(walk.at), None
         walk.at = walk.next_frame(start, None)
         if walk.tries >= TRIES_MAX:
             return
         if walk.at > start:
             joined = BEGINNING.search(walk.data, start, walk.at + FIRST_BYTES)
-            yield Loss(seconds, 0.0 if joined else _sound_seconds(walk.at - start, recent))
+            lost_seconds = 0.0 if joined else _sound_seconds(walk.at - start, recent)
+            yield Loss(seconds, lost_seconds, begin, walk.at)
 
 
 def _sound_seconds(lost_bytes: int, recent: Collection[Frame]) -> float:

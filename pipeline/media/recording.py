@@ -72,10 +72,12 @@ def read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
 
     Parts that are damaged become silence of the same length. Raises JobError if most is damaged.
     """
-    sound, targets, listed = pcm.source(recording, limit_seconds), _targets(folder), folder / "frames.txt"
+    losses = frame_sync.losses(recording, limit_seconds)
+    frames_alone = frame_sync.without(recording, losses, folder / f"frames{recording.suffix}")
+    sound, targets, listed = pcm.source(frames_alone, limit_seconds), _targets(folder), folder / "frames.txt"
     list_of_frames = pcm.target(listed, sound, f="framecrc", acodec="pcm_s16le")
     cause = pcm.convert(sound, targets, list_of_frames, limit_seconds=limit_seconds)
-    frames, losses = damage.read_frames(listed, limit_seconds), frame_sync.losses(recording, limit_seconds)
+    frames = damage.read_frames(listed, limit_seconds)
     if frames.channels > 1:
         pcm.convert(sound, targets, limit_seconds=limit_seconds, af=_mix(sound, frames, limit_seconds))
     gaps = damage.with_losses(frames.gaps, losses)
