@@ -149,15 +149,17 @@ class Admission:
     def cancel_requested(self) -> None:
         """Cancel the jobs that users asked to cancel: in flight, claimed or still in the inbox."""
         for name in self._spool.cancel_requests():
+            file = self._spool.file_of(name)
             if name in self._scheduler.jobs:
                 self._scheduler.cancel(name)
-            elif name in self._claimed or self._spool.claim(name):
+            elif name in self._claimed or (file is not None and self._spool.claim(name, file)):
                 self._claimed.pop(name, None)
                 if name in self._copies:
                     self._copies.pop(name).stop()
                 self._publisher.expect(name, self._submission(name, time.monotonic()))
                 self._publisher.fail(name, ErrorReport.of(cancelled(name), stage="queued"))
-            elif not self._spool.is_under_way(name):  # otherwise try again later: a full disk prevents claiming
+            elif file is None and not self._spool.is_under_way(name):
+                # Otherwise try again later: a full disk prevents claiming.
                 self._spool.remove_cancel_request(name)
 
     def claim_jobs(self) -> None:

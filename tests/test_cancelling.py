@@ -69,7 +69,10 @@ def test_a_queued_job_is_cancelled_while_intake_is_paused(daemon: CheapDaemon) -
 def test_a_job_is_cancelled_while_the_daemon_is_down(daemon: CheapDaemon) -> None:
     daemon.drop("early", text="1 hello")
     cancel(daemon, "early")
-    assert daemon.start("--once").ending("early")["error"]["code"] == "cancelled"
+    (daemon.spool / "inbox" / "Ранний (2).json").write_text('{"text": "1 hello"}')
+    cancel(daemon, "Ранний (2)")
+    daemon.start("--once")
+    assert [daemon.ending(name)["error"]["code"] for name in ("early", "Ranniy-2")] == ["cancelled"] * 2
     assert daemon.ran() == []
 
 

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from daemon.outputs.report import Failure
 from daemon.spool import claims, untrusted
 from daemon.spool import recordings as recordings_module
 from daemon.spool.claims import PLACEHOLDER
@@ -110,6 +111,30 @@ def test_a_job_gets_a_name_made_from_that_of_its_file(spool: Spool) -> None:
         assert spool.dropped_as(job.name) == (None if job.file == f"{job.name}.json" else job.file)
         spool.clear(job.name)
     assert {name: spool.dropped_as(name) for name in spool.recover()} == {name: f for f, name in OTHER_NAMES.items()}
+
+
+def test_a_job_is_found_by_its_name_and_by_that_of_its_file(spool: Spool) -> None:
+    put(spool, "Мой ролик.json")
+    put(spool, "plain.json")
+    for called in ("Moy-rolik", "Мой ролик", "Мой ролик.json"):
+        assert (spool.find(called), spool.file_of("Moy-rolik")) == ("Moy-rolik", "Мой ролик.json")
+    spool.claim("Moy-rolik", "Мой ролик.json")
+    for called in ("Moy-rolik", "Мой ролик", "Мой ролик.json"):
+        assert (spool.find(called), spool.file_of("Moy-rolik")) == ("Moy-rolik", None)
+    assert (spool.find("plain"), spool.file_of("plain")) == ("plain", "plain.json")
+    assert [spool.find(called) for called in ("rolik", "../inbox/plain", "plain.txt", "")] == [None] * 4
+
+
+def test_a_retried_job_remembers_its_file(spool: Spool) -> None:
+    put(spool, "мой.json")
+    for _ in range(2):
+        spool.claim("moy", spool.file_of("moy"))
+        assert spool.dropped_as("moy") == "мой.json"
+        spool.refuse("moy", Failure(code="media", message="bad"))
+        (spool.inbox / "moy.json").write_bytes(spool.failed_job("moy") or b"")
+    (spool.inbox / "moy.json").write_text('{"text": "another job"}')
+    spool.claim("moy")
+    assert spool.dropped_as("moy") is None
 
 
 def scanned(spool: Spool) -> dict[str, str]:

@@ -20,12 +20,13 @@ from daemon.spool.front import Front
 def cancel(spool: Front, name: str) -> None:
     """Cancel the job NAME, queued or running; it fails with the code `cancelled`.
 
-    Works while the daemon is down: the next start cancels the job.
+    NAME may also be that of the file that was dropped. Works while the daemon is down: the next start cancels the job.
     """
     spool.create()
-    if not spool.is_under_way(name):
+    found = spool.find(name)
+    if found is None:
         raise ArgumentError(f"no job {name} is queued or running")
-    spool.request_cancel(name)
+    spool.request_cancel(found)
 
 
 @click.command()
@@ -53,6 +54,7 @@ def status(spool: Front, name: str | None, as_json: bool, watch: bool, quiet: bo
 def _job_status(spool: Front, name: str, *, as_json: bool, watch: bool, quiet: bool) -> None:
     from daemon.cli.overview import job_text, overview
 
+    name = spool.find(name) or name
     if watch:
         from daemon.cli.waiting import ending
         from daemon.cli.watching import watch_job

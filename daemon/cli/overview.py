@@ -74,7 +74,7 @@ class Overview:
         """The state of one job, with its timing JSON once it has ended; None if the job is unknown."""
         if name in self.jobs:
             return _under_way(self.progress[name], self.jobs[name])
-        if spool.dropped_file(name).exists():
+        if spool.file_of(name) is not None:
             return _under_way(steps(spool, [name])[0], WAITING)
         try:
             return _ended(name, spool.report_file(name).read_bytes())

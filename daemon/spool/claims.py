@@ -93,6 +93,22 @@ class Claims(Layout):
         except FileNotFoundError:
             return None
 
+    def file_of(self, name: str) -> str | None:
+        """The name of a waiting job's file in the inbox; None if no such job waits."""
+        if self.dropped_file(name).exists():
+            return self.dropped_file(name).name
+        return next((job.file for job in self.scan()[0] if job.name == name), None)
+
+    def find(self, given: str) -> str | None:
+        """The name of a job that waits or runs: given its name, or that of the file that was dropped; else None."""
+        if self.is_under_way(given):
+            return given
+        files = {job.name: job.file for job in self.scan()[0]}
+        running = _names(self.work, "")
+        files |= {name: file for name in running if (file := self.dropped_as(name)) is not None}
+        matches = (name for name, file in files.items() if given in (name, shown_file_name(file), _title(file)))
+        return next(matches, None)
+
     def claim(self, name: str, file: str | None = None) -> bool:
         """Take a job out of the inbox; False on failure. Later changes by its writer have no effect.
 
@@ -137,7 +153,15 @@ class Claims(Layout):
             return False
         os.utime(folder / JOB, ns=(changed_ns, changed_ns))
         claimed.unlink()
+        self._recall_file(folder, data)
         return True
+
+    def _recall_file(self, folder: Path, data: bytes) -> None:
+        """Note again as which file a job was dropped that failed and is retried."""
+        kept = self.failed / folder.name
+        with contextlib.suppress(OSError):
+            if not (folder / DROPPED_AS).exists() and (kept / JOB).read_bytes() == data:
+                write_file(folder / DROPPED_AS, (kept / DROPPED_AS).read_bytes())
 
     def _put_back(self, folder: Path) -> None:
         """Undo a claim. If the inbox already has a new file of that name, quarantine the claimed one."""

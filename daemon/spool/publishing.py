@@ -128,8 +128,10 @@ class Publishing(Streams, Requests, Webhooks, Hooks):
         kept.mkdir(mode=0o750, exist_ok=True)
         if (self.folder(name) / LOG).exists():
             (self.folder(name) / LOG).rename(kept / LOG)
-        for file in (ERROR, JOB):
-            move(self.folder(name) / file, kept / file)
+        (kept / DROPPED_AS).unlink(missing_ok=True)  # of an earlier job
+        for file in (ERROR, JOB, DROPPED_AS):
+            if file != DROPPED_AS or (self.folder(name) / file).exists():
+                move(self.folder(name) / file, kept / file)
 
     def clear(self, name: str, keep: Collection[Path] = ()) -> None:
         """Remove a job's stage files except `keep`; the job file and the recording are kept."""
