@@ -192,7 +192,7 @@ def put_names(inbox: Path) -> set[str]:
 def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
     """Fill an inbox with recordings of all kinds; returns the error code of each, None for valid ones.
 
-    Some refer to a neighbouring `canary.wav` and to `address`, an http URL: neither may ever be opened.
+    Some refer to `OTHER_FILE` in their folder and to `address`, an http URL: neither may ever be opened.
     """
     write_recording(inbox / "canary.wav", speech_like(1))
     (inbox / "link.wav").symlink_to("canary.wav")
@@ -232,14 +232,14 @@ def put_recordings(inbox: Path, address: str) -> dict[str, str | None]:
     return {**dict.fromkeys(bad, "media"), **dict.fromkeys(["good.wav", *good], None)}
 
 
-def playlists(address: str) -> dict[str, bytes]:
-    """Playlists named like recordings, which some demuxer would follow to other files."""
-    segments = f"#EXTINF:1,\ncanary.wav\n#EXTINF:1,\n{address}a.ts\n"
+def playlists(address: str, other: str = "canary.wav") -> dict[str, bytes]:
+    """Playlists named like recordings, which some demuxer would follow to the file `other`, or to an address."""
+    segments = f"#EXTINF:1,\n{other}\n#EXTINF:1,\n{address}a.ts\n"
     part = f'<Representation id="1" bandwidth="1"><BaseURL>{address}b.mp4</BaseURL></Representation>'
     return {
         "hls.wav": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{segments}#EXT-X-ENDLIST\n".encode(),
         "hls.mp4": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{segments}#EXT-X-ENDLIST\n".encode(),
-        "concat.wav": b"ffconcat version 1.0\nfile canary.wav\n",
+        "concat.wav": f"ffconcat version 1.0\nfile {other}\n".encode(),
         "concat.mp4": f"ffconcat version 1.0\nfile '{address}c.mp4'\n".encode(),
         "dash.mp4": (
             '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
@@ -251,11 +251,14 @@ def playlists(address: str) -> dict[str, bytes]:
 
 # Avatars
 
+OTHER_FILE = "part/canary.wav"
+"""Not beside the picture: of all files there, lipdrop reads the first bytes."""
+
 
 def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
     """Create avatars of all kinds; returns the error code of a job with each, None for the valid one.
 
-    Some refer to a neighbouring `canary.wav` and to `address`, an http URL: neither may ever be opened.
+    Some refer to `OTHER_FILE` in their folder and to `address`, an http URL: neither may ever be opened.
     """
     face = FILE.read_bytes()
     bad = {
@@ -265,12 +268,12 @@ def put_avatars(folder: Path, address: str) -> dict[str, str | None]:
         "huge": (".png", black_png(16_384, 16_384), "too_many_pixels"),
         "wall": (".png", black_png(256, 256), "no_face"),
         "random": (".mp4", np.random.default_rng(0).bytes(100_000), "media"),
-        **{f"list-{name}": (".mp4", data, "media") for name, data in playlists(address).items()},
+        **{f"list-{name}": (".mp4", data, "media") for name, data in playlists(address, OTHER_FILE).items()},
     }
     for name, (ending, data, _) in bad.items():
-        (folder / name).mkdir(parents=True)
+        (folder / name / OTHER_FILE).parent.mkdir(parents=True)
         (folder / name / f"face{ending}").write_bytes(data)
-        write_recording(folder / name / "canary.wav", speech_like(1))
+        write_recording(folder / name / OTHER_FILE, speech_like(1))
     (folder / "fifo").mkdir()
     os.mkfifo(folder / "fifo" / "face.png")
     (folder / "interrupted").mkdir()
