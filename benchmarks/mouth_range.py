@@ -23,8 +23,9 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
+from pipeline.speech.alignment.spectra import resampled
 from pipeline.speech.voices.decode import decoded
-from training.dataset import held_out_clip, is_installed, resampled
+from training.dataset import held_out_clip, is_installed
 
 LEFT_EYE, RIGHT_EYE = [33, 133], [362, 263]
 """Mesh points: the corners of the eyes on the picture's left and right."""

@@ -26,13 +26,15 @@ from pipeline.engines.builtin.visemes import VOWELS, mouth_at
 from pipeline.engines.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
 from pipeline.errors import ConfigError
 from pipeline.messages import Phoneme
+from pipeline.speech.alignment.aligner import REFERENCE_SPEED
+from pipeline.speech.alignment.matching import Reference, matched
+from pipeline.speech.alignment.spectra import mel_power, resampled
 from pipeline.speech.voices.base import Backend, Utterance
 from pipeline.speech.voices.espeak import Espeak
 from pipeline.speech.voices.hibari import Hibari
 from pipeline.speech.voices.piper import Piper
 from pipeline.speech.voices.rhvoice import Rhvoice
 from pipeline.speech.voices.settings import PiperSettings
-from training.align import aligned
 
 TEXTS = Path(__file__).parent / "texts"
 LOG_UNITS_PER_DECADE = 0.625
@@ -81,8 +83,6 @@ NATURAL_SHARES = {"heart": 0.38, "slt": 0.08, "clb": 0.08, "bdl": 0.08, "alan": 
                   "anna": 0.2, "irina": 0.2, "aleksandr": 0.2}  # fmt: skip
 """Fraction of each natural voice in the training speech of its language; espeak speaks the rest."""
 RUSSIAN_VOWELS, ACCENT = frozenset("аеёиоуыэюя"), "\u0301"
-REFERENCE_SPEED = 0.9
-"""Speed of the espeak rendering that natural voices are aligned with: about their own pace."""
 HELD_OUT_LETTERS = 450
 """At least 20 seconds of speech."""
 
@@ -182,18 +182,9 @@ def stressed(text: str, phonemes: Sequence[Phoneme]) -> str:
 
 def with_phonemes(spoken: Utterance, known: Utterance) -> Utterance:
     """Give an utterance the phonemes of another voice with the same text, aligned to its sound."""
-    sound, reference = (resampled(utterance.samples, utterance.sample_rate_hz) for utterance in (spoken, known))
-    return replace(spoken, phonemes=aligned(sound, reference, known.phonemes))
-
-
-def resampled(samples: Floats, rate_hz: float) -> Floats:
-    """Resample to 16 kHz by Fourier transform."""
-    length = round(len(samples) * SAMPLE_RATE_HZ / rate_hz)
-    spectrum = np.fft.rfft(samples)
-    out = np.zeros(length // 2 + 1, np.complex128)
-    kept = min(len(out), len(spectrum))
-    out[:kept] = spectrum[:kept]
-    return np.asarray(np.fft.irfft(out, length) * (length / len(samples)), np.float32)
+    found = matched(mel_power(resampled(spoken.samples, spoken.sample_rate_hz)), Reference.of(known))
+    assert found is not None
+    return replace(spoken, phonemes=found.phonemes)
 
 
 def joined(

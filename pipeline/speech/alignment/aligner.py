@@ -1,0 +1,57 @@
+"""How texts sound: espeak-ng's renderings, as references to align speech with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipeline.speech.accentor import stressed
+from pipeline.speech.alignment.matching import Reference, matched
+from pipeline.speech.alignment.spectra import mel_power, resampled
+from pipeline.speech.voices.base import Utterance
+from pipeline.speech.voices.espeak import Espeak
+
+REFERENCE_SPEED = 0.9
+"""Speed of the renderings: about the pace of natural voices."""
+
+
+class Aligner:
+    """Finds phonemes and words in speech. Raises ConfigError `tts_missing` if espeak-ng is not installed."""
+
+    def __init__(self) -> None:
+        self._espeak = Espeak()
+
+    def speaks(self, language: str) -> bool:
+        """Whether texts in this language can be rendered."""
+        return self._voice(language) is not None
+
+    def reference(self, spoken: str, language: str, speed: float = 1.0) -> Reference | None:
+        """The rendering of a sentence that is written in plain words; None if nothing is said, or nobody can."""
+        voice = self._voice(language)
+        if voice is None:
+            return None
+        marked = stressed(spoken, language, self._espeak.stress)
+        said = self._espeak.speak(marked, language, voice, REFERENCE_SPEED * speed)
+        return Reference.of(said) if said.phonemes else None
+
+    def heard(self, utterance: Utterance, spoken: str, language: str, speed: float) -> Utterance:
+        """An utterance of a voice that reports no phonemes, with them and with words; unchanged if it does not match.
+
+        `spoken`: the sentence as it was passed to the voice.
+        """
+        if utterance.phonemes or not len(utterance.samples):
+            return utterance
+        reference = self.reference(spoken, language, speed)
+        power = mel_power(resampled(utterance.samples, utterance.sample_rate_hz))
+        found = matched(power, reference) if reference else None
+        if found is None or not found.is_likely:
+            return utterance
+        return replace(utterance, phonemes=found.phonemes, words=found.words)
+
+    def _voice(self, language: str) -> str | None:
+        """espeak's best voice for a language; a tag with a region falls back to the language alone."""
+        return next(self._voices(language), None)
+
+    def _voices(self, language: str) -> Iterator[str]:
+        for tag in (language, language.partition("-")[0]):
+            yield from self._espeak.voices(tag)[:1]
