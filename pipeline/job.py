@@ -30,6 +30,7 @@ from pipeline.speech.marks import doubtful
 from pipeline.speech.voices.settings import LanguageTag, Lexicon, LexiconEntry
 from pipeline.webhooks import Webhook, receiver
 
+WORD_CAPTIONS = "words"
 METADATA_MAX_BYTES = 4 * 1024
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 ARTICULATION = (0.5, 1.5)
@@ -42,6 +43,14 @@ FRAME_SIDE_MAX = 4096
 def _as_webhook(value: Any) -> Any:
     """A plain URL as a webhook; anything else is left for the caller's validation."""
     return {"url": value} if isinstance(value, str) else value
+
+
+def _as_captions(value: Any) -> Any:
+    """Refuse what is neither true nor false nor `words`: one error instead of one for each of them."""
+    if isinstance(value, bool) or value == WORD_CAPTIONS:
+        return value
+    kind = "range_error" if isinstance(value, str) and not _is_literal(value) else "bool_type"
+    raise PydanticCustomError(kind, f"Input should be true, false or '{WORD_CAPTIONS}'")
 
 
 def _composed(value: Any) -> Any:
@@ -58,9 +67,9 @@ class Job(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     text: StrictStr | None = None
-    """The text to speak. Exactly one of `text` and `audio` is required."""
+    """The text to speak, or what the recording says. `text` or `audio` is required."""
     audio: StrictStr | None = None
-    """The name of a recording in `inbox/` to lip-sync instead of a text."""
+    """The name of a recording in `inbox/` to lip-sync. With `text`, lips and captions follow that, where they match."""
     language: LanguageTag | None = None
     """Language of the text, such as `ru`, `en` or `kk`. Default: `language` of the configuration."""
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
@@ -87,8 +96,8 @@ class Job(BaseModel):
     """Frame size as `WIDTHxHEIGHT`, both even. Default: the avatar's own."""
     fps: Fps | None = None
     """Frames per second. Default: `video.fps` of the configuration."""
-    captions: StrictBool = False
-    """Whether to write captions, as SRT and WebVTT."""
+    captions: Annotated[StrictBool | Literal["words"], BeforeValidator(_as_captions)] = False
+    """Whether to write captions, as SRT and WebVTT; words: with the time of each word in the WebVTT."""
     webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
     """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
@@ -100,8 +109,6 @@ class Job(BaseModel):
     def _one_source(self) -> Job:
         if self.text is None and self.audio is None:
             raise PydanticCustomError("missing", "a job needs text or audio", {"field": "text"})
-        if self.text is not None and self.audio is not None:
-            raise PydanticCustomError("conflict", "a job has either text or audio, not both", {"field": "audio"})
         return self
 
     @property
@@ -118,7 +125,7 @@ class Outline:
     """What a job's time and size depend on: small, so that those of thousands of jobs can be kept."""
 
     characters: int | None
-    """Length of its text; None for a recording."""
+    """Length of the text that is spoken; None for a recording."""
     language: str | None
     voice: str | None
     speed: float
@@ -131,7 +138,7 @@ class Outline:
     @classmethod
     def of(cls, job: Job) -> Outline:
         """The outline of a job."""
-        characters = None if job.text is None else len(job.text)
+        characters = None if job.text is None or job.audio is not None else len(job.text)
         return cls(characters, *(getattr(job, field.name) for field in fields(cls)[1:]))
 
 
@@ -190,7 +197,7 @@ def _validated(raw: dict[str, Any], errors: list[JobError]) -> Job:
 
 
 SOURCES = frozenset({"text", "audio"})
-"""The keys of which a job has exactly one."""
+"""The keys of which a job has at least one."""
 
 PLACEHOLDER = "a"
 """A text that is valid."""
@@ -206,8 +213,8 @@ def requested_webhook(data: bytes) -> Webhook | None:
 
 PYDANTIC_CODES = {
     "missing": "missing",
-    "conflict": "conflict",
     "literal_error": "range",
+    "range_error": "range",
     "greater_than_equal": "range",
     "less_than_equal": "range",
     "string_pattern_mismatch": "range",

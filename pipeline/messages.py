@@ -80,6 +80,7 @@ class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
 
     symbol: str
+    """Empty: unknown sounds, which last for any time."""
     start_seconds: float
     end_seconds: float
 
@@ -121,6 +122,22 @@ class TtsItem:
 
 
 @dataclass(frozen=True)
+class AlignItem:
+    """For the TTS stage: find when a recording says its text."""
+
+    job: str
+    folder: Path
+    """The job's work folder; stage files are written there."""
+    audio: Path
+    """The recording."""
+    text: str
+    language: str
+    lexicon: tuple[Pronunciation, ...] = ()
+    index: int = 0
+    """Always 0: a recording is aligned as a whole."""
+
+
+@dataclass(frozen=True)
 class Speech:
     """From the TTS stage, or made directly from a job's own recording."""
 
@@ -132,8 +149,10 @@ class Speech:
     """`backend:voice`, or None for a recording."""
     sentences: tuple[Sentence, ...] = ()
     phonemes: Path | None = None
-    """JSON list of [symbol, start, end], in seconds; None if the voice does not report phonemes."""
+    """JSON list of [symbol, start, end], in seconds; None if they are unknown."""
     span: Span | None = None
+    notices: tuple[Notice, ...] = ()
+    """Where a recording does not say its text."""
     index: int = 0
     """Index of the piece in a stream; 0 for a whole job."""
 
@@ -320,7 +339,7 @@ class Video:
     span: Span
 
 
-Item = TtsItem | SplitItem | Chunk | PackItem | MergeItem
+Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | MergeItem
 """Input of a stage. `daemon.scheduling.stages` says which stage takes which item."""
 
 Result = Speech | Chunk | Segment | Pack | Video

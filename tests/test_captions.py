@@ -15,10 +15,16 @@ from daemon.outputs.cues import (
     LEADING,
     LINE_CHARACTERS,
     Cue,
+    Part,
     cues,
 )
 from pipeline.messages import Sentence, Word
 from tests import reports
+
+
+def one_part(text: str, start_seconds: float, end_seconds: float) -> Cue:
+    """A cue of one part."""
+    return Cue((Part(text, start_seconds, end_seconds, 0.0, "", False),), start_seconds, end_seconds)
 
 
 @pytest.mark.parametrize(
@@ -35,14 +41,30 @@ from tests import reports
     ],
 )
 def test_times_carry_into_minutes_and_hours(seconds: float, clock: str) -> None:
-    cue = Cue("a", seconds, seconds)
+    cue = one_part("a", seconds, seconds)
     assert webvtt([cue]) == f"WEBVTT\n\n{clock} --> {clock}\na\n"
     comma = clock.replace(".", ",")
     assert srt([cue]) == f"1\n{comma} --> {comma}\na\n"
 
 
+def test_words_carry_their_times() -> None:
+    """Strictly within the cue and increasing, as WebVTT asks; only where they are known."""
+    text = "We saw A&B at the old harbour, where a hundred ships lay."
+    words = [Word(word, 0.5 * at, 0.5 * at + 0.4) for at, word in enumerate(text.split())]
+    words[2] = Word("A&B", 0.5, 0.5)
+    known, unknown = Sentence(text, 0.0, 6.0, tuple(words)), Sentence("Nobody knows.", 7.0, 8.0)
+    assert webvtt(cues([known, unknown]), with_words=True) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:05.900\n"
+        "<c>We</c> <00:00:00.500><c>saw</c> <c>A&amp;B</c> <00:00:01.500><c>at</c> <00:00:02.000><c>the</c> "
+        "<00:00:02.500><c>old</c> <00:00:03.000><c>harbour,</c>\n"
+        "<00:00:03.500><c>where</c> <00:00:04.000><c>a</c> <00:00:04.500><c>hundred</c> <00:00:05.000><c>ships</c> "
+        "<00:00:05.500><c>lay.</c>\n\n"
+        "00:00:07.000 --> 00:00:08.000\n<c>Nobody</c> <c>knows.</c>\n"
+    )
+
+
 def test_only_webvtt_is_escaped() -> None:
-    cues = [Cue("a < b & c > d", 0, 1), Cue("next", 1, 2)]
+    cues = [one_part("a < b & c > d", 0, 1), one_part("next", 1, 2)]
     first, second = "00:00:00.000 --> 00:00:01.000", "00:00:01.000 --> 00:00:02.000"
     assert webvtt(cues) == f"WEBVTT\n\n{first}\na &lt; b &amp; c &gt; d\n\n{second}\nnext\n"
     first, second = first.replace(".", ","), second.replace(".", ",")
@@ -127,4 +149,4 @@ def test_a_short_sentence_stays_for_a_second() -> None:
     alone, _ = cues([Sentence("Yes.", 0, 0.3), Sentence("And then a new story begins.", 5, 7)])
     assert (alone.start_seconds, alone.end_seconds) == (0, 1)
     [both] = cues([Sentence("Yes.", 0, 0.3), Sentence("No.", 0.5, 0.8)])
-    assert both == Cue("Yes. No.", 0, 1)
+    assert (both.text, both.start_seconds, both.end_seconds) == ("Yes. No.", 0, 1)

@@ -77,12 +77,16 @@ def test_a_wrong_size_is_explained(size: str, message: str, hint: str) -> None:
     assert (error.field, error.message, error.hint) == ("size", message, hint)
 
 
-@pytest.mark.parametrize(
-    ("job", "code", "field"), [("{}", "missing", "text"), ('{"text": "a", "audio": "b.wav"}', "conflict", "audio")]
-)
-def test_a_job_has_one_source(job: str, code: str, field: str) -> None:
-    error = refused(job)
-    assert (error.code, error.field) == (code, field)
+def test_a_job_needs_a_source() -> None:
+    error = refused("{}")
+    assert (error.code, error.field) == ("missing", "text")
+
+
+@pytest.mark.parametrize(("captions", "code"), [('"lines"', "range"), ("[]", "type")])
+def test_captions_are_wanted_or_not_or_with_words(captions: str, code: str) -> None:
+    error = refused(f'{{"text": "a", "captions": {captions}}}')
+    assert (error.code, error.field) == (code, "captions")
+    assert error.message.startswith("captions must be true, false or 'words'")
 
 
 @pytest.mark.parametrize(
@@ -317,10 +321,10 @@ def test_a_byte_order_mark_of_another_encoding_is_recognized(encoding: str, name
             "captions",
             "True",
             "type",
-            "captions must be true or false, not a string",
+            "captions must be true, false or 'words', not a string",
             'write true without quotes, like "captions": true',
         ),
-        ("captions", 1, "type", "captions must be true or false, not 1", "write true or false"),
+        ("captions", 1, "type", "captions must be true, false or 'words', not 1", "write true or false"),
         ("num_workers", 2.5, "type", "num_workers must be a whole number, not 2.5", None),
         ("priority", True, "type", "priority must be a whole number, not true or false", None),
         ("metadata", None, "type", "metadata must be an object, not null", None),
@@ -387,7 +391,6 @@ def test_all_errors_of_a_job_are_reported_in_one_go() -> None:
         ({"text": 5}, ["text"]),  # not also `missing`
         ({"audio": 5, "speed": 9}, ["audio", "speed"]),
         ({"audio": None, "speed": 9}, ["speed", "text"]),
-        ({"text": "a", "audio": "b", "fps": 1}, ["fps", "audio"]),
         ({"text": "a", "webhook": {"url": 1, "events": 2}, "fps": 1}, ["fps", "webhook.url"]),
     ],
 )

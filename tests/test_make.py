@@ -161,8 +161,7 @@ def test_a_bad_configuration_ends_it_with_one_line(tmp_path: Path, settings: dic
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("-o", "a.mp4"), 2, "Error: give either a text or --audio FILE"),
-        (("Hi", "--audio", "config.yaml", "-o", "a.mp4"), 2, "Error: give either a text or --audio FILE"),
+        (("-o", "a.mp4"), 2, "Error: give a text, --audio FILE, or both"),
         (("Hi", "-o", "a.avi"), 2, "Error: the output must end with .mp4: a.avi"),
         (("Hi", "-o", "none/a.mp4"), 2, "Error: there is no folder 'none'"),
         (("Hi", "-o", "old.mp4"), 2, "Error: old.mp4 already exists; --force replaces it"),

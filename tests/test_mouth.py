@@ -48,6 +48,21 @@ def features(clip: SpeechClip, fps: int = 25, with_phonemes: bool = False) -> Sp
     return SpeechFeatures(clip.mel, frames, fps, clip.phonemes if with_phonemes else ())
 
 
+def test_unknown_sounds_are_heard() -> None:
+    clip = spoken(*VOICES["en"][0])
+    middle = clip.phonemes[len(clip.phonemes) // 2].start_seconds
+    told = tuple(p for p in clip.phonemes if p.end_seconds <= middle)
+    plain = features(clip)
+    both, heard, whole = (
+        model().track(replace(plain, phonemes=phonemes))
+        for phonemes in ((*told, Phoneme("", middle, plain.frames / plain.fps)), (), clip.phonemes)
+    )
+    edge = round(middle * plain.fps)
+    assert np.array_equal(both[edge:], heard[edge:])
+    assert not np.array_equal(whole[edge:], heard[edge:])
+    assert np.array_equal(both[: edge - 15], whole[: edge - 15])
+
+
 @lru_cache
 def scores(voices: str, with_phonemes: bool) -> Scores:
     return average_of([spoken(*voice) for voice in VOICES[voices]], with_phonemes)

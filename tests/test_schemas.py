@@ -38,6 +38,7 @@ def test_the_published_schemas_are_current() -> None:
 GOOD_JOBS: list[dict[str, Any]] = [
     {"text": "hello"},
     {"audio": "speech.wav"},
+    {"text": "hello", "audio": "speech.wav", "captions": "words"},
     {"text": "hello", "language": "en", "voice": "hibari:heart", "speed": 1.5, "mode": "stream", "fps": 30},
     {"text": "hello", "model": "both", "num_workers": 2, "size": "128x128", "captions": True, "priority": -10},
     {"text": "hello", "metadata": {"any": [None, 1]}},
@@ -45,7 +46,6 @@ GOOD_JOBS: list[dict[str, Any]] = [
 BAD_JOBS: list[dict[str, Any]] = [
     {},
     {"text": None},
-    {"text": "hello", "audio": "speech.wav"},
     {"text": 1},
     {"text": "hello", "speed": 3},
     {"text": "hello", "fps": 26},

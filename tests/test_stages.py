@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,16 +22,17 @@ from pipeline.config import Config
 from pipeline.engines.base import Engine, SpeechFeatures
 from pipeline.engines.builtin.mouth import MouthModel, at_rest
 from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
-from pipeline.errors import JobError, StageError
+from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import PCM_RATE_HZ, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
 from pipeline.speech.languages import ru
 from pipeline.speech.voices import hibari
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
+from pipeline.speech.voices.espeak import Espeak
 from pipeline.stages import lipsync
 from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
@@ -89,6 +92,94 @@ def test_the_time_of_every_sentence_is_known(tmp_path: Path) -> None:
     gaps = [b.start_seconds - a.end_seconds for a, b in zip(speech.sentences[:-1], speech.sentences[1:], strict=True)]
     assert gaps == pytest.approx([Config().tts.pause_seconds] * 2, abs=1e-3)
     assert speech.sentences[0].start_seconds == 0
+
+
+class Quiet(Espeak):
+    """A voice that reports nothing but its sound."""
+
+    def speak(self, *told: Any, **named: Any) -> Utterance:
+        spoken = super().speak(*told, **named)
+        return Utterance(spoken.samples, spoken.sample_rate_hz)
+
+
+ALIGNED = "There are 5 maps & books. My mother bought them in Paris."
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Speech:
+    """A text as espeak speaks it."""
+    stage = TtsStage(spec())
+    stage.setup("cpu")
+    [speech] = stage.process(TtsItem("job", tmp_path_factory.mktemp("told"), ALIGNED, "en", "espeak:en-us+m3", 1.0))
+    return speech
+
+
+def words(speech: Speech) -> list[str]:
+    return [word.text for sentence in speech.sentences for word in sentence.words]
+
+
+def late(speech: Speech, truth: Speech) -> list[float]:
+    """How far the starts of the words are from the true ones, in seconds."""
+    both = zip(*((word for s in one.sentences for word in s.words) for one in (speech, truth)), strict=True)
+    return [abs(word.start_seconds - true.start_seconds) for word, true in both]
+
+
+def test_what_a_voice_does_not_report_is_found_in_its_sound(
+    told: Speech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = TtsStage(spec())
+    stage.setup("cpu")
+    monkeypatch.setattr(stage, "_voice", lambda *wanted: (Quiet(), "en-us+m3"))
+    [speech] = stage.process(TtsItem("job", tmp_path, ALIGNED, "en", None, 1.0))
+    assert words(speech) == words(told)
+    assert np.median(late(speech, told)) < 0.03
+    assert speech.phonemes is not None
+
+
+def aligned(told: Speech, folder: Path, text: str, language: str = "en") -> Speech:
+    stage = TtsStage(spec())
+    stage.setup("cpu")
+    [speech] = stage.process(AlignItem("job", folder, told.audio, text, language))
+    assert speech.voice is None
+    return speech
+
+
+def test_a_recording_is_aligned_with_its_text(told: Speech, tmp_path: Path) -> None:
+    speech = aligned(told, tmp_path, ALIGNED)
+    assert (
+        words(speech)
+        == words(told)
+        == ["There", "are", "5", "maps &", "books.", "My", "mother", "bought", "them", "in", "Paris."]
+    )
+    assert np.median(late(speech, told)) < 0.03
+    assert speech.notices == ()
+    assert speech.phonemes is not None
+    assert len(json.loads(speech.phonemes.read_text("utf-8"))) > 30
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "told_that"),
+    [
+        ("Who would have thought? Nobody is here.", "en", ("transcript_mismatch", "does not say the text")),
+        ("Something.", "tlh", ("transcript_unused", "does not speak 'tlh'")),
+    ],
+)
+def test_a_text_that_cannot_be_found_is_told(
+    told: Speech, tmp_path: Path, text: str, language: str, told_that: tuple[str, str]
+) -> None:
+    speech = aligned(told, tmp_path, text, language)
+    [notice] = speech.notices
+    assert (speech.sentences, speech.phonemes, notice.code) == ((), None, told_that[0])
+    assert told_that[1] in notice.message
+
+
+def test_without_espeak_a_text_is_not_aligned(told: Speech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise ConfigError("tts_missing", "the espeak-ng library is not installed", hint="pip install espeakng-loader")
+
+    monkeypatch.setattr("pipeline.speech.alignment.aligner.Espeak", missing)
+    [notice] = aligned(told, tmp_path, ALIGNED).notices
+    assert (notice.code, notice.hint) == ("transcript_unused", "pip install espeakng-loader")
 
 
 def test_voices_and_rules_are_loaded_before_they_are_needed() -> None:

@@ -231,6 +231,28 @@ def test_a_recording_is_streamed(daemon: RunningDaemon) -> None:
     assert np.corrcoef(heard[: len(recording)], recording)[0, 1] > 0.98
 
 
+def test_a_recording_with_its_text_is_streamed_with_captions(daemon: RunningDaemon) -> None:
+    text = "Please bring me the paper, the pen and a small box of pins. My mother bought 5 maps for you & me."
+    daemon.drop("spoken", text=text, language="en", voice="espeak:en-us+m3", size="64x64", mode="sequential")
+    daemon.ending("spoken")
+    write_recording(daemon.spool / "inbox" / "said.wav", audio(daemon.video("spoken"), RATE_HZ), RATE_HZ)
+    daemon.drop("said", audio="said.wav", text=text, language="en", mode="stream", size="64x64", captions="words")
+    timing = daemon.ending("said")
+    assert (timing["audio"]["voice"], timing["warnings"]) == (None, [])
+    assert timing["runs"][0]["stage"] == "align"
+    assert [word["text"] for sentence in timing["sentences"] for word in sentence["words"]][-3:] == [
+        "for",
+        "you &",
+        "me.",
+    ]
+    folder = daemon.spool / "outbox" / "said"
+    assert 'SUBTITLES="captions"' in (folder / "master.m3u8").read_text()
+    parts = [(folder / name).read_text() for name in re.findall(r"\S+\.vtt", (folder / "captions.m3u8").read_text())]
+    cues = {cue for part in parts for cue in part.strip().split("\n\n")[1:]}
+    assert cues == set((daemon.spool / "outbox" / "said.vtt").read_text().strip().split("\n\n")[1:])
+    assert re.search(r"<c>Please</c> <00:00:00\.\d+><c>bring</c>", "".join(cues))
+
+
 def test_unspeakable_pieces_are_silent_but_a_job_without_speech_fails(partly_mute: RunningDaemon) -> None:
     foreign = "One, two, three, four, five, six, seven, eight, nine, ten."
     russian = "Раз, два, три, раз, два, три, раз, два, три, раз."

@@ -145,7 +145,7 @@ def flow(folder: Path, text: str) -> TextStream:
 
 
 def slacks(flow: StreamFlow) -> list[float]:
-    return [flow.needed_seconds(index) - flow.ready_seconds(index) for index in range(1, len(flow.texts))]
+    return [flow.needed_seconds(index) - flow.ready_seconds(index) for index in range(1, flow.count or 0)]
 
 
 def test_a_fast_stream_starts_with_its_first_piece(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_recording_is_split_as_a_whole_and_its_chunks_are_the_pieces(tmp_path:
     [split] = stream.begin()
     assert isinstance(split, SplitItem)
     assert split.piece is None
-    assert (stream.count, stream.texts, stream.begin_seconds) == (None, (), inf)
+    assert (stream.count, stream.has_captions, stream.begin_seconds) == (None, False, inf)
     first, second = (_recorded_chunk(split, index) for index in range(2))
     assert stream.accept(first) == []
     assert stream.accept(second) == [first, second]

@@ -14,7 +14,7 @@ import pytest
 from daemon.cli import waiting
 from daemon.cli.submission import Draft, drafts, drop
 from daemon.outputs.captions import srt, webvtt
-from daemon.outputs.cues import Cue
+from daemon.outputs.cues import Cue, Part
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool.spool import Spool
 from pipeline.errors import ErrorReport, JobError
@@ -277,7 +277,10 @@ def test_a_drop_never_replaces_a_waiting_job(tmp_path: Path) -> None:
 
 # Captions
 
-SENTENCES = [Cue("Hello.", 0.0, 1.2345), Cue("a < b & c", 3661.5, 3662.0)]
+SENTENCES = [
+    Cue((Part(text, start, end, 0.0, "", False),), start, end)
+    for text, start, end in (("Hello.", 0.0, 1.2345), ("a < b & c", 3661.5, 3662.0))
+]
 
 
 def test_srt() -> None:

@@ -151,18 +151,20 @@ def test_a_text_becomes_a_video_with_captions_by_keyboard_alone(gateway: Running
 
 
 @WITH_BROWSER
-def test_a_recording_is_used_instead_of_the_text(gateway: RunningGateway, visitor: Visitor, tmp_path: Path) -> None:
+def test_a_recording_can_have_its_text(gateway: RunningGateway, visitor: Visitor, tmp_path: Path) -> None:
     write_recording(tmp_path / "speech.wav", speech_like(0.6))
     page = visitor.page
     page.goto(gateway.url)
-    page.fill("#text", "not spoken")
     page.set_input_files("#audio", tmp_path / "speech.wav")
-    expect(page.locator("#text")).to_be_disabled()
+    expect(page.locator("#text-label")).to_have_text("What does the recording say? (optional)")
+    page.fill("#text", "It says something else.")
     page.click("#generate")
-    title = page.locator(".result-title", has_text="speech.wav")
-    expect(page.locator(".result", has=title).locator("video")).to_be_visible(timeout=JOB_MS)
+    title = page.locator(".result-title", has_text="It says something else.")
+    result = page.locator(".result", has=title)
+    expect(result.locator("video")).to_be_visible(timeout=JOB_MS)
+    expect(result).to_contain_text("the recording does not say the text")
     page.get_by_role("button", name="Remove speech.wav").click()
-    expect(page.locator("#text")).to_be_enabled()
+    expect(page.locator("#text-label")).to_have_text("What should be said?")
     assert visitor.errors == []
 
 

@@ -42,7 +42,7 @@ class Checker:
         return f"{backend.name}:{name}"
 
     def _check_voice(self, job: Job) -> None:
-        if job.text is not None:
+        if job.audio is None:
             self.voice(job.language or self._config.language, job.voice)
 
     def _check_recording(self, job: Job) -> None:

@@ -20,6 +20,7 @@ from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
+from pipeline.job import WORD_CAPTIONS
 
 if TYPE_CHECKING:
     from daemon.make.request import Request
@@ -38,21 +39,23 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions")
 @click.option("--voice", help="A name from `lipdrop voices`; default: the best one.")
 @click.option("--language", help="Such as ru, en or kk; default: the configured one, if it has the text's letters.")
 @click.option("--avatar", help="A name from `lipdrop avatars list`.")
-@click.option("--audio", type=FILE, help="A recording to speak instead of a text.")
+@click.option("--audio", type=FILE, help="A recording to speak; TEXT, if given, is what it says.")
 @click.option("--size", help="WIDTHxHEIGHT in pixels; default: the avatar's.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
+@click.option("--word-captions", is_flag=True, help="The same, with the time of each word in NAME.vtt.")
 @click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log instead of the progress.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file (YAML).")
-def make(config_file: Path | None, play: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+def make(config_file: Path | None, play: bool, quiet: bool, verbose: bool, word_captions: bool, **options: Any) -> None:
     """Make one video of TEXT, or of standard input if TEXT is `-`, and print its path.
 
     Needs no running daemon and no inbox, and leaves nothing behind but the video.
     """
     config = load_config(config_file)
+    options["captions"] = WORD_CAPTIONS if word_captions else options["captions"]
     request = _request(config, play=play, **options)
     if not quiet and options["language"] is None and "language" in request.job:
         guess = f"language: {request.job['language']}, guessed from the letters; --language chooses another"
@@ -67,8 +70,8 @@ def _request(config: Config, *, text: tuple[str, ...], play: bool, **options: An
 
     keys = {key: options[key] for key in KEYS if options[key]}
     spoken = _text(text)
-    if (spoken is None) == (options["audio"] is None):
-        raise click.UsageError("give either a text or --audio FILE")
+    if spoken is None and options["audio"] is None:
+        raise click.UsageError("give a text, --audio FILE, or both")
     if options["photo"] and options["avatar"]:
         raise click.UsageError("give either --photo or --avatar")
     if play and keys.setdefault("mode", STREAM) != STREAM:

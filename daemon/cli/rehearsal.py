@@ -74,7 +74,7 @@ class Rehearser:
         found = estimate(self._pace, outline, self._config)
         return Rehearsal(
             name=name,
-            voice=self._checker.voice(language, job.voice) if job.text is not None else None,
+            voice=self._checker.voice(language, job.voice) if job.audio is None else None,
             language=language,
             avatar=job.avatar or self._config.avatars.default,
             mode=mode_of(outline, found.video_seconds, self._config) if found else job.mode,

@@ -36,7 +36,7 @@ class Request:
     photo: Path | None = None
     """A picture or video of a face that speaks instead of an avatar."""
     audio: Path | None = None
-    """A recording that is spoken instead of a text."""
+    """A recording that is spoken; the text of the job, if there is one, is what it says."""
     replaces: bool = False
     """Whether existing files may be replaced."""
     unfinished: Path = field(init=False)

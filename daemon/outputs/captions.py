@@ -17,9 +17,10 @@ def files(name: str) -> list[str]:
 
 def write(folder: Path, report: DoneReport) -> None:
     """Write `captions.srt` and `captions.vtt` into a job's work folder, from the sentences of its report."""
+    with_words = report.settings is not None and report.settings.captions == "words"
     shown = cues([_sentence(said) for said in report.sentences])
     (folder / "captions.srt").write_text(srt(shown), "utf-8")
-    (folder / "captions.vtt").write_text(webvtt(shown), "utf-8")
+    (folder / "captions.vtt").write_text(webvtt(shown, with_words=with_words), "utf-8")
 
 
 def _sentence(said: SentenceReport) -> Sentence:
@@ -33,10 +34,25 @@ def srt(shown: Sequence[Cue]) -> str:
     return "\n".join(cues)
 
 
-def webvtt(shown: Sequence[Cue]) -> str:
-    """Captions as WebVTT, with markup characters escaped."""
-    cues = (f"{_span(cue, '.')}\n{_escaped(cue.text)}\n" for cue in shown)
+def webvtt(shown: Sequence[Cue], *, with_words: bool = False) -> str:
+    """Captions as WebVTT, with markup characters escaped; each word with its time, if wanted and where it is known."""
+    cues = (f"{_span(cue, '.')}\n{_timed(cue) if with_words else _escaped(cue.text)}\n" for cue in shown)
     return "\n".join(["WEBVTT\n", *cues])
+
+
+def _timed(cue: Cue) -> str:
+    """The text of a cue with timestamps (https://www.w3.org/TR/webvtt1/#webvtt-cue-timestamp), which must increase.
+
+    Words are in `c` elements: only elements can be styled as past and future.
+    """
+    shown, latest = "", _milliseconds(cue.start_seconds)
+    for part in cue.parts:
+        milliseconds = _milliseconds(part.start_seconds)
+        if part.is_timed and latest < milliseconds < _milliseconds(cue.end_seconds):
+            shown += f"<{_clock(part.start_seconds, '.')}>"
+            latest = milliseconds
+        shown += f"<c>{_escaped(part.text)}</c>{part.gap}"
+    return shown
 
 
 def _span(cue: Cue, point: str) -> str:
@@ -44,9 +60,12 @@ def _span(cue: Cue, point: str) -> str:
 
 
 def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
+    minutes, rest = divmod(_milliseconds(seconds), 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _escaped(text: str) -> str:

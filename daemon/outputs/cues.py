@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from pipeline.messages import Sentence
+from pipeline.messages import Sentence, Word
 from pipeline.speech.words import shared, written_words
 
 LINE_CHARACTERS = 42
@@ -51,17 +51,24 @@ class Part:
     break_cost: float
     """Of a break after it."""
     gap: str
-    """What separates it from the next: a space or nothing."""
+    """What separates it from the next: a space, a new line or nothing."""
+    is_timed: bool
+    """Whether its times are known, not estimated."""
 
 
 @dataclass(frozen=True)
 class Cue:
     """What is shown at one time."""
 
-    text: str
-    """One or two lines."""
+    parts: tuple[Part, ...]
+    """One or two lines; the last gap is empty."""
     start_seconds: float
     end_seconds: float
+
+    @property
+    def text(self) -> str:
+        """All parts and gaps."""
+        return "".join(part.text + part.gap for part in self.parts)
 
 
 def cues(sentences: Sequence[Sentence]) -> list[Cue]:
@@ -82,9 +89,13 @@ def _parts(sentence: Sentence) -> list[Part]:
         following = words[index + 1].text if index + 1 < len(words) else None
         pieces = [word.text[at : at + LINE_CHARACTERS] for at in range(0, len(word.text), LINE_CHARACTERS)]
         timed = shared(pieces, word.start_seconds, word.end_seconds)
-        found += [Part(piece.text, piece.start_seconds, piece.end_seconds, WORD_COST, "") for piece in timed]
+        found += [_part(piece, is_timed=bool(sentence.words) and piece.text == word.text) for piece in timed]
         found[-1] = replace(found[-1], break_cost=_break_cost(word.text, following), gap=gap)
     return [replace(found[0], start_seconds=sentence.start_seconds), *found[1:]] if found else []
+
+
+def _part(word: Word, *, is_timed: bool) -> Part:
+    return Part(word.text, word.start_seconds, word.end_seconds, WORD_COST, "", is_timed)
 
 
 def _break_cost(word: str, following: str | None) -> float:
@@ -155,15 +166,12 @@ def _lines(parts: Sequence[Part]) -> _Lines | None:
     return _Lines(at, cost / 2)
 
 
-def _text(parts: Sequence[Part]) -> str:
-    return "".join(part.text + part.gap for part in parts[:-1]) + parts[-1].text
-
-
 def _cue(parts: Sequence[Part]) -> Cue:
     lines = _lines(parts)
     assert lines is not None, "a part is never longer than a line"
-    halves = [parts] if lines.second is None else [parts[: lines.second], parts[lines.second :]]
-    return Cue("\n".join(map(_text, halves)), parts[0].start_seconds, parts[-1].end_seconds)
+    gaps = {len(parts) - 1: ""} | ({} if lines.second is None else {lines.second - 1: "\n"})
+    shown = tuple(replace(part, gap=gaps.get(index, part.gap)) for index, part in enumerate(parts))
+    return Cue(shown, parts[0].start_seconds, parts[-1].end_seconds)
 
 
 def _shown(cue: Cue, following: Cue | None) -> Cue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from daemon.outputs import captions
@@ -11,7 +12,7 @@ from daemon.outputs.cues import Cue, cues
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.layout import CAPTION_SUFFIXES, INIT, JOB_SUFFIX, PLAYER, PLAYLIST
 from pipeline.errors import JobError
-from pipeline.messages import Fragment, Pack
+from pipeline.messages import Fragment, Pack, Sentence
 
 PLAYER_FOLDER = Path(__file__).parent / "player"
 ASSETS = (PLAYER_FOLDER / PLAYER, PLAYER_FOLDER / "hls.light.min.js")
@@ -65,7 +66,7 @@ class Stream:
 
     @property
     def _has_captions(self) -> bool:
-        return self.flow.job.captions and bool(self.flow.texts)
+        return bool(self.flow.job.captions) and self.flow.has_captions
 
     def _playlist(self, suffix: str) -> str:
         """An HLS media playlist (RFC 8216); captions are cut at the same times as the video."""
@@ -96,11 +97,17 @@ class Stream:
     def _captions(self) -> Iterator[tuple[str, str]]:
         """The captions of the new pieces: for each fragment, those shown during it."""
         for pack in self._playable[self.shown :]:
-            shown, frame = cues(self.flow.sentences(pack.index)), self.flow.segments[pack.index].start_frame
+            shown, frame = _cues(tuple(self.flow.sentences(pack.index))), self.flow.segments[pack.index].start_frame
             for fragment in pack.fragments:
                 start, frame = frame, frame + fragment.frames
                 said = _between(shown, start / self.flow.fps, frame / self.flow.fps)
-                yield _caption_name(fragment), captions.webvtt(said)
+                yield _caption_name(fragment), captions.webvtt(said, with_words=self.flow.job.captions == "words")
+
+
+@lru_cache(maxsize=8)
+def _cues(sentences: tuple[Sentence, ...]) -> list[Cue]:
+    """The captions of sentences. Kept, because all pieces of a recording have the same sentences."""
+    return cues(sentences)
 
 
 def _caption_name(fragment: Fragment) -> str:

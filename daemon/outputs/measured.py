@@ -105,13 +105,15 @@ def _settings(flow: Flow) -> SettingsReport:
         priority=job.priority,
         crf=video.crf,
         preset=video.preset,
+        captions=job.captions,
     )
 
 
 def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
     """What the author of a job that ended well may not expect."""
     yield from (WarningReport(**vars(found)) for found in job_warnings(flow.job, flow.config))
-    yield from (WarningReport(**vars(notice)) for notice in timeline.notices)
+    spoken = flow.speech.notices if flow.speech else ()
+    yield from (WarningReport(**vars(notice)) for notice in (*timeline.notices, *spoken))
     failed = [run for run in flow.journal.history.runs if run.code is not None]
     if failed:
         times = "once" if len(failed) == 1 else f"{len(failed)} times"

@@ -166,7 +166,7 @@ class RunReport(Part):
     """One run of a work item by one worker. An item that is retried has several."""
 
     stage: str
-    """tts, split, lipsync, pack (of a piece of a stream) or merge."""
+    """tts, align (a recording with its text), split, lipsync, pack (of a piece of a stream) or merge."""
     index: int
     """Number of the chunk or piece; 0 for a whole job."""
     worker: str
@@ -197,6 +197,8 @@ class SettingsReport(Part):
     """Constant rate factor of the encoder."""
     preset: str
     """Preset of the encoder."""
+    captions: bool | Literal["words"] = False
+    """As the job asked for them."""
 
 
 class Machine(Part):

@@ -81,7 +81,7 @@ def job_schema(ref_template: str = DEFAULT_REF_TEMPLATE) -> dict[str, Any]:
     """The keys of a job. Rules that depend on the configuration, such as avatar names, are not part of the schema."""
     return {
         **Job.model_json_schema(schema_generator=DescribedFields, ref_template=ref_template),
-        "oneOf": [_has_string("text"), _has_string("audio")],
+        "anyOf": [_has_string("text"), _has_string("audio")],
     }
 
 

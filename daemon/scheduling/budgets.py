@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.media.pcm import CONVERT_TIMEOUT_SECONDS
-from pipeline.messages import Chunk, MergeItem, PackItem, SplitItem, TtsItem
+from pipeline.messages import AlignItem, Chunk, MergeItem, PackItem, Speech, SplitItem, TtsItem
 from pipeline.speech import sentences
 
 BASE_SECONDS = 120.0
@@ -46,17 +46,21 @@ def tts_seconds(item: TtsItem, allowed: Allowances) -> float:
     return seconds
 
 
+def align_seconds(item: AlignItem, allowed: Allowances) -> float:
+    """Budget for converting a recording, speaking its text, and finding it there."""
+    return BASE_SECONDS + CONVERT_TIMEOUT_SECONDS + allowed.recording_seconds + 0.2 * len(item.text)
+
+
 def split_seconds(item: SplitItem, allowed: Allowances) -> float:
     """Budget for converting the speech and, with a new avatar video, tracking the face frame by frame."""
     tracking = 600 + 10 * allowed.avatar_seconds if allowed.avatar_seconds else 0
-    return BASE_SECONDS + _conversion_seconds(item, allowed) + tracking
+    return BASE_SECONDS + _conversion_seconds(item.speech, allowed) + tracking
 
 
-def _conversion_seconds(item: SplitItem, allowed: Allowances) -> float:
+def _conversion_seconds(speech: Speech, allowed: Allowances) -> float:
     """Length and decoding speed of an untrusted recording are unknown until it has been converted."""
-    sentences = item.speech.sentences
-    if sentences:
-        return 0.2 * sentences[-1].end_seconds
+    if speech.voice is not None and speech.sentences:
+        return 0.2 * speech.sentences[-1].end_seconds
     return CONVERT_TIMEOUT_SECONDS + 0.2 * allowed.recording_seconds
 
 

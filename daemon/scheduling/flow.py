@@ -10,6 +10,7 @@ from daemon.scheduling.journal import Journal
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import (
+    AlignItem,
     Chunk,
     Item,
     MergeItem,
@@ -21,6 +22,7 @@ from pipeline.messages import (
     TtsItem,
     Video,
 )
+from pipeline.speech.lexicon import pronunciations
 
 
 @dataclass
@@ -99,7 +101,7 @@ class Flow(ABC):
     def has_results(self, item: Item) -> bool:
         """Whether all results of an item exist, so that it need not run again."""
         match item:
-            case TtsItem():
+            case TtsItem() | AlignItem():
                 return self.speech is not None
             case SplitItem():
                 return self._is_split
@@ -147,10 +149,13 @@ class Flow(ABC):
     def _is_split(self) -> bool:
         return any(len(self.chunks) == chunk.count for chunk in self.chunks.values())
 
-    def _recorded(self) -> Speech:
-        """The speech of a job with a recording."""
+    def _take_recording(self) -> list[Item]:
+        """The first items of a job with a recording: it is aligned with its text, if there is one."""
         assert self.recording is not None
-        return Speech(self.name, self.folder, self.recording)
+        if self.job.text is None:
+            return self._accept(Speech(self.name, self.folder, self.recording))
+        words = pronunciations(self.job.lexicon)
+        return [AlignItem(self.name, self.folder, self.recording, self.job.text, self.language, words)]
 
     def _split_item(self, speech: Speech) -> SplitItem:
         return SplitItem(

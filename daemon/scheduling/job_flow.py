@@ -30,7 +30,7 @@ class JobFlow(Flow):
 
     def _first_items(self) -> list[Item]:
         if self.recording is not None:
-            return self._accept(self._recorded())
+            return self._take_recording()
         assert self.job.text is not None
         return [
             TtsItem(

@@ -19,6 +19,6 @@ def make_flow(name: str, job: Job, *, folder: Path, recording: Path | None, conf
     kind: type[Flow] = JobFlow
     if job.mode == "stream":
         kind = RecordingStream if recording is not None else TextStream
-    elif job.text is not None and is_long(len(job.text), job.speed, config):
+    elif recording is None and job.text is not None and is_long(len(job.text), job.speed, config):
         kind = LongText
     return kind(name, job, folder, recording, config, journal)

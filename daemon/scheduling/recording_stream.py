@@ -19,13 +19,13 @@ class RecordingStream(StreamFlow):
         return next((chunk.count for chunk in self.chunks.values()), None)
 
     @property
-    def texts(self) -> Sequence[str]:
-        """Empty: a recording's text is unknown."""
-        return ()
+    def has_captions(self) -> bool:
+        """Whether it is known what is said when."""
+        return self.speech is not None and bool(self.speech.sentences)
 
-    def sentences(self, index: int) -> list[Sentence]:
-        """Empty: a recording's sentences are unknown."""
-        return []
+    def sentences(self, index: int) -> Sequence[Sentence]:
+        """All sentences of the recording: its pieces begin and end within them."""
+        return self.speech.sentences if self.speech else ()
 
     def _first_items(self) -> list[Item]:
-        return self._accept(self._recorded())
+        return self._take_recording()

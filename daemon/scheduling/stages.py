@@ -13,6 +13,7 @@ from typing import Any
 from daemon.scheduling import budgets
 from daemon.scheduling.budgets import Allowances
 from pipeline.messages import (
+    AlignItem,
     Chunk,
     Item,
     MergeItem,
@@ -47,6 +48,7 @@ class StageRow:
 
 STAGES = (
     StageRow(TtsItem, Speech, "tts", "pipeline.stages.tts:TtsStage", budgets.tts_seconds),
+    StageRow(AlignItem, Speech, "tts", "pipeline.stages.tts:TtsStage", budgets.align_seconds, "align"),
     StageRow(SplitItem, Chunk, "split", "pipeline.stages.split:SplitStage", budgets.split_seconds),
     StageRow(Chunk, Segment, "lipsync", "pipeline.stages.lipsync:LipSyncStage", budgets.chunk_seconds),
     StageRow(PackItem, Pack, "merge", "pipeline.stages.merge:MergeStage", budgets.pack_seconds, "pack"),
@@ -65,7 +67,7 @@ def role(item: Item) -> str:
 
 
 def step(item: Item) -> str:
-    """What reports call the work on an item: tts, split, lipsync, pack or merge."""
+    """What reports call the work on an item: tts, align, split, lipsync, pack or merge."""
     return ROWS[type(item)].step or role(item)
 
 

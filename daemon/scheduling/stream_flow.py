@@ -25,12 +25,12 @@ class StreamFlow(Flow):
 
     @property
     @abstractmethod
-    def texts(self) -> Sequence[str]:
-        """Text of each piece; empty for a recording."""
+    def has_captions(self) -> bool:
+        """Whether it is known what is said when."""
 
     @abstractmethod
-    def sentences(self, index: int) -> list[Sentence]:
-        """The sentences of a piece, with times counted from the start of the job."""
+    def sentences(self, index: int) -> Sequence[Sentence]:
+        """The sentences during a piece, and maybe others, with times counted from the start of the job."""
 
     @property
     def expected_seconds(self) -> float:

@@ -32,6 +32,11 @@ class TextStream(TextPieces, StreamFlow):
         return sentences.pieces(self.job.text, self.language)
 
     @property
+    def has_captions(self) -> bool:
+        """Always: each piece is a part of the text."""
+        return True
+
+    @property
     def _speaking_seconds(self) -> float:
         span = self.speeches[0].span
         return span.seconds if span else 0.0

@@ -1,9 +1,11 @@
-"""TTS: text in, speech out, sentence by sentence, so that the time of each sentence is known."""
+"""TTS: text in, speech out, sentence by sentence, so that the time of each sentence is known.
+
+Its workers also align recordings with their texts.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import wave
 from collections import deque
@@ -16,16 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatars
-from pipeline.errors import JobError
+from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav
-from pipeline.messages import Phoneme, Sentence, Span, Speech, TtsItem
+from pipeline.messages import AlignItem, Phoneme, Sentence, Span, Speech, TtsItem
 from pipeline.speech.lexicon import Lexicon, configured, lexicon
 from pipeline.speech.marks import Pauses
 from pipeline.speech.reading import ReadSentence, marked, read
 from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.words import timed
+from pipeline.stages.align import Alignment, write_phonemes
 
 SILENCE_SECONDS = 0.25
 """Length of a stream piece for which the voice produces no sound."""
@@ -51,6 +54,7 @@ class TtsStage:
         self._voices = Voices(self._settings, self._config.base)
         self._voices.available(self._config.language)
         self._avatars = Avatars(self._config)
+        self._alignment = Alignment(self._settings, self._limit_seconds)
 
     def prepare(self) -> Iterator[None]:
         """Load the rules and the voice of each language that has a default, so its first job does not wait for them."""
@@ -63,27 +67,30 @@ class TtsStage:
                     marked(ANY_WORD, language, backend)
                     yield
 
-    def process(self, item: TtsItem) -> Iterator[Speech]:
-        """Speak the text into one WAV file at the voice's native rate."""
+    def process(self, item: TtsItem | AlignItem) -> Iterator[Speech]:
+        """Speak the text into one WAV file at the voice's native rate; or align a recording with its text."""
+        yield self._alignment.speech(item) if isinstance(item, AlignItem) else self._spoken(item)
+
+    def _spoken(self, item: TtsItem) -> Speech:
         start = time.monotonic()
         item.folder.mkdir(exist_ok=True)
         backend, voice = self._voice(item.language, item.voice, item.avatar)
         recording = _Recording(item.folder / "speech.wav", Pauses(self._settings.pause_seconds), self._limit_seconds)
         with recording:
             words = lexicon((*configured(self._settings, item.language), *item.lexicon), item.language)
-            for sentence, utterance in _utterances(item, backend, voice, words):
+            for sentence, utterance in self._utterances(item, backend, voice, words):
                 recording.add(sentence, utterance)
             if not recording.sentences and not item.may_be_silent:
                 message = f"{_full_name(backend, voice)} produced no speech from the text"
                 raise JobError("no_speech", message, field="text")
             recording.end(item.pause_seconds if recording.sentences else SILENCE_SECONDS)
-        yield Speech(
+        return Speech(
             job=item.job,
             folder=item.folder,
             audio=recording.path,
             voice=_full_name(backend, voice),
             sentences=tuple(recording.sentences),
-            phonemes=_write_phonemes(item.folder / "phonemes.json", recording.phonemes),
+            phonemes=write_phonemes(item.folder / "phonemes.json", recording.phonemes),
             span=Span(start, time.monotonic()),
             index=item.index,
         )
@@ -94,18 +101,25 @@ class TtsStage:
             return self._voices.choose(language, voice)
         return self._voices.choose(language, None, self._avatars.voices(avatar, language))
 
+    def _utterances(
+        self, item: TtsItem, backend: Backend, voice: str, words: Lexicon
+    ) -> Iterator[tuple[ReadSentence, Utterance]]:
+        """Each sentence as it is written and as it is spoken, in order; services speak several at the same time."""
 
-def _utterances(
-    item: TtsItem, backend: Backend, voice: str, words: Lexicon
-) -> Iterator[tuple[ReadSentence, Utterance]]:
-    """Each sentence as it is written and as it is spoken, in order; services speak several at the same time."""
+        def speak(sentence: ReadSentence) -> tuple[ReadSentence, Utterance]:
+            utterance = backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
+            return sentence, self._heard(utterance, sentence.spoken, item, words)
 
-    def speak(sentence: ReadSentence) -> tuple[ReadSentence, Utterance]:
-        return sentence, backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
+        at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
+        sentences = _read(item, backend, words)
+        return map(speak, sentences) if at_once == 1 else _mapped(speak, sentences, at_once)
 
-    at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
-    sentences = _read(item, backend, words)
-    return map(speak, sentences) if at_once == 1 else _mapped(speak, sentences, at_once)
+    def _heard(self, utterance: Utterance, spoken: str, item: TtsItem, words: Lexicon) -> Utterance:
+        """An utterance with phonemes and words, if they can be found in it."""
+        aligner = self._alignment.aligner
+        if isinstance(aligner, ConfigError):
+            return utterance
+        return aligner.heard(utterance, aligner.marked(spoken, item.language, words), item.language, item.speed)
 
 
 def _read(item: TtsItem, backend: Backend, words: Lexicon) -> Iterator[ReadSentence]:
@@ -136,13 +150,6 @@ def _mapped(
 
 def _full_name(backend: Backend, voice: str) -> str:
     return f"{backend.name}:{voice}"
-
-
-def _write_phonemes(path: Path, phonemes: list[Phoneme]) -> Path | None:
-    if not phonemes:
-        return None
-    path.write_text(json.dumps([[p.symbol, p.start_seconds, p.end_seconds] for p in phonemes]), "utf-8")
-    return path
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline.engines.builtin.visemes import phoneme_track
 from pipeline.engines.loudness import at_frames, bounded, reference_level, relative_loudness, speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND
 from pipeline.media.runs import runs
+from pipeline.messages import Phoneme
 
 WEIGHTS = Path(__file__).with_name("mouth.safetensors")
 BLOCK_COLUMNS = 4096
@@ -60,7 +61,7 @@ class MouthModel:
         track = sampled(self._network_track(mel), speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
         if speech.phonemes:
-            track = guided(track, phoneme_track(speech.phonemes, speech.frames, speech.fps))
+            track = _led(track, speech.phonemes, speech.fps)
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
         track = articulated(track, speech.articulation)
         gated = _gated(track, speech_gate(speech)[:, None])
@@ -118,6 +119,17 @@ def _complete(frames: Floats, columns: Floats, fps: int) -> None:
         if last < first:
             first = last = int((start + stop - 1) / 2 * fps / COLUMNS_PER_SECOND)
         frames[max(first, 0) : last + 1] = 1.0
+
+
+def _led(by_network: Floats, phonemes: Sequence[Phoneme], fps: int) -> Floats:
+    """The network's track [frames, 6], led by the phonemes wherever they are known."""
+    known = [phoneme for phoneme in phonemes if phoneme.symbol]
+    track = guided(by_network, phoneme_track(known, len(by_network), fps))
+    for unknown in (phoneme for phoneme in phonemes if not phoneme.symbol):
+        # Both are closed at a sentence's edges, or near it: the change is not seen.
+        start, stop = (round(seconds * fps) for seconds in (unknown.start_seconds, unknown.end_seconds))
+        track[start:stop] = by_network[start:stop]
+    return track
 
 
 def guided(by_network: Floats, by_phonemes: Floats) -> Floats:

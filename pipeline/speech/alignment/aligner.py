@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pipeline.speech.accentor import stressed
 from pipeline.speech.alignment.matching import Reference, matched
 from pipeline.speech.alignment.spectra import mel_power, resampled
+from pipeline.speech.lexicon import Lexicon
+from pipeline.speech.reading import marked
 from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.espeak import Espeak
 
@@ -25,19 +26,22 @@ class Aligner:
         """Whether texts in this language can be rendered."""
         return self._voice(language) is not None
 
+    def marked(self, spoken: str, language: str, lexicon: Lexicon) -> str:
+        """A sentence in plain words with the marks of stress and the phonemes that espeak-ng is given."""
+        return marked(spoken, language, self._espeak, lexicon)
+
     def reference(self, spoken: str, language: str, speed: float = 1.0) -> Reference | None:
-        """The rendering of a sentence that is written in plain words; None if nothing is said, or nobody can."""
+        """The rendering of a sentence in plain words, marked or not; None if nothing is said, or nobody can."""
         voice = self._voice(language)
         if voice is None:
             return None
-        marked = stressed(spoken, language, self._espeak.stress)
-        said = self._espeak.speak(marked, language, voice, REFERENCE_SPEED * speed)
+        said = self._espeak.speak(spoken, language, voice, REFERENCE_SPEED * speed)
         return Reference.of(said) if said.phonemes else None
 
     def heard(self, utterance: Utterance, spoken: str, language: str, speed: float) -> Utterance:
         """An utterance of a voice that reports no phonemes, with them and with words; unchanged if it does not match.
 
-        `spoken`: the sentence as it was passed to the voice.
+        `spoken`: the sentence in plain words, marked or not.
         """
         if utterance.phonemes or not len(utterance.samples):
             return utterance

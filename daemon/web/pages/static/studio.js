@@ -28,7 +28,8 @@ const files = new Files({
   zone: byId("dropzone"),
   changed: chosen => {
     refusal.replaceChildren();
-    text.disabled = Boolean(chosen.audio);
+    setText(byId("text-label"), t(chosen.audio ? "studio.transcript" : "studio.text"));
+    text.placeholder = t(chosen.audio ? "studio.transcript_placeholder" : "studio.placeholder");
     avatars.classList.toggle("unused", Boolean(chosen.portrait));
     count();
   },
@@ -39,7 +40,7 @@ function count() {
   const length = [...text.value.trim()].length, most = given.characters;
   const values = {n: formatted(length), most: formatted(most), time: duration(Math.max(1, Math.round(length / CHARACTERS_PER_SECOND)))};
   byId("count").classList.toggle("over", length > most);
-  setText(byId("count"), files.chosen.audio ? t("studio.text_unused") : length > most ? t("studio.count_over", values) : length ? t("studio.count", values) : "");
+  setText(byId("count"), length > most ? t("studio.count_over", values) : length && !files.chosen.audio ? t("studio.count", values) : "");
 }
 
 function refuse(error) {
@@ -51,7 +52,7 @@ function refuse(error) {
 function composed() {
   const avatar = files.chosen.portrait ? null : chosenAvatar(avatars);
   return {
-    ...(files.chosen.audio ? {} : {text: text.value.trim()}),
+    ...(files.chosen.audio && !text.value.trim() ? {} : {text: text.value.trim()}),
     ...voice.job,
     ...(avatar ? {avatar} : {}),
     mode: mode.value,
@@ -68,7 +69,7 @@ async function send() {
     text.focus();
     return;
   }
-  const job = composed(), title = job.text ?? files.chosen.audio.name;
+  const job = composed(), title = job.text || files.chosen.audio.name;
   generate.disabled = true;
   setText(generate, t("studio.sending"));
   try {
