@@ -26,8 +26,8 @@ from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.executors.base import Executor, WorkerSpec
 
-HEALTH_SECONDS = 1.0
-"""An unchanged health report is rewritten after this time."""
+HEALTH_SECONDS = 0.1
+"""Between two reports of the same state. The loop turns with every event, and estimating when jobs end takes time."""
 
 PRUNE_SECONDS = 3600.0
 
@@ -53,7 +53,10 @@ class Supervisor:
         self._stop_at_seconds = float("inf")
         self._is_ready = False
         self._has_noted_stop = False
-        self._last_report: HealthReport | None = None
+        self._reported_state: tuple[str, str] | None = None
+        self._next_report_seconds = 0.0
+        self._is_report_late = False
+        """Whether a report was put off until `_next_report_seconds`."""
 
     def run(self, *, once: bool = False) -> int:
         """Run until stopped by a signal or, with `once`, until no work is left.
@@ -164,7 +167,8 @@ class Supervisor:
         """How long to wait for an event."""
         until_stop = self._stop_at_seconds - time.monotonic()
         next_job = self._admission.idle_seconds(is_open=self._is_open())
-        return max(0.0, min(next_job, self._publisher.idle_seconds(), until_stop))
+        until_report = self._next_report_seconds - time.monotonic() if self._is_report_late else float("inf")
+        return max(0.0, min(next_job, self._publisher.idle_seconds(), until_stop, until_report))
 
     def _prune(self) -> None:
         now, settings = time.monotonic(), self._config.retention
@@ -214,14 +218,16 @@ class Supervisor:
         return f"the disk or a quota is full: {free} MB free, but a stage could not write"
 
     def _report_health(self, state: str, why: str) -> None:
-        """Report to systemd, and through a file to `lipdrop status` and `lipdrop health`."""
+        """Report to systemd, and through a file to `lipdrop status` and `lipdrop health`; a new state at once."""
+        now = time.monotonic()
+        self._is_report_late = (state, why) == self._reported_state and now < self._next_report_seconds
+        if self._is_report_late:
+            return
+        self._reported_state, self._next_report_seconds = (state, why), now + HEALTH_SECONDS
         report = self._health(state, why)
         self._recorder.show(report)
-        last = self._last_report
-        if report.differs(last) or last is None or report.monotonic_seconds >= last.monotonic_seconds + HEALTH_SECONDS:
-            self._last_report = report
-            with contextlib.suppress(OSError):  # the next report retries
-                health.write_health(self._spool, report)
+        with contextlib.suppress(OSError):  # the next report retries
+            health.write_health(self._spool, report)
         idle = sum(worker.state == "idle" for worker in report.workers.values())
         notify.alive(f"{state}: {len(report.jobs)} in flight, {report.waiting} waiting, {idle} idle")
 

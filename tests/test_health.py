@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon import supervisor
 from daemon.spool.health import Health, health, read_health, write_health
 from daemon.spool.spool import Spool
 from daemon.supervisor import Supervisor
@@ -64,6 +65,24 @@ def test_a_starting_daemon_is_not_mistaken_for_its_predecessor(spool: Spool, mon
     with pytest.raises(OSError):
         Supervisor(config, spool, ThreadExecutor(), cheap_specs(config)).run(once=True)
     assert [(health.state, health.report and health.report.pid) for health in found] == [("starting", os.getpid())]
+
+
+def test_a_state_is_reported_at_once_and_what_changes_within_it_after_a_pause(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop turns several times for each job, far more often than anybody looks. It does not sleep before that."""
+    written: list[str] = []
+    monkeypatch.setattr("daemon.spool.health.write_health", lambda _, report: written.append(report.state))
+    config = Config()
+    loop = Supervisor(config, spool, ThreadExecutor(), cheap_specs(config))
+    for state in ("ok", "ok", "paused", "paused"):
+        loop._report_health(state, "")
+    assert written == ["ok", "paused"]
+    assert loop._idle_seconds() <= supervisor.HEALTH_SECONDS
+    time.sleep(supervisor.HEALTH_SECONDS)
+    loop._report_health("paused", "")
+    assert written == ["ok", "paused", "paused"]
+    assert loop._idle_seconds() > supervisor.HEALTH_SECONDS
 
 
 def test_a_report_keeps_its_blocks_and_can_be_replaced(spool: Spool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,10 +97,6 @@ class HealthReport:
         else:
             end_seconds = self.monotonic_seconds + found.eta_seconds
         return None if end_seconds is None else round(max(0.0, end_seconds - time.monotonic()), 1)
-
-    def differs(self, other: HealthReport | None) -> bool:
-        """Whether anything but the time of writing differs."""
-        return other is None or replace(self, monotonic_seconds=other.monotonic_seconds, at=other.at) != other
 
 
 @dataclass(frozen=True)
