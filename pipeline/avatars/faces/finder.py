@@ -7,7 +7,7 @@ Bazarevsky et al. 2019 (full-range model), Kartynnik et al. 2019. The models are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +124,9 @@ class FaceFinder:
         return session("mesh.onnx")
 
 
+@cache
 def session(file: str) -> onnxruntime.InferenceSession:
-    """A model of this folder, run on one thread."""
+    """A model of this folder, run on one thread. It is loaded once: that takes as long as several faces."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
