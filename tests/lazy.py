@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from importlib import import_module
 from types import ModuleType
+from typing import Any
+
+
+class Lazy(ModuleType):
+    """Stands for a module, which it imports when one of the module's attributes is read."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # pytest looks for several of these in whatever a test module imports
+            raise AttributeError(name)
+        return getattr(import_module(self.__name__), name)
 
 
 def lazily(name: str) -> ModuleType:
     """A module whose code runs when one of its attributes is read."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.loader is not None
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return Lazy(name)
