@@ -1,7 +1,8 @@
 """The real daemon and real worker processes, with cheap stages instead of the costly ones.
 
 `python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [--brisk] [ROLE=STAGE ...]`
-uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or `MODULE:CLASS`.
+uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or `MODULE:CLASS`. With `--warm` it forks
+such daemons on request, for `tests.warm_start`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 STAGES = {"tts": "CountedTts", "split": "CountedSplit", "lipsync": "CountedLipSync", "merge": "CountedMerge"}
+PRELOADED = ("pipeline.executors.worker", "tests.faults")
+"""What all workers import."""
 NAMES = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"], "merge": ["merge-0"]}
 
 
@@ -102,7 +105,7 @@ def main(arguments: list[str]) -> None:
     logs.set_up(as_json=False, level=config.log.level, spool=spool)
     try:
         sys.exit(
-            Supervisor(config, spool, ProcessExecutor(preloaded=()), cheap_specs(config, **stages)).run(
+            Supervisor(config, spool, ProcessExecutor(preloaded=PRELOADED), cheap_specs(config, **stages)).run(
                 once="--once" in arguments
             )
         )
@@ -111,4 +114,9 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:] == ["--warm"]:
+        from tests.warm_start import serve
+
+        main(serve())
+    else:
+        main(sys.argv[1:])

@@ -20,6 +20,7 @@ import psutil
 import yaml
 
 from daemon.cli.main import main
+from tests import warm_start
 from tests.media import speech_like, streams, write_recording
 
 T = TypeVar("T")
@@ -107,7 +108,7 @@ class RunningDaemon:
     def __init__(self, spool: Path, **settings: Any) -> None:
         self.spool = spool
         self.settings = settings
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | warm_start.Forked | None = None
         self.environment: dict[str, str] = {}
         spool.mkdir(exist_ok=True)
         (spool / "config.yaml").write_text(yaml.safe_dump({"spool": ".", **settings}))
@@ -253,6 +254,13 @@ class CheapDaemon(RunningDaemon):
     """The same daemon and real processes with cheap stages."""
 
     program = ("tests.cheap_daemon",)
+
+    def start(self, *arguments: str) -> Self:
+        """Start the daemon; it logs to `log` in the spool. It is forked if that makes no difference."""
+        if self.prefix or self.environment:
+            return super().start(*arguments)
+        self.process = warm_start.start(self.spool, arguments, self.spool / "log", _environment())
+        return self
 
     def ran(self) -> list[str]:
         """The items its stages have run: `JOB STAGE [INDEX]`."""
