@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import daemon.metrics.registry  # noqa: F401 # imported here once, rather than in each child
+import tests.faults  # noqa: F401
 from daemon.logs import JobLogs
 from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ import pytest
 from tests.running import ROOT
 
 pytestmark = pytest.mark.timeout(600)
+
+MEMORY = "/dev/shm"
+"""A folder in memory."""
 
 EXPECTED_FILES = {
     *("outbox/a.mp4", "outbox/a.json", "outbox/a.srt", "outbox/a.vtt", "outbox/bad.json"),
@@ -21,9 +26,11 @@ EXPECTED_FILES = {
 
 
 @pytest.fixture(scope="module")
-def crashes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    argv = [sys.executable, "-m", "tests.crash_steps", str(tmp_path_factory.mktemp("crashes"))]
-    shown = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600).stdout
+def crashes() -> list[dict[str, Any]]:
+    """In memory if possible: what a killed process has written is there whether or not it is on the disk."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        argv = [sys.executable, "-m", "tests.crash_steps", folder]
+        shown = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600).stdout
     return [json.loads(line) for line in shown.splitlines()]
 
 
