@@ -160,7 +160,7 @@ def in_one_process(*arguments: Any) -> Config:
 
 def test_a_small_run_measures_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """With daemons that start quickly, a short text, a tiny video, and a batch size that is measured quickly."""
-    monkeypatch.setattr(bench, "SENTENCES", ("Milk.",))
+    monkeypatch.setattr(bench, "SENTENCES", ("Oh.",))
     monkeypatch.setattr(bench, "_config", in_one_process)
     monkeypatch.setattr(bench, "make_video", partial(make_video, size=(64, 64), seconds=1))
     monkeypatch.setitem(engine.DEVICE_BATCH_FRAMES, "cpu", 2)

@@ -17,7 +17,6 @@ from pipeline.avatars import BUILT_IN_FOLDER
 from tests.media import audio, frames, speech_like, write_recording
 from tests.running import ORPHANS_SECONDS, RunningDaemon, assert_video_matches, in_process, named, until
 
-RUSSIAN = "Мама мыла раму. Потом папа пил какао, а мы молчали."
 SMALL = "64x64"
 
 
@@ -30,16 +29,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
 
 @pytest.mark.parametrize("language", ["ru", "en", "kk"])
 def test_a_text_becomes_a_video_and_a_timing_json(language: str, daemon: RunningDaemon) -> None:
-    text = {"ru": RUSSIAN, "en": "Mama bought a map. Then we waited.", "kk": "Сәлем! Менің атым Айгүл."}[language]
+    text = {
+        "ru": "Мама мыла раму. А мы?",
+        "en": "Mama bought a map. Then we waited.",
+        "kk": "Сәлем! Менің атым Айгүл.",
+    }[language]
     job = {} if language == "ru" else {"size": SMALL}
     daemon.drop(f"text-{language}", text=text, language=language, captions=True, metadata={"order": [7, "x"]}, **job)
     timing = daemon.ending(f"text-{language}")
     assert timing["status"] == "done"
     assert timing["audio"]["voice"].partition(":")[0] in ("espeak", "hibari", "rhvoice", "piper")
     assert timing["metadata"] == {"order": [7, "x"]}
-    assert [sentence["text"] for sentence in timing["sentences"]] == text.replace("! ", "!|").replace(". ", ".|").split(
-        "|"
-    )
+    assert " ".join(sentence["text"] for sentence in timing["sentences"]) == text
+    assert len(timing["sentences"]) == 2
     assert all(s["start_seconds"] < s["end_seconds"] <= timing["audio"]["seconds"] for s in timing["sentences"])
     assert_video_matches(daemon, timing)
     assert "00:00:00,000 -->" in (daemon.spool / "outbox" / f"text-{language}.srt").read_text("utf-8")
@@ -98,12 +100,11 @@ def test_the_sound_is_not_shifted_against_the_recording(daemon: RunningDaemon) -
     write_recording(daemon.spool / "inbox" / "shift.wav", original.astype(np.int16))
     daemon.drop("shift", audio="shift.wav", size=SMALL)
     assert len(daemon.ending("shift")["chunks"]) == 2
-    played = audio(daemon.video("shift")).astype(float)
+    played = np.pad(audio(daemon.video("shift")).astype(float), 300)
     for start in (0, 5 * 16_000, 11 * 16_000):
         part = original[start : start + 12_000]
-        shifts = range(-300, 301)
-        scores = [float(part @ np.roll(played, -shift)[start : start + 12_000]) for shift in shifts]
-        assert shifts[int(np.argmax(scores))] == 0
+        scores = np.correlate(played[start : start + 12_600], part)
+        assert np.argmax(scores) == 300
 
 
 def test_the_mouth_moves_with_the_speech_and_rests_in_silence(daemon: RunningDaemon) -> None:
@@ -112,9 +113,9 @@ def test_the_mouth_moves_with_the_speech_and_rests_in_silence(daemon: RunningDae
     write_recording(daemon.spool / "inbox" / "rest.wav", samples)
     calm = shutil.copytree(BUILT_IN_FOLDER / "presenter", daemon.spool / "avatars" / "calm")
     (calm / "avatar.yaml").write_text("idle_motion: false")
-    daemon.drop("rest", audio="rest.wav", size="512x512", avatar="calm")
+    daemon.drop("rest", audio="rest.wav", size="256x256", avatar="calm")
     daemon.ending("rest")
-    pictures = frames(daemon.video("rest"), (512, 512)).astype(np.int16)
+    pictures = frames(daemon.video("rest"), (256, 256)).astype(np.int16)
     change = np.abs(np.diff(pictures, axis=0)).max(axis=(1, 2))
     assert np.median(change[10:70]) > 20
     assert np.median(change[80:120]) < 8
@@ -123,7 +124,7 @@ def test_the_mouth_moves_with_the_speech_and_rests_in_silence(daemon: RunningDae
 def test_a_long_job_runs_in_parallel_and_a_sequential_one_does_not(daemon: RunningDaemon) -> None:
     daemon.record("modes.wav", 14)
     for mode in ("parallel", "sequential"):
-        daemon.drop(f"mode-{mode}", audio="modes.wav", mode=mode, size="256x256")
+        daemon.drop(f"mode-{mode}", audio="modes.wav", mode=mode, size="128x128")
         daemon.ending(f"mode-{mode}")
     parallel, sequential = daemon.endings(["mode-parallel", "mode-sequential"])
     assert {chunk["worker"] for chunk in parallel["chunks"]} == {"gan-0", "nogan-1"}
@@ -174,7 +175,7 @@ def test_a_repeated_job_is_run_again_if_what_it_refers_to_has_changed(daemon: Ru
     assert sha256_of_next_ending(cached=True) == videos[-1]
 
 
-def test_twelve_jobs_dropped_at_once_in_three_ways(daemon: RunningDaemon) -> None:
+def test_six_jobs_dropped_at_once_in_three_ways(daemon: RunningDaemon) -> None:
     outside = daemon.spool / "elsewhere"
     outside.mkdir()
     inbox = daemon.spool / "inbox"
@@ -182,7 +183,7 @@ def test_twelve_jobs_dropped_at_once_in_three_ways(daemon: RunningDaemon) -> Non
     daemon.drop("warm", audio="short.wav", size=SMALL)
     daemon.ending("warm")
     before = daemon.memory_bytes()
-    names = [f"many-{number:02d}" for number in range(12)]
+    names = [f"many-{number:02d}" for number in range(6)]
     for number, name in enumerate(names):
         data = json.dumps({"audio": "short.wav", "size": SMALL, "metadata": {"number": number}})
         if number % 3 == 0:
@@ -192,8 +193,8 @@ def test_twelve_jobs_dropped_at_once_in_three_ways(daemon: RunningDaemon) -> Non
             place = (Path.rename, os.link)[number % 3 - 1]
             place(outside / f"{name}.json", inbox / f"{name}.json")
     endings = daemon.endings(names)
-    assert [ending["status"] for ending in endings] == ["done"] * 12
-    assert [ending["metadata"]["number"] for ending in endings] == list(range(12))
+    assert [ending["status"] for ending in endings] == ["done"] * 6
+    assert [ending["metadata"]["number"] for ending in endings] == list(range(6))
     assert daemon.memory_bytes() - before < 36 << 20
 
 

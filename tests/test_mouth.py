@@ -22,12 +22,12 @@ from training.dataset import SpeechClip, backend, held_out_clip, is_installed
 from training.measures import Scores, average, flicker, measured, opening, still
 
 VOICES: dict[str, list[tuple[str, str, float]]] = {
-    "ru": [("ru", "ru+f3", 0.9), ("ru", "ru+m4", 0.9), ("ru", "ru+Annie", 0.9)],
-    "en": [("en", "en-us+f3", 0.9), ("en", "en-us+m4", 0.9), ("en", "en-us+klatt3", 0.9)],
-    "neural": [("en", "heart", 0.8), ("en", "heart", 0.9), ("en", "heart", 1.05)],
+    "ru": [("ru", "ru+f3", 0.9), ("ru", "ru+m4", 0.9)],
+    "en": [("en", "en-us+f3", 0.9), ("en", "en-us+m4", 0.9)],
+    "neural": [("en", "heart", 0.8), ("en", "heart", 1.05)],
 }
 """Language, voice and speed."""
-RHVOICE = [("ru", "elena", 0.8), ("ru", "elena", 0.9), ("ru", "elena", 1.05)]
+RHVOICE = [("ru", "elena", 0.8), ("ru", "elena", 1.05)]
 """A natural voice without phoneme times; they come from alignment."""
 FRAME_RATES = [24, 25, 30, 50]
 SAMPLE_RATE_HZ = 16000
@@ -75,10 +75,9 @@ def average_of(clips: list[SpeechClip], with_phonemes: bool) -> Scores:
 
 
 def test_a_clip_is_the_same_whatever_was_spoken_before() -> None:
-    first = held_out_clip("en", "en-us+m4")
-    held_out_clip("ru", "ru+f3")
+    first = spoken("en", "en-us+m4", 0.9)
     backend("espeak").speak("Guten Tag", "de", "de", 1.0)
-    again = held_out_clip("en", "en-us+m4")
+    again = held_out_clip("en", "en-us+m4", 0.9)
     assert np.array_equal(again.mel, first.mel)
     assert again.phonemes == first.phonemes
 
@@ -171,7 +170,7 @@ def test_frame_rates_agree(fps: int) -> None:
 
 @pytest.mark.parametrize("gain", [0.1, 4.0])
 def test_level_does_not_matter(gain: float) -> None:
-    clip = spoken("en", "heart", 0.9)
+    clip = spoken("en", "heart", 0.8)
     # A gain shifts the mel by a constant, within its range.
     quiet = SpeechClip(
         clip.name, np.clip(clip.mel + np.float32(np.log10(gain) * 1.6), -4, 4), clip.mouth, clip.phonemes

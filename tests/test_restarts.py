@@ -55,7 +55,7 @@ def test_killed_workers_cost_only_time(tmp_path: Path) -> None:
 
 def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemon) -> None:
     daemon.record("recorded.wav", 12)
-    daemon.drop("spoken", text=TEXT * 6, size=SIZE)
+    daemon.drop("spoken", text=TEXT * 3, size=SIZE)
     daemon.drop("recorded", audio="recorded.wav", size=SIZE)
     work = daemon.spool / "work" / "spoken"
     until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
