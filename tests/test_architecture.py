@@ -12,8 +12,6 @@ from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from daemon.spool.spool import Spool
 
 ROOT = Path(__file__).parent.parent
@@ -147,39 +145,45 @@ SLOW_IMPORTS = {
 REPORT_IMPORTS = """
 import sys
 from daemon.cli.main import main
-try:
-    main()
-finally:
-    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+codes = []
+for command in sys.argv[1:]:
+    sys.argv[1:] = command.split()
+    codes.append(0)
+    try:
+        main()
+    except SystemExit as end:
+        codes[-1] = end.code or 0
+print(codes, file=sys.stderr)
+print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
 """
 
 
-def imported_by(command: str, folder: Path) -> set[str]:
-    """The packages that a command imports, in a spool that has a configuration."""
-    argv = [sys.executable, "-P", "-c", REPORT_IMPORTS, *command.split()]
-    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
-    assert ended.returncode == (command == "health"), ended.stderr
-    return set(ended.stderr.split())
+def imported_by(*commands: str, folder: Path) -> set[str]:
+    """The packages that commands import, in a spool that has a configuration."""
+    argv = [sys.executable, "-P", "-c", REPORT_IMPORTS, *commands]
+    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=True)
+    codes, packages = ended.stderr.splitlines()[-2:]
+    assert codes == str([int(command == "health") for command in commands]), ended.stderr
+    return set(packages.split())
 
 
-@pytest.mark.parametrize("command", QUICK_COMMANDS)
-def test_quick_commands_import_nothing_slow(command: str, tmp_path: Path) -> None:
+def test_quick_commands_import_nothing_slow(tmp_path: Path) -> None:
     """pydantic, to check the configuration, only unless the daemon has accepted it."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / "a.json").write_text("{}")
     config = b"language: en"
     (tmp_path / "config.yaml").write_bytes(config)
-    checked = imported_by(command, tmp_path)
+    checked = imported_by(*QUICK_COMMANDS, folder=tmp_path)
     assert {"pydantic", "click"} <= checked
     assert checked & SLOW_IMPORTS == set()
     spool = Spool(tmp_path)
     spool.create()
     spool.accept_config(hashlib.sha256(config).hexdigest())
-    assert "pydantic" not in imported_by(command, tmp_path)
+    assert "pydantic" not in imported_by(*QUICK_COMMANDS, folder=tmp_path)
 
 
 def test_the_program_itself_imports_no_pydantic(tmp_path: Path) -> None:
-    assert "pydantic" not in imported_by("--version", tmp_path)
+    assert "pydantic" not in imported_by("--version", folder=tmp_path)
 
 
 def test_the_daemons_process_does_not_import_torch() -> None:

@@ -20,7 +20,7 @@ LIPDROP = Path(sys.executable).parent / "lipdrop"
 TRAPS = ("daemon", "pipeline", "multiprocessing", "torch", "numpy", "click", "yaml", "json", "ctypes")
 """lipdrop's own packages, and others that its processes import first or last."""
 JOB = {"text": "One.", "language": "en", "voice": "hibari:heart", "size": "64x64"}
-COMMANDS = (("status",), ("health",), ("pause",), ("resume",), ("voices",), ("avatars", "list"), ("--version",))
+COMMANDS = (("status",), ("voices",), ("avatars", "list"), ("--version",))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import yaml
 
 from daemon.make.language import guessed
 from tests.media import streams
-from tests.running import ONE_WORKER, in_process, named, until
+from tests.running import ONE_PROCESS, in_process, named, until
 from tests.test_avatar_commands import PORTRAIT
 
 LEFT_SECONDS = 10
@@ -31,7 +31,7 @@ class Place:
         self.root = root
         self.temporary = root / "temporary"
         self.temporary.mkdir(parents=True)
-        (root / "config.yaml").write_text(yaml.safe_dump({"spool": "spool", **ONE_WORKER, **settings}))
+        (root / "config.yaml").write_text(yaml.safe_dump({"spool": "spool", **ONE_PROCESS, **settings}))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `lipdrop make`."""
@@ -122,7 +122,8 @@ def test_a_stream_is_played_while_it_renders_until_ctrl_c(place: Place) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_nothing_remains_of_a_command_that_is_stopped(place: Place, number: signal.Signals) -> None:
+def test_nothing_remains_of_a_command_that_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    place = Place(tmp_path, executor="processes")
     process = place.start("One two three.", "-o", "stopped.mp4", "--language", "en")
     until(lambda: list(place.temporary.glob("*/spool/run/health.json")) or None, "running daemon")
     assert len(place.processes()) >= 2
