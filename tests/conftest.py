@@ -29,21 +29,13 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 LONGEST_FIRST = (
-    *("test_stream", "test_web_originals", "test_daemon", "test_web_openai", "test_web_pages", "test_webhooks"),
-    *("test_wav2lip", "test_bench", "test_restarts", "test_hostile_daemon", "test_web_avatars", "test_web_load"),
-    *("test_web_realtime", "test_web_comparison", "test_web_jobs", "test_web_voices", "test_proxies"),
-    *("test_crashes", "test_talking_face", "test_mouth", "test_scheduler", "test_cancelling", "test_stages"),
-    *("test_commands", "test_drops", "test_isolation", "test_cached_avatars", "test_many_jobs", "test_supervision"),
-    *("test_web_contract", "test_web_access", "test_video_avatars", "test_video_files", "test_hostile_media"),
-    *(
-        "test_text",
-        "test_crash_steps",
-        "test_full_disk",
-        "test_hooks",
-        "test_job_logs",
-        "test_metrics",
-        "test_examples",
-    ),
+    *("test_stream", "test_web_originals", "test_web_openai", "test_daemon", "test_bench", "test_web_pages"),
+    *("test_recordings", "test_webhooks", "test_make", "test_hostile_daemon", "test_wav2lip", "test_mouth"),
+    *("test_web_avatars", "test_web_load", "test_web_realtime", "test_web_comparison", "test_web_jobs"),
+    *("test_web_voices", "test_proxies", "test_restarts", "test_video_files", "test_video_avatars"),
+    *("test_cached_avatars", "test_talking_face", "test_stages", "test_voices", "test_compare", "test_crash_steps"),
+    *("test_commands", "test_checkpoints", "test_scheduler", "test_hostile_media", "test_web_contract"),
+    *("test_web_access", "test_crashes", "test_cancelling", "test_isolation", "test_text", "test_examples"),
 )
 """Files that take more than ten seconds. They start first, so that none of them is still running at the end."""
 
