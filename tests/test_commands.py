@@ -97,7 +97,13 @@ def test_submit_reports_its_progress_as_json(daemon: CheapDaemon, tmp_path: Path
     (tmp_path / "told.json").write_text('{"text": "Один."}')
     ended = in_process("submit", "--wait", "--json", tmp_path / "told.json", cwd=daemon.spool)
     events = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert events[-1] == {"job": "told", "event": "done", "progress": 100, "video": str(daemon.video("told"))}
+    assert events[-1] == {
+        "job": "told",
+        "event": "done",
+        "progress": 100,
+        "video": str(daemon.video("told")),
+        "warnings": [],
+    }
     shares = [event["progress"] for event in events]
     assert shares == sorted(shares)
     until(lambda: (daemon.spool / "run" / "pace.json").exists() or None, "what was learnt from the job")
