@@ -74,6 +74,9 @@ class Job(BaseModel):
     """Language of the text, such as `ru`, `en` or `kk`. Default: `language` of the configuration."""
     voice: Annotated[StrictStr, Field(min_length=1, max_length=200)] | None = None
     """Voice as `backend:voice`, such as `espeak:en-gb`. Default: the configured or best voice for the language."""
+    other_languages: StrictBool | None = None
+    """Whether sentences that are clearly in another language are read by its rules, by a voice that speaks it. Default:
+    `tts.other_languages` of the configuration."""
     speed: Annotated[float, Field(strict=True, ge=0.5, le=2.0)] = 1.0
     """Rate of speech relative to the voice's normal rate."""
     lexicon: Lexicon = {}

@@ -6,7 +6,7 @@ looked up or joined later. Times are `time.monotonic()` seconds, a clock that al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ErrorReport
@@ -50,11 +50,16 @@ class Sentence:
     end_seconds: float
     words: tuple[Word, ...] = ()
     """Its words as they are written, with adjacent marks; empty if their times are unknown."""
+    language: str | None = None
+    """The language in which it is read, if that is not the job's."""
+    voice: str | None = None
+    """`backend:voice`, if it is not the job's."""
 
     def later(self, seconds: float) -> Sentence:
         """The same sentence after something of this length."""
         words = tuple(word.later(seconds) for word in self.words)
-        return Sentence(self.text, self.start_seconds + seconds, self.end_seconds + seconds, words)
+        start, end = self.start_seconds + seconds, self.end_seconds + seconds
+        return replace(self, start_seconds=start, end_seconds=end, words=words)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,8 @@ class TtsItem:
     """Index of the piece in a stream; 0 for a whole text."""
     pause_seconds: float = 0.0
     """Silence appended before the next piece."""
+    other_languages: bool = True
+    """Whether sentences in another language are read in theirs, by a voice that speaks it."""
     may_be_silent: bool = False
     """Whether a text with nothing to speak becomes silence instead of an error."""
     lexicon: tuple[Pronunciation, ...] = ()

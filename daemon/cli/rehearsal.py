@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from daemon.cli.steps import duration
 from daemon.scheduling.estimates import Estimate, estimate, mode_of
 from daemon.scheduling.pace import PACE_FILE, Pace
 from pipeline.job import Job, Outline
+from pipeline.speech.lexicon import EMPTY
 from pipeline.speech.reading import ReadSentence, read
 
 JOBS_MAX = 10
@@ -40,7 +41,8 @@ class Rehearsal:
         source = f"{self.voice} ({self.language})" if self.voice else "a recording"
         lines = [f"{self.name}: {source}, {self.avatar}, {self.mode}"]
         for number, sentence in enumerate(self.sentences, start=1):
-            lines.append(f"  {number:>3}  {sentence.text}")
+            own = f" ({sentence.language})" if sentence.language != self.language else ""
+            lines.append(f"  {number:>3}  {sentence.text}{click.style(own, dim=True)}")
             if sentence.spoken != sentence.text:
                 lines.append(f"    {click.style('=', dim=True)}  {sentence.spoken}")
         return "\n".join([*lines, f"       {estimate_text(self.estimate)}"])
@@ -78,9 +80,14 @@ class Rehearser:
             language=language,
             avatar=job.avatar or self._config.avatars.default,
             mode=mode_of(outline, found.video_seconds, self._config) if found else job.mode,
-            sentences=tuple(read(job.text, language)) if job.text is not None and in_full else (),
+            sentences=tuple(self._read(job.text, language, job)) if job.text is not None and in_full else (),
             estimate=found,
         )
+
+    def _read(self, text: str, language: str, job: Job) -> Iterator[ReadSentence]:
+        asked = job.other_languages
+        apart = self._config.tts.other_languages if asked is None else asked
+        return read(text, language, in_other=lambda _: EMPTY if apart else None)
 
 
 def show(place: Place, checker: Checker, jobs: Sequence[tuple[str, Job]], *, as_json: bool) -> None:

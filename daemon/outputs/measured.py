@@ -215,6 +215,8 @@ def _sentence(sentence: Sentence, timeline: Timeline) -> SentenceReport:
         start_seconds=rounded(sentence.start_seconds),
         end_seconds=rounded(min(sentence.end_seconds, timeline.seconds)),
         **({"words": [_word(word, timeline) for word in sentence.words]} if sentence.words else {}),
+        **({"language": sentence.language} if sentence.language else {}),
+        **({"voice": sentence.voice} if sentence.voice else {}),
     )
 
 

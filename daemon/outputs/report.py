@@ -152,6 +152,10 @@ class SentenceReport(Part):
     end_seconds: Number
     words: list[WordReport] | None = None
     """Left out if the times of the words are unknown."""
+    language: str | None = None
+    """In which it is read. Left out if it is the job's."""
+    voice: str | None = None
+    """That speaks it, `backend:voice`. Left out if it is the job's."""
 
 
 class RunError(Part):

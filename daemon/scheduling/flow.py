@@ -57,6 +57,12 @@ class Flow(ABC):
         return self.job.language or self.config.language
 
     @property
+    def other_languages(self) -> bool:
+        """Whether sentences in another language are read in theirs."""
+        asked = self.job.other_languages
+        return self.config.tts.other_languages if asked is None else asked
+
+    @property
     def fps(self) -> int:
         """Frames per second."""
         return self.job.fps or self.config.video.fps

@@ -42,6 +42,7 @@ class JobFlow(Flow):
                 speed=self.job.speed,
                 avatar=self.avatar,
                 lexicon=pronunciations(self.job.lexicon),
+                other_languages=self.other_languages,
             )
         ]
 

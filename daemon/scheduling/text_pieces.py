@@ -102,6 +102,7 @@ class TextPieces(Flow):
             speed=self.job.speed,
             avatar=self.avatar,
             lexicon=pronunciations(self.job.lexicon),
+            other_languages=self.other_languages,
             index=index,
             pause_seconds=self._pause_seconds(index),
             may_be_silent=self.has_spoken or index + 1 < self.count,

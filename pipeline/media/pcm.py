@@ -103,6 +103,16 @@ def write_wav(target: Path | IO[bytes], samples: NDArray[np.int16], rate_hz: int
         file.writeframes(samples.tobytes())
 
 
+def resampled(samples: NDArray[np.float32], rate_hz: int, to_hz: int) -> NDArray[np.float32]:
+    """Speech at another rate, with all that fits of its band: its spectrum is cut or padded. It begins and ends in
+    silence, so nothing wraps around."""
+    if rate_hz == to_hz or len(samples) == 0:
+        return samples
+    length = round(len(samples) * to_hz / rate_hz)
+    spectrum = np.fft.rfft(samples.astype(np.float64))
+    return np.asarray(np.fft.irfft(spectrum[: length // 2 + 1], length) * (length / len(samples)), np.float32)
+
+
 def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     """Scale samples to -1 to 1."""
     return np.asarray(samples / np.float32(32_768), np.float32)

@@ -78,4 +78,9 @@ def is_read_in_wrong_script(text: str, language: str) -> bool:
     """Whether a text has only Latin letters, but its language is written in Cyrillic."""
     letters = [character for character in text if character.isalpha()]
     is_latin = bool(letters) and all(_LATIN_LETTER.match(letter) for letter in letters)
-    return is_latin and language.partition("-")[0] in _CYRILLIC
+    return is_latin and is_cyrillic(language)
+
+
+def is_cyrillic(language: str) -> bool:
+    """Whether a language is written in Cyrillic."""
+    return language.partition("-")[0] in _CYRILLIC

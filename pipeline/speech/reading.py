@@ -3,12 +3,14 @@ a reading beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.speech import marks
 from pipeline.speech.accentor import stressed
+from pipeline.speech.language_tags import is_cyrillic
 from pipeline.speech.lexicon import EMPTY, Lexicon
+from pipeline.speech.sentence_language import sentence_language, with_english_read
 from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
 from pipeline.speech.voices.base import Backend, Stressing
@@ -25,23 +27,38 @@ class ReadSentence:
     """As it is written, without pauses."""
     spoken: str
     """As it is passed to the voice: numbers, abbreviations and symbols are words."""
+    language: str
+    """In which it is read: the text's, or its own if it is clearly written in another."""
     pause_before: float | None = None
     """Seconds of silence before it that the text asks for; None: as usual."""
     pause_after: float | None = None
     """And after it."""
 
 
-def read(text: str, language: str, lexicon: Lexicon = EMPTY) -> Iterator[ReadSentence]:
-    """The sentences of a text, in order."""
+def read(
+    text: str,
+    language: str,
+    lexicon: Lexicon = EMPTY,
+    in_other: Callable[[str], Lexicon | None] = lambda _: EMPTY,
+) -> Iterator[ReadSentence]:
+    """The sentences of a text, in order.
+
+    `in_other`: the lexicon for sentences in another language, given its code; None: they are read as all others.
+    """
     for sentence in sentences(text, language):
-        yield read_sentence(sentence, language, lexicon)
+        own = sentence_language(marks.shown(sentence), language)
+        words = in_other(own) if own != language else None
+        yield read_sentence(sentence, language, lexicon) if words is None else read_sentence(sentence, own, words)
 
 
 def read_sentence(sentence: str, language: str, lexicon: Lexicon = EMPTY) -> ReadSentence:
     """One of the sentences of a text, as `sentences` cuts them."""
     text = marks.shown(sentence)
     said = text if text == sentence else marks.shown(marks.with_spelled(sentence, language))
-    return ReadSentence(text, spoken(lexicon.respelled(said), language), *marks.pauses(sentence))
+    said = lexicon.respelled(said)
+    if is_cyrillic(language):
+        said = with_english_read(said, lambda phrase: spoken(phrase, "en"))
+    return ReadSentence(text, spoken(said, language), language, *marks.pauses(sentence))
 
 
 def marked(spoken_text: str, language: str, backend: Backend, lexicon: Lexicon = EMPTY) -> str:

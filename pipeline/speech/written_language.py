@@ -31,16 +31,21 @@ _SAME = (
 
 def other_language(text: str, language: str) -> str | None:
     """The code of the language in which a text is clearly written, unless it is `language`; else None."""
-    beginning = " ".join(text[:CHARACTERS_MAX].lower().split())
-    if sum(character.isalpha() for character in beginning) < LETTERS_MIN:
+    if sum(character.isalpha() for character in text[:CHARACTERS_MAX]) < LETTERS_MIN:
         return None
-    labels, probabilities = _model().predict(beginning, k=LANGUAGES_RANKED)
-    found = dict(zip((label.removeprefix(LABEL) for label in labels), probabilities, strict=True))
-    likely: str = next(iter(found))
+    found = ranked(text)
+    likely = next(iter(found))
     asked = language.partition("-")[0]
     if found[likely] < CONFIDENT or found.get(asked, 0.0) > UNLIKELY or _are_same(likely, asked):
         return None
     return likely
+
+
+def ranked(text: str) -> dict[str, float]:
+    """The codes of the likeliest languages of a text, the likeliest first, with their probabilities."""
+    beginning = " ".join(text[:CHARACTERS_MAX].lower().split())
+    labels, probabilities = _model().predict(beginning, k=LANGUAGES_RANKED)
+    return dict(zip((label.removeprefix(LABEL) for label in labels), probabilities, strict=True))
 
 
 def _are_same(one: str, other: str) -> bool:

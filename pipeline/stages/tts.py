@@ -6,6 +6,7 @@ Its workers also align recordings with their texts.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import wave
 from collections import deque
@@ -20,12 +21,12 @@ from numpy.typing import NDArray
 from pipeline.avatars import Avatars
 from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
-from pipeline.media.pcm import as_int16, open_wav
+from pipeline.media.pcm import as_int16, open_wav, resampled
 from pipeline.messages import AlignItem, Phoneme, Sentence, Span, Speech, TtsItem
 from pipeline.speech.lexicon import Lexicon, configured, lexicon
 from pipeline.speech.marks import Pauses
 from pipeline.speech.reading import ReadSentence, marked, read
-from pipeline.speech.voices.base import Backend, Concurrent, Preparing, Utterance
+from pipeline.speech.voices.base import Backend, Concurrent, Describing, Preparing, Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.words import timed
 from pipeline.stages.align import Alignment, write_phonemes
@@ -74,23 +75,23 @@ class TtsStage:
     def _spoken(self, item: TtsItem) -> Speech:
         start = time.monotonic()
         item.folder.mkdir(exist_ok=True)
-        backend, voice = self._voice(item.language, item.voice, item.avatar)
+        found = self._voice(item.language, item.voice, item.avatar)
+        chosen = self._with_lexicon(*found, item, item.language)
         recording = _Recording(item.folder / "speech.wav", Pauses(self._settings.pause_seconds), self._limit_seconds)
         with recording:
-            words = lexicon((*configured(self._settings, item.language), *item.lexicon), item.language)
-            for sentence, utterance in self._utterances(item, backend, voice, words):
-                recording.add(sentence, utterance)
+            for said in self._said(self._to_say(item, chosen), chosen.backend, item):
+                recording.add(said, item.language, chosen.name)
             if not recording.sentences and not item.may_be_silent:
-                message = f"{_full_name(backend, voice)} produced no speech from the text"
+                message = f"{chosen.name} produced no speech from the text"
                 raise JobError("no_speech", message, field="text")
             recording.end(item.pause_seconds if recording.sentences else SILENCE_SECONDS)
         return Speech(
             job=item.job,
             folder=item.folder,
             audio=recording.path,
-            voice=_full_name(backend, voice),
+            voice=chosen.name,
             sentences=tuple(recording.sentences),
-            phonemes=write_phonemes(item.folder / "phonemes.json", recording.phonemes),
+            phonemes=write_phonemes(item.folder / "phonemes.json", recording.known_phonemes),
             span=Span(start, time.monotonic()),
             index=item.index,
         )
@@ -101,41 +102,99 @@ class TtsStage:
             return self._voices.choose(language, voice)
         return self._voices.choose(language, None, self._avatars.voices(avatar, language))
 
-    def _utterances(
-        self, item: TtsItem, backend: Backend, voice: str, words: Lexicon
-    ) -> Iterator[tuple[ReadSentence, Utterance]]:
-        """Each sentence as it is written and as it is spoken, in order; services speak several at the same time."""
+    def _to_say(self, item: TtsItem, chosen: _Speaker) -> Iterator[_ToSay]:
+        """The sentences of the text, each as its voice is given it."""
+        speakers: dict[str, _Speaker | None] = {item.language: chosen}
 
-        def speak(sentence: ReadSentence) -> tuple[ReadSentence, Utterance]:
-            utterance = backend.speak(sentence.spoken, item.language, voice, item.speed, item.folder)
-            return sentence, self._heard(utterance, sentence.spoken, item, words)
+        def words_of(language: str) -> Lexicon | None:
+            if item.other_languages and language not in speakers:
+                speakers[language] = self._speaker_of(language, item, chosen)
+            by = speakers.get(language)
+            return None if by is None else by.words
 
-        at_once = backend.concurrency if isinstance(backend, Concurrent) else 1
-        sentences = _read(item, backend, words)
-        return map(speak, sentences) if at_once == 1 else _mapped(speak, sentences, at_once)
+        for sentence in read(item.text, item.language, chosen.words, words_of):
+            by = speakers[sentence.language] or chosen
+            said = marked(sentence.spoken, sentence.language, by.backend, by.words)
+            yield _ToSay(replace(sentence, spoken=said), by)
 
-    def _heard(self, utterance: Utterance, spoken: str, item: TtsItem, words: Lexicon) -> Utterance:
+    def _speaker_of(self, language: str, item: TtsItem, chosen: _Speaker) -> _Speaker | None:
+        """Who says sentences in another language: the job's voice if it speaks it, else one of its sex if possible.
+
+        None if no voice speaks it.
+        """
+        backend, voice = chosen.backend, chosen.voice
+        if voice in backend.voices(language):
+            return self._with_lexicon(backend, voice, item, language)
+        sex = backend.about(voice).sex if isinstance(backend, Describing) else None
+        wishes = self._avatars.voices(item.avatar, language) if item.avatar and item.voice is None else ()
+        with contextlib.suppress(JobError):
+            found = self._voices.choose(language, None, [*wishes, *([sex] if sex else [])])
+            return self._with_lexicon(*found, item, language)
+        return None
+
+    def _with_lexicon(self, backend: Backend, voice: str, item: TtsItem, language: str) -> _Speaker:
+        entries = (*configured(self._settings, language), *item.lexicon)
+        return _Speaker(backend, voice, lexicon(entries, language))
+
+    def _said(self, sentences: Iterable[_ToSay], main: Backend, item: TtsItem) -> Iterator[_Said]:
+        """Each sentence as it is spoken, in order; services speak several at the same time."""
+        others = threading.Lock()  # only the job's own voice is known to speak in several threads
+
+        def say(asked: _ToSay) -> _Said:
+            sentence, by = asked.sentence, asked.speaker
+            with contextlib.nullcontext() if by.backend is main else others:
+                utterance = by.backend.speak(sentence.spoken, sentence.language, by.voice, item.speed, item.folder)
+            return _Said(sentence, by.name, self._heard(utterance, sentence, by.words, item.speed))
+
+        at_once = main.concurrency if isinstance(main, Concurrent) else 1
+        return map(say, sentences) if at_once == 1 else _mapped(say, sentences, at_once)
+
+    def _heard(self, utterance: Utterance, sentence: ReadSentence, words: Lexicon, speed: float) -> Utterance:
         """An utterance with phonemes and words, if they can be found in it."""
-        aligner = self._alignment.aligner
+        aligner, language = self._alignment.aligner, sentence.language
         if isinstance(aligner, ConfigError):
             return utterance
-        return aligner.heard(utterance, aligner.marked(spoken, item.language, words), item.language, item.speed)
+        return aligner.heard(utterance, aligner.marked(sentence.spoken, language, words), language, speed)
 
 
-def _read(item: TtsItem, backend: Backend, words: Lexicon) -> Iterator[ReadSentence]:
-    """The sentences of the text, as the voice is given them."""
-    for sentence in read(item.text, item.language, words):
-        yield replace(sentence, spoken=marked(sentence.spoken, item.language, backend, words))
+@dataclass(frozen=True)
+class _Speaker:
+    """A voice, and how it says words."""
+
+    backend: Backend
+    voice: str
+    words: Lexicon
+
+    @property
+    def name(self) -> str:
+        """`backend:voice`."""
+        return f"{self.backend.name}:{self.voice}"
 
 
-def _mapped(
-    speak: Callable[[ReadSentence], tuple[ReadSentence, Utterance]], sentences: Iterable[ReadSentence], at_once: int
-) -> Iterator[tuple[ReadSentence, Utterance]]:
+@dataclass(frozen=True)
+class _ToSay:
+    """A sentence and who says it."""
+
+    sentence: ReadSentence
+    speaker: _Speaker
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A sentence as it was said."""
+
+    sentence: ReadSentence
+    voice: str
+    """`backend:voice`."""
+    utterance: Utterance
+
+
+def _mapped(speak: Callable[[_ToSay], _Said], sentences: Iterable[_ToSay], at_once: int) -> Iterator[_Said]:
     """`map` in `at_once` threads. The number of results that wait for an earlier one is bounded.
 
     The first error in the order of the sentences is raised, once the calls in flight have ended.
     """
-    waiting: deque[Future[tuple[ReadSentence, Utterance]]] = deque()
+    waiting: deque[Future[_Said]] = deque()
     threads = ThreadPoolExecutor(at_once)
     try:
         for sentence in sentences:
@@ -146,10 +205,6 @@ def _mapped(
             yield waiting.popleft().result()
     finally:
         threads.shutdown(cancel_futures=True)
-
-
-def _full_name(backend: Backend, voice: str) -> str:
-    return f"{backend.name}:{voice}"
 
 
 @dataclass
@@ -164,6 +219,8 @@ class _Recording:
     _file: wave.Wave_write | None = None
     _rate_hz: int = 0
     _samples: int = 0
+    _knows_phonemes: bool = True
+    """Whether every sentence so far has phonemes: in one without the mouth would stay closed."""
 
     def __enter__(self) -> _Recording:
         return self
@@ -172,23 +229,41 @@ class _Recording:
         if self._file is not None:
             self._file.close()
 
-    def add(self, read: ReadSentence, utterance: Utterance) -> None:
-        """Append a spoken sentence unless it is empty, after a pause. Raises JobError if the recording becomes too
-        long."""
-        self._pauses.ask(read.pause_before)
-        if len(utterance.samples) > 0:
-            if self._file is None:
-                self._open(utterance.sample_rate_hz)
-            self._pause(self._pauses.take())
-            self._append(read.text, utterance)
-        self._pauses.ask(read.pause_after)
+    def add(self, said: _Said, language: str, voice: str) -> None:
+        """Append a spoken sentence unless it is empty, after a pause. `language`, `voice`: the job's.
 
-    def _append(self, sentence: str, utterance: Utterance) -> None:
+        Raises JobError if the recording becomes too long.
+        """
+        self._pauses.ask(said.sentence.pause_before)
+        if len(said.utterance.samples) > 0:
+            if self._file is None:
+                self._open(said.utterance.sample_rate_hz)
+            self._pause(self._pauses.take())
+            self._append(said, language, voice)
+        self._pauses.ask(said.sentence.pause_after)
+
+    def _append(self, said: _Said, language: str, voice: str) -> None:
+        utterance = said.utterance
         start = self._samples / self._rate_hz
-        self._write(utterance.samples)
-        words = tuple(word.later(start) for word in timed(sentence, utterance.words))
-        self.sentences.append(Sentence(sentence, start, self._samples / self._rate_hz, words))
+        self._write(resampled(utterance.samples, utterance.sample_rate_hz, self._rate_hz))
+        text, own = said.sentence.text, said.sentence.language
+        self.sentences.append(
+            Sentence(
+                text,
+                start,
+                self._samples / self._rate_hz,
+                tuple(word.later(start) for word in timed(text, utterance.words)),
+                language=None if own == language else own,
+                voice=None if said.voice == voice else said.voice,
+            )
+        )
+        self._knows_phonemes = self._knows_phonemes and bool(utterance.phonemes)
         self.phonemes += [Phoneme(p.symbol, p.start_seconds + start, p.end_seconds + start) for p in utterance.phonemes]
+
+    @property
+    def known_phonemes(self) -> list[Phoneme]:
+        """Empty unless all are known."""
+        return self.phonemes if self._knows_phonemes else []
 
     def end(self, pause_seconds: float) -> None:
         """Append the final pause, unless the text asks for another."""

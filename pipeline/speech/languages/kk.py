@@ -189,7 +189,9 @@ RULES = (
 # A sentence ends with its verb, never with a year, so ж. and ғ. never end one.
 KAZAKH = Kazakh(
     code="kz",
-    before_name=frozenset(listed("көш қ проф акад тел мыс обл ауд ж жж ғ ғғ даң респ б.з.д б.д.д")),
+    before_name=frozenset(
+        listed("көш қ проф акад тел мыс обл ауд ж жж ғ ғғ даң респ б.з.д б.д.д mr mrs ms dr prof st vs")
+    ),
     before_number=frozenset(listed("сур б бет")),
     closing=frozenset(listed("т.б т.с.с т.с тг мың млн млрд мин сек б.з")),
     conjunctions=frozenset(

@@ -232,6 +232,8 @@ class VoiceSettings(Section):
     """Silence between sentences."""
     lexicon: dict[LanguageTag, Lexicon] = Field(default_factory=dict)
     """How words are said, by language."""
+    other_languages: bool = True
+    """Whether sentences that are clearly in another language are read by its rules, by a voice that speaks it."""
     http: HttpSettings = HttpSettings()
     openai: OpenaiSettings = OpenaiSettings()
     piper: PiperSettings = PiperSettings()
