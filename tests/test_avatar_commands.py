@@ -105,7 +105,11 @@ def test_one_of_several_faces_is_chosen_when_it_is_added(place: Path) -> None:
     cv2.imwrite(str(both), beside(portrait(), portrait())[:, :, ::-1])
     refused = avatars(place, "add", "both.png")
     assert refused.returncode == 65
-    assert "use --face-box X1,Y1,X2,Y2, or --crop, in pixels of the picture" in refused.stderr
+    assert "use --face N for the one that should speak, counted from the left" in refused.stderr
+    beyond = avatars(place, "add", "both.png", "--face", "3")
+    assert (beyond.returncode, "(use --face 1 to 2, counted from the left)" in beyond.stderr) == (65, True)
+    assert avatars(place, "add", "both.png", "--face", "2", "--name", "second").returncode == 0
+    assert (place / "mine" / "second" / "avatar.yaml").read_text() == "face: 2\n"
     added = avatars(place, "add", "both.png", "--crop", "0,0,512,512")
     assert (added.returncode, added.stderr) == (0, "")
     assert added.stdout == "both\tpicture of 1024x512, frames of 512x512, mouth 48 pixels wide (fine)\n"

@@ -187,6 +187,8 @@ REFUSED = {
     "RAW": b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 50706, 1, 4, 1) + bytes(4),
     "RAW ": b"II*\0\x10\0\0\0CR\2\0" + bytes(40),
     "RAW  ": b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
+    "floating-point": b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 339, 3, 1, 3) + bytes(4),
+    "floating-point ": b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHIIIHHH", 339, 3, 3, 26, 0, 3, 3, 3),
     "JPEG XL": b"\xff\x0a" + bytes(20),
     "web page": b"<!DOCTYPE html><html>",
     "archive": b"PK\3\4" + bytes(30),

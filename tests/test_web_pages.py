@@ -172,7 +172,7 @@ def test_a_recording_can_have_its_text(gateway: RunningGateway, visitor: Visitor
 def test_files_can_be_dropped_anywhere_on_the_page(gateway: RunningGateway, visitor: Visitor, tmp_path: Path) -> None:
     """With the browser's own drag and drop, as from a file manager."""
     write_recording(tmp_path / "speech.wav", speech_like(0.6))
-    (tmp_path / "face.png").write_bytes(b"not looked at before it is sent")
+    (tmp_path / "face.heic").write_bytes(b"not looked at before it is sent")
     (tmp_path / "notes.pdf").touch()
     page = visitor.page
     page.goto(gateway.url)
@@ -183,13 +183,16 @@ def test_files_can_be_dropped_anywhere_on_the_page(gateway: RunningGateway, visi
         devtools.send("Input.dispatchDragEvent", {"type": event, "x": 300, "y": 60, "data": data})
 
     for event in ("dragEnter", "dragOver"):
-        drag(event, "speech.wav", "face.png")
+        drag(event, "speech.wav", "face.heic")
     expect(page.locator("#dropzone")).to_have_class(re.compile("dropping"))
-    drag("drop", "speech.wav", "face.png")
+    drag("drop", "speech.wav", "face.heic")
     expect(page.locator("#dropzone")).not_to_have_class(re.compile("dropping"))
     expect(page.locator("#text")).to_be_disabled()
-    for name in ("speech.wav", "face.png"):
+    for name in ("speech.wav", "face.heic"):
         expect(page.get_by_role("button", name=f"Remove {name}")).to_be_visible()
+    assert {"image/*", "video/*", ".heic", ".avif", ".mkv"} <= set(
+        (page.get_attribute("#portrait", "accept") or "").split(",")
+    )
     for event in ("dragEnter", "dragOver", "drop"):
         drag(event, "notes.pdf")
     expect(page.get_by_role("alert")).to_contain_text("notes.pdf")

@@ -89,9 +89,9 @@ def inspect(config: Config, name: str) -> str:
     return description
 
 
-def settings_of(rotate: int | None, **boxes: tuple[int, ...] | None) -> str:
+def settings_of(rotate: int | None, face: int | None = None, /, **boxes: tuple[int, ...] | None) -> str:
     """The `avatar.yaml` of a new avatar: what differs from the defaults. `boxes`: in pixels of the turned picture."""
-    rows = {"rotate": rotate, **{key: box and list(box) for key, box in boxes.items()}}
+    rows = {"rotate": rotate, "face": face, **{key: box and list(box) for key, box in boxes.items()}}
     return "".join(f"{key}: {value}\n" for key, value in rows.items() if value)
 
 

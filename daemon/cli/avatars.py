@@ -70,7 +70,7 @@ def check(place: Place, names: tuple[str, ...]) -> None:
 
 
 ADD_HINTS = {
-    "several_faces": f"use --face-box {BOX}, or --crop, in pixels of the picture, around the one that should speak",
+    "several_faces": "use --face N for the one that should speak, counted from the left; or --crop, or --face-box",
     "no_face": f"use a well-lit picture of one face from the front, or --face-box {BOX}",
     "face_too_small": f"use a picture with a larger face; in a large video use --crop {BOX}",
 }
@@ -90,6 +90,7 @@ def _box(ctx: click.Context, option: click.Parameter, value: str | None) -> tupl
 @avatars.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="The avatar's name; default: the file's.")
+@click.option("--face", type=click.IntRange(1), metavar="N", help="Which of several faces speaks, from the left.")
 @click.option(
     "--face-box", metavar=BOX, callback=_box, help="Where the face is, if several are in the picture or none is found."
 )
@@ -105,16 +106,19 @@ def add(
     file: Path,
     *,
     name: str | None,
+    face: int | None,
     face_box: tuple[int, ...] | None,
     crop: tuple[int, ...] | None,
     rotate: str | None,
 ) -> None:
     """Add the picture or video FILE as an avatar if its face is usable."""
     name = name or file.stem
-    settings = settings_of(int(rotate) if rotate else None, face_box=face_box, crop=crop)
+    settings = settings_of(int(rotate) if rotate else None, face, face_box=face_box, crop=crop)
     try:
         click.echo(f"{name}\t{install(place.config, file, name, settings)}")
     except JobError as error:
+        if face is not None:
+            error.hint = (error.hint or "").replace("set face: ", "use --face ").replace(" in avatar.yaml", "") or None
         if "avatar.yaml" in (error.hint or ""):
             error.hint = ADD_HINTS.get(error.code, error.hint)
         raise

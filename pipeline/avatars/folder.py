@@ -13,14 +13,8 @@ from typing import NoReturn
 from pipeline.errors import JobError, StageError
 from pipeline.media import pictures
 from pipeline.media.ffmpeg import unreadable
-from pipeline.media.kinds import Kind, identify
+from pipeline.media.kinds import CLIP_ENDINGS, PICTURE_ENDINGS, Kind, identify
 from pipeline.media.pictures import Look, Picture
-
-ENDINGS = (
-    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"),
-    *(".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".mpg", ".ogv"),
-)
-"""Usual endings of pictures and videos. What a file is, its content decides."""
 
 TEXT_BYTES_MAX = 1024 * 1024
 """Maximum size of an `avatar.yaml` or a `landmarks.json`."""
@@ -118,7 +112,7 @@ def media_file(folder: Path) -> Path:
 
 
 def _may_be_media(entry: Path, kind: Kind | None) -> bool:
-    return kind.medium != "other" if kind is not None else entry.suffix.lower() in ENDINGS
+    return kind.medium != "other" if kind is not None else entry.suffix.lower() in PICTURE_ENDINGS + CLIP_ENDINGS
 
 
 def kind_of(entry: Path) -> Kind | None:

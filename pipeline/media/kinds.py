@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+PICTURE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"),
+)
+CLIP_ENDINGS = (
+    *(".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".mpg", ".ogv"),
+)
+"""Usual endings of pictures and videos, for lists of files. What a file is, its content decides."""
+
 HEAD_BYTES = 1024
 CHUNKS_MAX = 100_000
 """Parts of a file that are walked through to see whether it is animated."""
@@ -177,8 +185,10 @@ def _colour_table_bytes(flags: int) -> int:
 
 
 IFD_ENTRIES_MAX = 200
-REDUCED, SUB_IFDS, DNG_VERSION = 254, 330, 50706
-"""TIFF tags: the subfile's type, further directories, DNG's version."""
+REDUCED, SUB_IFDS, SAMPLE_FORMAT, DNG_VERSION = 254, 330, 339, 50706
+"""TIFF tags: the subfile's type, further directories, what the numbers are, DNG's version."""
+FLOATING = 3
+"""The sample format of floating-point numbers."""
 
 
 def _tiff(content: BinaryIO, head: bytes, kind: Kind) -> Kind:
@@ -190,9 +200,20 @@ def _tiff(content: BinaryIO, head: bytes, kind: Kind) -> Kind:
     count = content.read(2)
     size = 12 * min(int.from_bytes(count, "little" if order == "<" else "big"), IFD_ENTRIES_MAX)
     entries = content.read(size)
-    tags = {tag: value for tag, _, _, value in struct.iter_unpack(order + "HHII", entries[: len(entries) // 12 * 12])}
+    rows = list(struct.iter_unpack(order + "HHII", entries[: len(entries) // 12 * 12]))
+    tags = {tag: value for tag, _, _, value in rows}
+    if any(_first_short(content, order, *row) == FLOATING for tag, *row in rows if tag == SAMPLE_FORMAT):
+        return _other("a TIFF of floating-point numbers")
     is_thumbnail = SUB_IFDS in tags and bool(tags.get(REDUCED, 0) & (1 if order == "<" else 1 | 1 << 16))
     return _other("a camera's RAW picture") if DNG_VERSION in tags or is_thumbnail else kind
+
+
+def _first_short(content: BinaryIO, order: str, _: int, count: int, value: int) -> int:
+    """The first of the short numbers of a TIFF's tag, which are in the entry itself if there are one or two."""
+    if count > 2:
+        content.seek(value)
+        return int.from_bytes(content.read(2), "little" if order == "<" else "big")
+    return value & 0xFFFF if order == "<" else value >> 16
 
 
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}

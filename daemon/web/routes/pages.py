@@ -18,6 +18,7 @@ from daemon.web.pages import HLS, STATIC, page, problem_page
 from daemon.web.pages.languages import spoken
 from daemon.web.pages.reference import operations
 from daemon.web.tokens import COOKIE, Tokens
+from pipeline.media.kinds import CLIP_ENDINGS, PICTURE_ENDINGS
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,7 +42,9 @@ async def studio(request: Request, gateway: InGateway) -> HTMLResponse:
     """Make a video."""
     recordings, config = sorted(RECORDING_SUFFIXES), gateway.config
     data = {**spoken(config), "characters": config.limits.text_characters, "recordings": recordings}
-    return page(request, "studio", recordings=",".join(recordings), data=data)
+    portraits = ",".join(["image/*", "video/*", *PICTURE_ENDINGS, *CLIP_ENDINGS])
+    data["pictures"] = list(PICTURE_ENDINGS)
+    return page(request, "studio", recordings=",".join(recordings), portraits=portraits, data=data)
 
 
 @router.api_route("/jobs/{name}", methods=READ)

@@ -7,7 +7,7 @@ const CLEAR = "M6.400 5L5 6.400 10.600 12 5 17.600 6.400 19 12 13.400 17.600 19 
 /** Which part of a job a file is: audio, portrait, or null if it is neither. */
 export function partOf(file) {
   const suffix = file.name.slice(file.name.lastIndexOf(".")).toLowerCase();
-  if (file.type.startsWith("image/")) return "portrait";
+  if (file.type.startsWith("image/") || given.pictures.includes(suffix)) return "portrait";
   return file.type.startsWith("audio/") || given.recordings.includes(suffix) ? "audio" : null;
 }
 
@@ -74,7 +74,7 @@ export class Files {
       this.#inputs[part].focus();
     };
     return h("div", {class: "file"},
-      part === "portrait" ? h("img", {src: this.#preview(file), alt: ""}) : null,
+      part === "portrait" ? h("img", {src: this.#preview(file), alt: "", onerror: event => event.target.remove()}) : null,
       part === "audio" ? h("audio", {src: this.#preview(file), controls: true, "aria-label": file.name}) : null,
       h("div", {class: "file-name"},
         h("b", {}, t(`studio.file_${part}`)), h("span", {class: "dim small"}, `${file.name} · ${bytes(file.size)}`)),
