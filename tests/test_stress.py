@@ -20,6 +20,7 @@ from pipeline.speech.voices.espeak_stress import _VOWEL, respelled
 from pipeline.speech.voices.rhvoice import Rhvoice
 from pipeline.stages.tts import TtsStage
 from tests.test_voices import FakeRhvoice, wav
+from training.dataset import is_installed
 
 SENTENCES = [
     line
@@ -108,10 +109,22 @@ def test_piper_is_given_ipa_with_the_marks_that_follow() -> None:
     assert in_ipa("Это за́мок, бе́лки и дома́!", "ru") == "Это [[zˈɑmʌk,]] белки и [[damˈɑ!]]"
 
 
-def test_rhvoice_is_given_pluses() -> None:
+def test_rhvoice_is_given_the_marks() -> None:
+    """A plus sign, which it also reads, would be spoken with emphasis."""
     library = FakeRhvoice()
     Rhvoice(library).speak("Это за́мок", "ru", "anna", 1.0)
-    assert library.messages[0][1] == "Это з+амок"
+    assert library.messages[0][1] == "Это за́мок"
+
+
+@pytest.mark.skipif(not is_installed("anna"), reason="RHVoice is not installed")
+def test_rhvoice_follows_marks_without_emphasis() -> None:
+    def spoken(text: str) -> bytes:
+        return Rhvoice().speak(text, "ru", "anna", 1.0).samples.tobytes()
+
+    assert spoken("Стои́т за́мок.") == spoken("Стоит замок.") != spoken("Сто́ит замо́к.")
+
+
+def test_pluses_stand_before_the_stressed_vowels() -> None:
     assert with_pluses("Ю́бка, e\u0301, т\u0301") == "+Юбка, e\u0301, т"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.checkout import make_command
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Word
-from pipeline.speech.stress import Stress, with_pluses
+from pipeline.speech.stress import Stress, without_marks
 from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
@@ -117,7 +117,7 @@ class Rhvoice:
 
     name: ClassVar[str] = "rhvoice"
     stress: ClassVar[Stress] = "ambiguous"
-    """It has a large dictionary, and speaks marked words with emphasis."""
+    """It has a large dictionary. It reads the marks as they are; a plus sign instead would be spoken with emphasis."""
     phonemes: ClassVar[bool] = False
 
     def __init__(self, library: Any = None, data: str | None = None) -> None:
@@ -173,7 +173,7 @@ class Rhvoice:
         )
         with self._lock:
             self._sound, self._starts, self._ends = [], [], []
-            content = with_pluses(text.replace("\0", " ")).encode()
+            content = text.replace("\0", " ").encode()
             self._say(content, params)
             samples = np.frombuffer(b"".join(self._sound), np.int16)
             rate_hz = self._rate_hz or 24_000
@@ -238,7 +238,7 @@ def _words(content: bytes, starts: list[_WordMark], ends: list[_WordMark], rate_
         return ()
     return tuple(
         Word(
-            content[start.start : start.stop].decode("utf-8", "ignore").replace("+", ""),
+            without_marks(content[start.start : start.stop].decode("utf-8", "ignore")),
             start.sample / rate_hz + EARLY_SECONDS,
             end.sample / rate_hz + EARLY_SECONDS,
         )
