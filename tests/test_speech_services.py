@@ -59,6 +59,7 @@ def spoken(backend: Choir, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tup
     """The sound and the sentences."""
     stage = TtsStage(WorkerSpec("tts-0", "test", "", Config()))
     monkeypatch.setattr(stage, "_voice", lambda *_: (backend, "a"))
+    monkeypatch.setattr(stage, "_heard", lambda utterance, *_: utterance)
     [speech] = stage.process(TtsItem("a", folder, TEXT, "en", None, 1.0))
     return speech.audio.read_bytes(), [sentence.text for sentence in speech.sentences]
 
