@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import subprocess
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.avatars.video import VideoSource
 from pipeline.errors import JobError
 from tests.clips import write_clip
 from tests.pictures import avatars_in, gradient, load, picture_of, refused
+from tests.test_recordings import KINDS, harmed
 
 pillow_heif.register_heif_opener()
 
@@ -241,6 +245,58 @@ def test_every_container_is_read(ending: str, anna: Path) -> None:
         anna / f"a.{ending}", frames, "-pix_fmt", "yuv420p" if ending != "mov" else "yuv422p10", *CONTAINERS[ending]
     )
     assert clip_of(anna) == pytest.approx([40 + 15 * index for index in range(10)], abs=8)
+
+
+CLIP_SECONDS_MAX, CLIP_FRAMES_MAX = 10, 11 * 60
+DAMAGED = ("mp4", "mov", "webm", "mkv", "ts", "avi")
+damage = st.fixed_dictionaries(
+    {"kind": st.sampled_from(KINDS), "place": st.floats(0, 1), "share": st.floats(0, 0.5), "seed": st.integers(0, 999)}
+)
+
+
+@pytest.fixture(scope="module")
+def whole_clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A clip of 12 frames in each container."""
+    folder, frames = tmp_path_factory.mktemp("whole"), [np.roll(PICTURE, 4 * index, 1) for index in range(12)]
+    pixels = {"mov": "yuv422p10"}
+    return {
+        ending: write_clip(
+            folder / f"a.{ending}", frames, "-pix_fmt", pixels.get(ending, "yuv420p"), *CONTAINERS.get(ending, ())
+        ).read_bytes()
+        for ending in DAMAGED
+    }
+
+
+def check_damaged_clip(ending: str, whole: bytes, anna: Path, *, place: float, share: float, **how: Any) -> None:
+    """It is refused as what it is, or shown, within its limits of length and time, whatever its headers claim."""
+    for earlier in anna.iterdir():
+        earlier.unlink()
+    data = harmed(whole, start=round(place * len(whole)), count=1 + round(share * len(whole)), **how)
+    (anna / f"a.{ending}").write_bytes(data)
+    began = time.monotonic()
+    try:
+        assert 0 < len(clip_of(anna, avatar_seconds=CLIP_SECONDS_MAX)) <= CLIP_FRAMES_MAX
+    except JobError as error:
+        assert error.code in ("media", "too_many_pixels", "too_long")
+    assert time.monotonic() - began < 60
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ending=st.sampled_from(DAMAGED), damage=damage)
+def test_damaged_clips_are_refused_or_shown(
+    ending: str, damage: dict[str, Any], whole_clips: dict[str, bytes], anna: Path
+) -> None:
+    check_damaged_clip(ending, whole_clips[ending], anna, **damage)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("ending", DAMAGED)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damage=damage)
+def test_much_damaged_clips_are_refused_or_shown(
+    ending: str, damage: dict[str, Any], whole_clips: dict[str, bytes], anna: Path
+) -> None:
+    check_damaged_clip(ending, whole_clips[ending], anna, **damage)
 
 
 def test_a_cover_is_not_the_video(anna: Path, tmp_path: Path) -> None:
