@@ -229,6 +229,18 @@ def test_the_language_is_the_browsers_until_another_is_chosen(gateway: RunningGa
         expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
+@WITH_BROWSER
+def test_an_answer_that_is_cut_is_asked_for_again(gateway: RunningGateway, visitor: Visitor) -> None:
+    """As by a gateway that is killed while it answers."""
+    page = visitor.page
+    cut = '{"jobs": ['
+    page.route("**/api/jobs?*", lambda route: route.fulfill(content_type="application/json", body=cut), times=1)
+    page.goto(gateway.url)
+    expect(page.locator("#results-problem")).to_contain_text("does not answer")
+    expect(page.locator("#results-problem")).to_be_empty(timeout=JOB_MS)
+    assert visitor.errors == []
+
+
 # A job's page
 
 

@@ -15,9 +15,10 @@ export class ProblemError extends Error {
 
 /** Request a path; returns the JSON of the answer, or null if it has none. Raises ProblemError. */
 export async function request(path, options = {}) {
-  let answer;
+  let answer, body = null;
   try {
     answer = await fetch(url(path), {cache: "no-store", ...options});
+    if ((answer.headers.get("content-type") ?? "").includes("json")) body = await answer.json();  // it may be cut
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ProblemError({code: "offline", detail: t("common.offline"), hint: t("common.offline_hint")});
@@ -25,8 +26,6 @@ export async function request(path, options = {}) {
   if (answer.status === 401) {
     location.assign(url(`/login?next=${encodeURIComponent(location.pathname + location.search)}`));
   }
-  const isJson = (answer.headers.get("content-type") ?? "").includes("json");
-  const body = isJson ? await answer.json() : null;
   if (answer.ok) return body;
   throw new ProblemError(body?.code ? body : {code: "http", detail: `${answer.status} ${answer.statusText}`, status: answer.status});
 }
