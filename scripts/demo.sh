@@ -14,6 +14,11 @@ for video in "$spool"/outbox/*.mp4; do
     echo "  $(realpath "$video")"
 done
 echo "The timing JSON of each is next to it."
+if grep -qs '"robotic_voice"' "$spool"/outbox/*.json; then
+    echo
+    echo "Russian is spoken by espeak-ng, which sounds like a robot. Install natural voices, then run this again:"
+    echo "  sudo make voices"
+fi
 echo
 echo "Make your own:"
 echo "  source .venv/bin/activate"

@@ -41,6 +41,7 @@ from pipeline.speech.voices.espeak import DATA_PATH_MAX, Espeak
 from pipeline.speech.voices.hibari import Hibari
 from pipeline.speech.voices.http import Http, Openai
 from pipeline.speech.voices.levels import finished, levelled
+from pipeline.speech.voices.natural import robotic_notice
 from pipeline.speech.voices.piper import Piper
 from pipeline.speech.voices.program import run_program
 from pipeline.speech.voices.rhvoice import Rhvoice
@@ -881,6 +882,29 @@ def test_an_unknown_voice_is_a_job_error(voice: str) -> None:
     assert caught.value.hint is not None
     assert "espeak:ru" in caught.value.hint
     assert len(caught.value.hint) < 1000
+
+
+@pytest.mark.parametrize(
+    ("voice", "language", "settings", "is_told"),
+    [
+        ("espeak:ru+f2", "ru", {}, True),
+        ("espeak:ru+f2", "ru-RU", {"voices": {"ru": None}}, True),
+        ("rhvoice:anna", "ru", {}, False),
+        ("espeak:kk", "kk", {}, False),
+        ("espeak:ru+f2", "ru", {"voices": {"ru": "espeak:ru+f2"}}, False),
+        ("espeak:ru+f2", "ru", {"backend": "espeak"}, False),
+    ],
+)
+def test_a_robotic_voice_that_nobody_chose_is_told(
+    voice: str, language: str, settings: dict[str, Any], is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(SOURCES)
+    notice = robotic_notice(voice, language, VoiceSettings.model_validate(settings))
+    assert (notice is not None) == is_told
+    assert notice is None or (notice.code, notice.hint) == (
+        "robotic_voice",
+        "to install natural ones: sudo make voices",
+    )
 
 
 def test_a_voice_of_a_back_end_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,8 @@ from daemon.scheduling.history import Run
 from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.errors import ErrorReport
 from pipeline.job import job_warnings
-from pipeline.messages import PCM_RATE_HZ, Segment, Sentence, Span, Timeline, Word
+from pipeline.messages import PCM_RATE_HZ, Notice, Segment, Sentence, Span, Timeline, Word
+from pipeline.speech.voices.natural import robotic_notice
 
 
 def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport:
@@ -113,7 +114,7 @@ def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
     """What the author of a job that ended well may not expect."""
     yield from (WarningReport(**vars(found)) for found in job_warnings(flow.job, flow.config))
     spoken = flow.speech.notices if flow.speech else ()
-    yield from (WarningReport(**vars(notice)) for notice in (*timeline.notices, *spoken))
+    yield from (WarningReport(**vars(notice)) for notice in (*timeline.notices, *spoken, *_voice_notices(flow)))
     failed = [run for run in flow.journal.history.runs if run.code is not None]
     if failed:
         times = "once" if len(failed) == 1 else f"{len(failed)} times"
@@ -124,6 +125,13 @@ def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
         if slack < 0:
             message = f"playback that began as early as possible stalled for {-slack:.1f} s"
             yield WarningReport(code="stalled", message=message, hint="use a smaller size or more workers")
+
+
+def _voice_notices(flow: Flow) -> Iterator[Notice]:
+    voice = flow.speech.voice if flow.speech else None
+    if voice is not None and flow.job.voice is None:
+        found = robotic_notice(voice, flow.language, flow.config.tts)
+        yield from () if found is None else (found,)
 
 
 def _avatar(flow: Flow, timeline: Timeline) -> AvatarReport:

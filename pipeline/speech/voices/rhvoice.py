@@ -14,15 +14,14 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline.checkout import make_command
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Word
 from pipeline.speech.stress import Stress, without_marks
 from pipeline.speech.voices.base import About, Sex, Utterance
 from pipeline.speech.voices.levels import INT16_SCALE, finished
+from pipeline.speech.voices.natural import install_hint
 from pipeline.speech.voices.settings import VoiceSettings
 
-PACKAGES = "librhvoice5 rhvoice-russian rhvoice-english"
 LIBRARY = "libRHVoice.so.5"
 """The release whose structs are declared here."""
 
@@ -273,11 +272,3 @@ def described(library: ctypes.CDLL) -> ctypes.CDLL:
 
 def _missing(reason: str) -> ConfigError:
     return ConfigError("tts_missing", reason, field="tts.backend", hint=install_hint())
-
-
-def install_hint() -> str:
-    """How to install RHVoice, true for a checkout and for an installed package."""
-    command = make_command("voices")
-    if command is not None:
-        return f"sudo {command}"
-    return f"sudo apt-get install {PACKAGES}, from Debian's component non-free"
