@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import Job, parse_job
 from pipeline.messages import Speech, TtsItem
-from pipeline.speech.lexicon import Lexicon, configured, pronunciations
+from pipeline.speech.lexicon import Lexicon, lexicon_for, pronunciations
 from pipeline.speech.reading import read
 from pipeline.stages.tts import TtsStage
 from tests.test_voices import wav
@@ -74,8 +74,8 @@ def test_the_configuration_has_a_lexicon_for_each_language(tmp_path: Path) -> No
     file = tmp_path / "config.yaml"
     file.write_text("tts: {lexicon: {en: {gif: jif}, en-gb: {gif: gif, route: root}}}", "utf-8")
     settings = read_config(file).tts
-    assert [entry.say for entry in configured(settings, "en-gb")] == ["jif", "gif", "root"]
-    assert [entry.say for entry in configured(settings, "en")] == ["jif"]
+    assert lexicon_for(settings, "en-gb").respelled("gif route") == "gif root"
+    assert lexicon_for(settings, "en").respelled("gif route") == "jif route"
     file.write_text("tts: {lexicon: {en: {gif: {sey: jif}}}}", "utf-8")
     with pytest.raises(ConfigError) as caught:
         read_config(file)

@@ -125,8 +125,9 @@ def test_a_rehearsal_shows_what_will_be_spoken(tmp_path: Path) -> None:
     assert shown.stdout.splitlines() == [
         "a: espeak:ru (ru), presenter, sequential",
         "    1  Привет!",
+        "    =  Приве́т!",
         "    2  Это 5 минут.",
-        "    =  Это пять минут.",
+        "    =  Э́то пять мину́т.",
         "       about 1 s of video; no estimate of time and size before the first job in this spool",
     ]
     assert not (tmp_path / "inbox").exists()

@@ -22,6 +22,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "jobs": ("status", "cancel", "play"),
     "avatars": ("avatars",),
     "voices": ("voices",),
+    "say": ("say",),
     "report": ("report",),
     "compare": ("compare",),
     "bench": ("bench",),

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import click
 
 from daemon.cli.checks import Checker
 from daemon.cli.place import Place
+from daemon.cli.reading import Reader, lines_of
 from daemon.cli.steps import duration
 from daemon.scheduling.estimates import Estimate, estimate, mode_of
 from daemon.scheduling.pace import PACE_FILE, Pace
 from pipeline.job import Job, Outline
-from pipeline.speech.lexicon import EMPTY
-from pipeline.speech.reading import ReadSentence, read
+from pipeline.speech.reading import ReadSentence
 
 JOBS_MAX = 10
 """Jobs that are shown in full; more are only counted and estimated."""
@@ -37,14 +38,9 @@ class Rehearsal:
     """None for a recording."""
 
     def text(self) -> str:
-        """For people. The spoken form is only shown where it differs from the written one."""
+        """For people."""
         source = f"{self.voice} ({self.language})" if self.voice else "a recording"
-        lines = [f"{self.name}: {source}, {self.avatar}, {self.mode}"]
-        for number, sentence in enumerate(self.sentences, start=1):
-            own = f" ({sentence.language})" if sentence.language != self.language else ""
-            lines.append(f"  {number:>3}  {sentence.text}{click.style(own, dim=True)}")
-            if sentence.spoken != sentence.text:
-                lines.append(f"    {click.style('=', dim=True)}  {sentence.spoken}")
+        lines = [f"{self.name}: {source}, {self.avatar}, {self.mode}", *lines_of(self.sentences, self.language)]
         return "\n".join([*lines, f"       {estimate_text(self.estimate)}"])
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,14 +76,13 @@ class Rehearser:
             language=language,
             avatar=job.avatar or self._config.avatars.default,
             mode=mode_of(outline, found.video_seconds, self._config) if found else job.mode,
-            sentences=tuple(self._read(job.text, language, job)) if job.text is not None and in_full else (),
+            sentences=tuple(self._reader.read(job)[1]) if job.text is not None and in_full else (),
             estimate=found,
         )
 
-    def _read(self, text: str, language: str, job: Job) -> Iterator[ReadSentence]:
-        asked = job.other_languages
-        apart = self._config.tts.other_languages if asked is None else asked
-        return read(text, language, in_other=lambda _: EMPTY if apart else None)
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._config)
 
 
 def show(place: Place, checker: Checker, jobs: Sequence[tuple[str, Job]], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from daemon.web.exchange import answered, unpacked
 from pipeline.config import Config
 from pipeline.media.pcm import as_int16
-from pipeline.speech.lexicon import configured, lexicon
+from pipeline.speech.lexicon import lexicon_for
 from pipeline.speech.reading import marked, read_sentence
 from pipeline.speech.sentences import sentences
 from pipeline.speech.voices.catalogue import Voices
@@ -71,7 +71,7 @@ class Speaker:
         language = request["language"]
         backend, voice = voices.choose(language, request["voice"])
         with tempfile.TemporaryDirectory(prefix="lipdrop-") as scratch:
-            words = lexicon(configured(self._config.tts, language), language)
+            words = lexicon_for(self._config.tts, language)
             sentence = read_sentence(request["say"], language, words)
             said = marked(sentence.spoken, language, backend, words)
             utterance = backend.speak(said, language, voice, request["speed"], Path(scratch))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -53,6 +54,7 @@ class Accentor:
         model = _loaded()
         self._homographs, self._words = model.homosolver, model.accentor
         self._leaning = self._homographs.model = _Leaning(self._homographs.model)
+        self._lock = threading.Lock()
 
     def marked(self, sentence: str, *, every_word: bool) -> str:
         """Mark the stress of every word of two syllables or more, or only where a spelling has several readings.
@@ -61,7 +63,7 @@ class Accentor:
         is: a voice's own choice is as good.
         """
         plain = without_marks(sentence)
-        with _one_thread():
+        with self._lock, _one_thread():
             solved, unclear = self._solved(plain)
             marked = self._words(solved, stress_single_vowel=False, words_to_ignore=unclear)
         found = iter(zip(_SOLVED_WORD.findall(solved), _SOLVED_WORD.findall(marked), strict=True))

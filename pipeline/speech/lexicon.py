@@ -39,8 +39,7 @@ class Lexicon:
 
 
 @lru_cache(maxsize=64)
-def lexicon(entries: tuple[Pronunciation, ...], language: str) -> Lexicon:
-    """The lexicon of these entries; the last ones are kept."""
+def _lexicon(entries: tuple[Pronunciation, ...], language: str) -> Lexicon:
     return Lexicon(entries, language)
 
 
@@ -49,10 +48,12 @@ def pronunciations(settings: Mapping[str, LexiconEntry]) -> tuple[Pronunciation,
     return tuple(Pronunciation(word, entry.say, entry.forms) for word, entry in settings.items())
 
 
-def configured(settings: VoiceSettings, language: str) -> tuple[Pronunciation, ...]:
-    """The entries of the configuration for a language: those of the language alone, then those of its region."""
+def lexicon_for(settings: VoiceSettings, language: str, own: tuple[Pronunciation, ...] = ()) -> Lexicon:
+    """The lexicon of a language: the configuration's entries for it, for its region, and a job's own."""
     tags = dict.fromkeys([language.partition("-")[0], language])
-    return tuple(entry for tag in tags for entry in pronunciations(settings.lexicon.get(tag, {})))
+    return _lexicon(
+        (*(entry for tag in tags for entry in pronunciations(settings.lexicon.get(tag, {}))), *own), language
+    )
 
 
 class _Replacements:

@@ -19,7 +19,7 @@ from pipeline.media import recording
 from pipeline.messages import PCM_RATE_HZ, AlignItem, Notice, Phoneme, Span, Speech
 from pipeline.speech.alignment.aligner import Aligner
 from pipeline.speech.alignment.transcript import Expected, Transcript, transcribed
-from pipeline.speech.lexicon import configured, lexicon
+from pipeline.speech.lexicon import lexicon_for
 from pipeline.speech.reading import read
 from pipeline.speech.voices.settings import VoiceSettings
 
@@ -71,7 +71,7 @@ class Alignment:
 
     def _expected(self, item: AlignItem, aligner: Aligner) -> list[Expected]:
         """The sentences of the text that are heard if they are said."""
-        words = lexicon((*configured(self._settings, item.language), *item.lexicon), item.language)
+        words = lexicon_for(self._settings, item.language, item.lexicon)
         marked = (
             (sentence.text, aligner.marked(sentence.spoken, item.language, words))
             for sentence in read(item.text, item.language, words)

@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media.pcm import as_int16, open_wav, resampled
 from pipeline.messages import AlignItem, Phoneme, Sentence, Span, Speech, TtsItem
-from pipeline.speech.lexicon import Lexicon, configured, lexicon
+from pipeline.speech.lexicon import Lexicon, lexicon_for
 from pipeline.speech.marks import Pauses
 from pipeline.speech.reading import ReadSentence, marked, read
 from pipeline.speech.voices.base import Backend, Concurrent, Describing, Preparing, Utterance
@@ -96,6 +96,12 @@ class TtsStage:
             index=item.index,
         )
 
+    def reading(self, item: TtsItem) -> tuple[str, list[ReadSentence]]:
+        """The voice that would speak an item, and what it and voices for other languages would be given."""
+        found = self._voice(item.language, item.voice, item.avatar)
+        chosen = self._with_lexicon(*found, item, item.language)
+        return chosen.name, [asked.sentence for asked in self._to_say(item, chosen)]
+
     def _voice(self, language: str, voice: str | None, avatar: str | None) -> tuple[Backend, str]:
         """The job's voice, else the avatar's, else the configured or the best one."""
         if voice is not None or avatar is None:
@@ -133,8 +139,7 @@ class TtsStage:
         return None
 
     def _with_lexicon(self, backend: Backend, voice: str, item: TtsItem, language: str) -> _Speaker:
-        entries = (*configured(self._settings, language), *item.lexicon)
-        return _Speaker(backend, voice, lexicon(entries, language))
+        return _Speaker(backend, voice, lexicon_for(self._settings, language, item.lexicon))
 
     def _said(self, sentences: Iterable[_ToSay], main: Backend, item: TtsItem) -> Iterator[_Said]:
         """Each sentence as it is spoken, in order; services speak several at the same time."""
