@@ -1,7 +1,7 @@
 """A recording and what is said in it: where each sentence, word and phoneme of the text is heard.
 
 The sentences are found first, in steps of 50 ms over the whole recording; then the phonemes, sentence by sentence. So
-the memory for a recording of any length is bounded by that of its longest sentence, and about 20 kB for each second.
+the memory for a recording of any length is bounded by that of its longest sentence, and about 0.15 MB for each second.
 Between sentences anything may be heard. Sentences that do not sound like what is heard in their place are left out.
 """
 
@@ -53,8 +53,8 @@ SHORTEST_SHARE = 0.4
 """Part of its usual length below which a sentence is passed over rather than said."""
 SHORT_SECONDS = 1.5
 """Sentences with less sound are judged together with their neighbours: they resemble others by chance."""
-RATIO_MARGIN, RATIO_MAX = 0.08, 0.95
-"""How much worse than the usual sentence, and how bad, one may fit."""
+RATIO_MARGIN = 0.1
+"""How much worse than the usual sentence one may fit."""
 LONG_SECONDS, SURE_BELOW = 6.0, 0.88
 """Where less is said than this, the usual sentence must fit better: a few words fit by chance."""
 STRETCH_MAX, STRETCH_COST = 1.6, 0.15
@@ -213,7 +213,7 @@ def _are_likely(matches: Sequence[Match | None]) -> list[bool]:
         return [False] * len(matches)
     usual = float(np.median([match.ratio for match in found]))
     is_long = sum(match.seconds for match in found) >= LONG_SECONDS
-    limit = min(usual + RATIO_MARGIN, RATIO_MAX) if usual < (LIKELY_BELOW if is_long else SURE_BELOW) else 0.0
+    limit = min(usual + RATIO_MARGIN, LIKELY_BELOW) if usual < (LIKELY_BELOW if is_long else SURE_BELOW) else 0.0
     pace = float(np.median([match.stretch for match in found]))
     return [
         match is not None

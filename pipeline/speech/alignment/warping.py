@@ -12,9 +12,9 @@ from pipeline.media.runs import runs
 STEP_COSTS = (0.35, 0.0, 0.2, 0.6)
 """Cost of pausing in the reference, keeping pace, and advancing twice and three times as fast."""
 STEPS_MAX = len(STEP_COSTS) - 1
-OTHER_SOUND_COST = 1.0
+OTHER_SOUND_COST = 1.15
 """In a gap of the reference any sound costs no more than this: silence may be filled with noise or other speech. Sounds
-that match cost 0.6 to 0.75, random ones about 1.1."""
+that match cost 0.6 to 0.95, so a gap is never better; random ones cost 1.4."""
 SKIP_COST = 0.22
 """Cost of skipping a column between two gaps: more than is saved where it is said, less than it costs to hurry past."""
 BLOCK_ROWS = 4096
