@@ -25,7 +25,7 @@ from pipeline.webhooks import Place
 from pipeline.webhooks import Receiver as Target
 from pipeline.webhooks import receiver as target
 from tests.brisk_gateway import PAUSES_SECONDS, BriskGateway
-from tests.running import BRIEF_WAITS, CheapDaemon, RunningDaemon, in_process, until
+from tests.running import BRIEF_WAITS, ONE_PROCESS, CheapDaemon, RunningDaemon, in_process, until
 from tests.webhook_receiver import Receiver
 
 SECRET_FILE = "webhook-secret"
@@ -247,7 +247,7 @@ def test_an_unreadable_call_is_left_alone(sending: Stage, gateway: BriskGateway)
 def test_the_first_playable_segment_is_reported(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     web = {"webhook_hosts": ["http://127.0.0.1:9"]}
-    settings: dict[str, Any] = {"executor": "threads", "workers": [{"model": "gan"}], "web": web, "language": "en"}
+    settings: dict[str, Any] = {**ONE_PROCESS, "web": web, "language": "en", "tts": {"backend": "espeak"}}
     text = "This is the first sentence of the stream, and it has some words. This is the second sentence of the stream."
     hook = {"url": "http://127.0.0.1:9/x", "events": ["segment", "done"]}
     with RunningDaemon(spool, **settings, **BRIEF_WAITS) as daemon:
