@@ -6,6 +6,7 @@ and in worse places.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -66,6 +67,7 @@ PLACES = {"quiet": quiet, "noise -20 dB": noise(20), "noise -10 dB": noise(10), 
 
 def main() -> None:
     """Print a table: for each measure hearing / with transcript / told."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     model, aligner = MouthModel(torch.device("cpu")), Aligner()
     print(f"| voice, place | {' | '.join(name.replace('_', ' ') for name in SHOWN)} | words |")

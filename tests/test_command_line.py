@@ -34,6 +34,7 @@ NAMES = (
     "resume",
     "retry",
     "run",
+    "say",
     "serve",
     "status",
     "submit",

@@ -58,36 +58,37 @@ def test_a_killed_daemon_leaves_no_process_and_loses_no_job(daemon: RunningDaemo
     daemon.drop("spoken", text=TEXT * 3, size=SIZE)
     daemon.drop("recorded", audio="recorded.wav", size=SIZE)
     work = daemon.spool / "work" / "spoken"
-    until(lambda: "chunk-000.mp4" in finished(work) or None, "finished chunk")
+    until(lambda: any(path.name == "chunk-000.mp4" for path in finished(work)) or None, "finished chunk")
     family = daemon.family()
     assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
     assert not psutil.wait_procs(family, timeout=ORPHANS_SECONDS)[1]
     made = times(work)
-    assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= set(made)
-    assert "video.mp4" not in made
+    names = {path.name for path in made}
+    assert {"speech.wav", "mel.npy", "track.wav", "chunk-000.mp4"} <= names
+    assert "video.mp4" not in names
     first = len(daemon.log())
     daemon.start()
     until(lambda: "job spoken: started" in daemon.log()[first:] or None, "job started again")
     later = until(lambda: found if len(found := times(work)) > len(made) else None, "another finished file")
-    assert {name: later[name] for name in made} == made
+    assert {path: later[path] for path in made} == made
     for ending in daemon.endings(["spoken", "recorded"]):
         assert ending["status"] == "done"
         assert_video_matches(daemon, ending)
     assert daemon.ending("spoken")["sentences"]
 
 
-def times(work: Path) -> dict[str, int]:
+def times(work: Path) -> dict[Path, int]:
     """When each finished file in a job's work folder was modified, in nanoseconds."""
-    return {name: (work / name).stat().st_mtime_ns for name in finished(work)}
+    return {path: path.stat().st_mtime_ns for path in finished(work)}
 
 
-def finished(work: Path) -> set[str]:
+def finished(work: Path) -> set[Path]:
     """The files in a job's work folder that are complete according to its journal."""
     journal = work / "journal"
     text = journal.read_text() if journal.exists() else ""
     whole = text[: text.rfind("\n") + 1]  # the last line may be half written
     lines = [json.loads(line) for line in whole.splitlines() if line]
-    return {Path(file).name for line in lines for file in line.get("files", {})}
+    return {Path(file) for line in lines for file in line.get("files", {})}
 
 
 def test_the_second_sigterm_stops_now_and_the_next_start_resumes(daemon: RunningDaemon) -> None:

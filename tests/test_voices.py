@@ -874,7 +874,7 @@ def test_a_job_may_name_its_voice_in_full_or_alone() -> None:
     assert voices.choose("en", "heart")[0].name == "hibari"
 
 
-@pytest.mark.parametrize("voice", ["x' xml:lang='en", "espeak:nobody", "nope:ru", "", ":", "hibari:heart", "../x"])
+@pytest.mark.parametrize("voice", ["x' xml:lang='en", "espeak:nobody", "nope:ru", "", ":", "../x"])
 def test_an_unknown_voice_is_a_job_error(voice: str) -> None:
     with pytest.raises(JobError) as caught:
         Voices(VoiceSettings()).choose("ru", voice)
@@ -882,6 +882,13 @@ def test_an_unknown_voice_is_a_job_error(voice: str) -> None:
     assert caught.value.hint is not None
     assert "espeak:ru" in caught.value.hint
     assert len(caught.value.hint) < 1000
+
+
+def test_a_voice_of_another_language_names_that_language() -> None:
+    with pytest.raises(JobError) as caught:
+        Voices(VoiceSettings()).choose("ru", "hibari:heart")
+    assert (caught.value.code, caught.value.field) == ("voice", "voice")
+    assert caught.value.hint == """it speaks 'en': set "language": "en\""""
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_files_can_be_dropped_anywhere_on_the_page(gateway: RunningGateway, visi
     expect(page.locator("#dropzone")).to_have_class(re.compile("dropping"))
     drag("drop", "speech.wav", "face.heic")
     expect(page.locator("#dropzone")).not_to_have_class(re.compile("dropping"))
-    expect(page.locator("#text")).to_be_disabled()
+    expect(page.get_by_label("What does the recording say?")).to_be_visible()
     for name in ("speech.wav", "face.heic"):
         expect(page.get_by_role("button", name=f"Remove {name}")).to_be_visible()
     assert {"image/*", "video/*", ".heic", ".avif", ".mkv"} <= set(

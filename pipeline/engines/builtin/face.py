@@ -74,7 +74,7 @@ class FaceRenderer:
         check_mouth(landmarks, scene.size)
         self._frame, shape = FaceShape.measure(landmarks)
         self._is_still = len(self._frame.centre) == 1
-        self._shape = shape.to(device)
+        self._measured, self._shape = shape, shape.to(device)
         self._unit = max(float(np.median(self._frame.width_pixels)), LIP_NODES_PER_MOUTH)
         self._scene = scene
         self._device = device
@@ -142,7 +142,8 @@ class FaceRenderer:
         """One lip and the skin beside it, float [n, 3, height, width]; rounded lips leave no corners behind."""
         lip = source.at(grid)
         rounded = ramp(pucker, *ROUNDED)[:, None]
-        if not self._is_still or not rounded.any():
+        # A GPU would be waited for here, and samples the second picture in no time.
+        if not self._is_still or (self._device.type == "cpu" and not rounded.any()):
             return lip
         return torch.lerp(lip, self._cornerless.at(grid), rounded)
 
@@ -164,8 +165,7 @@ class FaceRenderer:
         """The same without the corners of the mouth."""
         (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         centre = self._frame.centre - self._region.corners.astype(np.float32)
-        frame, shape = replace(self._frame, centre=centre), self._shape.to(torch.device("cpu"))
-        return Source.still(without_corners(picture, frame, shape), self._device)
+        return Source.still(without_corners(picture, replace(self._frame, centre=centre), self._measured), self._device)
 
     def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape, chosen: Indices) -> Complexion:
         """The colours of cheeks, chin and lips in the chosen frames."""
