@@ -35,7 +35,7 @@ class Aligner:
         voice = self._voice(language)
         if voice is None:
             return None
-        said = self._espeak.speak(spoken, language, voice, REFERENCE_SPEED * speed)
+        said = self._espeak.rendered(spoken, voice, REFERENCE_SPEED * speed)
         return Reference.of(said) if said.phonemes else None
 
     def heard(self, utterance: Utterance, spoken: str, language: str, speed: float) -> Utterance:

@@ -20,6 +20,10 @@ SKIP_COST = 0.22
 BLOCK_ROWS = 4096
 """Rows whose steps are kept at a time. Those before are computed again, from the costs at the start of their block."""
 
+BLOCK_COSTS = 128
+"""Rows whose costs are computed at once if the window is the whole reference: a product of matrices."""
+_NONE = slice(0, 0)
+
 Floats = NDArray[np.float32]
 Steps = NDArray[np.int32]
 
@@ -71,6 +75,7 @@ class _Lattice:
         self._pauses = np.where(known, np.float32(0), np.float32(STEP_COSTS[0]))
         self._skips = _skips(known)
         self._before = np.full(2 * self._width + STEPS_MAX, np.inf, np.float32)
+        self._known = _NONE, np.zeros((0, 0), np.float32)
 
     def start(self) -> Floats:
         """The costs of the first row: the path begins at the start of the reference."""
@@ -104,6 +109,8 @@ class _Lattice:
 
     def _skip(self, row: int, firsts: NDArray[np.intp], total: Floats, best: Floats, steps: Steps) -> None:
         """Skip from the end of each gap to the start of the next, where that is better."""
+        if not len(self._skips):
+            return
         sources, targets = self._skips[:, 0] - firsts[row - 1], self._skips[:, 1] - firsts[row]
         in_window = (sources >= 0) & (sources < self._width) & (targets >= 0) & (targets < self._width)
         sources, targets, lengths = sources[in_window], targets[in_window], np.diff(self._skips[in_window])[:, 0]
@@ -127,11 +134,21 @@ class _Lattice:
 
     def _costs(self, row: int, first: int) -> Floats:
         """How different a row is from each column of its window."""
-        stop = first + self._width
-        own = self._sound[row]
-        squares = self._squares[first:stop] + own @ own - 2 * (self._reference[first:stop] @ own)
-        costs = np.sqrt(np.maximum(squares, 0) / np.float32(len(own)))
-        return np.asarray(np.minimum(costs, self._limits[first:stop]), np.float32)
+        window = slice(first, first + self._width)
+        if self._width < len(self._reference):
+            return np.asarray(self._differences(slice(row, row + 1), window)[0])
+        start = row - row % BLOCK_COSTS
+        block = slice(start, start + BLOCK_COSTS)
+        if self._known[0] != block:
+            self._known = block, self._differences(block, window)
+        return np.asarray(self._known[1][row - start])
+
+    def _differences(self, rows: slice, columns: slice) -> Floats:
+        """How different rows are from columns, [rows, columns]."""
+        own, others = self._sound[rows], self._reference[columns]
+        squares = np.square(own).sum(1)[:, None] + self._squares[columns] - 2 * (own @ others.T)
+        costs = np.sqrt(np.maximum(squares, 0) / np.float32(own.shape[1]))
+        return np.asarray(np.minimum(costs, self._limits[columns]), np.float32)
 
 
 def _skips(gaps: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -141,13 +141,18 @@ class Espeak:
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
         """Speak one sentence, with the exact time of every phoneme and word."""
+        said = self.rendered(text, voice, speed)
+        return finished(said.samples, said.sample_rate_hz, said.phonemes, said.words)
+
+    def rendered(self, text: str, voice: str, speed: float) -> Utterance:
+        """The same as the engine says it: at its own level, with silence around it."""
         given = respelled(text, partial(self._engine.phonemes, voice))
         samples, marks, words = self._engine.synthesize(given.text, voice, round(WORDS_PER_MINUTE * speed))
         marks = _in_ipa(marks, voice)
         phonemes = _phonemes(marks, samples, self._engine.rate_hz, speed)
         places = [_WordMark(word.sample, *given.plain_place(word.start, word.stop)) for word in words]
         said = _words(without_marks(text), places, phonemes, self._engine.rate_hz)
-        return finished(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes, said)
+        return Utterance(samples.astype(np.float32) / np.float32(INT16_SCALE), self._engine.rate_hz, phonemes, said)
 
 
 def in_ipa(text: str, language: str) -> str:

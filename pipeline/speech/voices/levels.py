@@ -28,6 +28,8 @@ BLOCK_SECONDS = 0.4
 """Block of the loudness measurement; shorter sound has no loudness by the standard."""
 OVERSAMPLING = 4
 """Of the search for peaks between samples, as BS.1770 asks."""
+TRANSFORM_STEP = 4096
+"""Sound is padded to a multiple of this: transforms of lengths with a large prime factor take ten times as long."""
 LIMITER_SECONDS = 0.005
 """How early the limiter turns the volume down before a peak, and how late up again after it."""
 SILENCE_BELOW_LOUDEST_DB = 48.0
@@ -91,7 +93,7 @@ def _limited(samples: Samples, rate_hz: int) -> Samples:
 def _true_peaks(samples: Samples) -> NDArray[np.float64]:
     """The highest amplitude from half a sample before to half a sample after each sample, by band-limited
     interpolation."""
-    padded = np.pad(samples.astype(np.float64), (0, len(samples) % 2))
+    padded = np.pad(samples.astype(np.float64), (0, -len(samples) % TRANSFORM_STEP))
     spectrum = np.fft.rfft(padded)
     fine = np.abs(np.fft.irfft(spectrum, OVERSAMPLING * len(padded))) * OVERSAMPLING
     half = OVERSAMPLING // 2
