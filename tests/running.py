@@ -276,8 +276,10 @@ class CheapDaemon(RunningDaemon):
         return Counter(ending["status"] for ending in self.endings(names))
 
     def until_work_is_clear(self) -> None:
-        """Wait until no job has a work folder: it is removed after the job's JSON is published."""
+        """Wait until no job has a work folder, which is removed after its JSON is published, and the report says so."""
         until(lambda: not any((self.spool / "work").iterdir()) or None, "clear work folder")
+        if self.process is not None and self.process.poll() is None:
+            until(lambda: not self.status().get("jobs") or None, "report without jobs")
 
 
 def assert_video_matches(daemon: RunningDaemon, timing: dict[str, Any]) -> None:
