@@ -142,10 +142,14 @@ class FaceRenderer:
         """One lip and the skin beside it, float [n, 3, height, width]; rounded lips leave no corners behind."""
         lip = source.at(grid)
         rounded = ramp(pucker, *ROUNDED)[:, None]
-        # A GPU would be waited for here, and samples the second picture in no time.
-        if not self._is_still or (self._device.type == "cpu" and not rounded.any()):
+        if not self._is_still:
             return lip
-        return torch.lerp(lip, self._cornerless.at(grid), rounded)
+        if self._device.type != "cpu":  # choosing frames would wait for a GPU, which samples all of them in no time
+            return torch.lerp(lip, self._cornerless.at(grid), rounded)
+        some = rounded[:, 0, 0, 0].nonzero()[:, 0]
+        if len(some):
+            lip[some] = torch.lerp(lip[some], self._cornerless.at(grid[some]), rounded[some])
+        return lip
 
     def _source(self, clip_frames: Indices) -> Source:
         """The region of interest in some frames of the clip."""
