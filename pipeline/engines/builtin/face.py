@@ -161,15 +161,19 @@ class FaceRenderer:
     @cached_property
     def _still(self) -> Source:
         """The region of interest in a still picture."""
-        (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
-        return Source.still(picture, self._device)
+        return Source.still(self._picture(), self._device)
 
     @cached_property
     def _cornerless(self) -> Source:
         """The same without the corners of the mouth."""
-        (picture,) = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         centre = self._frame.centre - self._region.corners.astype(np.float32)
-        return Source.still(without_corners(picture, replace(self._frame, centre=centre), self._measured), self._device)
+        frame = replace(self._frame, centre=centre)
+        return Source.still(without_corners(self._picture(), frame, self._measured), self._device)
+
+    def _picture(self) -> NDArray[np.uint8]:
+        """The region of interest in a still picture, [h, w, 3]."""
+        regions = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
+        return np.asarray(regions[0])
 
     def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape, chosen: Indices) -> Complexion:
         """The colours of cheeks, chin and lips in the chosen frames."""
