@@ -22,8 +22,8 @@ from pipeline.avatars.scenes import cut_rgb
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.loudness import speech_gate
-from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
-from pipeline.speech.alignment.spectra import resampled
+from pipeline.engines.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
+from pipeline.media.pcm import resampled
 from pipeline.speech.voices.decode import decoded
 from training.dataset import held_out_clip, is_installed
 
@@ -92,7 +92,7 @@ def speeches(recordings: list[Path]) -> Iterator[tuple[str, SpeechFeatures]]:
             yield f"{label}, told", SpeechFeatures(clip.mel, _frames(clip.mel), FPS, clip.phonemes)
         yield f"{label}, heard", SpeechFeatures(clip.mel, _frames(clip.mel), FPS)
     for file in recordings:
-        mel = np.asarray(mel_spectrogram(resampled(*decoded(file.read_bytes()))), np.float32)
+        mel = np.asarray(mel_spectrogram(resampled(*decoded(file.read_bytes()), SAMPLE_RATE_HZ)), np.float32)
         yield file.stem, SpeechFeatures(mel, _frames(mel), FPS)
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.media.pcm import as_int16
+from pipeline.media.pcm import as_int16, resampled
 from pipeline.messages import Phoneme, Word
 from pipeline.speech.alignment.aligner import REFERENCE_SPEED, Aligner
 from pipeline.speech.alignment.matching import Reference, matched
-from pipeline.speech.alignment.spectra import mel_power, resampled
+from pipeline.speech.alignment.spectra import mel_power
 from pipeline.speech.alignment.transcript import Expected, Transcript, transcribed
 from pipeline.speech.alignment.warping import path_costs, warped
 from pipeline.speech.voices.base import Utterance
@@ -103,7 +103,10 @@ def together(utterances: Sequence[Utterance], pause: float) -> tuple[Samples, li
     for utterance in utterances:
         offset = sum(map(len, sounds)) / RATE_HZ
         phonemes += [Phoneme(p.symbol, p.start_seconds + offset, p.end_seconds + offset) for p in utterance.phonemes]
-        sounds += [resampled(utterance.samples, utterance.sample_rate_hz), np.zeros(round(pause * RATE_HZ), np.float32)]
+        sounds += [
+            resampled(utterance.samples, utterance.sample_rate_hz, RATE_HZ),
+            np.zeros(round(pause * RATE_HZ), np.float32),
+        ]
     return np.concatenate(sounds), phonemes
 
 
@@ -171,7 +174,7 @@ def recording(said: Sequence[str], noise: float = 0.0) -> tuple[NDArray[np.int16
         offset = sum(map(len, sounds)) / RATE_HZ
         words += [word.later(offset) for word in spoken(text).words]
         pause = np.zeros(round(random.uniform(0.1, 1.0) * RATE_HZ), np.float32)
-        sounds += [resampled(spoken(text).samples, spoken(text).sample_rate_hz), pause]
+        sounds += [resampled(spoken(text).samples, spoken(text).sample_rate_hz, RATE_HZ), pause]
     samples = np.concatenate(sounds)
     return as_int16(samples + random.normal(0, 1, len(samples)).astype(np.float32) * noise), words
 

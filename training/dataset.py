@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from pipeline.engines.builtin.visemes import VOWELS, mouth_at
 from pipeline.engines.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
 from pipeline.errors import ConfigError
+from pipeline.media.pcm import resampled
 from pipeline.messages import Phoneme
 from pipeline.speech.alignment.aligner import REFERENCE_SPEED
 from pipeline.speech.alignment.matching import Reference, matched
-from pipeline.speech.alignment.spectra import mel_power, resampled
+from pipeline.speech.alignment.spectra import mel_power
 from pipeline.speech.voices.base import Backend, Utterance
 from pipeline.speech.voices.espeak import Espeak
 from pipeline.speech.voices.hibari import Hibari
@@ -182,7 +183,7 @@ def stressed(text: str, phonemes: Sequence[Phoneme]) -> str:
 
 def with_phonemes(spoken: Utterance, known: Utterance) -> Utterance:
     """Give an utterance the phonemes of another voice with the same text, aligned to its sound."""
-    found = matched(mel_power(resampled(spoken.samples, spoken.sample_rate_hz)), Reference.of(known))
+    found = matched(mel_power(resampled(spoken.samples, spoken.sample_rate_hz, SAMPLE_RATE_HZ)), Reference.of(known))
     assert found is not None
     return replace(spoken, phonemes=found.phonemes)
 
@@ -195,7 +196,7 @@ def joined(
     phonemes: list[Phoneme] = []
     for utterance, pause_seconds in utterances:
         offset = sum(map(len, sound)) / SAMPLE_RATE_HZ
-        sound.append(resampled(utterance.samples, utterance.sample_rate_hz * pitch))
+        sound.append(resampled(utterance.samples, utterance.sample_rate_hz * pitch, SAMPLE_RATE_HZ))
         sound.append(np.zeros(round(pause_seconds * SAMPLE_RATE_HZ), np.float32))
         phonemes += [
             Phoneme(p.symbol, offset + p.start_seconds / pitch, offset + p.end_seconds / pitch)

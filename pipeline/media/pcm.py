@@ -103,7 +103,7 @@ def write_wav(target: Path | IO[bytes], samples: NDArray[np.int16], rate_hz: int
         file.writeframes(samples.tobytes())
 
 
-def resampled(samples: NDArray[np.float32], rate_hz: int, to_hz: int) -> NDArray[np.float32]:
+def resampled(samples: NDArray[np.float32], rate_hz: float, to_hz: int) -> NDArray[np.float32]:
     """Speech at another rate, with all that fits of its band: its spectrum is cut or padded. It begins and ends in
     silence, so nothing wraps around."""
     if rate_hz == to_hz or len(samples) == 0:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pipeline.media.pcm import resampled
 from pipeline.speech.alignment.matching import Reference, matched
-from pipeline.speech.alignment.spectra import mel_power, resampled
+from pipeline.speech.alignment.spectra import RATE_HZ, mel_power
 from pipeline.speech.lexicon import Lexicon
 from pipeline.speech.reading import marked
 from pipeline.speech.voices.base import Utterance
@@ -46,7 +47,7 @@ class Aligner:
         if utterance.phonemes or not len(utterance.samples):
             return utterance
         reference = self.reference(spoken, language, speed)
-        power = mel_power(resampled(utterance.samples, utterance.sample_rate_hz))
+        power = mel_power(resampled(utterance.samples, utterance.sample_rate_hz, RATE_HZ))
         found = matched(power, reference) if reference else None
         if found is None or not found.is_likely:
             return utterance

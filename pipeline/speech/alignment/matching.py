@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.media.pcm import resampled
 from pipeline.messages import Phoneme, Word
 from pipeline.speech.alignment.edges import Edges, moved
 from pipeline.speech.alignment.spectra import (
     COLUMN_SECONDS,
+    RATE_HZ,
     Floats,
     as_if_recorded,
     features,
     mel_power,
-    resampled,
     reversed_in_time,
     silent,
 )
@@ -40,7 +41,7 @@ class Reference:
     @classmethod
     def of(cls, spoken: Utterance) -> Reference:
         """The reference of an utterance with phonemes."""
-        return cls(mel_power(resampled(spoken.samples, spoken.sample_rate_hz)), spoken.phonemes, spoken.words)
+        return cls(mel_power(resampled(spoken.samples, spoken.sample_rate_hz, RATE_HZ)), spoken.phonemes, spoken.words)
 
 
 @dataclass(frozen=True)

@@ -31,16 +31,6 @@ STEADY_PERCENTILE = 5
 Floats = NDArray[np.float32]
 
 
-def resampled(samples: Floats, rate_hz: float) -> Floats:
-    """Resample to 16 kHz by Fourier transform."""
-    length = round(len(samples) * RATE_HZ / rate_hz)
-    spectrum = np.fft.rfft(samples)
-    out = np.zeros(length // 2 + 1, np.complex128)
-    kept = min(len(out), len(spectrum))
-    out[:kept] = spectrum[:kept]
-    return np.asarray(np.fft.irfft(out, length) * (length / len(samples)), np.float32)
-
-
 def mel_power(samples: Floats) -> Floats:
     """Mel power of 16 kHz samples, shape [1 + n // 80, 40]; a column every 5 ms."""
     margin = TRANSFORM_SAMPLES // 2
