@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.media.pcm import as_float
 from pipeline.media.runs import runs
 from pipeline.messages import Phoneme, Sentence
 from pipeline.speech.alignment.matching import LIKELY_BELOW, Match, Reference, matched
@@ -148,7 +149,7 @@ class _Sound:
         return max(lengths, default=0) * COARSE_SECONDS >= UNKNOWN_SECONDS
 
     def _power(self, start: int, stop: int) -> Floats:
-        return mel_power(np.asarray(self._samples[start:stop] / np.float32(32_768), np.float32))
+        return mel_power(as_float(self._samples[start:stop]))
 
 
 def _averaged(power: Floats) -> Floats:
