@@ -67,7 +67,7 @@ class Admission:
         self._publisher = publisher
         self._avatars = Avatars(config)
         self._intake = Intake(spool, config.limits.quiet_seconds)
-        self._watcher = Watcher(spool.inbox, wake)
+        self._watcher = Watcher([spool.inbox, spool.cancels], wake)
         self._claimed: dict[str, _Claimed] = {}
         """Claimed jobs by name. They wait here while the disk is full, or their recording is copied."""
         self._copies: dict[str, Copy] = {}
@@ -146,6 +146,10 @@ class Admission:
             else:
                 self._publisher.publish(name, sealed)
 
+    def watch(self) -> None:
+        """Be woken by what arrives in the inbox, and by requests."""
+        self._watcher.refresh()
+
     def cancel_requested(self) -> None:
         """Cancel the jobs that users asked to cancel: in flight, claimed or still in the inbox."""
         for name in self._spool.cancel_requests():
@@ -164,7 +168,6 @@ class Admission:
 
     def claim_jobs(self) -> None:
         """Scan the inbox if needed, and claim jobs up to the limit of jobs in flight."""
-        self._watcher.refresh()
         self._scan()
         while self._is_below_limit():
             name = self._intake.next(self._in_flight())

@@ -129,6 +129,7 @@ class Supervisor:
 
     def _iterate(self) -> None:
         """One iteration: admit jobs, wait for an event, publish."""
+        self._admission.watch()
         self._admission.cancel_requested()
         if self._is_open():
             self._admission.claim_jobs()

@@ -755,7 +755,7 @@ def test_shown_fragments_never_change_and_playlists_do(spool: Spool, tmp_path: P
 
 def test_a_new_inbox_is_watched(spool: Spool) -> None:
     woken = threading.Event()
-    watcher = Watcher(spool.inbox, woken.set)
+    watcher = Watcher([spool.inbox, spool.cancels], woken.set)
     watcher.refresh()
     spool.inbox.rmdir()
     watcher.refresh()
@@ -768,11 +768,23 @@ def test_a_new_inbox_is_watched(spool: Spool) -> None:
     watcher.close()
 
 
+def test_requests_are_noticed_at_once(spool: Spool) -> None:
+    woken = threading.Event()
+    watcher = Watcher([spool.inbox, spool.cancels], woken.set)
+    watcher.refresh()
+    for request in (spool.pause, spool.resume, lambda: spool.request_cancel("a")):
+        woken.clear()
+        request()
+        assert woken.wait(10)
+    assert spool.cancel_requests() == ["a"]
+    watcher.close()
+
+
 def test_a_claim_does_not_hold_back_the_next_arrival(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher is not told that a file left the inbox, so it need not wait to see whether it was renamed."""
     seen: list[str] = []
     arrived = threading.Event()
-    watcher = Watcher(spool.inbox, arrived.set)
+    watcher = Watcher([spool.inbox, spool.cancels], arrived.set)
 
     def note(self: Watcher, event: FileSystemEvent) -> None:
         seen.append(Path(os.fsdecode(event.src_path)).name)

@@ -1,7 +1,11 @@
-"""Requests to the daemon: files that its loop checks for, so requests can be made while it is down."""
+"""Requests to the daemon: files that its loop checks for, so requests can be made while it is down.
+
+It watches the folder of the requests to cancel, and acts on whatever arrives there at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from daemon.spool.layout import Layout
@@ -14,10 +18,12 @@ class Requests(Layout):
     def pause(self) -> None:
         """Stop the intake of jobs until `resume`."""
         self._pause_file.touch()
+        self._ring()
 
     def resume(self) -> None:
         """Undo `pause`."""
         self._pause_file.unlink(missing_ok=True)
+        self._ring()
 
     def is_paused(self) -> bool:
         """Whether the intake of jobs is stopped."""
@@ -26,6 +32,13 @@ class Requests(Layout):
     @property
     def _pause_file(self) -> Path:
         return self.run / "paused"
+
+    def _ring(self) -> None:
+        """Make a running daemon look for requests now; without this, it does so after two seconds."""
+        bell = self.cancels / ".ring"
+        with contextlib.suppress(OSError):
+            bell.touch()
+            bell.unlink(missing_ok=True)
 
     def request_cancel(self, name: str) -> None:
         """Request the cancellation of a job."""

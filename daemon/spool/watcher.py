@@ -1,10 +1,10 @@
-"""Watches the inbox. Events only trigger a scan; the folder's listing is authoritative."""
+"""Watches the inbox and the requests. Events only trigger a scan; the folders' listings are authoritative."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -38,13 +38,13 @@ def observer() -> BaseObserver:
 
 
 class Watcher(FileSystemEventHandler):
-    """Calls `wake` when something changes in a folder. A missed event delays a job, but never loses it."""
+    """Calls `wake` when something arrives in one of the folders. A missed event delays a job, but never loses it."""
 
-    def __init__(self, folder: Path, wake: Callable[[], None]) -> None:
-        self._folder = folder
+    def __init__(self, folders: Sequence[Path], wake: Callable[[], None]) -> None:
+        self._folders = folders
         self._wake = wake
         self._observer: BaseObserver | None = None
-        self._inode: int | None = None
+        self._inodes: list[int | None] = [None] * len(folders)
         self._changed = threading.Event()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
@@ -60,24 +60,26 @@ class Watcher(FileSystemEventHandler):
         return changed
 
     def refresh(self) -> None:
-        """Watch the folder again if it was recreated, which silently ends the watch."""
-        inode = _inode(self._folder)
-        if inode == self._inode:
+        """Watch the folders again if one was recreated, which silently ends its watch."""
+        inodes = [_inode(folder) for folder in self._folders]
+        if inodes == self._inodes:
             return
         self.close()
-        if inode is not None:
-            with contextlib.suppress(OSError):  # no inotify watches left: the periodic scan still finds every job
-                self._observer = observer()
-                self._observer.schedule(self, str(self._folder))
-                self._observer.start()
-            self._inode = inode
+        with contextlib.suppress(OSError):  # no inotify watches left: the periodic scan still finds every job
+            self._observer = observer()
+            for folder, inode in zip(self._folders, inodes, strict=True):
+                if inode is not None:
+                    self._observer.schedule(self, str(folder))
+            self._observer.start()
+        self._inodes = inodes
 
     def close(self) -> None:
         """Stop watching."""
-        if self._observer is not None and self._observer.is_alive():
+        if self._observer is not None:
             self._observer.stop()
-            self._observer.join()
-        self._observer, self._inode = None, None
+            if self._observer.is_alive():
+                self._observer.join()
+        self._observer, self._inodes = None, [None] * len(self._folders)
 
 
 def _inode(folder: Path) -> int | None:
