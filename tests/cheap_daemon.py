@@ -1,8 +1,7 @@
 """The real daemon and real worker processes, with cheap stages instead of the costly ones.
 
-`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [--brisk] [ROLE=STAGE ...]`
-uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or `MODULE:CLASS`. With `--warm` it forks
-such daemons on request, for `tests.warm_start`.
+`python -m tests.cheap_daemon [--once] [--blind] [--defective] [--linkless] [--hasty] [--brisk] [--patient]
+[ROLE=STAGE ...]` uses the current folder's `config.yaml`. STAGE is a class of `tests.faults`, or `MODULE:CLASS`.
 """
 
 from __future__ import annotations
@@ -21,6 +20,11 @@ if TYPE_CHECKING:
 STAGES = {"tts": "CountedTts", "split": "CountedSplit", "lipsync": "CountedLipSync", "merge": "CountedMerge"}
 PRELOADED = ("pipeline.executors.worker", "tests.faults")
 """What all workers import."""
+IMPORTED = (
+    *("daemon.hooks", "daemon.logs", "daemon.supervisor", "daemon.metrics.registry"),
+    *("pipeline.config", "pipeline.executors.processes"),
+)
+"""What the daemon imports, for `tests.warm_start`."""
 NAMES = {"tts": ["tts-0"], "split": ["split-0"], "lipsync": ["gan-0", "nogan-1"], "merge": ["merge-0"]}
 
 
@@ -96,6 +100,8 @@ def main(arguments: list[str]) -> None:
     if "--brisk" in arguments:  # the loop iterates and reports ten times as often; retries a full disk after a second
         set_constants(SCAN_SECONDS=0.2, HEALTH_SECONDS=0.0, FULL_DISK_SECONDS=1.0, WRITE_SECONDS=0.2)
         hooks.RETRY_SECONDS = (0.1, 0.1, 0.1, 0.1, 0.1)
+    if "--patient" in arguments:  # the loop turns for events alone
+        set_constants(SCAN_SECONDS=600.0)
     if "--linkless" in arguments:
         make_linkless()
     config = load_config(None)
@@ -114,9 +120,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--warm"]:
-        from tests.warm_start import serve
-
-        main(serve())
-    else:
-        main(sys.argv[1:])
+    main(sys.argv[1:])

@@ -20,11 +20,13 @@ import psutil
 import yaml
 
 from daemon.cli.main import main
+from daemon.spool.requests import Requests
 from tests import warm_start
 from tests.media import speech_like, streams, write_recording
+from tests.warm_start import environment
 
 T = TypeVar("T")
-ROOT = Path(__file__).parent.parent
+ROOT = warm_start.ROOT
 BOOT_SECONDS = 120
 JOB_SECONDS = 150
 ORPHANS_SECONDS = 10
@@ -48,7 +50,7 @@ def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess
     return subprocess.run(
         _argv(*arguments),
         cwd=cwd,
-        env=_environment(),
+        env=environment(),
         input=stdin.decode("utf-8", "surrogateescape"),
         text=True,
         capture_output=True,
@@ -59,10 +61,6 @@ def lipdrop(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess
 
 def _argv(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "daemon", *map(str, arguments)]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
 def in_process(*arguments: str | Path, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -102,6 +100,8 @@ class RunningDaemon:
 
     program: tuple[str, ...] = ("daemon", "run")
     """Module and arguments."""
+    warm_program = "tests.warm_daemon"
+    """The same for `warm_start`."""
     prefix: tuple[str, ...] = ()
     """A command that wraps the program."""
 
@@ -114,16 +114,24 @@ class RunningDaemon:
         (spool / "config.yaml").write_text(yaml.safe_dump({"spool": ".", **settings}))
 
     def start(self, *arguments: str) -> Self:
-        """Start the daemon; it logs to `log` in the spool."""
+        """Start the daemon; it logs to `log` in the spool. It is forked if that makes no difference."""
+        if self._may_be_forked and not (self.prefix or self.environment):
+            self.process = warm_start.start(self.warm_program, self.spool, arguments, log=self.spool / "log")
+            return self
         with (self.spool / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", *self.program, *arguments],
                 cwd=self.spool,
-                env=_environment() | self.environment,
+                env=environment() | self.environment,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
         return self
+
+    @property
+    def _may_be_forked(self) -> bool:
+        """With threads, all that it imports is in one process."""
+        return self.settings.get("executor") == "threads"
 
     def ready(self) -> Self:
         """Wait until all workers are ready."""
@@ -153,10 +161,13 @@ class RunningDaemon:
         """Wait until the supervision loop has written its health file `count` times.
 
         It does so once per iteration, after intake. The first iteration may be past intake at the time of the call, the
-        second acts on everything done before the call, and the third write shows that it is complete.
+        second acts on everything done before the call, and the third write shows that it is complete. A request that
+        changes nothing wakes a loop that waits for events.
         """
+        requests = Requests(self.spool)
         for _ in range(count):
             seen = self.status()["monotonic_seconds"]
+            requests.pause() if requests.is_paused() else requests.resume()
             until(lambda: self.status()["monotonic_seconds"] > seen or None, "iteration of the loop")  # noqa: B023
 
     def log(self) -> str:
@@ -254,13 +265,11 @@ class CheapDaemon(RunningDaemon):
     """The same daemon and real processes with cheap stages."""
 
     program = ("tests.cheap_daemon",)
+    warm_program = "tests.cheap_daemon"
 
-    def start(self, *arguments: str) -> Self:
-        """Start the daemon; it logs to `log` in the spool. It is forked if that makes no difference."""
-        if self.prefix or self.environment:
-            return super().start(*arguments)
-        self.process = warm_start.start(self.spool, arguments, self.spool / "log", _environment())
-        return self
+    @property
+    def _may_be_forked(self) -> bool:
+        return True
 
     def ran(self) -> list[str]:
         """The items its stages have run: `JOB STAGE [INDEX]`."""

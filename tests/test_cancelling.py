@@ -51,13 +51,13 @@ def test_a_running_job_is_cancelled_with_its_processes(daemon: CheapDaemon) -> N
 
 
 def test_a_queued_job_is_cancelled_while_intake_is_paused(daemon: CheapDaemon) -> None:
-    daemon.start().ready()
+    daemon.start("--patient").ready()
     assert in_process("pause", cwd=daemon.spool).returncode == 0
-    until(lambda: daemon.status()["state"] == "paused" or None, "paused state")
+    until(lambda: daemon.status()["state"] == "paused" or None, "paused state", 60)
     for name in ("queued", "kept"):
         daemon.drop(name, text="1 hello")
     cancelled(daemon, "queued")
-    daemon.restarted("--brisk")
+    daemon.restarted("--patient")
     until(lambda: daemon.status()["state"] == "paused" or None, "paused state after a restart")
     daemon.wait_for_iterations()
     assert (daemon.spool / "inbox" / "kept.json").exists()

@@ -16,7 +16,7 @@ import pytest
 
 from daemon.web.tokens import Tokens
 from pipeline.config import WebSettings
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, WarmGateway
 from tests.running import until
 
 PAGE = (Path(__file__).parent.parent / "docs" / "how-to" / "serve-the-web.md").read_text("utf-8")
@@ -58,7 +58,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, token: tuple[str, Path]) -> Iterator[RunningGateway]:
     settings = {"names": [NAME], "proxies": ["127.0.0.1"], "tokens": str(token[1]), "requests_per_minute": 60}
-    with RunningGateway(tmp_path_factory.mktemp("proxied") / "spool", upload_megabytes=1, **settings) as running:
+    with WarmGateway(tmp_path_factory.mktemp("proxied") / "spool", upload_megabytes=1, **settings) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ from daemon.outputs.trace import trace
 from daemon.outputs.waveform import sound_of
 from tests import reports
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, WarmGateway
 from tests.pages import Visit
 from tests.running import ROOT, in_process
 
@@ -243,7 +243,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Iterator[R
     shutil.copy(video, folder / "outbox" / "a.mp4")
     keep(folder, reports.retried(HOSTILE))
     (folder / "outbox" / "dead.json").write_bytes(json_bytes(reports.killed().model_copy(update={"job": "dead"})))
-    with RunningGateway(folder) as running:
+    with WarmGateway(folder) as running:
         yield running
 
 

@@ -21,7 +21,7 @@ from daemon.web.app import make_app
 from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings, load_config
 from pipeline.errors import ConfigError
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, WarmGateway
 from tests.running import in_process
 
 SITE = "https://shop.example"
@@ -42,7 +42,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, tokens: Tokens) -> Iterato
     spool = tmp_path_factory.mktemp("access") / "spool"
     settings = {"names": ["video.example"], "origins": [SITE], "upload_megabytes": LIMIT_BYTES >> 20}
     settings |= {"tokens": str(tokens._file), "requests_per_minute": REQUESTS, "proxies": ["127.0.0.1"]}
-    with RunningGateway(spool, **settings) as running:
+    with WarmGateway(spool, **settings) as running:
         yield running
 
 

@@ -20,7 +20,7 @@ from daemon.web.uploads import remove_unused
 from pipeline.avatars import Avatars
 from pipeline.config import RetentionSettings, load_config
 from tests.clips import film, portrait, swaying, write_clip
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, WarmGateway
 
 PORTRAIT = Path(__file__).parent / "data" / "portraits" / "astronaut.png"
 DAY = 86_400
@@ -34,7 +34,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
         (spool / "avatars" / name).mkdir(parents=True)
     write_clip(spool / "avatars" / "anna" / "video.mp4", film(swaying(3)))
     (spool / "avatars" / "broken" / "a.png").write_bytes(b"not a picture")
-    with RunningGateway(spool) as running:
+    with WarmGateway(spool) as running:
         yield running
 
 
@@ -148,7 +148,7 @@ def test_a_picture_on_its_side_is_turned(web: httpx.Client, gateway: RunningGate
 
 
 def test_uploads_can_be_forbidden(tmp_path: Path) -> None:
-    with RunningGateway(tmp_path / "spool", avatar_uploads=False) as gateway:
+    with WarmGateway(tmp_path / "spool", avatar_uploads=False) as gateway:
         refused = send(gateway.client, "eileen", "eileen.png", PORTRAIT.read_bytes())
         assert (refused.status_code, refused.json()["code"]) == (403, "avatar_uploads")
         files = {"portrait": ("a.png", PORTRAIT.read_bytes()), "job": (None, b'{"text": "hello"}')}

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway, Studio
+from tests.gateway import RunningGateway, Studio, WarmGateway
 from tests.pages import Visit
 from tests.running import RunningDaemon
 
@@ -146,7 +146,7 @@ def test_a_failure_is_shown_and_the_other_video_is_still_made(browser: Browser, 
 
 
 def test_without_a_daemon_jobs_wait_and_can_be_cancelled(browser: Browser, tmp_path: Path) -> None:
-    with RunningGateway(tmp_path / "spool") as gateway:
+    with WarmGateway(tmp_path / "spool") as gateway:
         visit = Visit(browser, gateway.url)
         visit.page.goto(PATH)
         visit.page.wait_for_selector("#down:not([hidden])")

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, WarmGateway
 from tests.running import BRIEF_WAITS, CheapDaemon, until
 
 WAIT = {"Prefer": "wait=60"}
@@ -32,7 +32,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
 
 @pytest.fixture(scope="module")
 def gateway(daemon: CheapDaemon) -> Iterator[RunningGateway]:
-    with RunningGateway(daemon.spool, queued_jobs=20, requests_per_minute=100_000) as running:
+    with WarmGateway(daemon.spool, queued_jobs=20, requests_per_minute=100_000) as running:
         yield running
 
 
@@ -44,7 +44,7 @@ def web(gateway: RunningGateway) -> httpx.Client:
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[RunningGateway]:
     """A gateway without a daemon."""
-    with RunningGateway(tmp_path / "spool", queued_jobs=3) as running:
+    with WarmGateway(tmp_path / "spool", queued_jobs=3) as running:
         yield running
 
 

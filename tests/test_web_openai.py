@@ -20,7 +20,7 @@ from daemon.web.openai_api import guessed_language
 from daemon.web.tokens import Tokens
 from pipeline.speech.voices.http import Openai
 from pipeline.speech.voices.settings import OpenaiSettings
-from tests.gateway import RunningGateway, Studio
+from tests.gateway import RunningGateway, Studio, WarmGateway
 from tests.lazy import lazily
 from tests.media import streams
 from tests.running import until
@@ -188,7 +188,7 @@ def test_too_many_texts_at_once_are_refused_and_none_is_lost(tmp_path: Path) -> 
     (tmp_path / "speak.py").write_text(BLOCKING)
     argv = [sys.executable, str(tmp_path / "speak.py"), "{text}", "{output}"]
     (tmp_path / "config.yaml").write_text(json.dumps({"tts": {"backend": "command", "command": {"argv": argv}}}))
-    with RunningGateway(tmp_path) as gateway, client_of(gateway) as client:
+    with WarmGateway(tmp_path) as gateway, client_of(gateway) as client:
         with ThreadPoolExecutor(max_workers=17) as threads:
             answers = [threads.submit(pcm, client, "Hello.") for _ in range(17)]
             refused = until(lambda: next((answer for answer in answers if answer.done()), None), "refusal").exception()
@@ -311,7 +311,7 @@ def test_a_deleted_video_is_gone(client: OpenAI, gateway: RunningGateway) -> Non
 
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[RunningGateway]:
-    with RunningGateway(tmp_path / "spool", queued_jobs=7) as running:
+    with WarmGateway(tmp_path / "spool", queued_jobs=7) as running:
         yield running
 
 
@@ -338,7 +338,7 @@ def test_a_waiting_video_can_be_cancelled(lone: RunningGateway) -> None:
 
 def test_a_full_queue_and_a_missing_token_have_openai_s_errors(tmp_path: Path) -> None:
     token = Tokens(tmp_path / "tokens").add("someone")
-    with RunningGateway(tmp_path, queued_jobs=1, tokens="tokens") as gateway:
+    with WarmGateway(tmp_path, queued_jobs=1, tokens="tokens") as gateway:
         with client_of(gateway, "wrong") as client, pytest.raises(openai.AuthenticationError) as refused:
             client.videos.list()
         assert refused.value.code == "invalid_api_key"

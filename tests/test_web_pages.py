@@ -17,7 +17,7 @@ from daemon.web.pages.languages import LANGUAGES
 from daemon.web.pages.problems import file_text, page_of
 from daemon.web.tokens import COOKIE, Tokens
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway, Studio
+from tests.gateway import RunningGateway, Studio, WarmGateway
 from tests.media import speech_like, write_recording
 from tests.running import ROOT, until
 
@@ -85,7 +85,7 @@ def gateway(studio: Studio) -> RunningGateway:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that asks for a token, without a daemon."""
-    with RunningGateway(tmp_path_factory.mktemp("guarded") / "spool", tokens="tokens") as running:
+    with WarmGateway(tmp_path_factory.mktemp("guarded") / "spool", tokens="tokens") as running:
         yield running
 
 

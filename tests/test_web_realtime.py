@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import CHROMIUM
-from tests.gateway import RunningGateway, Studio
+from tests.gateway import RunningGateway, Studio, WarmGateway
 from tests.pages import Visit
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
@@ -102,7 +102,7 @@ def test_it_fits_a_phone_and_speaks_russian(browser: Browser, gateway: RunningGa
 
 
 def test_without_a_daemon_it_says_so(browser: Browser, tmp_path: Path) -> None:
-    with RunningGateway(tmp_path / "spool") as gateway:
+    with WarmGateway(tmp_path / "spool") as gateway:
         visit = Visit(browser, gateway.url)
         visit.page.goto(PATH)
         visit.page.wait_for_selector("#down:not([hidden])")

@@ -14,7 +14,7 @@ from daemon.web.problems import ProblemError
 from daemon.web.speech import Speech
 from pipeline.config import Config
 from pipeline.speech.voices.settings import VoiceSettings
-from tests.gateway import RunningGateway
+from tests.gateway import RunningGateway, WarmGateway
 from tests.media import streams
 from tests.running import until
 
@@ -24,7 +24,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     spool = tmp_path_factory.mktemp("voices") / "spool"
     spool.mkdir()
     (spool / "config.yaml").write_text("tts: {backend: espeak}")
-    with RunningGateway(spool) as running:
+    with WarmGateway(spool) as running:
         yield running
 
 

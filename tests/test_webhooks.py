@@ -24,8 +24,9 @@ from pipeline.job import parse_job
 from pipeline.webhooks import Place
 from pipeline.webhooks import Receiver as Target
 from pipeline.webhooks import receiver as target
-from tests.brisk_gateway import PAUSES_SECONDS, BriskGateway
+from tests.gateway import BriskGateway
 from tests.running import BRIEF_WAITS, ONE_PROCESS, CheapDaemon, RunningDaemon, in_process, until
+from tests.warm_gateway import PAUSES_SECONDS
 from tests.webhook_receiver import Receiver
 
 SECRET_FILE = "webhook-secret"

@@ -1,4 +1,7 @@
-"""Start cheap daemons by forking a process that has imported what they need: that saves each half of its CPU time."""
+"""Start programs by forking a process that has imported what they need: that saves each most of its CPU time.
+
+A program is a module with `IMPORTED`, the modules that it needs, and `main`, which is called with its arguments.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,18 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MODULES = (
-    *("daemon.hooks", "daemon.logs", "daemon.supervisor", "daemon.metrics.registry"),
-    *("pipeline.config", "pipeline.executors.processes"),
-)
-
+ROOT = Path(__file__).parent.parent
 LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class Forked:
-    """A forked daemon, with the methods of `subprocess.Popen`. The process that forked it knows its exit code."""
+    """A forked program, with the methods of `subprocess.Popen`. The process that forked it knows its exit code."""
 
     def __init__(self, parent: subprocess.Popen[bytes], pid: int) -> None:
         self._parent = parent
@@ -64,19 +63,23 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def start(folder: Path, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> Forked:
-    """Start a cheap daemon in a folder; it logs to a file."""
-    request = {"folder": str(folder), "arguments": [*arguments], "log": str(log), "environment": {**environment}}
-    return Forked(_server(), _answer(_server(), **request))
+def start(program: str, folder: Path, arguments: Sequence[str], *, log: Path, output: str = os.devnull) -> Forked:
+    """Start a program in a folder, with files for its standard error, which is appended to, and standard output."""
+    server = _server(program)
+    paths = {"folder": str(folder), "log": str(log), "output": output}
+    return Forked(server, _answer(server, arguments=[*arguments], environment=environment(), **paths))
+
+
+def environment() -> dict[str, str]:
+    """That of a program that imports this checkout."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
 @cache
-def _server() -> subprocess.Popen[bytes]:
+def _server(program: str) -> subprocess.Popen[bytes]:
     """The process that forks; it ends with this one, since its input does."""
-    argv = [sys.executable, "-m", "tests.cheap_daemon", "--warm"]
-    root = str(Path(__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.Popen(argv, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    argv = [sys.executable, "-m", "tests.warm_start", program]
+    return subprocess.Popen(argv, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def _answer(server: subprocess.Popen[bytes], **request: Any) -> Any:
@@ -86,12 +89,12 @@ def _answer(server: subprocess.Popen[bytes], **request: Any) -> Any:
     return json.loads(server.stdout.readline())
 
 
-def serve() -> list[str]:
-    """Answer requests until the input ends: with a new daemon's process, or with a daemon's exit code if it has one.
+def serve(imported: Sequence[str]) -> list[str]:
+    """Answer requests until the input ends: with a new process, or with the exit code of one if it has one.
 
-    Returns in each daemon, with its arguments.
+    Returns in each new process, with its arguments.
     """
-    for name in MODULES:
+    for name in imported:
         import_module(name)
     gc.freeze()
     for line in sys.stdin.buffer:
@@ -100,19 +103,24 @@ def serve() -> list[str]:
             pid, status = os.waitpid(request["pid"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None
         elif (answer := os.fork()) == 0:
-            return _become_daemon(**request)
+            return _become(**request)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     sys.exit()
 
 
-def _become_daemon(folder: str, arguments: list[str], log: str, environment: dict[str, str]) -> list[str]:
+def _become(folder: str, arguments: list[str], log: str, output: str, environment: dict[str, str]) -> list[str]:
     """Take a folder, an environment and files of its own."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for descriptor, file, flags in ((0, os.devnull, os.O_RDONLY), (1, os.devnull, os.O_WRONLY), (2, log, LOG_FLAGS)):
+    for descriptor, file, flags in ((0, os.devnull, os.O_RDONLY), (1, output, os.O_WRONLY), (2, log, LOG_FLAGS)):
         opened = os.open(file, flags)
         os.dup2(opened, descriptor)
         os.close(opened)
     return arguments
+
+
+if __name__ == "__main__":
+    program = import_module(sys.argv[1])
+    program.main(serve(program.IMPORTED))
