@@ -411,11 +411,11 @@ def _language_warnings(job: Job, config: Config) -> list[JobWarning]:
         return []
     language = job.language or config.language
     if job.language is None and job.voice is None and is_read_in_wrong_script(job.text, language):
-        message = f"the text has only Latin letters, but is read in {language!r}, the default language"
+        message = f"the text has only Latin letters, but the language of the job is {language!r}, the default"
         return [JobWarning("default_language", message, 'if it is English, set "language": "en"')]
     from pipeline.speech.written_language import other_language  # loads a model, which most commands do not need
 
     if (other := other_language(job.text, language)) is not None:
-        message = f"the text seems to be written in {other!r}, but is read in {language!r}"
+        message = f"the text seems to be written in {other!r}, but the language of the job is {language!r}"
         return [JobWarning("other_language", message, f'set "language": "{other}"')]
     return []

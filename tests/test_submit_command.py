@@ -111,7 +111,7 @@ def test_english_without_a_language_is_warned_about(tmp_path: Path) -> None:
     ended = submit(tmp_path, "a.txt")
     assert (ended.returncode, ended.stdout) == (0, "a\n")
     assert ended.stderr == (
-        "a: warning: the text has only Latin letters, but is read in 'ru', the default language "
+        "a: warning: the text has only Latin letters, but the language of the job is 'ru', the default "
         '(if it is English, set "language": "en")\n'
     )
 

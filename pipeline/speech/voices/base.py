@@ -32,6 +32,10 @@ Sex = Literal["female", "male"]
 """What a voice sounds like."""
 
 
+ROBOTIC = "robotic"
+"""The kind of a voice that is put together by rules."""
+
+
 @dataclass(frozen=True)
 class About:
     """What people want to know about a voice before they choose it."""

@@ -11,18 +11,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
 
 from pipeline.errors import ConfigError, JobError
 from pipeline.speech.language_tags import tag_hint
-from pipeline.speech.voices.base import About, Backend, Describing, Sex
+from pipeline.speech.voices.base import ROBOTIC, About, Backend, Describing, Sex
 from pipeline.speech.voices.settings import AUTO, BACKENDS, VoiceSettings
 
 HINT_NAMES_MAX = 6
 
 FEW_OF_BACKEND = 8
-"""A back end with more voices for a language shows only the first one of each sex in a list of the best."""
+"""So many voices of a back end are in a list of the best."""
 
 SEXES = get_args(Sex)
 
@@ -73,7 +74,7 @@ class Voices:
             groups.setdefault(backend.name, []).append((backend, voice))
         for name, voices in groups.items():
             entries = (VoiceEntry(f"{name}:{voice}", _about(backend, voice)) for backend, voice in voices)
-            chosen += entries if len(voices) <= FEW_OF_BACKEND else _first_of_each_sex(entries)
+            chosen += _few(entries, len(voices))
         return chosen
 
     def languages(self) -> dict[str, str]:
@@ -224,6 +225,14 @@ def _about(backend: Backend, voice: str) -> About:
 def _fits(sex: str, backend: Backend, voice: str) -> bool:
     """Whether a voice may be of a sex."""
     return _about(backend, voice).sex in (sex, None)
+
+
+def _few(entries: Iterator[VoiceEntry], count: int) -> list[VoiceEntry]:
+    """The first of a back end's `count` voices. Robotic ones differ little: one of each sex will do."""
+    first = list(islice(entries, FEW_OF_BACKEND))
+    if count > len(first) and first[0].about.kind == ROBOTIC:
+        return _first_of_each_sex(chain(first, entries))
+    return first
 
 
 def _first_of_each_sex(entries: Iterable[VoiceEntry]) -> list[VoiceEntry]:

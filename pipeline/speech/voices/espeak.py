@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ConfigError, StageError
 from pipeline.messages import Phoneme, Word
 from pipeline.speech.stress import Stress, without_marks
-from pipeline.speech.voices.base import About, Sex, Utterance
+from pipeline.speech.voices.base import ROBOTIC, About, Sex, Utterance
 from pipeline.speech.voices.espeak_stress import respelled
 from pipeline.speech.voices.levels import INT16_SCALE, finished
 from pipeline.speech.voices.settings import VoiceSettings
@@ -133,7 +133,7 @@ class Espeak:
     def about(self, voice: str) -> About:
         """See `Describing`. A voice without a variant sounds like a man."""
         variant = voice.partition("+")[2]
-        return About("robotic", "GPL-3.0-or-later", self._engine.sex(variant) if variant else "male")
+        return About(ROBOTIC, "GPL-3.0-or-later", self._engine.sex(variant) if variant else "male")
 
     def languages(self) -> dict[str, str]:
         """See `Describing`."""
