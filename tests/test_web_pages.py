@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
 
 from daemon.explanations import FILES, explanations
 from daemon.web.pages import FOLDER
@@ -74,6 +74,20 @@ def test_what_the_pages_say_about_errors_is_current() -> None:
         assert (FOLDER / name).read_text("utf-8") == file_text(page.read_text("utf-8")), page.name
 
 
+SHIFTS = """
+new PerformanceObserver(list => {
+  window.shifts = [...(window.shifts ?? []), ...list.getEntries().filter(({hadRecentInput}) => !hadRecentInput).map(
+    ({value, sources}) => ({value, moved: sources.map(({node}) => node?.id || node?.className || node?.nodeName)}))];
+}).observe({type: "layout-shift", buffered: true});
+"""
+"""Notes what moves on a page while it loads, and how far: the browser's layout shifts."""
+LOADED = {"/": "#avatars img", "/parallel_test": "#avatar option", "/realtime": "#avatar option"}
+"""What a page shows when its lists have come."""
+SHIFT_MAX = 0.01
+"""A tenth of what is considered good; single pixels may move when fonts are measured."""
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+
+
 # Servers and a browser
 
 
@@ -116,6 +130,29 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
 def plays(page: Page) -> None:
     """Check that the page's video advances."""
     until(lambda: page.evaluate("document.querySelector('video')?.currentTime > 0.2") or None, "playback")
+
+
+@WITH_BROWSER
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("path", "loaded"), LOADED.items())
+def test_nothing_moves_while_a_page_loads(
+    path: str, loaded: str, width: int, gateway: RunningGateway, visitor: Visitor
+) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": width, "height": 900})
+
+    def answer_late(route: Route) -> None:
+        """Answer only when the page has been painted without it, as on a slow network."""
+        page.evaluate(PAINTED)
+        route.continue_()
+
+    page.add_init_script(SHIFTS)
+    page.route(re.compile(r"/api/(avatars|jobs|voices)"), answer_late)
+    page.goto(gateway.url + path)
+    page.locator(loaded).first.wait_for(state="attached")
+    page.evaluate(PAINTED)
+    shifts = page.evaluate("window.shifts ?? []")
+    assert sum(shift["value"] for shift in shifts) < SHIFT_MAX, shifts
 
 
 # The studio
