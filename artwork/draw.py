@@ -16,7 +16,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from artwork.geometry import SIDE
+from artwork.geometry import MARGIN, SIDE, WIDTH
 from artwork.people import PEOPLE
 from artwork.person import Person
 
@@ -26,17 +26,19 @@ OVERSAMPLING = 2
 
 
 def render(person: Person) -> NDArray[np.uint8]:
-    """Draw a person: RGB [SIDE, SIDE, 3]."""
-    side = SIDE * OVERSAMPLING
-    info = skia.ImageInfo.Make(side, side, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType)
+    """Draw a person: RGB [SIDE, WIDTH, 3]."""
+    info = skia.ImageInfo.Make(
+        WIDTH * OVERSAMPLING, SIDE * OVERSAMPLING, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType
+    )
     surface = skia.Surface.MakeRaster(info)
     canvas = surface.getCanvas()
     canvas.scale(OVERSAMPLING, OVERSAMPLING)
+    canvas.translate(MARGIN, 0)
     dice = np.random.default_rng(person.seed)
     for draw_layer in person.layers:
         draw_layer(canvas, dice)
     pixels = surface.toarray(colorType=skia.kRGBA_F32_ColorType)
-    small = cv2.resize(np.asarray(pixels[..., :3], np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.asarray(pixels[..., :3], np.float32), (WIDTH, SIDE), interpolation=cv2.INTER_AREA)
     return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
 
 

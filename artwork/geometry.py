@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from artwork.brushes import Shape, resampled, spline
+from artwork.brushes import Shape, moved, resampled, spline
 
 SIDE = 1080
-"""Width and height of a picture; all geometry is in its pixels."""
+"""Width and height of the square around a person; all geometry is in its pixels."""
+MARGIN = 420
+"""What a picture shows of the room on either side of the square, so that it fits wide frames: 16:9."""
+WIDTH = SIDE + 2 * MARGIN
 MIDDLE = 540.0
 """x of a face's middle line."""
 
@@ -96,6 +99,6 @@ class Geometry:
         return resampled(spline(self.jaw[:11] if side == LEFT else self.jaw[10:]), 60)
 
     def landmarks(self) -> dict[str, list[list[float]]]:
-        """The content of `landmarks.json`."""
+        """The content of `landmarks.json`, in pixels of the picture."""
         names = ("lips_outer", "lips_inner", "jaw", "nose", "left_eye", "right_eye")
-        return {name: np.round(getattr(self, name), 2).tolist() for name in names}
+        return {name: np.round(moved(getattr(self, name), MARGIN, 0), 2).tolist() for name in names}

@@ -9,9 +9,10 @@ import numpy as np
 import skia
 
 from artwork.brushes import SCREEN, SOFT_LIGHT, ellipse, fill, ink, linear, mixed, radial, ribbon_at
-from artwork.geometry import MIDDLE, SIDE
+from artwork.geometry import MARGIN, MIDDLE, SIDE
 
-EVERYTHING = np.array([(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)], np.float64)
+LEFT_EDGE, RIGHT_EDGE = -MARGIN, SIDE + MARGIN
+EVERYTHING = np.array([(LEFT_EDGE, 0), (RIGHT_EDGE, 0), (RIGHT_EDGE, SIDE), (LEFT_EDGE, SIDE)], np.float64)
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,29 @@ from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
 from pipeline.engines.builtin.track import Mouth
 
 CPU = torch.device("cpu")
+MARGIN = 420
+"""What the pictures that come with lipdrop show of the room on either side of the square around a person."""
+SQUARE = 1080
 NEUTRAL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
-def presenter_picture(side: int) -> NDArray[np.uint8]:
-    """The built-in presenter scaled to `side`: RGB [side, side, 3]."""
-    stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
+def built_in_picture(name: str, side: int) -> NDArray[np.uint8]:
+    """The square around a person who comes with lipdrop, scaled: RGB [side, side, 3]."""
+    stored = cv2.imread(str(BUILT_IN_FOLDER / name / "picture.png"))
     assert stored is not None
-    fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(fitted, np.uint8)
+    square = cv2.cvtColor(stored[:, MARGIN : MARGIN + SQUARE], cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def presenter_picture(side: int) -> NDArray[np.uint8]:
+    """The presenter: RGB [side, side, 3]."""
+    return built_in_picture("presenter", side)
 
 
 def presenter_landmarks(side: int) -> FaceLandmarks:
     """The presenter's landmarks at that size."""
-    return FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json").transformed(side / 1080, 0, 0)
+    scale = side / SQUARE
+    return FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json").transformed(scale, MARGIN * scale, 0)
 
 
 def row(**amounts: float) -> torch.Tensor:

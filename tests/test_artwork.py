@@ -37,7 +37,7 @@ def test_both_avatars_come_with_lipdrop(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_landmarks_are_inside_the_face_box(name: str, tmp_path: Path) -> None:
     avatar = load(name, tmp_path)
-    assert picture(avatar).shape == (1080, 1080, 3)
+    assert picture(avatar).shape == (1080, 1920, 3)
     assert avatar.settings.face_box is not None
     x1, y1, x2, y2 = avatar.settings.face_box
     for contour in CONTOURS:

@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.avatars import BUILT_IN_FOLDER
 from pipeline.avatars.faces.covers import MARGIN_FRAMES, STEADILY_COVERED, STEADY_FRAMES, covered_frames
 from pipeline.avatars.faces.results import Faces, NoFace
 from pipeline.avatars.faces.tracking import find_in_clip, find_in_picture
-from pipeline.avatars.folder import read_picture
 from pipeline.avatars.unseen_frames import shown
 from tests import covers
 from tests.clips import Picture, film, placed, portrait, seen_by
+from tests.faces import built_in_picture
 from tests.videos import faces_in
 
 SIDE = 360
@@ -26,8 +25,7 @@ def picture(request: pytest.FixtureRequest) -> Picture:
     """A face that fills about a third of the picture."""
     if request.param == "portrait":
         return portrait()
-    picture = read_picture(BUILT_IN_FOLDER / request.param / "picture.png", 10**7)
-    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return built_in_picture(request.param, SIDE)
 
 
 @pytest.mark.parametrize("cover", covers.COVERS)

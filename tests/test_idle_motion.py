@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.avatars import BUILT_IN_FOLDER, FaceLandmarks
+from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.idle_motion import LivingCanvas
 from pipeline.avatars.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
@@ -20,6 +20,7 @@ from pipeline.avatars.idle_motion.sway import PoseField, Sway
 from pipeline.avatars.idle_motion.warp import make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
+from tests.faces import presenter_landmarks, presenter_picture
 
 SIDE = 360
 FPS = 25
@@ -38,11 +39,7 @@ def one_thread() -> Iterator[None]:
 
 
 def presenter(side: int) -> tuple[Picture, FaceLandmarks]:
-    stored = cv2.imread(str(BUILT_IN_FOLDER / "presenter" / "picture.png"))
-    assert stored is not None
-    fitted = cv2.resize(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), (side, side), interpolation=cv2.INTER_AREA)
-    landmarks = FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json")
-    return np.asarray(fitted, np.uint8), landmarks.transformed(side / stored.shape[0], 0, 0)
+    return presenter_picture(side), presenter_landmarks(side)
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,31 @@ def install(place: Path) -> list[str]:
     return run(place, "install-service.sh", TEST_ROOT=str(place / "root"))
 
 
+@pytest.mark.parametrize(
+    ("destination", "has_venv", "installs", "code"),
+    [("", True, True, 0), ("stage", True, False, 0), ("stage", False, False, 1)],
+)
+def test_a_staged_installation_installs_no_system_packages(
+    destination: str, has_venv: bool, installs: bool, code: int, tmp_path: Path
+) -> None:
+    """On a machine without ffmpeg, as root."""
+    programs = {"id": "echo 0", "python": "exit " + ("0" if has_venv else "1"), "apt-get": f"touch {tmp_path}/ran"}
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("bash", "sh", "touch"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    ended = subprocess.run(
+        ["/bin/bash", ROOT / "scripts" / "install-system.sh", "python"],
+        env={"PATH": str(tmp_path), "DESTDIR": destination},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ((tmp_path / "ran").exists(), ended.returncode) == (installs, code), ended.stderr
+    assert ("lipdrop needs: python3-venv" in ended.stderr) == (code == 1)
+
+
 def files(root: Path) -> set[str]:
     """All files below a folder, without the program's own."""
     found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_symlink() or path.is_file()}

@@ -169,7 +169,8 @@ def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VI
     picture = BUILT_IN_FOLDER / "presenter" / "picture.png"
     still = ffmpeg.source(picture, "png_pipe", loop=1, framerate=25, t=seconds)
     high = height + down
-    wide = still.filter("scale", high, high).filter("pad", width + across, high, "(ow-iw)/2", 0, "gray")
+    square = still.filter("crop", "ih", "ih").filter("scale", high, high)
+    wide = square.filter("pad", width + across, high, "(ow-iw)/2", 0, "gray")
     turn = f"2*PI*t/{VIDEO_SECONDS}"
     moved = wide.filter("crop", width, height, f"{across / 2}*(1+sin({turn}))", f"{down / 2}*(1+cos({turn}))")
     output = ffmpeg.target(path, moved, vcodec="libx264", preset="veryfast", crf=16, pix_fmt="yuv420p")
