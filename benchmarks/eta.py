@@ -1,16 +1,21 @@
 """How wrong the expected time left of jobs is, after ten jobs: real jobs on a daemon that has learnt nothing before.
 
-`python -m benchmarks.eta [--jobs N] [--queue N]` prints, for every job, its time and the error of what was expected:
-first of jobs one after the other, then of jobs that are dropped at once and wait for each other.
+`python -m benchmarks.eta [--jobs N] [--queue N] [--busy N]` prints, for every job, its time and the error of what was
+expected: first of jobs one after the other, then of jobs that are dropped at once and wait for each other. With
+`--busy`, other programs use the processor meanwhile: up to N at a time, more or fewer every 10 to 40 seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean, median
 
@@ -20,6 +25,9 @@ from tests.running import RunningDaemon
 
 LEARNT_FROM = 10
 """Jobs whose errors do not count."""
+
+BUSY_SECONDS = (10.0, 40.0)
+"""For how long the number of other busy programs stays the same."""
 
 SENTENCES = {
     "en": "The quick brown fox jumps over the lazy dog near the old river bank.",
@@ -84,6 +92,29 @@ def at_once(daemon: RunningDaemon, jobs: Sequence[dict[str, object]]) -> None:
     summarize("in the queue", errors)
 
 
+@contextmanager
+def others(most: int) -> Iterator[None]:
+    """Up to `most` programs that do nothing but keep a core busy."""
+    ended, rng = threading.Event(), random.Random(2)
+
+    def keep_busy() -> None:
+        while not ended.is_set():
+            spin = [sys.executable, "-c", "while True: pass"]
+            running = [subprocess.Popen(spin) for _ in range(rng.randint(0, most))]
+            ended.wait(rng.uniform(*BUSY_SECONDS))
+            for process in running:
+                process.kill()
+                process.wait()
+
+    thread = threading.Thread(target=keep_busy)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def summarize(what: str, errors: Sequence[float]) -> None:
     """Print the distribution of errors."""
     print(f"{what}: median {median(errors):.0%}, mean {mean(errors):.0%}, worst {max(errors):.0%} of {len(errors)}")
@@ -94,8 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=20, help="how many one after the other")
     parser.add_argument("--queue", type=int, default=20, help="how many at once")
+    parser.add_argument("--busy", type=int, default=0, help="how many other programs use the processor")
     given, rng = parser.parse_args(), random.Random(1)
-    with tempfile.TemporaryDirectory() as folder, RunningDaemon(Path(folder) / "spool") as daemon:
+    with tempfile.TemporaryDirectory() as folder, RunningDaemon(Path(folder) / "spool") as daemon, others(given.busy):
         daemon.start().ready()
         one_by_one(daemon, [job(number, rng) for number in range(given.jobs)])
         at_once(daemon, [job(number, rng) for number in range(given.queue)])

@@ -309,6 +309,40 @@ def test_a_gpu_that_torch_does_not_see_although_it_could(
     assert (text in found.text, found.fix) == (True, fix)
 
 
+@pytest.mark.parametrize(
+    ("complaint", "fix"),
+    [
+        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", "sudo modprobe nvidia"),
+        ("Failed to initialize NVML: Driver/library version mismatch", "sudo reboot"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_a_warning(
+    place: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, fix: str
+) -> None:
+    torch_like(monkeypatch, cuda="12.8")
+    fake_program(place, "nvidia-smi", f'echo "{complaint}"; echo "NVML library version: 535.183"; exit 9')
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    found = only(computing.check(machine(place)), Level.WARNING)
+    assert (found.text, found.fix) == (f"the NVIDIA driver does not work: {complaint}", fix)
+
+
+@pytest.mark.parametrize(
+    ("is_container", "fix"), [(False, "sudo apt-get install nvidia-driver"), (True, "docker run --gpus all ...")]
+)
+def test_a_card_without_a_driver_is_a_warning(
+    place: Path, monkeypatch: pytest.MonkeyPatch, fix: str, *, is_container: bool
+) -> None:
+    torch_like(monkeypatch, cuda="12.8")
+    card = place / "devices" / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (card / "vendor").write_text("0x10de\n")
+    (card / "class").write_text("0x030200\n")
+    monkeypatch.setattr(computing, "PCI_DEVICES", card.parent)
+    monkeypatch.setattr(computing, "CONTAINER_MARKS", (card,) if is_container else ())
+    monkeypatch.setenv("PATH", str(place))
+    assert only(computing.check(machine(place)), Level.WARNING).fix == fix
+
+
 def test_only_a_gpu_of_another_generation_needs_another_torch(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     errors = ("CUDA error: no kernel image is available for execution on the device", "CUDA out of memory.")
     gpus = [{"name": "NVIDIA L4", "memory_bytes": 24 << 30, "error": error} for error in errors]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.scheduling.estimates import Estimate, Left, estimate, learn, makespan
-from daemon.scheduling.pace import KINDS_MAX, POINTS_MAX, Pace, fitted
+from daemon.scheduling.pace import FOLLOWED, KINDS_MAX, OUTLIER, POINTS_MAX, Pace, Work, fitted
 from daemon.scheduling.progress import etas
 from daemon.scheduling.scheduler import JobDone, Scheduler
 from pipeline.config import Config
@@ -70,17 +70,81 @@ def test_old_measurements_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_what_was_learnt_survives_a_restart(tmp_path: Path) -> None:
-    learnt(work=(2.0, 0.5)).save(tmp_path / "pace.json")
-    assert Pace.load(tmp_path / "pace.json").expected("work", size=50) == pytest.approx(27)
+    before = learnt(work=(2.0, 0.5))
+    before.worked([Work(["work"], 50, 54)])
+    before.save(tmp_path / "pace.json")
+    after = Pace.load(tmp_path / "pace.json")
+    assert after.expected("work", size=50) == pytest.approx(27, rel=0.1)
+    assert after.expected_seconds("work", size=50) == before.expected_seconds("work", size=50)
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"", b"[]", b'{"work": [[1]]}', b'{"work": [[NaN, 1]]}', b'{"work": [[-1, 1]]}', b"\xff"]
+    "content",
+    [None, b"", b"[]", b"\xff", b'{"slowdown": 0}', b'{"slowdown": NaN}']
+    + [b'{"points": {"work": [%s]}}' % point for point in (b"[1]", b"[NaN, 1]", b"[-1, 1]")],
 )
 def test_a_damaged_file_is_as_good_as_none(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "pace.json").write_bytes(content)
-    assert Pace.load(tmp_path / "pace.json").expected("work", size=1) is None
+    assert Pace.load(tmp_path / "pace.json").expected_seconds("work", size=1) is None
+
+
+def job_of(size: float, slowdown: float) -> list[Work]:
+    """The pieces of work of a job on a machine that is slower than usual."""
+    return [Work(["speak"], size, (1 + 0.01 * size) * slowdown), Work(["render"], size, 0.1 * size * slowdown)]
+
+
+def error_of(pace: Pace, slowdown: float) -> float:
+    """How wrong the expected time of a job is, as a part of the time that it takes."""
+    expected = sum(pace.expected_seconds(*work.kinds, size=work.size) or 0.0 for work in job_of(60, slowdown))
+    taken = sum(work.seconds for work in job_of(60, slowdown))
+    return abs(expected - taken) / taken
+
+
+def test_a_busy_machine_is_noticed_after_a_few_jobs_and_so_is_its_end() -> None:
+    pace = Pace()
+    for size in (20, 40, 80, 160) * 3:
+        pace.worked(job_of(size, 1))
+    assert error_of(pace, 1) < 0.01
+    for size in (30, 90, 50):
+        pace.worked(job_of(size, 2))
+    assert error_of(pace, 2) < 0.2
+    for size in (90, 30, 50):
+        pace.worked(job_of(size, 1))
+    assert error_of(pace, 1) < 0.2
+
+
+def test_what_is_known_of_sizes_outlasts_a_busy_hour() -> None:
+    pace = Pace()
+    for size in (20, 40, 80, 160) * 3:
+        pace.worked(job_of(size, 1))
+    for _ in range(POINTS_MAX):
+        pace.worked(job_of(50, 3))
+    assert pace.expected("speak", size=50) == pytest.approx(1.5, rel=0.15)
+    assert error_of(pace, 3) < 0.05
+
+
+def test_a_job_that_hung_hardly_counts() -> None:
+    pace = Pace()
+    for _ in range(5):
+        pace.worked([Work(["work"], 10, 10)])
+    pace.worked([Work(["work"], 10, 10_000)])
+    assert pace.expected_seconds("work", size=10) == pytest.approx(10 * OUTLIER**FOLLOWED)
+
+
+def test_an_avatar_that_takes_longer_is_not_taken_for_a_busy_machine() -> None:
+    pace = learnt(render=(0, 0.1), **{"render small": (0, 0.1)})
+    for _ in range(3):
+        pace.worked([Work(["render large", "render"], 100, 50)])
+    assert pace.expected_seconds("render large", "render", size=100) == pytest.approx(50)
+    assert pace.expected_seconds("render small", "render", size=100) == pytest.approx(10)
+
+
+def test_speech_is_no_longer_on_a_busy_machine() -> None:
+    pace = learnt(speech=(0, 0.1), speak=(0, 0.01))
+    pace.worked([Work(["speak"], 100, 3)])
+    assert pace.expected("speech", size=100) == pytest.approx(10)
+    assert pace.expected_seconds("speak", size=100) == pytest.approx(OUTLIER**FOLLOWED)
 
 
 @pytest.mark.parametrize(("size", "cost"), [(0, 1), (-1, 1), (1, -1)])

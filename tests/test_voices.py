@@ -959,8 +959,8 @@ def test_the_best_voices_are_few_with_one_of_each_sex() -> None:
 
 
 def test_the_first_of_many_voices_that_differ_are_listed() -> None:
-    names = [f"voice-{number}" for number in range(20)]
-    settings = VoiceSettings(command=CommandSettings(argv=["cat"], voices={"en": names}))
+    names = tuple(f"voice-{number}" for number in range(20))
+    settings = VoiceSettings(command=CommandSettings(argv=("cat",), voices={"en": names}))
     listed = [entry.name for entry in Voices(settings).best("en") if entry.name.startswith("command:")]
     assert listed == [f"command:{name}" for name in names[:8]]
 

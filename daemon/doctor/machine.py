@@ -76,6 +76,15 @@ def answer_of(argv: Sequence[str], seconds: float = 20.0) -> str | None:
     return ended.output.decode("utf-8", "replace") if ended.returncode == 0 else None
 
 
+def complaint_of(argv: Sequence[str], seconds: float = 20.0) -> str | None:
+    """First line that a program prints when it fails; None if it does not exist, succeeds or hangs."""
+    try:
+        ended = programs.run(argv, Limits(seconds))
+    except (OSError, TimeoutError, programs.OutputTooLarge):
+        return None
+    return _printable(ended.output.strip().partition(b"\n")[0]) if ended.returncode != 0 else None
+
+
 def one_line(error: LipdropError | OSError) -> str:
     """An error as part of a finding."""
     if isinstance(error, LipdropError):
@@ -85,5 +94,8 @@ def one_line(error: LipdropError | OSError) -> str:
 
 
 def _last_line(errors: bytes) -> str:
-    lines = errors.decode("utf-8", "replace").strip().splitlines()
-    return "".join(letter for letter in lines[-1] if letter.isprintable())[:300] if lines else ""
+    return _printable(errors.strip().rpartition(b"\n")[2])
+
+
+def _printable(line: bytes) -> str:
+    return "".join(letter for letter in line.decode("utf-8", "replace") if letter.isprintable())[:300]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
 
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
 from daemon.scheduling.long_text import is_long
-from daemon.scheduling.pace import Pace
+from daemon.scheduling.pace import Pace, Work
 from pipeline.config import Config
 from pipeline.job import Outline
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a whole job is expected to take on an idle machine."""
+    """What a whole job is expected to take if no other job is before it."""
 
     video_seconds: float
     """Length of the video."""
@@ -94,14 +94,20 @@ def learn(pace: Pace, flow: Flow, ended_seconds: float) -> None:
     assert flow.speech is not None and flow.video is not None
     if job.characters is not None and flow.speech.span is not None:
         pace.measured(*found.speech, size=job.characters, cost=timeline.seconds * job.speed)
-        pace.measured(*found.speak, size=job.characters, cost=flow.speech.span.seconds)
-    pace.measured(*found.prepare, size=timeline.seconds, cost=timeline.convert.seconds + timeline.split.seconds)
+    pace.measured(*found.size, size=timeline.frames, cost=flow.video.bytes)
+    pace.worked(list(_work_done(flow, found, ended_seconds)))
+
+
+def _work_done(flow: Flow, found: Kinds, ended_seconds: float) -> Iterator[Work]:
+    timeline, characters = flow.timeline, Outline.of(flow.job).characters
+    if characters is not None and flow.speech is not None and flow.speech.span is not None:
+        yield Work(found.speak, characters, flow.speech.span.seconds)
+    yield Work(found.prepare, timeline.seconds, timeline.convert.seconds + timeline.split.seconds)
     for segment in flow.segments.values():
         frames = segment.stop_frame - segment.start_frame
-        pace.measured(*found.render(timeline.mode), size=frames, cost=segment.span.seconds)
+        yield Work(found.render(timeline.mode), frames, segment.span.seconds)
     last_seconds = max(segment.span.end_seconds for segment in flow.segments.values())
-    pace.measured(*FINISH, size=timeline.seconds, cost=ended_seconds - last_seconds)
-    pace.measured(*found.size, size=timeline.frames, cost=flow.video.bytes)
+    yield Work(FINISH, timeline.seconds, ended_seconds - last_seconds)
 
 
 def speech_seconds(pace: Pace, job: Outline, config: Config) -> float | None:
@@ -153,9 +159,9 @@ def work(pace: Pace, job: Outline, config: Config) -> Left | None:
     if seconds is None:
         return None
     found, mode = kinds(job, config), mode_of(job, seconds, config)
-    chunks = [pace.expected(*found.render(mode), size=frames) for frames in chunks_of(job, seconds, config)]
-    speak = pace.expected(*found.speak, size=job.characters or 0)
-    prepare, finish = pace.expected(*found.prepare, size=seconds), pace.expected(*FINISH, size=seconds)
+    chunks = [pace.expected_seconds(*found.render(mode), size=frames) for frames in chunks_of(job, seconds, config)]
+    speak = pace.expected_seconds(*found.speak, size=job.characters or 0)
+    prepare, finish = pace.expected_seconds(*found.prepare, size=seconds), pace.expected_seconds(*FINISH, size=seconds)
     known = [one for one in chunks if one is not None]
     if speak is None or prepare is None or finish is None or len(known) < len(chunks):
         return None

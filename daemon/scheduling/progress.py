@@ -73,8 +73,8 @@ def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left 
         return None
     found, mode = kinds(job, flow.config), mode_of(job, seconds, flow.config)
     chunks = _chunks_left(flow, workers, pace, seconds, now)
-    finish, prepare = pace.expected(*FINISH, size=seconds), pace.expected(*found.prepare, size=seconds)
-    speak = pace.expected(*found.speak, size=job.characters or 0)
+    finish, prepare = pace.expected_seconds(*FINISH, size=seconds), pace.expected_seconds(*found.prepare, size=seconds)
+    speak = pace.expected_seconds(*found.speak, size=job.characters or 0)
     if chunks is None or finish is None or prepare is None or (speak is None and flow.recording is None):
         return None
     since = {type(worker.entry.item): now - worker.sent_seconds for worker in workers if worker.entry}
@@ -120,7 +120,7 @@ def _chunks_left(
         known = sum(_frames(chunk) for chunk in flow.chunks.values())
         sizes[-1] = max(0.0, seconds * flow.fps - known)
     order = sorted(sizes, key=lambda index: (index not in running, index))
-    expected = [pace.expected(*render, size=sizes[index]) for index in order]
+    expected = [pace.expected_seconds(*render, size=sizes[index]) for index in order]
     if any(one is None for one in expected):
         return None
     return [_chunk_rest(one or 0.0, running.get(index), now) for index, one in zip(order, expected, strict=True)]

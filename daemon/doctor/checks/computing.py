@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.doctor.finding import Finding, broken, ok, pip_install, warning
-from daemon.doctor.machine import Machine, ProbeError, answer_of
+from daemon.doctor.machine import Machine, ProbeError, answer_of, complaint_of
 
 CUDA_BUILDS = ((13, 0), (12, 8), (12, 6), (11, 8))
 """CUDA versions that torch is built for, newest first. A driver runs every build of its own major version."""
@@ -21,6 +21,13 @@ NO_KERNEL = "no kernel image"
 
 SEE_GPUS = "nvidia-smi"
 """Shows what uses the GPUs, and whether the driver answers."""
+
+NOT_LOADED = "couldn't communicate"
+"""The driver is installed, but not loaded. Most other complaints, such as about another version of it after an update,
+end with a restart of the machine."""
+
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman make in a container."""
 
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 NVIDIA, DISPLAY_CLASS = "0x10de", "0x03"
@@ -81,6 +88,11 @@ def _gpus(found: dict[str, Any], driver: tuple[list[str], tuple[int, int] | None
             f"{known[0]}: not used; torch needs CUDA {found['cuda']}, the driver supports {_dotted(supported)}",
             _with_cuda(supported),
         )
+    elif complaint := complaint_of(["nvidia-smi"]):
+        fix = "sudo modprobe nvidia" if NOT_LOADED in complaint else "sudo reboot"
+        yield warning(f"the NVIDIA driver does not work: {complaint}", fix)
+    elif _has_nvidia_card() and any(mark.exists() for mark in CONTAINER_MARKS):
+        yield warning("the machine has an NVIDIA GPU, but this container does not see it", "docker run --gpus all ...")
     elif _has_nvidia_card():
         yield warning("there is an NVIDIA GPU, but no driver for it", "sudo apt-get install nvidia-driver")
     else:
