@@ -14,10 +14,10 @@ from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
 from daemon.scheduling.estimates import work
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.forecast import Queued
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
 from daemon.scheduling.journal import Journal, fingerprint
 from daemon.scheduling.make_flow import make_flow
-from daemon.scheduling.progress import Queued
 from daemon.scheduling.scheduler import Scheduler, cancelled
 from daemon.spool.claims import shown_file_name
 from daemon.spool.copying import Copy, StillCopyingError

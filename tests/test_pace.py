@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.scheduling.estimates import Estimate, Left, estimate, learn, makespan
+from daemon.scheduling.forecast import Forecast, Queued
 from daemon.scheduling.pace import FOLLOWED, KINDS_MAX, OUTLIER, POINTS_MAX, Pace, Work, fitted
-from daemon.scheduling.progress import etas
 from daemon.scheduling.scheduler import JobDone, Scheduler
 from pipeline.config import Config
 from pipeline.job import Job, Outline
@@ -194,18 +195,46 @@ def job(speak: float = 0, chunks: tuple[float, ...] = (), *, lanes: int = 2, str
     return Left(speak, 0.5, chunks, 1.0, lanes, streamed)
 
 
+def queued(*jobs: Left | None) -> list[Queued]:
+    """Jobs, the most urgent one first."""
+    return [Queued((0, float(number)), str(number), left) for number, left in enumerate(jobs)]
+
+
+def ends(in_flight: list[Queued], waiting: list[Queued] | None = None, *, places: int = 8) -> list[float | None]:
+    """When jobs are expected to end, in the order of their names, with one worker that speaks and two that render."""
+    found = Forecast(speakers=1, renderers=2, places=places).ends(in_flight, waiting or [])
+    return [found[name] for name in sorted(found)]
+
+
 def test_a_job_takes_all_its_steps() -> None:
-    assert etas([job(2, (4, 4))], 2) == [7.5]
-    assert etas([job(2, (4, 4), lanes=1)], 2) == [11.5]
-    assert etas([job(2, (4, 4), streamed=True)], 2) == [5.5]
+    assert ends(queued(job(2, (4, 4)))) == [7.5]
+    assert ends(queued(job(2, (4, 4), lanes=1))) == [11.5]
+    assert ends(queued(job(2, (4, 4), streamed=True))) == [5.5]
+    assert ends(queued(job(0, ()))) == [1.5]
 
 
 def test_a_job_waits_for_those_before_it() -> None:
-    first, second, third = etas([job(2, (4, 4)), None, job(1, (10, 10))], 2)
-    assert (first, second) == (7.5, None)
-    assert third == (4 + 4 + 10 + 10) / 2 + 1
-    assert etas([job(0, (40, 40)), job(1, (1, 1))], 2)[1] == 41 + 1
-    assert etas([job(5, (2,)), job(1, (2,))], 2)[1] == 5 + 1 + 0.5 + 2 + 1, "it is spoken after the first"
+    assert ends(queued(job(2, (4, 4)), None, job(1, (10, 10)))) == [7.5, None, 2 + 0.5 + 4 + 10 + 1]
+    assert ends(queued(job(0, (40, 40)), job(1, (1, 1))))[1] == 0.5 + 40 + 1 + 1
+    assert ends(queued(job(5, (2,)), job(1, (2,))))[1] == 5 + 1 + 0.5 + 2 + 1, "it is spoken after the first"
+
+
+def test_a_chunk_that_has_begun_is_not_interrupted_for_a_more_urgent_job() -> None:
+    running = replace(job(0, (10, 10, 10)), prepare_seconds=0, chunks_running=2)
+    assert ends(queued(job(1, (2, 2)), running)) == [10 + 2 + 1, 12 + 10 + 1]
+
+
+def test_a_worker_that_speaks_another_job_is_waited_for() -> None:
+    speaking = replace(job(4, (1,)), is_speaking=True)
+    assert ends(queued(job(1, (1,)), speaking)) == [4 + 1 + 0.5 + 1 + 1, 4 + 0.5 + 1 + 1]
+
+
+def test_a_job_is_taken_up_when_another_has_ended() -> None:
+    first, second, third = queued(job(0, (4,)), job(0, (8,)), job(0, (1,)))
+    assert ends([first, second], [third], places=2) == [0.5 + 4 + 1, 0.5 + 8 + 1, 5.5 + 0.5 + 1 + 1]
+    assert ends([first], [second, third], places=1) == [5.5, 5.5 + 9.5, 15 + 2.5]
+    unknown, known = queued(None, job(0, (1,)))
+    assert ends([unknown], [known], places=1) == [None, 2.5], "nothing is known of it, so it does not count"
 
 
 def test_an_expected_end_comes_closer_with_every_step(

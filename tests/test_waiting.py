@@ -14,7 +14,8 @@ from daemon.admission import Admission
 from daemon.cli.overview import overview
 from daemon.cli.steps import steps
 from daemon.publisher import Publisher
-from daemon.scheduling.progress import Queued, in_order
+from daemon.scheduling.estimates import Left
+from daemon.scheduling.forecast import Forecast, Queued
 from daemon.scheduling.scheduler import Scheduler
 from daemon.spool import intake
 from daemon.spool.health import write_health
@@ -89,12 +90,14 @@ def test_a_job_in_the_inbox_ends_after_those_before_it(
 
 
 def test_short_jobs_in_flight_are_done_first_and_long_ones_wait_for_those_that_take_their_places() -> None:
-    def queued(name: str, deadline: float) -> Queued:
-        return Queued((0, deadline), name, None)
+    def queued(name: str, seconds: float) -> Queued:
+        return Queued((0, seconds), name, Left(0.0, 0.0, [1.0] * int(seconds), 0.0, 1))
 
     in_flight = [queued("long", 90), queued("short", 10)]
     waiting = [queued("medium", 50), queued("tiny", 5), queued("late", 95)]
-    assert [job.name for job in in_order(in_flight, waiting, 2)] == ["short", "medium", "tiny", "long", "late"]
+    ends = Forecast(speakers=1, renderers=1, places=2).ends(in_flight, waiting)
+    assert sorted(ends, key=lambda name: ends[name] or 0.0) == ["short", "medium", "tiny", "long", "late"]
+    assert ends["short"] == 10
 
 
 def test_a_job_that_has_been_taken_up_or_dropped_again_is_expected_once(

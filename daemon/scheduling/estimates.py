@@ -38,6 +38,10 @@ class Left:
     """How many of its chunks are rendered at once."""
     in_pieces: bool = False
     """Whether it is spoken while it is rendered."""
+    is_speaking: bool = False
+    """Whether a worker speaks it at the moment."""
+    chunks_running: int = 0
+    """How many chunks workers have at the moment; they come first."""
 
     @property
     def render_seconds(self) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from dataclasses import dataclass
 
 from daemon.scheduling.estimates import FINISH, Left, chunks_of, kinds, lanes, mode_of, speech_seconds
 from daemon.scheduling.flow import Flow
@@ -87,6 +86,8 @@ def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left 
         finish_seconds=_rest(finish, now - rendered) if has_segments else finish,
         lanes=lanes(job, mode, flow.config),
         in_pieces=isinstance(flow, TextPieces),
+        is_speaking=TtsItem in since,
+        chunks_running=sum(map(_is_chunk, workers)),
     )
 
 
@@ -141,46 +142,3 @@ def _chunk_rest(expected: float, worker: Worker | None, now: float) -> float:
 def _rest(expected: float, elapsed: float) -> float:
     """The time that a step still needs."""
     return max(expected - elapsed, OVERDUE_SHARE * elapsed)
-
-
-@dataclass(frozen=True, order=True)
-class Queued:
-    """A job that has not ended. The most urgent one is the least."""
-
-    urgency: tuple[int, float]
-    """As `backlog.job_urgency` has it."""
-    name: str
-    left: Left | None = field(compare=False)
-    """None if too little is known."""
-
-
-def in_order(in_flight: Iterable[Queued], waiting: Iterable[Queued], limit: int) -> list[Queued]:
-    """The order in which jobs are done: each time the most urgent one in flight, whose place the next one takes.
-
-    `waiting`: in the order in which they are taken up; `limit`: how many may be in flight.
-    """
-    done, places = list[Queued](), list(in_flight)
-    heapify(places)
-    for job in waiting:
-        if len(places) >= limit:
-            done.append(heappop(places))
-        heappush(places, job)
-    return done + sorted(places)
-
-
-def etas(jobs: Sequence[Left | None], workers: int) -> list[float | None]:
-    """Expected time until the end of each job, the most urgent one first; None for those of which nothing is known.
-
-    A job waits until those before it are spoken and rendered, and no longer than that.
-    """
-    found: list[float | None] = []
-    speaking = rendering = 0.0
-    for job in jobs:
-        if job is None:
-            found.append(None)
-            continue
-        speaking += job.speak_seconds
-        rendering += sum(job.chunks_seconds)
-        rendered = max(job.rendered_seconds(speaking), rendering / workers)
-        found.append(round(rendered + job.finish_seconds, 1))
-    return found

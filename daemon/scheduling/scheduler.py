@@ -16,17 +16,9 @@ from daemon.scheduling import stages
 from daemon.scheduling.backlog import Backlog, Entry, job_urgency
 from daemon.scheduling.budgets import Allowances, allowances
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.forecast import Forecast, Queued
 from daemon.scheduling.pace import Pace
-from daemon.scheduling.progress import (
-    CUT,
-    Progress,
-    Queued,
-    etas,
-    frames_per_second,
-    in_order,
-    left,
-    share_done,
-)
+from daemon.scheduling.progress import CUT, Progress, frames_per_second, left, share_done
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -152,9 +144,12 @@ class Scheduler:
             for name, state in self._jobs.items()
         ]
         behind = [job for job in waiting if job.name not in self._jobs]  # it may have been taken up since
-        order = in_order(in_flight, behind, self.config.limits.jobs_in_flight)
-        expected = etas([job.left for job in order], len(self.config.workers))
-        return {job.name: eta for job, eta in zip(order, expected, strict=True)}
+        forecast = Forecast(
+            speakers=self.config.tts_workers,
+            renderers=len(self.config.workers),
+            places=self.config.limits.jobs_in_flight,
+        )
+        return forecast.ends(in_flight, behind)
 
     def _progress_of(self, state: _JobState, eta: float | None, now: float) -> Progress:
         """How far a job has advanced: by its time where that can be predicted, else by its work."""

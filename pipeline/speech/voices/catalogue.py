@@ -74,7 +74,7 @@ class Voices:
             groups.setdefault(backend.name, []).append((backend, voice))
         for name, voices in groups.items():
             entries = (VoiceEntry(f"{name}:{voice}", _about(backend, voice)) for backend, voice in voices)
-            chosen += _few(entries, len(voices))
+            chosen += _first_few(entries, len(voices))
         return chosen
 
     def languages(self) -> dict[str, str]:
@@ -227,7 +227,7 @@ def _fits(sex: str, backend: Backend, voice: str) -> bool:
     return _about(backend, voice).sex in (sex, None)
 
 
-def _few(entries: Iterator[VoiceEntry], count: int) -> list[VoiceEntry]:
+def _first_few(entries: Iterator[VoiceEntry], count: int) -> list[VoiceEntry]:
     """The first of a back end's `count` voices. Robotic ones differ little: one of each sex will do."""
     first = list(islice(entries, FEW_OF_BACKEND))
     if count > len(first) and first[0].about.kind == ROBOTIC:
