@@ -101,6 +101,14 @@ class SlowLipSync(CheapLipSync):
         time.sleep(0.4)
 
 
+class LateLipSync(CheapLipSync):
+    """Takes a second, then writes into the job's folder."""
+
+    def work(self, item: Chunk) -> None:
+        time.sleep(1.0)
+        (item.folder / "late").touch()
+
+
 class CheapMerge(CheapStage):
     def process(self, item: MergeItem) -> Iterator[Video]:
         assert [segment.index for segment in item.segments] == list(range(CHUNKS))

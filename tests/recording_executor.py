@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class RecordingExecutor:
     def kill(self, worker: str) -> None:
         self.killed.append(worker)
 
-    def close(self) -> None:
+    def close(self, busy: Collection[str] = ()) -> None:
         self.is_closed = True
 
 

@@ -115,6 +115,15 @@ def test_num_workers_caps_the_workers(start: Start, tmp_path: Path) -> None:
     assert busiest == 1
 
 
+def test_a_busy_worker_does_not_finish_when_the_scheduler_closes(start: Start, tmp_path: Path) -> None:
+    """Its result would be lost, and whoever stops the daemon would wait."""
+    scheduler = start(ProcessExecutor(), lipsync="LateLipSync")
+    scheduler.add(flow(tmp_path))
+    until(scheduler, (tmp_path / "job" / "log-0").exists)
+    scheduler.close()
+    assert not (tmp_path / "job" / "late").exists()
+
+
 def test_the_higher_priority_goes_first(start: Start, tmp_path: Path) -> None:
     scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
     until(scheduler, lambda: all_idle(scheduler))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ class Calls:
     def kill(self, worker: str) -> None:
         self.log.append(("kill", worker))
 
-    def close(self) -> None:
-        self.log.append(("close",))
+    def close(self, busy: Collection[str] = ()) -> None:
+        self.log.append(("close", *busy))
 
     def taken(self) -> list[tuple[Any, ...]]:
         """The calls since the last time."""
@@ -296,7 +296,7 @@ def test_closing_stops_everything(pool: WorkerPool, calls: Calls, tmp_path: Path
     pool.send(pool["gan-0"], entry(tmp_path), 110)
     calls.taken()
     pool.close()
-    assert calls.taken() == [("close",)]
+    assert calls.taken() == [("close", "gan-0")]
     assert pool.held == []
     assert set(pool.states.values()) == {DOWN}
     assert set(pool.pids.values()) == {None}

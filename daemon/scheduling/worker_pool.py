@@ -243,7 +243,10 @@ class WorkerPool:
                 raise BootError("no_worker", f"no {worker.spec.role} worker can be started")
 
     def close(self) -> None:
-        """Stop all workers."""
+        """Stop all workers; those that start or work do not finish."""
+        busy = [
+            name for name, worker in self._workers.items() if worker.state in (WorkerState.STARTING, WorkerState.BUSY)
+        ]
         for worker in self._workers.values():
             worker.state, worker.pid, worker.entry = WorkerState.DOWN, None, None
-        self._executor.close()
+        self._executor.close(busy)

@@ -15,7 +15,7 @@ Rules that the scheduler relies on:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -77,6 +77,6 @@ class Executor(Protocol):
         """Kill a worker; `Died` follows."""
         ...
 
-    def close(self) -> None:
-        """Stop all workers and wait until they have exited."""
+    def close(self, busy: Collection[str] = ()) -> None:
+        """Stop all workers and wait until they have exited; the `busy` ones need not finish: their results are lost."""
         ...

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver, spawn
 from multiprocessing.connection import Connection, wait
@@ -141,10 +141,12 @@ class ProcessExecutor:
         if worker in self._workers:
             self._workers[worker].process.kill()
 
-    def close(self) -> None:
-        """Close every pipe, which stops idle workers; kill those still running after the grace period."""
-        for worker in self._workers.values():
+    def close(self, busy: Collection[str] = ()) -> None:
+        """Close every pipe, which stops idle workers; kill busy ones, and those that still run after a while."""
+        for name, worker in self._workers.items():
             worker.connection.close()
+            if name in busy:
+                worker.process.kill()
         deadline = time.monotonic() + EXIT_SECONDS
         for worker in self._workers.values():
             _end(worker.process, deadline - time.monotonic())

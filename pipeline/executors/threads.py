@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -70,8 +70,8 @@ class ThreadExecutor:
         self._abandoned.append(Died(worker, None))
         self._waker.wake()
 
-    def close(self) -> None:
-        """Stop all workers; each finishes its current item first."""
+    def close(self, busy: Collection[str] = ()) -> None:
+        """Stop all workers; each finishes its current item first, since a thread cannot be killed."""
         for connection in self._connections.values():
             connection.close()
         for thread in self._threads.values():
