@@ -29,11 +29,11 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 LONGEST_FIRST = (
-    *("test_stream", "test_web_originals", "test_web_openai", "test_daemon", "test_bench", "test_web_pages"),
-    *("test_recordings", "test_webhooks", "test_make", "test_hostile_daemon", "test_wav2lip", "test_mouth"),
-    *("test_web_avatars", "test_web_load", "test_web_realtime", "test_web_comparison", "test_web_jobs"),
+    *("test_stream", "test_daemon", "test_web_pages", "test_bench", "test_recordings", "test_wav2lip", "test_stages"),
+    *("test_web_originals", "test_web_openai", "test_voices", "test_webhooks", "test_make", "test_hostile_daemon"),
+    *("test_mouth", "test_web_avatars", "test_web_load", "test_web_realtime", "test_web_comparison", "test_web_jobs"),
     *("test_web_voices", "test_proxies", "test_restarts", "test_video_files", "test_video_avatars"),
-    *("test_cached_avatars", "test_talking_face", "test_stages", "test_voices", "test_compare", "test_crash_steps"),
+    *("test_cached_avatars", "test_talking_face", "test_compare", "test_crash_steps"),
     *("test_commands", "test_checkpoints", "test_scheduler", "test_hostile_media", "test_web_contract"),
     *("test_web_access", "test_crashes", "test_cancelling", "test_isolation", "test_text", "test_examples"),
 )

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -158,6 +159,15 @@ def in_one_process(*arguments: Any) -> Config:
     return BENCH_CONFIG(*arguments).model_copy(update={"executor": "threads"})
 
 
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """A measurement changes torch's number of threads, also for the tests after it."""
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
+
+
+@pytest.mark.usefixtures("threads")
 def test_a_small_run_measures_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """With daemons that start quickly, a short text, a tiny video, and a batch size that is measured quickly."""
     monkeypatch.setattr(bench, "SENTENCES", ("Oh.",))

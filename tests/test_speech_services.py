@@ -40,18 +40,23 @@ class Choir:
         self.most = 0
         self._wrong = wrong
         self._at_once = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._left = 0
         self._together = threading.Barrier(concurrency)
 
     def speak(self, text: str, language: str, voice: str, speed: float, scratch: Path | None = None) -> Utterance:
-        with self._lock:
+        with self._changed:
             self._at_once += 1
             self.most = max(self.most, self._at_once)
         self._together.wait(10)
-        with self._lock:
+        with self._changed:
             self._at_once -= 1
-        if self._wrong and self._wrong in text:
-            raise StageError("tts_failed", text)
+            self._left += 1
+            self._changed.notify_all()
+            if self._wrong and self._wrong in text:
+                self._changed.wait_for(lambda: self._left >= self.concurrency, 10)
+                self._together.abort()  # too few sentences are left to wait for each other
+                raise StageError("tts_failed", text)
         return Utterance(np.full(100 * len(text), len(text) / 100, np.float32), 8_000)
 
 

@@ -369,7 +369,7 @@ def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Pa
     """It waits for the second piece, since the worker that renders that is stopped."""
     pid = daemon.worker_pid("nogan-1")
     os.kill(pid, signal.SIGSTOP)
-    watched(daemon, "watched", tmp_path, lambda: os.kill(pid, signal.SIGCONT), text=THREE_PIECES)
+    watched(daemon, "watched", tmp_path, lambda: os.kill(pid, signal.SIGCONT), rate=4, text=THREE_PIECES)
 
 
 @pytest.mark.soak
@@ -383,11 +383,17 @@ def test_a_browser_plays_it_without_a_stall(daemon: RunningDaemon, tmp_path: Pat
 
 
 def watched(
-    daemon: RunningDaemon, name: str, folder: Path, resume: Callable[[], None] = lambda: None, **job: Any
+    daemon: RunningDaemon,
+    name: str,
+    folder: Path,
+    resume: Callable[[], None] = lambda: None,
+    *,
+    rate: float = 1.0,
+    **job: Any,
 ) -> int:
     """Play a stream in a browser to its end while it renders; returns how many times it stalled.
 
-    `resume` is called when it has played for a second.
+    `resume` is called when it has played for a second; the rest is played at `rate` times the speed.
     """
     argv = [sys.executable, "-m", "daemon", "play", name]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -404,6 +410,7 @@ def watched(
             assert re.fullmatch(r"piece \d+ of \d+", browser.value("count.textContent"))
             until(lambda: browser.value("cues.cues.length") or None, "captions")
             resume()
+            browser.value(f"video.playbackRate = {rate}")
             until(lambda: browser.value("ended") or None, "end of the playlist")
             browser.screenshot(folder / f"{name}.png")
             until(lambda: browser.value("video.ended") or None, "end of the video")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from num2words import CONVERTER_CLASSES
 
 from pipeline.speech.sentences import pieces, sentences, speakable
-from pipeline.speech.spoken import FAULTY_NUMBERS, spoken
+from pipeline.speech.spoken import spoken
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 
@@ -178,7 +178,7 @@ def test_numbers_of_every_language_that_num2words_knows() -> None:
     for language in CONVERTER_CLASSES:
         said = spoken(numbers, language)
         assert speakable(said)
-        assert language in FAULTY_NUMBERS or not re.search(r"\d", said), f"{language}: {said}"
+        assert language == "am" or not re.search(r"\d", said), f"{language}: {said}"
 
 
 def test_a_very_long_sentence_is_cut_between_words() -> None:
