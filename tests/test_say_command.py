@@ -58,9 +58,12 @@ def test_the_sound_is_written_to_a_file(place: Path) -> None:
 def test_the_configurations_lexicon_is_used_and_shown_as_json(place: Path) -> None:
     (place / "config.yaml").write_text("tts: {backend: espeak, lexicon: {en: {GIF: jif}}}")
     shown = say("-", "--json", "--silent", standard_input="A GIF\n")
-    assert json.loads(shown.output)["sentences"] == [
-        {"text": "A GIF", "spoken": "A jif", "language": "en", "pause_before": None, "pause_after": None}
-    ]
+    [sentence] = json.loads(shown.output)["sentences"]
+    assert {key: value for key, value in sentence.items() if value is not None} == {
+        "text": "A GIF",
+        "spoken": "A jif",
+        "language": "en",
+    }
 
 
 def test_without_a_player_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ import click
 
 from daemon.cli.checks import Checker
 from daemon.cli.place import Place
-from daemon.cli.reading import Reader, lines_of
+from daemon.cli.reading import lines_of
 from daemon.cli.steps import duration
+from daemon.reading import Reader
 from daemon.scheduling.estimates import Estimate, estimate, mode_of
 from daemon.scheduling.pace import PACE_FILE, Pace
 from pipeline.job import Job, Outline

@@ -14,8 +14,9 @@ import click
 from daemon.cli.encodings import read_text
 from daemon.cli.failures import warning_line
 from daemon.cli.place import ArgumentError, Place, placed
-from daemon.cli.reading import Reader, lines_of
+from daemon.cli.reading import lines_of
 from daemon.make.language import guessed
+from daemon.reading import Reader
 from pipeline import programs
 from pipeline.config import Config
 from pipeline.job import Job, job_warnings, parse_job

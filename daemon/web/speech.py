@@ -27,6 +27,7 @@ from daemon.web.problems import ProblemError
 from pipeline import programs
 from pipeline.config import Config
 from pipeline.errors import JobError
+from pipeline.job import Job
 from pipeline.media.spoken_formats import TEMPO_RANGE, SpokenFormat, start_encoder
 from pipeline.speech.marks import Pauses
 
@@ -42,6 +43,10 @@ SPEED_RANGE = (0.5, 2.0)
 ATTEMPTS = 2
 """At one sentence: the process may have died since the last one."""
 BLOCK_BYTES = 64 << 10
+SENTENCES_READ = 100
+"""About how many sentences of a text are read for a client, which takes up to three seconds."""
+READ_KEYS = {"text", "language", "voice", "speed", "lexicon", "other_languages", "avatar", "mode"}
+"""Keys of a job on which its reading depends."""
 LANGUAGES_MAX = 200
 """How many languages' voices are remembered."""
 
@@ -57,6 +62,19 @@ class Text:
     speed: float = 1.0
     language_is_guess: bool = False
     """Whether to speak another language if the voice does not speak this one."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the text of a job is read."""
+
+    voice: str
+    """`backend:voice`."""
+    language: str
+    sentences: list[dict[str, Any]]
+    """As `pipeline.speech.reading.ReadSentence`, the first ones."""
+    further: int
+    """How many sentences follow."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,21 @@ class Speech:
             async with self._slot():
                 self._voices[language], _ = await self._ask({"voices": language})
         return self._voices[language]
+
+    async def reading(self, job: Job) -> Reading:
+        """How the text of a job is read; other clients' sentences take turns with it. Raises JobError, ProblemError."""
+        keys = job.model_dump(mode="json", include=READ_KEYS)
+        found: dict[str, Any] = {}
+        sentences: list[dict[str, Any]] = []
+        async with self._slot():
+            portions, _ = await self._ask({"cut": keys})
+            for index, portion in enumerate(portions):
+                if len(sentences) >= SENTENCES_READ:
+                    break
+                found, _ = await self._ask({"read": {**keys, "text": portion}, "index": index})
+                sentences += found["sentences"]
+        further = sum(len(portion.splitlines()) for portion in portions) - len(sentences)
+        return Reading(found["voice"], found["language"], sentences, further)
 
     async def speak(self, text: Text, form: SpokenFormat) -> AsyncGenerator[bytes, None]:
         """Speak a text; yields the encoded sound as soon as there is some. Raises JobError and ProblemError."""

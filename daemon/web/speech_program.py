@@ -11,11 +11,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from daemon.reading import Reader
 from daemon.web.exchange import answered, unpacked
 from pipeline.config import Config
+from pipeline.job import Job
 from pipeline.media.pcm import as_int16
 from pipeline.speech.lexicon import lexicon_for
 from pipeline.speech.reading import marked, read_sentence
@@ -33,8 +37,13 @@ class Speaker:
         """What the last request spoke: mono, 16 bits."""
 
     def handle(self, request: dict[str, Any]) -> Any:
-        """List voices (`voices`), plan a text (`plan`) or speak one sentence (`say`). Raises LipdropError."""
+        """List voices (`voices`), plan a text (`plan`), speak one sentence (`say`), or show how a job's text is read
+        (`cut`, `read`). Raises LipdropError."""
         self.samples = b""
+        if "cut" in request:
+            return self._reader.portions(_job(request["cut"]))
+        if "read" in request:
+            return self._read(request)
         if self._voices is None:
             self._voices = Voices(self._config.tts, self._config.base)
         if "voices" in request:
@@ -42,6 +51,16 @@ class Speaker:
         if "plan" in request:
             return self._plan(self._voices, request)
         return self._say(self._voices, request)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self._config)
+
+    def _read(self, request: dict[str, Any]) -> dict[str, Any]:
+        """How a portion of a job's text is read; the job has that portion alone."""
+        job = _job(request["read"])
+        voice, found = self._reader.read_portion(job, request["index"])
+        return {"voice": voice, "language": self._reader.language(job), "sentences": [asdict(one) for one in found]}
 
     def _plan(self, voices: Voices, request: dict[str, Any]) -> dict[str, Any]:
         """The sentences of a text, and the language in which its voice speaks them."""
@@ -78,6 +97,11 @@ class Speaker:
         self.samples = as_int16(utterance.samples).tobytes()
         pauses = {"pause_before": sentence.pause_before, "pause_after": sentence.pause_after}
         return {"rate_hz": utterance.sample_rate_hz, **pauses}
+
+
+def _job(keys: dict[str, Any]) -> Job:
+    """A job that the gateway has checked."""
+    return Job.model_validate_json(json.dumps(keys))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

@@ -33,6 +33,10 @@ class ReadSentence:
     """Seconds of silence before it that the text asks for; None: as usual."""
     pause_after: float | None = None
     """And after it."""
+    voice: str | None = None
+    """Who says it, as `backend:voice`; None: the voice of the text."""
+    piece: int | None = None
+    """The piece of a stream in which it is, from 0; None if the text is not cut into pieces."""
 
 
 def read(

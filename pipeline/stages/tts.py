@@ -100,7 +100,8 @@ class TtsStage:
         """The voice that would speak an item, and what it and voices for other languages would be given."""
         found = self._voice(item.language, item.voice, item.avatar)
         chosen = self._with_lexicon(*found, item, item.language)
-        return chosen.name, [asked.sentence for asked in self._to_say(item, chosen)]
+        said = ((asked.sentence, asked.speaker.name) for asked in self._to_say(item, chosen))
+        return chosen.name, [replace(one, voice=name if name != chosen.name else None) for one, name in said]
 
     def _voice(self, language: str, voice: str | None, avatar: str | None) -> tuple[Backend, str]:
         """The job's voice, else the avatar's, else the configured or the best one."""

@@ -42,6 +42,10 @@ export function submit(job, files = {}) {
   return request("/api/jobs", {method: "POST", body: form});
 }
 
+/** How the text of a job will be read: `{voice, language, sentences, further}`. */
+export const readText = (job, signal) =>
+  request("/api/reading", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(job), signal});
+
 /** The latest jobs: `{jobs, next}`. */
 export const listJobs = (limit = 20) => request(`/api/jobs?limit=${limit}`);
 

@@ -5,6 +5,7 @@ import {VoiceChoice, chosenAvatar, fillAvatars, remember, remembered} from "./ch
 import {Files} from "./files.js";
 import {Marks} from "./marks.js";
 import {byId, duration, formatted, given, setText, t} from "./page.js";
+import {Reading} from "./reading.js";
 import {Result} from "./results.js";
 import {nameJob} from "./titles.js";
 
@@ -31,6 +32,7 @@ const files = new Files({
     setText(byId("text-label"), t(chosen.audio ? "studio.transcript" : "studio.text"));
     text.placeholder = t(chosen.audio ? "studio.transcript_placeholder" : "studio.placeholder");
     avatars.classList.toggle("unused", Boolean(chosen.portrait));
+    reading.isHidden = Boolean(chosen.audio);
     count();
   },
   refused: file => refuse(new ProblemError({code: null, detail: t("studio.file_unknown", {name: file.name})})),
@@ -101,6 +103,8 @@ mode.addEventListener("change", showMode);
 function showMode() {
   setText(byId("mode-hint"), t(`studio.hint_${mode.value}`));
 }
+
+const reading = new Reading(byId("composer"), () => text.value.trim() ? composed() : null);
 
 // The queue and the results
 
