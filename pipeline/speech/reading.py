@@ -15,7 +15,7 @@ from pipeline.speech.sentences import sentences
 from pipeline.speech.spoken import spoken
 from pipeline.speech.voices.base import Backend, Stressing
 
-REVISION = 8
+REVISION = 9
 """Raised when texts are read or spoken differently from before: earlier results are not resumed."""
 
 

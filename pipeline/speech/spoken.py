@@ -69,7 +69,8 @@ _EMAIL = re.compile(r"(?<![\w.+-])([\w.+&-]{1,64})@([\w-]+(?:\.[\w-]+)+(?:/[\w./
 _URL = re.compile(r"\b(?:https?://|ftp://|file:///|www\.)[^\s<>\"'«»]+", re.IGNORECASE)
 _DOMAIN = re.compile(
     r"(?<![\w@.-])(?:[A-Za-z0-9-]+\.)*"
-    r"(?:[A-Za-z0-9_-]{2,63}\.(?:[a-z]{2,6}|рф|қаз)|[A-Za-z0-9]\.(?:com|org|net|ru|kz|tv))"
+    r"(?:[A-Za-z0-9_-]{2,63}\.[a-z]{2,6}|[\w-]{2,63}\.(?:рф|қаз|docx?|xlsx?|pptx?|pdf|txt|csv|jpe?g|png|mp[34]|zip)"
+    r"|[A-Za-z0-9]\.[a-z]{2,6}(?=/\w)|[A-Za-z0-9]\.(?:com|org|net|ru|kz|tv))"
     r"(?:/[^\s<>\"'«»]*)?(?![\w-]|\.\w)"
 )
 """A bare domain or the name of a file: its last part is in lower case, unlike a sentence after a missing space."""

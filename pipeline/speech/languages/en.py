@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from pipeline.speech.languages import en_numbers
-from pipeline.speech.languages.base import Language, Noun, listed
+from pipeline.speech.languages.base import Language, Match, Noun, listed
 from pipeline.speech.languages.en_dates import MONTHS
 from pipeline.speech.languages.en_rules import RULES
 
@@ -18,7 +21,8 @@ class English(Language):
         """See `Language`: here, everything but plain numbers, units and signs."""
         for pattern, say in RULES:
             text = pattern.sub(say, text)
-        return text
+        attributive, ranged = _unit_patterns()
+        return ranged.sub(r"\1 to ", attributive.sub(_attribute, text))
 
     def in_address(self, letters: str) -> str:
         """A word, or single letters if it cannot be one: `b b c`, `u k`."""
@@ -50,6 +54,30 @@ class English(Language):
     def date(self, day: int, month: int, year: int) -> str:
         """December thirty-first, twenty twenty-six."""
         return f"{MONTHS[month - 1]} {en_numbers.ordinal(day)}, {en_numbers.year(year)}"
+
+
+@cache
+def _unit_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """`a 512 GB` before a noun, and a range before a unit that is not separate: `2-5lb`."""
+    units = "|".join(re.escape(unit) for unit in sorted(ENGLISH.units, key=len, reverse=True))
+    signs = "|".join(map(re.escape, (sign for sign in ENGLISH.currencies if not sign.isalpha())))
+    scales = "|".join(ENGLISH.magnitudes)
+    number = r"\d+(?:\.\d+)?"
+    attributive = (
+        rf"\b([Aa]n?|[Ee]very|[Pp]er) (?:({number}) ?({units})|({signs})({number}(?: (?:{scales}))?))"
+        r"(?= [a-zA-Z]{3,})"
+        r"(?! (?:and|or|in|of|to|for|from|per|with|by|at|on|as|than|more|less|each|every|is|was|apart|away)\b)"
+    )
+    return re.compile(attributive), re.compile(rf"(?<![\w.,$/-])({number})\s?[-–—]\s?(?={number} ?(?:{units})(?!\w))")
+
+
+def _attribute(match: Match) -> str:
+    """`a 512 GB disk`, `a $2 million house`: units before a noun have no plural."""
+    if match[2]:
+        return f"{match[1]} {ENGLISH.number(match[2])} {ENGLISH.units[match[3]].one}"
+    number, _, scale = match[5].partition(" ")
+    words = f"{ENGLISH.number(number)} {scale}".strip()
+    return f"{match[1]} {words} {ENGLISH.currencies[match[4]][0].one}"
 
 
 def _plural(one: str, many: str | None = None) -> Noun:

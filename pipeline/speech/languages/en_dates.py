@@ -87,6 +87,13 @@ def _numeric(match: Match) -> str:
     return f"{MONTHS[name - 1]} {ordinal(day)}, {year(int(text)) if len(text) == 4 else _short_year(int(text))}"
 
 
+def _short_date(match: Match) -> str:
+    """`ends 12/31`, `Friday 3/14`; `from 1/2` and `1/4 of` may be fractions."""
+    if (match[2], match[3]) in (("1", "2"), ("1", "3"), ("1", "4"), ("3", "4"), ("2", "3")):
+        return match[0]
+    return f"{match[1]} {MONTHS[int(match[2]) - 1]} {ordinal(int(match[3]))}"
+
+
 def _short_year(value: int) -> str:
     return f"oh {cardinal(value)}" if value < 10 else cardinal(value)
 
@@ -121,9 +128,17 @@ def _half_day(match: Match) -> str:
 
 def _duration(match: Match) -> str:
     """`1:02:03`."""
-    names = zip(("hour", "minute", "second"), (int(match[at]) for at in (1, 2, 3)), strict=True)
-    hour, minute, second = (f"{cardinal(value)} {name}{'' if value == 1 else 's'}" for name, value in names)
+    hour, minute, second = map(_counted, match.groups(), ("hour", "minute", "second"))
     return f"{hour} {minute} and {second}"
+
+
+def _hours_minutes(match: Match) -> str:
+    """`1h 30m`, `2h15m10s`."""
+    return " ".join(map(_counted, filter(None, match.groups()), ("hour", "minute", "second")))
+
+
+def _counted(number: str, unit: str) -> str:
+    return f"{cardinal(int(number))} {unit}{'' if int(number) == 1 else 's'}"
 
 
 _HALF = r"(?P<half>[AaPp])(?:\.[Mm]\.?|[Mm]\b\.?)"
@@ -139,6 +154,9 @@ TIMES: tuple[Rule, ...] = (
     rule(rf"(?<![\d:.,/])(?P<hours>0?\d|1[0-2])(?::(?P<minutes>[0-5]\d)(?::00)?)? ?"
          rf"(?P<half>[AaPp])\.?[Mm]\b{_ZONE}", _half_day),
     rule(r"(?<![\d:.])(\d\d?):([0-5]\d):([0-5]\d)(?![\d:])", _duration),
+    rule(r"(?<![\w.,])(\d{1,3})h ?([0-5]?\d)m(?:in)?(?: ?([0-5]?\d)s)?\b", _hours_minutes),
+    rule(r"(?<![\w.,])([0-5]?\d)m ?([0-5]?\d)s\b",
+         lambda match: f"{_counted(match[1], 'minute')} {_counted(match[2], 'second')}"),
     rule(rf"(?<![\d:.])((?:[01]?\d|2[0-3]):[0-5]\d){_DASH}(?=(?:[01]?\d|2[0-3]):[0-5]\d)", r"\1 to "),
     rule(r"(?<![\d:.])(\d{1,3}):(\d)(?![\d:])", r"\1 to \2"),
 )  # fmt: skip
@@ -172,6 +190,9 @@ DATES: tuple[Rule, ...] = (
     rule(r"(?<![\d/-])(\d{4})([-/])(\d\d?)\2(\d\d?)(?![\d/-])", _iso),
     rule(r"(?<![\w./-])(\d\d?)([./-])(\d\d?)\2(\d{4})(?![\d/-])", _numeric),
     rule(r"(?<![\w./-])(\d\d?)(/)(\d\d?)/(\d\d)(?![\d/-])", _numeric),
+    rule(r"\b((?i:on|by|until|till|before|after|since|from|due|ends?|starts?|begins?|opens?|closes?|expires?|dated|"
+         rf"{'|'.join(DAYS)}),?) (0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?![\w/%]|[.,]\d| (?:of|inch|cup|mile))",
+         _short_date),
     rule(rf"\b(?P<month>{_MONTH})[ -](?P<day>{_DAY})(?:{_DASH}(?P<last>{_DAY}))?\b"
          rf"(?:(?:{_COMMA}|-)(?P<year>{_YEAR}))?{_END}", _month_day),
     rule(rf"(?<![\w.,:/-])(?:[Tt]he )?(?P<day>{_DAY})(?:{_DASH}(?P<last>{_DAY}))?(?: of|-)? ?(?P<month>{_MONTH})"

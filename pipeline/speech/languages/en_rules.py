@@ -37,7 +37,8 @@ PER = {
     "kg": "kilogram", "lb": "pound", "km": "kilometer", "mi": "mile", "m": "meter", "cm": "centimeter",
     "ml": "milliliter",
     "mL": "milliliter", "L": "liter", "l": "liter", "g": "gram", "gal": "gallon", "night": "night", "person": "person",
-    "m²": "square meter", "m³": "cubic meter", "s²": "second squared", "f": "F",
+    "m²": "square meter", "m³": "cubic meter", "cm²": "square centimeter", "cm³": "cubic centimeter",
+    "s²": "second squared", "f": "F",
 }  # fmt: skip
 SCALES = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mm": "million", "MM": "million", "mn": "million",
@@ -127,7 +128,8 @@ _NUMBER = r"(?<![\d.,])\d++(?:,\d{3})*+(?:\.\d++)?"
 ABBREVIATIONS: tuple[Rule, ...] = (
     rule(rf"\b((?i:{_words(BEFORE_NUMBERS)}))\.(?= ?\d)", lambda match: f"{BEFORE_NUMBERS[match[1].lower()]} "),
     rule(r"\b((?i:pp?|ext|apt|fig|vol)) (?=\d)", lambda match: f"{BEFORE_NUMBERS[match[1].lower()]} "),
-    rule(rf"\b({_words(TITLES)})\. ?(?=[A-Z])", lambda match: f"{TITLES[match[1]]} "),
+    rule(rf"\b({_words(TITLES)})\. ?(?=[A-Z]|(?:and|or|&) (?:{_words(TITLES)})\b)",
+         lambda match: f"{TITLES[match[1]]} "),
     rule(r"\bSt\b\.?", _saint_or_street),
     rule(r"\b[Ee]\. ?g\.", "for example"), rule(r"\b[Ii]\. ?e\.", "that is"), rule(r"\bcf\.", "compare"),
     rule(r"\bca?\. ?(?=\d{3,4}\b)", "circa "),
@@ -140,7 +142,17 @@ ABBREVIATIONS: tuple[Rule, ...] = (
     rule(r"\b(?:[A-Z]\.){2,}|\b(?:[A-Z]\. )+[A-Z]\.(?= [A-Z])|\b[A-Z](?:\.[A-Z])+\b", _letters),
 )  # fmt: skip
 
+
+def _apart(match: Match) -> str:
+    """`747-400`, `1-413-te-b`: a name, neither a range nor a score."""
+    return re.sub(r"(?<=\d)-(?=\d)", " ", match[0])
+
+
 MAGNITUDES: tuple[Rule, ...] = (
+    rule(r"(?<![\w-])(?=[\w-]*[A-Za-z])(?=[\w-]*\d-\d)\w+(?:-\w+){3,}(?![\w-])", _apart),
+    rule(r"(?<![\w.,$-])(\d{3,4})-(\d{3})(?![\w-]|[.,]\d)",
+         lambda match: _apart(match) if int(match[1]) > int(match[2]) else match[0]),
+    rule(r"(?<![\w.,$-])(\d+\.\d+) ?s\b(?!['’])", r"\1 seconds"),
     rule(rf"([{SIGNS}]{_NUMBER} ?(?:{_words(SCALES)})?)\s?[-–—]\s?(?=[{SIGNS}]\d)", r"\1 to "),
     rule(r"(?<=\d)\s?(sq|cu)\.? ?(ft|in|mi|yd|m|km|cm|mm)\b\.?",
          lambda match: f" {match[2]}{'²' if match[1] == 'sq' else '³'}"),
@@ -159,8 +171,8 @@ AMOUNTS: tuple[Rule, ...] = (
     rule(rf"([{SIGNS}])({_NUMBER})\s?[-–—]\s?(?=\d)", r"\2 to \1"),
     rule(rf"({_NUMBER}) ?%\s?[-–—]\s?(?=\d)", r"\1 percent to "),
     rule(rf"((?:[{SIGNS}]|\b){_NUMBER} ?(?:[a-zA-Zµ°²³]{{1,12}}|[%°])?) ?/ ?({_words(PER)})(?![\w/])", _per),
-    rule(r"\$0?\.(\d)(?!\d)", r"$0.\g<1>0"),
-    rule(r"([$€£]\d+)\.(\d)(?![\d]| ?(?:million|thousand|billion|trillion|hundred))",
+    rule(r"\$0?\.(\d)(?!\d| ?(?:million|thousand|billion|trillion|hundred))", r"$0.\g<1>0"),
+    rule(r"([$€£]\d+)\.(\d)(?!\d| ?(?:million|thousand|billion|trillion|hundred))",
                                               r"\1.\g<2>0"),
     rule(r"(?<![\d/'])(?P<feet>\d{1,2}) ?['’′] ?(?P<inches>\d{1,2}(?:\.\d)?(?: ?[13]/[248])?)"
          r" ?(?:[\"”″]|''|in\b)?(?!\d)", _feet),
@@ -176,7 +188,8 @@ AMOUNTS: tuple[Rule, ...] = (
     rule(r"(?<![\w,.])(\d{1,3}(?:,\d{3})++|\d{1,15})(?i:st|nd|rd|th)\b",
          lambda match: ordinal(int(match[1].replace(",", "")))),
     rule(r"(?<![\w.,])(\d+)-(?=(?:km|cm|mm|m|kg|g|mg|lb|mi|ft|oz|ml|l|L|mph)\b)", r"\1 "),
-    rule(r"\b401\(?k\)?", "four oh one k"), rule(r"\b(ending in|code|PIN|pin|otp is|OTP is) (\d{3,8})\b(?![,.]\d)",
+    rule(r"\b401\(?k\)?", "four oh one k"),
+    rule(r"\b(ending in|(?:[Cc]ode|PIN|pin|otp|OTP|[Pp]asscode|[Pp]assword)(?: is|:)?) (\d{3,8})\b(?![,.]\d)",
          lambda match: f"{match[1]} {digits(match[2])}"),
     rule(r"\b(?<![,.:/\d-])0\d+\b(?![.,:/]\d)", lambda match: digits(match[0])),
     rule(r"\b911\b", "nine one one"), rule(r"\bC#", "C sharp"), rule(r"(?<!\w)#(?=[^\W\d])", "hashtag "),
