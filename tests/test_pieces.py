@@ -52,7 +52,9 @@ def test_pieces_are_as_long_as_allowed(words: list[str]) -> None:
     assert len(pieces) > 2
     for number, (piece, after) in enumerate(pairwise(pieces)):
         limit = WORDS_MAX if number else FIRST_WORDS_MAX
-        assert len(piece.split()) + len(after.partition("\n")[0].split()) > limit
+        phrase = after.partition("\n")[0]
+        too_many_words = len(piece.split()) + len(phrase.split()) > limit
+        assert too_many_words or len(piece) + len(phrase) >= sentences.PIECE_CHARACTERS_MAX
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,21 @@ def test_pieces_of_a_language_without_spaces_are_short_and_the_first_one_shorter
     assert "".join("".join([first, *others]).split()) == "".join((sentence * 40).split())
     assert len(first) <= 80
     assert 40 < max(map(len, others)) <= 120
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Компания объявила о запуске нового сервиса, который позволит пользователям создавать видео с говорящими "
+         "аватарами всего за несколько минут без какого-либо предварительного опыта монтажа.", "ru"),
+        ("The company announced a new service that lets its users make videos with talking avatars in a few minutes "
+         "without any experience at all.", "en"),
+        ("один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать четырнадцать "
+         "пятнадцать шестнадцать", "ru"),
+    ],
+)  # fmt: skip
+def test_a_sentence_is_cut_into_even_pieces_without_a_rest(text: str, language: str) -> None:
+    found = sentences.pieces(text, language)
+    assert " ".join(found) == text  # no line: a part of a sentence is not spoken as one of its own
+    assert min(len(piece.split()) for piece in found) >= 4
+    assert max(map(len, found)) <= sentences.PIECE_CHARACTERS_MAX

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import accumulate
+from typing import NamedTuple
 
 from pipeline.speech.languages import UNKNOWN, known_language
 from pipeline.speech.languages.base import Language, Match
@@ -74,10 +76,13 @@ def pieces(text: str, language: str) -> list[str]:
     found: list[str] = []
     for phrase in _phrases(text, language):
         limit = FIRST_WORDS_MAX if len(found) == 1 else PIECE_WORDS_MAX
-        if found and _words(found[-1]) + _words(phrase) <= limit:
-            found[-1] += f"\n{phrase}"
+        fits = bool(found) and _words(found[-1]) + _words(phrase.text) <= limit
+        if fits and phrase.begins_sentence:
+            found[-1] += f"\n{phrase.text}"
+        elif fits and len(found[-1]) + len(phrase.text) < PIECE_CHARACTERS_MAX:
+            found[-1] += f" {phrase.text}"
         else:
-            found.append(phrase)
+            found.append(phrase.text)
     return found
 
 
@@ -102,33 +107,48 @@ def ends_sentence(piece: str) -> bool:
     return _END.search(piece[-_END_CHARACTERS_MAX:]) is not None
 
 
-def _phrases(text: str, language: str) -> list[str]:
+class _Phrase(NamedTuple):
+    """A sentence or a part of one."""
+
+    text: str
+    begins_sentence: bool
+
+
+def _phrases(text: str, language: str) -> Iterator[_Phrase]:
     """The sentences, with long ones cut. `FIRST_WORDS_MAX` applies until `PIECE_WORDS_MIN` words are reached."""
     known = known_language(language) or UNKNOWN
-    found: list[str] = []
     count = 0
     for sentence in sentences(text, language):
-        for part in _shortened(sentence, PIECE_CHARACTERS_MAX):
-            rest = part.split()
-            while rest:
-                limit = FIRST_WORDS_MAX - count if count < PIECE_WORDS_MIN else PIECE_WORDS_MAX
-                at = _break(rest, limit, known)
-                found.append(" ".join(rest[:at]))
-                rest, count = rest[at:], count + at
-    return _merged(found)
+        rest = [part for word in sentence.split() for part in _shortened(word, PIECE_CHARACTERS_MAX)]
+        parts: list[str] = []
+        while rest:
+            limit = FIRST_WORDS_MAX - count if count < PIECE_WORDS_MIN else PIECE_WORDS_MAX
+            at = _break(rest, limit, known)
+            parts.append(" ".join(rest[:at]))
+            rest, count = rest[at:], count + at
+        for index, part in enumerate(_merged(parts)):
+            yield _Phrase(part, index == 0)
 
 
 def _break(words: list[str], limit: int, language: Language) -> int:
     """How many words to take as the next phrase.
 
     All words if they fit the limit; else up to the last clause end, or else the last conjunction, or else about half.
+    What remains has `PIECE_WORDS_MIN` words too, if possible.
     """
+    limit = min(limit, _fitting(words))
     if len(words) <= limit:
         return len(words)
-    places = range(PIECE_WORDS_MIN, min(limit, len(words) - 1) + 1)
+    places = range(PIECE_WORDS_MIN, min(limit, len(words) - PIECE_WORDS_MIN) + 1)
     clauses = [at for at in places if words[at - 1][-1] in _CLAUSE_MARKS or words[at] in _DASHES]
     conjunctions = [at for at in places if words[at].lower() in language.conjunctions]
     return max(clauses or conjunctions or [min(limit, -(-len(words) // 2))])
+
+
+def _fitting(words: list[str]) -> int:
+    """How many words have up to `PIECE_CHARACTERS_MAX` characters together; at least one."""
+    lengths = accumulate(len(word) + 1 for word in words)
+    return max(1, sum(length <= PIECE_CHARACTERS_MAX + 1 for length in lengths))
 
 
 def _words(phrase: str) -> int:
