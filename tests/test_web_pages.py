@@ -297,6 +297,16 @@ def test_a_stream_plays_on_its_page_and_its_times_follow(gateway: RunningGateway
 
 
 @WITH_BROWSER
+def test_a_cancelled_job_says_so_once(gateway: RunningGateway, visitor: Visitor) -> None:
+    job = {"text": "One, two, three, four, five. " * 20, "language": "en"}
+    assert gateway.client.put("/api/jobs/stopped", json=job).status_code == 202
+    assert gateway.client.delete("/api/jobs/stopped").is_success
+    visitor.page.goto(f"{gateway.url}/jobs/stopped")
+    expect(visitor.page.locator("#failure .problem-what")).to_have_text("The job was cancelled.", timeout=JOB_MS)
+    assert visitor.page.locator("#failure .problem-detail").count() == 0
+
+
+@WITH_BROWSER
 def test_everything_that_is_wrong_is_shown_at_its_field(gateway: RunningGateway, visitor: Visitor) -> None:
     page = visitor.page
     page.goto(gateway.url)

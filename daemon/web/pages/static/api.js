@@ -92,11 +92,14 @@ export function problemCard({errors}) {
 /** What an error says in the page's language, if that is known. */
 export const said = ({code, detail}) => hasText(`common.error_${code}`) ? t(`common.error_${code}`) : detail;
 
+/** A sentence without what is not said: its capital and its full stop. */
+const plain = text => text.toLowerCase().replace(/\.$/, "");
+
 function explained(error) {
   const {code, field, hint, detail} = error, isOffline = code === "offline";
   return [
     h("p", {class: "problem-what"}, said(error)),
-    detail && said(error) !== detail && !isOffline ? h("p", {class: "problem-detail"}, detail) : null,
+    detail && plain(said(error)) !== plain(detail) && !isOffline ? h("p", {class: "problem-detail"}, detail) : null,
     hint ? h("p", {class: "problem-hint"}, withCode(hint)) : null,
     code && !isOffline
       ? h("p", {class: "problem-code"},
