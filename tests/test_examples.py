@@ -20,7 +20,11 @@ from tests.running import BRIEF_WAITS, ONE_WORKER, ROOT, CheapDaemon, until
 
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted([*EXAMPLES.glob("*.sh"), *EXAMPLES.glob("**/*.py")])
-ONCE = '#!/bin/sh\n[ "$1" = run ] && exec "{python}" -m tests.cheap_daemon --once\nexec "{python}" -m daemon "$@"\n'
+ONCE = (
+    "#!/bin/sh\n"
+    '[ "$1" = run ] && exec "{python}" -m tests.cheap_daemon --once tts=tests.web_stages:PickyTts\n'
+    'exec "{python}" -m daemon "$@"\n'
+)
 """The command `lipdrop`, with cheap stages when it runs the daemon."""
 
 
@@ -96,12 +100,19 @@ def test_the_nightly_script_makes_new_videos_only(texts: Path, tmp_path: Path, p
     assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     made = {file: file.stat().st_mtime_ns for file in (spool / "outbox").glob("*.mp4")}
     assert len(made) == 2
-    (texts / "friday.txt").write_text("1 Good friday!")
+    (texts / "Good friday.txt").write_text("1 Good friday!")
     assert nightly().returncode == 0
-    assert (spool / "outbox" / "friday.mp4").exists()
+    assert (spool / "outbox" / "Good-friday.mp4").exists()
     assert {file: file.stat().st_mtime_ns for file in made} == made
+    log = (spool / "nightly.log").read_bytes()
     idle = nightly()
     assert (idle.returncode, idle.stdout, idle.stderr) == (0, "", "")
+    assert (spool / "nightly.log").read_bytes() == log, "nothing was submitted"
+    (texts / "Good friday.txt").write_text("bad")
+    failed = nightly()
+    assert failed.returncode == 1
+    assert "failed" in failed.stderr
+    assert nightly().returncode == 1, "a failed one is tried again"
 
 
 def test_the_crontab_names_the_script() -> None:
