@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,32 @@ def test_a_script_on_the_path_is_named_by_its_name(tmp_path: Path) -> None:
 
 def test_a_module_is_named_as_a_module(tmp_path: Path) -> None:
     assert hint(sys.executable, "-m", "daemon", folder=tmp_path).endswith(f"with: {sys.executable} -m daemon run")
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("status", "a"), "run it again with: {} retry a"),
+        (("doctor",), "-> {} run"),
+    ],
+)
+def test_what_commands_print_names_them_as_they_were_called(
+    argv: tuple[str, ...], expected: str, tmp_path: Path
+) -> None:
+    called = os.path.relpath(SCRIPT, tmp_path)
+    failed = tmp_path / "spool" / "failed" / "a"
+    failed.mkdir(parents=True)
+    error = {"code": "media", "message": "bad", "field": None, "stage": "split", "attempt": 1, "hint": None}
+    (failed / "error.json").write_text(json.dumps(error))
+    shown = subprocess.run(
+        [called, *argv, "--spool", "spool"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    ).stdout
+    assert expected.format(called) in shown
 
 
 @pytest.mark.parametrize("text", ["a file that lipdrop can read", "see mylipdrop run", "pip install lipdrop"])

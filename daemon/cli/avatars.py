@@ -20,6 +20,7 @@ from daemon.cli.avatar_files import (
     settings_of,
     summaries,
 )
+from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_BAD_JOB
 from daemon.cli.place import Place, hint_suffix, placed
 from daemon.cli.tables import Row, for_people, table
@@ -42,7 +43,7 @@ def list_avatars(place: Place, as_json: bool) -> None:
         click.echo(json.dumps(listed, ensure_ascii=False))
     elif for_people():
         click.echo("\n".join(table(("avatar", "is a", "voice", "from"), (_row(summary, default) for summary in found))))
-        click.echo("\nSee whether their faces can be used: lipdrop avatars check")
+        click.echo(as_called("\nSee whether their faces can be used: lipdrop avatars check"))
     else:
         click.echo("".join(f"{summary.name}\t{summary.text}\n" for summary in found), nl=False)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_UNHEALTHY
 from daemon.cli.failures import one_line
 from daemon.cli.place import CONFIG_OPTION, SPOOL_OPTION
@@ -55,12 +56,12 @@ def _lines(level: str, text: str, fix: str | None) -> Iterator[str]:
     columns = min(max(shutil.get_terminal_size().columns, COLUMNS[0]), COLUMNS[1])
     indent = " " * LABEL_COLUMNS
     wrapped = textwrap.wrap(
-        one_line(text), columns - LABEL_COLUMNS, break_long_words=False, break_on_hyphens=False
+        one_line(as_called(text)), columns - LABEL_COLUMNS, break_long_words=False, break_on_hyphens=False
     ) or [""]
     yield click.style(f"  {level:<{LABEL_COLUMNS - 2}}", fg=COLOURS[level], bold=level == "broken") + wrapped[0]
     yield from (indent + line for line in wrapped[1:])
     if fix is not None:
-        yield indent + click.style(f"-> {one_line(fix)}", dim=level == "ok", bold=level != "ok")
+        yield indent + click.style(f"-> {one_line(as_called(fix))}", dim=level == "ok", bold=level != "ok")
 
 
 def _summary(broken: int, warnings: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.failures import line, warning_line
 from daemon.cli.steps import QUEUED, WAITING, Step, step_of, steps
 from daemon.spool.front import Front
@@ -127,7 +128,7 @@ def job_text(found: dict[str, Any]) -> str:
 
         error = Failure.model_validate(found["error"])
         reason = "\n".join(f"{shown}: failed: {line(one)}" for one in error.mistakes)
-        again = f"lipdrop retry {name}"
+        again = as_called(f"lipdrop retry {name}")
         return reason if again in reason else f"{reason}\nrun it again with: {again}"
     if "stage" in found:
         return f"{name}: {Step(name, **{key: found[key] for key in STEP_KEYS}).text()}"

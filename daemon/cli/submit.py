@@ -92,7 +92,7 @@ def _drop_and_wait(place: Place, jobs: list[Draft], *, as_json: bool, quiet: boo
             drop(job, place.spool)
         return wait(place.spool, before, view(as_json=as_json, quiet=quiet))
     except KeyboardInterrupt:
-        click.echo(_they_go_on(place, [job.name for job in jobs]), err=True)
+        click.echo(as_called(_they_go_on(place, [job.name for job in jobs])), err=True)
         return EXIT_INTERRUPTED
 
 

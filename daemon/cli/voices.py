@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.called import as_called
 from daemon.cli.place import ArgumentError, Place, placed
 from daemon.cli.tables import Row, for_people, table
 from pipeline.errors import JobError
@@ -62,7 +63,7 @@ def voices(
     if as_json:
         click.echo(json.dumps([_entry(tag, entry) for tag, entries in found.items() for entry in entries]))
     elif for_people():
-        click.echo("\n".join(_tables(catalogue, found)))
+        click.echo(as_called("\n".join(_tables(catalogue, found))))
     else:
         click.echo("".join(f"{entry.name}\n" for entries in found.values() for entry in entries), nl=False)
 
