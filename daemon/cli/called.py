@@ -23,7 +23,7 @@ def as_called(text: str) -> str:
 def _program() -> list[str]:
     """The words with which this program was called, as typed."""
     script = Path(sys.argv[0])
-    if script.name == "__main__.py":
+    if script.parts[-2:] == ("daemon", "__main__.py"):
         return [sys.orig_argv[0], "-m", "daemon"]
     found = shutil.which(NAME)
     is_on_path = found is not None and script.exists() and script.samefile(found)
