@@ -15,8 +15,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
 
@@ -98,6 +100,55 @@ def run(argv: Sequence[str], limits: Limits, stdin: bytes = b"", environment: Ma
             finally:
                 kill_group(process)
     return Ended(process.returncode, output, errors)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A program whose standard output is being read."""
+
+    process: subprocess.Popen[bytes]
+    errors: Future[bytes]
+    late: threading.Event
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Its standard output."""
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def end(self) -> Ended:
+        """Wait until it exits. Raises TimeoutError if it was killed because it exceeded `wall_seconds`."""
+        self.process.wait()
+        if self.late.is_set():
+            raise TimeoutError
+        return Ended(self.process.returncode, b"", self.errors.result())
+
+
+@contextlib.contextmanager
+def running(argv: Sequence[str], limits: Limits, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """Run a program while its standard output is read, as much of it as is wanted, then kill its process group.
+
+    Raises OSError if it cannot be started.
+    """
+    with (
+        start(argv, subprocess.DEVNULL, limits, environment=environment) as process,
+        ThreadPoolExecutor(max_workers=1) as reader,
+    ):
+        assert process.stderr is not None
+        # Read on a separate thread: a program blocks once its stderr pipe is full.
+        errors, late = reader.submit(read_errors, process.stderr), threading.Event()
+
+        def kill() -> None:
+            late.set()
+            kill_group(process)
+
+        timer = threading.Timer(limits.wall_seconds, kill)
+        try:
+            timer.start()
+            yield Running(process, errors, late)
+        finally:
+            timer.cancel()
+            kill_group(process)
 
 
 def start(

@@ -182,18 +182,21 @@ def test_another_video_with_the_same_mtime_makes_another_entry(anna: Path, other
     assert clip_of(avatars.load("anna")).frames == OTHER_FRAMES
 
 
-def test_a_picture_is_searched_once(tmp_path: Path) -> None:
+def test_a_picture_is_decoded_and_searched_once(tmp_path: Path) -> None:
     folder = tmp_path / "avatars" / "astronaut"
     folder.mkdir(parents=True)
     (folder / "a.png").hardlink_to(FILE)
-    first = avatar_of(tmp_path, "astronaut").faces
-    [kept] = [tmp_path / "cache" / name for name in names(tmp_path / "cache")]
-    inode = kept.stat().st_ino
-    second = avatar_of(tmp_path, "astronaut").faces
-    assert kept.stat().st_ino == inode
-    assert isinstance(first, Faces)
-    assert isinstance(second, Faces)
-    assert np.array_equal(first.boxes, second.boxes)
+    first = avatar_of(tmp_path, "astronaut")
+    first_faces = first.faces
+    kept = {name: (tmp_path / "cache" / name).stat().st_ino for name in names(tmp_path / "cache")}
+    assert sorted(Path(name).suffix for name in kept) == [".npy", ".npz"]
+    second = avatar_of(tmp_path, "astronaut")
+    second_faces = second.faces
+    assert {name: (tmp_path / "cache" / name).stat().st_ino for name in names(tmp_path / "cache")} == kept
+    assert isinstance(first_faces, Faces)
+    assert isinstance(second_faces, Faces)
+    assert np.array_equal(first_faces.boxes, second_faces.boxes)
+    assert np.array_equal(first.source, second.source)
 
 
 def prepare(spool: Path, barrier: Barrier) -> None:

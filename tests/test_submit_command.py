@@ -56,6 +56,18 @@ def test_one_job_gets_its_name_as_it_is(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr.split(":")[1]) == (65, " name")
 
 
+@pytest.mark.parametrize("file", ["my job (2).json", "Мой ролик.txt", "-x.json"])
+def test_a_job_that_cannot_have_its_files_name_says_its_own(file: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text('{"text": "раз"}' if file.endswith("json") else "раз")
+    ended = submit(tmp_path, "--json", f"./{file}")
+    told = json.loads(ended.stdout)
+    assert told["dropped_as"] == file
+    assert list(dropped(tmp_path)) == [told["job"]]
+    assert f"{file}: the job is named {told['job']}" in ended.stderr
+    asked = submit(tmp_path, "--name", "asked", f"./{file}")
+    assert (asked.stdout, asked.stderr) == ("asked\n", "")
+
+
 def test_ten_thousand_jobs_are_checked_in_one_go(tmp_path: Path) -> None:
     (tmp_path / "big.jsonl").write_text('{"text": "раз"}\n' * 10_000)
     ended = submit(tmp_path, "big.jsonl", "--dry-run")

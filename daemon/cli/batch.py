@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from daemon.cli.checks import Checker
 from daemon.cli.failures import warning_line
 from daemon.cli.place import Place
 from daemon.cli.submission import Draft, changed, check_names, collecting, drafts
+from daemon.cli.tables import printable
 from pipeline.errors import JobError
 from pipeline.job import Job, job_warnings, raise_all
 from pipeline.job_names import requested_name
@@ -24,7 +24,7 @@ WARNINGS_MAX = 5
 def checked_jobs(
     place: Place, checker: Checker, files: Sequence[str], name: str | None, changes: Mapping[str, Any]
 ) -> list[tuple[Draft, Job]]:
-    """The jobs of the files, renamed and changed as asked. Prints warnings on standard error.
+    """The jobs of the files, renamed and changed as asked. Prints other names and warnings on standard error.
 
     Raises JobErrors with the errors of all jobs of all files, and ArgumentError.
     """
@@ -52,11 +52,14 @@ def _of_file(
 def _renamed(jobs: Sequence[tuple[Draft, Job]], name: str) -> list[tuple[Draft, Job]]:
     """The jobs under another name; several are numbered."""
     if len(jobs) == 1:
-        return [(replace(draft, name=name), job) for draft, job in jobs]
-    return [(replace(draft, name=f"{name[:90]}-{number:04d}"), job) for number, (draft, job) in enumerate(jobs, 1)]
+        return [(draft.renamed(name), job) for draft, job in jobs]
+    return [(draft.renamed(f"{name[:90]}-{number:04d}"), job) for number, (draft, job) in enumerate(jobs, 1)]
 
 
 def _warn(place: Place, jobs: Sequence[tuple[Draft, Job]]) -> None:
+    for draft, _ in jobs:
+        if draft.file:
+            click.echo(f"{printable(draft.file)}: the job is named {draft.name}", err=True)
     found = [(draft.name, warning) for draft, job in jobs for warning in job_warnings(job, place.config)]
     for name, warning in found[:WARNINGS_MAX]:
         click.echo(f"{name}: {warning_line(warning)}", err=True)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from daemon.cli import spreadsheets
 from daemon.cli.encodings import read_text
+from daemon.spool.claims import shown_file_name
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError, LipdropError, all_errors
@@ -36,6 +37,12 @@ class Draft:
     """The job file's bytes."""
     where: str = field(default="", compare=False)
     """Its place in a file with several jobs."""
+    file: str = field(default="", compare=False)
+    """The name of the file that it was made from, if its own name is another one."""
+
+    def renamed(self, name: str) -> Draft:
+        """The same job under a name that was asked for."""
+        return replace(self, name=name, file="")
 
 
 def drafts(file: str, data: bytes) -> Iterator[Draft]:
@@ -51,9 +58,14 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
     elif suffix in TABLES or (suffix == ".txt" and spreadsheets.is_table(read_text(data))):
         yield from _batch(stem, spreadsheets.rows(read_text(data)), typed_job)
     elif suffix == ".txt":
-        yield Draft(stem, _json_bytes({"text": read_text(data).strip()}))
+        yield Draft(stem, _json_bytes({"text": read_text(data).strip()}), file=_other_name(path, stem))
     else:
-        yield Draft(stem, data)
+        yield Draft(stem, data, file=_other_name(path, stem) if file != "-" else "")
+
+
+def _other_name(path: Path, stem: str) -> str:
+    """The file's name, if the job has another one."""
+    return "" if path.stem == stem else shown_file_name(path.name)
 
 
 def drop(draft: Draft, spool: Spool) -> None:

@@ -75,7 +75,13 @@ def submit(
         sys.exit(_drop_and_wait(place, drafts, as_json=as_json, quiet=quiet))
     for draft in drafts:
         drop(draft, place.spool)
-        click.echo(json.dumps({"job": draft.name, "event": "queued"}) if as_json else draft.name)
+        click.echo(_queued(draft) if as_json else draft.name)
+
+
+def _queued(draft: Draft) -> str:
+    """A line of JSON about a job that was dropped."""
+    source = {"dropped_as": draft.file} if draft.file else {}
+    return json.dumps({"job": draft.name, "event": "queued", **source}, ensure_ascii=False)
 
 
 def _drop_and_wait(place: Place, jobs: list[Draft], *, as_json: bool, quiet: bool) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.errors import JobError, StageError
-from pipeline.media import pictures
+from pipeline.media import picture_decoder
 from pipeline.media.ffmpeg import unreadable
 from pipeline.media.kinds import CLIP_ENDINGS, PICTURE_ENDINGS, Kind, identify
 from pipeline.media.pictures import Look, Picture
@@ -135,4 +135,4 @@ def require_media(file: Path) -> Kind:
 
 def read_picture(file: Path, pixels_max: int, look: Look = Look()) -> Picture:  # noqa: B008 - frozen
     """Decode a picture, upright: RGB [height, width, 3]. Raises JobError."""
-    return pictures.read(file, require_media(file), pixels_max, look)
+    return picture_decoder.picture(file, require_media(file), pixels_max, look)

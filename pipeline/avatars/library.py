@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.avatars.avatar import Avatar
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.derived import DerivedFiles
@@ -32,6 +34,7 @@ from pipeline.avatars.video import VERSION, VideoSource
 from pipeline.config import Config
 from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.files import as_spelt
+from pipeline.media.pictures import Look, Picture
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
@@ -112,11 +115,25 @@ class Avatars:
 
     def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
         content = digest(file)
-        with unchanged(file, content):
-            picture = read_picture(file, self._limits.picture_pixels, settings.look)
+        picture = self._picture(file, content, settings.look)
         part, choice = settings.cropped_area(picture.shape[1::-1]), Choice(settings.face_box, settings.face)
         find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, choice))
         return Avatar(picture, settings, find, landmarks, self._derived(content, settings, landmarks))
+
+    def _picture(self, file: Path, content: str, look: Look) -> Picture:
+        """The pixels of a picture, decoded once for all processes: decoding takes a process of its own."""
+        pixels_max = self._limits.picture_pixels
+
+        def write(target: Path) -> None:
+            with unchanged(file, content):
+                picture = read_picture(file, pixels_max, look)
+            with target.open("wb") as opened:  # numpy would add an ending to a path's name
+                np.save(opened, picture)
+
+        query = repr((VERSION, look, pixels_max))
+        name = f"{content}-{hashlib.sha256(query.encode()).hexdigest()[:12]}.npy"
+        with self._cache.open(name, write) as file_of_pixels:
+            return np.asarray(np.load(file_of_pixels), np.uint8)
 
     def _video(self, file: Path, settings: AvatarSettings) -> Avatar:
         content, limits = digest(file), self._limits

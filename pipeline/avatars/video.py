@@ -25,6 +25,7 @@ from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.avatars.unseen_frames import shown
 from pipeline.errors import JobError
 from pipeline.media import animations, clip_format, clips
+from pipeline.media.animation_frames import too_long
 from pipeline.media.clip_format import ClipFormat
 from pipeline.media.clips import Cut, View
 from pipeline.media.ffmpeg import unreadable
@@ -83,7 +84,7 @@ class VideoSource:
         if found.width * found.height > pixels_max:
             raise too_many_pixels(file, f"{found.width}x{found.height} pixels, the limit is {pixels_max} in total")
         if found.seconds is not None and found.seconds > seconds_max + SLACK_SECONDS:
-            raise animations.too_long(file, f"is {found.seconds:.0f} s long", f"{seconds_max} s")
+            raise too_long(file, f"is {found.seconds:.0f} s long", f"{seconds_max} s")
         return cls(file, digest, cache, kind, found, look, seconds_max)
 
     @property

@@ -7,9 +7,7 @@ import json
 import re
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,29 +180,15 @@ def read_samples(
 def _blocks(argv: Sequence[str], block_bytes: int, field: str, timeout_seconds: float) -> Iterator[bytes]:
     """Yield what ffmpeg writes, in blocks; the last may be shorter. Raises JobError, or StageError if it is killed."""
     limits = Limits(timeout_seconds, cpu_seconds=round(timeout_seconds), memory_bytes=DECODING_MEMORY_BYTES)
-    with _start(argv, subprocess.DEVNULL, limits) as process, ThreadPoolExecutor(max_workers=1) as reader:
-        assert process.stdout is not None and process.stderr is not None
-        # Read on a separate thread: ffmpeg blocks once its stderr pipe is full.
-        errors = reader.submit(programs.read_errors, process.stderr)
-        late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            programs.kill_group(process)
-
-        timer = threading.Timer(timeout_seconds, kill)
+    with _installed(), programs.running(argv, limits) as running:
+        while len(data := running.stdout.read(block_bytes)) == block_bytes:
+            yield data
         try:
-            timer.start()
-            while len(data := process.stdout.read(block_bytes)) == block_bytes:
-                yield data
-            process.wait()
-        finally:
-            timer.cancel()
-            programs.kill_group(process)
-    if late.is_set():
-        raise unreadable(field, "it takes too long to read")
-    if process.returncode:
-        error = _failed(argv, Ended(process.returncode, b"", errors.result()))
+            ended = running.end()
+        except TimeoutError:
+            raise unreadable(field, "it takes too long to read") from None
+    if ended.returncode:
+        error = _failed(argv, ended)
         raise error if error.code == "media_killed" else unreadable(field, error.message)
     if data:
         yield data
@@ -222,7 +206,8 @@ def unreadable(field: str, reason: str) -> JobError:
 
 def start(output: Stream) -> subprocess.Popen[bytes]:
     """Start an ffmpeg process that reads from standard input."""
-    return _start(_argv(output), subprocess.PIPE)
+    with _installed():
+        return programs.start(_argv(output), subprocess.PIPE)
 
 
 def probe(
@@ -286,11 +271,6 @@ def _url(path: Path) -> str:
 def _argv(output: Stream, *flags: str) -> list[str]:
     argv: list[str] = ffmpeg.compile(output, overwrite_output=True)
     return [argv[0], "-nostdin", "-v", "error", "-filter_complex_threads", "1", *flags, *argv[1:]]
-
-
-def _start(argv: Sequence[str], stdin: int, limits: Limits | None = None) -> subprocess.Popen[bytes]:
-    with _installed():
-        return programs.start(argv, stdin, limits)
 
 
 def _run(argv: Sequence[str], limits: Limits, stdin: bytes = b"") -> Ended:

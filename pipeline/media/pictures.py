@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import AvifImagePlugin, Image, ImageCms, ImageOps
 
 from pipeline.errors import JobError
 from pipeline.media import boxes
@@ -79,6 +79,7 @@ def opened(file: Path, kind: Kind, pixels_max: int) -> Iterator[Image.Image]:
     """Parse a picture's header with the one parser of its kind, and check its size. Raises JobError."""
     if kind.parser == "HEIF":
         _register_heif()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     with _header(file, kind) as picture:
         columns, rows = picture.size
         if columns * rows > pixels_max:
@@ -95,6 +96,8 @@ def decoding(file: Path) -> Iterator[None]:
         yield
     except JobError:
         raise
+    except MemoryError as error:
+        raise unreadable("avatar", f"{file.name} takes too much memory to read") from error
     except Exception as error:
         raise unreadable("avatar", f"{file.name} is broken") from error
 

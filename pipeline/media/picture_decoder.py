@@ -1,0 +1,159 @@
+"""Decodes untrusted pictures in a process of its own, within limits: what a bomb takes, it takes only there.
+
+Both sides are here. The program writes pixels to its standard output, or JSON; and its error as a line of JSON to
+standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import programs
+from pipeline.errors import ErrorReport, JobError, StageError
+from pipeline.media import animation_frames, pictures
+from pipeline.media.ffmpeg import FAULTS, last_line, unreadable
+from pipeline.media.kinds import Kind
+from pipeline.media.pictures import Look, Picture
+from pipeline.programs import Ended, Limits
+
+PICTURE_SECONDS = 60
+"""CPU time for a picture. One of 50 million pixels takes 1 to 4 s."""
+WALL_SECONDS = 300
+BASE_BYTES, BYTES_PER_PIXEL = 256 << 20, 32
+"""Memory: for the program itself, and for each pixel. Decoding, colours and a turn take up to 28 bytes at once."""
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Each thread of numpy's would take memory."""
+
+
+def picture(file: Path, kind: Kind, pixels_max: int, look: Look) -> Picture:
+    """Decode a picture, the first one of several: RGB [height, width, 3]. Raises JobError, or StageError if killed."""
+    answer = _answer(PICTURE_SECONDS, pixels_max * 3 + 100, pixels_max, _picture, file, kind, pixels_max, asdict(look))
+    header, _, pixels = answer.partition(b"\n")
+    rows, columns = json.loads(header)
+    return np.frombuffer(bytearray(pixels), np.uint8).reshape(rows, columns, 3)
+
+
+def frame_times(
+    file: Path, kind: Kind, pixels_max: int, seconds_max: float, frames_max: int
+) -> tuple[tuple[int, int], list[int]]:
+    """Width and height of an animation, and the lengths of its frames in microseconds, up to `seconds_max`.
+
+    Raises JobError, or StageError if killed.
+    """
+    request = file, kind, pixels_max, seconds_max, frames_max
+    answer = _answer(animation_frames.TIMEOUT_SECONDS, 20 * frames_max + 100, pixels_max, _frame_times, *request)
+    (width, height), times = json.loads(answer)
+    return (width, height), times
+
+
+def frames(file: Path, kind: Kind, sides: tuple[int, int], count: int, look: Look) -> Iterator[Picture]:
+    """Yield the first frames of an animation, RGB [height, width, 3].
+
+    `sides`: width and height before the look's turn. Raises JobError, or StageError if killed.
+    """
+    pixels, (columns, rows) = sides[0] * sides[1], look.turned(sides)
+    argv = _argv(_frames, file, kind, pixels, count, asdict(look))
+    with programs.running(argv, _limits(animation_frames.TIMEOUT_SECONDS, pixels), _environment()) as running:
+        while len(frame := running.stdout.read(pixels * 3)) == pixels * 3:
+            yield np.frombuffer(bytearray(frame), np.uint8).reshape(rows, columns, 3)
+        try:
+            ended = running.end()
+        except TimeoutError:
+            raise _too_slow() from None
+    _check(ended, file)
+
+
+def _answer(seconds: int, output_bytes: int, pixels: int, task: Callable[..., object], *request: Any) -> bytes:
+    """What the program writes."""
+    try:
+        ended = programs.run(_argv(task, *request), _limits(seconds, pixels, output_bytes), environment=_environment())
+    except TimeoutError:
+        raise _too_slow() from None
+    _check(ended, request[0])
+    return ended.output
+
+
+def _limits(seconds: int, pixels: int, output_bytes: int = 0) -> Limits:
+    memory = BASE_BYTES + BYTES_PER_PIXEL * pixels
+    return Limits(max(seconds, WALL_SECONDS), output_bytes, cpu_seconds=seconds, memory_bytes=memory, file_bytes=0)
+
+
+def _argv(task: Callable[..., object], file: Path, kind: Kind, *more: Any) -> list[str]:
+    # -P: import nothing from the current folder
+    request = json.dumps([str(file.absolute()), asdict(kind), *more])
+    return [sys.executable, "-P", "-m", __name__, task.__name__, request]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, **ONE_THREAD}
+
+
+def _too_slow() -> JobError:
+    return unreadable("avatar", "it takes too long to read")
+
+
+def _check(ended: Ended, file: Path) -> None:
+    """Raise the program's error, if it failed."""
+    if not ended.returncode:
+        return
+    number = -ended.returncode
+    if number == signal.SIGXCPU:
+        raise _too_slow()
+    if number in FAULTS:
+        raise unreadable("avatar", f"{file.name} is broken")
+    if ended.returncode > 0:
+        with suppress(ValueError, IndexError, TypeError):
+            error = ErrorReport(**json.loads(ended.errors.splitlines()[-1]))
+            raise JobError(error.code, error.message, field=error.field, hint=error.hint)
+    raise StageError("media_killed", f"the program that decodes pictures ended: {last_line(ended.errors)}")
+
+
+# The program
+
+
+def _picture(file: Path, kind: Kind, pixels_max: int, look: dict[str, Any]) -> None:
+    found = pictures.read(file, kind, pixels_max, Look(**look))
+    _write(json.dumps(found.shape[:2]).encode() + b"\n")
+    _write(found.data)
+
+
+def _frame_times(file: Path, kind: Kind, pixels_max: int, seconds_max: float, frames_max: int) -> None:
+    _write(json.dumps(animation_frames.frame_times(file, kind, pixels_max, seconds_max, frames_max)).encode())
+
+
+def _frames(file: Path, kind: Kind, pixels_max: int, count: int, look: dict[str, Any]) -> None:
+    for frame in animation_frames.upright_frames(file, kind, pixels_max, count, Look(**look)):
+        _write(frame.data)
+
+
+def _write(data: bytes | memoryview) -> None:
+    sys.stdout.buffer.write(data)
+
+
+TASKS: dict[str, Callable[..., None]] = {task.__name__: task for task in (_picture, _frame_times, _frames)}
+
+
+def main() -> int:
+    """Do the one task that the arguments name."""
+    file, kind, *more = json.loads(sys.argv[2])
+    try:
+        TASKS[sys.argv[1]](Path(file), Kind(**kind), *more)
+        sys.stdout.flush()
+    except JobError as error:
+        sys.stderr.write("\n" + json.dumps(asdict(ErrorReport.of(error))))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
