@@ -28,6 +28,7 @@ from pipeline.media import clips
 from pipeline.media.pictures import Look
 from tests.cache_processes import DEADLINE_SECONDS, SPAWN, exit_codes, names
 from tests.clips import FILE, Picture, film, portrait, swaying, write_clip
+from tests.pictures import picture_of
 from tests.running import until
 
 FRAMES, OTHER_FRAMES = 4, 3
@@ -196,7 +197,7 @@ def test_a_picture_is_decoded_and_searched_once(tmp_path: Path) -> None:
     assert isinstance(first_faces, Faces)
     assert isinstance(second_faces, Faces)
     assert np.array_equal(first_faces.boxes, second_faces.boxes)
-    assert np.array_equal(first.source, second.source)
+    assert np.array_equal(picture_of(first), picture_of(second))
 
 
 def prepare(spool: Path, barrier: Barrier) -> None:

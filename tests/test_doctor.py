@@ -418,6 +418,23 @@ def test_a_default_voice_that_is_missing_is_broken(place: Path) -> None:
     assert "there is no voice 'espeak:nobody' for language 'ru'" in found.text
 
 
+NO_ESPEAK = """
+import ctypes
+def missing(*_): raise OSError
+ctypes.CDLL = missing
+raise ImportError
+"""
+
+
+def test_what_alignment_needs_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not of_level(voices.check(machine(place, "language: en\n")), Level.WARNING)
+    (place / "espeakng_loader.py").write_text(NO_ESPEAK)
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    found = of_level(voices.check(machine(place, "language: en\n")), Level.WARNING)
+    assert "aligns texts with recordings" in found[0].text
+    assert found[0].fix == "pip install espeakng-loader"
+
+
 def test_an_unusable_avatar_is_a_warning_unless_it_is_the_default(place: Path) -> None:
     (place / "avatars" / "anna").mkdir(parents=True)
     (place / "avatars" / "anna" / "anna.png").write_bytes(b"no picture")

@@ -190,6 +190,20 @@ def test_a_recording_can_be_uploaded(web: httpx.Client, daemon: CheapDaemon) -> 
     assert not list((daemon.spool / "inbox").glob(".*"))
 
 
+@pytest.mark.parametrize("as_field", [True, False])
+def test_a_recording_can_be_uploaded_with_its_text(as_field: bool, web: httpx.Client, daemon: CheapDaemon) -> None:
+    """Both reach the job: as a part of the form, or in the job's JSON."""
+    text = {"text": "Что сказано"}
+    job = {} if as_field else {"job": (None, json.dumps(text).encode())}
+    fields = {"text": (None, text["text"].encode())} if as_field else {}
+    answer = web.post("/api/jobs", files={**job, **fields, "audio": ("голос.wav", b"RIFF sound")}, headers=WAIT)
+    assert answer.status_code == 200, answer.text
+    [done] = (daemon.spool / "done").glob(f"*{answer.json()['job']}*")
+    dropped = json.loads(done.read_bytes())
+    assert dropped["text"] == text["text"]
+    assert (daemon.spool / "inbox" / dropped["audio"]).read_bytes() == b"RIFF sound"
+
+
 def test_putting_a_job_twice_runs_it_once(web: httpx.Client, daemon: CheapDaemon) -> None:
     for _ in range(2):
         assert web.put("/api/jobs/put-1", json={"text": "1 put"}, headers=WAIT).json()["status"] == "done"

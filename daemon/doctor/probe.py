@@ -12,6 +12,7 @@ from typing import Any
 
 from daemon.web.exchange import serve
 from pipeline.config import Config
+from pipeline.errors import ConfigError
 
 
 def torch_and_gpus(config: Config, argument: None) -> dict[str, Any]:
@@ -45,7 +46,8 @@ def _gpu(index: int) -> dict[str, Any]:
 
 
 def voices(config: Config, argument: None) -> dict[str, Any]:
-    """Name and kind of every configured language's default voice, and how to install the natural voices."""
+    """Name and kind of every configured language's default voice, and how to install what is missing."""
+    from pipeline.speech.alignment.aligner import Aligner
     from pipeline.speech.voices.catalogue import Voices
 
     catalogue = Voices(config.tts, config.base)
@@ -58,7 +60,12 @@ def voices(config: Config, argument: None) -> dict[str, Any]:
             default = f"{backend.name}:{voice}"
         defaults[language] = (default, described.get(default, "")) if default else None
     natural = catalogue.absent().get("rhvoice")
-    return {"defaults": defaults, "natural": natural.hint if natural else None}
+    try:
+        Aligner()
+        aligner = None
+    except ConfigError as error:
+        aligner = error.hint
+    return {"defaults": defaults, "natural": natural.hint if natural else None, "aligner": aligner}
 
 
 def checkpoint(config: Config, argument: list[str]) -> dict[str, Any]:

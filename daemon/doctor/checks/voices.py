@@ -20,6 +20,9 @@ def check(machine: Machine) -> Iterator[Finding]:
     except ProbeError as error:
         yield broken(str(error), "lipdrop voices")
         return
+    if found["aligner"]:
+        missing = "espeak-ng is missing: it aligns texts with recordings, and with voices that tell no sounds"
+        yield warning(missing, found["aligner"])
     for language, default in found["defaults"].items():
         if default is None:
             yield _silent(machine, language)
