@@ -18,8 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.avatars.folder import require_media
 from pipeline.avatars.video import VideoSource
 from pipeline.errors import JobError
+from pipeline.media import pictures
+from pipeline.media.pictures import Look
 from tests.clips import write_clip
 from tests.pictures import avatars_in, gradient, load, picture_of, refused
 from tests.test_recordings import KINDS, harmed
@@ -163,21 +166,43 @@ def test_a_heic_that_claims_to_be_huge_is_refused(anna: Path) -> None:
     assert refused(anna).code in ("too_many_pixels", "media")
 
 
+def damaged(whole: bytes, noise: np.random.Generator) -> bytes:
+    """Data that is cut off, and wrong in four places."""
+    data = bytearray(whole[: int(noise.integers(1, len(whole) + 1))])
+    for at in noise.integers(0, len(data), 4):
+        data[at] = noise.integers(0, 256)
+    return bytes(data)
+
+
 @pytest.mark.parametrize("form", PICTURES)
 def test_damaged_pictures_are_refused_or_shown(form: str, anna: Path) -> None:
     """Pillow's decoders raise anything; a job must only ever see the error of its file."""
-    content = io.BytesIO()
+    content, noise = io.BytesIO(), np.random.default_rng(5)
     Image.fromarray(PICTURE).save(content, format=form)
-    whole, noise = content.getvalue(), np.random.default_rng(5)
-    for _ in range(15):
-        data = bytearray(whole[: int(noise.integers(1, len(whole) + 1))])
-        for at in noise.integers(0, len(data), 4):
-            data[at] = noise.integers(0, 256)
-        (anna / f"photo.{PICTURES[form]}").write_bytes(data)
+    file = anna / f"photo.{PICTURES[form]}"
+    for number in range(15):
+        file.write_bytes(damaged(content.getvalue(), noise))
         try:
-            load(anna)
+            if number < 2:
+                load(anna)
+            else:  # without the process of its own, which takes longer than such a picture
+                pictures.read(file, require_media(file), 10**6, Look())
         except JobError as error:
             assert error.code in ("media", "too_many_pixels")
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_damaged_animations_are_refused_or_shown(form: str, anna: Path) -> None:
+    content, noise = io.BytesIO(), np.random.default_rng(6)
+    first, *others = [Image.fromarray(np.roll(PICTURE, 4 * index, 1)) for index in range(6)]
+    first.save(content, format=form, save_all=True, append_images=others, duration=40)
+    for _ in range(4):
+        (anna / f"a.{form.lower()}").write_bytes(damaged(content.getvalue(), noise))
+        try:
+            if load(anna).moves:
+                assert 0 < len(clip_of(anna, avatar_seconds=CLIP_SECONDS_MAX)) <= CLIP_FRAMES_MAX
+        except JobError as error:
+            assert error.code in ("media", "too_many_pixels", "too_long", "avatar")
 
 
 # Refused by name

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -56,7 +56,7 @@ def frame_times(
     return (width, height), times
 
 
-def frames(file: Path, kind: Kind, sides: tuple[int, int], count: int, look: Look) -> Iterator[Picture]:
+def frames(file: Path, kind: Kind, sides: tuple[int, int], count: int, look: Look) -> Generator[Picture, None, None]:
     """Yield the first frames of an animation, RGB [height, width, 3].
 
     `sides`: width and height before the look's turn. Raises JobError, or StageError if killed.
