@@ -222,6 +222,18 @@ def test_another_text_is_not_found(text: tuple[str, ...]) -> None:
     assert heard(texts(), text)[0] is None
 
 
+ALONE = (
+    "Could you push the bush so that we could look at the book?",
+    "Judge the edge of the bridge by measure and not by pleasure.",
+    "Wonderful! The whole team deserves a week off work.",
+)
+
+
+@pytest.mark.parametrize("said", ALONE)
+def test_one_sentence_is_told_from_others(said: str) -> None:
+    assert [text for text in ALONE if heard((said,), (text,))[0] is not None] == [said]
+
+
 def test_silence_says_nothing() -> None:
     expected = [Expected(texts()[0], Reference.of(known(texts()[0])))]
     assert transcribed(np.zeros(RATE_HZ, np.int16), expected) is None

@@ -186,6 +186,13 @@ def test_a_turned_picture_is_refused_with_the_turn_that_helps(turns: int) -> Non
     assert isinstance(find_in_picture(upright), Faces)
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_face_may_fill_its_picture(turns: int) -> None:
+    close = portrait()[35:190, 149:304]
+    assert turn_needed([close]) == 0
+    assert turn_needed([np.ascontiguousarray(np.rot90(close, turns))]) == 90 * turns
+
+
 @pytest.mark.parametrize("degrees", [-40, 0, 40])
 def test_a_tilted_head_is_not_a_turned_picture(degrees: float) -> None:
     assert turn_needed([seen_by(placed(degrees=degrees, side=512), portrait(), 512)]) == 0

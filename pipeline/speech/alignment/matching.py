@@ -29,6 +29,10 @@ LIKELY_BELOW = 0.93
 10 dB below the speech or in a room with long reverberation; others 0.93 to 1.05."""
 
 
+CHANCES = 3
+"""At least so many references that do not fit say what chance costs: one of them may resemble the sound by accident."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """A sentence as a voice says it that reports phonemes."""
@@ -82,7 +86,7 @@ def matched(power: Floats, reference: Reference, others: Sequence[Reference] = (
     sound, expected = features(power, silent_columns), _features(reference, power)
     path = warped(sound, expected)
     edges = moved(reference.phonemes, path, silent_columns)
-    chances = [reversed_in_time(expected), *(_features(other, power) for other in others)]
+    chances = _chances(reference, expected, [_features(other, power) for other in others])
     return Match(
         _phonemes(reference.phonemes, edges),
         _words(reference, edges),
@@ -91,6 +95,15 @@ def matched(power: Floats, reference: Reference, others: Sequence[Reference] = (
         int((~silent_columns).sum()) * COLUMN_SECONDS,
         float(edges[-1, 1] - edges[0, 0]) / (reference.phonemes[-1].end_seconds - reference.phonemes[0].start_seconds),
     )
+
+
+def _chances(reference: Reference, expected: Floats, others: Sequence[Floats]) -> list[Floats]:
+    """References that do not fit: the sentence backwards, others, and its sounds in other orders."""
+    starts = [round(phoneme.start_seconds / COLUMN_SECONDS) for phoneme in reference.phonemes[1:]]
+    sounds, random = np.split(expected, starts), np.random.default_rng(0)
+    orders = [random.permutation(len(sounds)) for _ in range(CHANCES - 1 - len(others))]
+    shuffled = [np.concatenate([sounds[index] for index in order]) for order in orders]
+    return [reversed_in_time(expected), *others, *shuffled]
 
 
 def _features(reference: Reference, power: Floats) -> Floats:

@@ -56,8 +56,11 @@ SHORT_SECONDS = 1.5
 """Sentences with less sound are judged together with their neighbours: they resemble others by chance."""
 RATIO_MARGIN = 0.1
 """How much worse than the usual sentence one may fit."""
-LONG_SECONDS, SURE_BELOW = 6.0, 0.88
-"""Where less is said than this, the usual sentence must fit better: a few words fit by chance."""
+LONG_SECONDS, SURE_BELOW, SURER_BELOW = 6.0, 0.91, 0.88
+"""Where less is said than this, the usual sentence must fit better, and even better if much else is heard: a few words
+fit by chance somewhere."""
+MOST = 0.85
+"""Share of what is heard that the text should explain."""
 STRETCH_MAX, STRETCH_COST = 1.6, 0.15
 """How much faster or slower than usual a sentence may be, and what that adds to its ratio, for each factor of e."""
 UNKNOWN_SECONDS = 0.3
@@ -107,7 +110,9 @@ def transcribed(samples: NDArray[np.int16], expected: Sequence[Expected]) -> Tra
     ]
     heard = [
         _Heard(one.text, place, match)
-        for one, place, match, is_likely in zip(expected, places, matches, _are_likely(matches), strict=True)
+        for one, place, match, is_likely in zip(
+            expected, places, matches, _are_likely(matches, sound.sounding_seconds), strict=True
+        )
         if place and match and is_likely
     ]
     if sum(len(one.text) for one in heard) < SHARE_MIN * sum(len(one.text) for one in expected):
@@ -132,6 +137,7 @@ class _Sound:
             [_averaged(self._power(start, start + BLOCK_SECONDS * RATE_HZ)) for start in blocks]
         )
         self.silent = silent(self.coarse)
+        self.sounding_seconds = int((~self.silent).sum()) * COARSE_SECONDS
 
     def power(self, start_seconds: float, end_seconds: float) -> Floats:
         """Mel power of a part, [columns, bands]."""
@@ -207,14 +213,16 @@ def _cut(sound: _Sound, spans: Sequence[Span | None]) -> Iterator[Span | None]:
         yield first, last
 
 
-def _are_likely(matches: Sequence[Match | None]) -> list[bool]:
-    """Whether each sentence is heard, given how well the others fit and how fast they are spoken."""
+def _are_likely(matches: Sequence[Match | None], sounding_seconds: float) -> list[bool]:
+    """Whether each sentence is heard, given how well the others fit and how fast they are spoken.
+
+    `sounding_seconds`: how long something is heard in the whole recording.
+    """
     found = [match for match in matches if match is not None]
     if not found:
         return [False] * len(matches)
     usual = float(np.median([match.ratio for match in found]))
-    is_long = sum(match.seconds for match in found) >= LONG_SECONDS
-    limit = min(usual + RATIO_MARGIN, LIKELY_BELOW) if usual < (LIKELY_BELOW if is_long else SURE_BELOW) else 0.0
+    limit = min(usual + RATIO_MARGIN, LIKELY_BELOW) if usual < _usual_below(found, sounding_seconds) else 0.0
     pace = float(np.median([match.stretch for match in found]))
     return [
         match is not None
@@ -222,6 +230,14 @@ def _are_likely(matches: Sequence[Match | None]) -> list[bool]:
         and _pooled_ratio(matches, index) + STRETCH_COST * abs(math.log(match.stretch / pace)) < limit
         for index, match in enumerate(matches)
     ]
+
+
+def _usual_below(found: Sequence[Match], sounding_seconds: float) -> float:
+    """How well the usual sentence must fit."""
+    seconds = sum(match.seconds for match in found)
+    if seconds >= LONG_SECONDS:
+        return LIKELY_BELOW
+    return SURE_BELOW if seconds >= MOST * sounding_seconds else SURER_BELOW
 
 
 def _pooled_ratio(matches: Sequence[Match | None], index: int) -> float:
