@@ -27,7 +27,8 @@ def heard(text: str) -> list[Word]:
         ("Пришла в 7:45 домой", "Пришла в семь сорок пять домой", [("7:45", 2, 5), ("домой", 5, 6)]),
         ("Слово — дело", "Слово дело", [("Слово —", 0, 1), ("дело", 1, 2)]),
         ("— Ещё раз", "ЕЩЕ раз", [("— Ещё", 0, 1), ("раз", 1, 2)]),
-        ("a #1 b", "a b", [("#1", 1, 1), ("b", 1, 2)]),
+        ("a #1 b", "a b", [("#1", 1, 1.5), ("b", 1.5, 2)]),
+        ("in the city", "in city", [("the", 1, 1 + 3 / 7), ("city", 1 + 3 / 7, 2)]),
     ],
 )
 def test_written_words_get_the_times_of_what_is_said_for_them(
@@ -59,6 +60,13 @@ def late_seconds(utterance: Utterance, word: str, symbols: str) -> float:
     return min(
         abs(said.start_seconds - p.start_seconds) for p in utterance.phonemes if p.symbol.strip("ˈˌ")[:1] in symbols
     )
+
+
+def test_every_word_has_a_time_where_espeak_joins_it_with_the_next_one() -> None:
+    text = "He went to the office in the middle of the city with a laptop."
+    found = timed(text, Espeak().speak(text, "en", "en-us", 1.0).words)
+    assert [word.text for word in found] == text.split()
+    assert min(word.end_seconds - word.start_seconds for word in found) > 0.01
 
 
 def test_espeak_reports_words() -> None:

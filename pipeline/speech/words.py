@@ -7,7 +7,7 @@ each stretch that differs share its time by their lengths.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -48,7 +48,18 @@ def timed(sentence: str, heard: Sequence[Word]) -> tuple[Word, ...]:
         start = max(before, heard[j].start_seconds) if j < j_end else before
         end = max(start, heard[j_end - 1].end_seconds) if j < j_end else start
         found += shared(words[i:i_end], start, end)
-    return tuple(found)
+    return tuple(_apart(found))
+
+
+def _apart(words: Sequence[Word]) -> Iterator[Word]:
+    """Give short words without a time part of the next word's: espeak-ng reports `the city` as one word."""
+    waiting: list[str] = []
+    for index, word in enumerate(words):
+        waiting.append(word.text)
+        is_last = index == len(words) - 1
+        if word.end_seconds > word.start_seconds or is_last:
+            yield from shared(waiting, word.start_seconds, word.end_seconds) if len(waiting) > 1 else [word]
+            waiting = []
 
 
 def shared(words: Sequence[str], start_seconds: float, end_seconds: float) -> list[Word]:
