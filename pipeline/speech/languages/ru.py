@@ -141,7 +141,7 @@ RUSSIAN = Russian(
             "ул им см г гор долл пос пер пл пр просп проф акад тел напр обл ст св т.е т.к т.н ок ср кв куб "
             "mr mrs ms dr prof st vs e.g i.e"
         )),
-    before_number=frozenset(listed("стр рис гл п пп ст д кв табл т корп оф доб")),
+    before_number=frozenset(listed("стр рис гл п пп ст д кв каб табл т корп оф доб")),
     closing=frozenset(listed("т.д т.п др г гг в вв руб коп тыс млн млрд мин сек ч чел шт н.э э")),
     conjunctions=frozenset(
         listed(
