@@ -119,13 +119,14 @@ def _phrases(text: str, language: str) -> Iterator[_Phrase]:
     known = known_language(language) or UNKNOWN
     count = 0
     for sentence in sentences(text, language):
-        rest = [part for word in sentence.split() for part in _shortened(word, PIECE_CHARACTERS_MAX)]
+        words = [part for word in sentence.split() for part in _shortened(word, PIECE_CHARACTERS_MAX)]
         parts: list[str] = []
-        while rest:
+        done = 0
+        while done < len(words):
             limit = FIRST_WORDS_MAX - count if count < PIECE_WORDS_MIN else PIECE_WORDS_MAX
-            at = _break(rest, limit, known)
-            parts.append(" ".join(rest[:at]))
-            rest, count = rest[at:], count + at
+            at = _break(words[done : done + 2 * PIECE_WORDS_MAX], limit, known)  # what follows makes no difference
+            parts.append(" ".join(words[done : done + at]))
+            done, count = done + at, count + at
         for index, part in enumerate(_merged(parts)):
             yield _Phrase(part, index == 0)
 
