@@ -117,7 +117,7 @@ class TtsItem:
     avatar: str | None = None
     """Whose voice is preferred if the job names none; None: nobody's."""
     index: int = 0
-    """Index of the piece in a stream; 0 for a whole text."""
+    """Index of the text among those that the job's is cut into."""
     pause_seconds: float = 0.0
     """Silence appended before the next piece."""
     other_languages: bool = True
@@ -161,16 +161,14 @@ class Speech:
     notices: tuple[Notice, ...] = ()
     """Where a recording does not say its text."""
     index: int = 0
-    """Index of the piece in a stream; 0 for a whole job."""
+    """Index of its text among those that the job's is cut into."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Position of a piece in a stream."""
+    """Where the first piece of a text that is spoken on its own belongs in the job."""
 
     index: int
-    count: int
-    """Number of pieces in the job."""
     first_frame: int
     """Number of its first frame within the job."""
 
@@ -190,19 +188,19 @@ class SplitItem:
     size: tuple[int, int] | None
     """Width and height; None: the avatar's own."""
     piece: Piece | None = None
-    """None: the speech of a whole job."""
+    """For one of several texts; None: the speech of a whole job."""
     articulation: float | None = None
     """How far the mouth moves; None: as the avatar says."""
 
     @property
     def index(self) -> int:
-        """Index of the piece; 0 for a whole job."""
+        """Index of its first piece; 0 for a whole job."""
         return self.piece.index if self.piece else 0
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Exact lengths of a job, or of a piece of a stream; fixed once the audio is known."""
+    """Exact lengths of a job, or of one of its texts; fixed once the audio is known."""
 
     samples: int
     """Length of the PCM at `PCM_RATE_HZ`, padded or cut to whole frames."""
@@ -221,7 +219,9 @@ class Timeline:
     convert: Span
     split: Span
     first_frame: int | None = None
-    """For a piece of a stream: number of its first frame within the job. None: lengths of the whole job."""
+    """For one of several texts: number of its first frame within the job. None: lengths of the whole job."""
+    speech_index: int = 0
+    """Index of its speech among those of the job."""
     notices: tuple[Notice, ...] = ()
     """What is wrong with the recording, and with the avatar's face."""
     face: FaceFound | None = None
@@ -232,6 +232,11 @@ class Timeline:
         """Length of the audio."""
         return self.samples / PCM_RATE_HZ
 
+    @property
+    def stop_frame(self) -> int:
+        """Number of the frame after its last within the job."""
+        return (self.first_frame or 0) + self.frames
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -240,8 +245,8 @@ class Chunk:
     job: str
     folder: Path
     index: int
-    count: int
-    """Number of chunks in the job."""
+    count: int | None
+    """Number of chunks in the job; None while it has texts that are not cut."""
     start_frame: int
     stop_frame: int
     model: str

@@ -21,8 +21,10 @@ from pipeline.stages.chunks import (
     plan,
     stream_edges,
 )
+from pipeline.stages.early_pieces import cuts_after, early_edges
 
 SETTINGS = SplitSettings()
+EARLY_CUTS_SECONDS = (1, 2, 4, 8)
 
 
 def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int16]:
@@ -140,7 +142,7 @@ def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: in
 
 @given(st.lists(st.floats(1.0, 2.5), min_size=2, max_size=20), st.sampled_from([24, 25, 30, 50]))
 @settings(max_examples=30)
-def test_a_stream_is_cut_in_its_pauses_about_every_four_seconds(gaps: list[float], fps: int) -> None:
+def test_a_recording_is_cut_early_and_then_in_its_pauses_about_every_four_seconds(gaps: list[float], fps: int) -> None:
     """Given pauses of 0.3 s that start 1 to 2.5 s apart."""
     starts = np.cumsum(gaps)
     pauses = [(float(start), float(start) + 0.3) for start in starts]
@@ -149,13 +151,29 @@ def test_a_stream_is_cut_in_its_pauses_about_every_four_seconds(gaps: list[float
     assert (edges[0][0], edges[-1][1]) == (0, frames)
     assert all(before[1] == after[0] for before, after in pairwise(edges))
     cuts = [start for start, _ in edges[1:]]
-    for index, cut in enumerate(cuts):
-        assert cut % 5 == 0
+    assert all(cut % 5 == 0 for cut in cuts)
+    for cut, seconds in zip(cuts, EARLY_CUTS_SECONDS, strict=False):
+        assert cut / fps == pytest.approx(seconds, abs=0.11)
+    for index, cut in enumerate(cuts[len(EARLY_CUTS_SECONDS) :], 1):
         assert any(start <= cut / fps <= stop for start, stop in pauses)
-        assert abs(cut / fps - 2.5 - 4.0 * index) < 1.5
-    assert frames / fps - (cuts[-1] / fps if cuts else 0) < 2.5 + 4.0 + 1.5
+        assert abs(cut / fps - 8.0 - 4.0 * index) < 1.5
+    assert (edges[-1][1] - edges[-1][0]) / fps < 4.0 + 2.0 + 1.5
+    assert frames / fps < 1.6 or (edges[-1][1] - edges[-1][0]) / fps >= 0.5
 
 
-def test_a_stream_without_pauses_is_cut_every_four_seconds() -> None:
-    edges = stream_edges(speech(15, []), 375, 25, SETTINGS)
-    assert [round(stop / 25, 1) for _, stop in edges] == [2.4, 6.4, 10.4, 15.0]
+def test_a_recording_without_pauses_is_cut_every_four_seconds() -> None:
+    edges = stream_edges(speech(23, []), 575, 25, SETTINGS)
+    assert [round(stop / 25, 1) for _, stop in edges] == [1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 20.0, 23.0]
+
+
+@given(st.integers(0, 400), st.integers(13, 400), st.sampled_from([24, 25, 30, 50]))
+def test_the_beginning_of_a_stream_is_cut_wherever_its_texts_end(start: int, length: int, fps: int) -> None:
+    edges = early_edges(start, start + length, fps)
+    assert (edges[0][0], edges[-1][1]) == (start, start + length)
+    assert all(before[1] == after[0] for before, after in pairwise(edges))
+    assert all((cut - start) % 5 == 0 for cut, _ in edges)
+    if len(edges) > 1:
+        assert min(stop - since for since, stop in edges) >= fps / 2
+    early = [(since / fps, stop / fps) for since, stop in edges if stop <= 8 * fps]
+    assert all(stop <= 2 * max(1, since + 0.5) + 0.7 for since, stop in early)
+    assert cuts_after(start, fps) >= len(edges) - 1

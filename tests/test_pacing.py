@@ -6,23 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.scheduling.pacing import NOTICE_SECONDS, Measured, earliest_starts
+from daemon.scheduling.pacing import NOTICE_SECONDS, Expected, Measured, earliest_starts
 from pipeline.messages import Span
 
 FIRST = Measured(
-    lengths_seconds=(2.0, 4.0, 4.0),
-    speaking_seconds=0.2,
+    pieces=(Expected(2.0), Expected(4.0), Expected(4.0, 0.4)),
+    second_cut_at_seconds=1.5,
     rendering=Span(1.0, 5.0),
     packing=Span(5.0, 5.5),
     sound_seconds=1.9,
-    second_cut_at_seconds=1.5,
     workers=1,
 )
-"""Rendering takes 2 s and speaking 0.1 s per second of video."""
+"""Rendering takes 2 s per second of video; the third piece is not spoken yet."""
 
 
 def test_one_piece_is_played_as_soon_as_it_is_packed() -> None:
-    assert earliest_starts(replace(FIRST, lengths_seconds=(2.0,), second_cut_at_seconds=0)) == [5.5]
+    assert earliest_starts(replace(FIRST, pieces=(Expected(2.0),))) == [5.5]
 
 
 def test_one_worker_renders_the_pieces_one_after_the_other() -> None:
@@ -37,11 +36,23 @@ def test_a_second_worker_takes_the_third_piece() -> None:
     assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 - heard, 13.9 - (heard + 4)])
 
 
-def test_a_recording_needs_no_speaking() -> None:
-    """The third piece is rendered from 5 to 13 s."""
+def test_pieces_that_are_cut_need_no_speaking() -> None:
+    """The third piece is rendered from 1.5 to 9.5 s, while the first is."""
     heard = 1.9 - NOTICE_SECONDS
-    starts = earliest_starts(replace(FIRST, workers=2, speaking_seconds=0))
-    assert starts == pytest.approx([5.5, 13.5 - heard, 13.5 - (heard + 4)])
+    starts = earliest_starts(replace(FIRST, workers=2, pieces=(Expected(2.0), Expected(4.0), Expected(4.0))))
+    assert starts == pytest.approx([5.5, 13.5 - heard, 9.5 + 0.5 - (heard + 4)])
+
+
+def test_a_second_piece_that_is_rendered_delays_nothing() -> None:
+    pieces = (Expected(2.0), Expected(4.0, rendered_seconds=5.2))
+    assert earliest_starts(replace(FIRST, workers=2, pieces=pieces)) == [5.5, 5.2 + 0.5 - (1.9 - NOTICE_SECONDS)]
+
+
+def test_a_third_piece_takes_the_worker_that_is_free_first() -> None:
+    """From 5 s on, when the first piece is rendered; the second one was rendered later, by another worker."""
+    heard = 1.9 - NOTICE_SECONDS + 4
+    pieces = (Expected(2.0), Expected(4.0, rendered_seconds=5.2), Expected(4.0))
+    assert earliest_starts(replace(FIRST, workers=2, pieces=pieces))[2] == pytest.approx(13.5 - heard)
 
 
 def test_fast_workers_let_playing_start_with_the_first_piece() -> None:
@@ -50,7 +61,16 @@ def test_fast_workers_let_playing_start_with_the_first_piece() -> None:
 
 
 def test_slow_speech_delays_the_start_of_a_long_stream() -> None:
-    """Eight pieces are spoken in 6 s each from 5 s on, and the last is rendered and packed in 4.5 s."""
-    starts = earliest_starts(replace(FIRST, speaking_seconds=6.0, lengths_seconds=(2.0,) * 10))
+    """Eight texts are spoken in 6 s each from 5 s on, and the last is rendered and packed in 4.5 s."""
+    pieces = (Expected(2.0), Expected(2.0), *[Expected(2.0, 6.0)] * 8)
+    starts = earliest_starts(replace(FIRST, pieces=pieces))
     heard = 1.9 - NOTICE_SECONDS + 8 * 2
     assert starts[-1] == pytest.approx(5 + 8 * 6 + 4.5 - heard)
+
+
+def test_the_pieces_of_a_text_are_there_once_the_text_is_spoken() -> None:
+    """Spoken from 5 to 11 s; two workers render its two pieces from 11 to 15 s, and the second piece from 5 to 9 s."""
+    pieces = (Expected(2.0), Expected(2.0), Expected(2.0, 6.0), Expected(2.0))
+    heard = 1.9 - NOTICE_SECONDS
+    starts = earliest_starts(replace(FIRST, workers=2, pieces=pieces))
+    assert starts[2:] == pytest.approx([15.5 - (heard + 2), 15.5 - (heard + 4)])

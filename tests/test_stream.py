@@ -185,7 +185,7 @@ def never_late(stream: Stream, timing: dict[str, Any]) -> bool:
 def test_ffmpeg_finds_every_packet_in_its_place(daemon: RunningDaemon) -> None:
     stream = begun(daemon, "demuxed", captions=True, text=THREE_PIECES)
     timing = whole(daemon, "demuxed", stream)
-    assert len(timing["chunks"]) == 3
+    assert len(timing["chunks"]) > 3
     for name in ("index.m3u8", "master.m3u8"):
         found = packets(stream.folder / name)
         frames, ticks = timing["video"]["frames"], 90_000 // timing["video"]["fps"]
@@ -262,7 +262,8 @@ def test_unspeakable_pieces_are_silent_but_a_job_without_speech_fails(partly_mut
     russian = "Раз, два, три, раз, два, три, раз, два, три, раз."
     stream = begun(partly_mute, "partly", text=f"{foreign} {russian} {foreign}", captions=True)
     timing = whole(partly_mute, "partly", stream)
-    assert [chunk["frames"] for chunk in timing["chunks"]] == [13, pytest.approx(57, abs=2), 13]
+    frames = [chunk["frames"] for chunk in timing["chunks"]]
+    assert (frames[0], frames[-1], sum(frames[1:-1])) == (13, 13, pytest.approx(57, abs=2))
     assert [said["text"] for said in timing["sentences"]] == [russian]
     partly_mute.drop("mute", text=f"{foreign} {foreign}", **SMALL)
     error = partly_mute.ending("mute")["error"]
@@ -393,7 +394,7 @@ def watched(
 ) -> int:
     """Play a stream in a browser to its end while it renders; returns how many times it stalled.
 
-    `resume` is called when it has played for a second; the rest is played at `rate` times the speed.
+    `resume` is called when it has played for half a second; the rest is played at `rate` times the speed.
     """
     argv = [sys.executable, "-m", "daemon", "play", name]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -405,7 +406,7 @@ def watched(
             address = server.stdout.readline().strip()
             browser.open(address)
             until(lambda: browser.value(COUNT_STALLS), "page")
-            until(lambda: (browser.value("video.currentTime") or 0) > 1 or None, "playing")
+            until(lambda: (browser.value("video.currentTime") or 0) > 0.5 or None, "playing")
             assert not (daemon.spool / "outbox" / f"{name}.json").exists()
             assert re.fullmatch(r"piece \d+ of \d+", browser.value("count.textContent"))
             until(lambda: browser.value("cues.cues.length") or None, "captions")

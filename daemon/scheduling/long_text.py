@@ -30,7 +30,7 @@ class LongText(TextPieces, JobFlow):
 
     @cached_property
     def texts(self) -> list[str]:
-        """Text of each piece."""
+        """Each of them becomes one chunk."""
         assert self.job.text is not None
         return sentences.passages(self.job.text, self.language, _piece_characters(self.job.speed, self.config))
 
@@ -53,19 +53,20 @@ class LongText(TextPieces, JobFlow):
         return len(self.job.text or "") / CHARACTERS_PER_SECOND / self.job.speed
 
     def _first_items(self) -> list[Item]:
-        certain = self.count - (not self.last_is_known)
+        certain = len(self.texts) - (not self.last_is_known)
         return [self._speak(index) for index in range(certain)]
 
     def _pause_seconds(self, index: int) -> float:
-        return self.config.tts.pause_seconds if index + 1 < self.count else 0.0
+        return self.config.tts.pause_seconds if index + 1 < len(self.texts) else 0.0
 
     def _accept_speech(self, speech: Speech) -> list[Item]:
         if speech.index in self.speeches:
             return []
         last_was_known = self.last_is_known
         self.speeches[speech.index] = speech
-        last = [self._speak(self.count - 1)] if self.last_is_known and not last_was_known else []
-        return [*self._split_piece(speech.index), *last]
+        last = [self._speak(len(self.texts) - 1)] if self.last_is_known and not last_was_known else []
+        is_next = speech.index == self.texts_split
+        return [*(self._split_next() if is_next else []), *last]
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
         return [self._merge_item()] if len(self.segments) == self.count else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 
 from pipeline.messages import Span
 
@@ -12,21 +12,31 @@ NOTICE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
+class Expected:
+    """A piece of a stream."""
+
+    seconds: float
+    """Its length, measured or expected."""
+    speaking_seconds: float = 0.0
+    """Expected time for speaking and splitting the text that begins with it; 0 if that is done, or part of the text
+    before."""
+    rendered_seconds: float | None = None
+    """When it was rendered; None: not yet."""
+
+
+@dataclass(frozen=True)
 class Measured:
     """Measurements of a stream, taken once its first piece is packed and its second is cut. Times are monotonic."""
 
-    lengths_seconds: tuple[float, ...]
-    """Length of every piece, measured or expected."""
-    speaking_seconds: float
-    """Synthesis time of the first piece; 0 for a recording."""
+    pieces: tuple[Expected, ...]
+    second_cut_at_seconds: float
+    """When the second piece was ready to be rendered; unused if there is only one."""
     rendering: Span
     """When the first piece was rendered."""
     packing: Span
     """When the first piece was packed."""
     sound_seconds: float
     """Where the first piece's sound ends within the job."""
-    second_cut_at_seconds: float
-    """When the second piece was ready to be rendered; unused if there is only one."""
     workers: int
     """How many lip-sync workers the job may use at once."""
 
@@ -34,20 +44,25 @@ class Measured:
 def earliest_starts(measured: Measured) -> list[float]:
     """For each piece, the earliest start of playback with which it is ready in time, in monotonic seconds.
 
-    Assumes that every piece is spoken and rendered as fast as the first. Deliberately cautious: the second piece is
-    expected to wait for the worker that renders the first; later ones go to any free worker.
+    Assumes that every piece is spoken and rendered as fast as the first. Deliberately cautious: a second piece that is
+    not rendered yet is expected to wait for the worker that renders the first; later ones go to any free worker.
     """
-    first, *others = measured.lengths_seconds
-    render, speak = measured.rendering.seconds / first, measured.speaking_seconds / first
+    first, *others = measured.pieces
+    rate = measured.rendering.seconds / first.seconds
     free = [measured.second_cut_at_seconds] * (measured.workers - 1)
     starts, heard = [measured.packing.end_seconds], measured.sound_seconds - NOTICE_SECONDS
     spoken = measured.second_cut_at_seconds
-    for index, length in enumerate(others, 1):
-        if index > 1:  # the third piece is not spoken before the first is rendered
-            spoken = max(spoken, measured.rendering.end_seconds) + speak * length
-        worker_free = heappop(free) if index > 1 else measured.rendering.end_seconds
-        rendered = max(worker_free, spoken) + render * length
+    for index, piece in enumerate(others, 1):
+        if piece.speaking_seconds:  # it is not spoken before the first piece is rendered
+            spoken = max(spoken, measured.rendering.end_seconds) + piece.speaking_seconds
+        if index == 1 and piece.rendered_seconds is None:
+            worker_free = measured.rendering.end_seconds
+        elif index == 1:
+            worker_free = heappushpop(free, measured.rendering.end_seconds)
+        else:
+            worker_free = heappop(free)
+        rendered = piece.rendered_seconds or max(worker_free, spoken) + rate * piece.seconds
         heappush(free, rendered)
         starts.append(rendered + measured.packing.seconds - heard)
-        heard += length
+        heard += piece.seconds
     return starts

@@ -10,7 +10,7 @@ from functools import cached_property
 from math import inf
 
 from daemon.scheduling.flow import Flow
-from daemon.scheduling.pacing import Measured, earliest_starts
+from daemon.scheduling.pacing import Expected, Measured, earliest_starts
 from pipeline.messages import Item, Pack, PackItem, Result, Segment, Sentence
 
 
@@ -62,26 +62,23 @@ class StreamFlow(Flow):
 
     def _measured(self) -> Measured:
         first, pack, workers = self.segments[0], self.packs[0], len(self.config.workers)
-        lengths = tuple(self._expected_seconds_of(index) for index in range(self.count or 0))
         return Measured(
-            lengths_seconds=lengths,
-            speaking_seconds=self._speaking_seconds,
+            pieces=tuple(self._expected()),
+            second_cut_at_seconds=self.chunks[1].timeline.split.end_seconds if 1 in self.chunks else 0.0,
             rendering=first.span,
             packing=pack.span,
             sound_seconds=pack.sound_seconds,
-            second_cut_at_seconds=self.chunks[1].timeline.split.end_seconds if len(lengths) > 1 else 0,
             workers=min(workers, self.job.num_workers or workers),
         )
 
-    @property
-    def _speaking_seconds(self) -> float:
-        """Synthesis time of the first piece."""
-        return 0.0
-
-    def _expected_seconds_of(self, index: int) -> float:
-        """Length of a piece that has been cut; subclasses may estimate others."""
-        chunk = self.chunks[index]
-        return (chunk.stop_frame - chunk.start_frame) / self.fps
+    def _expected(self) -> list[Expected]:
+        """The pieces that have been cut; subclasses may know of others."""
+        pieces = []
+        for index in sorted(self.chunks):
+            chunk, segment = self.chunks[index], self.segments.get(index)
+            rendered = segment.span.end_seconds if segment else None
+            pieces.append(Expected((chunk.stop_frame - chunk.start_frame) / self.fps, rendered_seconds=rendered))
+        return pieces
 
     def ready_seconds(self, index: int) -> float:
         """When a piece and all before it could be played, in monotonic seconds."""

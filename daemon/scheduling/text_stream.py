@@ -1,67 +1,87 @@
-"""The flow of a streamed text: each piece is spoken, split, rendered and packed on its own, as early as possible."""
+"""The flow of a streamed text, which is spoken, split, rendered and packed bit by bit, as early as possible."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 
+from daemon.scheduling.pacing import Expected
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.scheduling.text_pieces import TextPieces
-from pipeline.messages import Item, Segment, Speech
+from pipeline.messages import Chunk, Item, Segment, Speech
 from pipeline.speech import sentences
+from pipeline.stages.early_pieces import cuts_after, early_edges
 
 CLAUSE_PAUSE_SECONDS = 0.06
-"""Pause after a piece that ends within a sentence."""
+"""Pause after a text that ends within a sentence."""
 
 PIECES_AHEAD = 4
-"""How many pieces may be spoken before they are rendered: enough to keep two workers busy."""
+"""How many pieces may wait to be rendered: enough to keep two workers busy."""
+
+CAUTION = 1.1
+"""How much longer a text may be than its characters suggest: a stream must not begin too early."""
 
 
 @dataclass
 class TextStream(TextPieces, StreamFlow):
     """A stream of a text.
 
-    The next pieces are spoken while one is rendered, but only a few: viewers wait for the first pieces, and speech that
-    is not needed yet would compete with them for the processors.
+    The next texts are spoken while a piece is rendered, but only a few: viewers wait for the first pieces, and speech
+    that is not needed yet would compete with them for the processors.
     """
+
+    _asked: int = field(default=0, init=False)
+    """How many texts were given to be spoken."""
 
     @cached_property
     def texts(self) -> list[str]:
-        """Text of each piece."""
+        """What is spoken, in order. Most become one piece; those at the beginning are cut again."""
         assert self.job.text is not None
         return sentences.pieces(self.job.text, self.language)
+
+    @property
+    def count(self) -> int:
+        """Number of pieces; at most, while it is not known."""
+        known = super().count
+        if self.texts_split == len(self.texts):
+            return known
+        return known + cuts_after(self.chunks[len(self.chunks) - 1].stop_frame if self.chunks else 0, self.fps)
 
     @property
     def has_captions(self) -> bool:
         """Always: each piece is a part of the text."""
         return True
 
-    @property
-    def _speaking_seconds(self) -> float:
-        span = self.speeches[0].span
-        return span.seconds if span else 0.0
-
-    def _expected_seconds_of(self, index: int) -> float:
-        """Length of a piece; from the third one on, estimated from the length of its text."""
-        if index > 1:
-            return self._expected_seconds_of(0) * len(self.texts[index]) / len(self.texts[0])
-        return super()._expected_seconds_of(index)
+    def _expected(self) -> list[Expected]:
+        """The pieces that have been cut, and those of the other texts: estimated from the first, by characters."""
+        pieces, stop = super()._expected(), self.chunks[len(self.chunks) - 1].stop_frame
+        spoken, timeline = self.speeches[0].span, self.chunks[0].timeline
+        split = timeline.convert.seconds + timeline.split.seconds
+        for text in self.texts[self.texts_split :]:
+            share = len(text) / len(self.texts[0])
+            start, stop = stop, stop + ceil(timeline.frames * share)
+            seconds = [CAUTION * (until - since) / self.fps for since, until in early_edges(start, stop, self.fps)]
+            ready = (CAUTION * spoken.seconds * share if spoken else 0.0) + split
+            pieces += [Expected(seconds[0], ready), *map(Expected, seconds[1:])]
+        return pieces
 
     def _first_items(self) -> list[Item]:
-        return self._speak_next(0)
+        return self._speak_next()
 
-    def _speakable(self, rendered: int) -> int:
-        """How many pieces may be spoken once `rendered` of them are rendered: two at first, then gradually more.
+    def _speak_next(self) -> list[Item]:
+        """The texts that may now be spoken: few at first, then gradually more.
 
         The last one waits until something has been spoken, or until only the last one can still contain speech.
         """
-        known = self.count if self.last_is_known else self.count - 1
-        return min(known, 2 * (rendered + 1), rendered + PIECES_AHEAD)
-
-    def _speak_next(self, first: int) -> list[Item]:
-        """TTS items for the pieces from `first` on that may now be spoken."""
-        speakable = range(first, self._speakable(len(self.segments)))
-        return [self._speak(index) for index in speakable if index not in self.speeches]
+        may_wait = min(len(self.segments) + 2, PIECES_AHEAD) if self.chunks else 1
+        certain = len(self.texts) if self.last_is_known else len(self.texts) - 1
+        rendering = len(self.chunks) - len(self.segments)
+        items: list[Item] = []
+        while self._asked < certain and rendering + self._asked - self.texts_split < may_wait:
+            items.append(self._speak(self._asked))
+            self._asked += 1
+        return items
 
     def _pause_seconds(self, index: int) -> float:
         ends = sentences.ends_sentence(self.texts[index])
@@ -70,10 +90,12 @@ class TextStream(TextPieces, StreamFlow):
     def _accept_speech(self, speech: Speech) -> list[Item]:
         if speech.index in self.speeches:
             return []
-        speakable = self._speakable(len(self.segments))
         self.speeches[speech.index] = speech
-        return [*self._split_piece(speech.index), *self._speak_next(speakable)]
+        is_next = speech.index == self.texts_split
+        return [*(self._split_next() if is_next else []), *self._speak_next()]
+
+    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
+        return [*super()._accept_chunk(chunk), *self._speak_next()]
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
-        speakable = self._speakable(len(self.segments) - 1)
-        return [*super()._accept_segment(segment), *self._speak_next(speakable)]
+        return [*super()._accept_segment(segment), *self._speak_next()]

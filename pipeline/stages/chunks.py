@@ -12,9 +12,7 @@ from pydub.silence import detect_silence
 
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
-
-FRAME_STEP = 5
-"""Cuts are at multiples of 5 frames, where mel columns and video frames are in phase (at 25 and 50 fps)."""
+from pipeline.stages.early_pieces import CUTS_SECONDS, FRAME_STEP, PIECE_SECONDS_MIN, early_edges
 
 PAUSE_SEARCH_SECONDS = 1.5
 """Maximum distance that a cut is moved to reach a pause."""
@@ -24,9 +22,8 @@ PAUSE_STEP_MS = 10
 PAUSE_BELOW_SPEECH_DB = 20
 """A pause is at least this much quieter than the job's speech as a whole."""
 
-STREAM_FIRST_SECONDS, STREAM_SECONDS = 2.5, 4.0
-"""Approximate length of the first stream piece and of the others; at least the latter must exceed twice
-`PAUSE_SEARCH_SECONDS`."""
+STREAM_SECONDS = 4.0
+"""Approximate length of the later pieces of a streamed recording; must exceed twice `PAUSE_SEARCH_SECONDS`."""
 
 PARALLEL_MIN_SECONDS = 2.0
 """Shorter audio is not split, even if a job asks for parallel mode."""
@@ -67,9 +64,12 @@ def chunk_edges(
 
 
 def stream_edges(pcm: NDArray[np.int16], frames: int, fps: int, settings: SplitSettings) -> list[tuple[int, int]]:
-    """The frame ranges [start, stop) of a stream's pieces, which cover all `frames`."""
-    wanted = np.arange(STREAM_FIRST_SECONDS, frames / fps - STREAM_FIRST_SECONDS, STREAM_SECONDS)
-    return _edges(pcm, frames, fps, [round(seconds * fps) for seconds in wanted.tolist()], settings)
+    """The frame ranges [start, stop) of the pieces of a streamed recording, which cover all `frames`."""
+    early = early_edges(0, frames, fps)
+    last_seconds = frames / fps - PAUSE_SEARCH_SECONDS - PIECE_SECONDS_MIN
+    wanted = np.arange(CUTS_SECONDS[-1] + STREAM_SECONDS, last_seconds, STREAM_SECONDS)
+    later = _edges(pcm, frames, fps, [round(seconds * fps) for seconds in wanted.tolist()], settings)
+    return [*early[:-1], (early[-1][0], later[0][1]), *later[1:]]
 
 
 def _edges(

@@ -6,7 +6,6 @@ import io
 import math
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +21,7 @@ from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
 from pipeline.messages import PCM_RATE_HZ, Chunk, Span, Speech, SplitItem, Timeline
 from pipeline.stages.chunks import chunk_edges, plan, stream_edges
-
-PIECE_SECONDS_MIN = 0.5
-"""Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
+from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges
 
 
 class SplitStage:
@@ -39,7 +36,7 @@ class SplitStage:
         mel_spectrogram(np.zeros(PCM_RATE_HZ, np.float32))
 
     def process(self, item: SplitItem) -> Iterator[Chunk]:
-        """Yield the job's chunks in order; a piece of a stream has only one."""
+        """Yield the chunks in order: all of the job, or those of one of its texts."""
         start = time.monotonic()
         folder = item.speech.folder
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
@@ -64,13 +61,14 @@ class SplitStage:
             convert=Span(start, converted),
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
+            speech_index=item.speech.index,
             notices=(*sound.notices, *avatar.notices),
             face=avatar.face,
         )
         yield from _chunks(item, timeline, edges, self._config)
 
     def _frames(self, item: SplitItem, samples: int) -> int:
-        """Frames for this much audio; the audio of a piece of a stream is only padded, never cut."""
+        """Frames for this much audio; that of one of several texts is only padded, never cut."""
         length = samples * item.fps / PCM_RATE_HZ
         if item.piece is None:
             return max(1, round(length))
@@ -86,7 +84,8 @@ class SplitStage:
         """The resolved mode, and the frame ranges of the chunks."""
         settings = self._config.split
         if item.piece is not None:
-            return item.mode, [(item.piece.first_frame, item.piece.first_frame + frames)]
+            first, stop = item.piece.first_frame, item.piece.first_frame + frames
+            return item.mode, early_edges(first, stop, item.fps) if item.mode == "stream" else [(first, stop)]
         if item.mode == "stream":
             return item.mode, stream_edges(samples, frames, item.fps, settings)
         mode, count = plan(item.mode, seconds, len(self._config.workers), settings)
@@ -129,11 +128,10 @@ def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], config: Config) -> Iterator[Chunk]:
-    count = item.piece.count if item.piece else len(edges)
-    models = _models(item.model, timeline.mode, count, config)
-    fades = [None, *(before if before != after else None for before, after in pairwise(models))]
-    places = list(zip(models, fades, strict=True))[item.index :]
-    for index, ((start, stop), (model, fade)) in enumerate(zip(edges, places, strict=False), start=item.index):
+    count = None if item.piece else len(edges)
+    models = _models(item.model, timeline.mode, config)
+    for index, (start, stop) in enumerate(edges, start=item.index):
+        model, before = models[index % len(models)], models[(index - 1) % len(models)]
         yield Chunk(
             job=item.job,
             folder=item.speech.folder,
@@ -143,8 +141,8 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], c
             stop_frame=stop,
             model=model,
             # A viewer is waiting for the stream: any free worker takes its pieces.
-            mixed=len(set(models)) > 1 and timeline.mode != "stream",
-            fade_from=fade,
+            mixed=len(models) > 1 and count != 1 and timeline.mode != "stream",
+            fade_from=before if index > 0 and before != model else None,
             avatar=item.avatar,
             articulation=item.articulation,
             size=item.size,
@@ -153,8 +151,8 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], c
         )
 
 
-def _models(model: str | None, mode: str, count: int, config: Config) -> list[str]:
-    """The model of each chunk: `both` alternates over the workers' models."""
+def _models(model: str | None, mode: str, config: Config) -> tuple[str, ...]:
+    """The models that the chunks alternate over: with `both`, those of the workers."""
     names = config.worker_models
     chosen = model or (names[0] if mode == "sequential" else BOTH)
-    return [names[index % len(names)] for index in range(count)] if chosen == BOTH else [chosen] * count
+    return names if chosen == BOTH else (chosen,)

@@ -67,6 +67,7 @@ function watchStream() {
 function showPieces({ends, total, ended}, seconds) {
   const bar = byId("pieces");
   while (bar.children.length < total) bar.append(h("i"));
+  while (bar.children.length > total) bar.lastChild.remove();  // while a stream is cut, its total is the most it can be
   [...bar.children].forEach((cell, index) => {
     cell.classList.toggle("there", index < ends.length);
     cell.classList.toggle("played", index < ends.length && (ends[index - 1] ?? 0) < seconds);

@@ -1,0 +1,34 @@
+"""The first pieces of a stream: short, so that it begins at once, and longer and longer, so that none is late."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+CUTS_SECONDS = (1, 2, 4, 8)
+"""Where a stream is cut at its beginning. Viewers wait for one second of video only; then each piece is rendered while
+all those before it are played."""
+
+PIECE_SECONDS_MIN = 0.5
+"""Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
+
+FRAME_STEP = 5
+"""Cuts are at multiples of 5 frames, where mel columns and video frames are in phase (at 25 and 50 fps)."""
+
+
+def early_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
+    """The frame ranges of the pieces of a stream's frames [start, stop), which are cut near its beginning only.
+
+    The cuts do not wait for a pause: pieces join without a trace.
+    """
+    least = PIECE_SECONDS_MIN * fps
+    edges = [start]
+    for seconds in CUTS_SECONDS:
+        cut = start + round((seconds * fps - start) / FRAME_STEP) * FRAME_STEP
+        if edges[-1] + least <= cut <= stop - least:
+            edges.append(cut)
+    return list(pairwise([*edges, stop]))
+
+
+def cuts_after(frame: int, fps: int) -> int:
+    """How many cuts there are at most after a frame."""
+    return sum(seconds * fps > frame for seconds in CUTS_SECONDS)
