@@ -79,6 +79,12 @@ def read_wav(path: Path) -> NDArray[np.int16]:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
+def wav_rate_hz(path: Path) -> int:
+    """The sample rate of a WAV file."""
+    with wave.open(str(path), "rb") as file:
+        return file.getframerate()
+
+
 def map_wav(path: Path) -> NDArray[np.int16]:
     """The samples of a WAV file made by `write_wav`, shape [n], read-only and mapped from the file."""
     with wave.open(str(path), "rb") as file:

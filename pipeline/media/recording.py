@@ -59,11 +59,11 @@ class _Block:
     """[channels]"""
 
 
-def read_own(speech: Path, folder: Path, limit_seconds: float) -> Sound:
-    """Read speech that a voice of ours has written."""
-    targets = _targets(folder)
-    pcm.convert(pcm.source(speech, limit_seconds), targets, limit_seconds=limit_seconds)
-    samples, track = map(pcm.read_wav, targets)
+def read_own(speech: Path, limit_seconds: float) -> Sound:
+    """Read speech that a voice of ours has written. Without ffmpeg, which takes 70 ms to start: viewers may wait."""
+    rate_hz = pcm.wav_rate_hz(speech)
+    written = pcm.as_float(pcm.read_wav(speech)[: round(limit_seconds * rate_hz)])
+    samples, track = (pcm.as_int16(pcm.resampled(written, rate_hz, to_hz)) for to_hz in (PCM_RATE_HZ, TRACK_RATE_HZ))
     return Sound(samples, track, ())
 
 

@@ -94,8 +94,10 @@ class SplitStage:
 
 def _sound(speech: Speech, limit_seconds: float) -> Sound:
     """Speech as PCM. Raises JobError."""
-    read = recording.read if speech.voice is None else recording.read_own
-    sound = read(speech.audio, speech.folder, limit_seconds + 1)
+    if speech.voice is None:
+        sound = recording.read(speech.audio, speech.folder, limit_seconds + 1)
+    else:
+        sound = recording.read_own(speech.audio, limit_seconds + 1)
     if len(sound.samples) == 0:
         raise JobError("media", "the recording contains no audio", field="audio")
     if len(sound.samples) > limit_seconds * PCM_RATE_HZ:
