@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
-from pipeline.avatars.idle_motion import LivingCanvas
+from pipeline.avatars.idle_motion import LivingCanvas, LivingPicture
 from pipeline.avatars.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
@@ -54,7 +54,7 @@ def landmarks() -> FaceLandmarks:
 
 @pytest.fixture
 def living(picture: Picture, landmarks: FaceLandmarks) -> LivingCanvas:
-    return LivingCanvas(picture, landmarks, FPS)
+    return LivingCanvas(LivingPicture(picture, landmarks), FPS)
 
 
 def cut(picture: Picture, box: PixelBox, frames: int = 1) -> torch.Tensor:
@@ -85,7 +85,7 @@ def eye_white(frame: Picture, eye: NDArray[np.float32]) -> int:
 
 def first_blink(picture: Picture) -> int:
     """The first frame with shut eyes."""
-    blinks = LivingCanvas(picture, presenter(SIDE)[1], FPS)._blinks
+    blinks = LivingCanvas(LivingPicture(picture, presenter(SIDE)[1]), FPS)._blinks
     return next(frame for frame in range(10 * FPS) if blinks.closure(frame / FPS) == 1)
 
 
@@ -100,8 +100,8 @@ def test_a_frame_does_not_depend_on_its_batch_or_on_earlier_frames(picture: Pict
     """During the first blink; mouths and boxes drawn earlier leave no trace."""
     start = first_blink(picture) - 6
     region = torch.randint(0, 256, (16, 24, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    whole = LivingCanvas(picture, landmarks, FPS).compose(Regions(region), corners(MOUTH, 16), start)
-    other = LivingCanvas(picture, landmarks, FPS)
+    whole = LivingCanvas(LivingPicture(picture, landmarks), FPS).compose(Regions(region), corners(MOUTH, 16), start)
+    other = LivingCanvas(LivingPicture(picture, landmarks), FPS)
     for index in torch.randperm(16, generator=torch.Generator().manual_seed(2)).tolist():
         other.compose(Regions(region[:1, :, :20]), corners((4, 4, 24, 28)), 3 * index)
         assert torch.equal(
@@ -115,7 +115,7 @@ def test_a_frame_does_not_depend_on_the_number_of_threads(picture: Picture, land
     try:
         for count in (1, 2):
             cv2.setNumThreads(count)
-            frames.append(shown(LivingCanvas(picture, landmarks, FPS), picture, start, 6))
+            frames.append(shown(LivingCanvas(LivingPicture(picture, landmarks), FPS), picture, start, 6))
     finally:
         cv2.setNumThreads(threads)
     assert torch.equal(*frames)
@@ -125,7 +125,7 @@ def test_a_frame_does_not_depend_on_the_number_of_threads(picture: Picture, land
 def test_motion_depends_on_time_not_on_the_frame_rate(
     fps: int, living: LivingCanvas, picture: Picture, landmarks: FaceLandmarks
 ) -> None:
-    other = LivingCanvas(picture, landmarks, fps)
+    other = LivingCanvas(LivingPicture(picture, landmarks), fps)
     for seconds in (1, 2, 7):
         assert torch.equal(shown(other, picture, seconds * fps), shown(living, picture, seconds * FPS))
 
@@ -168,7 +168,7 @@ def test_eyes_blink_even_if_the_engine_repaints_them(
 def test_different_pictures_blink_and_sway_differently(picture: Picture, landmarks: FaceLandmarks) -> None:
     changed = picture.copy()
     changed[0, 0] ^= 1
-    one, other = (LivingCanvas(some, landmarks, FPS) for some in (picture, changed))
+    one, other = (LivingCanvas(LivingPicture(some, landmarks), FPS) for some in (picture, changed))
     assert not np.allclose(one._sway.pose(100), other._sway.pose(100), rtol=0.05)
     times = np.arange(0, 60, 0.02)
     assert [one._blinks.closure(t) for t in times] != [other._blinks.closure(t) for t in times]
@@ -260,7 +260,7 @@ def test_an_eye_closes_in_steps_and_nothing_else_changes(picture: Picture, landm
 def test_after_a_blink_the_picture_is_restored_exactly(picture: Picture, landmarks: FaceLandmarks) -> None:
     """The face is too small for sway, so frames before and after a blink equal the picture."""
     small = replace(landmarks, jaw=landmarks.jaw * 0 + (landmarks.left_eye[4] + landmarks.right_eye[4]) / 2)
-    canvas, frame = LivingCanvas(picture, small, FPS), first_blink(picture)
+    canvas, frame = LivingCanvas(LivingPicture(picture, small), FPS), first_blink(picture)
     still = i420(torch.from_numpy(picture)[None])[0]
     blinking = [not torch.equal(one, still) for one in shown(canvas, picture, frame - 10, 25)]
     assert blinking[:6] == [False] * 6
@@ -313,7 +313,7 @@ def small_face() -> tuple[Picture, FaceLandmarks]:
 
 def test_nothing_moves_far_from_the_head_and_shoulders() -> None:
     room, landmarks = small_face()
-    canvas = LivingCanvas(room, landmarks, FPS)
+    canvas = LivingCanvas(LivingPicture(room, landmarks), FPS)
     box = (130, 370, 190, 400)
     still = StillCanvas(room).compose(Regions(cut(room, box)), corners(box), 0)[0, :480].int()
     for frame in (30, 90, 150):
@@ -362,7 +362,7 @@ def test_pictures_of_any_size_move(width: int, height: int) -> None:
     face, landmarks = presenter(min(width, height))
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: face.shape[0], : face.shape[1]] = face
-    canvas, box = LivingCanvas(picture, landmarks, FPS), (0, 0, 16, 10)
+    canvas, box = LivingCanvas(LivingPicture(picture, landmarks), FPS), (0, 0, 16, 10)
     frames = canvas.compose(Regions(cut(picture, box, 2)), corners(box, 2), 200)
     assert frames.shape == (2, height * 3 // 2, width)
     assert not torch.equal(frames[0], i420(torch.from_numpy(picture)[None])[0])
@@ -373,7 +373,7 @@ def test_a_face_at_the_border_moves(where: tuple[int, int]) -> None:
     picture, landmarks = presenter(SIDE)
     shift = np.array([[1, 0, where[0]], [0, 1, where[1]]], np.float32)
     moved = np.asarray(cv2.warpAffine(picture, shift, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    canvas = LivingCanvas(moved, landmarks.transformed(1, -where[0], -where[1]), FPS)
+    canvas = LivingCanvas(LivingPicture(moved, landmarks.transformed(1, -where[0], -where[1])), FPS)
     frames = shown(canvas, moved, first_blink(moved) - 4, 8).int()
     assert (frames - i420(torch.from_numpy(moved)[None]).int()).abs().max() > 10
 
@@ -383,14 +383,14 @@ def test_invalid_landmarks_leave_the_picture_still(value: float, picture: Pictur
     invalid = replace(
         landmarks, **{field.name: np.full_like(getattr(landmarks, field.name), value) for field in fields(landmarks)}
     )
-    canvas = LivingCanvas(picture, invalid, FPS)
+    canvas = LivingCanvas(LivingPicture(picture, invalid), FPS)
     still = i420(torch.from_numpy(picture)[None])
     assert torch.equal(shown(canvas, picture, 30, 50), still.repeat(50, 1, 1))
 
 
 @pytest.mark.parametrize("loudness", [[], [float("nan")] * 40, [float("inf"), -5.0] * 20, [0.5]])
 def test_any_loudness_gives_a_bounded_pose(loudness: list[float], picture: Picture, landmarks: FaceLandmarks) -> None:
-    canvas = LivingCanvas(picture, landmarks, FPS, np.array(loudness, np.float32))
+    canvas = LivingCanvas(LivingPicture(picture, landmarks), FPS, np.array(loudness, np.float32))
     assert shown(canvas, picture, 38, 4).shape == (4, SIDE * 3 // 2, SIDE)
     assert np.abs(canvas._sway.pose(39)).max() < 0.03
 

@@ -24,7 +24,7 @@ from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.canvases import make_canvas
+from pipeline.engines.canvases import Canvases
 from pipeline.engines.settings import Wav2LipSettings
 from pipeline.engines.wav2lip import Wav2LipEngine
 from pipeline.errors import JobError
@@ -200,7 +200,7 @@ def test_painting_a_region_back_restores_the_frame(tmp_path: Path) -> None:
     indices = scene.shown(30, 50, 25)
     corners = np.array([(2 * n, 100 - 2 * n) for n in range(20)], np.intp)
     regions = scene.regions(indices, corners, (120, 140))
-    frames = make_canvas(avatar, speech(50)).compose(Regions(torch.from_numpy(regions)), corners, 30).numpy()
+    frames = Canvases().canvas(avatar, speech(50)).compose(Regions(torch.from_numpy(regions)), corners, 30).numpy()
     own = np.stack([scene.read(int(index)) for index in indices])
     assert np.abs(frames.astype(int) - own).max() <= 1
 
@@ -208,7 +208,7 @@ def test_painting_a_region_back_restores_the_frame(tmp_path: Path) -> None:
 def test_frames_without_a_drawn_mouth_are_unchanged(gap: Path, video_spool: Path) -> None:
     avatar = avatar_of(gap, video_spool, "no_face: passthrough").fitted(None)
     red = torch.tensor([255, 0, 0], dtype=torch.uint8).expand(20, 8, 8, 3)
-    frames = make_canvas(avatar, speech(50)).compose(Regions(red), np.zeros((20, 2), np.intp), 5).numpy()
+    frames = Canvases().canvas(avatar, speech(50)).compose(Regions(red), np.zeros((20, 2), np.intp), 5).numpy()
     for frame, index in zip(frames, range(5, 25), strict=True):
         assert np.array_equal(frame, clip_of(avatar).read(index)) == (GAP[0] <= index < GAP[1])
 

@@ -69,7 +69,7 @@ class Placement:
         return tuple(self.faces.unseen) if isinstance(self.faces, Faces) else ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedAvatar:
     """An avatar at a job's frame size; all coordinates are in pixels of its frames."""
 
@@ -111,7 +111,7 @@ class FittedAvatar:
         return self.face_boxes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Avatar:
     """An avatar as loaded from its folder."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,30 +12,46 @@ from numpy.typing import NDArray
 
 from pipeline.avatars.avatar import FittedAvatar
 from pipeline.avatars.faces.tracking import NoFace
-from pipeline.avatars.idle_motion import LivingCanvas
+from pipeline.avatars.idle_motion import LivingCanvas, LivingPicture
 from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.loudness import emphasis
 from pipeline.media.canvas import Canvas, Regions, StillCanvas, mixed, paint
 
 
-def make_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
-    """The canvas of one job; its frames are numbered like those of the speech."""
-    canvas = _job_canvas(avatar, speech)
-    return ShiftedCanvas(canvas, speech.offset) if speech.offset else canvas
+class Canvases:
+    """Makes the canvases of jobs, for one thread; keeps what it prepared for the last avatar."""
+
+    def __init__(self) -> None:
+        self._prepared = lru_cache(maxsize=1)(_prepared)
+
+    def canvas(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
+        """The canvas of one job; its frames are numbered like those of the speech."""
+        canvas = self._job_canvas(avatar, speech)
+        return ShiftedCanvas(canvas, speech.offset) if speech.offset else canvas
+
+    def _job_canvas(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
+        """The canvas with frames numbered from the start of the job."""
+        prepared = self._prepared(avatar)
+        match prepared:
+            case Clip():
+                return ClipCanvas(prepared, speech.fps)
+            case LivingPicture():
+                # In a stream, motion depends only on time, so that it continues from piece to piece without a jump.
+                loudness = emphasis(speech) if speech.first_frame is None else None
+                return LivingCanvas(prepared, speech.fps, emphasis=loudness)
+            case _:
+                return prepared
 
 
-def _job_canvas(avatar: FittedAvatar, speech: SpeechFeatures) -> Canvas:
-    """The canvas with frames numbered from the start of the job."""
+def _prepared(avatar: FittedAvatar) -> Clip | LivingPicture | StillCanvas:
     if isinstance(avatar.scene, Clip):
-        return ClipCanvas(avatar.scene, speech.fps)
+        return avatar.scene
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
     if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
         return StillCanvas(picture)
-    # In a stream, motion depends only on time, so that it continues from piece to piece without a jump.
-    loudness = emphasis(speech) if speech.first_frame is None else None
-    return LivingCanvas(picture, landmarks[0], speech.fps, emphasis=loudness)
+    return LivingPicture(picture, landmarks[0])
 
 
 class ShiftedCanvas:

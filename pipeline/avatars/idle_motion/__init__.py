@@ -4,6 +4,6 @@ Reading order: `canvas.py` composes the frames. `blinks.py` plans when eyes blin
 coordinates of `eye_shape.py`. `sway.py` plans how the head moves; `warp.py` and `fine_plane.py` move the picture.
 """
 
-from pipeline.avatars.idle_motion.canvas import LivingCanvas
+from pipeline.avatars.idle_motion.canvas import LivingCanvas, LivingPicture
 
-__all__ = ["LivingCanvas"]
+__all__ = ["LivingCanvas", "LivingPicture"]

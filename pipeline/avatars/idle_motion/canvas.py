@@ -18,53 +18,58 @@ from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 
-class LivingCanvas:
-    """A still picture that blinks, sways and breathes.
+class LivingPicture:
+    """A still picture that can blink, sway and breathe. One thread at a time may compose frames of it.
 
-    A frame depends only on its number, the picture and the job's loudness, bit for bit: not on its batch or on earlier
-    frames. Frame 0 is the picture at rest. Parts that cannot be moved safely stay still: eyes that are too small or
-    closed, or a face that is too small or outside the picture.
+    Parts that cannot be moved safely stay still: eyes that are too small or closed, or a face that is too small or
+    outside the picture.
     """
 
-    def __init__(
-        self,
-        picture: NDArray[np.uint8],
-        landmarks: FaceLandmarks,
-        fps: int,
-        emphasis: NDArray[np.float32] | None = None,
-    ) -> None:
-        """`picture`: RGB [height, width, 3], both even; `emphasis`: loudness of each frame, 0 to 1, [frames]."""
+    def __init__(self, picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
+        """`picture`: RGB [height, width, 3], both even."""
         height, width = picture.shape[:2]
-        seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
-        loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
-        self._fps = fps
-        self._canvas = StillCanvas(picture)
         still = i420(torch.from_numpy(picture)[None])[0].numpy()
-        self._blinks = Blinks(seed, fps, loudness)
-        self._eyelids = eyelids(picture, landmarks)
-        self._sway = Sway(seed, fps, loudness)
         warp = make_warp(landmarks, width, height)
-        self._moving = _Moving(warp, planes_of(still)) if warp else None
+        self.seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
+        self.still = StillCanvas(picture)
+        self.eyelids = eyelids(picture, landmarks)
+        self.moving = _Moving(warp, planes_of(still)) if warp else None
+
+
+class LivingCanvas:
+    """The frames of one job that show a living picture.
+
+    A frame depends only on its number, the picture and the job's loudness, bit for bit: not on its batch or on earlier
+    frames. Frame 0 is the picture at rest.
+    """
+
+    def __init__(self, picture: LivingPicture, fps: int, emphasis: NDArray[np.float32] | None = None) -> None:
+        """`emphasis`: loudness of each frame, 0 to 1, [frames]."""
+        loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
+        self._picture = picture
+        self._fps = fps
+        self._blinks = Blinks(picture.seed, fps, loudness)
+        self._sway = Sway(picture.seed, fps, loudness)
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `pipeline.media.canvas.Canvas`; the regions are put into the picture before it moves."""
-        frames = self._canvas.compose(regions, corners, start_frame)
+        frames = self._picture.still.compose(regions, corners, start_frame)
         width, height = regions.size
         for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
             planes = planes_of(frame)
             painted = [(x, y, x + width, y + height), *self._blink(planes, number)]
-            if self._moving is not None:
-                self._moving.move(planes, painted, self._sway.pose(number))
+            if self._picture.moving is not None:
+                self._picture.moving.move(planes, painted, self._sway.pose(number))
         return frames
 
     def _blink(self, planes: Planes, number: int) -> list[PixelBox]:
         """Lower the lids in a frame; returns the boxes it changed."""
-        level = round(LEVELS * self._blinks.closure(number / self._fps)) if self._eyelids else 0
+        level = round(LEVELS * self._blinks.closure(number / self._fps)) if self._picture.eyelids else 0
         if level == 0:
             return []
-        for lids in self._eyelids:
+        for lids in self._picture.eyelids:
             lids.paint(planes, level)
-        return [lids.box for lids in self._eyelids]
+        return [lids.box for lids in self._picture.eyelids]
 
 
 class _Moving:

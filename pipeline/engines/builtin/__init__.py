@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import torch
 
@@ -12,7 +13,7 @@ from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.face import BATCH_FRAMES, FaceRenderer
 from pipeline.engines.builtin.mouth import MouthModel
-from pipeline.engines.canvases import Drawn, composed, make_canvas
+from pipeline.engines.canvases import Canvases, Drawn, composed
 from pipeline.media.canvas import Canvas, Regions
 
 
@@ -24,6 +25,8 @@ class BuiltinEngine:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._mouth = MouthModel(device)
+        self._canvases = Canvases()
+        self._face = lru_cache(maxsize=1)(self._make_face)  # what a face needs is prepared once for many chunks
 
     @classmethod
     def load(cls, model: str, config: Config, device: torch.device) -> BuiltinEngine:
@@ -32,10 +35,12 @@ class BuiltinEngine:
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> BuiltinRenderer:
         """Prepare to render one job. Raises JobError if the avatar's landmarks are unknown."""
-        landmarks = avatar.require_landmarks()
+        face = self._face(avatar)
         track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
-        face = FaceRenderer(landmarks, avatar.scene, self._device, avatar.light)
-        return BuiltinRenderer(track, face, avatar.scene, speech, make_canvas(avatar, speech))
+        return BuiltinRenderer(track, face, avatar.scene, speech, self._canvases.canvas(avatar, speech))
+
+    def _make_face(self, avatar: FittedAvatar) -> FaceRenderer:
+        return FaceRenderer(avatar.require_landmarks(), avatar.scene, self._device, avatar.light)
 
 
 class BuiltinRenderer:

@@ -14,7 +14,7 @@ from pipeline.avatars import FittedAvatar
 from pipeline.avatars.faces.tracking import NoFace
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.canvases import Drawn, composed, make_canvas
+from pipeline.engines.canvases import Canvases, Drawn, composed
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import windows
 from pipeline.engines.wav2lip.checkpoint import load_network
@@ -59,6 +59,7 @@ class Wav2LipEngine:
         self.device = device
         self.batch_frames = batch_frames(network.design, device)
         self.gated = gated
+        self.canvases = Canvases()
 
     @classmethod
     def load(cls, model: str, config: Config, device: torch.device) -> Wav2LipEngine:
@@ -103,7 +104,7 @@ class Wav2LipRenderer:
         self._scene = avatar.scene
         self._blend = avatar.settings.blend
         self._speech = speech
-        self._canvas = make_canvas(avatar, speech)
+        self._canvas = engine.canvases.canvas(avatar, speech)
         self._boxes = face_pixels(avatar, engine.design)
         self._lips = None if isinstance(avatar.landmarks, NoFace) else avatar.landmarks.lips_outer
         gate = avatar.settings.silence_gate
