@@ -24,7 +24,7 @@ from pipeline.stages.chunks import (
 from pipeline.stages.early_pieces import cuts_after, early_edges
 
 SETTINGS = SplitSettings()
-EARLY_CUTS_SECONDS = (1, 2, 4, 8)
+EARLY_CUTS_SECONDS = (1, 2, 3, 5, 8)
 
 
 def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int16]:
@@ -163,7 +163,7 @@ def test_a_recording_is_cut_early_and_then_in_its_pauses_about_every_four_second
 
 def test_a_recording_without_pauses_is_cut_every_four_seconds() -> None:
     edges = stream_edges(speech(23, []), 575, 25, SETTINGS)
-    assert [round(stop / 25, 1) for _, stop in edges] == [1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 20.0, 23.0]
+    assert [round(stop / 25, 1) for _, stop in edges] == [1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 23.0]
 
 
 @given(st.integers(0, 400), st.integers(13, 400), st.sampled_from([24, 25, 30, 50]))

@@ -200,7 +200,7 @@ def test_speech_does_not_run_far_ahead_and_every_piece_is_spoken_once(tmp_path: 
     machine = Machine(stream, render=0.5)
     machine.run()
     assert [index for index, _ in machine.spoken] == list(range(len(stream.texts)))
-    assert max(waiting for _, waiting in machine.spoken) < PIECES_AHEAD
+    assert max(waiting for _, waiting in machine.spoken) < len(Config().workers) + PIECES_AHEAD
     assert len(stream.packs) == stream.count > len(stream.texts)
 
 
@@ -283,7 +283,7 @@ def test_an_interrupted_split_is_run_again_and_its_pieces_are_used_once(tmp_path
     assert after.accept(second) == [first, second]
 
 
-def test_the_first_pieces_double_and_the_number_of_pieces_is_never_more_than_said(tmp_path: Path) -> None:
+def test_the_first_pieces_grow_and_the_number_of_pieces_is_never_more_than_said(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     counts = [stream.count]
     accept = stream._accept
@@ -297,8 +297,8 @@ def test_the_first_pieces_double_and_the_number_of_pieces_is_never_more_than_sai
     Machine(stream, render=0.2).run()
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == len(stream.packs)
-    starts = [stream.chunks[index].start_frame / FPS for index in range(4)]
-    assert starts == pytest.approx([0, 1, 2, 4], abs=0.1)
+    starts = [stream.chunks[index].start_frame / FPS for index in range(5)]
+    assert starts == pytest.approx([0, 1, 2, 3, 5], abs=0.2)
 
 
 def test_sentences_are_timed_from_the_start_of_the_job(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_texts_that_are_not_split_are_expected_to_be_as_long_as_they_look(tmp_pa
     others = CAUTION * frames_per_character * sum(map(len, stream.texts[1:]))
     assert frames == pytest.approx(others, abs=len(stream.texts))
     ends = [sum(piece.seconds for piece in expected[: index + 1]) for index in range(3)]
-    assert ends == pytest.approx([1, 2, 4], abs=0.3)
+    assert ends == pytest.approx([1, 2, 3], abs=0.3)
 
 
 def test_a_piece_is_needed_when_the_sound_before_it_ends(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from pipeline.stages.early_pieces import cuts_after, early_edges
 CLAUSE_PAUSE_SECONDS = 0.06
 """Pause after a text that ends within a sentence."""
 
-PIECES_AHEAD = 4
-"""How many pieces may wait to be rendered: enough to keep two workers busy."""
+PIECES_AHEAD = 1
+"""How many pieces may be spoken beyond those that the workers render: enough to keep them busy."""
 
 CAUTION = 1.1
 """How much longer a text may be than its characters suggest: a stream must not begin too early."""
@@ -74,7 +74,8 @@ class TextStream(TextPieces, StreamFlow):
 
         The last one waits until something has been spoken, or until only the last one can still contain speech.
         """
-        may_wait = min(len(self.segments) + 2, PIECES_AHEAD) if self.chunks else 1
+        enough = len(self.config.workers) + PIECES_AHEAD
+        may_wait = min(len(self.segments) + 2, enough) if self.chunks else 1
         certain = len(self.texts) if self.last_is_known else len(self.texts) - 1
         rendering = len(self.chunks) - len(self.segments)
         items: list[Item] = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-CUTS_SECONDS = (1, 2, 4, 8)
+CUTS_SECONDS = (1, 2, 3, 5, 8)
 """Where a stream is cut at its beginning. Viewers wait for one second of video only; then each piece is rendered while
-all those before it are played."""
+those before it, which are longer together, are played."""
 
 PIECE_SECONDS_MIN = 0.5
 """Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
