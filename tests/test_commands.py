@@ -123,8 +123,8 @@ def test_jobs_go_on_when_the_user_stops_waiting(tmp_path: Path) -> None:
         _, said = waiting.communicate(timeout=30)
     assert waiting.returncode == 130
     assert said.splitlines()[1:] == [
-        f"The job goes on. Watch it: lipdrop status a --watch --spool {spool.root}",
-        f"Cancel it: lipdrop cancel a --spool {spool.root}",
+        f"The job goes on. Watch it: {sys.executable} -m daemon status a --watch --spool {spool.root}",
+        f"Cancel it: {sys.executable} -m daemon cancel a --spool {spool.root}",
     ]
     assert spool.dropped_file("a").exists()
 

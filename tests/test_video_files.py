@@ -153,12 +153,14 @@ def test_the_end_of_much_stderr_output_is_kept(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_killed_ffmpeg_is_an_error_not_the_end_of_the_video(sway: Path) -> None:
+    before = set(psutil.Process().children())
     frames = clips.rgb_frames(
         sway, clip_format.probe(sway, "avatar"), View(Look(), (0, 0, SIDE, SIDE), (512, 512)), seconds=9
     )
     next(frames)
-    for child in psutil.Process().children():
-        child.kill()
+    (decoder,) = set(psutil.Process().children()) - before
+    assert decoder.name() == "ffmpeg"
+    decoder.kill()
     with pytest.raises(StageError) as caught:
         list(frames)
     assert caught.value.code == "media_killed"

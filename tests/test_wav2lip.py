@@ -23,6 +23,7 @@ from pipeline.avatars.scenes import Clip, Scene, Still, cut_rgb
 from pipeline.avatars.settings import Box
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.canvases import Canvases
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.designs import COMMUNITY_384, ORIGINAL
@@ -356,6 +357,7 @@ def engine_of(network: object) -> Wav2LipEngine:
     """An engine with another network."""
     engine = Wav2LipEngine.__new__(Wav2LipEngine)
     engine.network, engine.design, engine.device, engine.batch_frames, engine.gated = network, ORIGINAL, CPU, 8, False
+    engine.canvases = Canvases()
     return engine
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipeline.avatars.scenes import Still
+from pipeline.engines.canvases import Canvases
 from pipeline.engines.wav2lip.designs import (
     COMMUNITY_288,
     COMMUNITY_288_ENLARGING,
@@ -80,6 +81,7 @@ def test_faces_are_put_back_where_they_were_cut_out(design: Design) -> None:
     engine = Wav2LipEngine.__new__(Wav2LipEngine)
     engine.network, engine.design, engine.device = Mirror(), design, torch.device("cpu")
     engine.batch_frames, engine.gated = batch_frames(design, engine.device), False
+    engine.canvases = Canvases()
     fitted = avatar(blend="paste")
     [frame] = torch.cat(list(engine.renderer(fitted, speech(1)).render(0, 1)))
     assert isinstance(fitted.scene, Still)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.outputs.cues import Cue, cues
-from daemon.outputs.report import DoneReport, SentenceReport
+from daemon.outputs.report import DoneReport, SentenceReport, rounded
 from pipeline.messages import Sentence, Word
 
 
@@ -65,7 +65,8 @@ def _clock(seconds: float, point: str) -> str:
 
 
 def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+    """As in the report, so that the captions of a stream and those of its video are equal."""
+    return round(rounded(seconds) * 1000)
 
 
 def _escaped(text: str) -> str:
