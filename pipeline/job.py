@@ -251,6 +251,9 @@ def _job_error(problem: Any) -> JobError:
         code = "type"
     if not problem["loc"]:
         return JobError(code, problem["msg"], field=field)
+    if problem["loc"][-2:] == ("", "[key]"):
+        field = field.removesuffix(".")
+        return JobError(code, f"a key in {field} is empty", field=field)
     if field == "language" and code == "range":
         tag = problem["input"][:100]
         return JobError(code, f"{tag!r} is not a language code", field=field, hint=tag_hint(tag))

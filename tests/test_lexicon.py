@@ -61,6 +61,7 @@ def test_a_respelling_is_read_as_text_and_not_shown() -> None:
         ({"a": 3}, "type", "lexicon.a", None),
         ({"a": "[[a"}, "range", "lexicon.a.say", None),
         ({"...": "a"}, "range", "lexicon....", None),
+        ({"": "a"}, "range", "lexicon", None),
         ([], "type", "lexicon", None),
     ],
 )
