@@ -60,6 +60,8 @@ def test_it_speaks_with_captions_and_goes_on_with_what_is_typed(visit: Visit, ga
     assert page.inner_text("#state") == "All said. Type on to continue."
     jobs = ended(gateway, 3)
     assert [job["report"]["mode"] for job in jobs] == ["stream"] * 3
+    bars = [bar.locator("i").count() for bar in page.locator("#turns > li .pieces").all()]
+    assert sorted(bars) == sorted(len(job["report"]["chunks"]) for job in jobs)
     length = sum(job["report"]["audio"]["seconds"] for job in jobs)
     assert visit.value("video.currentTime") == pytest.approx(length, abs=0.3)
 

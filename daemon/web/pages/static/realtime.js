@@ -123,6 +123,7 @@ function drawTurn(item, turn, place) {
   if (turn.problem && !status.firstElementChild) status.replaceChildren(problemCard(turn.problem));
   else if (!turn.problem) setText(status, words);
   while (pieces.children.length < turn.total) pieces.append(h("i"));
+  while (pieces.children.length > turn.total) pieces.lastChild.remove();  // while a stream is cut, its total is the most it can be
   const heard = state === "said" ? turn.total : state === "speaking" ? turn.pieceAt(place.time) : 0;
   [...pieces.children].forEach((piece, index) => {
     piece.classList.toggle("there", index < turn.ready);
