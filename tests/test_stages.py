@@ -27,7 +27,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
 from pipeline.media import muxing
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, MergeItem, Segment, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, MergeItem, Piece, Segment, Speech, SplitItem, TtsItem
 from pipeline.speech.languages import ru
 from pipeline.speech.voices import hibari
 from pipeline.speech.voices.base import Utterance
@@ -327,6 +327,16 @@ def test_both_models_alternate_and_fade(tmp_path: Path) -> None:
 def test_one_model_never_fades(model: str, tmp_path: Path) -> None:
     chunks = split(tmp_path, 31, model=model)
     assert {(chunk.model, chunk.fade_from, chunk.mixed) for chunk in chunks} == {(model, None, False)}
+
+
+def test_the_pieces_of_a_text_have_one_model_and_fade_only_from_the_text_before(tmp_path: Path) -> None:
+    write_recording(tmp_path / "in.wav", speech_like(4))
+    speech = Speech("job", tmp_path, tmp_path / "in.wav", index=1)
+    pieces = split(tmp_path, 4, speech=speech, mode="stream", piece=Piece(2, 40))
+    assert [piece.index for piece in pieces] == [2, 3, 4]
+    assert [piece.start_frame for piece in pieces] == [40, 75, 125]
+    assert pieces[-1].stop_frame == pieces[-1].timeline.stop_frame == 140
+    assert [(piece.model, piece.fade_from) for piece in pieces] == [("nogan", "gan"), ("nogan", None), ("nogan", None)]
 
 
 def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:

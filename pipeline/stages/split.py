@@ -133,7 +133,11 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], c
     count = None if item.piece else len(edges)
     models = _models(item.model, timeline.mode, config)
     for index, (start, stop) in enumerate(edges, start=item.index):
-        model, before = models[index % len(models)], models[(index - 1) % len(models)]
+        # Models change between texts: within one, fading from one to the other would cost time, and be seen.
+        turn = item.speech.index if item.piece else index
+        is_within_text = item.piece is not None and start > item.piece.first_frame
+        model = models[turn % len(models)]
+        before = model if is_within_text else models[(turn - 1) % len(models)]
         yield Chunk(
             job=item.job,
             folder=item.speech.folder,
