@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.avatars.avatar import Avatar
+from pipeline.avatars.avatar import Avatar, FittedAvatar
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.derived import DerivedFiles
 from pipeline.avatars.faces import tracking
@@ -54,6 +54,7 @@ class Avatars:
         self._cache = Cache(cache or config.path(config.spool) / CACHE_FOLDER, config.avatars.cache_bytes)
         self._read = lru_cache(maxsize=4)(self._read_folder)
         self._read_voices = lru_cache(maxsize=16)(self._read_settings)
+        self._fitted = lru_cache(maxsize=1)(Avatar.fitted)
 
     def names(self) -> list[str]:
         """The names that a job may currently use. A missing or unreadable folder has none."""
@@ -73,6 +74,13 @@ class Avatars:
     def load(self, name: str) -> Avatar:
         """Read an avatar; cached until its folder changes. Raises JobError."""
         return self._read(self._folder(name), self.stamp(name))
+
+    def fitted(self, name: str, size: tuple[int, int] | None) -> FittedAvatar:
+        """An avatar at a job's frame size. The last one is kept, and with it what engines prepare for it.
+
+        Raises JobError.
+        """
+        return self._fitted(self.load(name), size)
 
     def stamp(self, name: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """A value that changes when an avatar's folder changes. Raises JobError if there is no such avatar."""

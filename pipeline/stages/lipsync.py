@@ -6,13 +6,12 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import torch
 
-from pipeline.avatars import Avatar, Avatars, FittedAvatar
+from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.config import Config
 from pipeline.engines import load_engine
@@ -41,7 +40,6 @@ class LipSyncStage:
         self._config = spec.config
         self._avatars = Avatars(self._config)
         self._engines: dict[str, Engine] = {}
-        self._fitted = lru_cache(maxsize=1)(Avatar.fitted)  # engines keep what they prepare for it, too
 
     def setup(self, device: str) -> None:
         """Load the worker's model and run it once on an avatar that needs no preparation.
@@ -63,7 +61,7 @@ class LipSyncStage:
     def process(self, chunk: Chunk) -> Iterator[Segment | Advance]:
         """Render and encode a chunk."""
         start = reported = time.monotonic()
-        avatar = self._fitted(self._avatars.load(chunk.avatar), chunk.size)
+        avatar = self._avatars.fitted(chunk.avatar, chunk.size)
         width, height = avatar.scene.size
         frames = _Timed(self._frames(chunk, avatar))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"

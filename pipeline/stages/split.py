@@ -40,7 +40,7 @@ class SplitStage:
         start = time.monotonic()
         folder = item.speech.folder
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
-        avatar = self._avatars.load(item.avatar).fitted(item.size)
+        avatar = self._avatars.fitted(item.avatar, item.size)
         sound = _sound(item.speech, self._config.limits.audio_seconds)
         samples, track = sound.samples, sound.track
         converted = time.monotonic()
