@@ -36,6 +36,7 @@ test: setup ## run the tests, except the slow ones
 
 soak: setup ## run the slow tests
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
+	$(BIN)/python -m pytest -m 'hypothesis and not soak' --hypothesis-profile search
 
 mutation: setup ## break the code on purpose, see whether the tests notice (25 min)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable '.[mutation]'

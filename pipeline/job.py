@@ -245,7 +245,8 @@ def _job_error(problem: Any) -> JobError:
         key = printable(str(problem["loc"][-1]))
         models: dict[str, type[BaseModel]] = {"webhook": Webhook, "lexicon": LexiconEntry}
         known = models.get(str(problem["loc"][0]) if problem["loc"][1:] else "", Job).model_fields
-        return JobError("unknown_field", f"unknown key '{key}'", field=key, hint=nearest_hint(key, list(known)))
+        within = printable(field) if problem["loc"][1:] else key
+        return JobError("unknown_field", f"unknown key '{key}'", field=within, hint=nearest_hint(key, list(known)))
     code = PYDANTIC_CODES.get(problem["type"], "type")
     if code == "range" and problem["type"] == "literal_error" and not _same_type(problem):
         code = "type"

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from tests.gateway import Studio
     from tests.recording_executor import RecordingExecutor
 
-# Property tests check values, never time: a slow machine is not a defect.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# Property tests check values, never time: a slow machine is not a defect. `make test` tries the same examples at every
+# run, so that its result depends on the code alone; `make soak` looks for others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile("same")
 
 LONGEST_FIRST = (
     *("test_stream", "test_daemon", "test_web_pages", "test_bench", "test_recordings", "test_wav2lip", "test_stages"),

@@ -102,6 +102,9 @@ CODES = {code for _, code in BAD_JOBS} - {"not_json", "not_object", "duplicate_k
 @example({"text": "a", "surprise": 1})
 @example({"text": "a", "model": "surprise"})
 @example({"text": "a", "lexicon": {"": None}})
+@example({"webhook": {"": None}})
+@example({"text": "a", "webhook": {"surprise": 1}})
+@example({"text": "a", "lexicon": {"": {"": 1}}})
 @example({"text": "a", "lexicon": {"a": {"say": 1}}})
 def test_any_json_object_ends_in_the_same_job_or_an_error_about_one_of_its_keys(raw: dict[str, Any]) -> None:
     try:

@@ -250,8 +250,8 @@ def test_a_webhook_is_a_url_or_an_object() -> None:
 @pytest.mark.parametrize(
     ("webhook", "code", "field", "hint"),
     [
-        ({"url": "https://hooks.example", "evnts": []}, "unknown_field", "evnts", "did you mean 'events'?"),
-        ({"url": "https://hooks.example", "languag": "en"}, "unknown_field", "languag", "known: events, url"),
+        ({"url": "https://hooks.example", "evnts": []}, "unknown_field", "webhook.evnts", "did you mean 'events'?"),
+        ({"url": "https://hooks.example", "languag": "en"}, "unknown_field", "webhook.languag", "known: events, url"),
         ({"url": 7}, "type", "webhook.url", None),
         ({"events": ["done"]}, "missing", "webhook.url", None),
     ],

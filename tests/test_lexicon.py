@@ -56,7 +56,7 @@ def test_a_respelling_is_read_as_text_and_not_shown() -> None:
 @pytest.mark.parametrize(
     ("entries", "code", "field", "hint"),
     [
-        ({"a": {"say": "б", "form": True}}, "unknown_field", "form", "did you mean 'forms'?"),
+        ({"a": {"say": "б", "form": True}}, "unknown_field", "lexicon.a.form", "did you mean 'forms'?"),
         ({"a": {"forms": True}}, "missing", "lexicon.a.say", None),
         ({"a": 3}, "type", "lexicon.a", None),
         ({"a": "[[a"}, "range", "lexicon.a.say", None),
