@@ -11,29 +11,12 @@ from numpy.typing import NDArray
 from pipeline.media import background, levels, pcm
 from pipeline.messages import PCM_RATE_HZ
 from tests.seeded_weights import WAV2LIP_DATA
+from tests.sounds import music, noise
 
 Floats = NDArray[np.float64]
 
 SPOKEN = pcm.read_wav(WAV2LIP_DATA / "speech_16k.wav") / 65_536
 SPEECH = np.tile(np.concatenate([SPOKEN, np.zeros(PCM_RATE_HZ // 2)]), 3)
-
-
-def noise(count: int, slope: float) -> Floats:
-    """Noise whose power falls with frequency to the power of `slope`: 0 is white, 1 pink, 2 brown."""
-    spectrum = np.fft.rfft(np.random.default_rng(3).normal(size=count))
-    return np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20) ** (slope / 2), count)
-
-
-def music(count: int) -> Floats:
-    """A melody of plucked notes over slow chords, with a drum."""
-    rng, played = np.random.default_rng(5), np.zeros(count + 4 * PCM_RATE_HZ)
-    time = np.arange(2 * PCM_RATE_HZ) / PCM_RATE_HZ
-    for beat, start in enumerate(range(0, count, PCM_RATE_HZ // 2)):
-        for pitch_hz in (220, 277.2, 329.6, float(rng.choice([440, 554.4, 659.3]))):
-            tone = sum(np.sin(2 * np.pi * pitch_hz * k * time) / k for k in range(1, 6))
-            played[start : start + len(time)] += tone * np.exp(-(4 if pitch_hz > 400 else 1.5) * time)
-        played[start : start + 2000] += (beat % 2) * rng.normal(size=2000) * np.exp(-np.arange(2000) / 400)
-    return played[:count]
 
 
 def reverberation(count: int) -> Floats:

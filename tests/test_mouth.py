@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,10 @@ from pipeline.engines.builtin.network import MouthNetwork
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
 from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
+from pipeline.media import pcm
 from pipeline.messages import Phoneme
+from tests.seeded_weights import WAV2LIP_DATA
+from tests.sounds import music, noise
 from training.dataset import SpeechClip, backend, held_out_clip, is_installed
 from training.measures import Scores, average, flicker, measured, opening, still
 
@@ -31,6 +36,8 @@ RHVOICE = [("ru", "elena", 0.8), ("ru", "elena", 1.05)]
 """A natural voice without phoneme times; they come from alignment."""
 FRAME_RATES = [24, 25, 30, 50]
 SAMPLE_RATE_HZ = 16000
+LOUD_BACKGROUND_DB, LIKE_CLEAN = 5, 0.6
+"""How far a loud background is below the speech, and how similar the opening is to that without it, at least."""
 
 
 @lru_cache
@@ -196,6 +203,47 @@ def test_without_speech_the_mouth_is_closed(samples: NDArray[np.float32]) -> Non
     inside = track[3:-3]
     assert (inside[:, Mouth.CLOSURE] == 1).all()
     assert (inside[:, Mouth.JAW_OPEN] == 0).all()
+
+
+def recorded(sound: NDArray[np.float64], folder: Path) -> SpeechFeatures:
+    """The features of a sound, of which nothing else is known."""
+    wav = folder / "recording.wav"
+    samples = pcm.as_int16(sound.astype(np.float32))
+    pcm.write_wav(wav, samples, SAMPLE_RATE_HZ)
+    return SpeechFeatures(mel_spectrogram(pcm.as_float(samples)), len(sound) * 25 // SAMPLE_RATE_HZ, 25, wav=wav)
+
+
+def is_still(track: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray((track[:, Mouth.CLOSURE] > 0.99) & (track[:, Mouth.JAW_OPEN] < 0.01))
+
+
+BACKGROUNDS: dict[str, Callable[[int], NDArray[np.float64]]] = {
+    "hiss": lambda count: noise(count, 0),
+    "a room": lambda count: noise(count, 1),
+    "rumble": lambda count: noise(count, 2),
+    "music": music,
+}
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+class TestBackgrounds:
+    @pytest.mark.parametrize("level_db", [-55, -35])
+    def test_alone_moves_no_mouth(self, background: str, level_db: float, tmp_path: Path) -> None:
+        sound = BACKGROUNDS[background](4 * SAMPLE_RATE_HZ)
+        track = model().track(recorded(sound / sound.std() * 10 ** (level_db / 20), tmp_path))
+        assert is_still(track).mean() >= 0.95
+
+    def test_before_and_after_speech_moves_no_mouth(self, background: str, tmp_path: Path) -> None:
+        speech = pcm.read_wav(WAV2LIP_DATA / "speech_16k.wav") / 65_536
+        lead = 3 * SAMPLE_RATE_HZ
+        sound = BACKGROUNDS[background](len(speech) + 2 * lead)
+        beside = sound / sound.std() * speech.std() * 10 ** (-LOUD_BACKGROUND_DB / 20)
+        track = model().track(recorded(beside + np.pad(speech, lead), tmp_path))
+        spoken = slice(3 * 25, -3 * 25)
+        edge = 5
+        assert np.concatenate([is_still(track)[: 3 * 25 - edge], is_still(track)[-3 * 25 + edge :]]).mean() >= 0.95
+        clean = model().track(recorded(np.pad(speech, lead), tmp_path))
+        assert np.corrcoef(opening(track)[spoken], opening(clean)[spoken])[0, 1] > LIKE_CLEAN
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from torch.nn import functional
 from pipeline.engines.base import SpeechFeatures, frame_times
 from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
 from pipeline.media.runs import runs
+from pipeline.media.voice_activity import FRAME, SPEECH, speech_probabilities_in
+from pipeline.messages import PCM_RATE_HZ
 
 LOUDNESS_COLUMNS = 40
 """The loudest half second of a recording is its reference level; clicks are shorter."""
@@ -24,6 +26,8 @@ GATE_SECONDS = 0.18
 """A silence shorter than this may be a stop consonant."""
 GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
 """Time that the mouth takes to close after a sound, and to open before the next one."""
+VOICE_FRAMES_MIN, VOICE_STOPS = 2, 0.35
+"""Fewer frames of speech in a row are a knock. Speech lasts until its probability is below the second value."""
 
 POWER_PER_UNIT = 1.25
 """A mel value v is the power 10 ** (1.25 v)."""
@@ -67,7 +71,7 @@ def emphasis(speech: SpeechFeatures) -> Floats:
 def speech_gate(speech: SpeechFeatures) -> Floats:
     """1 during sound, 0 in silence, with soft edges inside the silences, shape [frames]."""
     loudness = relative_loudness(bounded(speech.mel))
-    gate = np.zeros(1, np.float32) if loudness is None else _column_gate(loudness)
+    gate = np.zeros(1, np.float32) if loudness is None else _softened(silences(loudness), len(loudness))
     return at_frames(gate[:, None], speech.frames, speech.fps)[:, 0]
 
 
@@ -79,18 +83,46 @@ def silences(loudness: Floats) -> list[tuple[int, int]]:
     # Hysteresis: sound starts above the higher threshold and ends below the lower one.
     for start, stop in runs(loudness > threshold):
         sound[start:stop] = loudness[start:stop].max() > threshold + GATE_HYSTERESIS
+    return _pauses(sound)
+
+
+def voice_gate(speech: SpeechFeatures) -> Floats:
+    """1 while somebody speaks, 0 in noise, music and silence, with soft edges, shape [frames].
+
+    1 everywhere if only the mel spectrogram is known.
+    """
+    if speech.wav is None:
+        return np.ones(speech.frames, np.float32)
+    speaking = np.repeat(_speaking(speech_probabilities_in(speech.wav)), FRAME)
+    columns = speaking[:: PCM_RATE_HZ // COLUMNS_PER_SECOND]
+    if not len(columns):
+        return np.ones(speech.frames, np.float32)
+    return at_frames(_softened(_pauses(columns), len(columns))[:, None], speech.frames, speech.fps)[:, 0]
+
+
+def _speaking(probabilities: Floats) -> NDArray[np.bool_]:
+    """Whether somebody speaks in each of the detector's frames, and in those next to them."""
+    speaking = np.zeros(len(probabilities), bool)
+    for start, stop in runs(probabilities > VOICE_STOPS):
+        if (probabilities[start:stop] > SPEECH).sum() >= VOICE_FRAMES_MIN:
+            speaking[max(0, start - 1) : stop + 1] = True
+    return speaking
+
+
+def _pauses(sound: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Spans [start, stop) of columns without sound that are too long for a stop consonant."""
     shortest = GATE_SECONDS * COLUMNS_PER_SECOND
     return [(start, stop) for start, stop in runs(~sound) if stop - start >= shortest or stop == len(sound)]
 
 
-def _column_gate(loudness: Floats) -> Floats:
-    """The gate for each column."""
-    gate = np.ones(len(loudness), np.float32)
-    for start, stop in silences(loudness):
+def _softened(pauses: list[tuple[int, int]], length: int) -> Floats:
+    """The gate for each column, closed in the pauses."""
+    gate = np.ones(length, np.float32)
+    for start, stop in pauses:
         columns = np.arange(start, stop)
         since = (columns - start) / (GATE_CLOSE_SECONDS * COLUMNS_PER_SECOND) if start else np.ones(stop)
         until = (stop - 1 - columns) / (GATE_OPEN_SECONDS * COLUMNS_PER_SECOND)
-        left = np.clip(np.maximum(1 - since, 0 if stop == len(gate) else 1 - until), 0, 1)
+        left = np.clip(np.maximum(1 - since, 0 if stop == length else 1 - until), 0, 1)
         gate[start:stop] = 0.5 - 0.5 * np.cos(np.pi * left)
     return gate
 

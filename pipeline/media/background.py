@@ -8,28 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.media.voice_activity import BLOCK_FRAMES, FRAME, PAUSE, SPEECH, speech_probabilities
 from pipeline.messages import PCM_RATE_HZ, Notice
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-FRAME = 512
-"""The detector gives a probability of speech for each 32 ms."""
-CONTEXT = 64
-"""It also sees this many samples before them."""
-BLOCK_FRAMES = 512
-"""Frames that are looked at together, which bounds the memory."""
-STATE_SHAPE = (1, 1, 128)
-SPEECH, PAUSE = 0.5, 0.15
-"""Probabilities from which on a frame is speech, and below which it may belong to a pause."""
 MARGIN_FRAMES = 2
 """Frames this near to speech belong to no pause: it dies away in them."""
 FRAMES_MIN = 8
@@ -91,9 +76,8 @@ def background(samples: NDArray[np.int16]) -> Background | None:
     """What is heard behind the speech of a recording; None if it is too short to tell."""
     if len(samples) < SECONDS_MIN * PCM_RATE_HZ:
         return None
-    peak = max(1, int(samples.max()), -int(samples.min()))
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
-    probabilities, powers = _measured(frames, 2 * peak)
+    probabilities, powers = speech_probabilities(samples), _powers(frames)
     spoken = probabilities > SPEECH
     near = np.convolve(probabilities > PAUSE, np.ones(1 + 2 * MARGIN_FRAMES), "same") > 0
     if min(spoken.sum(), (~near).sum()) < FRAMES_MIN:
@@ -108,19 +92,10 @@ def _decibels(power: float, reference: float) -> float:
     return float(10 * np.log10(max(power, SILENCE) / max(reference, SILENCE)))
 
 
-def _measured(frames: NDArray[np.int16], full_scale: int) -> tuple[Floats, Floats]:
-    """Probability of speech, and power above 250 Hz, of each frame [n, FRAME]."""
-    probabilities, powers = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    hidden, cell = np.zeros(STATE_SHAPE, np.float32), np.zeros(STATE_SHAPE, np.float32)
-    last = np.zeros((1, CONTEXT), np.float32)
-    for start in range(0, len(frames), BLOCK_FRAMES):
-        block = np.asarray(frames[start : start + BLOCK_FRAMES] / np.float32(full_scale), np.float32)
-        inputs = np.concatenate([np.concatenate([last, block[:-1, -CONTEXT:]]), block], axis=1)
-        found, hidden, cell = _detector().run(None, {"input": inputs, "h": hidden, "c": cell})
-        last = block[-1:, -CONTEXT:]
-        probabilities.append(found.reshape(-1))
-        powers.append(_spectra(block)[:, LOW_BIN:].mean(1))
-    return np.concatenate(probabilities), np.concatenate(powers)
+def _powers(frames: NDArray[np.int16]) -> Floats:
+    """Power above 250 Hz of each frame [n, FRAME]."""
+    blocks = [frames[start : start + BLOCK_FRAMES] for start in range(0, len(frames), BLOCK_FRAMES)]
+    return np.concatenate([_spectra(block.astype(np.float32))[:, LOW_BIN:].mean(1) for block in blocks])
 
 
 def _flatness_db(frames: NDArray[np.int16], pause: NDArray[np.bool_]) -> float | None:
@@ -142,16 +117,3 @@ def _spectra(windows: Floats) -> Floats:
     """The power spectra of windows [n, samples], without their mean."""
     centred = (windows - windows.mean(1, keepdims=True)) * np.hanning(windows.shape[1]).astype(np.float32)
     return np.asarray(np.square(np.abs(np.fft.rfft(centred, axis=1))), np.float32)
-
-
-@cache
-def _detector() -> onnxruntime.InferenceSession:
-    """The network of the package silero-vad, which is not imported: it would change torch's number of threads."""
-    import onnxruntime
-
-    package = find_spec("silero_vad")
-    assert package is not None and package.origin is not None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = Path(package.origin).with_name("data") / "silero_vad_16k_sequence.onnx"
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

@@ -14,7 +14,7 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
-from pipeline.engines.loudness import at_frames, bounded, reference_level, relative_loudness, speech_gate
+from pipeline.engines.loudness import at_frames, bounded, reference_level, relative_loudness, speech_gate, voice_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND
 from pipeline.media.runs import runs
 from pipeline.messages import Phoneme
@@ -60,6 +60,8 @@ class MouthModel:
             return at_rest(speech.frames)
         track = sampled(self._network_track(mel), speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
+        if not speech.phonemes or not all(phoneme.symbol for phoneme in speech.phonemes):
+            track = _gated(track, voice_gate(speech)[:, None])
         if speech.phonemes:
             track = _led(track, speech.phonemes, speech.fps)
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
