@@ -164,7 +164,7 @@ def test_an_animation_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch
 
 def test_a_decoder_that_takes_too_much_memory_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.png").write_bytes(saved("PNG"))
-    monkeypatch.setattr(picture_decoder, "BASE_BYTES", 64 << 20)
+    monkeypatch.setattr(picture_decoder, "BASE_BYTES", 40 << 20)
     monkeypatch.setattr(picture_decoder, "BYTES_PER_PIXEL", 1)
     with pytest.raises(JobError) as caught:
         look_at(tmp_path / "a.png")
@@ -189,9 +189,9 @@ def test_frames_that_are_no_longer_wanted_are_not_decoded(tmp_path: Path) -> Non
     first.save(file, save_all=True, append_images=others, duration=40)
     frames = picture_decoder.frames(file, require_media(file), (64, 64), 20, Look())
     assert next(frames).shape == (64, 64, 3)
-    assert any(b"picture_decoder" in arguments for arguments in children())
+    assert any(b"picture_program" in arguments for arguments in children())
     frames.close()
-    assert not any(b"picture_decoder" in arguments for arguments in children())
+    assert not any(b"picture_program" in arguments for arguments in children())
 
 
 def children() -> Iterator[bytes]:

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.media.colours import HLG, PQ, ColourSpace, picture_to_srgb
+from pipeline.media.colour_spaces import HLG, PQ, ColourSpace
+from pipeline.media.colours import picture_to_srgb
 from tests.colour_profiles import cmyk_profile, grey_profile, rgb_profile, srgb_of
 from tests.pictures import load, picture_of
 

@@ -27,7 +27,7 @@ from pipeline.avatars import Avatars
 from pipeline.avatars.folder import require_media
 from pipeline.config import Config
 from pipeline.errors import JobError
-from pipeline.media.ffmpeg import unreadable
+from pipeline.media.refusals import unreadable
 from pipeline.programs import Limits
 
 PROGRAM = "daemon.web.portrait_program"

@@ -12,9 +12,10 @@ from typing import NoReturn
 
 from pipeline.errors import JobError, StageError
 from pipeline.media import picture_decoder
-from pipeline.media.ffmpeg import unreadable
 from pipeline.media.kinds import CLIP_ENDINGS, PICTURE_ENDINGS, Kind, identify
-from pipeline.media.pictures import Look, Picture
+from pipeline.media.picture_decoder import Picture
+from pipeline.media.pictures import Look
+from pipeline.media.refusals import unreadable
 
 TEXT_BYTES_MAX = 1024 * 1024
 """Maximum size of an `avatar.yaml` or a `landmarks.json`."""

@@ -34,7 +34,8 @@ from pipeline.avatars.video import VERSION, VideoSource
 from pipeline.config import Config
 from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.files import as_spelt
-from pipeline.media.pictures import Look, Picture
+from pipeline.media.picture_decoder import Picture
+from pipeline.media.pictures import Look
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""

@@ -25,12 +25,11 @@ from pipeline.avatars.settings import AvatarSettings, Box
 from pipeline.avatars.unseen_frames import shown
 from pipeline.errors import JobError
 from pipeline.media import animations, clip_format, clips
-from pipeline.media.animation_frames import too_long
 from pipeline.media.clip_format import ClipFormat
 from pipeline.media.clips import Cut, View
-from pipeline.media.ffmpeg import unreadable
 from pipeline.media.kinds import Kind
-from pipeline.media.pictures import Look, too_many_pixels
+from pipeline.media.pictures import Look
+from pipeline.media.refusals import too_long, too_many_pixels, unreadable
 
 VERSION = 2
 """Version of what is read from files: cached headers, frames and faces of other versions are not used.

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import JobError
-from pipeline.media.ffmpeg import unreadable
 from pipeline.media.kinds import Kind
-from pipeline.media.pictures import Look, Picture, coded_space, decoding, finished, opened
+from pipeline.media.pictures import Look, coded_space, decoding, finished, opened
+from pipeline.media.refusals import too_long, unreadable
 
 SECOND = 1_000_000
 """Lengths of frames are in microseconds."""
@@ -35,13 +34,7 @@ def frame_times(
             return (width, height), _times(picture, count, seconds_max)
 
 
-def too_long(file: Path, has: str, limit: str) -> JobError:
-    """The error for a video over the limit; `has`: its length."""
-    hint = "use a shorter video; a few seconds are enough, because the video is looped"
-    return JobError("too_long", f"{file.name} {has}, the limit is {limit}", field="avatar", hint=hint)
-
-
-def upright_frames(file: Path, kind: Kind, pixels_max: int, count: int, look: Look) -> Iterator[Picture]:
+def upright_frames(file: Path, kind: Kind, pixels_max: int, count: int, look: Look) -> Iterator[Image.Image]:
     """Each of the first `count` frames once, upright. Raises JobError."""
     with opened(file, kind, pixels_max) as picture, decoding(file):
         space = coded_space(file, kind, picture)

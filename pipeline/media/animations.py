@@ -20,7 +20,7 @@ from pipeline.media.animation_frames import SECOND
 from pipeline.media.clip_format import RATE_MAX, ClipFormat
 from pipeline.media.clips import View
 from pipeline.media.kinds import Kind
-from pipeline.media.pictures import Picture
+from pipeline.media.picture_decoder import Picture
 
 
 def probe(file: Path, kind: Kind, pixels_max: int, seconds_max: float) -> ClipFormat:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pipeline.errors import JobError, StageError
 from pipeline.media import ffmpeg
-from pipeline.media.colours import HLG, LINEAR, PEAK_NITS, PQ, PRIMARIES, SRGB, ColourSpace
+from pipeline.media.colour_spaces import HLG, LINEAR, PEAK_NITS, PQ, PRIMARIES, SRGB, ColourSpace
+from pipeline.media.refusals import unreadable
 
 FORMATS = "mov,matroska,avi,mpegts,mpeg,asf,flv,ogg"
 """Demuxers; none of them opens other files."""
@@ -83,10 +84,10 @@ def probe(path: Path, field: str) -> ClipFormat:
     try:
         found = ffmpeg.probe(path, FORMATS)
     except StageError as error:
-        raise ffmpeg.unreadable(field, error.message) from error
+        raise unreadable(field, error.message) from error
     stream = _video_stream(found["streams"])
     if stream is None:
-        raise ffmpeg.unreadable(field, f"{path.name} contains no video")
+        raise unreadable(field, f"{path.name} contains no video")
     _check_colours(stream, field)
     rate = _fraction(stream.get("avg_frame_rate", "")) or _fraction(stream.get("r_frame_rate", "")) or FALLBACK_RATE
     seconds = float(found["format"].get("duration", "nan"))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pipeline.media import ffmpeg
 from pipeline.media.clip_format import FORMATS, ClipFormat
-from pipeline.media.colours import ColourSpace, cube
+from pipeline.media.colour_spaces import ColourSpace
+from pipeline.media.colours import cube
 from pipeline.media.pictures import Look
 
 TIMEOUT_SECONDS = 900

@@ -6,47 +6,21 @@ compressed by the EETF of ITU-R BT.2390, with diffuse white at 203 cd/m² (BT.24
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.media.colour_spaces import HLG, LINEAR, PEAK_NITS, PQ, PRIMARIES, SRGB, ColourSpace
+
 Floats = NDArray[np.float64]
 """[..., 3]: red, green, blue."""
-
-D65, DCI_WHITE, C = (0.3127, 0.3290), (0.314, 0.351), (0.310, 0.316)
-SRGB = "bt709"
-PRIMARIES: dict[str, tuple[tuple[float, float], ...]] = {
-    SRGB: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65),
-    "bt470m": ((0.670, 0.330), (0.210, 0.710), (0.140, 0.080), C),
-    "bt470bg": ((0.640, 0.330), (0.290, 0.600), (0.150, 0.060), D65),
-    "smpte170m": ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), D65),
-    "smpte240m": ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), D65),
-    "film": ((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), C),
-    "bt2020": ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), D65),
-    "smpte431": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), DCI_WHITE),
-    "smpte432": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), D65),
-    "ebu3213": ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), D65),
-    "adobe": ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060), D65),
-}
-"""Chromaticities x, y of red, green, blue and white."""
-PRIMARIES_BY_CODE = {
-    **{1: SRGB, 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020"},
-    **{11: "smpte431", 12: "smpte432", 22: "ebu3213"},
-}
-"""H.273's numbers."""
-PQ, HLG, LINEAR, GAMMA = "smpte2084", "arib-std-b67", "linear", "gamma"
-TRANSFERS_BY_CODE = {8: LINEAR, 16: PQ, 18: HLG}
-"""H.273's numbers; all others are shown alike."""
 
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 WHITE_NITS = 203.0
 """Luminance of diffuse white in high dynamic range."""
-PEAK_NITS = 1000.0
-"""Of a display for HLG, and of a PQ film that does not say."""
 HLG_GAMMA = 1.2
 """System gamma of HLG at `PEAK_NITS`."""
 HLG_LUMA = np.array([0.2627, 0.6780, 0.0593])
@@ -58,22 +32,6 @@ VIDEO_GAMMA = 2.4
 """Of a display for standard video (BT.1886)."""
 GRID = 65
 """Points of a lookup table along each axis. Interpolating between them changes colours by 0.1 on average (CIELAB)."""
-
-
-@dataclass(frozen=True)
-class ColourSpace:
-    """What the RGB values of a picture or video mean."""
-
-    primaries: str = SRGB
-    transfer: str = GAMMA
-    """PQ, HLG, LINEAR, or GAMMA for what a standard display shows as it is."""
-    peak_nits: float = PEAK_NITS
-    """The brightest light of a PQ film."""
-
-    @property
-    def is_standard(self) -> bool:
-        """Whether its values can be shown unchanged."""
-        return self.primaries == SRGB and self.transfer == GAMMA
 
 
 def to_video(values: Floats, space: ColourSpace) -> Floats:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import programs
-from pipeline.errors import DISK_FULL, FULL_REASONS, ConfigError, JobError, StageError
+from pipeline.errors import DISK_FULL, FULL_REASONS, ConfigError, StageError
+from pipeline.media.refusals import unreadable
 from pipeline.programs import Ended, Limits
 
 INPUT_FORMATS = (
@@ -192,16 +193,6 @@ def _blocks(argv: Sequence[str], block_bytes: int, field: str, timeout_seconds: 
         raise error if error.code == "media_killed" else unreadable(field, error.message)
     if data:
         yield data
-
-
-def unreadable(field: str, reason: str) -> JobError:
-    """The error for a media file that cannot be read."""
-    return JobError(
-        "media",
-        f"the file cannot be read: {reason}",
-        field=field,
-        hint="is it a complete file in a common media format?",
-    )
 
 
 def start(output: Stream) -> subprocess.Popen[bytes]:

@@ -1,8 +1,4 @@
-"""Decodes untrusted pictures in a process of its own, within limits: what a bomb takes, it takes only there.
-
-Both sides are here. The program writes pixels to its standard output, or JSON; and its error as a line of JSON to
-standard error.
-"""
+"""Decodes untrusted pictures in a process of its own, within limits: what a bomb takes, it takes only there."""
 
 from __future__ import annotations
 
@@ -17,29 +13,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import programs
 from pipeline.errors import ErrorReport, JobError, StageError
-from pipeline.media import animation_frames, pictures
-from pipeline.media.ffmpeg import FAULTS, last_line, unreadable
+from pipeline.media import animation_frames, picture_program
+from pipeline.media.ffmpeg import FAULTS, last_line
 from pipeline.media.kinds import Kind
-from pipeline.media.pictures import Look, Picture
+from pipeline.media.pictures import Look
+from pipeline.media.refusals import unreadable
 from pipeline.programs import Ended, Limits
+
+Picture = NDArray[np.uint8]
+"""RGB [height, width, 3]."""
 
 PICTURE_SECONDS = 60
 """CPU time for a picture. One of 50 million pixels takes 1 to 4 s."""
 WALL_SECONDS = 300
-BASE_BYTES, BYTES_PER_PIXEL = 256 << 20, 32
-"""Memory: for the program itself, and for each pixel. Decoding, colours and a turn take up to 28 bytes at once."""
+BASE_BYTES, BYTES_PER_PIXEL = 176 << 20, 32
+"""Memory: for the program itself, which is up to 115 MiB with numpy; and for each pixel. Decoding, colours and a turn
+take up to 28 bytes at once."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Each thread of numpy's would take memory."""
 
 
 def picture(file: Path, kind: Kind, pixels_max: int, look: Look) -> Picture:
     """Decode a picture, the first one of several: RGB [height, width, 3]. Raises JobError, or StageError if killed."""
-    answer = _answer(PICTURE_SECONDS, pixels_max * 3 + 100, pixels_max, _picture, file, kind, pixels_max, asdict(look))
+    answer = _answer(
+        PICTURE_SECONDS, pixels_max * 3 + 100, pixels_max, picture_program.picture, file, kind, pixels_max, asdict(look)
+    )
     header, _, pixels = answer.partition(b"\n")
-    rows, columns = json.loads(header)
+    columns, rows = json.loads(header)
     return np.frombuffer(bytearray(pixels), np.uint8).reshape(rows, columns, 3)
 
 
@@ -51,7 +55,9 @@ def frame_times(
     Raises JobError, or StageError if killed.
     """
     request = file, kind, pixels_max, seconds_max, frames_max
-    answer = _answer(animation_frames.TIMEOUT_SECONDS, 20 * frames_max + 100, pixels_max, _frame_times, *request)
+    answer = _answer(
+        animation_frames.TIMEOUT_SECONDS, 20 * frames_max + 100, pixels_max, picture_program.frame_times, *request
+    )
     (width, height), times = json.loads(answer)
     return (width, height), times
 
@@ -62,7 +68,7 @@ def frames(file: Path, kind: Kind, sides: tuple[int, int], count: int, look: Loo
     `sides`: width and height before the look's turn. Raises JobError, or StageError if killed.
     """
     pixels, (columns, rows) = sides[0] * sides[1], look.turned(sides)
-    argv = _argv(_frames, file, kind, pixels, count, asdict(look))
+    argv = _argv(picture_program.frames, file, kind, pixels, count, asdict(look))
     with programs.running(argv, _limits(animation_frames.TIMEOUT_SECONDS, pixels), _environment()) as running:
         while len(frame := running.stdout.read(pixels * 3)) == pixels * 3:
             yield np.frombuffer(bytearray(frame), np.uint8).reshape(rows, columns, 3)
@@ -91,7 +97,7 @@ def _limits(seconds: int, pixels: int, output_bytes: int = 0) -> Limits:
 def _argv(task: Callable[..., object], file: Path, kind: Kind, *more: Any) -> list[str]:
     # -P: import nothing from the current folder
     request = json.dumps([str(file.absolute()), asdict(kind), *more])
-    return [sys.executable, "-P", "-m", __name__, task.__name__, request]
+    return [sys.executable, "-P", "-m", picture_program.__name__, task.__name__, request]
 
 
 def _environment() -> dict[str, str]:
@@ -116,44 +122,3 @@ def _check(ended: Ended, file: Path) -> None:
             error = ErrorReport(**json.loads(ended.errors.splitlines()[-1]))
             raise JobError(error.code, error.message, field=error.field, hint=error.hint)
     raise StageError("media_killed", f"the program that decodes pictures ended: {last_line(ended.errors)}")
-
-
-# The program
-
-
-def _picture(file: Path, kind: Kind, pixels_max: int, look: dict[str, Any]) -> None:
-    found = pictures.read(file, kind, pixels_max, Look(**look))
-    _write(json.dumps(found.shape[:2]).encode() + b"\n")
-    _write(found.data)
-
-
-def _frame_times(file: Path, kind: Kind, pixels_max: int, seconds_max: float, frames_max: int) -> None:
-    _write(json.dumps(animation_frames.frame_times(file, kind, pixels_max, seconds_max, frames_max)).encode())
-
-
-def _frames(file: Path, kind: Kind, pixels_max: int, count: int, look: dict[str, Any]) -> None:
-    for frame in animation_frames.upright_frames(file, kind, pixels_max, count, Look(**look)):
-        _write(frame.data)
-
-
-def _write(data: bytes | memoryview) -> None:
-    sys.stdout.buffer.write(data)
-
-
-TASKS: dict[str, Callable[..., None]] = {task.__name__: task for task in (_picture, _frame_times, _frames)}
-
-
-def main() -> int:
-    """Do the one task that the arguments name."""
-    file, kind, *more = json.loads(sys.argv[2])
-    try:
-        TASKS[sys.argv[1]](Path(file), Kind(**kind), *more)
-        sys.stdout.flush()
-    except JobError as error:
-        sys.stderr.write("\n" + json.dumps(asdict(ErrorReport.of(error))))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

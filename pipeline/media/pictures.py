@@ -1,4 +1,7 @@
-"""Reading untrusted pictures: upright, in sRGB, 8 bits, laid over one colour where they are transparent."""
+"""Reading untrusted pictures: upright, in sRGB, 8 bits, laid over one colour where they are transparent.
+
+numpy is imported only for the few pictures that need it: it takes longer than reading most of them.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, ImageCms, ImageOps
 
 from pipeline.errors import JobError
 from pipeline.media import boxes
-from pipeline.media.colours import PRIMARIES_BY_CODE, SRGB, TRANSFERS_BY_CODE, ColourSpace, picture_to_srgb
-from pipeline.media.ffmpeg import unreadable
+from pipeline.media.colour_spaces import PRIMARIES_BY_CODE, SRGB, TRANSFERS_BY_CODE, ColourSpace
 from pipeline.media.kinds import Kind, png_chunks
-
-Picture = NDArray[np.uint8]
-"""RGB [height, width, 3]."""
+from pipeline.media.refusals import too_many_pixels, unreadable
 
 SIDE_MAX = 32_766
 """OpenCV cannot rotate larger pictures."""
 
-QUARTERS = {0: 0, 90: 3, 180: 2, 270: 1}
-"""Clockwise turns in degrees, and how many quarters numpy turns for them, which is anticlockwise."""
+TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+"""Clockwise turns in degrees, and Pillow's names for them, which are anticlockwise."""
 
 MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """The mode of pictures that ICC profiles of these colour spaces describe."""
@@ -59,19 +57,19 @@ class Look:
         return sides[::-1] if self.turn % 180 else sides
 
 
-def read(file: Path, kind: Kind, pixels_max: int, look: Look) -> Picture:
-    """Decode a picture, the first one of several. Its size is checked in its header first. Raises JobError."""
+def read(file: Path, kind: Kind, pixels_max: int, look: Look) -> Image.Image:
+    """Decode a picture, the first one of several: mode RGB. Its size is checked before its pixels. Raises JobError."""
     with opened(file, kind, pixels_max) as picture, decoding(file):
         return finished(picture, look, coded_space(file, kind, picture))
 
 
-def finished(picture: Image.Image, look: Look, space: ColourSpace) -> Picture:
-    """The pixels of an opened picture, as they are shown. Pillow's parsers raise anything on broken ones."""
+def finished(picture: Image.Image, look: Look, space: ColourSpace) -> Image.Image:
+    """An opened picture as it is shown: mode RGB. Pillow's parsers raise anything on broken ones."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         upright = ImageOps.exif_transpose(picture)
-    pixels = np.asarray(_flat(_in_srgb(upright, space), _opacity(upright), look), np.uint8)
-    return np.ascontiguousarray(np.rot90(pixels, QUARTERS[look.turn]))
+    flat = _flat(_in_srgb(upright, space), _opacity(upright), look)
+    return flat.transpose(TURNS[look.turn]) if look.turn else flat
 
 
 @contextmanager
@@ -100,11 +98,6 @@ def decoding(file: Path) -> Iterator[None]:
         raise unreadable("avatar", f"{file.name} takes too much memory to read") from error
     except Exception as error:
         raise unreadable("avatar", f"{file.name} is broken") from error
-
-
-def too_many_pixels(file: Path, has: str) -> JobError:
-    """The error for a picture or video that is too large to decode; `has`: its size and the limit."""
-    return JobError("too_many_pixels", f"{file.name} has {has}", field="avatar", hint="scale it down")
 
 
 def _header(file: Path, kind: Kind) -> Image.Image:
@@ -149,7 +142,7 @@ def _in_srgb(picture: Image.Image, space: ColourSpace) -> Image.Image:
     if profiled is not None:
         return profiled
     rgb = opaque.convert("RGB")
-    return rgb if space.is_standard else Image.fromarray(picture_to_srgb(np.asarray(rgb), space))
+    return rgb if space.is_standard else _converted(rgb, space)
 
 
 def _by_profile(opaque: Image.Image, icc: bytes | None) -> Image.Image | None:
@@ -163,12 +156,12 @@ def _by_profile(opaque: Image.Image, icc: bytes | None) -> Image.Image | None:
             opaque = opaque.convert("RGB")
         if opaque.mode != mode:
             return None
-        return _converted(opaque, profile)
+        return _by_transform(opaque, profile)
     except (ImageCms.PyCMSError, OSError):  # like a browser, show the picture without a profile that is broken
         return None
 
 
-def _converted(opaque: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image | None:
+def _by_transform(opaque: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image | None:
     intent, flags = RENDERING
     transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), opaque.mode, "RGB", intent, flags)
     return ImageCms.applyTransform(opaque, transform)
@@ -181,7 +174,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
     if picture.mode in ("1", "LA"):
         return picture.convert("L")
     if picture.mode.startswith("I;16"):
-        return Image.fromarray(np.asarray((np.asarray(picture, np.uint32) + 128) // 257, np.uint8))
+        return _in_8_bits(picture)
     if picture.mode in ("I", "F"):
         raise JobError(
             "media",
@@ -190,6 +183,20 @@ def _opaque(picture: Image.Image) -> Image.Image:
             hint="save it with 8 or 16 bits",
         )
     return picture.convert("RGBA").convert("RGB")
+
+
+def _in_8_bits(picture: Image.Image) -> Image.Image:
+    import numpy as np
+
+    return Image.fromarray(np.asarray((np.asarray(picture, np.uint32) + 128) // 257, np.uint8))
+
+
+def _converted(rgb: Image.Image, space: ColourSpace) -> Image.Image:
+    import numpy as np
+
+    from pipeline.media.colours import picture_to_srgb
+
+    return Image.fromarray(picture_to_srgb(np.asarray(rgb), space))
 
 
 def _opacity(picture: Image.Image) -> Image.Image | None:

@@ -19,6 +19,7 @@ from pipeline.media.damage import Frames, Gap
 from pipeline.media.ffmpeg import Stream
 from pipeline.media.levels import BLOCK_SAMPLES, LOUD_PERCENTILE
 from pipeline.media.pcm import TRACK_RATE_HZ
+from pipeline.media.refusals import unreadable
 from pipeline.messages import PCM_RATE_HZ, Notice
 
 FIELD = "audio"
@@ -94,7 +95,7 @@ def _check_most_is_left(
     """Raise JobError if most of a recording is damaged. `cause`: what ffmpeg says about it."""
     seconds, missing_seconds = len(samples) / PCM_RATE_HZ, sum(gap.seconds for gap in gaps)
     if seconds - missing_seconds < max(seconds, min(_estimated_seconds(recording), limit_seconds)) / 2:
-        raise ffmpeg.unreadable(FIELD, "most of it is damaged" + (f" ({cause})" if cause else ""))
+        raise unreadable(FIELD, "most of it is damaged" + (f" ({cause})" if cause else ""))
 
 
 def _estimated_seconds(recording: Path) -> float:

@@ -1,0 +1,28 @@
+"""The errors for media files that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.errors import JobError
+
+
+def unreadable(field: str, reason: str) -> JobError:
+    """The error for a media file that cannot be read."""
+    return JobError(
+        "media",
+        f"the file cannot be read: {reason}",
+        field=field,
+        hint="is it a complete file in a common media format?",
+    )
+
+
+def too_many_pixels(file: Path, has: str) -> JobError:
+    """The error for a picture or video that is too large to decode; `has`: its size and the limit."""
+    return JobError("too_many_pixels", f"{file.name} has {has}", field="avatar", hint="scale it down")
+
+
+def too_long(file: Path, has: str, limit: str) -> JobError:
+    """The error for a video over the limit; `has`: its length."""
+    hint = "use a shorter video; a few seconds are enough, because the video is looped"
+    return JobError("too_long", f"{file.name} {has}, the limit is {limit}", field="avatar", hint=hint)
