@@ -149,7 +149,7 @@ def test_without_a_daemon_jobs_wait_and_can_be_cancelled(browser: Browser, tmp_p
     with WarmGateway(tmp_path / "spool") as gateway:
         visit = Visit(browser, gateway.url)
         visit.page.goto(PATH)
-        visit.page.wait_for_selector("#down:not([hidden])")
+        visit.page.wait_for_selector("[data-state=down].notice:not([hidden])")
         visit.page.fill("#text", TEXT)
         visit.page.click("#sequential [data-part=generate]")
         visit.page.wait_for_selector("#sequential[data-state=running]")

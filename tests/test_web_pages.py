@@ -135,7 +135,7 @@ def plays(page: Page) -> None:
 @WITH_BROWSER
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(("path", "loaded"), LOADED.items())
-def test_nothing_moves_while_a_page_loads(
+def test_nothing_moves_while_a_page_loads_and_says_that_the_daemon_is_down(
     path: str, loaded: str, width: int, gateway: RunningGateway, visitor: Visitor
 ) -> None:
     page = visitor.page
@@ -148,8 +148,10 @@ def test_nothing_moves_while_a_page_loads(
 
     page.add_init_script(SHIFTS)
     page.route(re.compile(r"/api/(avatars|jobs|voices)"), answer_late)
+    page.route("**/api/health", lambda route: (page.evaluate(PAINTED), route.fulfill(json={"daemon": "down"})))
     page.goto(gateway.url + path)
     page.locator(loaded).first.wait_for(state="attached")
+    page.locator(".lead > .notice:not([hidden])").wait_for()
     page.evaluate(PAINTED)
     shifts = page.evaluate("window.shifts ?? []")
     assert sum(shift["value"] for shift in shifts) < SHIFT_MAX, shifts
@@ -367,7 +369,7 @@ def test_a_page_asks_for_a_token_first_and_goes_on_to_where_it_was(guarded: Runn
     cookie = next(cookie for cookie in visitor.context.cookies() if cookie["name"] == COOKIE)
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
     page.goto(guarded.url)
-    expect(page.locator("#daemon-notice")).to_contain_text("The daemon is not running")
+    expect(page.locator(".lead > .notice:not([hidden])")).to_contain_text("The daemon is not running")
     page.get_by_role("button", name="Log out").click()
     expect(page.locator("#token")).to_be_visible()
     assert COOKIE not in {cookie["name"] for cookie in visitor.context.cookies()}

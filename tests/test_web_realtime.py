@@ -107,6 +107,6 @@ def test_without_a_daemon_it_says_so(browser: Browser, tmp_path: Path) -> None:
     with WarmGateway(tmp_path / "spool") as gateway:
         visit = Visit(browser, gateway.url)
         visit.page.goto(PATH)
-        visit.page.wait_for_selector("#down:not([hidden])")
-        assert "lipdrop run" in visit.page.inner_text("#down")
+        visit.page.wait_for_selector("[data-state=down].notice:not([hidden])")
+        assert "lipdrop run" in visit.page.inner_text(".notice:not([hidden])")
         visit.page.close()

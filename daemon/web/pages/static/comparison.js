@@ -4,7 +4,7 @@ import {lengthOf, timeline} from "./gantt.js";
 import {Marks} from "./marks.js";
 import {byId, formatted, h, t} from "./page.js";
 import {Pane, seconds} from "./pane.js";
-import {Settings, noticeDown} from "./settings.js";
+import {Settings} from "./settings.js";
 import {Transport} from "./transport.js";
 
 const MODES = ["sequential", "parallel"];
@@ -143,6 +143,5 @@ for (const pane of panes) {
 }
 byId("verdict").before(transport.element);
 byId("text").addEventListener("input", event => settings.follow(event.target.value));
-noticeDown();
 settings.load();
 restore();

@@ -1,4 +1,4 @@
-/** Shows in the header whether jobs are processed; other modules may listen to the event `lipdrop:health`. */
+/** Shows in the header, and in the page's notices, whether jobs are processed. */
 
 import {readHealth} from "./api.js";
 import {byId, setText, t} from "./page.js";
@@ -17,9 +17,9 @@ async function look() {
   sign.dataset.state = state;
   sign.title = health?.why ?? "";
   setText(sign.querySelector("span"), t(`common.daemon_${state}`));
-  document.dispatchEvent(new CustomEvent("lipdrop:health", {detail: {state, health}}));
+  for (const notice of document.querySelectorAll(".lead > .notice")) notice.hidden = notice.dataset.state !== state;
 }
 
-addEventListener("DOMContentLoaded", look);  // once all modules listen
+look();
 setInterval(look, EVERY_MS);
 document.addEventListener("visibilitychange", look);

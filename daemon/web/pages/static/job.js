@@ -6,6 +6,7 @@ import {about, list, times, transcript, warnings} from "./facts.js";
 import {timeline} from "./gantt.js";
 import {failure} from "./jobs.js";
 import {byId, copy, duration, formatted, given, h, setText, since, t} from "./page.js";
+import {drawPieces} from "./pieces.js";
 import {StreamPlayer, showVideo} from "./player.js";
 import {titleOf} from "./titles.js";
 
@@ -65,13 +66,8 @@ function watchStream() {
 }
 
 function showPieces({ends, total, ended}, seconds) {
-  const bar = byId("pieces");
-  while (bar.children.length < total) bar.append(h("i"));
-  while (bar.children.length > total) bar.lastChild.remove();  // while a stream is cut, its total is the most it can be
-  [...bar.children].forEach((cell, index) => {
-    cell.classList.toggle("there", index < ends.length);
-    cell.classList.toggle("played", index < ends.length && (ends[index - 1] ?? 0) < seconds);
-  });
+  const played = ends.filter((_, index) => (ends[index - 1] ?? 0) < seconds).length;
+  drawPieces(byId("pieces"), {total, ready: ends.length, played});
   const values = {n: formatted(ends.length), total: formatted(total)};
   setText(byId("pieces-text"), t(ended ? "job.pieces_all" : ends.length ? "job.pieces" : "job.pieces_wait", values));
 }

@@ -2,8 +2,9 @@
 
 import {problemCard} from "./api.js";
 import {byId, formatted, h, setText, t} from "./page.js";
+import {drawPieces} from "./pieces.js";
 import {complete} from "./sentences.js";
-import {Settings, noticeDown} from "./settings.js";
+import {Settings} from "./settings.js";
 import {Speech} from "./speaking.js";
 
 /** Who stops typing for this long wants to hear it, even if the sentence is not complete. */
@@ -122,13 +123,8 @@ function drawTurn(item, turn, place) {
   setText(said, turn.text);
   if (turn.problem && !status.firstElementChild) status.replaceChildren(problemCard(turn.problem));
   else if (!turn.problem) setText(status, words);
-  while (pieces.children.length < turn.total) pieces.append(h("i"));
-  while (pieces.children.length > turn.total) pieces.lastChild.remove();  // while a stream is cut, its total is the most it can be
   const heard = state === "said" ? turn.total : state === "speaking" ? turn.pieceAt(place.time) : 0;
-  [...pieces.children].forEach((piece, index) => {
-    piece.classList.toggle("there", index < turn.ready);
-    piece.classList.toggle("played", index < heard);
-  });
+  drawPieces(pieces, {total: turn.total, ready: turn.ready, played: heard});
 }
 
 function turnState(turn, place) {
@@ -161,7 +157,6 @@ text.addEventListener("keydown", event => {
 });
 addEventListener("pagehide", stop);
 byId("avatar").addEventListener("change", drawPortrait);
-noticeDown();
 draw();
 await settings.load();
 drawPortrait();

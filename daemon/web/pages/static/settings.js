@@ -1,4 +1,4 @@
-/** The choice of avatar, language and voice on pages that do not show the avatars, and a notice if nothing is processed. */
+/** The choice of avatar, language and voice on pages that do not show the avatars. */
 
 import {listAvatars} from "./api.js";
 import {VoiceChoice, remember, remembered} from "./choices.js";
@@ -35,9 +35,4 @@ export class Settings {
       ...this.#avatars.map(({name}) => h("option", {value: name, selected: name === wanted}, name)));
     byId("avatar-field").hidden = this.#avatars.length < 2;
   }
-}
-
-/** Show the page's notice while the daemon does not process jobs. */
-export function noticeDown() {
-  document.addEventListener("lipdrop:health", ({detail: {state}}) => { byId("down").hidden = state !== "down"; });
 }

@@ -189,12 +189,6 @@ byId("more").addEventListener("click", () => {
 });
 document.addEventListener("visibilitychange", look);
 
-document.addEventListener("lipdrop:health", ({detail: {state}}) => {
-  const notice = byId("daemon-notice");
-  notice.hidden = !["down", "paused", "starting"].includes(state);
-  if (!notice.hidden) setText(notice, t(`studio.notice_${state}`));
-});
-
 // Start
 
 mode.value = remembered.mode ?? "auto";
