@@ -28,7 +28,7 @@ class Reader:
         self._stage.setup("cpu")
 
     def portions(self, job: Job) -> list[str]:
-        """The text of a job in parts that can be read one by one, with a sentence on each line: the pieces of a stream,
+        """The text of a job in parts that can be read one by one, with a sentence on each line: the texts of a stream,
         or a few sentences each."""
         assert job.text is not None
         if job.mode == "stream":

@@ -156,7 +156,7 @@ def test_the_page_follows_the_mode_and_the_language(page: Page) -> None:
     sentences = page.locator("#reading li")
     expect(sentences).to_have_count(3)
     page.select_option("#mode", "stream")
-    expect(page.locator("#reading li", has_text="Piece 2")).to_have_count(1)
+    expect(page.locator("#reading li", has_text="Text 2")).to_have_count(1)
     page.select_option("#language", "kk")
     expect(page.locator("#reading-summary")).to_contain_text("Kazakh")
 

@@ -11,11 +11,11 @@ from pipeline.speech.reading import ReadSentence
 
 def lines_of(sentences: Iterable[ReadSentence], language: str) -> Iterator[str]:
     """Sentences as they are written; below, where it differs, what the voice is given; pauses that the text asks for;
-    and where the pieces of a stream begin. `language` is the text's."""
+    and where the texts of a stream begin. `language` is the text's."""
     piece = None
     for number, sentence in enumerate(sentences, start=1):
         if sentence.piece != piece and sentence.piece is not None:
-            yield click.style(f"  piece {sentence.piece + 1}", dim=True)
+            yield click.style(f"  text {sentence.piece + 1}", dim=True)
         piece = sentence.piece
         yield from _pause_line(sentence.pause_before)
         yield f"  {number:>3}  {sentence.text}{click.style(_other(sentence, language), dim=True)}"

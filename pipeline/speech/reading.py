@@ -36,7 +36,7 @@ class ReadSentence:
     voice: str | None = None
     """Who says it, as `backend:voice`; None: the voice of the text."""
     piece: int | None = None
-    """The piece of a stream in which it is, from 0; None if the text is not cut into pieces."""
+    """The text of a stream in which it is, from 0; None if the whole is not cut into texts."""
 
 
 def read(

@@ -46,7 +46,7 @@ class ReadSentence(BaseModel):
     pause_after: float | None
     """The same after it."""
     piece: int | None
-    """The piece of a stream in which it is, from 0; null in other modes."""
+    """The text of a stream, spoken at once, in which it is, from 0; null in other modes."""
 
 
 class Reading(BaseModel):

@@ -72,7 +72,7 @@ function items({language, sentences}) {
     const isFirst = sentence.piece !== piece;
     piece = sentence.piece;
     return h("li", {},
-      isFirst ? h("p", {class: "small dim"}, t("studio.reading_piece", {n: formatted(piece + 1)})) : null,
+      isFirst ? h("p", {class: "small dim"}, t("studio.reading_part", {n: formatted(piece + 1)})) : null,
       pause(sentence.pause_before),
       h("p", {lang: sentence.language}, sentence.text),
       sentence.spoken !== sentence.text ? h("p", {class: "spoken", lang: sentence.language}, sentence.spoken) : null,
