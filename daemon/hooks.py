@@ -38,6 +38,9 @@ SAID_CHARACTERS = 300
 
 PLACEHOLDER = re.compile(r"\{(job|status|code|report|video|attempt)\}")
 
+PRIVATE = ("LIPDROP_", "NOTIFY_SOCKET", "WATCHDOG_")
+"""Beginnings of the names of variables that commands do not get: lipdrop's own, and systemd's channel to the daemon."""
+
 log = logging.getLogger(__name__)
 
 
@@ -166,7 +169,7 @@ class HookRunner:
         """Run the command; return why it failed, or an empty text."""
         values = self._values(hook)
         argv = [PLACEHOLDER.sub(lambda match: values[match[1]], argument) for argument in self._argv]
-        environment = {**os.environ, **{f"LIPDROP_{key.upper()}": value for key, value in values.items()}}
+        environment = {**_environment(), **{f"LIPDROP_{key.upper()}": value for key, value in values.items()}}
         limit = self._settings.timeout_seconds
         try:
             ended = programs.run(argv, Limits(limit), hook.report.encode(), environment)
@@ -206,6 +209,11 @@ class HookRunner:
         kept = _postponed(hook)
         self._spool.leave_hook(kept)
         return kept
+
+
+def _environment() -> dict[str, str]:
+    """The daemon's environment without what only it and its workers may use."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
 
 
 def _light(hook: Hook) -> Hook:

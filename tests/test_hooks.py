@@ -24,6 +24,7 @@ SCRIPT = """#!/bin/sh
 cd "$(dirname "$0")" || exit 9
 printf '%s\\n' "$$ $LIPDROP_ATTEMPT $LIPDROP_STATUS [$LIPDROP_CODE] [$LIPDROP_REPORT] [$LIPDROP_VIDEO] $*" >> "seen-$1"
 cat > "stdin-$1"
+env > "environment-$1"
 touch "running-$$"
 case $1 in
     hold*) while [ ! -e go ]; do sleep 0.05; done ;;
@@ -88,6 +89,9 @@ def test_a_done_job_is_reported_once_it_is_visible(daemon: HookedDaemon) -> None
     wanted = f"1 done [] [{outbox}/good.json] [{outbox}/good.mp4] good done a good of 1 {{unknown}}"
     assert line.partition(" ")[2] == wanted
     assert json.loads((daemon.spool / "stdin-good").read_text()) == report
+    names = {line.partition("=")[0] for line in (daemon.spool / "environment-good").read_text().splitlines()}
+    documented = {f"LIPDROP_{name}" for name in ("JOB", "STATUS", "CODE", "REPORT", "VIDEO", "ATTEMPT")}
+    assert {name for name in names if name.startswith("LIPDROP_")} == documented and "PATH" in names
 
 
 def test_a_failed_job_is_reported(daemon: HookedDaemon) -> None:
