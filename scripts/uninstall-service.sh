@@ -29,11 +29,13 @@ rm -f "$root"/etc/systemd/system/lipdrop{,-web}.service "$root"/etc/{tmpfiles,sy
 rm -rf "$root/opt/lipdrop"
 [ -n "$staged" ] || [ ! -d "$root/run/systemd/system" ] || systemctl daemon-reload
 
+users=
+[ -n "$staged" ] || users=", users lipdrop and lipdrop-web"
 if [ "${PURGE:-}" != yes ]; then
-    echo "kept:          $root/etc/lipdrop, $root/var/lib/lipdrop and the users; PURGE=yes removes them too"
+    echo "kept:          $root/etc/lipdrop, $root/var/lib/lipdrop$users; PURGE=yes removes them too"
     exit 0
 fi
-echo "removing:      $root/etc/lipdrop, $root/var/lib/lipdrop with all jobs and videos, users"
+echo "removing:      $root/etc/lipdrop, $root/var/lib/lipdrop with all jobs and videos$users"
 rm -rf "$root/etc/lipdrop" "$root/var/lib/lipdrop"
 [ -z "$staged" ] || exit 0
 for user in lipdrop-web lipdrop; do
