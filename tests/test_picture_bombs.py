@@ -78,17 +78,19 @@ def jpeg_of_scans() -> bytes:
     return data[:-2] + data[last:-2] * 20_000 + b"\xff\xd9"
 
 
-BOMBS: dict[str, Callable[[], bytes]] = {
-    "blocks.j2k": lambda: jpeg_2000((SIDE, SIDE), SIDE, codeblock_size=(4, 4)),
-    "tiles.j2k": lambda: jpeg_2000((SIDE, SIDE), 8),
-    "profile.png": lambda: png_with(b"iCCP"),
-    "text.png": lambda: png_with(b"zTXt"),
-    "international.png": lambda: png_with(b"iTXt", b"x\0\1\0\0\0"),
-    "tile.tif": lambda: tiff(T322=(60_000,), T323=(60_000,), T324=(8,), T325=(99,)),
-    "channels.tif": lambda: tiff(T277=(60_000,), T258=(8,) * 60_000),
-    "strips.tif": lambda: tiff(T278=(1,), T273=(8,) * 1_000_000, T279=(99,) * 1_000_000),
-    "scans.jpg": jpeg_of_scans,
+MEMORY = f"more memory than the {BASE_BYTES + BYTES_PER_PIXEL * PIXELS_MAX >> 20} MiB"
+BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "blocks.j2k": (MEMORY, lambda: jpeg_2000((SIDE, SIDE), SIDE, codeblock_size=(4, 4))),
+    "tiles.j2k": ("is broken", lambda: jpeg_2000((SIDE, SIDE), 8)),
+    "profile.png": ("colour profile", lambda: png_with(b"iCCP")),
+    "text.png": ("text", lambda: png_with(b"zTXt")),
+    "international.png": ("text", lambda: png_with(b"iTXt", b"x\0\1\0\0\0")),
+    "tile.tif": (MEMORY, lambda: tiff(T322=(60_000,), T323=(60_000,), T324=(8,), T325=(99,))),
+    "channels.tif": ("is broken", lambda: tiff(T277=(60_000,), T258=(8,) * 60_000)),
+    "strips.tif": ("is broken", lambda: tiff(T278=(1,), T273=(8,) * 1_000_000, T279=(99,) * 1_000_000)),
+    "scans.jpg": ("too long", jpeg_of_scans),
 }
+"""What is said of each, and how it is made."""
 
 
 REFUSED = """
@@ -105,17 +107,19 @@ try:
     picture_decoder.picture(file, require_media(file), pixels_max, Look())
 except JobError as error:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(error.code, error.field, usage.ru_maxrss << 10, usage.ru_utime + usage.ru_stime)
+    print(error.code, error.field, usage.ru_maxrss << 10, usage.ru_utime + usage.ru_stime, error.message)
 """
 """Refuses a picture, and prints the error and what the largest of the processes and all of them took."""
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_costs_no_more_than_its_limits(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(BOMBS[name]())
+    reason, content = BOMBS[name]
+    (tmp_path / name).write_bytes(content())
     argv = [sys.executable, "-c", REFUSED, str(tmp_path / name), str(PIXELS_MAX)]
-    code, field, memory, cpu_seconds = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-    assert (code, field) == ("media", "avatar")
+    answer = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    code, field, memory, cpu_seconds, message = answer.split(maxsplit=4)
+    assert (code, field) == ("media", "avatar") and reason in message
     assert int(memory) < BASE_BYTES + BYTES_PER_PIXEL * PIXELS_MAX + SHARED_BYTES
     assert float(cpu_seconds) < 3
 
@@ -166,7 +170,7 @@ def test_a_decoder_that_takes_too_much_memory_is_stopped(tmp_path: Path, monkeyp
     (tmp_path / "a.png").write_bytes(saved("PNG"))
     monkeypatch.setattr(picture_decoder, "BASE_BYTES", 40 << 20)
     monkeypatch.setattr(picture_decoder, "BYTES_PER_PIXEL", 1)
-    with pytest.raises(JobError) as caught:
+    with pytest.raises(JobError, match="more memory than the 43 MiB") as caught:
         look_at(tmp_path / "a.png")
     assert caught.value.code == "media"
 

@@ -21,7 +21,7 @@ from pipeline.media import animation_frames, picture_program
 from pipeline.media.ffmpeg import FAULTS, last_line
 from pipeline.media.kinds import Kind
 from pipeline.media.pictures import Look
-from pipeline.media.refusals import unreadable
+from pipeline.media.refusals import too_much_memory, unreadable
 from pipeline.programs import Ended, Limits
 
 Picture = NDArray[np.uint8]
@@ -33,6 +33,8 @@ WALL_SECONDS = 300
 BASE_BYTES, BYTES_PER_PIXEL = 176 << 20, 32
 """Memory: for the program itself, which is up to 115 MiB with numpy; and for each pixel. Decoding, colours and a turn
 take up to 28 bytes at once."""
+BAD_ALLOC = b"bad_alloc"
+"""What libraries in C++ print when memory is short, before they abort."""
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Each thread of numpy's would take memory."""
 
@@ -76,7 +78,7 @@ def frames(file: Path, kind: Kind, sides: tuple[int, int], count: int, look: Loo
             ended = running.end()
         except TimeoutError:
             raise _too_slow() from None
-    _check(ended, file)
+    _check(ended, file, pixels)
 
 
 def _answer(seconds: int, output_bytes: int, pixels: int, task: Callable[..., object], *request: Any) -> bytes:
@@ -85,13 +87,17 @@ def _answer(seconds: int, output_bytes: int, pixels: int, task: Callable[..., ob
         ended = programs.run(_argv(task, *request), _limits(seconds, pixels, output_bytes), environment=_environment())
     except TimeoutError:
         raise _too_slow() from None
-    _check(ended, request[0])
+    _check(ended, request[0], pixels)
     return ended.output
 
 
 def _limits(seconds: int, pixels: int, output_bytes: int = 0) -> Limits:
-    memory = BASE_BYTES + BYTES_PER_PIXEL * pixels
-    return Limits(max(seconds, WALL_SECONDS), output_bytes, cpu_seconds=seconds, memory_bytes=memory, file_bytes=0)
+    wall_seconds, memory_bytes = max(seconds, WALL_SECONDS), _memory_bytes(pixels)
+    return Limits(wall_seconds, output_bytes, cpu_seconds=seconds, memory_bytes=memory_bytes, file_bytes=0)
+
+
+def _memory_bytes(pixels: int) -> int:
+    return BASE_BYTES + BYTES_PER_PIXEL * pixels
 
 
 def _argv(task: Callable[..., object], file: Path, kind: Kind, *more: Any) -> list[str]:
@@ -108,7 +114,7 @@ def _too_slow() -> JobError:
     return unreadable("avatar", "it takes too long to read")
 
 
-def _check(ended: Ended, file: Path) -> None:
+def _check(ended: Ended, file: Path, pixels: int) -> None:
     """Raise the program's error, if it failed."""
     if not ended.returncode:
         return
@@ -116,6 +122,8 @@ def _check(ended: Ended, file: Path) -> None:
     if number == signal.SIGXCPU:
         raise _too_slow()
     if number in FAULTS:
+        if BAD_ALLOC in ended.errors:
+            raise too_much_memory(file, _memory_bytes(pixels))
         raise unreadable("avatar", f"{file.name} is broken")
     if ended.returncode > 0:
         with suppress(ValueError, IndexError, TypeError):

@@ -6,10 +6,12 @@ numpy is imported only for the few pictures that need it: it takes longer than r
 from __future__ import annotations
 
 import io
+import re
+import resource
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +21,17 @@ from pipeline.errors import JobError
 from pipeline.media import boxes
 from pipeline.media.colour_spaces import PRIMARIES_BY_CODE, SRGB, TRANSFERS_BY_CODE, ColourSpace
 from pipeline.media.kinds import Kind, png_chunks
-from pipeline.media.refusals import too_many_pixels, unreadable
+from pipeline.media.refusals import too_many_pixels, too_much_memory, unreadable
 
 SIDE_MAX = 32_766
 """OpenCV cannot rotate larger pictures."""
+
+OUT_OF_MEMORY = re.compile(r"out of memory|decoder error -9\b")
+TOO_MUCH_TEXT = "Decompressed data too large"
+"""What Pillow's decoders say."""
+NEAR = 0.75
+"""Share of the limit of memory beyond which a failure is likely to be due to it. The largest pictures take as much only
+when they are turned, at the end."""
 
 TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Clockwise turns in degrees, and Pillow's names for them, which are anticlockwise."""
@@ -94,10 +103,29 @@ def decoding(file: Path) -> Iterator[None]:
         yield
     except JobError:
         raise
-    except MemoryError as error:
-        raise unreadable("avatar", f"{file.name} takes too much memory to read") from error
     except Exception as error:
-        raise unreadable("avatar", f"{file.name} is broken") from error
+        raise _refused(file, error) from error
+
+
+def _refused(file: Path, error: Exception) -> JobError:
+    """The error for a picture whose decoder raised `error`."""
+    if TOO_MUCH_TEXT in str(error):
+        return unreadable("avatar", f"{file.name} has text or a colour profile of an unreasonable size")
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)) or _came_near_the_limit():
+        return too_much_memory(file, resource.getrlimit(resource.RLIMIT_DATA)[0])
+    return unreadable("avatar", f"{file.name} is broken")
+
+
+def _came_near_the_limit() -> bool:
+    """Whether this process has nearly used up its memory: OpenJPEG calls a picture broken when an allocation fails."""
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    with suppress(OSError, KeyError):
+        lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
+        size = {words[0]: int(words[1]) << 10 for words in lines if words[-1] == "kB"}
+        return size["VmPeak:"] - size["VmSize:"] + size["VmData:"] > NEAR * limit
+    return False
 
 
 def _header(file: Path, kind: Kind) -> Image.Image:
@@ -111,7 +139,7 @@ def _header(file: Path, kind: Kind) -> Image.Image:
         # Pillow's own limit: 179 million pixels, more than any avatar needs.
         raise too_many_pixels(file, "far too many pixels") from None
     except Exception as error:  # on random bytes Pillow's parsers raise anything
-        raise unreadable("avatar", f"{file.name} is broken") from error
+        raise _refused(file, error) from error
 
 
 def _register_heif() -> None:

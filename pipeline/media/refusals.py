@@ -26,3 +26,9 @@ def too_long(file: Path, has: str, limit: str) -> JobError:
     """The error for a video over the limit; `has`: its length."""
     hint = "use a shorter video; a few seconds are enough, because the video is looped"
     return JobError("too_long", f"{file.name} {has}, the limit is {limit}", field="avatar", hint=hint)
+
+
+def too_much_memory(file: Path, limit_bytes: int) -> JobError:
+    """The error for a picture that cannot be decoded within the limit of memory."""
+    reason = f"decoding {file.name} takes more memory than the {limit_bytes >> 20} MiB that are allowed"
+    return JobError("media", reason, field="avatar", hint="save it again as a plain JPEG or PNG")
