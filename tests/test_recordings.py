@@ -254,6 +254,40 @@ def test_a_wav_file_of_unknown_size_is_read_to_its_end(riff: str, claimed: int, 
     assert codes(sound) == []
 
 
+@pytest.mark.parametrize(
+    "form", ["-rf64 always -f wav", "-f w64", "-f aiff", "-f aiff -c:a pcm_s16le", "-f w64 -c:a pcm_f32le"]
+)
+def test_what_is_written_into_a_pipe_is_read_to_its_end(form: str, speech: Path, tmp_path: Path) -> None:
+    argv = ["ffmpeg", "-v", "error", "-i", str(speech), *form.split(), "pipe:1"]
+    sound = read(subprocess.run(argv, capture_output=True, check=True).stdout, tmp_path)
+    samples = pcm.read_wav(speech)
+    assert len(sound.samples) == len(samples)
+    assert np.abs(sound.samples.astype(int) - samples).max() <= 1
+    assert codes(sound) == []
+
+
+@pytest.mark.parametrize("extensible", [False, True])
+def test_a_wav_file_of_the_other_byte_order_is_read(extensible: bool, speech: Path, tmp_path: Path) -> None:
+    """ffmpeg reads it as noise."""
+    samples = pcm.read_wav(speech)
+    more = struct.pack(">HHIHH", 22, 16, 4, 1, 0) + bytes(12) if extensible else b""
+    tag = 0xFFFE if extensible else 1
+    form = struct.pack(">HHIIHH", tag, 1, PCM_RATE_HZ, 2 * PCM_RATE_HZ, 2, 16) + more
+    data = samples.astype(">i2").tobytes()
+    chunks = b"fmt " + struct.pack(">I", len(form)) + form + b"data" + struct.pack(">I", len(data)) + data
+    sound = read(b"RIFX" + struct.pack(">I", 4 + len(chunks)) + b"WAVE" + chunks, tmp_path)
+    assert np.array_equal(sound.samples, samples)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "it is empty"), (b"%PDF-1.7\n", "it is a PDF"), (b"Hello\n", "format is not known")],
+)
+def test_what_is_no_recording_is_called_what_it_is(content: bytes, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(JobError, match=reason):
+        read(content, tmp_path)
+
+
 # Damage
 
 

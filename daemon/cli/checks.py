@@ -12,6 +12,8 @@ from pipeline.avatars import Avatars
 from pipeline.errors import JobError, StageError
 from pipeline.job import Job, parse_job
 from pipeline.media import ffmpeg
+from pipeline.media.recording import foreign
+from pipeline.media.unsized import unsized
 from pipeline.speech.voices.catalogue import Voices
 
 PROBES_MAX = 100
@@ -79,11 +81,13 @@ class Checker:
 
 def check_sound(recording: Path) -> None:
     """Raise JobError unless a file has sound that can be read."""
+    if unsized(recording):
+        return
     try:
         found = ffmpeg.probe(recording, ffmpeg.INPUT_FORMATS)
     except StageError as error:
         hint = "open it in a player; convert it to a common format such as WAV"
-        message = f"the recording cannot be read: {error.message}"
+        message = f"the recording cannot be read: {foreign(recording, error.message) or error.message}"
         raise JobError("media", message, field="audio", hint=hint) from None
     streams = found.get("streams")
     kinds = [stream.get("codec_type") for stream in streams] if isinstance(streams, list) else []

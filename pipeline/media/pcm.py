@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.media import ffmpeg
 from pipeline.media.ffmpeg import Stream
+from pipeline.media.unsized import Samples, unsized
 
 TRACK_RATE_HZ = 48_000
 """Rate of the audio track of the video, which keeps the bandwidth of the recording; the models get 16 kHz. 48 kHz is a
@@ -30,14 +31,22 @@ def source(recording: Path, limit_seconds: float) -> Stream:
 
     Decoders drop a frame whose checksum is wrong: what they make of it may be loud noise.
     """
+    bare = unsized(recording)
     return ffmpeg.source(
         recording,
-        ffmpeg.INPUT_FORMATS,
+        ffmpeg.INPUT_FORMATS if bare is None else bare.form,
+        **({} if bare is None else _as_bare(bare)),
         codec_whitelist=ffmpeg.AUDIO_CODECS,
         threads=1,
         t=limit_seconds,
         **{"err_detect": "crccheck", "err_detect:a": "crccheck+explode"},
     )
+
+
+def _as_bare(samples: Samples) -> dict[str, Any]:
+    """ffmpeg's options for samples without a header."""
+    form = {"f": samples.form, "ar": samples.rate_hz, "ac": samples.channels}
+    return {**form, "skip_initial_bytes": samples.start}
 
 
 def target(path: Path, sound: Stream, **options: Any) -> Stream:

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import StageError
+from pipeline.errors import JobError, StageError
 from pipeline.media import damage, ffmpeg, frame_sync, levels, pcm
 from pipeline.media.damage import Frames, Gap
 from pipeline.media.ffmpeg import Stream
+from pipeline.media.kinds import identify
 from pipeline.media.levels import BLOCK_SAMPLES, LOUD_PERCENTILE
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.refusals import unreadable
@@ -37,6 +38,10 @@ LOW_FREQUENCY = {"2.1": 2, "6.1(front)": 2}
 
 WITHOUT_TIMES = frozenset({"mp3", "aac", "ac3", "eac3", "amr", "flac", "tta", "wv"})
 """Formats whose frames have no time stamps that hold: what is missing is also seen by the length of the file."""
+
+
+UNRECOGNISED = "Invalid data found when processing input", "Failed to read frame size", "the format image2 "
+"""What ffmpeg says about files that are nothing it knows."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,24 @@ def read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
 
     Parts that are damaged become silence of the same length. Raises JobError if most is damaged.
     """
+    try:
+        return _read(recording, folder, limit_seconds)
+    except JobError as error:
+        reason = foreign(recording, error.message)
+        raise unreadable(FIELD, reason) if reason else error from None
+
+
+def foreign(recording: Path, message: str) -> str | None:
+    """Why a file is not a recording, if that is why ffmpeg failed with this message."""
+    if not any(said in message for said in UNRECOGNISED):
+        return None
+    if not recording.stat().st_size:
+        return "it is empty"
+    kind = identify(recording)
+    return f"it is {kind.name}" if kind and kind.medium != "clip" else "its format is not known"
+
+
+def _read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
     losses = frame_sync.losses(recording, limit_seconds)
     frames_alone = frame_sync.without(recording, losses, folder / f"frames{recording.suffix}")
     sound, targets, listed = pcm.source(frames_alone, limit_seconds), _targets(folder), folder / "frames.txt"

@@ -30,5 +30,6 @@ def too_long(file: Path, has: str, limit: str) -> JobError:
 
 def too_much_memory(file: Path, limit_bytes: int) -> JobError:
     """The error for a picture that cannot be decoded within the limit of memory."""
-    reason = f"decoding {file.name} takes more memory than the {limit_bytes >> 20} MiB that are allowed"
+    allowed = f"the {limit_bytes >> 20} MiB that are allowed" if limit_bytes > 0 else "there is"
+    reason = f"decoding {file.name} takes more memory than {allowed}"
     return JobError("media", reason, field="avatar", hint="save it again as a plain JPEG or PNG")
