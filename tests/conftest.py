@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -44,6 +45,7 @@ LONGEST_FIRST = (
 
 def pytest_configure() -> None:
     """Test processes share the cores: compute on one thread, and let daemons' threads wait without using a core."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore, with all children
     gc.disable()  # until all tests are collected: imports make many objects and no garbage
     os.environ["OMP_WAIT_POLICY"] = "passive"
     if "PYTEST_XDIST_WORKER" in os.environ:
