@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config import Config
 from pipeline.media.pcm import write_wav
+from pipeline.speech.voices.catalogue import Voices
 
 
 def streams(video: Path) -> dict[str, dict[str, Any]]:
@@ -46,14 +49,23 @@ def audio(video: Path, rate_hz: int = 16_000) -> NDArray[np.int16]:
 
 
 def speech_like(seconds: float, rate_hz: int = 16_000, seed: int = 0) -> NDArray[np.int16]:
-    """A voice-like hum of exactly `round(seconds * rate)` samples, with a pause about every two seconds."""
+    """Speech of exactly `round(seconds * rate)` samples, with a pause about every two seconds, over faint noise."""
     count = round(seconds * rate_hz)
     time = np.arange(count) / rate_hz
-    rng = np.random.default_rng(seed)
-    hum = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 12))
-    syllables = np.clip(np.sin(2 * np.pi * 3.5 * time), 0, None) * (np.sin(2 * np.pi * 0.5 * time) > -0.8)
-    samples = 6000 * hum * syllables + rng.standard_normal(count) * 20
+    spoken, spoken_rate_hz = _spoken()
+    voice = np.interp(time * spoken_rate_hz, np.arange(len(spoken)), spoken, period=len(spoken))
+    pauses = np.sin(2 * np.pi * 0.5 * time) <= -0.8
+    samples = 12_000 * np.where(pauses, 0, voice) + np.random.default_rng(seed).standard_normal(count) * 20
     return np.clip(samples, -30_000, 30_000).astype(np.int16)
+
+
+@cache
+def _spoken() -> tuple[NDArray[np.float32], int]:
+    """A sentence, and its sample rate."""
+    backend, voice = Voices(Config().tts).choose("en", "espeak:en-us")
+    text = "The quick brown fox jumps over the lazy dog, and seven merry pilots sail past the harbour."
+    utterance = backend.speak(text, "en", voice, 1.0)
+    return utterance.samples, utterance.sample_rate_hz
 
 
 def write_recording(path: Path, samples: NDArray[np.int16], rate_hz: int = 16_000) -> None:

@@ -26,3 +26,12 @@ def music(count: int) -> Floats:
             played[start : start + len(time)] += tone * np.exp(-(4 if pitch_hz > 400 else 1.5) * time)
         played[start : start + 2000] += (beat % 2) * rng.normal(size=2000) * np.exp(-np.arange(2000) / 400)
     return played[:count]
+
+
+def hum(seconds: float) -> NDArray[np.int16]:
+    """A low hum that swells 3.5 times a second, with pauses: codecs keep its level."""
+    time = np.arange(round(seconds * PCM_RATE_HZ)) / PCM_RATE_HZ
+    tone = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 12))
+    swell = np.clip(np.sin(2 * np.pi * 3.5 * time), 0, None) * (np.sin(2 * np.pi * 0.5 * time) > -0.8)
+    faint = np.random.default_rng(0).standard_normal(len(time)) * 20
+    return np.asarray(6000 * tone * swell + faint, np.int16)

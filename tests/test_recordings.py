@@ -21,7 +21,7 @@ from pipeline.errors import JobError
 from pipeline.media import damage, frame_sync, pcm, recording
 from pipeline.media.recording import Sound
 from pipeline.messages import PCM_RATE_HZ
-from tests.media import speech_like
+from tests.sounds import hum
 
 SECONDS = 4.0
 LIMIT_SECONDS = 60
@@ -64,7 +64,7 @@ LEVEL_DB = 0.6
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("speech") / "speech.wav"
-    pcm.write_wav(path, speech_like(SECONDS) // 2, PCM_RATE_HZ)
+    pcm.write_wav(path, hum(SECONDS) // 2, PCM_RATE_HZ)
     return path
 
 
