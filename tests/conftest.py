@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests import warm_start
 from tests.running import BRIEF_WAITS, CheapDaemon
 
 if TYPE_CHECKING:
@@ -45,13 +46,22 @@ LONGEST_FIRST = (
 
 def pytest_configure() -> None:
     """Test processes share the cores: compute on one thread, and let daemons' threads wait without using a core."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore, with all children
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # which a shell's background jobs ignore, with all children
     gc.disable()  # until all tests are collected: imports make many objects and no garbage
     os.environ["OMP_WAIT_POLICY"] = "passive"
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 
         torch.set_num_threads(1)
+    else:
+        warm_start.share()
+
+
+def pytest_unconfigure() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        warm_start.unshare()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

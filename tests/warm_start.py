@@ -1,17 +1,22 @@
 """Start programs by forking a process that has imported what they need: that saves each most of its CPU time.
 
-A program is a module with `IMPORTED`, the modules that it needs, and `main`, which is called with its arguments.
+A program is a module with `IMPORTED`, the modules that it needs, and `main`, which is called with its arguments. All
+test processes of a run share the process that forks.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
 import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -19,21 +24,23 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+FOLDER, OWNER = "LIPDROP_TEST_FOLDER", "LIPDROP_TEST_OWNER"
+"""Environment variables: where the sockets are, and the process with which those that fork end."""
 LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class Forked:
     """A forked program, with the methods of `subprocess.Popen`. The process that forked it knows its exit code."""
 
-    def __init__(self, parent: subprocess.Popen[bytes], pid: int) -> None:
-        self._parent = parent
+    def __init__(self, program: str, pid: int) -> None:
+        self._program = program
         self.pid = pid
         self._returncode: int | None = None
 
     def poll(self) -> int | None:
         """The exit code; None while it runs."""
         if self._returncode is None:
-            self._returncode = _answer(self._parent, pid=self.pid)
+            self._returncode = _answer(self._program, pid=self.pid)
         return self._returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -65,9 +72,8 @@ class Forked:
 
 def start(program: str, folder: Path, arguments: Sequence[str], *, log: Path, output: str = os.devnull) -> Forked:
     """Start a program in a folder, with files for its standard error, which is appended to, and standard output."""
-    server = _server(program)
     paths = {"folder": str(folder), "log": str(log), "output": output}
-    return Forked(server, _answer(server, arguments=[*arguments], environment=environment(), **paths))
+    return Forked(program, _answer(program, arguments=[*arguments], environment=environment(), **paths))
 
 
 def environment() -> dict[str, str]:
@@ -75,38 +81,64 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
+def share() -> None:
+    """Let the processes that this one starts use what it uses; all of it ends with this process."""
+    os.environ[FOLDER] = tempfile.mkdtemp()
+    os.environ[OWNER] = str(os.getpid())
+
+
+def unshare() -> None:
+    """Remove what sharing took."""
+    shutil.rmtree(os.environ[FOLDER])
+
+
 @cache
-def _server(program: str) -> subprocess.Popen[bytes]:
-    """The process that forks; it ends with this one, since its input does."""
-    argv = [sys.executable, "-m", "tests.warm_start", program]
-    return subprocess.Popen(argv, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def _address(program: str) -> str:
+    """The socket of the process that forks a program; it is started first if no other test process has done so."""
+    path = Path(os.environ[FOLDER], program)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                listener.listen(128)
+                argv = [sys.executable, "-m", "tests.warm_start", program, str(listener.fileno()), os.environ[OWNER]]
+                subprocess.Popen(argv, cwd=ROOT, env=environment(), pass_fds=[listener.fileno()])
+    return str(path)
 
 
-def _answer(server: subprocess.Popen[bytes], **request: Any) -> Any:
-    assert server.stdin is not None and server.stdout is not None
-    server.stdin.write(json.dumps(request).encode() + b"\n")
-    server.stdin.flush()
-    return json.loads(server.stdout.readline())
+def _answer(program: str, **request: Any) -> Any:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(_address(program))
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        with connection.makefile("rb") as answer:
+            return json.loads(answer.readline())
 
 
-def serve(imported: Sequence[str]) -> list[str]:
-    """Answer requests until the input ends: with a new process, or with the exit code of one if it has one.
+def serve(imported: Sequence[str], listener: socket.socket, owner: int) -> list[str]:
+    """Answer requests until a process ends: with a new process, or with the exit code of one if it has one.
 
     Returns in each new process, with its arguments.
     """
     for name in imported:
         import_module(name)
     gc.freeze()
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        if "pid" in request:
-            pid, status = os.waitpid(request["pid"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-        elif (answer := os.fork()) == 0:
-            return _become(**request)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-    sys.exit()
+    ended = os.pidfd_open(owner)
+    while ended not in select.select([listener.fileno(), ended], [], [])[0]:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rwb") as stream:
+            request = json.loads(stream.readline())
+            if "pid" in request:
+                pid, status = os.waitpid(request["pid"], os.WNOHANG)
+                answer = os.waitstatus_to_exitcode(status) if pid else None
+            elif (answer := os.fork()) == 0:
+                break
+            stream.write(json.dumps(answer).encode() + b"\n")
+    else:
+        sys.exit()
+    listener.close()
+    os.close(ended)
+    return _become(**request)
 
 
 def _become(folder: str, arguments: list[str], log: str, output: str, environment: dict[str, str]) -> list[str]:
@@ -123,4 +155,4 @@ def _become(folder: str, arguments: list[str], log: str, output: str, environmen
 
 if __name__ == "__main__":
     program = import_module(sys.argv[1])
-    program.main(serve(program.IMPORTED))
+    program.main(serve(program.IMPORTED, socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3])))
