@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks.talking_face import PORTRAIT, VOICES, pictures, score
+from benchmarks.talking_face import FPS, PORTRAIT, SIDE, VOICES, pictures, score
 from pipeline.avatars import Avatar
+from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
+from pipeline.engines.builtin.face_shape import FaceShape
+from pipeline.engines.builtin.mouth import MouthModel
+from pipeline.engines.builtin.mouth_motion import Pose
+from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND
 from training.dataset import SpeechClip, held_out_clip
 
@@ -59,3 +65,18 @@ def test_the_rendered_mouth_follows_the_speech(
     assert abs(seen.lag_frames) <= 1
     assert seen.still_pauses >= 0.98
     assert seen.changed_outside <= 0.005
+
+
+@pytest.mark.parametrize("voice", ["ru", "en, natural"])
+def test_lips_round_and_spread_as_far_as_peoples(voice: str, avatars: dict[str, Avatar]) -> None:
+    """Relative to the median width of the lips as drawn."""
+    clip = spoken(voice, 10)
+    frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
+    speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes)
+    track = MouthModel(torch.device("cpu")).track(speech)[speech_gate(speech) > 0.9]
+    landmarks = avatars["presenter"].fitted((SIDE, SIDE)).require_landmarks()[0]
+    shape = FaceShape.measure(landmarks)[1].at(np.zeros(len(track), np.intp))
+    widths = 1 / (1 + Pose.of(torch.from_numpy(track), shape).stretch[:, 0, 0].numpy())
+    narrowest, widest = np.percentile(widths, (2, 98)) / np.median(widths)
+    assert 0.85 < narrowest < 0.95
+    assert 1.28 < widest < 1.4

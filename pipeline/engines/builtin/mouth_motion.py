@@ -24,7 +24,7 @@ PARTED = 0.018
 """Opening of free lips over closed teeth."""
 UPPER_RAISE = 0.075
 UPPER_LIFT_BY_JAW = 0.08
-SPREAD_LIFT = 0.035
+SPREAD_LIFT = 0.055
 """How far the corners of spread lips rise."""
 SPREAD_DROP = 0.035
 """How far spread lips are pulled off the lower teeth."""
@@ -36,6 +36,9 @@ TUCK_JAW = 0.7
 """Fraction by which a tuck closes the jaw, so that the lip reaches the teeth."""
 TUCK_ROLL = 0.45
 """Fraction of the lower lip's height that is hidden under the teeth."""
+FAINT_WIDTH = 0.3
+"""Lips that are faintly rounded or spread become narrower or wider by this fraction of what the amount says: in speech
+the width of people's mouths stays near its median and leaves it for single sounds."""
 PUCKER_NARROWING = 0.24
 PUCKER_OPENING = 0.34
 """Fraction of their width over which puckered lips part, leaving a small round hole."""
@@ -55,7 +58,7 @@ PUCKER_LEVELLING, JAW_LEVELLING = 0.9, 0.6
 """Fractions of a smile removed by puckering (it levels the corners with the middle of the opening) and by the jaw."""
 CORNER_DROP_MAX = 0.5
 """Maximum drop of the corners, as a fraction of the distance from mouth to nose: more would smear the skin between."""
-SPREAD_WIDENING = 0.34
+SPREAD_WIDENING = 0.46
 JAW_NARROWING = 0.05
 CLOSED_CHIN = 0.45
 """Fraction of the jaw's opening that remains at the chin while the lips are closed."""
@@ -113,8 +116,9 @@ class Pose:
         bounded = torch.minimum(torch.maximum(torch.nan_to_num(track.float()), low), torch.ones_like(low))
         jaw, width, closure, raised, tuck, tongue = (column[:, None, None] for column in bounded.unbind(1))
         jaw = jaw * (1 - TUCK_JAW * tuck) * shape.moves
+        width = width * (FAINT_WIDTH + (1 - FAINT_WIDTH) * width.abs())
         free, pucker, spread = 1 - closure, (-width).clamp(min=0), width.clamp(min=0)
-        narrow = 1 - PUCKER_NARROWING * pucker + SPREAD_WIDENING * spread - JAW_NARROWING * jaw * free
+        narrow = 1 - PUCKER_NARROWING * pucker + SPREAD_WIDENING * spread * shape.moves - JAW_NARROWING * jaw * free
         rounding = pucker * jaw.clamp(max=0.15) / 0.15
         pulled = SPREAD_DROP * spread * (0.4 + 0.6 * raised)
         opens = PARTED + LIP_DROP * jaw + PUCKER_DROP * rounding + pulled + TONGUE_ROOM * tongue
