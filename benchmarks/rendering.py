@@ -43,7 +43,7 @@ def frames_per_second(task: Task) -> float:
     clip = task.clip
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
     avatar = Avatars(Config()).load(task.avatar)
-    settings = avatar.settings.model_copy(update={"idle_motion": task.idle_motion})
+    settings = avatar.settings.model_copy(update={"idle_motion": "calm" if task.idle_motion else "off"})
     fitted = replace(avatar, settings=settings).fitted(task.size)
     engine = BuiltinEngine(torch.device("cpu"))
     renderer = engine.renderer(fitted, SpeechFeatures(clip.mel, frames, FPS, clip.phonemes))

@@ -236,7 +236,7 @@ def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:
 
 def pictures(further: list[Path]) -> Iterator[tuple[str, Avatar]]:
     """The avatars that come with lipdrop, and one for each further picture; all without idle motion."""
-    still = AvatarSettings(idle_motion=False)
+    still = AvatarSettings(idle_motion="off")
     for folder in sorted(path for path in BUILT_IN_FOLDER.iterdir() if path.is_dir()):
         picture = read_picture(media_file(folder), PICTURE_PIXELS_MAX)
         own = FaceLandmarks.load(folder / "landmarks.json")

@@ -297,6 +297,7 @@ def test_the_built_in_avatars_have_all_landmarks(name: str) -> None:
         ("blend: smooth", "blend", "feather or paste"),
         ("no_face: skip", "no_face", "hold, interpolate, passthrough or fail"),
         ("silence_gate: 2", "silence_gate", "auto, on or off"),
+        ("idle_motion: wild", "idle_motion", "off, calm or lively"),
     ],
 )
 def test_bad_settings_are_refused(anna: Path, content: str, part: str, hint: str) -> None:

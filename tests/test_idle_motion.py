@@ -16,7 +16,7 @@ from pipeline.avatars.idle_motion import LivingCanvas, LivingPicture
 from pipeline.avatars.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
-from pipeline.avatars.idle_motion.sway import PoseField, Sway
+from pipeline.avatars.idle_motion.sway import CALM, LIVELY, PoseField, Sway
 from pipeline.avatars.idle_motion.warp import make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
@@ -217,6 +217,15 @@ def test_blinks_come_in_pauses() -> None:
     assert quiet > 0.8
 
 
+def test_many_blinks_begin_at_the_end_of_a_phrase() -> None:
+    """Given two seconds of speech and then one of silence, again and again."""
+    loudness = np.where(np.arange(240 * FPS) % (3 * FPS) < 2 * FPS, 0.8, 0).astype(np.float32)
+    blinks = Blinks(1, FPS, loudness)
+    blinks.closure(230)
+    into_pause = np.array([start % 3 - 2 for start in blinks._starts[1:] if start < 230])
+    assert np.mean((into_pause > -0.03) & (into_pause < 0.25)) > 0.4
+
+
 @pytest.mark.parametrize("offset", [(0, 0), (0, -1.5), (0, 1.5), (1.5, 0), (-1.5, 0)])
 @pytest.mark.parametrize("degrees", [0, 25, 180])
 def test_shut_eyes_show_no_white(degrees: int, offset: tuple[float, float]) -> None:
@@ -301,6 +310,47 @@ def test_stressed_speech_nods_a_little() -> None:
     assert 98 <= nods[:, PoseField.NOD].argmax() <= 109
     assert 0.001 < nods[:, PoseField.NOD].max() < 0.006
     assert not nods[:, [PoseField.SIDEWAYS, PoseField.ROLL, PoseField.BREATH]].any()
+
+
+def test_a_lively_face_raises_its_brows_on_stressed_words() -> None:
+    loudness = np.full(200, 0.2, np.float32)
+    loudness[100:108] = 1
+    calm, lively = (
+        np.array([Sway(2, FPS, loudness, some).pose(frame) for frame in range(200)]) for some in (CALM, LIVELY)
+    )
+    brows = lively[:, PoseField.BROWS]
+    assert 98 <= brows.argmax() <= 109
+    assert 0.01 < brows.max() < 0.035
+    assert np.concatenate([brows[:85], brows[125:]]).max() < 1e-4
+    assert np.abs(np.diff(brows)).max() < 0.006
+    assert not calm[:, PoseField.BROWS].any()
+    assert lively[:, PoseField.NOD].max() > calm[:, PoseField.NOD].max()
+
+
+def test_raised_brows_move_nothing_below_the_eyes(picture: Picture, landmarks: FaceLandmarks) -> None:
+    warp = make_warp(landmarks, SIDE, SIDE)
+    assert warp is not None
+    raised = np.zeros(len(PoseField), np.float32)
+    raised[PoseField.BROWS] = 0.03
+    rest, up = (warp.maps(pose)[0].copy() for pose in (0 * raised, raised))
+    moved = np.abs(up - rest).max(0) > 0.2
+    eyes = np.concatenate([landmarks.left_eye, landmarks.right_eye])
+    assert moved[int(eyes[:, 1].min()) - 25].any()
+    assert not moved[int(eyes[:, 1].max()) :].any()
+
+
+def test_lively_frames_are_the_same_however_a_job_is_cut(picture: Picture, landmarks: FaceLandmarks) -> None:
+    loudness = np.random.default_rng(3).uniform(0, 1, 90).astype(np.float32)
+    loudness[50:60] = 1
+
+    def canvas() -> LivingCanvas:
+        return LivingCanvas(LivingPicture(picture, landmarks, lively=True), FPS, loudness)
+
+    whole = shown(canvas(), picture, 48, 12)
+    parts = [shown(canvas(), picture, first, 4) for first in (56, 48, 52)]
+    assert torch.equal(whole, torch.cat([parts[1], parts[2], parts[0]]))
+    calm = LivingCanvas(LivingPicture(picture, landmarks), FPS, loudness)
+    assert not torch.equal(whole, shown(calm, picture, 48, 12))
 
 
 def small_face() -> tuple[Picture, FaceLandmarks]:

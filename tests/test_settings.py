@@ -50,3 +50,12 @@ def test_avatar_yaml_refuses_duplicate_keys(tmp_path: Path) -> None:
 def test_a_silence_gate_needs_no_quotes(setting: str, quote: str, tmp_path: Path) -> None:
     (tmp_path / "avatar.yaml").write_text(f"silence_gate: {quote}{setting}{quote}")
     assert AvatarSettings.load(tmp_path / "avatar.yaml", 10**6).silence_gate == setting
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("off", "off"), ("false", "off"), ("true", "calm"), ("'calm'", "calm"), ("lively", "lively"), ("", "calm")],
+)
+def test_idle_motion_has_three_degrees_and_may_be_a_switch(written: str, read: str, tmp_path: Path) -> None:
+    (tmp_path / "avatar.yaml").write_text(f"idle_motion: {written}" if written else "")
+    assert AvatarSettings.load(tmp_path / "avatar.yaml", 10**6).idle_motion == read

@@ -163,7 +163,7 @@ def landmarks(count: int) -> FaceLandmarks:
 
 def test_pasted_frames_are_the_official_ones(engine: Wav2LipEngine, network: Wav2Lip) -> None:
     still = replace(
-        avatar(), landmarks=landmarks(1), settings=AvatarSettings(blend="paste", silence_gate="off", idle_motion=False)
+        avatar(), landmarks=landmarks(1), settings=AvatarSettings(blend="paste", silence_gate="off", idle_motion="off")
     )
     made = torch.cat(list(engine.renderer(still, speech(6)).render(0, 6)))
     assert (made.int() - official_i420(network, [picture()] * 6, [FACE_BOX] * 6).int()).abs().max() <= 1

@@ -45,7 +45,7 @@ FORMATS = {
     "size": "WIDTHxHEIGHT, like 720x720",
     "blend": "feather or paste",
     "silence_gate": "auto, on or off",
-    "idle_motion": "true or false",
+    "idle_motion": "off, calm or lively",
     "articulation": "how far the mouth moves: {} to {}, where 1 is as people's do".format(*ARTICULATION),
     "no_face": "hold, interpolate, passthrough or fail",
     "voice": "male, female or a voice's name; or these by language, like {ru: rhvoice:aleksandr, en: male}",
@@ -56,6 +56,11 @@ FORMATS = {
 def _switch(value: Any) -> Any:
     """YAML reads a plain `on` or `off` as true or false."""
     return ("off", "on")[value] if isinstance(value, bool) else value
+
+
+def _liveliness(value: Any) -> Any:
+    """YAML reads a plain `off` as false; true and false are also accepted."""
+    return ("off", "calm")[value] if isinstance(value, bool) else value
 
 
 def _by_language(value: Any) -> Any:
@@ -87,8 +92,8 @@ class AvatarSettings(BaseModel):
     """How Wav2Lip's face is put into the picture: feather: with a soft border; paste: unchanged."""
     silence_gate: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """Whether Wav2Lip's mouth fades to the avatar's own in pauses; auto: as the model's `silence_gate` says."""
-    idle_motion: bool = True
-    """Whether a still picture blinks, sways and breathes."""
+    idle_motion: Annotated[Literal["off", "calm", "lively"], BeforeValidator(_liveliness)] = "calm"
+    """How a still picture blinks, sways and breathes; lively: it nods and raises its brows on stressed speech."""
     articulation: Annotated[float, Field(ge=ARTICULATION[0], le=ARTICULATION[1], repr=False)] = 1.0
     """How far the built-in engine's mouth moves; a job may choose otherwise. No cached file depends on it."""
     no_face: Literal["hold", "interpolate", "passthrough", "fail"] = "hold"

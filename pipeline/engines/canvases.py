@@ -49,9 +49,9 @@ def _prepared(avatar: FittedAvatar) -> Clip | LivingPicture | StillCanvas:
         return avatar.scene
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
-    if not avatar.settings.idle_motion or isinstance(landmarks, NoFace):
+    if avatar.settings.idle_motion == "off" or isinstance(landmarks, NoFace):
         return StillCanvas(picture)
-    return LivingPicture(picture, landmarks[0])
+    return LivingPicture(picture, landmarks[0], lively=avatar.settings.idle_motion == "lively")
 
 
 class ShiftedCanvas:

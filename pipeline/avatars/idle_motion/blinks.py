@@ -23,7 +23,10 @@ DOUBLE_SHARE = 0.12
 DOUBLE_SECONDS = 0.36
 """Time between the starts of the two blinks of a double blink."""
 STEP_SECONDS, STEPS = 0.1, 6
-"""A blink moves by up to STEPS steps in either direction to the quietest moment: speakers blink in pauses."""
+"""A blink moves by up to STEPS steps in either direction to the best moment."""
+PHRASE_END_SECONDS, PHRASE_END = 0.2, 0.5
+"""Speakers blink in pauses, above all at the end of a phrase: the best moment is quiet, and the loudness this long
+before it counts this much in its favour."""
 
 
 class Blinks:
@@ -49,17 +52,21 @@ class Blinks:
     def _plan(self, last: float, gap: tuple[float, float]) -> None:
         """Plan the next blink, single or double, after the one at `last`."""
         earliest, latest = last + gap[0], last + gap[1]
-        start = self._quietest(float(self._dice.uniform(earliest, latest)), earliest, latest)
+        start = self._best(float(self._dice.uniform(earliest, latest)), earliest, latest)
         self._starts.append(start)
         if self._dice.random() < DOUBLE_SHARE:
             self._starts.append(start + DOUBLE_SECONDS)
 
-    def _quietest(self, start: float, earliest: float, latest: float) -> float:
-        """The quietest moment near `start`; of equally quiet ones, the nearest."""
+    def _best(self, start: float, earliest: float, latest: float) -> float:
+        """The best moment near `start`; of equally good ones, the nearest."""
         if self._loudness is None:
             return start
         moments = (start + step * STEP_SECONDS for step in sorted(range(-STEPS, STEPS + 1), key=abs))
-        return min((moment for moment in moments if earliest <= moment <= latest), key=self._loudness_at)
+        return min((moment for moment in moments if earliest <= moment <= latest), key=self._loudness_since)
+
+    def _loudness_since(self, seconds: float) -> float:
+        """The loudness at a time, less a part of that shortly before."""
+        return self._loudness_at(seconds) - PHRASE_END * self._loudness_at(max(0.0, seconds - PHRASE_END_SECONDS))
 
     def _loudness_at(self, seconds: float) -> float:
         """The loudness at a time; 0 after the job's end."""

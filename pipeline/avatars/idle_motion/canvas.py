@@ -12,7 +12,7 @@ from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.idle_motion.blinks import Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
-from pipeline.avatars.idle_motion.sway import Sway
+from pipeline.avatars.idle_motion.sway import CALM, LIVELY, Sway
 from pipeline.avatars.idle_motion.warp import Warp, make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
@@ -25,12 +25,13 @@ class LivingPicture:
     outside the picture.
     """
 
-    def __init__(self, picture: NDArray[np.uint8], landmarks: FaceLandmarks) -> None:
-        """`picture`: RGB [height, width, 3], both even."""
+    def __init__(self, picture: NDArray[np.uint8], landmarks: FaceLandmarks, *, lively: bool = False) -> None:
+        """`picture`: RGB [height, width, 3], both even. `lively`: moves more, and its brows too."""
         height, width = picture.shape[:2]
         still = i420(torch.from_numpy(picture)[None])[0].numpy()
         warp = make_warp(landmarks, width, height)
         self.seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
+        self.lively = lively
         self.still = StillCanvas(picture)
         self.eyelids = eyelids(picture, landmarks)
         self.moving = _Moving(warp, planes_of(still)) if warp else None
@@ -49,7 +50,7 @@ class LivingCanvas:
         self._picture = picture
         self._fps = fps
         self._blinks = Blinks(picture.seed, fps, loudness)
-        self._sway = Sway(picture.seed, fps, loudness)
+        self._sway = Sway(picture.seed, fps, loudness, LIVELY if picture.lively else CALM)
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `pipeline.media.canvas.Canvas`; the regions are put into the picture before it moves."""

@@ -37,6 +37,8 @@ BODY_FOLLOWS, HEAD_BREATHES = 0.22, 0.35
 """How much the shoulders follow the head, and the head the breath."""
 PROFILE = 0.4, 0.85, 1.0
 """The face as a dome: y of the nose's tip, half the width, half the height."""
+BROWS = -0.3, 0.75, 0.28
+"""Where the skin of the brows moves: y of its middle, half the width, half the height, down to the open lids."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,15 @@ def _centres(pixels: int, step: int) -> Floats:
 
 
 def _fields(head: HeadFrame, points: Floats) -> Floats:
-    """Displacement in pixels at `points` [2, h, w] for one unit of each movement: [6, 2, h, w]."""
+    """Displacement in pixels at `points` [2, h, w] for one unit of each movement: [7, 2, h, w]."""
     x, y = np.einsum("fa,ayx->fyx", head.axes / head.height_pixels**2, points - head.eyes[:, None, None])
     body = ramp(y - SHOULDER_SLOPE * np.abs(x), SHOULDERS, SHOULDERS + SHOULDER_FADE)
     body = body * (1 - ramp(np.abs(x), *BODY_WIDTH))
     skull = 1 - ramp(np.hypot(x / HEAD_WIDTH, y / np.where(y < 0, HEAD_ABOVE, HEAD_BELOW)), 1, HEAD_FADE)
     tip, half_width, half_height = PROFILE
     dome = np.clip(1 - (x / half_width) ** 2 - ((y - tip) / half_height) ** 2, 0, 1) ** 2
+    middle, brow_width, brow_height = BROWS
+    brows = np.clip(1 - (x / brow_width) ** 2 - ((y - middle) / brow_height) ** 2, 0, 1) ** 2
     follow = np.maximum(skull, BODY_FOLLOWS * body)
     still = np.zeros_like(x)
     fields = {
@@ -157,6 +161,7 @@ def _fields(head: HeadFrame, points: Floats) -> Floats:
         PoseField.TURN: (dome, still),
         PoseField.NOD: (still, dome),
         PoseField.BREATH: (still, -np.maximum(body, HEAD_BREATHES * skull)),
+        PoseField.BROWS: (still, -brows),
     }
     in_face = np.array([fields[movement] for movement in PoseField], np.float32)
     return np.asarray(np.einsum("mfyx,fa->mayx", in_face, head.axes), np.float32)
