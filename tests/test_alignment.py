@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.media.pcm import as_int16, resampled
 from pipeline.messages import Phoneme, Word
-from pipeline.speech.alignment.aligner import REFERENCE_SPEED, Aligner
+from pipeline.speech.alignment.aligner import OTHER_VARIANT, REFERENCE_SPEED, Aligner
 from pipeline.speech.alignment.matching import Reference, matched
 from pipeline.speech.alignment.spectra import mel_power
 from pipeline.speech.alignment.transcript import Expected, Transcript, transcribed
@@ -179,9 +179,13 @@ def recording(said: Sequence[str], noise: float = 0.0) -> tuple[NDArray[np.int16
     return as_int16(samples + random.normal(0, 1, len(samples)).astype(np.float32) * noise), words
 
 
+def in_a_mans_voice(text: str) -> Reference:
+    return Reference.of(spoken(text, f"en-us+{OTHER_VARIANT}", REFERENCE_SPEED))
+
+
 def heard(said: Sequence[str], text: Sequence[str], noise: float = 0.0) -> tuple[Transcript | None, list[Word]]:
     samples, words = recording(said, noise)
-    return transcribed(samples, [Expected(one, Reference.of(known(one))) for one in text]), words
+    return transcribed(samples, [Expected(one, Reference.of(known(one)), in_a_mans_voice(one)) for one in text]), words
 
 
 @pytest.mark.parametrize(("noise", "width"), [(0.0, 150), (0.02, 2400)])
@@ -223,6 +227,7 @@ def test_another_text_is_not_found(text: tuple[str, ...]) -> None:
 
 
 ALONE = (
+    "Good evening, dear friends!",
     "Could you push the bush so that we could look at the book?",
     "Judge the edge of the bridge by measure and not by pleasure.",
     "Wonderful! The whole team deserves a week off work.",
@@ -232,6 +237,19 @@ ALONE = (
 @pytest.mark.parametrize("said", ALONE)
 def test_one_sentence_is_told_from_others(said: str) -> None:
     assert [text for text in ALONE if heard((said,), (text,))[0] is not None] == [said]
+
+
+def test_a_sentence_alone_is_heard_from_its_first_word_to_its_last() -> None:
+    found, words = heard((ALONE[1],), (ALONE[1],))
+    assert found is not None and found.others == ()
+    assert [word.text for word in found.sentences[0].words] == ALONE[1].split()
+    assert np.abs(late_starts(found.sentences[0].words, words)).max() < 0.12
+
+
+def test_one_sentence_is_found_among_others() -> None:
+    """Of which the text says nothing."""
+    found, _ = heard((EXTRA[1], ALONE[1], EXTRA[0]), (ALONE[1],))
+    assert found is not None and len(found.others) == 2
 
 
 def test_silence_says_nothing() -> None:

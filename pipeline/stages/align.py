@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ConfigError
 from pipeline.media import recording
 from pipeline.messages import PCM_RATE_HZ, AlignItem, Notice, Phoneme, Span, Speech
-from pipeline.speech.alignment.aligner import Aligner
+from pipeline.speech.alignment.aligner import OTHER_VARIANT, Aligner
 from pipeline.speech.alignment.transcript import Expected, Transcript, transcribed
 from pipeline.speech.lexicon import lexicon_for
 from pipeline.speech.reading import read
@@ -72,12 +73,16 @@ class Alignment:
     def _expected(self, item: AlignItem, aligner: Aligner) -> list[Expected]:
         """The sentences of the text that are heard if they are said."""
         words = lexicon_for(self._settings, item.language, item.lexicon)
-        marked = (
+        marked = [
             (sentence.text, aligner.marked(sentence.spoken, item.language, words))
             for sentence in read(item.text, item.language, words)
-        )
-        rendered = ((text, aligner.reference(spoken, item.language)) for text, spoken in marked)
-        return [Expected(text, reference) for text, reference in rendered if reference is not None]
+        ]
+        rendered = [(text, spoken, aligner.reference(spoken, item.language)) for text, spoken in marked]
+        expected = [(Expected(text, reference), spoken) for text, spoken, reference in rendered if reference]
+        if len(expected) != 1:
+            return [one for one, _ in expected]
+        one, spoken = expected[0]
+        return [replace(one, other=aligner.reference(spoken, item.language, variant=OTHER_VARIANT))]
 
     def _samples(self, item: AlignItem) -> NDArray[np.int16]:
         """The recording; nothing if it is too long, which the next stage reports."""

@@ -16,6 +16,9 @@ from pipeline.speech.voices.espeak import Espeak
 REFERENCE_SPEED = 0.9
 """Speed of the renderings: about the pace of natural voices."""
 
+OTHER_VARIANT = "m3"
+"""A man's voice, as the usual one is a woman's: what resembles one voice by accident seldom resembles both."""
+
 
 class Aligner:
     """Finds phonemes and words in speech. Raises ConfigError `tts_missing` if espeak-ng is not installed."""
@@ -31,11 +34,16 @@ class Aligner:
         """A sentence in plain words with the marks of stress and the phonemes that espeak-ng is given."""
         return marked(spoken, language, self._espeak, lexicon)
 
-    def reference(self, spoken: str, language: str, speed: float = 1.0) -> Reference | None:
-        """The rendering of a sentence in plain words, marked or not; None if nothing is said, or nobody can."""
+    def reference(self, spoken: str, language: str, speed: float = 1.0, variant: str | None = None) -> Reference | None:
+        """The rendering of a sentence in plain words, marked or not; None if nothing is said, or nobody can.
+
+        `variant`: the espeak variant that speaks, instead of the usual one.
+        """
         voice = self._voice(language)
         if voice is None:
             return None
+        if variant is not None:
+            voice = f"{voice.partition('+')[0]}+{variant}"
         said = self._espeak.rendered(spoken, voice, REFERENCE_SPEED * speed)
         return Reference.of(said) if said.phonemes else None
 

@@ -21,7 +21,7 @@ from pipeline.speech.alignment.spectra import (
     reversed_in_time,
     silent,
 )
-from pipeline.speech.alignment.warping import path_costs, warped
+from pipeline.speech.alignment.warping import path_costs, step_costs, warped
 from pipeline.speech.voices.base import Utterance
 
 LIKELY_BELOW = 0.93
@@ -55,7 +55,7 @@ class Match:
     phonemes: tuple[Phoneme, ...]
     words: tuple[Word, ...]
     cost: float
-    """Sum over columns with sound of how different the reference is."""
+    """Sum over columns with sound of how different the reference is, and of how much its pace has to change."""
     chance_cost: float
     """The same for references that do not fit: this one backwards, whose sounds are as frequent, and others."""
 
@@ -75,10 +75,12 @@ class Match:
         return self.ratio < LIKELY_BELOW
 
 
-def matched(power: Floats, reference: Reference, others: Sequence[Reference] = ()) -> Match | None:
+def matched(
+    power: Floats, reference: Reference, others: Sequence[Reference] = (), chances: int = CHANCES
+) -> Match | None:
     """Find the sentence in the mel power of a sound that says nothing else; None if it is all silence.
 
-    `others`: sentences that are not said.
+    `others`: sentences that are not said. `chances`: how many references that do not fit it is compared with, at least.
     """
     silent_columns = silent(power)
     if silent_columns.all() or not reference.phonemes:
@@ -86,22 +88,22 @@ def matched(power: Floats, reference: Reference, others: Sequence[Reference] = (
     sound, expected = features(power, silent_columns), _features(reference, power)
     path = warped(sound, expected)
     edges = moved(reference.phonemes, path, silent_columns)
-    chances = _chances(reference, expected, [_features(other, power) for other in others])
+    unfit = _chances(reference, expected, [_features(other, power) for other in others], chances)
     return Match(
         _phonemes(reference.phonemes, edges),
         _words(reference, edges),
         _cost(sound, expected, silent_columns),
-        float(np.mean([_cost(sound, chance, silent_columns) for chance in chances])),
+        float(np.mean([_cost(sound, chance, silent_columns) for chance in unfit])),
         int((~silent_columns).sum()) * COLUMN_SECONDS,
         float(edges[-1, 1] - edges[0, 0]) / (reference.phonemes[-1].end_seconds - reference.phonemes[0].start_seconds),
     )
 
 
-def _chances(reference: Reference, expected: Floats, others: Sequence[Floats]) -> list[Floats]:
+def _chances(reference: Reference, expected: Floats, others: Sequence[Floats], count: int) -> list[Floats]:
     """References that do not fit: the sentence backwards, others, and its sounds in other orders."""
     starts = [round(phoneme.start_seconds / COLUMN_SECONDS) for phoneme in reference.phonemes[1:]]
     sounds, random = np.split(expected, starts), np.random.default_rng(0)
-    orders = [random.permutation(len(sounds)) for _ in range(CHANCES - 1 - len(others))]
+    orders = [random.permutation(len(sounds)) for _ in range(count - 1 - len(others))]
     shuffled = [np.concatenate([sounds[index] for index in order]) for order in orders]
     return [reversed_in_time(expected), *others, *shuffled]
 
@@ -111,9 +113,10 @@ def _features(reference: Reference, power: Floats) -> Floats:
 
 
 def _cost(sound: Floats, reference: Floats, silent_columns: NDArray[np.bool_]) -> float:
-    """How different the sound is from a reference; measured at every second column, which is enough."""
+    """The cost of the best path to a reference; measured at every second column, which is enough."""
     sound, reference = sound[::2], reference[::2]
-    return float(path_costs(sound, reference, warped(sound, reference))[~silent_columns[::2]].sum())
+    path = warped(sound, reference)
+    return float((path_costs(sound, reference, path) + step_costs(path))[~silent_columns[::2]].sum())
 
 
 def _phonemes(phonemes: Sequence[Phoneme], edges: Edges) -> tuple[Phoneme, ...]:

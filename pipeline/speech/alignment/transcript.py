@@ -61,6 +61,10 @@ LONG_SECONDS, SURE_BELOW, SURER_BELOW = 6.0, 0.91, 0.88
 fit by chance somewhere."""
 MOST = 0.85
 """Share of what is heard that the text should explain."""
+ALONE_BELOW, SHORT_ALONE_BELOW = 0.905, 0.865
+"""The same for a text of one sentence, which is judged by the mean of two voices; and if it is short."""
+CHANCES_ALONE = 7
+"""How many references that do not fit the only sentence is compared with."""
 STRETCH_MAX, STRETCH_COST = 1.6, 0.15
 """How much faster or slower than usual a sentence may be, and what that adds to its ratio, for each factor of e."""
 UNKNOWN_SECONDS = 0.3
@@ -79,6 +83,8 @@ class Expected:
     text: str
     """As it is written."""
     reference: Reference
+    other: Reference | None = None
+    """The same in another voice."""
 
 
 @dataclass(frozen=True)
@@ -102,23 +108,49 @@ def transcribed(samples: NDArray[np.int16], expected: Sequence[Expected]) -> Tra
     sound = _Sound(samples)
     if sound.silent.all():
         return None
+    heard = _alone(sound, expected[0]) if len(expected) == 1 else _several(sound, expected)
+    if sum(len(one.text) for one in heard) < SHARE_MIN * sum(len(one.text) for one in expected):
+        return None
+    missing = Counter(one.text for one in expected) - Counter(one.text for one in heard)
+    return _transcript(sound, heard, tuple(missing.elements()))
+
+
+def _alone(sound: _Sound, one: Expected) -> list[_Heard]:
+    """The only sentence of a text, if it is heard: usually in the whole recording, else in a part of it."""
+    heard = _heard_at(sound.filled, sound, one)
+    if heard:
+        return [heard]
+    place = _places(sound, [one])[0]
+    heard = _heard_at(place, sound, one) if place else None
+    return [heard] if heard and heard.match.seconds < MOST * sound.sounding_seconds else []
+
+
+def _heard_at(place: Span, sound: _Sound, one: Expected) -> _Heard | None:
+    """A sentence at a place if it fits there in two voices, as no other sentence confirms it."""
+    power = sound.power(*place)
+    voices = [one.reference, *([one.other] if one.other else [])]
+    found = [match for voice in voices if (match := matched(power, voice, chances=CHANCES_ALONE))]
+    if not found or not 1 / STRETCH_MAX < found[0].stretch < STRETCH_MAX:
+        return None
+    limit = SHORT_ALONE_BELOW if found[0].seconds < SHORT_SECONDS else ALONE_BELOW
+    return _Heard(one.text, place, found[0]) if sum(match.ratio for match in found) < limit * len(found) else None
+
+
+def _several(sound: _Sound, expected: Sequence[Expected]) -> list[_Heard]:
+    """The sentences that are heard."""
     places = _places(sound, expected)
     references = [one.reference for one in expected]
     matches = [
         matched(sound.power(*place), one.reference, _beside(references, index)) if place else None
         for index, (one, place) in enumerate(zip(expected, places, strict=True))
     ]
-    heard = [
+    return [
         _Heard(one.text, place, match)
         for one, place, match, is_likely in zip(
             expected, places, matches, _are_likely(matches, sound.sounding_seconds), strict=True
         )
         if place and match and is_likely
     ]
-    if sum(len(one.text) for one in heard) < SHARE_MIN * sum(len(one.text) for one in expected):
-        return None
-    missing = Counter(one.text for one in expected) - Counter(one.text for one in heard)
-    return _transcript(sound, heard, tuple(missing.elements()))
 
 
 def _beside(references: Sequence[Reference], index: int) -> Sequence[Reference]:
@@ -138,6 +170,12 @@ class _Sound:
         )
         self.silent = silent(self.coarse)
         self.sounding_seconds = int((~self.silent).sum()) * COARSE_SECONDS
+
+    @property
+    def filled(self) -> Span:
+        """From the first sound to the last, with a little around them."""
+        first, last = np.flatnonzero(~self.silent)[[0, -1]] * COARSE_SECONDS
+        return max(0.0, float(first) - MARGIN_SECONDS), min(self.seconds, float(last) + COARSE_SECONDS + MARGIN_SECONDS)
 
     def power(self, start_seconds: float, end_seconds: float) -> Floats:
         """Mel power of a part, [columns, bands]."""

@@ -63,6 +63,12 @@ def path_costs(sound: Floats, reference: Floats, path: NDArray[np.intp]) -> Floa
     return np.asarray(np.sqrt(np.square(sound - reference[path]).mean(1)), np.float32)
 
 
+def step_costs(path: NDArray[np.intp]) -> Floats:
+    """The costs of the pace of a path without gaps, shape [columns]."""
+    steps = np.diff(path, prepend=path[:1] - 1)
+    return np.asarray(np.take(STEP_COSTS, np.clip(steps, 0, STEPS_MAX)), np.float32)
+
+
 class _Lattice:
     """The costs of all paths. A row is a column of the sound; its window is a range of columns of the reference."""
 
