@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,8 @@ from daemon.web.app import make_app
 from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings, load_config
 from pipeline.errors import ConfigError
-from tests.gateway import RunningGateway, WarmGateway
-from tests.running import in_process
+from tests.gateway import STOP_SECONDS, RunningGateway, WarmGateway
+from tests.running import in_process, until
 
 SITE = "https://shop.example"
 LIMIT_BYTES = 1 << 20
@@ -359,6 +362,30 @@ def test_under_a_root_path_open_paths_and_problems_have_it(tmp_path: Path) -> No
 def test_an_address_that_others_reach_needs_tokens(host: str, tmp_path: Path) -> None:
     shown = in_process("serve", "--host", host, "--port", "0", cwd=tmp_path)
     assert (shown.returncode, "web_open" in shown.stderr) == (78, True)
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        shown = in_process("serve", "--with-daemon", "--port", str(port), cwd=tmp_path)
+    assert shown.returncode == 78
+    [line] = shown.stderr.strip().splitlines()
+    assert f"web_port: cannot listen on 127.0.0.1, port {port}: Address already in use" in line
+
+
+def test_a_gateway_that_stops_says_what_it_waits_for(tmp_path: Path) -> None:
+    with WarmGateway(tmp_path / "spool") as running, ThreadPoolExecutor() as threads:
+        asked: dict[str, Any] = {"json": {"text": "Hello"}, "headers": {"Prefer": "wait=60"}}
+        threads.submit(
+            lambda: running.client.post("/api/jobs", **asked)
+        )  # no daemon runs: without a second signal it waits
+        until(lambda: list(running.spool.glob("inbox/*.json")) or None, "the job")
+        os.kill(running.process.pid, signal.SIGINT)
+        until(lambda: "Ctrl-C again stops now" in running.log() or None, "the notice")
+        os.kill(running.process.pid, signal.SIGINT)
+        running.process.wait(STOP_SECONDS)
+    assert "stopping: finishing 1 response," in running.log()
+    assert "ERROR" not in running.log() and "Traceback" not in running.log()
 
 
 @pytest.mark.parametrize("settings", [{"proxies": ["*"]}, {"proxies": ["proxy"]}, {"root_path": "lipdrop"}])

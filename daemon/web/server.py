@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import subprocess
 import sys
@@ -27,9 +28,14 @@ STOP_SECONDS = 10
 
 DAEMON_EXIT_SECONDS = 90
 
+CUT_OFF = ("ASGI callable returned", "Cancel %s running task")
+"""How uvicorn's errors about responses begin that did not end in time."""
+
+log = logging.getLogger(__name__)
+
 
 def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
-    """Serve until a signal. Raises ConfigError if anyone could reach the gateway without a token.
+    """Serve until a signal. Raises ConfigError if anyone could reach the gateway without a token, or nobody at all.
 
     `daemon`: arguments of a daemon that runs beside it; none if empty.
     """
@@ -41,6 +47,7 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
             field="web.tokens",
             hint="set web.tokens to a file and add one with: lipdrop tokens add NAME",
         )
+    _check_address(web.host, web.port)
     server = _Server(
         uvicorn.Config(
             make_app(config, spool),
@@ -63,6 +70,16 @@ def run(config: Config, spool: Spool, daemon: Sequence[str] = ()) -> None:
         server.run()
 
 
+def _check_address(host: str, port: int) -> None:
+    """Raise ConfigError if nothing can listen there, before a daemon is started. uvicorn has only its own exit code."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        message = f"cannot listen on {host}, port {port}: {(error.strerror or str(error)).partition(' (')[0]}"
+        hint = "choose another with --port; 0 is any free one"
+        raise ConfigError("web_port", message, field="web.port", hint=hint) from error
+
+
 class _Server(uvicorn.Server):
     """Prints its addresses once it accepts connections; they show which port was free."""
 
@@ -72,6 +89,18 @@ class _Server(uvicorn.Server):
         for listener in (listener for server in self.servers for listener in server.sockets):
             host, port = listener.getsockname()[:2]
             click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; if that may take a while, say why."""
+        if running := len(self.server_state.tasks):
+            what = f"{running} response{'s' if running > 1 else ''}"
+            log.info("stopping: finishing %s, for up to %d s; Ctrl-C again stops now", what, STOP_SECONDS)
+        logging.getLogger("uvicorn.error").addFilter(self._is_news)
+        await super().shutdown(sockets)
+
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        """Whether an error while it stops is more than that something was cut off."""
+        return not self.force_exit and not str(record.msg).startswith(CUT_OFF)
 
 
 @contextmanager
