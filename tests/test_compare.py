@@ -250,6 +250,17 @@ def test_the_suite_shows_our_figures_beside_the_predecessors(tmp_path: Path) -> 
     assert printed.getvalue().count("One run each") == 1
 
 
+def test_a_narrow_terminal_cuts_off_no_figures_and_no_words(tmp_path: Path) -> None:
+    rows = [suite.SuiteRow(length, a_comparison(tmp_path)) for length in suite.LENGTHS]
+    printed = io.StringIO()
+    show_suite(rows, Console(file=printed, width=80, force_terminal=True, color_system=None))
+    lines = printed.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80 and "…" not in printed.getvalue()
+    assert sum("3 of 25 (≥ 44.1" in line for line in lines) == 4
+    note = " ".join(line.strip() for line in lines)
+    assert "the difference is hardly visible. The encoder starts again" in note
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_the_suite_writes_a_page_for_all_lengths_and_one_for_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Browser

@@ -31,7 +31,7 @@ def show(comparison: Comparison, console: Console) -> None:
     first = comparison.measured[0]
     _say(console, f"{first.typical.audio.seconds:.1f} s of speech. Seconds, {_runs(first)}\n")
     is_detailed = console.width >= DETAILED_WIDTH
-    table = _table("", *COLUMNS, *(DETAILS if is_detailed else ()))
+    table = _table("", *COLUMNS, *(DETAILS if is_detailed else ()), wraps=console.is_terminal)
     for measured in comparison.measured:
         details = _details(measured) if is_detailed else ()
         table.add_row(measured.way.title, *_cells(comparison, measured), *details)
@@ -109,7 +109,8 @@ def show_suite(rows: Sequence[SuiteRow], console: Console) -> None:
     """Print the comparison of several lengths of speech."""
     _say(console, f"Seconds from the job to its video, {_runs(rows[0].comparison.measured[0])}\n")
     titles = [measured.way.title for measured in rows[0].comparison.measured]
-    table = _table("speech", titles[0], *_timed_columns(titles[1:]), "frames that differ", "predecessor on an RTX 3090")
+    columns = ("speech", titles[0], *_timed_columns(titles[1:]), "frames that differ", "predecessor on an RTX 3090")
+    table = _table(*columns, wraps=console.is_terminal)
     for row in rows:
         table.add_row(*_suite_cells(row))
     console.print(table)
@@ -140,10 +141,11 @@ def _spread(measured: Measured) -> str:
     return f"{measured.median_seconds:.1f} ({min(measured.totals):.1f} – {max(measured.totals):.1f})"
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, wraps: bool = False) -> Table:
+    """`wraps`: rather than cut off figures where there is too little room, use several lines, which Markdown cannot."""
     table = Table(box=box.MARKDOWN)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        table.add_column(column, justify="right" if number else "left", no_wrap=not wraps)
     return table
 
 
@@ -154,4 +156,5 @@ def _say_all(console: Console, found: Iterable[str]) -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    """Print a line; on a terminal, wrapped between words."""
+    console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
