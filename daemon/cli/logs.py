@@ -13,7 +13,7 @@ from typing import IO
 
 import click
 
-from daemon.cli.place import at_spool
+from daemon.cli.place import ArgumentError, at_spool
 from daemon.logs import newest, text_line
 from daemon.spool.front import Front
 from pipeline.job_file import JOB_NAME
@@ -63,7 +63,7 @@ def _of_job(spool: Front, name: str, lines: int | None, *, follow: bool) -> Iter
     """The lines about a job. A file that is moved while it is read stays readable."""
     while (file := _job_log(spool, name)) is None:
         if not spool.is_under_way(name):
-            raise click.UsageError(f"there is no log of a job {name}")
+            raise ArgumentError(f"there is no log of a job {name}")
         if not follow:
             click.echo(f"nothing is logged about {name} yet: it waits in the inbox", err=True)
             return

@@ -52,7 +52,7 @@ def _lines(spool: Front) -> None:
     """A line when the daemon's state changes, and for every step of every job."""
     lines, last = Lines(err=False), ""
     for found in _overviews(spool):
-        state = f"daemon: {found.daemon} {found.why}".strip()
+        state = ", ".join(filter(None, (f"daemon: {found.daemon}", found.why)))
         counts = f"{found.waiting} waiting, {len(found.jobs)} in flight, {found.done} done, {found.failed} failed"
         if f"{state}; {counts}" != last:
             last = f"{state}; {counts}"
