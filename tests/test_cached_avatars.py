@@ -20,7 +20,7 @@ from PIL import Image
 from pipeline.avatars import Avatar, Avatars, library, video
 from pipeline.avatars.faces import tracking
 from pipeline.avatars.faces.results import Faces
-from pipeline.avatars.folder import read_picture
+from pipeline.avatars.folder import digest, read_picture
 from pipeline.avatars.scenes import Clip
 from pipeline.config import AvatarsSettings, Config, LimitsSettings
 from pipeline.errors import JobError, StageError
@@ -181,6 +181,15 @@ def test_another_video_with_the_same_mtime_makes_another_entry(anna: Path, other
     os.utime(other, ns=(time_ns, time_ns))
     other.rename(file)
     assert clip_of(avatars.load("anna")).frames == OTHER_FRAMES
+
+
+def test_a_file_overwritten_with_the_same_size_and_mtime_is_another(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"1")
+    before, time_ns = digest(file), file.stat().st_mtime_ns
+    file.write_bytes(b"2")
+    os.utime(file, ns=(time_ns, time_ns))
+    assert digest(file) != before
 
 
 def test_a_picture_is_decoded_and_searched_once(tmp_path: Path) -> None:

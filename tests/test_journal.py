@@ -180,6 +180,30 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     assert fingerprint(b"job", config, "mine", None) == marks[-1]
 
 
+@pytest.mark.parametrize("size", [9, 5_000_000])
+@pytest.mark.parametrize("way", ["overwritten", "renamed", "linked"])
+def test_content_of_the_same_size_and_time_is_another(size: int, way: str, tmp_path: Path) -> None:
+    """Copies may preserve times, and a recording may be as long as the one before."""
+    recording, target = tmp_path / "a.wav", tmp_path / "target.wav"
+    target.write_bytes(bytes(size))
+    os.utime(target, ns=(10**18, 10**18))
+    recording.symlink_to(target) if way == "linked" else target.rename(recording)
+    before = fingerprint(b"job", Config(base=tmp_path), "mine", recording)
+    assert fingerprint(b"job", Config(base=tmp_path), "mine", recording) == before
+    other = target if way != "overwritten" else recording
+    other.write_bytes(b"1" * size)
+    os.utime(other, ns=(10**18, 10**18))
+    if way == "renamed":
+        other.rename(recording)
+    assert fingerprint(b"job", Config(base=tmp_path), "mine", recording) != before
+
+
+def test_what_is_no_file_in_an_avatars_folder_does_not_block(tmp_path: Path) -> None:
+    (tmp_path / "avatars" / "mine" / "folder").mkdir(parents=True)
+    os.mkfifo(tmp_path / "avatars" / "mine" / "pipe")
+    assert fingerprint(b"job", Config(base=tmp_path), "mine", None)
+
+
 AROUND = (("log", {"level": "debug"}), ("metrics", {"textfile": "a.prom"}), ("hooks", {"on_done": ["true"]}))
 
 

@@ -12,10 +12,12 @@ import hashlib
 import itertools
 import json
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
 RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
 
 
+SAMPLE_BYTES, SAMPLES = 64 << 10, 32
+"""Blocks of a file that are compared, and how many: files of up to 2 MiB are compared as a whole."""
+
 NOT_IN_VIDEOS = {"spool", "tts_workers", "limits", "retention", "web", "log", "metrics", "hooks"}
 """Sections of the configuration that no result depends on."""
 
@@ -44,7 +49,7 @@ def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None)
     """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version,
     revision of the reading of texts.
 
-    Files are compared by size and modification time, since checkpoints are too large to read for every job.
+    Files are compared by size, modification time and samples of their content: copying may preserve the first two.
     """
     folder = as_spelt(config.path(config.avatars.folder), avatar)
     settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
@@ -60,7 +65,24 @@ def _stamp(file: Path) -> str:
         info = file.stat()
     except OSError:
         return "gone"
-    return f"{info.st_size} {info.st_mtime_ns}"
+    identity = info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+    return f"{info.st_size} {info.st_mtime_ns} {_sampled(file, identity) if stat.S_ISREG(info.st_mode) else ''}"
+
+
+@lru_cache(maxsize=1024)
+def _sampled(file: Path, identity: tuple[int, ...]) -> str:
+    """Digest of a small file, or of blocks all over a large one: reading gigabytes would block the daemon."""
+    size, digest = identity[2], hashlib.sha256()
+    try:
+        with file.open("rb", buffering=0) as content:
+            for start in range(0, size, max(SAMPLE_BYTES, size // SAMPLES)):
+                content.seek(start)
+                digest.update(content.read(SAMPLE_BYTES))
+            content.seek(max(0, size - SAMPLE_BYTES))
+            digest.update(content.read(SAMPLE_BYTES))
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 class Journal:

@@ -40,7 +40,7 @@ def identity(entry: Path) -> tuple[int, ...]:
         info = entry.stat()
     except OSError:
         return ()
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 def digest(file: Path) -> str:
