@@ -25,7 +25,7 @@ from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSet
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
-from pipeline.media import muxing
+from pipeline.media import fragments, muxing, rate
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, MergeItem, Piece, Segment, Speech, SplitItem, TtsItem
 from pipeline.speech.languages import ru
@@ -41,6 +41,7 @@ from pipeline.stages.tts import TtsStage
 from tests.media import audio, frames, speech_like, streams, top_level_boxes, write_recording
 
 SIZE = (128, 128)
+ENCODING = ("veryfast", rate.moving(25, 20))
 
 
 def spec(config: Config | None = None, model: str = "gan") -> WorkerSpec:
@@ -437,7 +438,7 @@ def test_the_encoder_runs_on_the_given_cores(tmp_path: Path) -> None:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, Config().video, threads=1, cpus=cores) as encoder:
+        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, *ENCODING, threads=1, cpus=cores) as encoder:
             assert os.sched_getaffinity(encoder._process.pid) == cores
             encoder.write(np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8))
     finally:
@@ -465,6 +466,33 @@ def test_joining_neither_adds_nor_loses_frames(merge_item: MergeItem) -> None:
     assert np.array_equal(joined, parts)
 
 
+def test_a_still_picture_does_not_pulse_at_keyframes(merge_item: MergeItem) -> None:
+    """With a keyframe every two seconds, as good as its neighbours, the joint changes it by 1.1 grey levels."""
+    parts = [frames(segment.path, SIZE)[:, : SIZE[1] // 3].astype(np.int16) for segment in merge_item.segments]
+    changes = np.abs(np.diff(np.concatenate(parts), axis=0)).mean((1, 2))
+    assert changes.max() < 0.8
+    assert [keyframes(segment.path) for segment in merge_item.segments] == [[0], [0]]
+
+
+def keyframes(path: Path) -> list[int]:
+    """The numbers of a segment's keyframes."""
+    samples = fragments.read_video(path, 3600).samples
+    return [number for number, sample in enumerate(samples) if sample.flags == fragments.KEYFRAME_FLAGS]
+
+
+def test_still_pictures_of_any_length_can_be_joined(tmp_path: Path) -> None:
+    parameters = set()
+    for count, expected in ((2, [0]), (26, [0]), (501, [0, 167, 334])):
+        path, options = tmp_path / f"{count}.mp4", rate.still(count, 25, 20, gop_seconds=10, followed=True)
+        with SegmentEncoder(path, (32, 32), 25, "ultrafast", options, threads=1) as encoder:
+            encoder.write(np.full((count, 48, 32), 128, np.uint8))
+        video = fragments.read_video(path, 3600)
+        assert len(video.samples) == count
+        assert keyframes(path) == expected
+        parameters.add(video.parameters)
+    assert len(parameters) == 1
+
+
 def test_a_video_has_its_index_first_and_names_its_colours(merge_item: MergeItem) -> None:
     [video] = MergeStage(spec()).process(merge_item)
     boxes = top_level_boxes(video.path)
@@ -487,7 +515,7 @@ def test_a_video_that_differs_from_its_plan_is_refused(merge_item: MergeItem) ->
 def test_an_encoder_that_cannot_write_says_why(tmp_path: Path) -> None:
     black = np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8)
     with pytest.raises(StageError) as caught:  # noqa: SIM117
-        with SegmentEncoder(tmp_path / "gone" / "a.mp4", SIZE, 25, Config().video, threads=1) as encoder:
+        with SegmentEncoder(tmp_path / "gone" / "a.mp4", SIZE, 25, *ENCODING, threads=1) as encoder:
             encoder.write(black)
     assert caught.value.code == "encoder"
     assert "No such file" in caught.value.message
@@ -497,7 +525,7 @@ def test_an_encoder_that_cannot_write_says_why(tmp_path: Path) -> None:
 def test_an_encoder_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "WAIT_SECONDS", 0.2)
     with pytest.raises(StageError) as caught:  # noqa: SIM117
-        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, Config().video, threads=1) as encoder:
+        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, *ENCODING, threads=1) as encoder:
             encoder.write(np.zeros((1, SIZE[1] * 3 // 2, SIZE[0]), np.uint8))
             os.kill(encoder._process.pid, signal.SIGSTOP)
     assert caught.value.code == "encoder"

@@ -19,7 +19,8 @@ ASSETS = (PLAYER_FOLDER / PLAYER, PLAYER_FOLDER / "hls.light.min.js")
 MASTER, CAPTIONS_PLAYLIST = "master.m3u8", "captions.m3u8"
 
 TARGET_SECONDS = 3
-"""The longest fragment, rounded: keyframes are two seconds apart, and a tail shorter than one second is appended."""
+"""The longest fragment, rounded: keyframes are two seconds apart, and a tail shorter than one second is appended. In
+still pictures they are at most three seconds apart."""
 
 RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES)
 

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import programs
-from pipeline.config import VideoSettings
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg
+from pipeline.media.rate import Options
 
 TIMESCALE_HZ = 90_000
 """Clock of every segment; divisible by 24, 25, 30 and 50 fps."""
 
-GOP_SECONDS = 2
 WAIT_SECONDS = 120
 """Timeout after the last frame was written; encoding the remaining frames takes a few seconds."""
 
@@ -39,15 +38,18 @@ class SegmentEncoder:
         path: Path,
         size: tuple[int, int],
         fps: int,
-        settings: VideoSettings,
+        preset: str,
+        rate: Options,
         *,
         threads: int,
         cpus: Collection[int] = (),
     ) -> None:
-        """`cpus`: the cores that ffmpeg may run on; default: those of this process."""
+        """`rate`: see `pipeline.media.rate`. `cpus`: those that ffmpeg may run on; default: those of this process."""
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
-        self._process = ffmpeg.start(_output(self._unfinished, size, fps, settings, threads))
+        self._process = ffmpeg.start(
+            _output(self._unfinished, size, fps, rate | {"preset": preset, "threads": threads})
+        )
         if cpus:
             with contextlib.suppress(ProcessLookupError):  # it has exited; `write` reports why
                 os.sched_setaffinity(self._process.pid, cpus)
@@ -109,25 +111,20 @@ def _failed(errors: bytes) -> StageError:
     return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}", hint=hint)
 
 
-def _output(path: Path, size: tuple[int, int], fps: int, settings: VideoSettings, threads: int) -> ffmpeg.Stream:
+def _output(path: Path, size: tuple[int, int], fps: int, options: Options) -> ffmpeg.Stream:
     raw = ffmpeg.frames_from_stdin(size, fps)
-    gop = fps * GOP_SECONDS
     return ffmpeg.target(
         path,
         raw,
         f="mp4",
         vcodec="libx264",
-        preset=settings.preset,
-        crf=settings.crf,
         bf=0,
-        g=gop,
-        keyint_min=gop,
         sc_threshold=0,
         flags="+cgop",
-        threads=threads,
         video_track_timescale=TIMESCALE_HZ,
         color_primaries="bt709",
         color_trc="bt709",
         colorspace="bt709",
         color_range="tv",
+        **options,
     )

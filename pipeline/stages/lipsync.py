@@ -13,11 +13,13 @@ import torch
 
 from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.avatars.library import CACHE_FOLDER
+from pipeline.avatars.scenes import Still
 from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
 from pipeline.executors.base import WorkerSpec
+from pipeline.media import rate
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span
 
@@ -65,9 +67,9 @@ class LipSyncStage:
         width, height = avatar.scene.size
         frames = _Timed(self._frames(chunk, avatar))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
-        fps, settings = chunk.timeline.fps, self._config.video
+        fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar)
         threads, cpus = len(os.sched_getaffinity(0)), self._spec.encoder_cpus
-        with SegmentEncoder(path, (width, height), fps, settings, threads=threads, cpus=cpus) as encoder:
+        with SegmentEncoder(path, (width, height), fps, preset, options, threads=threads, cpus=cpus) as encoder:
             for batch in frames:
                 encoder.write(batch.numpy())
                 if time.monotonic() >= reported + ADVANCE_SECONDS:
@@ -90,6 +92,15 @@ class LipSyncStage:
             encode_seconds=encoder.seconds,
             timeline=chunk.timeline,
         )
+
+    def _rate(self, chunk: Chunk, avatar: FittedAvatar) -> rate.Options:
+        timeline, crf = chunk.timeline, self._config.video.crf
+        if not isinstance(avatar.scene, Still):
+            return rate.moving(timeline.fps, crf)
+        followed = timeline.first_frame is not None or chunk.stop_frame < timeline.frames
+        gop_seconds = rate.STREAM_GOP_SECONDS if timeline.mode == "stream" else rate.STILL_GOP_SECONDS
+        frames = chunk.stop_frame - chunk.start_frame
+        return rate.still(frames, timeline.fps, crf, gop_seconds=gop_seconds, followed=followed)
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
         """The chunk's frames; the first ones cross-fade from the previous chunk's model if that looks different."""
