@@ -11,7 +11,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from pipeline.media.colour_spaces import HLG, PQ, ColourSpace
 from pipeline.media.colours import picture_to_srgb
@@ -93,6 +93,18 @@ def test_a_profile_of_inks_is_applied(anna: Path) -> None:
 def test_a_profile_that_does_not_fit_is_ignored(icc: bytes, anna: Path) -> None:
     Image.fromarray(picture()).save(anna / "a.png", icc_profile=icc)
     assert (shown(anna) == PATCHES).all()
+
+
+@pytest.mark.parametrize(
+    ("gamma", "is_srgb", "expected"), [(1.0, False, 167), (1 / 1.8, False, 119), (1.0, True, 100), (1e-5, False, 100)]
+)
+def test_a_pngs_gamma_is_applied_unless_it_is_in_srgb(gamma: float, is_srgb: bool, expected: int, anna: Path) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    if is_srgb:
+        chunks.add(b"sRGB", b"\0")
+    Image.new("L", (64, 64), 100).save(anna / "photo.png", pnginfo=chunks)
+    assert picture_of(load(anna))[32, 32] == pytest.approx(expected, abs=1)
 
 
 def test_a_cameras_mark_of_adobe_rgb_is_read(anna: Path) -> None:

@@ -26,6 +26,8 @@ from pipeline.media.refusals import too_many_pixels, too_much_memory, unreadable
 SIDE_MAX = 32_766
 """OpenCV cannot rotate larger pictures."""
 
+USUAL_GAMMA, SAME_GAMMA, GAMMA_MIN = 1 / 2.2, 0.05, 0.1
+"""That of sRGB, nearly; how far from it another one is called the same; and below which it is nonsense."""
 OUT_OF_MEMORY = re.compile(r"out of memory|decoder error -9\b")
 TOO_MUCH_TEXT = "Decompressed data too large"
 """What Pillow's decoders say."""
@@ -170,7 +172,16 @@ def _in_srgb(picture: Image.Image, space: ColourSpace) -> Image.Image:
     if profiled is not None:
         return profiled
     rgb = opaque.convert("RGB")
-    return rgb if space.is_standard else _converted(rgb, space)
+    return _by_gamma(rgb, picture) if space.is_standard else _converted(rgb, space)
+
+
+def _by_gamma(rgb: Image.Image, picture: Image.Image) -> Image.Image:
+    """A PNG with the exponent that it names, unless it says that it is in sRGB: as browsers show it."""
+    gamma = USUAL_GAMMA if "srgb" in picture.info else picture.info.get("gamma", USUAL_GAMMA)
+    exponent = USUAL_GAMMA / gamma if gamma >= GAMMA_MIN else 1.0
+    if abs(exponent - 1) < SAME_GAMMA:
+        return rgb
+    return rgb.point([round(255 * (value / 255) ** exponent) for value in range(256)] * 3)
 
 
 def _by_profile(opaque: Image.Image, icc: bytes | None) -> Image.Image | None:
