@@ -84,7 +84,7 @@ def retried(text: str = "hello") -> DoneReport:
         "attempts": 2,
         "captions": [],
         "audio": {**plain["audio"], "seconds": 2.0, "samples": 32000},
-        "timing": {**plain["timing"], "total_seconds": 2.0},
+        "timing": {**plain["timing"], "total_seconds": 2.0, "queued_seconds": 0.1},
         "chunks": chunks,
         "runs": RETRIED,
         "sentences": [{"text": text, "start_seconds": 0.0, "end_seconds": 1.0}],

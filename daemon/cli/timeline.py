@@ -56,7 +56,7 @@ def _lines(report: JobReport, width: int) -> Iterator[str]:
 def _summary(report: JobReport) -> str:
     if report.cached:
         return "the video was made earlier; this is how"
-    queued = report.runs[0].start_seconds
+    queued = report.timing.queued_seconds if isinstance(report, DoneReport) else report.runs[0].start_seconds
     total = f"{report.timing.total_seconds:.2f} s in total, {queued:.2f} s of them queued"
     if not isinstance(report, DoneReport):
         return total
