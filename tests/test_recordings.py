@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipeline.errors import JobError
 from pipeline.media import damage, frame_sync, pcm, recording
 from pipeline.media.recording import Sound
+from pipeline.media.unsized import W64_RIFF, unsized
 from pipeline.messages import PCM_RATE_HZ
 from tests.sounds import hum
 
@@ -264,6 +265,14 @@ def test_what_is_written_into_a_pipe_is_read_to_its_end(form: str, speech: Path,
     assert len(sound.samples) == len(samples)
     assert np.abs(sound.samples.astype(int) - samples).max() <= 1
     assert codes(sound) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 24, 1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+def test_a_part_of_a_file_may_claim_any_size(size: int, tmp_path: Path) -> None:
+    """Also one beyond the largest file that there can be."""
+    chunk = struct.pack("<16sQ", b"fmt ", size) + bytes(40)
+    (tmp_path / "a.w64").write_bytes(W64_RIFF.ljust(40, b"\0") + chunk * 3)
+    assert unsized(tmp_path / "a.w64") is None
 
 
 @pytest.mark.parametrize("extensible", [False, True])

@@ -7,6 +7,7 @@ WAV files of unknown size are not among them: ffmpeg reads those to their end.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def _chunks(content: BinaryIO, start: int, order: str, until: bytes) -> Iterator
 
 def _w64_chunks(content: BinaryIO) -> Iterator[_Chunk]:
     """The chunks of a Sony Wave64 file, whose sizes include their headers, to the one that has the samples."""
-    start = 16 + W64_HEADER_BYTES
+    start, end = 16 + W64_HEADER_BYTES, content.seek(0, os.SEEK_END)
     for _ in range(CHUNKS_MAX):
         content.seek(start)
         header = content.read(W64_HEADER_BYTES)
@@ -136,6 +137,6 @@ def _w64_chunks(content: BinaryIO) -> Iterator[_Chunk]:
             return
         name, size = header[:4], max(struct.unpack_from("<Q", header, 16)[0] - W64_HEADER_BYTES, 0)
         yield _Chunk(name, start + W64_HEADER_BYTES, size, content.read(BODY_BYTES))
-        if name == b"data" or size > LONGEST:
+        if name == b"data" or size > end - start:
             return
         start += -(-(W64_HEADER_BYTES + size) // W64_ALIGNMENT) * W64_ALIGNMENT
