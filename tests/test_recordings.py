@@ -267,7 +267,7 @@ def test_what_is_written_into_a_pipe_is_read_to_its_end(form: str, speech: Path,
     assert codes(sound) == []
 
 
-@pytest.mark.parametrize("size", [0, 1, 24, 1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+@pytest.mark.parametrize("size", [0, 1, 24, 1 << 40, 1 << 55, (1 << 63) - 1, (1 << 64) - 1])
 def test_a_part_of_a_file_may_claim_any_size(size: int, tmp_path: Path) -> None:
     """Also one beyond the largest file that there can be."""
     chunk = struct.pack("<16sQ", b"fmt ", size) + bytes(40)
