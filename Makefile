@@ -6,8 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
 EXTRAS ?= espeak,web,dev
-# Two for each of two cores: many tests wait. Each process takes up to 2.5 GB with its daemon.
-TEST_PROCESSES ?= 4
+# For two cores: many tests wait. Each process takes up to 2.5 GB with its daemon.
+TEST_PROCESSES ?= 5
 MUTATION_PROCESSES ?= 2
 # Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
 MUTANTS ?=
