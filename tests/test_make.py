@@ -188,6 +188,12 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     assert ended.stderr.splitlines()[-1].startswith(message)
 
 
+def test_a_text_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
+    (tmp_path / "a.srt").touch()
+    ended = in_process("make", "Сказано. " * 20, "-o", "a.mp4", "--photo", "a.srt", cwd=tmp_path)
+    assert ended.stderr.splitlines()[-1].startswith("Error: a.srt is not a picture")
+
+
 def test_a_bad_job_is_refused_before_anything_is_rendered(place: Place) -> None:
     (place.root / "a.wav").write_text("not a recording")
     wrong = {

@@ -47,6 +47,11 @@ def test_a_text_is_shown_as_it_is_read_and_played(place: Path) -> None:
     assert seconds(place / "played.wav") > 2.5
 
 
+def test_a_text_may_be_longer_than_a_files_name() -> None:
+    shown = say("Сказано. " * 20, "--silent", "--voice", "espeak:ru")
+    assert shown.output.count("Сказано") == 20
+
+
 def test_the_sound_is_written_to_a_file(place: Path) -> None:
     (place / "text.txt").write_text("One. [pause 2] Two.")
     shown = say("text.txt", "--voice", "espeak:en-us", "-o", "out.wav")

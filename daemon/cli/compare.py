@@ -12,6 +12,7 @@ import click
 
 from daemon.cli.exit_codes import EXIT_JOB_FAILED
 from daemon.cli.place import ArgumentError, Place, placed
+from daemon.cli.sources import is_file
 from daemon.cli.submission import drafts
 from daemon.spool.recordings import RECORDING_SUFFIXES
 from pipeline.job_file import JOB_NAME, parse_json_object
@@ -168,9 +169,9 @@ def _read(place: Place, what: str) -> tuple[str, dict[str, Any], Path | None]:
     """Name, job and recording."""
     path = Path(what)
     suffix = path.suffix.lower()
-    if suffix in RECORDING_SUFFIXES and path.is_file():
+    if suffix in RECORDING_SUFFIXES and is_file(what):
         return "recording", {"audio": f"recording{suffix}"}, path
-    if suffix in JOB_SUFFIXES and path.is_file():
+    if suffix in JOB_SUFFIXES and is_file(what):
         [draft] = drafts(what, path.read_bytes())
         return draft.name, *_with_recording(draft.data, (path.parent, place.spool.inbox))
     data = _ended_job(place, what)

@@ -15,6 +15,7 @@ from daemon.cli.encodings import read_text
 from daemon.cli.exit_codes import EXIT_BAD_JOB, EXIT_JOB_FAILED
 from daemon.cli.failures import line, warning_line
 from daemon.cli.place import ArgumentError
+from daemon.cli.sources import is_file
 from daemon.cli.steps import Step
 from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
@@ -89,7 +90,7 @@ def _text(words: tuple[str, ...]) -> str | None:
     """The text to speak; None if there is none. Raises ArgumentError."""
     if words == ("-",):
         return read_text(sys.stdin.buffer.read()).strip()
-    if len(words) == 1 and Path(words[0]).suffix and Path(words[0]).is_file():
+    if len(words) == 1 and Path(words[0]).suffix and is_file(words[0]):
         hint = as_called(f"lipdrop make - -o NAME.mp4 < {words[0]}")
         raise ArgumentError(f"{words[0]} is a file; to speak the text in it: {hint}")
     return " ".join(words) or None

@@ -15,6 +15,7 @@ from daemon.cli.encodings import read_text
 from daemon.cli.failures import warning_line
 from daemon.cli.place import ArgumentError, Place, placed
 from daemon.cli.reading import lines_of
+from daemon.cli.sources import is_file
 from daemon.make.language import guessed
 from daemon.reading import Reader
 from pipeline import programs
@@ -70,7 +71,7 @@ def _text(words: tuple[str, ...]) -> str:
     if words == ("-",):
         return read_text(sys.stdin.buffer.read()).strip()
     file = Path(words[0])
-    if len(words) == 1 and file.suffix and len(words[0]) < 255 and file.is_file():
+    if len(words) == 1 and file.suffix and is_file(words[0]):
         return read_text(file.read_bytes()).strip()
     return " ".join(words)
 

@@ -1,4 +1,4 @@
-"""The files that `submit` reads: named, in folders, or matched by patterns."""
+"""The files that arguments mean: named, in folders, or matched by patterns."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ FILE_MAX_BYTES = 256 << 20
 """All jobs of a file are checked before the first is dropped, so they must fit into memory."""
 
 
+def is_file(argument: str) -> bool:
+    """Whether an argument names a file; it may be a text that is far too long for a name."""
+    try:
+        return Path(argument).is_file()
+    except OSError:
+        return False
+
+
 def files(arguments: Iterable[str]) -> Iterator[str]:
     """The files of the arguments, those of a folder in the order of their names. Raises ArgumentError."""
     for argument in arguments:
         path = Path(argument)
-        if argument == STANDARD_INPUT or path.is_file():
+        if argument == STANDARD_INPUT or is_file(argument):
             yield argument
         elif path.is_dir():
             yield from _of_folder(path)
