@@ -1,4 +1,4 @@
-"""What every request must pass: host, token, origin, rate and size; and the headers that every response has."""
+"""What every request must pass: host, token, origin and rate; and the headers that every response has."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.web import problems
+from daemon.web.bodies import Bodies
 from daemon.web.preferences import prefers
 from daemon.web.problems import ProblemError
 from daemon.web.tokens import COOKIE, Tokens
@@ -56,6 +57,7 @@ def install(app: FastAPI, config: Config) -> None:
             expose_headers=["*"],
         )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Bodies, max_bytes=config.web.upload_megabytes << 20)
     app.add_exception_handler(Exception, _internal_error)
 
 
@@ -119,7 +121,7 @@ class Access:
             answer = _login(scope) if is_login else problems.response(error, scope)
             await answer(scope, receive, send)
             return
-        await self._app(scope, _limited(scope, receive, self._web.upload_megabytes << 20), send)
+        await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -209,23 +211,3 @@ def _login(scope: Scope) -> RedirectResponse:
     url, root = Request(scope).url, scope.get("root_path", "")
     target = f"{url.path}?{url.query}" if url.query else url.path
     return RedirectResponse(f"{root}/login?next={quote(target, safe='')}", HTTPStatus.SEE_OTHER)
-
-
-def _limited(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
-    """Stop a body that is too long while it arrives."""
-    declared = Headers(scope=scope).get("content-length", "")
-    received = max_bytes + 1 if declared.isdigit() and int(declared) > max_bytes else 0
-
-    def check() -> None:
-        if received > max_bytes:
-            raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request's body is over {max_bytes} bytes")
-
-    async def counted() -> Message:
-        nonlocal received
-        check()  # a length that is declared is refused before the body is sent
-        message = await receive()
-        received += len(message.get("body", b""))
-        check()
-        return message
-
-    return counted
