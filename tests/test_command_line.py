@@ -193,3 +193,30 @@ def test_commands_and_options_are_completed(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (ended.stdout.splitlines(), ended.stderr) == (["doctor", "several_faces", "--json"], "")
+
+
+INTERRUPTED_AT_AN_IMPORT = """
+import os, signal, sys
+
+module = sys.argv.pop(1)
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from daemon.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["daemon.cli.main", "click", "daemon.cli.explain"])
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["ctrl-c", "in the background"])
+def test_ctrl_c_is_quiet_while_commands_are_imported(module: str, is_ignored: bool) -> None:
+    argv = [sys.executable, "-c", INTERRUPTED_AT_AN_IMPORT, module, "explain", "no_face"]
+    if is_ignored:
+        argv = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *argv]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.strip()) == (0 if is_ignored else 130, "")
+    assert ("no_face" in ended.stdout) == is_ignored

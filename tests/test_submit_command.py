@@ -111,6 +111,13 @@ def test_a_file_that_is_no_job_is_called_what_it_is(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("end", ["", ".json", ".wav", "*"])
+def test_a_text_instead_of_a_file_is_a_usage_error(end: str, tmp_path: Path) -> None:
+    ended = submit(tmp_path, "Скажи это, пожалуйста. " * 20 + end)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Error: ")
+
+
 def test_many_errors_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "?"}\n' * 50)
     ended = submit(tmp_path, "a.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -23,20 +24,16 @@ FILE_MAX_BYTES = 256 << 20
 
 def is_file(argument: str) -> bool:
     """Whether an argument names a file; it may be a text that is far too long for a name."""
-    try:
-        return Path(argument).is_file()
-    except OSError:
-        return False
+    return os.path.isfile(argument)  # noqa: PTH113 (Path.is_file raises OSError for such a text)
 
 
 def files(arguments: Iterable[str]) -> Iterator[str]:
     """The files of the arguments, those of a folder in the order of their names. Raises ArgumentError."""
     for argument in arguments:
-        path = Path(argument)
         if argument == STANDARD_INPUT or is_file(argument):
             yield argument
-        elif path.is_dir():
-            yield from _of_folder(path)
+        elif os.path.isdir(argument):  # noqa: PTH112 (like `is_file`)
+            yield from _of_folder(Path(argument))
         else:
             yield from _matching(argument)
 
@@ -65,7 +62,7 @@ def _matching(pattern: str) -> list[str]:
 
 def _refuse_media(file: Path) -> None:
     """Raise ArgumentError for a picture, video or recording that somebody wants to speak."""
-    kind, quoted = identify(file) if file.is_file() else None, shlex.quote(str(file))
+    kind, quoted = identify(file) if is_file(str(file)) else None, shlex.quote(str(file))
     if kind is not None and kind.medium != "other":
         hint = as_called(f"lipdrop avatars add {quoted}")
         raise ArgumentError(f"{file} is {kind.name}, not a job; to make it an avatar: {hint}")
