@@ -269,11 +269,21 @@ class Admission:
         """Make the job's flow. It keeps a previous daemon's results; unfinished files are removed."""
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
+        config.credentials()  # it may have expired since the start; the job should fail before it is rendered
         recording = self._taken(name, job.audio) if job.audio is not None else None
         mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
         journal = Journal(folder, mark, seen_seconds, self._alive_seconds)
         self._spool.clear(name, journal.files)
-        return make_flow(name, job, folder=folder, recording=recording, config=config, journal=journal)
+        submitted_at = self._spool.submitted_at(name)
+        return make_flow(
+            name,
+            job,
+            folder=folder,
+            recording=recording,
+            config=config,
+            journal=journal,
+            submitted_at=submitted_at,
+        )
 
     def _is_copied(self, name: str) -> bool:
         return name not in self._copies or self._copies[name].is_done

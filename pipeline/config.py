@@ -21,6 +21,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
+from pipeline.provenance import certificates, signing
+from pipeline.provenance.certificates import Credentials
 from pipeline.settings import DuplicateKeyError, Section, parse_yaml
 from pipeline.speech.voices.settings import LanguageTag, LexiconEntry, VoiceSettings, Words
 from pipeline.webhooks import parse_allowed_host
@@ -145,6 +147,31 @@ class VideoSettings(Section):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         "veryfast"
     )
+
+
+class SignSettings(Section):
+    """The certificate that signs videos as C2PA content credentials."""
+
+    certificate: str
+    """PEM file with the certificate and those that vouch for it, its own first."""
+    key: str
+    """PEM file with its private key, without a password."""
+
+
+class ProvenanceSettings(Section):
+    """What videos say about their origin."""
+
+    mark: bool = True
+    """Whether videos have machine-readable metadata that they were made by AI."""
+    sign: SignSettings | None = None
+    """None: videos are not signed."""
+
+    @model_validator(mode="after")
+    def _signs_what_is_marked(self) -> ProvenanceSettings:
+        if self.sign is not None and not self.mark:
+            hint = "set provenance.mark: true, or remove provenance.sign"
+            raise PydanticCustomError("unmarked", "sign needs mark: the mark is what is signed", {"hint": hint})
+        return self
 
 
 class LimitsSettings(Section):
@@ -279,6 +306,7 @@ class Config(Section):
     """How many workers speak."""
     split: SplitSettings = SplitSettings()
     video: VideoSettings = VideoSettings()
+    provenance: ProvenanceSettings = ProvenanceSettings()
     executor: Literal["processes", "threads"] = "processes"
     """Where workers run: `threads` runs everything in one process, for debugging."""
     on_conflict: Literal["replace", "refuse"] = "replace"
@@ -336,6 +364,13 @@ class Config(Section):
     def path(self, name: str) -> Path:
         """The absolute path of a file or folder named in the configuration."""
         return (self.base / Path(name).expanduser()).absolute()
+
+    def credentials(self) -> Credentials | None:
+        """The certificate that signs videos; None if they are not signed. Raises ConfigError if it is not valid now."""
+        sign = self.provenance.sign
+        if sign is None:
+            return None
+        return certificates.load(self.path(sign.certificate), self.path(sign.key), certificates.utc_now())
 
     def model_settings(self, model: str) -> ModelSettings:
         """The settings of a configured model."""
@@ -440,6 +475,9 @@ def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]
 
 
 def _check_files(config: Config) -> None:
+    sign = config.provenance.sign
+    if sign is not None:
+        signing.check(config.path(sign.certificate), config.path(sign.key))
     for model, settings in config.models.items():
         for name, file in settings.files.items():
             path, key = config.path(file), f"models.{model}.{name}"

@@ -81,6 +81,31 @@ class FaceFound:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What an avatar's pictures are."""
+
+    kind: str
+    """drawn (an avatar of lipdrop), picture or video."""
+    consent: str | None = None
+    """The recorded statement that the person agrees; None if there is none."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a video says about its origin."""
+
+    source_type: str
+    """A term of IPTC's Digital Source Type."""
+    software: str
+    """Name and version."""
+    job: str
+    created: str
+    """When the job was submitted: RFC 3339, UTC. A repeated job is marked as before."""
+    consent: str | None = None
+    """The recorded statement that the person who is shown agrees."""
+
+
+@dataclass(frozen=True)
 class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
 
@@ -226,6 +251,8 @@ class Timeline:
     """What is wrong with the recording, and with the avatar's face."""
     face: FaceFound | None = None
     """The face of the avatar that speaks; None if it was not searched for."""
+    origin: Origin = Origin("drawn")
+    """What the avatar's pictures are."""
 
     @property
     def seconds(self) -> float:
@@ -295,6 +322,8 @@ class PackItem:
     before: Segment | None
     """The previous piece; None for the first."""
     is_last: bool
+    mark: Mark | None = None
+    """None: the stream is not marked."""
 
     @property
     def index(self) -> int:
@@ -334,6 +363,8 @@ class MergeItem:
     timeline: Timeline
     index: int = 0
     """Always 0: a job has one merge."""
+    mark: Mark | None = None
+    """None: the video is not marked."""
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,13 @@ NAMES = (
     "avatars",
     "bench",
     "cancel",
+    "certificate",
     "compare",
     "completion",
     "doctor",
     "explain",
     "health",
+    "inspect",
     "logs",
     "make",
     "pause",
@@ -60,7 +62,7 @@ def test_every_command_explains_itself(name: str) -> None:
     shown = invoke(name, "-h")
     assert shown.exit_code == 0
     assert "Usage:" in shown.output
-    if name not in ("avatars", "completion", "explain", "tokens", "webhooks"):
+    if name not in ("avatars", "certificate", "completion", "explain", "inspect", "tokens", "webhooks"):
         assert "--config" in shown.output
         assert ("--spool" in shown.output) == (name != "make")
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pipeline.avatars import BUILT_IN_FOLDER
+from pipeline.provenance import reading
 from tests.media import audio, frames, speech_like, write_recording
 from tests.running import ORPHANS_SECONDS, RunningDaemon, assert_video_matches, in_process, named, until
 
@@ -55,7 +56,7 @@ def test_the_timing_json_has_every_key_of_the_contract(daemon: RunningDaemon) ->
     assert set(timing) == {
         *("job", "status", "cached", "mode", "engine", "attempts", "submitted_at", "finished_at", "audio"),
         *("video", "avatar", "captions", "timing", "chunks", "sentences", "metadata"),
-        *("warnings", "runs", "settings", "machine", "fingerprint"),
+        *("warnings", "runs", "settings", "machine", "fingerprint", "synthetic", "provenance"),
     }
     assert set(timing["audio"]) == {"seconds", "samples", "sample_rate", "voice", "cached"}
     assert set(timing["video"]) == {"file", "frames", "fps", "width", "height", "bytes", "sha256"}
@@ -68,6 +69,13 @@ def test_the_timing_json_has_every_key_of_the_contract(daemon: RunningDaemon) ->
         *("queued_seconds", "inference_seconds", "encode_seconds", "total_seconds"),
     }
     assert timing["submitted_at"] <= timing["finished_at"]
+    found = reading.read(daemon.video("keys"))
+    assert found.statement is not None
+    assert (found.places, found.media) == (("xmp", "tags"), "unchanged")
+    said = {key: getattr(found.statement, key) for key in ("digital_source_type", "software", "created")}
+    assert timing["provenance"] == {"marked": True, "signed": False, **said}
+    assert (said["created"], found.statement.job) == (timing["submitted_at"], "keys")
+    assert timing["synthetic"] is True
 
 
 @pytest.mark.parametrize("seconds", [0.3, 9.99, 10, 21.37])

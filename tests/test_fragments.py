@@ -14,6 +14,7 @@ import pytest
 from pipeline.errors import StageError
 from pipeline.media import fragments
 from pipeline.media.fragments import AUDIO_TRACK, KEYFRAME_FLAGS, OTHER_FLAGS, VIDEO_TRACK, Run, Sample, Video
+from pipeline.media.samples import located
 from tests.hls import inside, track_runs
 
 FRAMES, GOP = 60, 25
@@ -73,10 +74,11 @@ def test_a_segments_frames_are_read_as_ffprobe_finds_them(segment: Path) -> None
 )
 def test_samples_are_found_in_chunks_of_unequal_length(runs: list[tuple[int, int]], places: list[int]) -> None:
     """Three chunks, at 100, 200 and 300."""
-    stco = box(b"stco", struct.pack(">5I", 0, 3, 100, 200, 300))
     body = struct.pack(">2I", 0, len(runs)) + b"".join(struct.pack(">3I", *run, 1) for run in runs)
     sizes = [10 * (number + 1) for number in range(len(places))]
-    assert list(fragments._offsets(stco + box(b"stsc", body), sizes)) == places
+    stsz = struct.pack(f">{3 + len(sizes)}I", 0, 0, len(sizes), *sizes)
+    table = {b"stsz": stsz, b"stco": struct.pack(">5I", 0, 3, 100, 200, 300), b"stsc": body}
+    assert [at for at, _ in located(table, 1000)] == places
 
 
 def test_frames_of_equal_size_are_read_from_the_table_that_names_it_once(tmp_path: Path) -> None:

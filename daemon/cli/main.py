@@ -24,6 +24,8 @@ COMMANDS: dict[str, Iterable[str]] = {
     "voices": ("voices",),
     "say": ("say",),
     "report": ("report",),
+    "inspect": ("inspect",),
+    "certificate": ("certificate",),
     "compare": ("compare",),
     "bench": ("bench",),
     "make": ("make",),

@@ -16,6 +16,7 @@ from daemon.outputs.report import (
     DoneReport,
     FaceReport,
     FailedReport,
+    ProvenanceReport,
     RunError,
     RunReport,
     SentenceReport,
@@ -35,6 +36,7 @@ from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.errors import ErrorReport
 from pipeline.job import job_warnings
 from pipeline.messages import PCM_RATE_HZ, Notice, Segment, Sentence, Span, Timeline, Word
+from pipeline.provenance.mark import SOURCE_TYPES
 from pipeline.speech.voices.natural import robotic_notice
 
 
@@ -61,9 +63,25 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         chunks=[_chunk(flow, segment, submission) for segment in segments],
         sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
         warnings=list(_warnings(flow, timeline)),
+        synthetic=True,
+        provenance=_provenance(flow),
         fingerprint=flow.journal.fingerprint,
         metadata=flow.job.metadata,
         **_circumstances(flow, submission),
+    )
+
+
+def _provenance(flow: Flow) -> ProvenanceReport:
+    mark = flow.mark
+    if mark is None:
+        return ProvenanceReport(marked=False)
+    return ProvenanceReport(
+        marked=True,
+        digital_source_type=SOURCE_TYPES + mark.source_type,
+        software=mark.software,
+        created=mark.created,
+        signed=flow.config.provenance.sign is not None,
+        **({} if mark.consent is None else {"consent": mark.consent}),
     )
 
 

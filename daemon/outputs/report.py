@@ -218,6 +218,23 @@ class Machine(Part):
     """Version of lipdrop."""
 
 
+class ProvenanceReport(Part):
+    """What the video says about its origin."""
+
+    marked: bool
+    """Whether it has metadata that it was made by AI."""
+    digital_source_type: str | None = None
+    """URI of the term in IPTC's vocabulary."""
+    software: str | None = None
+    """Name and version."""
+    created: str | None = None
+    """When the job was submitted. RFC 3339, UTC."""
+    consent: str | None = None
+    """The recorded statement that the person who is shown agrees. Left out if there is none."""
+    signed: bool = False
+    """Whether it has content credentials (C2PA)."""
+
+
 class WarningReport(Part):
     """Something about a job that its author may not expect."""
 
@@ -303,6 +320,9 @@ class DoneReport(Head):
     sentences: list[SentenceReport]
     warnings: list[WarningReport] = []
     """What the author of a job that ended well may not expect."""
+    synthetic: bool | None = None
+    """Whether the video was made by AI: always true."""
+    provenance: ProvenanceReport | None = None
     fingerprint: str | None = None
     """Digest of the job and of all that its video depends on: recording, avatar, settings, version of lipdrop."""
     metadata: dict[str, Any]

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.outputs.report import timestamp
 from daemon.scheduling.journal import Journal
 from pipeline.config import Config
 from pipeline.job import Job
@@ -13,6 +14,7 @@ from pipeline.messages import (
     AlignItem,
     Chunk,
     Item,
+    Mark,
     MergeItem,
     Result,
     Segment,
@@ -22,6 +24,7 @@ from pipeline.messages import (
     TtsItem,
     Video,
 )
+from pipeline.provenance.mark import software, source_type
 from pipeline.speech.lexicon import pronunciations
 
 
@@ -41,6 +44,8 @@ class Flow(ABC):
     """The job's recording; None for a text."""
     config: Config
     journal: Journal
+    submitted_at: float = field(default=0.0, kw_only=True)
+    """When the job file was written, in seconds since the epoch."""
     speech: Speech | None = field(default=None, init=False)
     chunks: dict[int, Chunk] = field(default_factory=dict, init=False)
     segments: dict[int, Segment] = field(default_factory=dict, init=False)
@@ -91,6 +96,20 @@ class Flow(ABC):
     def timeline(self) -> Timeline:
         """Exact lengths of the whole job. Available once the first segment exists."""
         return next(iter(self.segments.values())).timeline
+
+    @property
+    def mark(self) -> Mark | None:
+        """What the video says about itself; None if it is not marked. Available once the first segment exists."""
+        if not self.config.provenance.mark:
+            return None
+        origin = self.timeline.origin
+        return Mark(
+            source_type=source_type(origin, is_recording=self.recording is not None),
+            software=software(),
+            job=self.name,
+            created=timestamp(self.submitted_at),
+            consent=origin.consent,
+        )
 
     def begin(self) -> list[Item]:
         """Return the items to run first; after a restart, those without results in the journal."""
@@ -177,4 +196,4 @@ class Flow(ABC):
 
     def _merge_item(self) -> MergeItem:
         ordered = tuple(self.segments[index] for index in sorted(self.segments))
-        return MergeItem(self.name, self.folder, ordered, self.timeline)
+        return MergeItem(self.name, self.folder, ordered, self.timeline, mark=self.mark)

@@ -14,11 +14,20 @@ from pipeline.config import Config
 from pipeline.job import Job
 
 
-def make_flow(name: str, job: Job, *, folder: Path, recording: Path | None, config: Config, journal: Journal) -> Flow:
+def make_flow(
+    name: str,
+    job: Job,
+    *,
+    folder: Path,
+    recording: Path | None,
+    config: Config,
+    journal: Journal,
+    submitted_at: float = 0.0,
+) -> Flow:
     """Make the flow of a job: streamed from its text or its recording, or rendered as a whole, in pieces if long."""
     kind: type[Flow] = JobFlow
     if job.mode == "stream":
         kind = RecordingStream if recording is not None else TextStream
     elif recording is None and job.text is not None and is_long(len(job.text), job.speed, config):
         kind = LongText
-    return kind(name, job, folder, recording, config, journal)
+    return kind(name, job, folder, recording, config, journal, submitted_at=submitted_at)

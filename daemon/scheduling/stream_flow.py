@@ -105,7 +105,8 @@ class StreamFlow(Flow):
         segment, before = self.segments.get(index), self.segments.get(index - 1)
         if segment is None or (index > 0 and before is None):
             return []
-        return [PackItem(self.name, self.folder, segment, before, is_last=index + 1 == self.count)]
+        is_last = index + 1 == self.count
+        return [PackItem(self.name, self.folder, segment, before, is_last=is_last, mark=self.mark)]
 
     def _accept_pack(self, pack: Pack) -> list[Item]:
         if pack.index in self.packs:

@@ -36,6 +36,7 @@ from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.files import as_spelt
 from pipeline.media.picture_decoder import Picture
 from pipeline.media.pictures import Look
+from pipeline.messages import Origin
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
@@ -98,6 +99,14 @@ class Avatars:
         except JobError:
             return False
         return kind is not None and kind.moves
+
+    def origin(self, name: str) -> Origin:
+        """What an avatar's pictures are, and whether the person agrees. Raises JobError."""
+        folder = self._folder(name)
+        if folder.parent == BUILT_IN_FOLDER:
+            return Origin("drawn")
+        consent = self._read_voices(folder, self.stamp(name)).consent
+        return Origin("video" if self.is_video(name) else "picture", None if consent is None else consent.statement)
 
     def _folder(self, name: str) -> Path:
         # os.path.isdir: Path.is_dir raises PermissionError inside unreadable folders.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.avatars.folder import read_text, refuse
 from pipeline.errors import JobError, nearest_hint
@@ -35,7 +35,9 @@ Box = tuple[float, float, float, float]
 FACES_MAX = 100
 """Limit of `face`."""
 BOX_FORMAT = "[x1, y1, x2, y2] in pixels of the picture, x1 < x2 and y1 < y2"
+CONSENT_CHARACTERS_MAX = 1000
 FORMATS = {
+    "consent": f"a statement of up to {CONSENT_CHARACTERS_MAX} characters in one line",
     "face_box": BOX_FORMAT,
     "face": f"the number of the face that speaks, counted from the left, 1 to {FACES_MAX}",
     "pads": "[top, bottom, left, right], whole pixels from -10000 to 10000",
@@ -53,6 +55,13 @@ FORMATS = {
 """The values that each key takes, for hints."""
 
 
+def _one_line(text: str) -> str:
+    """Refuse what metadata cannot hold."""
+    if not (text.isprintable() and text.strip()):
+        raise ValueError("must be one line of text")
+    return text.strip()
+
+
 def _switch(value: Any) -> Any:
     """YAML reads a plain `on` or `off` as true or false."""
     return ("off", "on")[value] if isinstance(value, bool) else value
@@ -67,6 +76,22 @@ def _by_language(value: Any) -> Any:
     """The voices of all languages, and lists instead of single names."""
     by_language = value if isinstance(value, dict) else {ANY_LANGUAGE: value}
     return {tag: [wish] if isinstance(wish, str) else wish for tag, wish in by_language.items()}
+
+
+def _as_consent(value: Any) -> Any:
+    """A plain statement; anything else is left for the caller's validation."""
+    return {"statement": value} if isinstance(value, str) else value
+
+
+class Consent(BaseModel):
+    """A record that the person who is shown agrees to be made to speak."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    statement: Annotated[str, Field(min_length=1, max_length=CONSENT_CHARACTERS_MAX), AfterValidator(_one_line)]
+    """In the words of whoever added the avatar."""
+    recorded_at: Annotated[str, Field(max_length=40)] | None = None
+    """RFC 3339, UTC."""
 
 
 class AvatarSettings(BaseModel):
@@ -103,6 +128,9 @@ class AvatarSettings(BaseModel):
     voice: Annotated[dict[Language, Wishes], BeforeValidator(_by_language)] = Field(default_factory=dict, repr=False)
     """Voices by language, in order of preference: names, or `male` or `female`. Not part of the representation, which
     is the key of cached files: no picture depends on it."""
+
+    consent: Annotated[Consent | None, BeforeValidator(_as_consent), Field(repr=False)] = None
+    """The person's consent, as recorded. It goes into the metadata of videos; no cached file depends on it."""
 
     @property
     def look(self) -> Look:

@@ -61,14 +61,14 @@ def following(video: Path, sent_bytes: int) -> Iterator[bytes]:
     """
     with video.open("rb") as file:
         moved_bytes = sent_bytes
-        for kind, start, end in _top_level(file):
+        for kind, start, end in top_level(file):
             file.seek(start)
             if kind == FILE_TYPE:
                 moved_bytes -= end - start
             elif kind == MOVIE:
                 yield moved(file.read(end - start), moved_bytes)
             else:
-                yield from _blocks(file, end - start)
+                yield from blocks(file, end - start)
 
 
 def moved(movie: bytes, by_bytes: int) -> bytes:
@@ -84,7 +84,7 @@ def moved(movie: bytes, by_bytes: int) -> bytes:
     return bytes(changed)
 
 
-def _top_level(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def top_level(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """The boxes of a file: kind, and where the whole box begins and ends."""
     length, at = file.seek(0, 2), 0
     while at < length:
@@ -97,7 +97,8 @@ def _top_level(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         at = end
 
 
-def _blocks(file: BinaryIO, count: int) -> Iterator[bytes]:
+def blocks(file: BinaryIO, count: int) -> Iterator[bytes]:
+    """The next `count` bytes of a file, block by block."""
     while block := file.read(min(BLOCK_BYTES, count)):
         count -= len(block)
         yield block

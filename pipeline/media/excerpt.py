@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipeline.media.boxes import FIRST, MOVIE, box, find, full_box, spans, u32
+from pipeline.media.boxes import FILE_TYPE, FIRST, MOVIE, box, find, full_box, spans, u32
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.fragments import AUDIO_TRACK, VIDEO_TRACK
 from pipeline.media.pcm import TRACK_RATE_HZ
@@ -53,7 +53,8 @@ def excerpt(init: bytes, fragments: Sequence[bytes]) -> bytes:
     end = max(run.end for run in _runs(fragments[-1]))
     gap_ticks = int((first[VIDEO_TRACK].start - start) * TIMESCALE_HZ)
     parts = [_shifted(fragment, start, gap_ticks if fragment is fragments[0] else 0) for fragment in fragments]
-    return b"".join([FIRST, _with_length(init, end - start), *parts])
+    others = [init[begin - 8 : stop] for kind, begin, stop in spans(init) if kind not in (FILE_TYPE, MOVIE)]
+    return b"".join([FIRST, _with_length(init, end - start), *others, *parts])
 
 
 def _runs(fragment: bytes) -> Iterator[_TrackRun]:

@@ -7,9 +7,8 @@ fragments before it, and equal frames give equal bytes. The layouts follow ISO/I
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
 from pathlib import Path
 
 from pipeline.errors import StageError
@@ -17,6 +16,7 @@ from pipeline.media.aac import FRAME_SAMPLES
 from pipeline.media.boxes import box, full_box, spans, u32
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.pcm import TRACK_RATE_HZ
+from pipeline.media.samples import located, numbers
 
 VIDEO_TRACK, AUDIO_TRACK = 1, 2
 KEYFRAME_FLAGS, OTHER_FLAGS = 0x02000000, 0x01010000
@@ -66,29 +66,13 @@ def read_video(path: Path, frame_ticks: int) -> Video:
     """Read a segment as `pipeline.media.encoder` writes it. Raises StageError if it is anything else."""
     data = path.read_bytes()
     table = _inside(data, "moov", "trak", "mdia", "minf", "stbl")
-    size, count, *sizes = _numbers(_inside(table, "stsz")[4:])
-    sizes = [size] * count if size else sizes
-    keyframes = set(_numbers(_inside(table, "stss")[8:]))
+    keyframes = set(numbers(_inside(table, "stss")[8:]))
+    tables = {name.encode(): _inside(table, name) for name in ("stsz", "stsc", "stco")}
     samples = [
         Sample(data[at : at + size], frame_ticks, KEYFRAME_FLAGS if number in keyframes else OTHER_FLAGS)
-        for number, (at, size) in enumerate(zip(_offsets(table, sizes), sizes, strict=True), start=1)
+        for number, (at, size) in enumerate(located(tables, len(data)), start=1)
     ]
     return Video(_inside(table, "stsd")[8:], samples)
-
-
-def _offsets(table: bytes, sizes: Sequence[int]) -> Iterator[int]:
-    """The offset of each sample in the file. Samples are grouped into chunks, and `stsc` counts them by runs of chunks.
-
-    The chunks of a run have the same number of samples.
-    """
-    chunks = _numbers(_inside(table, "stco")[8:])
-    runs = _numbers(_inside(table, "stsc")[8:])
-    starts, counts = runs[::3], runs[1::3]
-    remaining = iter(sizes)
-    for first, count, end in zip(starts, counts, [*starts[1:], len(chunks) + 1], strict=True):
-        for start in chunks[first - 1 : end - 1]:
-            yield from accumulate(islice(remaining, count - 1), initial=start)
-            next(remaining)
 
 
 def _inside(data: bytes, *path: str) -> bytes:
@@ -98,10 +82,6 @@ def _inside(data: bytes, *path: str) -> bytes:
         if not data:
             raise StageError("segment", f"a segment has no {kind} box")
     return data
-
-
-def _numbers(data: bytes) -> list[int]:
-    return list(struct.unpack(f">{len(data) // 4}I", data))
 
 
 def init(video: Video) -> bytes:

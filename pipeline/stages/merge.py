@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import overload
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import muxing
-from pipeline.messages import MergeItem, Pack, PackItem, Span, Video
+from pipeline.messages import Mark, MergeItem, Pack, PackItem, Span, Video
+from pipeline.provenance import embedding, signing
 from pipeline.stages.pack import join_tracks, pack
 
 
@@ -17,7 +19,7 @@ class MergeStage:
     """Joins the segments of a job without re-encoding them."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        pass
+        self._config = spec.config
 
     def setup(self, device: str) -> None:
         """Nothing to load."""
@@ -38,6 +40,7 @@ class MergeStage:
         join_tracks(item.segments, item.timeline.track)
         path, timeline, first = item.folder / "video.mp4", item.timeline, item.segments[0]
         muxing.mux([s.path for s in item.segments], timeline.track, path, seconds=timeline.seconds)
+        self._mark(path, item.mark)
         muxing.verify(
             path,
             frames=timeline.frames,
@@ -58,3 +61,12 @@ class MergeStage:
             sha256=digest,
             span=Span(start, time.monotonic()),
         )
+
+    def _mark(self, video: Path, mark: Mark | None) -> None:
+        """Write what the video says about its origin, and sign it if there is a certificate."""
+        if mark is None:
+            return
+        embedding.embed(video, mark)
+        credentials = self._config.credentials()
+        if credentials is not None:
+            signing.sign(video, mark, credentials)

@@ -17,6 +17,7 @@ from pipeline.media import aac, fragments, pcm
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.fragments import AUDIO_TRACK, KEYFRAME_FLAGS, VIDEO_TRACK, Run, Sample
 from pipeline.messages import Fragment, Pack, PackItem, Segment, Span
+from pipeline.provenance import embedding
 
 TAIL_SECONDS_MIN = 1.0
 """Minimum length of the last fragment of a piece; a shorter tail is added to the fragment before it."""
@@ -34,10 +35,12 @@ def pack(item: PackItem) -> Pack:
         picture = Run(VIDEO_TRACK, (segment.start_frame + first) * (TIMESCALE_HZ // fps), video.samples[first:stop])
         until = _samples(segment.start_frame + stop, fps)
         path = folder / f"{segment.index:03d}-{number}.m4s"
-        replace_file(path, fragments.fragment(segment.start_frame + first + 1, picture, sound.taken(until)))
+        media = fragments.fragment(segment.start_frame + first + 1, picture, sound.taken(until))
+        replace_file(path, media if item.mark is None else embedding.marked_fragment(media, item.mark))
         written.append(Fragment(path, stop - first))
     init = folder / f"init-{segment.index:03d}.mp4"
-    replace_file(init, fragments.init(video))
+    beginning = fragments.init(video)
+    replace_file(init, beginning if item.mark is None else embedding.marked_init(beginning, item.mark))
     sound_seconds = sound.start / pcm.TRACK_RATE_HZ
     return Pack(item.job, segment.index, init, tuple(written), sound_seconds, Span(start, time.monotonic()))
 

@@ -64,6 +64,7 @@ class SplitStage:
             speech_index=item.speech.index,
             notices=(*sound.notices, *avatar.notices),
             face=avatar.face,
+            origin=self._avatars.origin(item.avatar),
         )
         yield from _chunks(item, timeline, edges, self._config)
 
