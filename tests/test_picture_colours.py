@@ -107,6 +107,36 @@ def test_a_pngs_gamma_is_applied_unless_it_is_in_srgb(gamma: float, is_srgb: boo
     assert picture_of(load(anna))[32, 32] == pytest.approx(expected, abs=1)
 
 
+CICP_SRGB, CICP_P3, CICP_IGNORED = bytes([1, 13, 0, 1]), bytes([12, 13, 0, 1]), bytes([2, 2, 0, 1])
+
+
+@pytest.mark.parametrize("beside", ["gAMA", "iCCP", "iCCP and sRGB"])
+@pytest.mark.parametrize(("codes", "space"), [(CICP_SRGB, None), (CICP_P3, "Display P3")])
+def test_a_pngs_numbers_override_whatever_else_it_says(beside: str, codes: bytes, space: str | None, anna: Path) -> None:
+    save_png(anna, beside, codes)
+    expected = PATCHES if space is None else srgb_of(PATCHES / 255, space)
+    # The reference has a plain exponent, which sRGB's transfer function differs from by less than this.
+    assert np.abs(shown(anna) - expected).max() <= (0 if space is None else 11)
+
+
+@pytest.mark.parametrize("codes", [CICP_IGNORED, bytes([1, 3, 0, 1]), bytes([1, 13, 6, 1])])
+def test_a_pngs_numbers_that_mean_nothing_are_ignored(codes: bytes, anna: Path) -> None:
+    save_png(anna, "iCCP", codes)
+    assert np.abs(shown(anna) - srgb_of(PATCHES / 255, "Adobe RGB")).max() <= 2
+
+
+def save_png(anna: Path, beside: str, codes: bytes) -> None:
+    """Save the patches with `cICP` and what else says how colours are meant."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"cICP", codes)
+    if beside == "gAMA":
+        chunks.add(b"gAMA", struct.pack(">I", 100_000))
+    if "sRGB" in beside:
+        chunks.add(b"sRGB", b"\0")
+    profile = rgb_profile("Adobe RGB") if "iCCP" in beside else None
+    Image.fromarray(picture()).save(anna / "a.png", pnginfo=chunks, icc_profile=profile)
+
+
 def test_a_cameras_mark_of_adobe_rgb_is_read(anna: Path) -> None:
     """Each of the three directories has one entry, which leads to the next."""
     directories = (0x8769, 4, 1, 26), (0xA005, 4, 1, 44), (0x0001, 2, 4, int.from_bytes(b"R03\0"))

@@ -41,6 +41,8 @@ TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: I
 MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """The mode of pictures that ICC profiles of these colour spaces describe."""
 RENDERING = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+TRANSFERS, IN_RGB = {1, *range(4, 19)}, 0
+"""H.273's numbers of transfer functions, and of no matrix: in a PNG, others mean that the chunk is to be ignored."""
 EXIF_INTEROPERABILITY, ADOBE_RGB_FILE = 0xA005, "R03"
 """Cameras mark Adobe RGB like this (DCF 2.0), without an ICC profile."""
 
@@ -74,7 +76,7 @@ def read(file: Path, kind: Kind, pixels_max: int, look: Look) -> Image.Image:
         return finished(picture, look, coded_space(file, kind, picture))
 
 
-def finished(picture: Image.Image, look: Look, space: ColourSpace) -> Image.Image:
+def finished(picture: Image.Image, look: Look, space: ColourSpace | None) -> Image.Image:
     """An opened picture as it is shown: mode RGB. Pillow's parsers raise anything on broken ones."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -153,26 +155,29 @@ def _register_heif() -> None:
 # Colours
 
 
-def coded_space(file: Path, kind: Kind, picture: Image.Image) -> ColourSpace:
-    """The colour space that a picture names by number instead of an ICC profile."""
-    if "icc_profile" in picture.info:
-        return ColourSpace()
-    if kind.parser in ("AVIF", "HEIF"):
-        return _space_in_boxes(file)
+def coded_space(file: Path, kind: Kind, picture: Image.Image) -> ColourSpace | None:
+    """The colour space that a picture names by number; None if an ICC profile or its gamma decides.
+
+    A PNG's numbers override its profile (PNG, 3rd edition); in HEIC and AVIF the profile comes first.
+    """
     if kind.parser == "PNG":
         return _space_in_chunks(file)
+    if "icc_profile" in picture.info:
+        return None
+    if kind.parser in ("AVIF", "HEIF"):
+        return _space_in_boxes(file)
     interoperability = picture.getexif().get_ifd(EXIF_INTEROPERABILITY)
-    return ColourSpace("adobe") if interoperability.get(1) == ADOBE_RGB_FILE else ColourSpace()
+    return ColourSpace("adobe") if interoperability.get(1) == ADOBE_RGB_FILE else None
 
 
-def _in_srgb(picture: Image.Image, space: ColourSpace) -> Image.Image:
+def _in_srgb(picture: Image.Image, space: ColourSpace | None) -> Image.Image:
     """The opaque picture in sRGB."""
     opaque = _opaque(picture)
+    if space is not None:
+        rgb = opaque.convert("RGB")
+        return rgb if space.is_standard else _converted(rgb, space)
     profiled = _by_profile(opaque, picture.info.get("icc_profile"))
-    if profiled is not None:
-        return profiled
-    rgb = opaque.convert("RGB")
-    return _by_gamma(rgb, picture) if space.is_standard else _converted(rgb, space)
+    return _by_gamma(opaque.convert("RGB"), picture) if profiled is None else profiled
 
 
 def _by_gamma(rgb: Image.Image, picture: Image.Image) -> Image.Image:
@@ -253,7 +258,7 @@ META, COLOUR = b"meta", b"colr"
 META_BYTES_MAX = 1 << 20
 
 
-def _space_in_boxes(file: Path) -> ColourSpace:
+def _space_in_boxes(file: Path) -> ColourSpace | None:
     """The colour space in the `nclx` property of a HEIC or AVIF (ISO/IEC 23008-12)."""
     with file.open("rb") as content:
         head = content.read(META_BYTES_MAX)
@@ -261,14 +266,16 @@ def _space_in_boxes(file: Path) -> ColourSpace:
         for begin, end in boxes.find(head, b"iprp", b"ipco", COLOUR, start=start + 4, stop=stop):
             if head[begin : begin + 4] == b"nclx" and end - begin >= 8:
                 return _numbered(*struct.unpack_from(">HH", head, begin + 4))
-    return ColourSpace()
+    return None
 
 
-def _space_in_chunks(file: Path) -> ColourSpace:
-    """The colour space of a PNG's `cICP` chunk."""
+def _space_in_chunks(file: Path) -> ColourSpace | None:
+    """The colour space of a PNG's `cICP` chunk; None if there is none that a picture of RGB can have."""
     with file.open("rb") as content:
         codes = next((data for name, data in png_chunks(content) if name == b"cICP"), None)
-    return ColourSpace() if codes is None else _numbered(codes[0], codes[1])
+    if codes is None or codes[0] not in PRIMARIES_BY_CODE or codes[1] not in TRANSFERS or codes[2] != IN_RGB:
+        return None
+    return _numbered(codes[0], codes[1])
 
 
 def _numbered(primaries: int, transfer: int) -> ColourSpace:
