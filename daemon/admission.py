@@ -6,17 +6,19 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
 from daemon.scheduling.estimates import work
+from daemon.scheduling.fingerprints import Reading, StillReadingError, fingerprint, is_quick
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.forecast import Queued
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
-from daemon.scheduling.journal import Journal, fingerprint
+from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.scheduler import Scheduler, cancelled
 from daemon.spool.claims import shown_file_name
@@ -28,7 +30,7 @@ from daemon.spool.watcher import Watcher
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import ErrorReport, JobError
-from pipeline.job import parse_job
+from pipeline.job import Job, parse_job
 
 SCAN_SECONDS = 2.0
 """Longest time between two scans of the inbox, even if the watcher reports nothing."""
@@ -52,6 +54,13 @@ class _Claimed:
 
     seen_seconds: float
     next_try_seconds: float = 0.0
+    readings: dict[Path | None, Reading] = field(default_factory=dict)
+    """Fingerprints that are taken in other threads, by the recording."""
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it waits for a fingerprint."""
+        return not all(reading.is_done for reading in self.readings.values())
 
 
 class Admission:
@@ -69,7 +78,7 @@ class Admission:
         self._intake = Intake(spool, config.limits.quiet_seconds)
         self._watcher = Watcher([spool.inbox, spool.cancels], wake)
         self._claimed: dict[str, _Claimed] = {}
-        """Claimed jobs by name. They wait here while the disk is full, or their recording is copied."""
+        """Claimed jobs by name. They wait here while the disk is full, or their files are copied or read."""
         self._copies: dict[str, Copy] = {}
         self._wake = wake
         self._next_scan_seconds = self._rescan_after_seconds = 0.0
@@ -183,12 +192,12 @@ class Admission:
         """Check the claimed jobs and start the valid ones."""
         now = time.monotonic()
         for name, claimed in list(self._claimed.items()):
-            if now < claimed.next_try_seconds or not self._is_copied(name):
+            if now < claimed.next_try_seconds or not self._is_copied(name) or claimed.is_reading:
                 continue
             try:
                 with self._publisher.failing_job(name, "intake"):
                     self._admit(name, claimed.seen_seconds)
-            except StillCopyingError:
+            except (StillCopyingError, StillReadingError):
                 continue
             except FileNotFoundError:
                 log.exception("job %s: its files are missing from work/", name)
@@ -196,6 +205,7 @@ class Admission:
             except OSError as error:
                 log.warning("job %s: cannot be started yet: %s", name, error)
                 claimed.next_try_seconds = now + SCAN_SECONDS
+                claimed.readings.clear()
                 continue
             del self._claimed[name]
             self._copies.pop(name, None)
@@ -251,13 +261,24 @@ class Admission:
 
         True also if one of them is gone, so that there is nothing to make another video of.
         """
-        data, config = self._spool.job_bytes(name), self._config
         try:
-            job = parse_job(data, config, self._avatars.names())
+            job = parse_job(self._spool.job_bytes(name), self._config, self._avatars.names())
             recording = self._spool.find_recording(job.audio) if job.audio is not None else None
         except JobError:
             return True
-        return fingerprint(data, config, job.avatar or config.avatars.default, recording) == earlier.fingerprint
+        return self._fingerprint(name, job, recording) == earlier.fingerprint
+
+    def _fingerprint(self, name: str, job: Job, recording: Path | None) -> str:
+        """A claimed job's fingerprint. Raises StillReadingError while a thread reads large files for it."""
+        readings = self._claimed[name].readings
+        if recording not in readings:
+            request = self._config, job.avatar or self._config.avatars.default, recording
+            take = partial(fingerprint, self._spool.job_bytes(name), *request)
+            if is_quick(*request):
+                return take()
+            readings[recording] = Reading(take, self._wake)
+            readings[recording].start()
+        return readings[recording].result()
 
     def _start(self, flow: Flow, submission: Submission) -> None:
         self._publisher.open_stream(flow)
@@ -271,8 +292,7 @@ class Admission:
         job = parse_job(data, config, self._avatars.names())
         config.credentials()  # it may have expired since the start; the job should fail before it is rendered
         recording = self._taken(name, job.audio) if job.audio is not None else None
-        mark = fingerprint(data, config, job.avatar or config.avatars.default, recording)
-        journal = Journal(folder, mark, seen_seconds, self._alive_seconds)
+        journal = Journal(folder, self._fingerprint(name, job, recording), seen_seconds, self._alive_seconds)
         self._spool.clear(name, journal.files)
         submitted_at = self._spool.submitted_at(name)
         return make_flow(

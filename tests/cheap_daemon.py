@@ -56,9 +56,9 @@ def make_defective() -> None:
     """Give the daemon two defects: jobs that contain "defect" trigger one at intake, jobs with captions the other."""
     from unittest.mock import patch
 
-    from daemon.scheduling import journal
+    from daemon.scheduling import fingerprints
 
-    whole = journal.fingerprint
+    whole = fingerprints.fingerprint
 
     def fingerprint(job: bytes, *rest: Any) -> str:
         return whole(job, *rest) if b"defect" not in job else str(1 // 0)

@@ -9,9 +9,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from daemon.scheduling.fingerprints import SMALL_BYTES, fingerprint
 from daemon.spool import untrusted
 from daemon.spool.health import read_health
 from daemon.spool.layout import RECORDING
@@ -115,6 +117,39 @@ def test_a_job_runs_when_its_recording_is_copied(spool: Spool, gate: Gate) -> No
     gate.opened.set()
     run_once(spool).join(DEADLINE_SECONDS)
     assert spool.has_succeeded("a")
+
+
+def test_other_jobs_go_on_while_gigabytes_are_read(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To see whether the job is a repeated one. The reading is held."""
+    gate = Gate()
+
+    def held(job: bytes, *rest: Any) -> str:
+        if b"big" in job:
+            assert threading.current_thread().name == "fingerprint"
+            gate.pass_by()
+        return fingerprint(job, *rest)
+
+    monkeypatch.setattr("daemon.admission.fingerprint", held)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the loop runs in a thread
+    (spool.inbox / "big.wav").write_bytes(b"1 hello".ljust(SMALL_BYTES + 1))
+    put(spool, "big", '{"audio": "big.wav"}')
+    loop = run_once(spool)
+    assert gate.reached.wait(DEADLINE_SECONDS)
+    put(spool, "small", '{"text": "1 hello"}')
+    until(lambda: spool.report_file("small").exists() or None, "another job")
+    assert not spool.report_file("big").exists()
+    gate.opened.set()
+    loop.join(DEADLINE_SECONDS)
+    assert spool.has_succeeded("big")
+
+
+def test_a_job_fails_if_its_files_cannot_be_compared(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.admission.fingerprint", lambda *_: str(1 // 0))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    (spool.inbox / "big.wav").write_bytes(b"1 hello".ljust(SMALL_BYTES + 1))
+    put(spool, "big", '{"audio": "big.wav"}')
+    run_once(spool).join(DEADLINE_SECONDS)
+    assert b'"code": "internal"' in spool.report_file("big").read_bytes()
 
 
 def test_a_copy_that_was_cut_off_by_a_crash_is_made_again(spool: Spool, gate: Gate) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.scheduling.journal import fingerprint
+from daemon.scheduling.fingerprints import fingerprint
 from pipeline.avatars import Avatars
 from pipeline.config import Config, load_config
 from pipeline.engines.base import SpeechFeatures

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.scheduling import fingerprints
 from daemon.scheduling import journal as journal_module
+from daemon.scheduling.fingerprints import SMALL_BYTES, fingerprint, is_quick
 from daemon.scheduling.job_flow import JobFlow
-from daemon.scheduling.journal import Journal, fingerprint
+from daemon.scheduling.journal import Journal
 from pipeline.config import Config, VideoSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import Job
@@ -227,7 +229,7 @@ def test_the_fingerprint_covers_the_version_and_missing_files(tmp_path: Path, mo
     for file in (recording, tmp_path / "gan.pth"):
         file.write_bytes(b"")
         marks.append(mark())
-    monkeypatch.setattr(journal_module, "version", {"lipdrop": "another"}.__getitem__)
+    monkeypatch.setattr(fingerprints, "version", {"lipdrop": "another"}.__getitem__)
     marks.append(mark())
     assert len(set(marks)) == len(marks)
 
@@ -333,3 +335,28 @@ def test_a_file_that_is_replaced_under_its_own_name_invalidates_results(name: st
     assert flow(work, mark()).begin() == []
     replaced(tmp_path / name, b"new content")
     assert [type(item) for item in flow(work, mark()).begin()] == [TtsItem]
+
+
+@pytest.mark.parametrize("place", [0.0, 0.37, 0.99])
+def test_one_byte_of_a_large_recording_makes_another_fingerprint(place: float, tmp_path: Path) -> None:
+    """Although its size and its modification time stay."""
+    recording, config = tmp_path / "recording", Config.model_validate({"base": tmp_path})
+    recording.write_bytes(bytes(3 * SMALL_BYTES))
+    before, time_ns = fingerprint(b"job", config, "mine", recording), recording.stat().st_mtime_ns
+    assert is_quick(config, "mine", recording)
+    with recording.open("r+b") as content:
+        content.seek(round(place * 3 * SMALL_BYTES))
+        content.write(b"1")
+    os.utime(recording, ns=(time_ns, time_ns))
+    assert not is_quick(config, "mine", recording)
+    assert fingerprint(b"job", config, "mine", recording) != before
+
+
+def test_the_same_content_under_another_time_has_the_same_fingerprint(tmp_path: Path) -> None:
+    recording, config = tmp_path / "recording", Config.model_validate({"base": tmp_path})
+    recording.write_bytes(b"sound")
+    before = fingerprint(b"job", config, "mine", recording)
+    recording.unlink()
+    recording.write_bytes(b"sound")
+    os.utime(recording, ns=(1, 1))
+    assert fingerprint(b"job", config, "mine", recording) == before

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.scheduling.journal import fingerprint
+from daemon.scheduling.fingerprints import fingerprint
 from pipeline.config import Config, read_config
 from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec

@@ -112,7 +112,7 @@ CICP_SRGB, CICP_P3, CICP_IGNORED = bytes([1, 13, 0, 1]), bytes([12, 13, 0, 1]), 
 
 @pytest.mark.parametrize("beside", ["gAMA", "iCCP", "iCCP and sRGB"])
 @pytest.mark.parametrize(("codes", "space"), [(CICP_SRGB, None), (CICP_P3, "Display P3")])
-def test_a_pngs_numbers_override_whatever_else_it_says(beside: str, codes: bytes, space: str | None, anna: Path) -> None:
+def test_a_pngs_numbers_override_all_else(beside: str, codes: bytes, space: str | None, anna: Path) -> None:
     save_png(anna, beside, codes)
     expected = PATCHES if space is None else srgb_of(PATCHES / 255, space)
     # The reference has a plain exponent, which sRGB's transfer function differs from by less than this.

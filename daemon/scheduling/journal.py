@@ -8,17 +8,13 @@ boot: the page cache outlives any process, and their time spans use the boot's m
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,63 +22,14 @@ from pydantic import TypeAdapter
 
 from daemon.scheduling.history import INTERRUPTED, History, Run
 from daemon.scheduling.stages import STAGES, step
-from pipeline.config import Config
-from pipeline.files import as_spelt, write_file
+from pipeline.files import write_file
 from pipeline.messages import Item, Result
-from pipeline.speech import reading
 
 JOURNAL = "journal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
 RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
-
-
-SAMPLE_BYTES, SAMPLES = 64 << 10, 32
-"""Blocks of a file that are compared, and how many: files of up to 2 MiB are compared as a whole."""
-
-NOT_IN_VIDEOS = {"spool", "tts_workers", "limits", "retention", "web", "log", "metrics", "hooks"}
-"""Sections of the configuration that no result depends on."""
-
-
-def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
-    """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version,
-    revision of the reading of texts.
-
-    Files are compared by size, modification time and samples of their content: copying may preserve the first two.
-    """
-    folder = as_spelt(config.path(config.avatars.folder), avatar)
-    settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
-    parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings)]
-    parts += [f"{file.name!a} {_stamp(file)}" for file in sorted(folder.glob("*"))]
-    parts += [_stamp(config.path(file)) for model in config.models.values() for file in model.files.values()]
-    parts += [_stamp(recording)] if recording is not None else []
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _stamp(file: Path) -> str:
-    try:
-        info = file.stat()
-    except OSError:
-        return "gone"
-    identity = info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
-    return f"{info.st_size} {info.st_mtime_ns} {_sampled(file, identity) if stat.S_ISREG(info.st_mode) else ''}"
-
-
-@lru_cache(maxsize=1024)
-def _sampled(file: Path, identity: tuple[int, ...]) -> str:
-    """Digest of a small file, or of blocks all over a large one: reading gigabytes would block the daemon."""
-    size, digest = identity[2], hashlib.sha256()
-    try:
-        with file.open("rb", buffering=0) as content:
-            for start in range(0, size, max(SAMPLE_BYTES, size // SAMPLES)):
-                content.seek(start)
-                digest.update(content.read(SAMPLE_BYTES))
-            content.seek(max(0, size - SAMPLE_BYTES))
-            digest.update(content.read(SAMPLE_BYTES))
-    except OSError:
-        return ""
-    return digest.hexdigest()
 
 
 class Journal:
@@ -116,7 +63,7 @@ class Journal:
 
     @property
     def fingerprint(self) -> str:
-        """See `fingerprint` of this module."""
+        """Of the job: see `fingerprints`."""
         return str(self._head["fingerprint"])
 
     @property
