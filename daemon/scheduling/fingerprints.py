@@ -39,13 +39,13 @@ def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None)
     """
     settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
     parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings)]
-    parts += [f"{file.name!a} {_digest(file)}" for file in _files(config, avatar, recording)]
+    parts += [f"{name!a} {_digest(file)}" for name, file in _files(config, avatar, recording)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def is_quick(config: Config, avatar: str, recording: Path | None) -> bool:
     """Whether `fingerprint` has no large file to read."""
-    found = filter(None, map(_identity, _files(config, avatar, recording)))
+    found = filter(None, (_identity(file) for _, file in _files(config, avatar, recording)))
     return all(_size(identity) <= SMALL_BYTES or identity in _known for identity in found)
 
 
@@ -79,11 +79,12 @@ class Reading(threading.Thread):
         return self._found
 
 
-def _files(config: Config, avatar: str, recording: Path | None) -> Iterator[Path]:
-    yield from sorted(as_spelt(config.path(config.avatars.folder), avatar).glob("*"))
-    yield from (config.path(file) for model in config.models.values() for file in model.files.values())
+def _files(config: Config, avatar: str, recording: Path | None) -> Iterator[tuple[str, Path]]:
+    """What is compared, with the names that matter."""
+    yield from ((file.name, file) for file in sorted(as_spelt(config.path(config.avatars.folder), avatar).glob("*")))
+    yield from (("", config.path(file)) for model in config.models.values() for file in model.files.values())
     if recording is not None:
-        yield recording
+        yield "", recording
 
 
 def _identity(file: Path) -> _Identity | None:
