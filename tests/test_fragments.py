@@ -28,9 +28,12 @@ FRAGMENT_SHA256 = "3bcefdb129dd112e1972b055510dfde4df6f54b590b67e5847e1ce01ca946
 @pytest.fixture(scope="module")
 def segment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segment with a keyframe every second, which ffmpeg stores in several chunks."""
-    path = tmp_path_factory.mktemp("segment") / "segment.mp4"
-    pattern = f"testsrc=size=64x48:rate=25:duration={FRAMES / 25}"
-    options = f"-c:v libx264 -bf 0 -g {GOP} -keyint_min {GOP} -sc_threshold 0 -video_track_timescale 90000"
+    return encoded(tmp_path_factory.mktemp("segment") / "segment.mp4", FRAMES, GOP)
+
+
+def encoded(path: Path, frames: int, gop: int) -> Path:
+    pattern = f"testsrc=size=64x48:rate=25:duration={frames / 25}"
+    options = f"-c:v libx264 -bf 0 -g {gop} -keyint_min {gop} -sc_threshold 0 -video_track_timescale 90000"
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", pattern, *options.split(), path], check=True)
     return path
 
@@ -62,6 +65,14 @@ def test_a_segments_frames_are_read_as_ffprobe_finds_them(segment: Path) -> None
         assert sample.ticks == TICKS
         assert sample.flags == (KEYFRAME_FLAGS if packet["flags"].startswith("K") else OTHER_FLAGS)
     assert [number for number, sample in enumerate(samples) if sample.flags == KEYFRAME_FLAGS] == [0, 25, 50]
+
+
+@pytest.mark.parametrize(("frames", "gop"), [(1, 25), (3, 1)])
+def test_where_no_keyframes_are_listed_every_frame_is_one(frames: int, gop: int, tmp_path: Path) -> None:
+    path = encoded(tmp_path / "short.mp4", frames, gop)
+    assert b"stss" not in path.read_bytes()
+    flags = [sample.flags for sample in fragments.read_video(path, TICKS).samples]
+    assert flags == [KEYFRAME_FLAGS] * frames
 
 
 @pytest.mark.parametrize(

@@ -66,13 +66,21 @@ def read_video(path: Path, frame_ticks: int) -> Video:
     """Read a segment as `pipeline.media.encoder` writes it. Raises StageError if it is anything else."""
     data = path.read_bytes()
     table = _inside(data, "moov", "trak", "mdia", "minf", "stbl")
-    keyframes = set(numbers(_inside(table, "stss")[8:]))
     tables = {name.encode(): _inside(table, name) for name in ("stsz", "stsc", "stco")}
+    places = list(located(tables, len(data)))
+    keyframes = _keyframes(table, len(places))
     samples = [
         Sample(data[at : at + size], frame_ticks, KEYFRAME_FLAGS if number in keyframes else OTHER_FLAGS)
-        for number, (at, size) in enumerate(located(tables, len(data)), start=1)
+        for number, (at, size) in enumerate(places, start=1)
     ]
     return Video(_inside(table, "stsd")[8:], samples)
+
+
+def _keyframes(table: bytes, frames: int) -> set[int]:
+    """The numbers of the keyframes, from 1 on. They are listed unless all are, as in a segment of one frame."""
+    if all(kind != b"stss" for kind, _, _ in spans(table)):
+        return set(range(1, frames + 1))
+    return set(numbers(_inside(table, "stss")[8:]))
 
 
 def _inside(data: bytes, *path: str) -> bytes:
