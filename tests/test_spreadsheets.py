@@ -84,6 +84,11 @@ def test_another_encoding_is_named_and_not_guessed(encoding: str, name: str, fil
     assert "CSV UTF-8" in (caught.value.hint or "")
 
 
+def test_the_row_with_an_open_quote_is_named() -> None:
+    with pytest.raises(JobError, match=r"in the row at line 4 is never closed"):
+        read(b'name,text\na,"Hello\nthere"\nb,"Bye\nc,Hi\n')
+
+
 def test_an_encoding_that_is_not_known_is_not_named() -> None:
     with pytest.raises(JobError, match=r"not UTF-8 at byte 8$"):
         read("text\nCaf\xe9 na\xefve\n".encode("latin-1"))
@@ -97,8 +102,11 @@ def test_an_encoding_that_is_not_known_is_not_named() -> None:
         ("name,text\na,b".encode("utf-16-le"), "encoding", "CSV UTF-8"),
         (b"text\nHello, world\n", "not_csv", "double quotes"),
         (b"Text;text \na;b\n", "duplicate_key", ""),
+        (b'name,text\na,"Hello\nb,Bye\n', "not_csv", "twice"),
+        (b'text\n"Hello', "not_csv", "twice"),
+        (b'name;"text\na;Hello\n', "not_csv", "twice"),
     ],
-    ids=["xlsx", "xls", "UTF-16 without a mark", "unquoted", "same column"],
+    ids=["xlsx", "xls", "UTF-16 without a mark", "unquoted", "same column", "open", "open at the end", "open header"],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 def test_what_cannot_be_read_is_answered_with_what_to_do(data: bytes, code: str, hint: str, suffix: str) -> None:

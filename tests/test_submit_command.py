@@ -118,6 +118,13 @@ def test_a_text_instead_of_a_file_is_a_usage_error(end: str, tmp_path: Path) -> 
     assert ended.stderr.startswith("Error: ")
 
 
+@pytest.mark.parametrize(("file", "content"), [("a.csv", ""), ("a.csv", "name,text\n,,\n\n"), ("a.jsonl", "\n\n")])
+def test_a_batch_without_jobs_says_so(file: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(content)
+    ended = submit(tmp_path, file)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", f"{file}: no jobs in it\n")
+
+
 def test_many_errors_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "?"}\n' * 50)
     ended = submit(tmp_path, "a.jsonl")

@@ -43,10 +43,13 @@ def _of_file(
 ) -> Iterator[tuple[Draft, Job]]:
     """The valid jobs of a file; adds the errors of the others to `errors`."""
     with collecting(errors, file):
+        draft = None
         for draft in drafts(file, sources.read(file)):
             with collecting(errors, f"{file}: {draft.where}" if draft.where else file):
                 final = changed(draft, changes)
                 yield final, checker.check(final.data)
+        if draft is None:
+            click.echo(f"{printable(file)}: no jobs in it", err=True)
 
 
 def _renamed(jobs: Sequence[tuple[Draft, Job]], name: str) -> list[tuple[Draft, Job]]:

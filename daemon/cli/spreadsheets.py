@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from pipeline.errors import JobError
 from pipeline.job import Job
@@ -19,6 +20,8 @@ STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "
 
 DELIMITERS = ",;\t|"
 DECIMAL_COMMA = re.compile(r"(-?[0-9]{1,9}),([0-9]{1,9})\Z")
+END = "\x1a"
+"""A row after the last one. The parser takes it into a cell whose quote is not closed."""
 SPREADSHEET_VALUES = {"ИСТИНА": "true", "ЛОЖЬ": "false", "TRUE": "true", "FALSE": "false"}
 
 
@@ -36,12 +39,26 @@ def rows(text: str) -> Iterator[dict[str, str]]:
     """The rows below the header, without their empty cells; numbers with a decimal point. Raises JobError."""
     named, text = _named_delimiter(text)
     delimiter = named or _delimiter(_first_line(text.lstrip("\r\n")))
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = _filled(text, delimiter)
+    _, first = next(lines, (0, []))
+    header = _header(first)
+    for line, cells in lines:
+        yield _row(header, cells, line)
+
+
+def _filled(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that have something in a cell, each with the line that it ends at."""
+    lines, began = csv.reader(chain(io.StringIO(text, newline=""), [END]), delimiter=delimiter), 1
     try:
-        header = _header(next((cells for cells in lines if any(map(str.strip, cells))), []))
         for cells in lines:
+            if cells == [END]:
+                return
+            if cells and cells[-1].endswith(END):
+                hint = "write a double quote inside of a text twice"
+                raise JobError("not_csv", f"a double quote in the row at line {began} is never closed", hint=hint)
+            began = lines.line_num + 1
             if any(map(str.strip, cells)):
-                yield _row(header, cells, lines.line_num)
+                yield lines.line_num, cells
     except csv.Error as error:
         raise JobError("not_csv", f"not CSV at line {lines.line_num}: {error}") from None
 
