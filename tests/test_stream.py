@@ -211,6 +211,9 @@ def test_a_streams_playlists_are_legal(daemon: RunningDaemon) -> None:
     assert sum(seconds) == pytest.approx(timing["audio"]["seconds"], abs=1e-3)
     assert re.findall(r"#EXTINF.*", text_of["captions.m3u8"]) == re.findall(r"#EXTINF.*", text_of["index.m3u8"])
     assert 'SUBTITLES="captions"' in text_of["master.m3u8"]
+    level = streams(daemon.video("legal"))["video"]["level"]
+    assert f'CODECS="avc1.6400{level:02x},mp4a.40.2"' in text_of["master.m3u8"]
+    assert "FRAME-RATE=25.000,VIDEO-RANGE=SDR" in text_of["master.m3u8"]
     cues = "".join((stream.folder / name).read_text() for name in re.findall(r"\S+\.vtt", text_of["captions.m3u8"]))
     assert "Три &amp; четыре." in cues
     assert (daemon.spool / "outbox" / "legal.vtt").exists()

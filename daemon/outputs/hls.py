@@ -91,7 +91,9 @@ class Stream:
         rate = round(1.5 * bits * self.flow.fps / sum(fragment.frames for fragment in fragments))
         language = self.flow.job.language or self.flow.config.language
         media = f'TYPE=SUBTITLES,GROUP-ID="captions",NAME="{language}",LANGUAGE="{language}",AUTOSELECT=YES,DEFAULT=YES'
-        variant = f'BANDWIDTH={rate},RESOLUTION={segment.width}x{segment.height},SUBTITLES="captions"'
+        look = f"RESOLUTION={segment.width}x{segment.height},FRAME-RATE={self.flow.fps:.3f},VIDEO-RANGE=SDR"
+        codecs = _codecs(self._playable[0].init.read_bytes())
+        variant = f'BANDWIDTH={rate},CODECS="{codecs}",{look},SUBTITLES="captions",CLOSED-CAPTIONS=NONE'
         lines = ["#EXTM3U", "#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MEDIA:{media},URI="{CAPTIONS_PLAYLIST}"']
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
 
@@ -109,6 +111,12 @@ class Stream:
 def _cues(sentences: tuple[Sentence, ...]) -> list[Cue]:
     """The captions of sentences. Kept, because all pieces of a recording have the same sentences."""
     return cues(sentences)
+
+
+def _codecs(init: bytes) -> str:
+    """The formats of a stream's two tracks as RFC 6381 names them, from its init segment."""
+    profile = init.index(b"avcC") + 5
+    return f"avc1.{init[profile : profile + 3].hex()},mp4a.40.2"
 
 
 def _caption_name(fragment: Fragment) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError
-from pipeline.media import ffmpeg
+from pipeline.media import boxes, compatibility, ffmpeg
 
 AUDIO_BIT_RATE = 128_000
 MUX_TIMEOUT_BASE_SECONDS = 60
@@ -40,10 +40,14 @@ def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) 
 
 
 def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds: float) -> None:
-    """Check a finished MP4 against its plan: both streams, frame count, size, lengths. Raises StageError."""
+    """Check a finished MP4: as planned, and such that it plays everywhere. Raises StageError."""
     streams = {s["codec_type"]: s for s in ffmpeg.probe(video, ffmpeg.OUR_FORMATS, count_packets=True)["streams"]}
     if set(streams) != {"video", "audio"}:
         raise _wrong(f"the video has streams {sorted(streams)}, expected audio and video")
+    with video.open("rb") as file:
+        kinds = [kind for kind, _, _ in boxes.top_level(file)]
+    for deviation in compatibility.deviations(streams, kinds):
+        raise _wrong(f"the video does not play everywhere: {deviation}")
     found, planned = _measured(streams), (frames, *size)
     if found != planned:
         raise _wrong(f"the video has frames, width, height {found}, expected {planned}")
