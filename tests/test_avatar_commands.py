@@ -124,6 +124,17 @@ def test_a_small_mouth_is_called_small(place: Path) -> None:
     assert "pixels wide (small: it will look soft; use a picture in which the face is larger)" in added.stdout
 
 
+def test_an_avatars_warnings_are_shown_when_it_is_added_and_checked(place: Path) -> None:
+    group = np.full((720, 1280, 3), 60, np.uint8)
+    group[:512, :512], group[336:, 880:1264] = portrait(), cv2.resize(portrait(), (384, 384))
+    cv2.imwrite(str(place / "group.png"), group[..., ::-1])
+    added = avatars(place, "add", "group.png", "--face", "2")
+    small, others = sorted(added.stderr.splitlines(), key=lambda line: "faces" in line)
+    assert re.search(r"^group: warning: the mouth is only \d+ pixels wide .*set crop: \[\d+, \d+, \d+, \d+\]", small)
+    assert others.startswith("group: warning: 2 faces are visible; number 2 from the left speaks")
+    assert (added.returncode, avatars(place, "check", "group").stderr) == (0, added.stderr)
+
+
 def test_avatars_are_listed_for_people_and_for_programs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "mine" / "anna").mkdir(parents=True)
     shutil.copy(PORTRAIT, place / "mine" / "anna")

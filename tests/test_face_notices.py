@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 
 import cv2
@@ -30,6 +31,17 @@ def test_a_small_mouth() -> None:
     [notice] = noticed(portrait(), (192, 192))
     assert "18 pixels wide" in notice.message
     assert "larger size" in notice.hint
+
+
+@pytest.mark.parametrize("height", [62, 95, 128])
+def test_a_small_face_in_hd_is_shown_larger_by_a_crop(height: int) -> None:
+    """The portrait's face is 124 pixels high."""
+    person = cv2.resize(portrait(), None, fx=height / 124, fy=height / 124, interpolation=cv2.INTER_AREA)
+    wide = np.full((1080, 1920, 3), 90, np.uint8)
+    wide[500 : 500 + person.shape[0], 1200 : 1200 + person.shape[1]] = person
+    [hint] = [notice.hint for notice in noticed(wide) if "pixels wide" in notice.message]
+    x1, y1, x2, y2 = ast.literal_eval(hint.partition("set crop: ")[2].partition(" in ")[0])
+    assert noticed(np.ascontiguousarray(wide[y1:y2, x1:x2]), (512, 512)) == []
 
 
 def test_a_chin_at_the_edge() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError, StageError
@@ -17,11 +17,9 @@ from pipeline.job_names import legal_name
 
 if TYPE_CHECKING:
     from pipeline.avatars import Avatars
+    from pipeline.messages import Notice
 
 SETTINGS_FILE = "avatar.yaml"
-
-SHARP_MOUTH_PIXELS = 40
-"""Width of a mouth in the faces that Wav2Lip was trained with; in a smaller one the engines' details are lost."""
 
 NAME_HINT = "use letters, digits, '.', '_' and '-', starting with a letter or a digit"
 
@@ -70,8 +68,17 @@ def _summary(config: Config, library: Avatars, name: str) -> Summary:
     return Summary(name, is_own, "video" if avatar.moves else "picture", columns, rows, voices)
 
 
-def inspect(config: Config, name: str) -> str:
-    """Check an avatar as a job does and describe it in one line. Raises JobError if it cannot speak."""
+class Inspected(NamedTuple):
+    """What a check has found in an avatar that can speak."""
+
+    text: str
+    """One line."""
+    notices: tuple[Notice, ...]
+    """The warnings that its jobs get."""
+
+
+def inspect(config: Config, name: str) -> Inspected:
+    """Check an avatar as a job does. Raises JobError if it cannot speak."""
     from pipeline.avatars import FaceLandmarks, readiness
 
     with _without_cache(config) as library:
@@ -85,8 +92,8 @@ def inspect(config: Config, name: str) -> str:
     description = f"{kind} of {columns}x{rows}, frames of {width}x{height}, {_judged(mouth)}"
     if avatar.moves and place.unseen:
         spans = ", ".join(f"{start} to {stop - 1}" for start, stop in place.unseen)
-        return f"{description}, no face in frames {spans} (no_face: {avatar.settings.no_face})"
-    return description
+        description += f", no face in frames {spans} (no_face: {avatar.settings.no_face})"
+    return Inspected(description, place.notices)
 
 
 def settings_of(rotate: int | None, face: int | None = None, /, **boxes: tuple[int, ...] | None) -> str:
@@ -103,6 +110,8 @@ def box_of(text: str) -> tuple[int, ...]:
 
 def _judged(mouth: float) -> str:
     """The width of a mouth in pixels of a frame, and whether it is enough."""
+    from pipeline.avatars.notices import SHARP_MOUTH_PIXELS
+
     small = "small: it will look soft; use a picture in which the face is larger"
     return f"mouth {mouth:.0f} pixels wide ({'fine' if mouth >= SHARP_MOUTH_PIXELS else small})"
 
@@ -114,8 +123,8 @@ def check_name(name: str) -> None:
         raise JobError("avatar", f"invalid avatar name {name[:100]!r}", field="name", hint=NAME_HINT + like)
 
 
-def install(config: Config, file: Path, name: str, settings: str = "") -> str:
-    """Copy a picture or video into a new avatar folder if it can speak; return its description from `inspect`.
+def install(config: Config, file: Path, name: str, settings: str = "") -> Inspected:
+    """Copy a picture or video into a new avatar folder if it can speak; return what `inspect` finds.
 
     `settings`: the content of its `avatar.yaml`; none if empty. Raises JobError if it cannot speak, or if the name is
     invalid or taken.
@@ -140,9 +149,9 @@ def install(config: Config, file: Path, name: str, settings: str = "") -> str:
         if settings:
             (unfinished / SETTINGS_FILE).write_text(settings, "utf-8")
             (unfinished / SETTINGS_FILE).chmod(0o644)
-        description = inspect(config.model_copy(update={"avatars": _only(config, scratch)}), name)
+        found = inspect(config.model_copy(update={"avatars": _only(config, scratch)}), name)
         unfinished.rename(folder / name)
-    return description
+    return found
 
 
 def _only(config: Config, folder: str) -> AvatarsSettings:

@@ -12,6 +12,7 @@ import click
 from daemon.cli.avatar_files import (
     BOX,
     TURNS,
+    Inspected,
     Summary,
     box_of,
     inspect,
@@ -22,6 +23,7 @@ from daemon.cli.avatar_files import (
 )
 from daemon.cli.called import as_called
 from daemon.cli.exit_codes import EXIT_BAD_JOB
+from daemon.cli.failures import warning_line
 from daemon.cli.place import Place, hint_suffix, placed
 from daemon.cli.tables import Row, for_people, table
 from pipeline.errors import JobError, StageError
@@ -63,11 +65,18 @@ def check(place: Place, names: tuple[str, ...]) -> None:
     code = 0
     for name in names or names_of(place.config):
         try:
-            click.echo(f"{name}\t{inspect(place.config, name)}")
+            _show(name, inspect(place.config, name))
         except (JobError, StageError) as error:
             click.echo(f"{name}: {error.code}: {error.message}{hint_suffix(error.hint)}", err=True)
             code = EXIT_BAD_JOB
     sys.exit(code)
+
+
+def _show(name: str, found: Inspected) -> None:
+    """What was found on standard output, warnings on standard error."""
+    click.echo(f"{name}\t{found.text}")
+    for notice in found.notices:
+        click.echo(f"{name}: {warning_line(notice)}", err=True)
 
 
 ADD_HINTS = {
@@ -116,7 +125,7 @@ def add(
     name = name or file.stem
     settings = settings_of(int(rotate) if rotate else None, face, face_box=face_box, crop=crop)
     try:
-        click.echo(f"{name}\t{install(place.config, file, name, settings)}")
+        _show(name, install(place.config, file, name, settings))
     except JobError as error:
         if face is not None:
             error.hint = (error.hint or "").replace("set face: ", "use --face ").replace(" in avatar.yaml", "") or None

@@ -17,6 +17,7 @@ from pipeline.errors import LipdropError, all_errors
 if TYPE_CHECKING:
     from daemon.outputs.report import Mistake, WarningReport
     from pipeline.job import JobWarning
+    from pipeline.messages import Notice
 
 ERRORS_MAX = 20
 """Errors of a file with jobs that are printed; more are only counted."""
@@ -51,7 +52,7 @@ def line(error: LipdropError | Mistake) -> str:
     return f"{error.code}: {error.message}{where}{hint_suffix(error.hint)}"
 
 
-def warning_line(warning: WarningReport | JobWarning) -> str:
+def warning_line(warning: WarningReport | JobWarning | Notice) -> str:
     """A warning as `warning: MESSAGE (HINT)`."""
     return one_line(f"warning: {warning.message}{hint_suffix(warning.hint)}")
 

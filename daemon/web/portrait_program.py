@@ -44,7 +44,7 @@ def handle(config: Config, request: dict[str, Any]) -> Any:
 def _add(config: Config, file: Path, name: str, settings: str) -> str:
     os.umask(0o022)  # the daemon may run as a different user
     try:
-        return install(config, file, name, settings)
+        return install(config, file, name, settings).text
     except OSError as error:
         if is_full(error):
             raise StageError("disk_full", "the disk is full") from error

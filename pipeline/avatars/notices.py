@@ -16,6 +16,8 @@ from pipeline.messages import Notice
 
 MOUTH_PIXELS = 24
 """A narrower mouth looks soft: its teeth are a few pixels."""
+SHARP_MOUTH_PIXELS = 40
+"""Width of a mouth in the faces that Wav2Lip was trained with; in a smaller one the engines' details are lost."""
 TURNED_DEGREES = 28.0
 """From here on the far half of the mouth is clearly narrower."""
 EDGE = 0.06
@@ -55,11 +57,12 @@ def _other_faces(faces: Faces) -> Iterator[Notice]:
 
 def _small(faces: Faces, landmarks: FaceLandmarks, area: Cut) -> Iterator[Notice]:
     mouth = float(np.median(np.ptp(landmarks.lips_outer[..., 0], axis=-1)))
-    if mouth < MOUTH_PIXELS:
+    x1, y1, x2, y2 = _around(faces, area)
+    has_room = (x2 - x1) * (y2 - y1) < 0.5 * area[2] * area[3]
+    if mouth < (SHARP_MOUTH_PIXELS if has_room else MOUTH_PIXELS):
         message = f"the mouth is only {mouth:.0f} pixels wide in the video: it looks soft"
         hint = "use a larger size, or a picture in which the face is larger"
-        x1, y1, x2, y2 = _around(faces, area)
-        if (x2 - x1) * (y2 - y1) < 0.5 * area[2] * area[3]:
+        if has_room:
             hint = f"set crop: [{x1}, {y1}, {x2}, {y2}] in avatar.yaml, which shows the face larger"
         yield Notice("face_quality", message, hint)
 
