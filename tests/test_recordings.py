@@ -350,7 +350,7 @@ def test_frames_that_are_overwritten_leave_the_rest_in_time(
 
 def test_a_file_that_is_longer_than_its_frames_is_not_searched_for_ever(tmp_path: Path) -> None:
     (tmp_path / "hostile").write_bytes(b"\xff\xfb\x90\x40" * 500_000)
-    assert frame_sync.losses(tmp_path / "hostile", LIMIT_SECONDS) == []
+    assert frame_sync.walked(tmp_path / "hostile", LIMIT_SECONDS).losses == []
 
 
 def listed(folder: Path, *frames: tuple[int, int]) -> Path:
@@ -398,6 +398,95 @@ def test_files_joined_with_junk_between_them_are_read_to_the_end(files: dict[str
         sound = read(junk + files[suffix] + between + files[suffix], tmp_path)
         # Nothing shows that a gap between AAC frames was never sound.
         assert len(sound.samples) / PCM_RATE_HZ == pytest.approx(2 * SECONDS + extra, abs=0.15)
+
+
+OTHER_RATES = {"webm": 24_000, "opus": 24_000, "spx": 8_000, "ac3": 32_000, "m4a": 22_050}
+"""What these formats can have; 22,050 Hz is what MP3 and AAC files of another kind have."""
+JOINED = (
+    *("wav", "mp3", "flac", "m4a", "aac", "ogg", "opus", "spx", "oga", "webm", "wv", "aiff", "ac3", "w64", "au", "tta"),
+)
+
+
+@pytest.fixture(scope="module")
+def other_hisses(hiss: Path) -> dict[str, bytes]:
+    """The hiss in formats that can be joined, at another sample rate."""
+    options = {**FORMATS, "spx": "-c:a libspeex", "oga": "-c:a flac"}
+    rates = {suffix: OTHER_RATES.get(suffix, 22_050) for suffix in JOINED}
+    made = encoded(hiss, {f"other.{suffix}": f"{options[suffix]} -ar {rate}" for suffix, rate in rates.items()})
+    return dict(zip(JOINED, made.values(), strict=True))
+
+
+@pytest.mark.parametrize("suffix", JOINED)
+def test_each_of_the_files_that_were_joined_is_read(
+    suffix: str, hisses: dict[str, bytes], other_hisses: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Also if one of them has another sample rate; without a gap, and each in time."""
+    first = other_hisses[suffix]
+    second = hisses.get(suffix, first)
+    alone = [read(data, tmp_path).samples for data in (first, second)]
+    sound = read(first + second, tmp_path)
+    assert "damaged_audio" not in codes(sound)
+    assert len(sound.samples) == sum(map(len, alone))
+    assert len(sound.track) / len(sound.samples) == pytest.approx(3, abs=1e-3)
+    assert np.array_equal(sound.samples, np.concatenate(alone))
+
+
+JUNK = {
+    "text": b"2026-11-29 12:00:00 INFO recording started\n" * 5,
+    "zeros": bytes(5000),
+    "noise": random.Random(4).randbytes(60_000),
+    "page": b"<!DOCTYPE html>\n<html><body><p>Moved</p></body></html>\n" * 9,
+    "head": b"HTTP/1.1 200 OK\r\nContent-Type: audio/x\r\n\r\n",
+    "tag": b"ID3\x04\0\0\0\0\x0f\x50" + bytes(2000),
+    "GET": b"GET /speech HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("suffix", sorted(FORMATS.keys() - {"ts", "dts", "mp2", "eac3"}))
+def test_bytes_before_a_file_are_skipped(
+    suffix: str, hisses: dict[str, bytes], whole: Callable[[str], Sound], tmp_path: Path
+) -> None:
+    """A sort of them each: the format's header is found behind any of them."""
+    junk = list(JUNK.values())[list(FORMATS).index(suffix) % len(JUNK)]
+    sound = read(junk + hisses[suffix], tmp_path)
+    assert np.array_equal(sound.samples, whole(suffix).samples)
+    is_tag = junk == JUNK["tag"] and suffix in ("mp3", "aac", "flac", "ac3", "tta")
+    assert is_tag or "bytes before its beginning were skipped" in sound.notices[0].message
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_any_bytes_before_a_file_are_skipped(
+    kind: str, hisses: dict[str, bytes], whole: Callable[[str], Sound], tmp_path: Path
+) -> None:
+    assert np.array_equal(read(JUNK[kind] + hisses["opus"], tmp_path).samples, whole("opus").samples)
+
+
+@pytest.mark.parametrize("suffix", ["wv", "mp3", "aac", "ac3", "eac3", "mp2"])
+@pytest.mark.parametrize("change", [-1, -50, -150, 1, 50])
+def test_bytes_deleted_or_inserted_leave_the_rest_in_time(
+    suffix: str, change: int, hisses: dict[str, bytes], whole: Callable[[str], Sound], tmp_path: Path
+) -> None:
+    data, expected = hisses[suffix], whole(suffix).samples
+    middle, extra = len(data) // 2 + 100, random.Random(5).randbytes(max(0, change))
+    sound = read(data[:middle] + extra + data[middle - min(0, change) :], tmp_path)
+    assert "damaged_audio" in codes(sound)
+    assert abs(len(sound.samples) - len(expected)) < 0.03 * PCM_RATE_HZ
+    frame_seconds = 0.022 if suffix == "aac" else 0.001  # AAC's frames have any size, so one more may be missing
+    assert delay_seconds(sound.samples, expected, SECONDS - 0.7) == pytest.approx(0, abs=frame_seconds)
+    assert np.count_nonzero(quiet(sound.samples)) * 0.01 <= (1.1 if suffix == "wv" else 0.1)
+
+
+@pytest.mark.parametrize("suffix", ["cbr.mp3", "vbr.mp3"])
+def test_the_number_of_frames_that_a_file_declares_says_how_much_was_lost(
+    suffix: str, hiss: Path, tmp_path: Path
+) -> None:
+    options = "-c:a libmp3lame -b:a 64k" if suffix == "cbr.mp3" else "-c:a libmp3lame -q:a 4"
+    data = encoded(hiss, {suffix: options})[suffix]
+    expected, middle = read(data, tmp_path).samples, len(data) // 2
+    for damaged in (data[:middle] + data[middle + 3000 :], data[:middle] + bytes(4000) + data[middle:]):
+        sound = read(damaged, tmp_path)
+        assert delay_seconds(sound.samples, expected, SECONDS - 0.7) == pytest.approx(0, abs=0.001)
+    assert "damaged_audio" not in codes(read(data + bytes(3000), tmp_path)), "all frames are there"
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "flac", "aac", "opus", "ogg", "webm", "mka", "ts", "wav"])

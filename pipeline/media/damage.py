@@ -16,8 +16,8 @@ from pipeline.messages import Notice
 
 GAP_SECONDS_MIN = 0.018
 """Shorter jumps of the time stamps are rounding. The shortest frame of a codec that can be lost is 20 ms long."""
-NEAR_SECONDS = 0.25
-"""How far from a loss of sync the decoder may miss frames because of it."""
+ADJACENT_SECONDS = 0.005
+"""Gaps that are closer are one."""
 GAPS_LISTED = 5
 
 
@@ -70,25 +70,16 @@ def read_frames(listed: Path, limit_seconds: float) -> Frames:
 
 
 def with_losses(gaps: Sequence[Gap], losses: Collection[Loss]) -> list[Gap]:
-    """The gaps of a file whose frames have no time stamps, made as long as what was lost.
-
-    The decoder sees all bytes between two frames as one bad frame, or not at all.
-    """
-    found, passed = list(gaps), 0.0
-    for loss in losses:
-        at = loss.start_seconds + passed
-        near = [i for i, gap in enumerate(found) if abs(gap.start_seconds - at) < NEAR_SECONDS]
-        seen = sum(found[i].seconds for i in near)
-        longer = max(0.0, loss.seconds - seen)
-        passed += max(seen, loss.seconds)
-        if longer < GAP_SECONDS_MIN:
-            continue
-        start = found[near[0]].start_seconds if near else at
-        found = [replace(gap, start_seconds=gap.start_seconds + longer * (gap.start_seconds > start)) for gap in found]
-        if near:
-            found[near[0]] = replace(found[near[0]], seconds=found[near[0]].seconds + longer)
+    """The gaps between the frames of a file, and the losses that the decoder was not shown."""
+    lost = [(Gap(loss.start_seconds, loss.seconds), loss.seconds) for loss in losses if loss.seconds]
+    found, passed = list[Gap](), 0.0
+    for gap, seconds in sorted([*((gap, 0.0) for gap in gaps), *lost], key=lambda one: one[0].start_seconds):
+        start, last = gap.start_seconds + passed, found[-1] if found else None
+        if last is not None and start - last.start_seconds - last.seconds < ADJACENT_SECONDS:
+            found[-1] = replace(last, seconds=last.seconds + gap.seconds)
         else:
-            found = sorted([*found, Gap(at, longer)], key=lambda gap: gap.start_seconds)
+            found.append(Gap(start, gap.seconds))
+        passed += seconds
     return found
 
 
@@ -102,10 +93,13 @@ def filled(samples: NDArray[np.int16], gaps: Sequence[Gap], rate_hz: int) -> NDA
     return np.concatenate([*parts, samples[position:]])
 
 
-def notices(gaps: Sequence[Gap]) -> Iterator[Notice]:
-    """What to say of a damaged recording."""
+def notices(gaps: Sequence[Gap], skipped_bytes: int) -> Iterator[Notice]:
+    """What to say of a damaged recording. `skipped_bytes`: how many before its beginning belong to nothing."""
     shown = ", ".join(f"{gap.start_seconds:.2f}-{gap.start_seconds + gap.seconds:.2f} s" for gap in gaps[:GAPS_LISTED])
     if len(gaps) > GAPS_LISTED:
         shown += f" and {len(gaps) - GAPS_LISTED} more"
-    where = f"these parts are silent in the video: {shown}" if gaps else "parts may be missing or noisy"
-    yield Notice("damaged_audio", f"the recording is damaged; {where}", "use the original file if there is one")
+    found = [f"these parts are silent in the video: {shown}"] if gaps else []
+    if skipped_bytes:
+        found.append(f"{skipped_bytes} bytes before its beginning were skipped")
+    what = "; ".join(found or ["parts may be missing or noisy"])
+    yield Notice("damaged_audio", f"the recording is damaged; {what}", "use the original file if there is one")

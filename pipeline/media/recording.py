@@ -6,19 +6,22 @@ Several channels are read twice more: to see how they relate, and to mix them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import JobError, StageError
-from pipeline.media import damage, ffmpeg, frame_sync, levels, pcm
+from pipeline.media import damage, ffmpeg, frame_sync, levels, parts, pcm
 from pipeline.media.damage import Frames, Gap
 from pipeline.media.ffmpeg import Stream
 from pipeline.media.kinds import identify
 from pipeline.media.levels import BLOCK_SAMPLES, LOUD_PERCENTILE
+from pipeline.media.parts import Part
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.refusals import unreadable
 from pipeline.messages import PCM_RATE_HZ, Notice
@@ -36,9 +39,10 @@ SIDE, SURROUND = math.sqrt(0.5), 0.5
 LOW_FREQUENCY = {"2.1": 2, "6.1(front)": 2}
 """Index of the low-frequency channel, which carries no speech; 3 in all other layouts that have one."""
 
-WITHOUT_TIMES = frozenset({"mp3", "aac", "ac3", "eac3", "amr", "flac", "tta", "wv"})
+WITHOUT_TIMES = frozenset({"mp3", "aac", "ac3", "eac3", "amr"})
 """Formats whose frames have no time stamps that hold: what is missing is also seen by the length of the file."""
-
+LOSSLESS = frozenset({"flac", "tta", "wv"})
+"""Formats of which nothing more may be found behind much damage."""
 
 UNRECOGNISED = "Invalid data found when processing input", "Failed to read frame size", "the format image2 "
 """What ffmpeg says about files that are nothing it knows."""
@@ -53,6 +57,20 @@ class Sound:
     track: NDArray[np.int16]
     """At `TRACK_RATE_HZ`, for the video."""
     notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One of the files that a recording consists of."""
+
+    samples: NDArray[np.int16]
+    track: NDArray[np.int16]
+    gaps: list[Gap]
+    cause: str | None
+    """What ffmpeg says about its damage."""
+    is_damaged: bool
+    expected_seconds: float
+    """Its length, or more if parts of it may be lost unseen."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +114,40 @@ def foreign(recording: Path, message: str) -> str | None:
 
 
 def _read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
-    losses = frame_sync.losses(recording, limit_seconds)
+    found, errors = parts.find(recording, limit_seconds), list[JobError]()
+    read = list(_parts(recording, found, folder, limit_seconds, errors))
+    if not read:
+        raise errors[0]
+    samples = np.concatenate([part.samples for part in read])
+    gaps = list(chain.from_iterable(_later(part.gaps, start) for part, start in zip(read, _starts(read), strict=True)))
+    cause = next(filter(None, (part.cause for part in read)), None)
+    is_damaged = bool(errors) or any(part.is_damaged for part in read)
+    if is_damaged:
+        _check_most_is_left(sum(part.expected_seconds for part in read), samples, gaps, cause)
+    damages = damage.notices(gaps, found[0].start) if is_damaged or found[0].start else ()
+    track = np.concatenate([part.track for part in read])
+    return Sound(samples, track, (*damages, *levels.notices(samples)))
+
+
+def _parts(
+    recording: Path, found: Sequence[Part], folder: Path, limit_seconds: float, errors: list[JobError]
+) -> Iterator[_Part]:
+    """Read the files that a file consists of. Adds the errors of those that cannot be read."""
+    for part in found:
+        try:
+            alone = parts.alone(recording, part, folder / f"part{recording.suffix}")
+            read = _part(alone, folder, limit_seconds)
+        except JobError as error:
+            errors.append(error)
+            continue
+        yield read
+        limit_seconds -= len(read.samples) / PCM_RATE_HZ
+        if limit_seconds <= 0:
+            return
+
+
+def _part(recording: Path, folder: Path, limit_seconds: float) -> _Part:
+    losses = frame_sync.walked(recording, limit_seconds).losses
     frames_alone = frame_sync.without(recording, losses, folder / f"frames{recording.suffix}")
     sound, targets, listed = pcm.source(frames_alone, limit_seconds), _targets(folder), folder / "frames.txt"
     list_of_frames = pcm.target(listed, sound, f="framecrc", acodec="pcm_s16le")
@@ -106,28 +157,45 @@ def _read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
         pcm.convert(sound, targets, limit_seconds=limit_seconds, af=_mix(sound, frames, limit_seconds))
     gaps = damage.with_losses(frames.gaps, losses)
     samples, track = (damage.filled(pcm.read_wav(path), gaps, rate_hz) for path, rate_hz in targets.items())
-    is_damaged = cause is not None or any(loss.seconds for loss in losses)
-    if is_damaged:
-        _check_most_is_left(recording, samples, gaps, limit_seconds, cause)
-    return Sound(samples, track, (*(damage.notices(gaps) if is_damaged else ()), *levels.notices(samples)))
+    is_damaged = cause is not None or not all(loss.is_harmless for loss in losses)
+    estimated_seconds = min(_estimated_seconds(recording), limit_seconds) if is_damaged else 0.0
+    return _Part(samples, track, gaps, cause, is_damaged, max(len(samples) / PCM_RATE_HZ, estimated_seconds))
+
+
+def _starts(read: Sequence[_Part]) -> Iterator[float]:
+    """When each part begins, in seconds."""
+    return accumulate((len(part.samples) / PCM_RATE_HZ for part in read[:-1]), initial=0.0)
+
+
+def _later(gaps: Sequence[Gap], seconds: float) -> Iterator[Gap]:
+    return (replace(gap, start_seconds=gap.start_seconds + seconds) for gap in gaps)
 
 
 def _check_most_is_left(
-    recording: Path, samples: NDArray[np.int16], gaps: Sequence[Gap], limit_seconds: float, cause: str | None
+    expected_seconds: float, samples: NDArray[np.int16], gaps: Sequence[Gap], cause: str | None
 ) -> None:
     """Raise JobError if most of a recording is damaged. `cause`: what ffmpeg says about it."""
-    seconds, missing_seconds = len(samples) / PCM_RATE_HZ, sum(gap.seconds for gap in gaps)
-    if seconds - missing_seconds < max(seconds, min(_estimated_seconds(recording), limit_seconds)) / 2:
+    left_seconds = len(samples) / PCM_RATE_HZ - sum(gap.seconds for gap in gaps)
+    if left_seconds < expected_seconds / 2:
         raise unreadable(FIELD, "most of it is damaged" + (f" ({cause})" if cause else ""))
 
 
 def _estimated_seconds(recording: Path) -> float:
-    """Length, by its size or header, of a file in which gaps may not be seen; else 0."""
+    """Length, by its size and header, of a file in which gaps may not be seen; else 0."""
     try:
-        found = ffmpeg.probe(recording, ffmpeg.INPUT_FORMATS, codecs=ffmpeg.AUDIO_CODECS)["format"]
-        return float(found["duration"]) if found["format_name"] in WITHOUT_TIMES else 0.0
-    except (StageError, KeyError, ValueError):
+        found = ffmpeg.probe(recording, ffmpeg.INPUT_FORMATS, codecs=ffmpeg.AUDIO_CODECS)
+        name, seconds = found["format"]["format_name"], float(found["format"]["duration"])
+        if name in LOSSLESS:
+            return min(seconds, _shortest_seconds(found["streams"][0], recording.stat().st_size))
+        return seconds if name in WITHOUT_TIMES else 0.0
+    except (StageError, KeyError, ValueError, IndexError, ZeroDivisionError):
         return 0.0
+
+
+def _shortest_seconds(stream: dict[str, Any], size_bytes: int) -> float:
+    """How long so many bytes of a lossless codec last at least: they are no more than those of the samples."""
+    bits = int(stream["bits_per_raw_sample"]) * int(stream["channels"]) * int(stream["sample_rate"])
+    return 8 * size_bytes / bits
 
 
 def _targets(folder: Path) -> dict[Path, int]:
