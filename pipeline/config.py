@@ -21,6 +21,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
+from pipeline.overlay.settings import LabelKey, LabelSettings
 from pipeline.provenance import certificates, signing
 from pipeline.provenance.certificates import Credentials
 from pipeline.settings import DuplicateKeyError, Section, parse_yaml
@@ -163,6 +164,8 @@ class ProvenanceSettings(Section):
 
     mark: bool = True
     """Whether videos have machine-readable metadata that they were made by AI."""
+    label: LabelKey = LabelSettings()
+    """Words in the picture that say so too."""
     sign: SignSettings | None = None
     """None: videos are not signed."""
 

@@ -25,6 +25,8 @@ from pydantic_core import PydanticCustomError
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
+from pipeline.overlay.settings import LabelKey, LabelSettings
+from pipeline.settings import Section
 from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
 from pipeline.speech.marks import doubtful
 from pipeline.speech.voices.settings import LanguageTag, Lexicon, LexiconEntry
@@ -56,6 +58,14 @@ def _as_captions(value: Any) -> Any:
 def _composed(value: Any) -> Any:
     """A name with composed letters, as avatars are listed; anything else is left for the caller's validation."""
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+class JobProvenance(Section):
+    """What a job says about its video's origin."""
+
+    label: LabelKey | None = None
+    """Words in the picture that say that it was made by AI: none, corner or intro, or an object with `show`, `text`,
+    `place` and `seconds`. What it leaves out is as the configuration says."""
 
 
 class Job(BaseModel):
@@ -101,6 +111,9 @@ class Job(BaseModel):
     """Frames per second. Default: `video.fps` of the configuration."""
     captions: Annotated[StrictBool | Literal["words"], BeforeValidator(_as_captions)] = False
     """Whether to write captions, as SRT and WebVTT; words: with the time of each word in the WebVTT."""
+    provenance: JobProvenance | None = None
+    """What the video says about its origin, as far as a job may decide it. Default: as `provenance` of the
+    configuration."""
     webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
     """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
@@ -243,8 +256,7 @@ def _job_error(problem: Any) -> JobError:
     field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or problem.get("ctx", {}).get("field")
     if problem["type"] == "extra_forbidden":
         key = printable(str(problem["loc"][-1]))
-        models: dict[str, type[BaseModel]] = {"webhook": Webhook, "lexicon": LexiconEntry}
-        known = models.get(str(problem["loc"][0]) if problem["loc"][1:] else "", Job).model_fields
+        known = _model_at(problem["loc"][:-1]).model_fields
         within = printable(field) if problem["loc"][1:] else key
         return JobError("unknown_field", f"unknown key '{key}'", field=within, hint=nearest_hint(key, list(known)))
     code = PYDANTIC_CODES.get(problem["type"], "type")
@@ -259,6 +271,20 @@ def _job_error(problem: Any) -> JobError:
         tag = problem["input"][:100]
         return JobError(code, f"{tag!r} is not a language code", field=field, hint=tag_hint(tag))
     return JobError(code, _message(field, problem, code), field=field, hint=_hint(field, problem, code))
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "label": LabelSettings,
+    "provenance": JobProvenance,
+    "webhook": Webhook,
+    "lexicon": LexiconEntry,
+}
+"""The models of the keys that may be objects."""
+
+
+def _model_at(place: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model of the object at a place of a job."""
+    return next((MODELS[str(key)] for key in reversed(place) if key in MODELS), Job)
 
 
 PHRASES = {

@@ -106,6 +106,17 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Label:
+    """The words in the picture that say that it was made by AI."""
+
+    text: str
+    place: str
+    """top-left, top-right, bottom-left or bottom-right."""
+    seconds: float | None
+    """How long it is shown from the start; None: always."""
+
+
+@dataclass(frozen=True)
 class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
 
@@ -216,6 +227,8 @@ class SplitItem:
     """For one of several texts; None: the speech of a whole job."""
     articulation: float | None = None
     """How far the mouth moves; None: as the avatar says."""
+    label: Label | None = None
+    """Drawn into the picture; None: nothing."""
 
     @property
     def index(self) -> int:
@@ -287,6 +300,8 @@ class Chunk:
     timeline: Timeline
     articulation: float | None = None
     """How far the mouth moves; None: as the avatar says."""
+    overlay: Path | None = None
+    """What is drawn over the frames of the whole job, as an ASS file; None: nothing."""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,21 @@ import json
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from daemon.cli import avatar_files
+from daemon.cli import avatars as commands
 from pipeline.avatars import Avatars
 from pipeline.avatars.faces.tracking import Faces, find_in_picture
 from pipeline.config import load_config
+from pipeline.messages import Origin
 from tests.clips import beside, film, masked, portrait, smaller, swaying, write_clip
 from tests.running import in_process, lipdrop
 
@@ -43,6 +49,39 @@ def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
     assert avatars(place, "check", "eileen").stdout == added.stdout
     assert Avatars(load_config(place / "config.yaml")).load("eileen").fitted(None).require_landmarks()
     assert not (place / "cache").exists() or not list((place / "cache").glob("*.part"))
+
+
+def test_a_consent_is_kept_with_the_avatar_and_in_its_videos(place: Path) -> None:
+    statement = 'Анна "Аня" Иванова agreed: yes, #1'
+    assert avatars(place, "add", str(PORTRAIT), "--name", "anna", "--consent", statement).returncode == 0
+    library = Avatars(load_config(place / "config.yaml"))
+    assert library.origin("anna") == Origin("picture", statement)
+    recorded = library.load("anna").settings.consent
+    assert recorded is not None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", recorded.recorded_at or "")
+    assert library.origin("presenter") == Origin("drawn")
+    refused = avatars(place, "add", str(PORTRAIT), "--name", "other", "--consent", "two\nlines")
+    assert (refused.returncode, "consent" in refused.stderr) == (65, True)
+    assert not (place / "mine" / "other").exists()
+
+
+def test_a_consent_is_asked_for_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = CliRunner().invoke(click.command()(lambda: click.echo(f"[{commands._asked()}]")), input="Anna agreed\n")
+    assert asked.stdout == "[]\n"
+    monkeypatch.setattr(commands, "is_terminal", lambda: True)
+    asked = CliRunner().invoke(click.command()(lambda: click.echo(f"[{commands._asked()}]")), input="Anna agreed\n")
+    assert asked.stdout.endswith("[Anna agreed]\n")
+    assert "who agrees" in asked.stderr
+    asked = CliRunner().invoke(click.command()(lambda: click.echo(f"[{commands._asked()}]")), input="\n")
+    assert asked.stdout.endswith("[]\n")
+
+
+def test_the_date_of_a_consent_makes_no_other_avatar() -> None:
+    one, two = (avatar_files.consent_of("Anna agreed", datetime(2026, 1, day, tzinfo=UTC)) for day in (1, 2))
+    assert one != two
+    assert avatar_files.undated(f"face: 2\n{one}") == avatar_files.undated(f"face: 2\n{two}")
+    assert avatar_files.undated(one) != avatar_files.undated(avatar_files.consent_of("Bob", datetime.now(UTC)))
+    assert avatar_files.consent_of("  ", datetime.now(UTC)) == ""
 
 
 def test_only_the_daemon_writes_into_its_cache(place: Path) -> None:

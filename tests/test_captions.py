@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.outputs.captions import files, srt, webvtt, write
-from daemon.outputs.cues import (
+from pipeline.messages import Sentence, Word
+from pipeline.speech.cues import (
     CUE_SECONDS_MAX,
     LEADING,
     LINE_CHARACTERS,
@@ -18,7 +19,6 @@ from daemon.outputs.cues import (
     Part,
     cues,
 )
-from pipeline.messages import Sentence, Word
 from tests import reports
 
 

@@ -14,11 +14,11 @@ import pytest
 from daemon.cli import waiting
 from daemon.cli.submission import Draft, drafts, drop
 from daemon.outputs.captions import srt, webvtt
-from daemon.outputs.cues import Cue, Part
 from daemon.outputs.report import Submission, failed_report, json_bytes
 from daemon.spool.spool import Spool
 from pipeline.errors import ErrorReport, JobError
 from pipeline.files import write_file
+from pipeline.speech.cues import Cue, Part
 from tests.media import speech_like, write_recording
 from tests.running import in_process
 

@@ -19,6 +19,7 @@ from daemon.spool.spool import Spool
 from daemon.web.uploads import remove_unused
 from pipeline.avatars import Avatars
 from pipeline.config import RetentionSettings, load_config
+from pipeline.messages import Origin
 from tests.clips import film, portrait, swaying, write_clip
 from tests.gateway import RunningGateway, WarmGateway
 
@@ -140,11 +141,14 @@ def test_a_picture_on_its_side_is_turned(web: httpx.Client, gateway: RunningGate
     assert (refused.status_code, refused.json()["code"]) == (400, "no_face")
     assert web.put("/api/avatars/lying", files=files, data={"rotate": "45"}).json()["field"] == "rotate"
     assert web.put("/api/avatars/lying", files=files, data={"crop": "1,2"}).json()["field"] == "crop"
-    options = {"rotate": "90", "face_box": "160,40,290,190"}
+    assert web.put("/api/avatars/lying", files=files, data={"consent": "a\tb"}).json()["field"] == "consent"
+    options = {"rotate": "90", "face_box": "160,40,290,190", "consent": "Eileen agreed"}
     added = web.put("/api/avatars/lying", files=files, data=options)
     assert (added.status_code, added.json()["usable"]) == (201, True)
     assert web.put("/api/avatars/lying", files=files, data=options).status_code == 200
     assert web.put("/api/avatars/lying", files=files).status_code == 409
+    library = Avatars(load_config(gateway.spool / "gateway.yaml"))
+    assert library.origin("lying") == Origin("picture", "Eileen agreed")
 
 
 def test_uploads_can_be_forbidden(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,6 +103,29 @@ def settings_of(rotate: int | None, face: int | None = None, /, **boxes: tuple[i
     """The `avatar.yaml` of a new avatar: what differs from the defaults. `boxes`: in pixels of the turned picture."""
     rows = {"rotate": rotate, "face": face, **{key: box and list(box) for key, box in boxes.items()}}
     return "".join(f"{key}: {value}\n" for key, value in rows.items() if value)
+
+
+def consent_of(statement: str, now: datetime) -> str:
+    """The line of an `avatar.yaml` that records a person's consent; none if it is empty. Raises JobError."""
+    if not statement.strip():
+        return ""
+    from pydantic import ValidationError
+
+    from pipeline.avatars.settings import CONSENT_CHARACTERS_MAX, Consent
+
+    try:
+        found = Consent(statement=statement, recorded_at=f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    except ValidationError as error:
+        hint = f"one line of up to {CONSENT_CHARACTERS_MAX} characters"
+        raise JobError(
+            "range", "consent is not a statement that can be recorded", field="consent", hint=hint
+        ) from error
+    return f"consent: {json.dumps(found.model_dump(), ensure_ascii=False)}\n"
+
+
+def undated(settings: str) -> str:
+    """An `avatar.yaml` without the date of the consent: whether two are the same does not depend on it."""
+    return re.sub(r'(?m)^(consent: .*), "recorded_at": "[^"]*"}$', r"\1}", settings)
 
 
 def box_of(text: str) -> tuple[int, ...]:

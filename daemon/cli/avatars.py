@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from daemon.cli.avatar_files import (
     Inspected,
     Summary,
     box_of,
+    consent_of,
     inspect,
     install,
     names_of,
@@ -87,6 +89,22 @@ ADD_HINTS = {
 """Hints for an avatar that does not exist yet, so that there is no avatar.yaml to edit."""
 
 
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+QUESTION = "If a real person is shown: who agrees to this use, how and when? (Enter: nothing is recorded)\n"
+
+
+def _asked() -> str:
+    """The statement of consent that is typed; empty if there is nobody to ask."""
+    if not is_terminal():
+        return ""
+    answer: str = click.prompt(QUESTION, default="", show_default=False, prompt_suffix="> ", err=True)
+    return answer
+
+
 def _box(ctx: click.Context, option: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     """Four numbers, as in avatar.yaml."""
     if value is None:
@@ -110,6 +128,11 @@ def _box(ctx: click.Context, option: click.Parameter, value: str | None) -> tupl
     type=click.Choice([str(turn) for turn in TURNS]),
     help="Turn it by so many degrees clockwise, before --face-box and --crop.",
 )
+@click.option(
+    "--consent",
+    metavar="STATEMENT",
+    help="That the person who is shown agrees: kept with the avatar and in its videos.",
+)
 @placed
 def add(
     place: Place,
@@ -120,10 +143,12 @@ def add(
     face_box: tuple[int, ...] | None,
     crop: tuple[int, ...] | None,
     rotate: str | None,
+    consent: str | None,
 ) -> None:
     """Add the picture or video FILE as an avatar if its face is usable."""
     name = name or file.stem
     settings = settings_of(int(rotate) if rotate else None, face, face_box=face_box, crop=crop)
+    settings += consent_of(_asked() if consent is None else consent, datetime.now(UTC))
     try:
         _show(name, install(place.config, file, name, settings))
     except JobError as error:

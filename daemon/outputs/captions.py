@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from daemon.outputs.cues import Cue, cues
 from daemon.outputs.report import DoneReport, SentenceReport, rounded
 from pipeline.messages import Sentence, Word
+from pipeline.speech.cues import Cue, cues
 
 
 def files(name: str) -> list[str]:

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from daemon.outputs import captions
-from daemon.outputs.cues import Cue, cues
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.layout import CAPTION_SUFFIXES, INIT, JOB_SUFFIX, PLAYER, PLAYLIST
 from pipeline.errors import JobError
 from pipeline.messages import Fragment, Pack, Sentence
+from pipeline.speech.cues import Cue, cues
 
 PLAYER_FOLDER = Path(__file__).parent / "player"
 ASSETS = (PLAYER_FOLDER / PLAYER, PLAYER_FOLDER / "hls.light.min.js")

@@ -14,6 +14,7 @@ from pipeline.messages import (
     AlignItem,
     Chunk,
     Item,
+    Label,
     Mark,
     MergeItem,
     Result,
@@ -96,6 +97,12 @@ class Flow(ABC):
     def timeline(self) -> Timeline:
         """Exact lengths of the whole job. Available once the first segment exists."""
         return next(iter(self.segments.values())).timeline
+
+    @property
+    def label(self) -> Label | None:
+        """The words in the picture that say that it was made by AI; None: there are none."""
+        asked = self.job.provenance.label if self.job.provenance else None
+        return self.config.provenance.label.changed_by(asked).label(self.language)
 
     @property
     def mark(self) -> Mark | None:
@@ -191,6 +198,7 @@ class Flow(ABC):
             model=self.job.model,
             avatar=self.avatar,
             articulation=self.job.articulation,
+            label=self.label,
             size=self.job.frame_size,
         )
 

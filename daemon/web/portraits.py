@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from daemon.cli.avatar_files import SETTINGS_FILE, check_name
+from daemon.cli.avatar_files import SETTINGS_FILE, check_name, undated
 from daemon.web import isolated
 from daemon.web.isolated import Crashed, Turns
 from daemon.web.problems import ProblemError, not_found
@@ -149,7 +149,9 @@ class Portraits:
         """Raise ProblemError unless an avatar consists of this file and these settings. Marks it as used now."""
         folder = self._config.path(self._config.avatars.folder) / name
         digest = content_hash(content)
-        is_same = any(_hash(path) == digest for path in folder.glob("*")) and _text(folder / SETTINGS_FILE) == settings
+        is_same = any(_hash(path) == digest for path in folder.glob("*")) and undated(
+            _text(folder / SETTINGS_FILE)
+        ) == undated(settings)
         if not is_same:
             message, hint = f"there already is an avatar {name[:100]!r}", "choose another name"
             raise ProblemError(HTTPStatus.CONFLICT, message, code="avatar", field="name", hint=hint)

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,18 @@ TIMESCALE_HZ = 90_000
 
 WAIT_SECONDS = 120
 """Timeout after the last frame was written; encoding the remaining frames takes a few seconds."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is drawn over the frames while they are encoded."""
+
+    document: Path
+    """ASS file with the times of the whole job."""
+    fonts: Path
+    """Folder of fonts that it may use besides the system's."""
+    start_frame: int
+    """Number of the segment's first frame within the job."""
 
 
 class SegmentEncoder:
@@ -43,12 +56,13 @@ class SegmentEncoder:
         *,
         threads: int,
         cpus: Collection[int] = (),
+        overlay: Overlay | None = None,
     ) -> None:
         """`rate`: see `pipeline.media.rate`. `cpus`: those that ffmpeg may run on; default: those of this process."""
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
         self._process = ffmpeg.start(
-            _output(self._unfinished, size, fps, rate | {"preset": preset, "threads": threads})
+            _output(self._unfinished, size, fps, rate | {"preset": preset, "threads": threads}, overlay)
         )
         if cpus:
             with contextlib.suppress(ProcessLookupError):  # it has exited; `write` reports why
@@ -111,8 +125,10 @@ def _failed(errors: bytes) -> StageError:
     return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}", hint=hint)
 
 
-def _output(path: Path, size: tuple[int, int], fps: int, options: Options) -> ffmpeg.Stream:
+def _output(path: Path, size: tuple[int, int], fps: int, options: Options, overlay: Overlay | None) -> ffmpeg.Stream:
     raw = ffmpeg.frames_from_stdin(size, fps)
+    if overlay is not None:
+        raw = ffmpeg.drawn_over(raw, overlay.document, overlay.fonts, overlay.start_frame)
     return ffmpeg.target(
         path,
         raw,

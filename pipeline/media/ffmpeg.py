@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,12 @@ def frames_from_stdin(size: tuple[int, int], fps: int) -> Stream:
     return ffmpeg.input(
         "pipe:0", protocol_whitelist="pipe", f="rawvideo", pix_fmt="yuv420p", s=f"{size[0]}x{size[1]}", framerate=fps
     )
+
+
+def drawn_over(frames: Stream, document: Path, fonts: Path, start_frame: int) -> Stream:
+    """Frames with the texts of an ASS file, in whose times they begin with frame `start_frame`; drawn by libass."""
+    shifted = frames.filter("setpts", f"N+{start_frame}")  # the clock of raw frames counts frames
+    return shifted.filter("ass", filename=str(document.absolute()), fontsdir=str(fonts)).filter("setpts", "N")
 
 
 def samples_from_stdin(rate_hz: int) -> Stream:
@@ -226,6 +233,13 @@ def encoders() -> set[str]:
     listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
     lines = listed.partition(" ------")[2].splitlines()
     return {words[1] for words in map(str.split, lines) if len(words) > 1}
+
+
+@lru_cache(maxsize=1)
+def has_libass() -> bool:
+    """Whether ffmpeg can draw texts. Raises ConfigError and StageError."""
+    listed = _run(["ffmpeg", "-hide_banner", "-filters"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
+    return any(line.split()[1:2] == ["ass"] for line in listed.splitlines())
 
 
 def _version(program: str) -> str | None:

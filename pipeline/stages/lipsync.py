@@ -20,8 +20,9 @@ from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import rate
-from pipeline.media.encoder import SegmentEncoder
+from pipeline.media.encoder import Overlay, SegmentEncoder
 from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span
+from pipeline.overlay import fonts
 
 FADE_FRAMES = 5
 """Length of the cross-fade from the model of the previous chunk."""
@@ -69,7 +70,8 @@ class LipSyncStage:
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar)
         threads, cpus = len(os.sched_getaffinity(0)), self._spec.encoder_cpus
-        with SegmentEncoder(path, (width, height), fps, preset, options, threads=threads, cpus=cpus) as encoder:
+        size, drawn = (width, height), _overlay(chunk)
+        with SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder:
             for batch in frames:
                 encoder.write(batch.numpy())
                 if time.monotonic() >= reported + ADVANCE_SECONDS:
@@ -123,6 +125,10 @@ class LipSyncStage:
         if model not in self._engines:
             self._engines[model] = load_engine(model, self._config, self._device)
         return self._engines[model]
+
+
+def _overlay(chunk: Chunk) -> Overlay | None:
+    return None if chunk.overlay is None else Overlay(chunk.overlay, fonts.FOLDER, chunk.start_frame)
 
 
 def cross_fade(before: Renderer, after: Renderer, start: int, stop: int) -> torch.Tensor:

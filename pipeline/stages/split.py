@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from pipeline.avatars import Avatars
 from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
-from pipeline.errors import JobError
+from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
-from pipeline.media import pcm, recording
+from pipeline.media import ffmpeg, pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
-from pipeline.messages import PCM_RATE_HZ, Chunk, Span, Speech, SplitItem, Timeline
+from pipeline.messages import PCM_RATE_HZ, Chunk, Label, Notice, Span, Speech, SplitItem, Timeline
+from pipeline.overlay import fonts
+from pipeline.overlay.document import document
 from pipeline.stages.chunks import chunk_edges, plan, stream_edges
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges
 
@@ -42,7 +44,7 @@ class SplitStage:
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
         avatar = self._avatars.fitted(item.avatar, item.size)
         sound = _sound(item.speech, self._config.limits.audio_seconds)
-        samples, track = sound.samples, sound.track
+        samples, track, size = sound.samples, sound.track, avatar.scene.size
         converted = time.monotonic()
         seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
@@ -62,11 +64,12 @@ class SplitStage:
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
             speech_index=item.speech.index,
-            notices=(*sound.notices, *avatar.notices),
+            notices=(*sound.notices, *avatar.notices, *_unwritable(item.label)),
             face=avatar.face,
             origin=self._avatars.origin(item.avatar),
         )
-        yield from _chunks(item, timeline, edges, self._config)
+        overlay = None if item.label is None else _write_overlay(folder, item.label, size)
+        yield from _chunks(item, timeline, edges, self._config, overlay)
 
     def _frames(self, item: SplitItem, samples: int) -> int:
         """Frames for this much audio; that of one of several texts is only padded, never cut."""
@@ -130,7 +133,27 @@ def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(samples - samples.mean(), np.float32)
 
 
-def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], config: Config) -> Iterator[Chunk]:
+def _unwritable(label: Label | None) -> Iterator[Notice]:
+    """A warning about letters that cannot be drawn."""
+    letters = fonts.missing(label.text, fonts.DEFAULT_FILE) if label is not None else ""
+    if letters:
+        message = f"the font {fonts.DEFAULT} has no letters for {letters[:40]!r} of the label"
+        yield Notice("missing_glyphs", message, "use other letters")
+
+
+def _write_overlay(folder: Path, label: Label, size: tuple[int, int]) -> Path:
+    """Write what is drawn into the picture. Raises ConfigError if ffmpeg cannot draw it."""
+    if not ffmpeg.has_libass():
+        message, hint = "this ffmpeg cannot draw texts", "install an ffmpeg with libass, such as the system's package"
+        raise ConfigError("no_libass", message, field="provenance.label", hint=hint)
+    path = folder / "overlay.ass"
+    path.write_text(document(size, label), "utf-8")
+    return path
+
+
+def _chunks(
+    item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], config: Config, overlay: Path | None
+) -> Iterator[Chunk]:
     count = None if item.piece else len(edges)
     models = _models(item.model, timeline.mode, config)
     for index, (start, stop) in enumerate(edges, start=item.index):
@@ -155,6 +178,7 @@ def _chunks(item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], c
             size=item.size,
             phonemes=item.speech.phonemes,
             timeline=timeline,
+            overlay=overlay,
         )
 
 

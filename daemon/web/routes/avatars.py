@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from daemon.cli.avatar_files import BOX, box_of, settings_of
+from daemon.cli.avatar_files import BOX, box_of, consent_of, settings_of
 from daemon.web import answers, uploads
 from daemon.web.gateway import Gateway
 from daemon.web.portraits import AvatarList, AvatarState, Portraits
@@ -58,6 +59,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "rotate": {"type": "string", "enum": ["90", "180", "270"], "description": "Turn it clockwise, in degrees."},
     "face_box": {"type": "string", "description": f"Where the face is: {BOX} in pixels of the turned picture."},
     "crop": {"type": "string", "description": f"The part of the turned picture to use: {BOX}."},
+    "consent": {"type": "string", "description": "That the person who is shown agrees; kept, and put into its videos."},
 }
 
 
@@ -148,7 +150,9 @@ def _settings(form: FormData) -> str:
     if rotate and rotate not in OPTIONS["rotate"]["enum"]:
         raise JobError("range", f"rotate is {str(rotate)[:20]!r}", field="rotate", hint="90, 180 or 270")
     boxes = {key: _box(key, form.get(key)) for key in ("face_box", "crop")}
-    return settings_of(int(rotate) if isinstance(rotate, str) and rotate else None, **boxes)
+    consent = form.get("consent")
+    settings = settings_of(int(rotate) if isinstance(rotate, str) and rotate else None, **boxes)
+    return settings + consent_of(consent if isinstance(consent, str) else "", datetime.now(UTC))
 
 
 def _box(key: str, text: object) -> tuple[int, ...] | None:
