@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
-from pipeline.overlay.settings import LabelKey, LabelSettings
+from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
 from pipeline.settings import Section
 from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
 from pipeline.speech.marks import doubtful
@@ -53,6 +53,11 @@ def _as_captions(value: Any) -> Any:
         return value
     kind = "range_error" if isinstance(value, str) and not _is_literal(value) else "bool_type"
     raise PydanticCustomError(kind, f"Input should be true, false or '{WORD_CAPTIONS}'")
+
+
+def _as_style(value: Any) -> Any:
+    """True and false as a style and none; anything else is left for the caller's validation."""
+    return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
 def _composed(value: Any) -> Any:
@@ -114,6 +119,11 @@ class Job(BaseModel):
     provenance: JobProvenance | None = None
     """What the video says about its origin, as far as a job may decide it. Default: as `provenance` of the
     configuration."""
+    burn_captions: Annotated[
+        CaptionStyle | None, BeforeValidator(_as_style, json_schema_input_type=StrictBool | CaptionStyle)
+    ] = None
+    """Whether captions are drawn into the picture, with the spoken word highlighted; or an object with their `font`,
+    `size`, `colour`, `highlight`, `box` and `position`."""
     webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
     """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
@@ -172,6 +182,7 @@ def parse_job(
     checks: list[Callable[[], object]] = [
         partial(_check_text, job, config),
         partial(_check_size, job, config),
+        partial(_check_font, job),
         partial(_check_model, job, config),
         partial(_check_avatar, job, avatars),
         partial(_check_metadata, job),
@@ -274,6 +285,7 @@ def _job_error(problem: Any) -> JobError:
 
 
 MODELS: dict[str, type[BaseModel]] = {
+    "burn_captions": CaptionStyle,
     "label": LabelSettings,
     "provenance": JobProvenance,
     "webhook": Webhook,
@@ -382,6 +394,17 @@ def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
         bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in total"
         return f"size {size} is out of bounds", bounds
     return None
+
+
+def _check_font(job: Job) -> None:
+    if job.burn_captions is None:
+        return
+    from pipeline.overlay import fonts
+
+    name = job.burn_captions.font
+    if fonts.find(name) is None:
+        hint = nearest_hint(name, fonts.names(), "fonts")
+        raise JobError("font", f"there is no font {name!r}", field="burn_captions.font", hint=hint[:300])
 
 
 def _check_model(job: Job, config: Config) -> None:

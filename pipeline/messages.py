@@ -117,6 +117,24 @@ class Label:
 
 
 @dataclass(frozen=True)
+class CaptionLook:
+    """How captions in the picture look."""
+
+    font: str
+    """Name of its family."""
+    size: float
+    """Height of the font in parts of the frame's shorter side."""
+    colour: str
+    """#rrggbb."""
+    highlight: str | None
+    """Colour of the word that is spoken; None: none is highlighted."""
+    box: str | None
+    """Colour of the box behind the text; None: there is none."""
+    position: str
+    """bottom, middle or top."""
+
+
+@dataclass(frozen=True)
 class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
 
@@ -229,6 +247,8 @@ class SplitItem:
     """How far the mouth moves; None: as the avatar says."""
     label: Label | None = None
     """Drawn into the picture; None: nothing."""
+    captions: CaptionLook | None = None
+    """What is said is drawn into the picture like this; None: it is not."""
 
     @property
     def index(self) -> int:

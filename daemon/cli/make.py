@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
 MODES = ("auto", "sequential", "parallel", STREAM)
-KEYS = ("voice", "language", "avatar", "size", "mode", "captions")
+KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions")
 """The options that are keys of the job."""
 
 
@@ -44,6 +44,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions")
 @click.option("--size", help="WIDTHxHEIGHT in pixels; default: the avatar's.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
+@click.option("--burn-captions", is_flag=True, help="Draw captions into the picture, the spoken word highlighted.")
 @click.option("--word-captions", is_flag=True, help="The same, with the time of each word in NAME.vtt.")
 @click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")
 @click.option("--force", is_flag=True, help="Replace existing files.")

@@ -199,6 +199,7 @@ class Flow(ABC):
             avatar=self.avatar,
             articulation=self.job.articulation,
             label=self.label,
+            captions=self.job.burn_captions.look if self.job.burn_captions else None,
             size=self.job.frame_size,
         )
 

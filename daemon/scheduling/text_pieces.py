@@ -63,6 +63,7 @@ class TextPieces(Flow):
             convert=_joined(text.convert for text in texts),
             split=_joined(text.split for text in texts),
             first_frame=None,
+            notices=tuple(dict.fromkeys(notice for text in texts for notice in text.notices)),
         )
 
     def sentences(self, index: int) -> list[Sentence]:

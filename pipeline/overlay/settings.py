@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from pipeline.messages import Label
+from pipeline.messages import CaptionLook, Label
+from pipeline.overlay import fonts
 from pipeline.settings import Section
 
 LABEL_CHARACTERS_MAX = 80
@@ -24,6 +25,31 @@ def _printable(text: str) -> str:
     return text.strip()
 
 
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class CaptionStyle(Section):
+    """How captions in the picture look."""
+
+    font: Annotated[str, Field(min_length=1, max_length=100)] = fonts.DEFAULT
+    """Name of a font: the one that comes with lipdrop, or one of the system."""
+    size: Annotated[float, Field(ge=2, le=20)] = 5.5
+    """Height of the font in percent of the frame's shorter side."""
+    colour: Colour = "#ffffff"
+    """Of the text, #rrggbb."""
+    highlight: Colour | None = "#ffd500"
+    """Of the word that is spoken; null: no word is highlighted."""
+    box: Colour | None = "#000000"
+    """Of the box behind the text, which the picture shines through; null: letters with an outline, without a box."""
+    position: Literal["bottom", "middle", "top"] = "bottom"
+    """Where they are."""
+
+    @property
+    def look(self) -> CaptionLook:
+        """As stages get it."""
+        return CaptionLook(self.font, self.size / 100, self.colour, self.highlight, self.box, self.position)
+
+
 class LabelSettings(Section):
     """The visible label."""
 
@@ -33,7 +59,7 @@ class LabelSettings(Section):
     """What it says. Default: that the video was made by AI, in the language of the job."""
     place: Place = "top-right"
     """In which corner it is."""
-    seconds: Annotated[float, Field(ge=0.5, le=60, strict=False)] = 5.0
+    seconds: Annotated[float, Field(ge=0.5, le=60)] = 5.0
     """How long an intro is."""
 
     def label(self, language: str) -> Label | None:

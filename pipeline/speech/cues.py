@@ -71,15 +71,15 @@ class Cue:
         return "".join(part.text + part.gap for part in self.parts)
 
 
-def cues(sentences: Sequence[Sentence]) -> list[Cue]:
+def cues(sentences: Sequence[Sentence], line_characters: int = LINE_CHARACTERS) -> list[Cue]:
     """The captions of sentences, as they are written. Words without known times share their sentence's by length."""
-    parts = [part for sentence in sentences for part in _parts(sentence)]
-    edges = _cheapest_cuts(parts)
-    found = [_cue(parts[start:stop]) for start, stop in pairwise(edges)]
+    parts = [part for sentence in sentences for part in _parts(sentence, line_characters)]
+    edges = _cheapest_cuts(parts, line_characters)
+    found = [_cue(parts[start:stop], line_characters) for start, stop in pairwise(edges)]
     return [_shown(cue, following) for cue, following in zip(found, [*found[1:], None], strict=False)]
 
 
-def _parts(sentence: Sentence) -> list[Part]:
+def _parts(sentence: Sentence, line_characters: int) -> list[Part]:
     words = sentence.words or shared(written_words(sentence.text), sentence.start_seconds, sentence.end_seconds)
     found: list[Part] = []
     place = 0
@@ -87,7 +87,7 @@ def _parts(sentence: Sentence) -> list[Part]:
         place = sentence.text.index(word.text, place) + len(word.text)
         gap = " " if index + 1 == len(words) or sentence.text[place : place + 1].isspace() else ""
         following = words[index + 1].text if index + 1 < len(words) else None
-        pieces = [word.text[at : at + LINE_CHARACTERS] for at in range(0, len(word.text), LINE_CHARACTERS)]
+        pieces = [word.text[at : at + line_characters] for at in range(0, len(word.text), line_characters)]
         timed = shared(pieces, word.start_seconds, word.end_seconds)
         found += [_part(piece, is_timed=bool(sentence.words) and piece.text == word.text) for piece in timed]
         found[-1] = replace(found[-1], break_cost=_break_cost(word.text, following), gap=gap)
@@ -109,13 +109,13 @@ def _break_cost(word: str, following: str | None) -> float:
     return WORD_COST
 
 
-def _cheapest_cuts(parts: Sequence[Part]) -> list[int]:
+def _cheapest_cuts(parts: Sequence[Part], line_characters: int) -> list[int]:
     """Where cues begin and end, so that the sum of their costs is lowest."""
     costs, previous = [0.0], [0]
     for stop in range(1, len(parts) + 1):
         best, best_start = float("inf"), stop - 1
         for start in range(stop - 1, -1, -1):
-            lines = _lines(parts[start:stop])
+            lines = _lines(parts[start:stop], line_characters)
             if stop - start > 1 and (lines is None or _seconds(parts, start, stop) > SPEECH_SECONDS_MAX):
                 break
             cost = costs[start] + _cue_cost(parts, start, stop) + (lines.cost if lines else 0)
@@ -149,16 +149,16 @@ class _Lines:
     cost: float
 
 
-def _lines(parts: Sequence[Part]) -> _Lines | None:
+def _lines(parts: Sequence[Part], line_characters: int) -> _Lines | None:
     """The best layout in at most two lines; None if they do not fit."""
     ends = list(accumulate(len(part.text) + len(part.gap) for part in parts))
     length = ends[-1] - len(parts[-1].gap)
-    if length <= LINE_CHARACTERS:
+    if length <= line_characters:
         return _Lines(None, 0.0)
     found: list[tuple[float, int, int]] = []
-    for at in range(1, len(parts) if length <= 2 * LINE_CHARACTERS + 1 else 1):
+    for at in range(1, len(parts) if length <= 2 * line_characters + 1 else 1):
         first, second = ends[at - 1] - len(parts[at - 1].gap), length - ends[at - 1]
-        if max(first, second) <= LINE_CHARACTERS:
+        if max(first, second) <= line_characters:
             found.append((parts[at - 1].break_cost, abs(first - second), at))
     if not found:
         return None
@@ -166,8 +166,8 @@ def _lines(parts: Sequence[Part]) -> _Lines | None:
     return _Lines(at, cost / 2)
 
 
-def _cue(parts: Sequence[Part]) -> Cue:
-    lines = _lines(parts)
+def _cue(parts: Sequence[Part], line_characters: int) -> Cue:
+    lines = _lines(parts, line_characters)
     assert lines is not None, "a part is never longer than a line"
     gaps = {len(parts) - 1: ""} | ({} if lines.second is None else {lines.second - 1: "\n"})
     shown = tuple(replace(part, gap=gaps.get(index, part.gap)) for index, part in enumerate(parts))

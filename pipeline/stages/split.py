@@ -19,9 +19,10 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import ffmpeg, pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
-from pipeline.messages import PCM_RATE_HZ, Chunk, Label, Notice, Span, Speech, SplitItem, Timeline
+from pipeline.messages import PCM_RATE_HZ, Chunk, Notice, Span, Speech, SplitItem, Timeline
 from pipeline.overlay import fonts
-from pipeline.overlay.document import document
+from pipeline.overlay.document import Captions, document, line_characters
+from pipeline.speech.cues import cues
 from pipeline.stages.chunks import chunk_edges, plan, stream_edges
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges
 
@@ -64,11 +65,11 @@ class SplitStage:
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
             speech_index=item.speech.index,
-            notices=(*sound.notices, *avatar.notices, *_unwritable(item.label)),
+            notices=(*sound.notices, *avatar.notices, *_unwritable(item)),
             face=avatar.face,
             origin=self._avatars.origin(item.avatar),
         )
-        overlay = None if item.label is None else _write_overlay(folder, item.label, size)
+        overlay = None if item.label is None and item.captions is None else _write_overlay(item, timeline, size)
         yield from _chunks(item, timeline, edges, self._config, overlay)
 
     def _frames(self, item: SplitItem, samples: int) -> int:
@@ -133,22 +134,38 @@ def _centred(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(samples - samples.mean(), np.float32)
 
 
-def _unwritable(label: Label | None) -> Iterator[Notice]:
-    """A warning about letters that cannot be drawn."""
-    letters = fonts.missing(label.text, fonts.DEFAULT_FILE) if label is not None else ""
-    if letters:
-        message = f"the font {fonts.DEFAULT} has no letters for {letters[:40]!r} of the label"
-        yield Notice("missing_glyphs", message, "use other letters")
+def _unwritable(item: SplitItem) -> Iterator[Notice]:
+    """Warnings about what cannot be drawn into the picture."""
+    texts = [] if item.label is None else [(fonts.DEFAULT, item.label.text, "use other letters")]
+    if item.captions is not None:
+        said = " ".join(sentence.text for sentence in item.speech.sentences)
+        texts.append((item.captions.font, said, "choose a font that has them, with burn_captions: {font: ...}"))
+        if not said and item.piece is None:
+            hint = "give the recording's text too"
+            yield Notice("no_captions", "there are no captions: it is not known what the recording says", hint)
+    for font, text, hint in texts:
+        letters = fonts.missing(text, fonts.find(font) or fonts.DEFAULT_FILE)
+        if letters:
+            yield Notice("missing_glyphs", f"the font {font} has no letters for {letters[:40]!r}", hint)
 
 
-def _write_overlay(folder: Path, label: Label, size: tuple[int, int]) -> Path:
+def _write_overlay(item: SplitItem, timeline: Timeline, size: tuple[int, int]) -> Path:
     """Write what is drawn into the picture. Raises ConfigError if ffmpeg cannot draw it."""
     if not ffmpeg.has_libass():
         message, hint = "this ffmpeg cannot draw texts", "install an ffmpeg with libass, such as the system's package"
-        raise ConfigError("no_libass", message, field="provenance.label", hint=hint)
-    path = folder / "overlay.ass"
-    path.write_text(document(size, label), "utf-8")
+        raise ConfigError("no_libass", message, field="burn_captions" if item.captions else "provenance", hint=hint)
+    path = item.speech.folder / "overlay.ass"
+    path.write_text(document(size, item.label, _captions(item, timeline, size)), "utf-8")
     return path
+
+
+def _captions(item: SplitItem, timeline: Timeline, size: tuple[int, int]) -> Captions | None:
+    if item.captions is None:
+        return None
+    offset = (timeline.first_frame or 0) / timeline.fps
+    sentences = [sentence.later(offset) for sentence in item.speech.sentences]
+    shown = cues(sentences, line_characters(size, item.captions))
+    return Captions(item.captions, shown, timeline.stop_frame / timeline.fps)
 
 
 def _chunks(
