@@ -495,6 +495,38 @@ def test_a_file_that_ends_early_is_read_to_there(suffix: str, files: dict[str, b
     assert 0.4 * SECONDS < len(sound.samples) / PCM_RATE_HZ < 0.9 * SECONDS
 
 
+KNOWN_LENGTH = ("wav", "mp3", "flac", "aiff", "au", "w64", "tta", "wv", "fast.m4a", "rf64.wav", "adpcm.wav")
+CUT_PARTS = ("aac", "ogg", "opus", "webm", "mka", "caf", "mp2")
+"""Formats of which only an incomplete part shows that the end is missing."""
+
+
+@pytest.fixture(scope="module")
+def declaring(hiss: Path, hisses: dict[str, bytes]) -> dict[str, bytes]:
+    """The hiss in every format, also as variants."""
+    variants = {"fast.m4a": "-c:a aac -movflags +faststart", "rf64.wav": "-rf64 always", "adpcm.wav": "-c:a adpcm_ms"}
+    return hisses | encoded(hiss, variants)
+
+
+@pytest.mark.parametrize("suffix", KNOWN_LENGTH + CUT_PARTS)
+def test_a_recording_whose_end_is_missing_is_reported(suffix: str, declaring: dict[str, bytes], tmp_path: Path) -> None:
+    sound = read(declaring[suffix][: len(declaring[suffix]) * 7 // 10 - 11], tmp_path)
+    [message] = [notice.message for notice in sound.notices if notice.code == "damaged_audio"]
+    assert "its end is missing" in message
+    if suffix in KNOWN_LENGTH:
+        missing_seconds = float(message.rpartition(": ")[2].removesuffix(" s"))
+        assert missing_seconds + len(sound.samples) / PCM_RATE_HZ == pytest.approx(SECONDS, abs=0.08)
+
+
+@pytest.mark.parametrize("suffix", ["webm", "mka", "fast.m4a", "caf"])
+def test_a_recording_that_was_written_into_a_pipe_is_whole(suffix: str, hiss: Path, tmp_path: Path) -> None:
+    """Its last part has no size."""
+    form = {"fast.m4a": "-c:a aac -f mp4 -movflags +frag_keyframe+empty_moov", "webm": "-c:a libopus -f webm"}
+    form |= {"mka": "-c:a flac -f matroska", "caf": "-f caf"}
+    argv = ["ffmpeg", "-v", "error", "-i", str(hiss), *form[suffix].split(), "pipe:1"]
+    sound = read(subprocess.run(argv, capture_output=True, check=True).stdout, tmp_path)
+    assert "damaged_audio" not in codes(sound)
+
+
 def test_a_recording_that_is_mostly_damaged_is_refused(files: dict[str, bytes], tmp_path: Path) -> None:
     for suffix in ("mp3", "aac", "flac"):
         data = files[suffix]

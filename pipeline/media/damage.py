@@ -93,13 +93,20 @@ def filled(samples: NDArray[np.int16], gaps: Sequence[Gap], rate_hz: int) -> NDA
     return np.concatenate([*parts, samples[position:]])
 
 
-def notices(gaps: Sequence[Gap], skipped_bytes: int) -> Iterator[Notice]:
-    """What to say of a damaged recording. `skipped_bytes`: how many before its beginning belong to nothing."""
+def others(skipped_bytes: int, missing_seconds: float | None) -> Iterator[str]:
+    """What is wrong beside gaps. `skipped_bytes`: how many there are before the beginning; `missing_seconds`: how much
+    is missing at the end, 0 if that is not known, None if nothing is."""
+    if skipped_bytes:
+        yield f"{skipped_bytes} bytes before its beginning were skipped"
+    if missing_seconds is not None:
+        yield "its end is missing" + (f": {missing_seconds:.2f} s" if missing_seconds else "")
+
+
+def notices(gaps: Sequence[Gap], beside: Sequence[str]) -> Iterator[Notice]:
+    """What to say of a damaged recording. `beside`: what is wrong with it beside gaps."""
     shown = ", ".join(f"{gap.start_seconds:.2f}-{gap.start_seconds + gap.seconds:.2f} s" for gap in gaps[:GAPS_LISTED])
     if len(gaps) > GAPS_LISTED:
         shown += f" and {len(gaps) - GAPS_LISTED} more"
-    found = [f"these parts are silent in the video: {shown}"] if gaps else []
-    if skipped_bytes:
-        found.append(f"{skipped_bytes} bytes before its beginning were skipped")
-    what = "; ".join(found or ["parts may be missing or noisy"])
+    silent = [f"these parts are silent in the video: {shown}"] if gaps else []
+    what = "; ".join([*silent, *beside] or ["parts may be missing or noisy"])
     yield Notice("damaged_audio", f"the recording is damaged; {what}", "use the original file if there is one")

@@ -72,8 +72,8 @@ class Walked(NamedTuple):
     """What a walk over a file's frames has found."""
 
     losses: list[Loss]
-    declared_seconds: float
-    """How long the frames are that the file declares; 0 if it does not."""
+    missing_seconds: float | None
+    """How much is missing at the end, 0 if that is not known; None if nothing is, as far as the file says."""
 
 
 SIZE_MIN = 8
@@ -262,16 +262,20 @@ def walked(recording: Path, limit_seconds: float) -> Walked:
     """
     with mapped(recording) as data:
         walk = begun(data)
-        if walk is None:
-            return Walked([], 0.0)
-        start, first = walk.at, walk.frame(walk.at, None)
+        first = walk.frame(walk.at, None) if walk else None
+        if walk is None or first is None:
+            return Walked([], None)
+        declared = walk.declared(walk.at, first)
         lost = [event for event in _events(walk, limit_seconds) if isinstance(event, Loss)]
-        declared = walk.declared(start, first) if first else None
-        if not first or not declared or walk.at < len(data):
-            return Walked(lost, 0.0)
-        missing = (declared - walk.frames + 1) * first.seconds
+        if walk.at < len(data):
+            return Walked(lost, None)
         is_cut = walk.at > len(data)
-        return Walked(lost if is_cut else _as_declared(lost, missing, len(data)), declared * first.seconds)
+        if not declared:
+            return Walked(lost, 0.0 if is_cut else None)
+        missing = (declared - walk.frames + 1) * first.seconds
+        lost = lost if is_cut else _as_declared(lost, missing, len(data))
+        missing -= sum(loss.seconds for loss in lost)
+        return Walked(lost, missing if missing > first.seconds / 2 else 0.0 if is_cut else None)
 
 
 @contextmanager

@@ -65,14 +65,14 @@ class _Form:
 
 def _groups(data: Bytes, first: int, places: Iterator[int]) -> Iterator[int]:
     """The places of Ogg pages that do not follow another one directly: a file has one for each of its streams."""
-    end = _page_end(data, first)
+    end = page_end(data, first)
     for place in places:
         if place != end:
             yield place
-        end = _page_end(data, place)
+        end = page_end(data, place)
 
 
-def _page_end(data: Bytes, at: int) -> int:
+def page_end(data: Bytes, at: int) -> int:
     """Where an Ogg page ends, by the sizes of its segments."""
     head = data[at : at + 27 + 255]
     return at + 27 + head[26] + sum(head[27 : 27 + head[26]]) if len(head) > 26 else at

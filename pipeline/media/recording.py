@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import JobError, StageError
-from pipeline.media import damage, ffmpeg, frame_sync, levels, parts, pcm
+from pipeline.media import damage, endings, ffmpeg, frame_sync, levels, parts, pcm
 from pipeline.media.damage import Frames, Gap
 from pipeline.media.ffmpeg import Stream
 from pipeline.media.kinds import identify
@@ -69,6 +69,8 @@ class _Part:
     cause: str | None
     """What ffmpeg says about its damage."""
     is_damaged: bool
+    missing_seconds: float | None
+    """See `endings.missing_seconds`."""
     expected_seconds: float
     """Its length, or more if parts of it may be lost unseen."""
 
@@ -124,7 +126,8 @@ def _read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
     is_damaged = bool(errors) or any(part.is_damaged for part in read)
     if is_damaged:
         _check_most_is_left(sum(part.expected_seconds for part in read), samples, gaps, cause)
-    damages = damage.notices(gaps, found[0].start) if is_damaged or found[0].start else ()
+    others = list(damage.others(found[0].start, read[-1].missing_seconds))
+    damages = damage.notices(gaps, others) if is_damaged or others else ()
     track = np.concatenate([part.track for part in read])
     return Sound(samples, track, (*damages, *levels.notices(samples)))
 
@@ -147,7 +150,7 @@ def _parts(
 
 
 def _part(recording: Path, folder: Path, limit_seconds: float) -> _Part:
-    losses = frame_sync.walked(recording, limit_seconds).losses
+    losses, missing_seconds = frame_sync.walked(recording, limit_seconds)
     frames_alone = frame_sync.without(recording, losses, folder / f"frames{recording.suffix}")
     sound, targets, listed = pcm.source(frames_alone, limit_seconds), _targets(folder), folder / "frames.txt"
     list_of_frames = pcm.target(listed, sound, f="framecrc", acodec="pcm_s16le")
@@ -158,8 +161,15 @@ def _part(recording: Path, folder: Path, limit_seconds: float) -> _Part:
     gaps = damage.with_losses(frames.gaps, losses)
     samples, track = (damage.filled(pcm.read_wav(path), gaps, rate_hz) for path, rate_hz in targets.items())
     is_damaged = cause is not None or not all(loss.is_harmless for loss in losses)
+    heard_seconds = len(samples) / PCM_RATE_HZ
     estimated_seconds = min(_estimated_seconds(recording), limit_seconds) if is_damaged else 0.0
-    return _Part(samples, track, gaps, cause, is_damaged, max(len(samples) / PCM_RATE_HZ, estimated_seconds))
+    if not missing_seconds and heard_seconds < limit_seconds - endings.SECONDS_MIN:
+        missing_seconds = _longer(missing_seconds, endings.missing_seconds(recording, heard_seconds))
+    return _Part(samples, track, gaps, cause, is_damaged, missing_seconds, max(heard_seconds, estimated_seconds))
+
+
+def _longer(*lengths: float | None) -> float | None:
+    return max((seconds for seconds in lengths if seconds is not None), default=None)
 
 
 def _starts(read: Sequence[_Part]) -> Iterator[float]:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 CHUNKS_MAX = 1000
 BODY_BYTES = 64
@@ -47,6 +47,13 @@ class Samples:
     """The first byte."""
 
 
+class Extent(NamedTuple):
+    """Where the samples of a file are, by what it declares."""
+
+    start: int
+    size: int
+
+
 @dataclass(frozen=True)
 class _Chunk:
     name: bytes
@@ -67,6 +74,21 @@ def unsized(file: Path) -> Samples | None:
         if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
             return _aiff(content)
     return None
+
+
+def declared(file: Path) -> Extent | None:
+    """The extent of the samples of a WAV or W64 file; None for all others."""
+    with file.open("rb") as content:
+        head = content.read(12)
+        order = ">" if head[:4] == b"RIFX" else "<"
+        if head[:8] == W64_RIFF:
+            chunks = {chunk.name: chunk for chunk in _w64_chunks(content)}
+        elif head[:4] in (b"RIFF", b"RIFX") and head[8:] == b"WAVE":
+            chunks = {chunk.name: chunk for chunk in _chunks(content, 12, order, until=b"data")}
+        else:
+            return None
+    data = chunks.get(b"data")
+    return None if data is None else Extent(data.start, data.size)
 
 
 def _wave(content: BinaryIO, kind: bytes) -> Samples | None:
