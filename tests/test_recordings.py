@@ -527,6 +527,26 @@ def test_a_recording_that_was_written_into_a_pipe_is_whole(suffix: str, hiss: Pa
     assert "damaged_audio" not in codes(sound)
 
 
+def test_what_precedes_damage_at_which_ffmpeg_gives_up_is_read(declaring: dict[str, bytes], tmp_path: Path) -> None:
+    """Bytes were inserted into a file whose header has the places of all frames: what follows them is something else,
+    also frames with hundreds of channels."""
+    data = declaring["fast.m4a"]
+    middle = len(data) * 3 // 5
+    for seed in range(3):
+        sound = read(data[:middle] + random.Random(seed).randbytes(4000) + data[middle:], tmp_path)
+        assert len(sound.samples) / PCM_RATE_HZ > 0.5 * SECONDS
+        assert "damaged_audio" in codes(sound)
+
+
+def test_a_stream_that_was_cut_off_within_a_fragments_header_is_read(hiss: Path, tmp_path: Path) -> None:
+    options = "-c:a aac -movflags +frag_keyframe+empty_moov -frag_duration 500000"
+    data = encoded(hiss, {"fragments.mp4": options})["fragments.mp4"]
+    last = data.rindex(b"moof", 0, data.rindex(b"moof"))
+    sound = read(data[: last + 40], tmp_path)
+    assert len(sound.samples) / PCM_RATE_HZ > 0.6 * SECONDS
+    assert any("its end is missing" in notice.message for notice in sound.notices)
+
+
 def test_a_recording_that_is_mostly_damaged_is_refused(files: dict[str, bytes], tmp_path: Path) -> None:
     for suffix in ("mp3", "aac", "flac"):
         data = files[suffix]

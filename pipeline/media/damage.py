@@ -37,6 +37,8 @@ class Frames:
     channels: int
     layout: str
     """ffmpeg's name of the layout of the channels; empty if unknown."""
+    seconds: float
+    """Their length, with the gaps."""
 
 
 def read_frames(listed: Path, limit_seconds: float) -> Frames:
@@ -66,7 +68,7 @@ def read_frames(listed: Path, limit_seconds: float) -> Frames:
             # Small jumps are kept as drift: those of some codecs go back and forth.
             end = (start if end is None or abs(jump) > GAP_SECONDS_MIN else end) + duration * scale
             filled += duration * scale
-    return Frames([gap for gap in gaps if gap.seconds > GAP_SECONDS_MIN], channels, layout)
+    return Frames([gap for gap in gaps if gap.seconds > GAP_SECONDS_MIN], channels, layout, filled)
 
 
 def with_losses(gaps: Sequence[Gap], losses: Collection[Loss]) -> list[Gap]:

@@ -34,6 +34,8 @@ class Part(NamedTuple):
     stop: int
 
 
+MP4_BOX = re.compile(rb".{4}(?:ftyp|styp|moov|moof|mdat|free|skip|wide|sidx|uuid|emsg|prft)", re.DOTALL)
+FRAGMENT = b"moof"
 OGG = b"OggS\0"
 TAGGED = (b"fLaC", b"TTA1", b"MAC ", b"MPCK")
 """Formats before whose header there may be a tag."""
@@ -115,7 +117,8 @@ def find(recording: Path, limit_seconds: float) -> list[Part]:
     """The files that a file consists of, at least one. Bytes before the first one belong to none."""
     with frame_sync.mapped(recording) as data:
         start, further = _first(recording, data, limit_seconds)
-        starts = [start, *islice(further, PARTS_MAX - 1), len(data)]
+        starts = [start, *islice(further, PARTS_MAX - 1)]
+        starts.append(_complete_end(data, starts[-1]))
     return [Part(*part) for part in pairwise(starts)]
 
 
@@ -127,6 +130,20 @@ def alone(recording: Path, part: Part, target: Path) -> Path:
         source.seek(part.start)
         frame_sync.copy_bytes(source, copy, part.stop - part.start)
     return target
+
+
+def _complete_end(data: Bytes, start: int) -> int:
+    """Where the last file ends: an MP4 before a fragment whose header is cut off, which ffmpeg refuses to read."""
+    at = start
+    while MP4_BOX.match(data, at):
+        size = int.from_bytes(data[at : at + 4])
+        size = int.from_bytes(data[at + 8 : at + 16]) if size == 1 else size
+        if size < 8:
+            break
+        if at + size > len(data):
+            return at if data[at + 4 : at + 8] == FRAGMENT else len(data)
+        at += size
+    return len(data)
 
 
 def _first(recording: Path, data: Bytes, limit_seconds: float) -> tuple[int, Iterator[int]]:

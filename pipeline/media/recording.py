@@ -44,6 +44,13 @@ WITHOUT_TIMES = frozenset({"mp3", "aac", "ac3", "eac3", "amr"})
 LOSSLESS = frozenset({"flac", "tta", "wv"})
 """Formats of which nothing more may be found behind much damage."""
 
+FRAMES = "frames.txt"
+"""ffmpeg's list of the frames, in the folder for temporary files."""
+GAVE_UP = "ffmpeg: "
+"""In the message of an error that ffmpeg itself reports, not one about a limit."""
+FAILED_SECONDS = 0.1
+"""What is not decoded again before a frame at which ffmpeg gave up."""
+
 UNRECOGNISED = "Invalid data found when processing input", "Failed to read frame size", "the format image2 "
 """What ffmpeg says about files that are nothing it knows."""
 
@@ -126,7 +133,9 @@ def _read(recording: Path, folder: Path, limit_seconds: float) -> Sound:
     is_damaged = bool(errors) or any(part.is_damaged for part in read)
     if is_damaged:
         _check_most_is_left(sum(part.expected_seconds for part in read), samples, gaps, cause)
-    others = list(damage.others(found[0].start, read[-1].missing_seconds))
+    is_cut = len(read) == len(found) and found[-1].stop < recording.stat().st_size
+    missing_seconds = _longer(read[-1].missing_seconds, 0.0 if is_cut else None)
+    others = list(damage.others(found[0].start, missing_seconds))
     damages = damage.notices(gaps, others) if is_damaged or others else ()
     track = np.concatenate([part.track for part in read])
     return Sound(samples, track, (*damages, *levels.notices(samples)))
@@ -152,20 +161,39 @@ def _parts(
 def _part(recording: Path, folder: Path, limit_seconds: float) -> _Part:
     losses, missing_seconds = frame_sync.walked(recording, limit_seconds)
     frames_alone = frame_sync.without(recording, losses, folder / f"frames{recording.suffix}")
-    sound, targets, listed = pcm.source(frames_alone, limit_seconds), _targets(folder), folder / "frames.txt"
-    list_of_frames = pcm.target(listed, sound, f="framecrc", acodec="pcm_s16le")
-    cause = pcm.convert(sound, targets, list_of_frames, limit_seconds=limit_seconds)
-    frames = damage.read_frames(listed, limit_seconds)
-    if frames.channels > 1:
-        pcm.convert(sound, targets, limit_seconds=limit_seconds, af=_mix(sound, frames, limit_seconds))
-    gaps = damage.with_losses(frames.gaps, losses)
-    samples, track = (damage.filled(pcm.read_wav(path), gaps, rate_hz) for path, rate_hz in targets.items())
+    try:
+        frames, cause = _decoded(frames_alone, folder, limit_seconds)
+    except JobError as error:
+        frames, cause = _until_failure(frames_alone, folder, limit_seconds, error)
+    gaps, targets = damage.with_losses(frames.gaps, losses), _targets(folder).items()
+    samples, track = (damage.filled(pcm.read_wav(path), gaps, rate_hz) for path, rate_hz in targets)
     is_damaged = cause is not None or not all(loss.is_harmless for loss in losses)
     heard_seconds = len(samples) / PCM_RATE_HZ
     estimated_seconds = min(_estimated_seconds(recording), limit_seconds) if is_damaged else 0.0
     if not missing_seconds and heard_seconds < limit_seconds - endings.SECONDS_MIN:
         missing_seconds = _longer(missing_seconds, endings.missing_seconds(recording, heard_seconds))
     return _Part(samples, track, gaps, cause, is_damaged, missing_seconds, max(heard_seconds, estimated_seconds))
+
+
+def _decoded(recording: Path, folder: Path, limit_seconds: float) -> tuple[Frames, str | None]:
+    """Write the targets, without gaps. Returns the frames, and what ffmpeg says about damage."""
+    sound, targets, listed = pcm.source(recording, limit_seconds), _targets(folder), folder / FRAMES
+    list_of_frames = pcm.target(listed, sound, f="framecrc", acodec="pcm_s16le")
+    cause = pcm.convert(sound, targets, list_of_frames, limit_seconds=limit_seconds)
+    frames = damage.read_frames(listed, limit_seconds)
+    if frames.channels > 1:
+        pcm.convert(sound, targets, limit_seconds=limit_seconds, af=_mix(sound, frames, limit_seconds))
+    return frames, cause
+
+
+def _until_failure(recording: Path, folder: Path, limit_seconds: float, error: JobError) -> tuple[Frames, str | None]:
+    """Decode again, up to the damage at which ffmpeg gave up. Raises the error if there is nothing before it."""
+    listed = folder / FRAMES
+    seconds = damage.read_frames(listed, limit_seconds).seconds - FAILED_SECONDS if listed.exists() else 0.0
+    if GAVE_UP not in error.message or seconds <= 0:
+        raise error
+    frames, _ = _decoded(recording, folder, seconds)
+    return frames, error.message
 
 
 def _longer(*lengths: float | None) -> float | None:
