@@ -528,6 +528,19 @@ def test_a_recording_that_was_written_into_a_pipe_is_whole(suffix: str, hiss: Pa
     assert "damaged_audio" not in codes(sound)
 
 
+@pytest.mark.parametrize("options", ["-c:a flac -f ogg", "-c:a libspeex -ar 16000 -f ogg"])
+def test_the_page_behind_a_lost_one_is_in_time(options: str, hiss: Path, tmp_path: Path) -> None:
+    """ffmpeg notices a gap in these only behind that page."""
+    data = encoded(hiss, {"pages.ogg": options})["pages.ogg"]
+    expected, place = read(data, tmp_path).samples, len(data) * 4 // 10
+    sound = read(data[:place] + data[place + 100 :], tmp_path)
+    is_lost = quiet(sound.samples)
+    assert 0.5 < np.count_nonzero(is_lost) * 0.01 < 1.5
+    heard = [start for start in np.arange(0.2, 3.5, 0.25) if not is_lost[round(100 * start) :][:25].any()]
+    assert len(heard) > 6
+    assert [delay_seconds(sound.samples, expected, start) for start in heard] == [0.0] * len(heard)
+
+
 def test_what_precedes_damage_at_which_ffmpeg_gives_up_is_read(
     hisses: dict[str, bytes], whole: Callable[[str], Sound], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

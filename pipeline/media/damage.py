@@ -39,6 +39,8 @@ class Frames:
     """ffmpeg's name of the layout of the channels; empty if unknown."""
     seconds: float
     """Their length, with the gaps."""
+    frame_seconds: float
+    """Length of the longest one: the last one may be shorter."""
 
 
 def read_frames(listed: Path, limit_seconds: float) -> Frames:
@@ -46,7 +48,8 @@ def read_frames(listed: Path, limit_seconds: float) -> Frames:
 
     Stops beyond `limit_seconds`: in a file whose times jump back and forth, gaps could add up to any length.
     """
-    gaps, scale, filled, end, channels, layout = list[Gap](), 1.0, 0.0, None, 1, ""
+    gaps, scale, filled, end = list[Gap](), 1.0, 0.0, None
+    channels, layout, frame_seconds = 1, "", 0.0
     with listed.open() as lines:
         for line in lines:
             if line.startswith("#"):
@@ -67,8 +70,9 @@ def read_frames(listed: Path, limit_seconds: float) -> Frames:
                 filled += jump
             # Small jumps are kept as drift: those of some codecs go back and forth.
             end = (start if end is None or abs(jump) > GAP_SECONDS_MIN else end) + duration * scale
+            frame_seconds = max(frame_seconds, duration * scale)
             filled += duration * scale
-    return Frames([gap for gap in gaps if gap.seconds > GAP_SECONDS_MIN], channels, layout, filled)
+    return Frames([gap for gap in gaps if gap.seconds > GAP_SECONDS_MIN], channels, layout, filled, frame_seconds)
 
 
 def with_losses(gaps: Sequence[Gap], losses: Collection[Loss]) -> list[Gap]:

@@ -21,6 +21,7 @@ from pipeline.media.damage import Frames, Gap
 from pipeline.media.ffmpeg import Stream
 from pipeline.media.kinds import identify
 from pipeline.media.levels import BLOCK_SAMPLES, LOUD_PERCENTILE
+from pipeline.media.ogg_pages import with_late_pages
 from pipeline.media.parts import Part
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.refusals import unreadable
@@ -165,7 +166,8 @@ def _part(recording: Path, folder: Path, limit_seconds: float) -> _Part:
         frames, cause = _decoded(frames_alone, folder, limit_seconds)
     except JobError as error:
         frames, cause = _until_failure(frames_alone, folder, limit_seconds, error)
-    gaps, targets = damage.with_losses(frames.gaps, losses), _targets(folder).items()
+    gaps = damage.with_losses(with_late_pages(recording, frames.gaps, frames.frame_seconds), losses)
+    targets = _targets(folder).items()
     samples, track = (damage.filled(pcm.read_wav(path), gaps, rate_hz) for path, rate_hz in targets)
     is_damaged = cause is not None or not all(loss.is_harmless for loss in losses)
     heard_seconds = len(samples) / PCM_RATE_HZ
