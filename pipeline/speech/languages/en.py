@@ -58,13 +58,14 @@ class English(Language):
 
 @cache
 def _unit_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """`a 512 GB` before a noun, and a range before a unit that is not separate: `2-5lb`."""
+    """`a 512 GB` or `a 2-5lb` before a noun, and a range before any other unit."""
     units = "|".join(re.escape(unit) for unit in sorted(ENGLISH.units, key=len, reverse=True))
     signs = "|".join(map(re.escape, (sign for sign in ENGLISH.currencies if not sign.isalpha())))
     scales = "|".join(ENGLISH.magnitudes)
     number = r"\d+(?:\.\d+)?"
     attributive = (
-        rf"\b([Aa]n?|[Ee]very|[Pp]er) (?:({number}) ?({units})|({signs})({number}(?: (?:{scales}))?))"
+        rf"\b(?P<before>[Aa]n?|[Ee]very|[Pp]er) (?:(?:(?P<from>{number})\s?[-–—]\s?)?(?P<number>{number}) ?"
+        rf"(?P<unit>{units})|(?P<sign>{signs})(?P<price>{number}(?: (?:{scales}))?))"
         r"(?= [a-zA-Z]{3,})"
         r"(?! (?:and|or|in|of|to|for|from|per|with|by|at|on|as|than|more|less|each|every|is|was|apart|away)\b)"
     )
@@ -72,12 +73,14 @@ def _unit_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def _attribute(match: Match) -> str:
-    """`a 512 GB disk`, `a $2 million house`: units before a noun have no plural."""
-    if match[2]:
-        return f"{match[1]} {ENGLISH.number(match[2])} {ENGLISH.units[match[3]].one}"
-    number, _, scale = match[5].partition(" ")
+    """`a 512 GB disk`, `a 2-5lb bag`, `a $2 million house`: units before a noun have no plural."""
+    before = match["before"]
+    if match["unit"]:
+        numbers = [ENGLISH.number(number) for number in (match["from"], match["number"]) if number]
+        return f"{before} {' to '.join(numbers)} {ENGLISH.units[match['unit']].one}"
+    number, _, scale = match["price"].partition(" ")
     words = f"{ENGLISH.number(number)} {scale}".strip()
-    return f"{match[1]} {words} {ENGLISH.currencies[match[4]][0].one}"
+    return f"{before} {words} {ENGLISH.currencies[match['sign']][0].one}"
 
 
 def _plural(one: str, many: str | None = None) -> Noun:

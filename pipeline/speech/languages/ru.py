@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from pipeline.speech.languages.base import Language, Match, Noun, in_words, listed
+from pipeline.speech.languages.ru_cases import WithAmounts, pages
 from pipeline.speech.languages.ru_rules import CASE_OF, MONTHS, RULES, TITLE, TITLES, cardinal, ordinal
 
 _OBLIQUE = frozenset({*CASE_OF, *listed("течение пределах порядка больше меньше выше ниже для из у за весом")})
@@ -61,6 +62,11 @@ def _range(match: Match) -> str:
 
 
 @cache
+def _with_amounts() -> WithAmounts:
+    return WithAmounts(RUSSIAN.units)
+
+
+@cache
 def _library() -> Any:
     from ru_normalizr import Normalizer  # loads a dictionary of 15 MB
 
@@ -84,7 +90,7 @@ class Russian(Language):
         text = _TELEPHONE.sub(lambda match: f" {self.telephone(re.findall('[0-9]+', match[0]))} ", text)
         for pattern, say in RULES:
             text = pattern.sub(say, text)
-        text = _range_pattern().sub(_range, text)
+        text = _with_amounts().said(pages(_range_pattern().sub(_range, text)))
         text = _ONE_THOUSAND.sub(_thousand, _PLUS_STRESS.sub("\\1\u0301", _library().normalize(text)))
         return _COLON.sub(" ", _GRAMS.sub("\\1граммов", _BYTES.sub("\\1", text)))
 

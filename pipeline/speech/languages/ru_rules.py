@@ -262,6 +262,8 @@ RULES = (
          lambda match: match[1].translate(CYRILLIC_TWINS)),
     rule(r"(?<=[\d.] )([Кк])в\. ?(м|км|см|мм)\b\.?", r"\2²"), rule(r"(?<=[\d.] )[Кк]уб\. ?(м|км|см|мм)\b\.?", r"\1³"),
     rule(r"(?<![\w.,])(\d+)\s?[хx×]\s?(?=\d)", r"\1 на "),
+    rule(r"(?<![\w/.,-])(\d{3})/(\d\d) ?(?=Z?R ?\d\d\b)",
+         lambda match: f"{cardinal(int(match[1]))} на {cardinal(int(match[2]))} "),
     rule(rf"(?<![\w.,:-])({_CLOCK})([.-])([0-5]\d)\s?[–—-]\s?({_CLOCK})\2([0-5]\d){_UNIT_AFTER}", r"\1:\3–\4:\5"),
     rule(rf"(?<!\w)((?i:в|с|до|к|около|после)) ({_CLOCK})[.-]([0-5]\d){_UNIT_AFTER}", r"\1 \2:\3"),
     rule(r"(?<![\w.,])([0-2]?\d|3[01])\.(0[1-9]|1[0-2])(?= (?:в|с|до|по|к) \d)", _day),
