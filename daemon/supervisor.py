@@ -38,6 +38,8 @@ class Supervisor:
     """Owns one spool and one pipeline."""
 
     def __init__(self, config: Config, spool: Spool, executor: Executor, specs: list[WorkerSpec]) -> None:
+        """Raises ConfigError if the configuration names a certificate that cannot sign."""
+        config.check_signing()
         self._config = config
         self._spool = spool
         self._executor = executor

@@ -375,6 +375,15 @@ class Config(Section):
             return None
         return certificates.load(self.path(sign.certificate), self.path(sign.key), certificates.utc_now())
 
+    def check_signing(self) -> None:
+        """Try out the certificate that signs videos. Raises ConfigError.
+
+        Only for those who sign: other users, and the gateway's, need not be able to read the key.
+        """
+        sign = self.provenance.sign
+        if sign is not None:
+            signing.check(self.path(sign.certificate), self.path(sign.key))
+
     def model_settings(self, model: str) -> ModelSettings:
         """The settings of a configured model."""
         return self.models[model]
@@ -478,9 +487,6 @@ def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]
 
 
 def _check_files(config: Config) -> None:
-    sign = config.provenance.sign
-    if sign is not None:
-        signing.check(config.path(sign.certificate), config.path(sign.key))
     for model, settings in config.models.items():
         for name, file in settings.files.items():
             path, key = config.path(file), f"models.{model}.{name}"

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import CliRunner
@@ -19,8 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from daemon.admission import Admission
 from daemon.cli.main import cli
+from daemon.hooks import HookRunner
 from daemon.outputs.report import json_bytes
+from daemon.publisher import Publisher
+from daemon.scheduling.scheduler import Scheduler
+from daemon.spool.spool import Spool
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, LipdropError, StageError
 from pipeline.media import excerpt, fragments, samples
@@ -40,6 +46,7 @@ from pipeline.provenance.mark import (
 )
 from tests.media import frames, top_level_boxes
 from tests.reports import done, failed
+from tests.running import lipdrop
 
 MARK = Mark(
     "compositeSynthetic", "lipdrop 9.8.7", "my-job", "2026-11-29T10:00:00.000Z", "Анна <Ivanova> & Co. agreed; ok"
@@ -318,14 +325,17 @@ def config(folder: Path, **files: bytes) -> Path:
 
 def test_a_usable_certificate_is_accepted_at_the_start(local: Path, tmp_path: Path) -> None:
     files = {name: (local / f"{name}.pem").read_bytes() for name in ("certificate", "key")}
-    found = load_config(config(tmp_path, **files)).credentials()
+    loaded = load_config(config(tmp_path, **files))
+    loaded.check_signing()
+    found = loaded.credentials()
     assert found is not None
     assert found.algorithm == "es256"
 
 
 def problem(folder: Path, **files: bytes) -> ConfigError:
+    found = load_config(config(folder, **files))  # other users need not be able to read the key
     with pytest.raises(ConfigError) as caught:
-        load_config(config(folder, **files))
+        found.check_signing()
     return caught.value
 
 
@@ -372,6 +382,30 @@ def test_a_certificate_for_other_purposes_is_found_at_the_start(tmp_path: Path) 
     with pytest.raises(ConfigError) as caught:
         certificates._algorithm(dsa.generate_private_key(1024))
     assert caught.value.code == "certificate_unusable"
+
+
+def test_a_daemon_does_not_start_with_a_bad_certificate(local: Path, tmp_path: Path) -> None:
+    config(tmp_path, certificate=(local / "certificate.pem").read_bytes(), key=b"")
+    refused = lipdrop("run", "--once", "--spool", tmp_path / "spool", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr.startswith("lipdrop: certificate_unreadable: ")) == (78, True)
+
+
+def test_a_job_is_refused_before_it_is_rendered_if_the_certificate_has_expired(local: Path, tmp_path: Path) -> None:
+    """Since the start of the daemon."""
+    expired = certificates.make_local("Old", 1, certificates.utc_now() - timedelta(days=2))
+    found = load_config(config(tmp_path, certificate=expired.chain, key=expired.key), spool=tmp_path / "spool")
+    spool = Spool(tmp_path / "spool")
+    spool.create()
+    (spool.inbox / "a.json").write_text('{"text": "hello"}')
+    assert spool.claim("a", "a.json")
+    publisher = Publisher(spool, (), cast(HookRunner, None), lambda _: None)
+    admission = Admission(found, spool, cast(Scheduler, None), publisher, lambda: None)
+    try:
+        with pytest.raises(ConfigError) as caught:
+            admission._make_flow("a", 0.0)
+    finally:
+        admission.close()
+    assert caught.value.code == "certificate_expired"
 
 
 def test_a_signature_needs_a_mark(tmp_path: Path) -> None:

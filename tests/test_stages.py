@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars import BUILT_IN_FOLDER, FittedAvatar
-from pipeline.config import Config
+from pipeline.config import Config, ProvenanceSettings, SignSettings
 from pipeline.engines.base import Engine, SpeechFeatures
 from pipeline.engines.builtin.mouth import MouthModel, at_rest
 from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
@@ -27,7 +27,8 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
 from pipeline.media import fragments, muxing, rate
 from pipeline.media.encoder import SegmentEncoder
-from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, MergeItem, Piece, Segment, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, Mark, MergeItem, Piece, Segment, Speech, SplitItem, TtsItem
+from pipeline.provenance import certificates, reading
 from pipeline.speech.languages import ru
 from pipeline.speech.voices import hibari
 from pipeline.speech.voices.base import Utterance
@@ -464,6 +465,26 @@ def test_joining_neither_adds_nor_loses_frames(merge_item: MergeItem) -> None:
     parts = np.concatenate([frames(segment.path, SIZE) for segment in merge_item.segments])
     assert len(joined) == video.frames == 260
     assert np.array_equal(joined, parts)
+
+
+def test_a_video_is_marked_and_signed_and_its_frames_are_the_same(merge_item: MergeItem, tmp_path: Path) -> None:
+    made = certificates.make_local("Me", 9, certificates.utc_now())
+    (tmp_path / "certificate.pem").write_bytes(made.chain)
+    (tmp_path / "key.pem").write_bytes(made.key)
+    sign = SignSettings(certificate="certificate.pem", key="key.pem")
+    config = Config(provenance=ProvenanceSettings(sign=sign), base=tmp_path)
+    [plain] = MergeStage(spec()).process(merge_item)
+    assert reading.read(plain.path).statement is None
+    before = frames(plain.path, SIZE)
+    mark = Mark("compositeSynthetic", "lipdrop 0.1.0", "job", "2026-11-29T10:00:00.000Z")
+    [video] = MergeStage(spec(config)).process(replace(merge_item, mark=mark))
+    found = reading.read(video.path, made.authority.decode())
+    assert (found.places, found.media) == (("xmp", "tags", "c2pa"), "unchanged")
+    assert found.signature is not None
+    assert found.signature.state == "trusted"
+    assert video.sha256 == hashlib.sha256(video.path.read_bytes()).hexdigest()
+    assert video.bytes == video.path.stat().st_size
+    assert np.array_equal(frames(video.path, SIZE), before)
 
 
 def test_a_still_picture_does_not_pulse_at_keyframes(merge_item: MergeItem) -> None:
