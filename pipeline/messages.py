@@ -174,6 +174,8 @@ class TtsItem:
     """Index of the text among those that the job's is cut into."""
     pause_seconds: float = 0.0
     """Silence appended before the next piece."""
+    lead_seconds: float | None = None
+    """Silence before the first sentence, in which the mouth begins to open; None: none."""
     other_languages: bool = True
     """Whether sentences in another language are read in theirs, by a voice that speaks it."""
     may_be_silent: bool = False
@@ -225,6 +227,8 @@ class Piece:
     index: int
     first_frame: int
     """Number of its first frame within the job."""
+    is_open: bool = False
+    """Whether the job is an open stream: of any length, and always cut into short pieces."""
 
 
 @dataclass(frozen=True)
@@ -322,6 +326,26 @@ class Chunk:
     """How far the mouth moves; None: as the avatar says."""
     overlay: Path | None = None
     """What is drawn over the frames of the whole job, as an ASS file; None: nothing."""
+    overlay_frame: int = 0
+    """The frame of the job from which its times are counted."""
+    hush_frame: int | None = None
+    """The frame of the job at which the speech is broken off; None: it is not."""
+
+    @property
+    def is_last_of_text(self) -> bool:
+        """Whether its text ends with it."""
+        return self.stop_frame == self.timeline.stop_frame
+
+    def later(self, pieces: int, frames: int) -> Chunk:
+        """The same chunk after so many pieces and frames more of the job."""
+        return replace(
+            self,
+            index=self.index + pieces,
+            start_frame=self.start_frame + frames,
+            stop_frame=self.stop_frame + frames,
+            overlay_frame=self.overlay_frame + frames,
+            timeline=replace(self.timeline, first_frame=(self.timeline.first_frame or 0) + frames),
+        )
 
 
 @dataclass(frozen=True)
@@ -345,6 +369,8 @@ class Segment:
     encode_seconds: float
     """Running time of the encoder."""
     timeline: Timeline
+    hush_frame: int | None = None
+    """The frame of the job at which the speech is broken off; None: it is not."""
 
 
 @dataclass(frozen=True)
@@ -403,6 +429,30 @@ class MergeItem:
 
 
 @dataclass(frozen=True)
+class JoinItem:
+    """For the merge stage: what is kept of an open stream, in order."""
+
+    job: str
+    folder: Path
+    init: Path
+    fragments: tuple[Fragment, ...]
+    first_frame: int
+    """The frame of the stream that the first fragment begins with."""
+    fps: int
+    size: tuple[int, int]
+    """Width and height."""
+    index: int = 0
+    """Always 0: a job has one merge."""
+    mark: Mark | None = None
+    """None: the video is not marked."""
+
+    @property
+    def frames(self) -> int:
+        """Length of the video."""
+        return sum(fragment.frames for fragment in self.fragments)
+
+
+@dataclass(frozen=True)
 class Video:
     """From the merge stage: the finished, probed MP4 in the job's work folder."""
 
@@ -417,7 +467,7 @@ class Video:
     span: Span
 
 
-Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | MergeItem
+Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | MergeItem | JoinItem
 """Input of a stage. `daemon.scheduling.stages` says which stage takes which item."""
 
 Result = Speech | Chunk | Segment | Pack | Video

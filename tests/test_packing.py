@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.config import Config
 from pipeline.errors import StageError
+from pipeline.executors.base import WorkerSpec
 from pipeline.media import aac, ffmpeg, fragments, pcm
 from pipeline.media.fragments import KEYFRAME_FLAGS, OTHER_FLAGS, Sample
-from pipeline.messages import Pack, PackItem, Segment, Span, Timeline
+from pipeline.messages import JoinItem, Pack, PackItem, Segment, Span, Timeline
 from pipeline.stages import pack as pack_module
+from pipeline.stages.merge import MergeStage
 from pipeline.stages.pack import join_tracks, pack
 from tests.hls import AUDIO, VIDEO, inside, track_runs
-from tests.media import speech_like
+from tests.media import audio, speech_like, streams
 
 RATE_HZ = 48_000
 FRAME_SAMPLES = 1024
@@ -121,6 +124,16 @@ def test_sound_is_encoded_as_ffmpeg_does_it_and_leaves_no_files(tmp_path: Path) 
     assert len(frames) == -(-RATE_HZ // FRAME_SAMPLES)
 
 
+def test_digital_silence_is_what_the_encoder_makes_of_it(tmp_path: Path) -> None:
+    """An open stream has hours of it, which need no encoder. Only the encoder's priming may name the encoder."""
+    silence = np.zeros(RATE_HZ, np.int16)
+    argv = ["ffmpeg", "-v", "error", "-f", "s16le", "-ar", str(RATE_HZ), "-ac", "1", "-i", "-"]
+    options = ["-c:a", "aac", "-q:a", "2", "-f", "adts", "-"]
+    coded = subprocess.run([*argv, *options], input=silence.tobytes(), check=True, capture_output=True).stdout
+    stop = aac.part_end(len(silence), is_last=True)
+    assert aac.encode_part(silence, 0, 0, stop, tmp_path / "scratch") == aac._frames(coded)[1:]
+
+
 def test_the_encoder_gets_two_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
     run = ffmpeg.run
@@ -130,18 +143,27 @@ def test_the_encoder_gets_two_minutes(tmp_path: Path, monkeypatch: pytest.Monkey
         run(*outputs, timeout_seconds=timeout_seconds)
 
     monkeypatch.setattr(ffmpeg, "run", noted)
-    aac.encode_part(np.zeros(2048, np.int16), 0, 0, 2048, tmp_path / "scratch")
+    aac.encode_part(np.ones(2048, np.int16), 0, 0, 2048, tmp_path / "scratch")
     assert given == [120]
 
 
 # Pieces
 
 
-def segment(folder: Path, index: int, frames: range, *, keyframes: int = 25, own_track: bool = True) -> Segment:
+PLAYABLE = (
+    "-pix_fmt yuv420p -color_range tv -colorspace bt709 -color_trc bt709 -color_primaries bt709"
+    " -vf setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+)
+"""Options with which ffmpeg makes pictures that play everywhere."""
+
+
+def segment(
+    folder: Path, index: int, frames: range, *, keyframes: int = 25, own_track: bool = True, options: str = ""
+) -> Segment:
     """A piece of one picture pattern and a hum; its track holds the sound of the piece, or of the whole job."""
     path = folder / f"segment-{index}.mp4"
     pattern = f"testsrc=size=64x48:rate={FPS}:duration={len(frames) / FPS}"
-    options = f"-c:v libx264 -bf 0 -g {keyframes} -keyint_min {keyframes} -sc_threshold 0"
+    options += f" -c:v libx264 -bf 0 -g {keyframes} -keyint_min {keyframes} -sc_threshold 0"
     argv = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", pattern, *options.split(), "-video_track_timescale", "90000"]
     subprocess.run([*argv, path], check=True)
     track = folder / (f"track-{index}.wav" if own_track else "track.wav")
@@ -278,6 +300,41 @@ def test_the_tracks_of_all_pieces_become_one_file(tmp_path: Path) -> None:
     assert np.array_equal(pcm.read_wav(tmp_path / "track.wav"), whole_sound()[: _at(25)])
     with wave.open(str(tmp_path / "track.wav"), "rb") as file:
         assert file.getframerate() == RATE_HZ
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_the_fragments_of_an_open_stream_become_an_exact_video(left: int, tmp_path: Path) -> None:
+    """Whichever of them have left it, sound and picture begin together and end together."""
+    edges = [range(24), range(24, 48), range(48, 71), range(71, 96)]
+    pieces = [segment(tmp_path, index, frames, options=PLAYABLE) for index, frames in enumerate(edges)]
+    before = [None, *pieces]
+    parts = [packed(tmp_path, one, before[index], is_last=index == 3) for index, one in enumerate(pieces)]
+    kept = tuple(fragment for part in parts[left:] for fragment in part.fragments)
+    first = edges[left].start
+    item = JoinItem("job", tmp_path, parts[0].init, kept, first, FPS, (64, 48))
+    [video] = MergeStage(WorkerSpec("merge-0", "merge", "", Config())).process(item)
+    assert (video.frames, video.width, video.height) == (96 - first, 64, 48)
+    for kind in ("video", "audio"):
+        found = streams(video.path)[kind]
+        assert float(found["start_time"]) == 0
+        assert float(found["duration"]) == pytest.approx((96 - first) / FPS, abs=1e-4)
+    heard, said = audio(video.path, RATE_HZ).astype(float), whole_sound()[_at(first) : _at(96)].astype(float)
+    middle = slice(RATE_HZ // 4, RATE_HZ // 4 + RATE_HZ)
+    shifts = range(-200, 201, 4)
+    best = max(shifts, key=lambda shift: np.dot(heard[middle.start + shift : middle.stop + shift], said[middle]))
+    assert abs(best) <= 4
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_speech_that_is_broken_off_fades_out(tmp_path: Path) -> None:
+    """Frame 20 of the job is frame 10 of this piece."""
+    piece = replace(segment(tmp_path, 1, range(10, 35)), hush_frame=20)
+    whole, hushed = whole_sound()[_at(10) : _at(35)].astype(int), pack_module._track(piece).astype(int)
+    at, fade = _at(10), RATE_HZ // 25
+    assert np.array_equal(hushed[: at - fade], whole[: at - fade])
+    assert not hushed[at:].any()
+    assert (np.abs(hushed) <= np.abs(whole) + 1).all()
+    assert np.abs(np.diff(hushed[at - fade // 8 : at + 1])).max() < np.abs(np.diff(whole)).max() / 4
 
 
 def test_a_track_that_is_shared_already_is_not_written_again(tmp_path: Path) -> None:

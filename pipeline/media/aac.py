@@ -23,6 +23,8 @@ BEFORE_FRAMES = 8
 """Frames encoded before a part and dropped, so that the encoder settles."""
 AHEAD_FRAMES = 4
 """Frames of known audio held back for the next part: a frame needs two, window selection looks further ahead."""
+SILENT_FRAME = bytes.fromhex("01182007")
+"""What the encoder makes of digital silence, which an open stream has for hours."""
 ADTS_HEADER_BYTES = 7
 TIMEOUT_SECONDS = 120
 
@@ -50,6 +52,8 @@ def encode_part(samples: NDArray[np.int16], first: int, start: int, stop: int, s
 
 
 def _encoded(samples: NDArray[np.int16], scratch: Path) -> list[bytes]:
+    if not samples.any():
+        return [SILENT_FRAME] * (1 + -(-len(samples) // FRAME_SAMPLES))
     sound, coded = scratch.with_suffix(".wav"), scratch.with_suffix(".aac")
     pcm.write_wav(sound, samples, pcm.TRACK_RATE_HZ)
     source = ffmpeg.source(sound, ffmpeg.OUR_FORMATS)

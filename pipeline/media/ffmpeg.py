@@ -7,7 +7,8 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,26 @@ def target(path: Path, *streams: Stream, **options: Any) -> Stream:
 def run(output: Stream, *, timeout_seconds: float) -> None:
     """Run ffmpeg on our own files until the output is written. Raises StageError if it fails or times out."""
     _run(_argv(output), Limits(timeout_seconds))
+
+
+def run_on(output: Stream, files: Iterable[Path], *, timeout_seconds: float) -> None:
+    """Like `run`; standard input is the contents of our own files, one after the other."""
+    process = start(output)
+    assert process.stdin is not None and process.stderr is not None
+    watch = threading.Timer(timeout_seconds, programs.kill_group, [process])
+    watch.start()
+    try:
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # if it has exited, it says why
+            for file in files:
+                pipe.write(file.read_bytes())
+        errors = process.stderr.read()
+        if process.wait() != 0:
+            raise StageError(failure_code(errors, "media_failed"), f"ffmpeg: {last_line(errors)}")
+    finally:
+        watch.cancel()
+        if process.poll() is None:
+            programs.kill_group(process)
+            process.wait()
 
 
 def decode(

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.errors import StageError
 from pipeline.media import boxes, compatibility, ffmpeg
+from pipeline.media.pcm import TRACK_RATE_HZ
 
 AUDIO_BIT_RATE = 128_000
 MUX_TIMEOUT_BASE_SECONDS = 60
@@ -37,6 +38,27 @@ def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) 
     )
     ffmpeg.run(output, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)
     script.unlink()
+
+
+def remux(fragments: Sequence[Path], target: Path, *, begin_seconds: float, seconds: float) -> None:
+    """Make an MP4 of an init segment and fragments, the first of which begins at `begin_seconds` of its stream.
+
+    Nothing is encoded again. Sound from before the first picture is hidden by an edit list. Raises StageError.
+    """
+    played = ffmpeg.source_stdin("mov", f="mov")
+    end = round((begin_seconds + seconds) * TRACK_RATE_HZ)
+    output = ffmpeg.target(
+        target,
+        played,
+        f="mp4",
+        codec="copy",
+        copyts=None,
+        output_ts_offset=-begin_seconds,
+        map_metadata=-1,
+        movflags="+faststart",
+        **{"bsf:a": f"setts=duration=min(DURATION\\,{end}-PTS)"},  # ffmpeg takes the last sound frame for a whole one
+    )
+    ffmpeg.run_on(output, fragments, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)
 
 
 def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds: float) -> None:

@@ -29,6 +29,15 @@ def early_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
     return list(pairwise([*edges, stop]))
 
 
+def short_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
+    """The frame ranges of the pieces of an open stream's frames [start, stop): a second each, the last one half to one
+    and a half, so that the next text follows soon and little is played after the avatar is told to stop."""
+    step = round(fps / FRAME_STEP) * FRAME_STEP
+    latest = stop - PIECE_SECONDS_MIN * fps
+    edges = [start, *(cut for cut in range(start + step, stop, step) if cut <= latest), stop]
+    return list(pairwise(edges))
+
+
 def cuts_after(frame: int, fps: int) -> int:
     """How many cuts there are at most after a frame."""
     return sum(seconds * fps > frame for seconds in CUTS_SECONDS)

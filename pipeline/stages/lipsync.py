@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from pipeline.avatars.scenes import Still
 from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
-from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS
+from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS, SILENCE
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import rate
 from pipeline.media.encoder import Overlay, SegmentEncoder
@@ -93,6 +95,7 @@ class LipSyncStage:
             inference_seconds=frames.seconds,
             encode_seconds=encoder.seconds,
             timeline=chunk.timeline,
+            hush_frame=chunk.hush_frame,
         )
 
     def _rate(self, chunk: Chunk, avatar: FittedAvatar) -> rate.Options:
@@ -128,7 +131,9 @@ class LipSyncStage:
 
 
 def _overlay(chunk: Chunk) -> Overlay | None:
-    return None if chunk.overlay is None else Overlay(chunk.overlay, fonts.FOLDER, chunk.start_frame)
+    if chunk.overlay is None:
+        return None
+    return Overlay(chunk.overlay, fonts.FOLDER, chunk.start_frame - chunk.overlay_frame)
 
 
 def cross_fade(before: Renderer, after: Renderer, start: int, stop: int) -> torch.Tensor:
@@ -144,7 +149,19 @@ def _features(chunk: Chunk, articulation: float) -> SpeechFeatures:
     events = json.loads(chunk.phonemes.read_text("utf-8")) if chunk.phonemes is not None else []
     mel = np.load(timeline.mel, mmap_mode="r")
     phones = tuple(Phoneme(*event) for event in events)
-    return SpeechFeatures(mel, timeline.frames, timeline.fps, phones, timeline.first_frame, timeline.pcm, articulation)
+    speech = SpeechFeatures(
+        mel, timeline.frames, timeline.fps, phones, timeline.first_frame, timeline.pcm, articulation
+    )
+    return speech if chunk.hush_frame is None else _hushed(speech, chunk.hush_frame)
+
+
+def _hushed(speech: SpeechFeatures, frame: int) -> SpeechFeatures:
+    """The same speech, broken off at a frame of the job: silence follows."""
+    seconds = (frame - speech.offset) / speech.fps
+    mel = np.array(speech.mel)
+    mel[:, math.ceil(seconds * COLUMNS_PER_SECOND) :] = SILENCE
+    said = tuple(phoneme for phoneme in speech.phonemes if phoneme.start_seconds < seconds)
+    return replace(speech, mel=mel, phonemes=said, wav=None)
 
 
 class _Timed:

@@ -22,6 +22,9 @@ from pipeline.provenance import embedding
 TAIL_SECONDS_MIN = 1.0
 """Minimum length of the last fragment of a piece; a shorter tail is added to the fragment before it."""
 
+HUSH_SECONDS = 0.04
+"""How quickly speech that is broken off fades out."""
+
 
 def pack(item: PackItem) -> Pack:
     """Write the fragments of a piece and their init segment. Raises StageError."""
@@ -109,7 +112,16 @@ def _track(segment: Segment) -> NDArray[np.int16]:
     timeline = segment.timeline
     offset = timeline.first_frame or 0
     start, stop = (_samples(frame - offset, timeline.fps) for frame in (segment.start_frame, segment.stop_frame))
-    return pcm.read_wav(timeline.track)[start:stop]
+    sound = pcm.read_wav(timeline.track)[start:stop]
+    if segment.hush_frame is None:
+        return sound
+    return _hushed(sound, _samples(segment.hush_frame - segment.start_frame, timeline.fps))
+
+
+def _hushed(sound: NDArray[np.int16], at: int) -> NDArray[np.int16]:
+    """Sound that fades out before a sample; silence follows."""
+    fade = np.clip((at - np.arange(len(sound))) / (HUSH_SECONDS * pcm.TRACK_RATE_HZ), 0, 1)
+    return np.asarray((sound * fade).round(), np.int16)
 
 
 def _samples(frame: int, fps: int) -> int:

@@ -19,12 +19,12 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import ffmpeg, pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
-from pipeline.messages import PCM_RATE_HZ, Chunk, Notice, Span, Speech, SplitItem, Timeline
+from pipeline.messages import PCM_RATE_HZ, Chunk, Notice, Piece, Span, Speech, SplitItem, Timeline
 from pipeline.overlay import fonts
 from pipeline.overlay.document import Captions, document, line_characters
 from pipeline.speech.cues import cues
 from pipeline.stages.chunks import chunk_edges, plan, stream_edges
-from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges
+from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges
 
 
 class SplitStage:
@@ -79,7 +79,7 @@ class SplitStage:
             return max(1, round(length))
         frames = math.ceil(max(length, PIECE_SECONDS_MIN * item.fps))
         limit_seconds = self._config.limits.audio_seconds
-        if item.piece.first_frame + frames > limit_seconds * item.fps:
+        if not item.piece.is_open and item.piece.first_frame + frames > limit_seconds * item.fps:
             raise JobError("too_long", f"the speech is longer than {limit_seconds} s", field="text")
         return frames
 
@@ -89,12 +89,18 @@ class SplitStage:
         """The resolved mode, and the frame ranges of the chunks."""
         settings = self._config.split
         if item.piece is not None:
-            first, stop = item.piece.first_frame, item.piece.first_frame + frames
-            return item.mode, early_edges(first, stop, item.fps) if item.mode == "stream" else [(first, stop)]
+            return item.mode, _piece_edges(item.piece, item.mode, item.piece.first_frame + frames, item.fps)
         if item.mode == "stream":
             return item.mode, stream_edges(samples, frames, item.fps, settings)
         mode, count = plan(item.mode, seconds, len(self._config.workers), settings)
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
+
+
+def _piece_edges(piece: Piece, mode: str, stop: int, fps: int) -> list[tuple[int, int]]:
+    """The frame ranges of the pieces of one text, which ends with frame `stop`."""
+    if piece.is_open:
+        return short_edges(piece.first_frame, stop, fps)
+    return early_edges(piece.first_frame, stop, fps) if mode == "stream" else [(piece.first_frame, stop)]
 
 
 def _sound(speech: Speech, limit_seconds: float) -> Sound:

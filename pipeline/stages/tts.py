@@ -77,7 +77,9 @@ class TtsStage:
         item.folder.mkdir(exist_ok=True)
         found = self._voice(item.language, item.voice, item.avatar)
         chosen = self._with_lexicon(*found, item, item.language)
-        recording = _Recording(item.folder / "speech.wav", Pauses(self._settings.pause_seconds), self._limit_seconds)
+        pauses = Pauses(self._settings.pause_seconds)
+        pauses.ask(item.lead_seconds)
+        recording = _Recording(item.folder / "speech.wav", pauses, self._limit_seconds)
         with recording:
             for said in self._said(self._to_say(item, chosen), chosen.backend, item):
                 recording.add(said, item.language, chosen.name)
