@@ -20,6 +20,7 @@ from daemon.scheduling.forecast import Queued
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.open_records import Request
 from daemon.scheduling.scheduler import Scheduler, cancelled
 from daemon.spool.claims import shown_file_name
 from daemon.spool.copying import Copy, StillCopyingError
@@ -175,6 +176,18 @@ class Admission:
                 # Otherwise try again later: a full disk prevents claiming.
                 self._spool.remove_cancel_request(name)
 
+    def hear_requests(self) -> None:
+        """Pass on what users ask of open streams, and ask those to end that have listened for too long."""
+        settings = self._config.stream
+        for flow in self._scheduler.open_streams:
+            for asked in self._spool.asked(flow.name, flow.state.heard):
+                log.info("job %s: asked: %s", flow.name, asked.kind)
+                flow.hear(Request(asked.number, asked.text if asked.kind == "text" else None, asked.kind == "end"))
+            self._spool.forget_asked(flow.name, flow.state.finished())
+            if flow.is_over_due(settings.close_after_seconds, settings.longest_seconds):
+                with contextlib.suppress(JobError):  # it was asked just now
+                    self._spool.ask(flow.name, "end")
+
     def claim_jobs(self) -> None:
         """Scan the inbox if needed, and claim jobs up to the limit of jobs in flight."""
         self._scan()
@@ -266,6 +279,8 @@ class Admission:
             recording = self._spool.find_recording(job.audio) if job.audio is not None else None
         except JobError:
             return True
+        if job.keep_open:  # what it says is not in the job
+            return False
         return self._fingerprint(name, job, recording) == earlier.fingerprint
 
     def _fingerprint(self, name: str, job: Job, recording: Path | None) -> str:

@@ -12,6 +12,7 @@ from daemon.hooks import HookRunner
 from daemon.metrics.observations import Observation
 from daemon.outputs import captions, hls
 from daemon.outputs.hls import Stream
+from daemon.outputs.live import LiveStream
 from daemon.outputs.measured import done_report, failed_flow_report
 from daemon.outputs.report import (
     DoneReport,
@@ -24,6 +25,7 @@ from daemon.outputs.report import (
     timestamp,
 )
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.open_stream import OpenStream
 from daemon.scheduling.scheduler import JobDone, Outcome
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.hooks import Hook
@@ -80,7 +82,7 @@ class Publisher:
         if isinstance(flow, StreamFlow):
             hls.check_name(flow.name)
             self._spool.open_stream(flow.name, hls.ASSETS, fresh=not flow.journal.results)
-            self._streams[flow.name] = Stream(flow)
+            self._streams[flow.name] = LiveStream(flow) if isinstance(flow, OpenStream) else Stream(flow)
 
     def show_streams(self) -> None:
         """Show new playable pieces. After an OSError (e.g. disk full) the next call retries."""
@@ -98,7 +100,7 @@ class Publisher:
 
     def _show(self, name: str, stream: Stream) -> None:
         if stream.has_news():
-            self._spool.show(name, stream.files(), stream.texts())
+            self._spool.show(name, stream.files(), stream.texts(), stream.staying())
             if stream.shown == 0:
                 self._report_first_segment(name)
             stream.mark_shown()

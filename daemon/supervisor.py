@@ -106,7 +106,11 @@ class Supervisor:
         if self._stops == 0 or self._has_noted_stop:
             return
         self._has_noted_stop = True
-        jobs, waiting = sorted(self._scheduler.jobs), self._admission.waiting + len(self._admission.claimed)
+        endless = {flow.name for flow in self._scheduler.open_streams}
+        jobs, waiting = (
+            sorted(self._scheduler.jobs.keys() - endless),
+            self._admission.waiting + len(self._admission.claimed),
+        )
         later = f"; {waiting} more will run after the next start" if waiting else ""
         seconds = self._config.limits.drain_seconds
         if jobs:
@@ -125,7 +129,9 @@ class Supervisor:
     def _is_over(self, once: bool) -> bool:
         if self._stops >= 2 or time.monotonic() >= self._stop_at_seconds:
             return True
-        if self._scheduler.jobs or not (self._stops or (once and self._is_ready)) or not self._hooks.is_idle():
+        endless = len(self._scheduler.open_streams) if self._stops else 0  # a stop does not wait for their end
+        is_busy = len(self._scheduler.jobs) > endless
+        if is_busy or not (self._stops or (once and self._is_ready)) or not self._hooks.is_idle():
             return False
         return self._stops > 0 or self._admission.is_exhausted() or self._spool.is_paused()
 
@@ -133,6 +139,7 @@ class Supervisor:
         """One iteration: admit jobs, wait for an event, publish."""
         self._admission.watch()
         self._admission.cancel_requested()
+        self._admission.hear_requests()
         if self._is_open():
             self._admission.claim_jobs()
         if self._may_start_jobs():
@@ -151,7 +158,7 @@ class Supervisor:
 
     def _learn(self, outcome: Outcome) -> None:
         """Remember what a job took, for the estimates of later ones."""
-        if isinstance(outcome, JobDone):
+        if isinstance(outcome, JobDone) and not outcome.flow.is_open:
             learn(self._pace, outcome.flow, time.monotonic())
             with contextlib.suppress(OSError):  # e.g. disk full; saved again with the next job
                 self._pace.save(self._spool.run / PACE_FILE)

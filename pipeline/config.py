@@ -138,6 +138,15 @@ class SplitSettings(Section):
     """Whether a cut moves into a pause nearby."""
 
 
+class StreamSettings(Section):
+    """Streams that stay open (`keep_open`)."""
+
+    close_after_seconds: Annotated[float, Field(gt=0, strict=False)] = 600.0
+    """A stream ends after so much silence."""
+    longest_seconds: Annotated[float, Field(gt=0, le=86_400, strict=False)] = 43_200.0
+    """A stream ends when it is so long."""
+
+
 class VideoSettings(Section):
     """How frames are encoded (libx264)."""
 
@@ -308,6 +317,7 @@ class Config(Section):
     tts_workers: Annotated[int, Field(ge=1, le=16)] = 1
     """How many workers speak."""
     split: SplitSettings = SplitSettings()
+    stream: StreamSettings = StreamSettings()
     video: VideoSettings = VideoSettings()
     provenance: ProvenanceSettings = ProvenanceSettings()
     executor: Literal["processes", "threads"] = "processes"

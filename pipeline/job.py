@@ -101,6 +101,10 @@ class Job(BaseModel):
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
     """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
     pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
+    keep_open: StrictBool = False
+    """Whether a stream of a text stays open: more is said when it is asked for, and in between the avatar listens."""
+    window_seconds: Annotated[int, Field(ge=30, le=86_400)] | None = None
+    """How much of a stream that stays open is kept, in the playlist and in the video. Default: all of it."""
     num_workers: Annotated[int, Field(ge=1, le=16)] | None = None
     """Maximum number of lip-sync workers for this job. Default: all."""
     model: StrictStr | None = None
@@ -181,6 +185,7 @@ def parse_job(
     job = _validated(raw, errors)
     checks: list[Callable[[], object]] = [
         partial(_check_text, job, config),
+        partial(_check_open, job),
         partial(_check_size, job, config),
         partial(_check_font, job),
         partial(_check_model, job, config),
@@ -191,6 +196,13 @@ def parse_job(
     ]
     raise_all([*errors, *failures(checks)])
     return job
+
+
+def further_text(text: object, config: Config) -> str:
+    """A text that an open stream is to say next, checked like that of a job. Raises JobError."""
+    job = parse_job(json.dumps({"text": text}).encode(), config, ())
+    assert job.text is not None
+    return job.text
 
 
 def failures(checks: Iterable[Callable[[], object]]) -> Iterator[JobError]:
@@ -372,6 +384,15 @@ def _check_text(job: Job, config: Config) -> None:
 
     if not speakable(job.text):
         raise JobError("no_speech", "the text contains nothing to speak", field="text", hint="add letters or digits")
+
+
+def _check_open(job: Job) -> None:
+    if job.keep_open and (job.mode != "stream" or job.audio is not None):
+        hint = 'set "mode": "stream", and no audio'
+        raise JobError("keep_open", "only a stream of a text stays open", field="keep_open", hint=hint)
+    if job.window_seconds is not None and not job.keep_open:
+        hint = 'set "keep_open": true, or leave window_seconds out'
+        raise JobError("keep_open", "only a stream that stays open has a window", field="window_seconds", hint=hint)
 
 
 def _check_size(job: Job, config: Config) -> None:

@@ -37,6 +37,7 @@ NAMES = (
     "retry",
     "run",
     "say",
+    "say-to",
     "serve",
     "status",
     "submit",

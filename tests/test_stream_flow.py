@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from daemon.scheduling import stages
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
+from daemon.scheduling.open_records import Record
 from daemon.scheduling.pacing import NOTICE_SECONDS
 from daemon.scheduling.recording_stream import RecordingStream
 from daemon.scheduling.stream_flow import StreamFlow
@@ -288,7 +289,7 @@ def test_the_first_pieces_grow_and_the_number_of_pieces_is_never_more_than_said(
     counts = [stream.count]
     accept = stream._accept
 
-    def watched(result: Result) -> list[Item]:
+    def watched(result: Record) -> list[Item]:
         items = accept(result)
         counts.append(stream.count)
         return items

@@ -23,6 +23,7 @@ COMMANDS: dict[str, Iterable[str]] = {
     "avatars": ("avatars",),
     "voices": ("voices",),
     "say": ("say",),
+    "say_to": ("say-to",),
     "report": ("report",),
     "inspect": ("inspect",),
     "certificate": ("certificate",),
@@ -53,7 +54,7 @@ class LazyGroup(click.Group):
         """Import a command; None if it does not exist."""
         if cmd_name not in MODULES:
             return None
-        command: click.Command = getattr(import_module(f"daemon.cli.{MODULES[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"daemon.cli.{MODULES[cmd_name]}"), cmd_name.replace("-", "_"))
         return command
 
     def resolve_command(

@@ -51,7 +51,7 @@ def say(
 
     TEXT may be the name of a text file; `-` reads standard input.
     """
-    job = _job(place.config, _text(text), voice, language, speed)
+    job = _job(place.config, text_of(text), voice, language, speed)
     for warning in job_warnings(job, place.config):
         click.echo(warning_line(warning), err=True)
     reader = Reader(place.config)
@@ -66,7 +66,7 @@ def say(
         _speak(reader, job, output)
 
 
-def _text(words: tuple[str, ...]) -> str:
+def text_of(words: tuple[str, ...]) -> str:
     """The text itself, that of a file, or standard input."""
     if words == ("-",):
         return read_text(sys.stdin.buffer.read()).strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +56,10 @@ class Stream:
         first = {INIT: self._playable[0].init} if new and self.shown == 0 else {}
         return first | {fragment.path.name: fragment.path for pack in new for fragment in pack.fragments}
 
+    def staying(self) -> set[str] | None:
+        """The names of the fragments that players may fetch; None: all."""
+        return None
+
     def texts(self) -> dict[str, str]:
         """Captions and playlists, in the order to write them: the playlist that players poll comes last."""
         texts: dict[str, str] = {}
@@ -85,10 +89,7 @@ class Stream:
 
     def _master(self) -> str:
         """The playlist for players that show captions."""
-        segment = self.flow.segments[0]
-        fragments = [fragment for pack in self._playable[:1] for fragment in pack.fragments]
-        bits = 8 * sum(fragment.path.stat().st_size for fragment in fragments)
-        rate = round(1.5 * bits * self.flow.fps / sum(fragment.frames for fragment in fragments))
+        segment, rate = next(iter(self.flow.segments.values())), round(1.5 * self._bits_per_second())
         language = self.flow.job.language or self.flow.config.language
         media = f'TYPE=SUBTITLES,GROUP-ID="captions",NAME="{language}",LANGUAGE="{language}",AUTOSELECT=YES,DEFAULT=YES'
         look = f"RESOLUTION={segment.width}x{segment.height},FRAME-RATE={self.flow.fps:.3f},VIDEO-RANGE=SDR"
@@ -97,14 +98,25 @@ class Stream:
         lines = ["#EXTM3U", "#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MEDIA:{media},URI="{CAPTIONS_PLAYLIST}"']
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
 
+    def _bits_per_second(self) -> float:
+        """Bit rate of the first piece."""
+        fragments = [fragment for pack in self._playable[:1] for fragment in pack.fragments]
+        bits = 8 * sum(fragment.path.stat().st_size for fragment in fragments)
+        return bits * self.flow.fps / sum(fragment.frames for fragment in fragments)
+
     def _captions(self) -> Iterator[tuple[str, str]]:
         """The captions of the new pieces: for each fragment, those shown during it."""
         for pack in self._playable[self.shown :]:
-            shown, frame = _cues(tuple(self.flow.sentences(pack.index))), self.flow.segments[pack.index].start_frame
+            sentences, frame = self.flow.sentences(pack.index), self.flow.segments[pack.index].start_frame
             for fragment in pack.fragments:
-                start, frame = frame, frame + fragment.frames
-                said = _between(shown, start / self.flow.fps, frame / self.flow.fps)
-                yield _caption_name(fragment), captions.webvtt(said, with_words=self.flow.job.captions == "words")
+                yield self._caption(sentences, fragment, frame)
+                frame += fragment.frames
+
+    def _caption(self, sentences: Sequence[Sentence], fragment: Fragment, start: int) -> tuple[str, str]:
+        """The name and the text of the captions during a fragment that begins with the frame `start`."""
+        shown, fps = _cues(tuple(sentences)), self.flow.fps
+        said = _between(shown, start / fps, (start + fragment.frames) / fps)
+        return _caption_name(fragment), captions.webvtt(said, with_words=self.flow.job.captions == "words")
 
 
 @lru_cache(maxsize=8)

@@ -44,6 +44,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
     """The report of a job that succeeded."""
     assert flow.speech is not None and flow.video is not None
     segments = [flow.segments[index] for index in sorted(flow.segments)]
+    segments = [segment for segment in segments if segment.start_frame >= flow.first_frame]
     timeline = flow.timeline
     return DoneReport(
         job=flow.name,
@@ -211,8 +212,8 @@ def _chunk(flow: Flow, segment: Segment, submission: Submission) -> ChunkReport:
     queued = segment.span.start_seconds - segment.timeline.split.end_seconds
     return ChunkReport(
         index=segment.index,
-        start_seconds=rounded(segment.start_frame / segment.timeline.fps),
-        end_seconds=rounded(segment.stop_frame / segment.timeline.fps),
+        start_seconds=rounded((segment.start_frame - flow.first_frame) / segment.timeline.fps),
+        end_seconds=rounded((segment.stop_frame - flow.first_frame) / segment.timeline.fps),
         frames=segment.stop_frame - segment.start_frame,
         model=segment.model,
         engine=segment.engine,

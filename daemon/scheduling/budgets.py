@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.media.pcm import CONVERT_TIMEOUT_SECONDS
-from pipeline.messages import AlignItem, Chunk, MergeItem, PackItem, Speech, SplitItem, TtsItem
+from pipeline.messages import AlignItem, Chunk, JoinItem, MergeItem, PackItem, Speech, SplitItem, TtsItem
 from pipeline.speech import sentences
 
 BASE_SECONDS = 120.0
@@ -77,3 +77,8 @@ def pack_seconds(item: PackItem, _: Allowances) -> float:
 def merge_seconds(item: MergeItem, _: Allowances) -> float:
     """Budget for merging a job."""
     return BASE_SECONDS + item.timeline.seconds
+
+
+def join_seconds(item: JoinItem, _: Allowances) -> float:
+    """Budget for joining the fragments of an open stream."""
+    return BASE_SECONDS + item.frames / item.fps

@@ -19,7 +19,7 @@ SMALL_BYTES = 2 << 20
 """Files up to this size are read in the supervision loop: it takes about 2 ms."""
 KNOWN_MAX = 4096
 
-NOT_IN_VIDEOS = {"spool", "tts_workers", "limits", "retention", "web", "log", "metrics", "hooks"}
+NOT_IN_VIDEOS = {"spool", "stream", "tts_workers", "limits", "retention", "web", "log", "metrics", "hooks"}
 """Sections of the configuration that no result depends on."""
 
 _Identity = tuple[int, ...]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
+from typing import ClassVar
 
 from daemon.outputs.report import timestamp
 from daemon.scheduling.journal import Journal
+from daemon.scheduling.open_records import Record
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import (
@@ -17,7 +20,6 @@ from pipeline.messages import (
     Label,
     Mark,
     MergeItem,
-    Result,
     Segment,
     Speech,
     SplitItem,
@@ -36,6 +38,9 @@ class Flow(ABC):
     Results in, items out; the scheduler runs the items. By default the whole speech is split at once, so all chunks
     become known together. Duplicate results, which a retry may produce, are ignored.
     """
+
+    is_open: ClassVar[bool] = False
+    """Whether it is an open stream, which has no planned end."""
 
     name: str
     job: Job
@@ -84,6 +89,11 @@ class Flow(ABC):
         """How long the job may reasonably wait for others: about the length of its video."""
 
     @property
+    def first_frame(self) -> int:
+        """The frame of the job that its video begins with."""
+        return 0
+
+    @property
     def mode(self) -> str:
         """Sequential, parallel or stream; auto until the speech is cut, if that decides it."""
         return self.job.mode
@@ -125,7 +135,15 @@ class Flow(ABC):
             items += self._accept(result)
         return [item for item in items if not self.has_results(item)]
 
-    def accept(self, result: Result) -> list[Item]:
+    def due(self, now: float) -> list[Item]:
+        """The items that can run only because of the time, monotonic."""
+        return []
+
+    def idle_seconds(self, now: float) -> float:
+        """Time until `due` may return more."""
+        return inf
+
+    def accept(self, result: Record) -> list[Item]:
         """Record a new result; return the items that can now run."""
         self.journal.keep(result)
         return self._accept(result)
@@ -147,7 +165,7 @@ class Flow(ABC):
     @abstractmethod
     def _first_items(self) -> list[Item]: ...
 
-    def _accept(self, result: Result) -> list[Item]:
+    def _accept(self, result: Record) -> list[Item]:
         match result:
             case Speech():
                 return self._accept_speech(result)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 INTERRUPTED = "interrupted"
 """The code of a run that ended with its daemon."""
+
+KEPT_RUNS = 200
+"""How many runs of an open stream are kept."""
 
 
 @dataclass
@@ -49,6 +52,16 @@ class History:
         """End all runs: their daemon died, and was last known to be alive at `at_seconds`."""
         for key, run in list(self._running.items()):
             self.end(key, max(at_seconds, run.start_seconds), INTERRUPTED, "the daemon died")
+
+    @property
+    def running(self) -> Collection[str]:
+        """The keys of the items that run."""
+        return self._running.keys()
+
+    def forget(self) -> None:
+        """Forget all but the latest runs."""
+        running = list(self._running.values())
+        self.runs = [run for run in self.runs[-KEPT_RUNS:] if not any(run is other for other in running)] + running
 
     def ended(self, now: float) -> Iterator[Run]:
         """All runs. One whose result is here, but not its worker's last message, ends now."""

@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,17 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from daemon.scheduling.history import INTERRUPTED, History, Run
+from daemon.scheduling.open_records import Cut, OpenState, Record, Request
 from daemon.scheduling.stages import STAGES, step
 from pipeline.files import write_file
-from pipeline.messages import Item, Result
+from pipeline.messages import Item
 
 JOURNAL = "journal"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
-RESULTS: dict[str, TypeAdapter[Result]] = {row.result.__name__: TypeAdapter(row.result) for row in STAGES}
+KINDS: tuple[type[Record], ...] = (*(row.result for row in STAGES), Request, Cut, OpenState)
+RECORDS: dict[str, TypeAdapter[Record]] = {kind.__name__: TypeAdapter(kind) for kind in KINDS}
 
 
 class Journal:
@@ -47,10 +49,11 @@ class Journal:
             "seen_seconds": seen_seconds,
         }
         self._attempts: Counter[str] = Counter()
+        self._most_forgotten = 1
         self._suspects: set[str] = set()
         self._keeps = True
         self.history = History()
-        self.results: list[Result] = []
+        self.results: list[Record] = []
         """The results that are still valid, in their original order."""
         self.files: set[Path] = {self._path}
         """Files that must stay in the work folder: the journal, and the files of its results."""
@@ -60,6 +63,11 @@ class Journal:
         self.history.interrupt(min(alive_seconds, time.monotonic()))
         runs = [asdict(run) for run in self.history.runs]
         write_file(self._path, b"".join(map(_line, [{**self._head, "attempts": self._attempts, "runs": runs}, *kept])))
+
+    @property
+    def result_files(self) -> set[Path]:
+        """The files of its results."""
+        return self.files - {self._path}
 
     @property
     def fingerprint(self) -> str:
@@ -82,7 +90,7 @@ class Journal:
     @property
     def most_attempts(self) -> int:
         """The highest attempt count of any item, at least 1."""
-        return max([1, *self._attempts.values()])
+        return max([self._most_forgotten, *self._attempts.values()])
 
     def begin(self, item: Item, worker: str) -> None:
         """Count an attempt. It is synced to disk before this returns, because the item may crash the machine.
@@ -111,19 +119,35 @@ class Journal:
         with contextlib.suppress(OSError):
             self._append({what: _key(item), "end": [at_seconds, code, message]})
 
-    def keep(self, result: Result) -> None:
+    def keep(self, result: Record) -> None:
         """Record a result, with the sizes of the files that it names.
 
         After a failed write (e.g. disk full) no more results are recorded: later ones depend on earlier ones.
         """
         if not self._keeps:
             return
-        kind = type(result).__name__
         try:
-            sizes = {str(path): path.stat().st_size for path in _files(result)}
-            self._append({"kind": kind, "result": RESULTS[kind].dump_python(result, mode="json"), "files": sizes})
+            self._append(_kept(result, files_of(result)))
         except OSError:
             self._keeps = False
+
+    def compact(self, state: OpenState, files: Iterable[Path]) -> bool:
+        """Replace all results so far by the state that they led to, and forget what is done; False if that failed.
+
+        `files`: those that the state needs.
+        """
+        self.history.forget()
+        attempts = Counter({key: self._attempts[key] for key in self.history.running})
+        runs = [asdict(run) for run in self.history.runs]
+        begun = [{"begun": key} for key in attempts]  # these items count as attempted until they end
+        try:
+            head = {**self._head, "attempts": {}, "runs": runs}
+            write_file(self._path, b"".join(map(_line, [head, *begun, _kept(state, files)])))
+        except OSError:
+            return False
+        self._most_forgotten = max(self._most_forgotten, self.most_attempts)
+        self._attempts, self._keeps = attempts, True
+        return True
 
     def _append(self, line: dict[str, Any], *, synced: bool = False) -> None:
         with self._path.open("ab") as file:
@@ -148,7 +172,7 @@ class Journal:
             return []
         self._replay(head, rest)
         kept = list(itertools.takewhile(_is_valid, (line for line in rest if "kind" in line)))
-        self.results = [RESULTS[line["kind"]].validate_python(line["result"]) for line in kept]
+        self.results = [RECORDS[line["kind"]].validate_python(line["result"]) for line in kept]
         self.files |= {Path(path) for line in kept for path in line["files"]}
         self._head = head
         return kept
@@ -187,16 +211,23 @@ def _is_valid(line: dict[str, Any]) -> bool:
     return all(_size(Path(path)) == size for path, size in line["files"].items())
 
 
-def _files(value: object) -> Iterator[Path]:
+def _kept(result: Record, files: Iterable[Path]) -> dict[str, Any]:
+    """The line of a result. Raises OSError if a file is missing."""
+    kind = type(result).__name__
+    sizes = {str(path): path.stat().st_size for path in files}
+    return {"kind": kind, "result": RECORDS[kind].dump_python(result, mode="json"), "files": sizes}
+
+
+def files_of(value: object) -> Iterator[Path]:
     """All files that a message names, at any depth."""
     if isinstance(value, Path) and value.is_file():
         yield value
     elif is_dataclass(value):
         for field in fields(value):
-            yield from _files(getattr(value, field.name))
+            yield from files_of(getattr(value, field.name))
     elif isinstance(value, tuple):
         for part in value:
-            yield from _files(part)
+            yield from files_of(part)
 
 
 def _size(path: Path) -> int | None:

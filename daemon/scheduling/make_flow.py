@@ -8,6 +8,7 @@ from daemon.scheduling.flow import Flow
 from daemon.scheduling.job_flow import JobFlow
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.long_text import LongText, is_long
+from daemon.scheduling.open_stream import OpenStream
 from daemon.scheduling.recording_stream import RecordingStream
 from daemon.scheduling.text_stream import TextStream
 from pipeline.config import Config
@@ -27,7 +28,7 @@ def make_flow(
     """Make the flow of a job: streamed from its text or its recording, or rendered as a whole, in pieces if long."""
     kind: type[Flow] = JobFlow
     if job.mode == "stream":
-        kind = RecordingStream if recording is not None else TextStream
+        kind = OpenStream if job.keep_open else TextStream if recording is None else RecordingStream
     elif recording is None and job.text is not None and is_long(len(job.text), job.speed, config):
         kind = LongText
     return kind(name, job, folder, recording, config, journal, submitted_at=submitted_at)

@@ -17,6 +17,7 @@ from daemon.scheduling.backlog import Backlog, Entry, job_urgency
 from daemon.scheduling.budgets import Allowances, allowances
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.forecast import Forecast, Queued
+from daemon.scheduling.open_stream import OpenStream
 from daemon.scheduling.pace import Pace
 from daemon.scheduling.progress import CUT, Progress, frames_per_second, left, share_done
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
@@ -126,6 +127,12 @@ class Scheduler:
         self._end_if_over(state)
 
     @property
+    def open_streams(self) -> list[OpenStream]:
+        """The open streams in flight, in which more may be said."""
+        flows = (state.flow for state in self._jobs.values() if state.failure is None)
+        return [flow for flow in flows if isinstance(flow, OpenStream)]
+
+    @property
     def jobs(self) -> dict[str, str]:
         """The jobs in flight, each with its current step."""
         return {name: state.step for name, state in self._jobs.items()}
@@ -134,7 +141,7 @@ class Scheduler:
     def progress(self) -> dict[str, Progress]:
         """How far each job in flight has advanced."""
         now, expected = time.monotonic(), self.etas(self.waiting[:OVERTAKING_MAX])
-        return {name: self._progress_of(state, expected[name], now) for name, state in self._jobs.items()}
+        return {name: self._progress_of(state, expected.get(name), now) for name, state in self._jobs.items()}
 
     def etas(self, waiting: Sequence[Queued]) -> dict[str, float | None]:
         """Expected time until the end of each job in flight and of those that wait; None of those without estimate."""
@@ -142,12 +149,13 @@ class Scheduler:
         in_flight = [
             Queued(job_urgency(state.flow), name, left(state.flow, self._pool.holders(state.flow), self.pace, now))
             for name, state in self._jobs.items()
+            if not state.flow.is_open
         ]
         behind = [job for job in waiting if job.name not in self._jobs]  # it may have been taken up since
         forecast = Forecast(
             speakers=self.config.tts_workers,
             renderers=len(self.config.workers),
-            places=self.config.limits.jobs_in_flight,
+            places=max(1, self.config.limits.jobs_in_flight - len(self._jobs) + len(in_flight)),
         )
         return forecast.ends(in_flight, behind)
 
@@ -200,8 +208,11 @@ class Scheduler:
         """
         now = time.monotonic()
         self._pool.start_waiting(now)
+        for state in self._jobs.values():
+            self._enqueue(state, state.flow.due(now) if state.failure is None else [])
         self._dispatch(now)
-        for event in self._pool.wait(now, 0.0 if self._outcomes else timeout_seconds):
+        timed = (state.flow.idle_seconds(now) for state in self._jobs.values())
+        for event in self._pool.wait(now, 0.0 if self._outcomes else min([timeout_seconds, *timed])):
             self._handle(event)
         self._pool.kill_overdue(time.monotonic())
         outcomes, self._outcomes = self._outcomes, []

@@ -16,6 +16,7 @@ from pipeline.messages import (
     AlignItem,
     Chunk,
     Item,
+    JoinItem,
     MergeItem,
     Pack,
     PackItem,
@@ -53,6 +54,7 @@ STAGES = (
     StageRow(Chunk, Segment, "lipsync", "pipeline.stages.lipsync:LipSyncStage", budgets.chunk_seconds),
     StageRow(PackItem, Pack, "merge", "pipeline.stages.merge:MergeStage", budgets.pack_seconds, "pack"),
     StageRow(MergeItem, Video, "merge", "pipeline.stages.merge:MergeStage", budgets.merge_seconds),
+    StageRow(JoinItem, Video, "merge", "pipeline.stages.merge:MergeStage", budgets.join_seconds),
 )
 """All stages, in the order of the data."""
 

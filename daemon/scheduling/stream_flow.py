@@ -10,8 +10,9 @@ from functools import cached_property
 from math import inf
 
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.open_records import Record
 from daemon.scheduling.pacing import Expected, Measured, earliest_starts
-from pipeline.messages import Item, Pack, PackItem, Result, Segment, Sentence
+from pipeline.messages import Item, Pack, PackItem, Segment, Sentence
 
 
 @dataclass
@@ -94,7 +95,7 @@ class StreamFlow(Flow):
             return item.index in self.packs
         return super().has_results(item)
 
-    def _accept(self, result: Result) -> list[Item]:
+    def _accept(self, result: Record) -> list[Item]:
         return self._accept_pack(result) if isinstance(result, Pack) else super()._accept(result)
 
     def _accept_segment(self, segment: Segment) -> list[Item]:

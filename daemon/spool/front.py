@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from daemon.spool.claims import Claims
-from daemon.spool.requests import Requests
+from daemon.spool.open_streams import OpenStreams
 from pipeline.errors import LipdropError
 from pipeline.files import replace_file, try_lock
 
@@ -22,7 +22,7 @@ class SpoolOwned(LipdropError):
     """Another daemon owns this spool."""
 
 
-class Front(Claims, Requests):
+class Front(Claims, OpenStreams):
     """Ownership, the inbox, and requests to the daemon."""
 
     @contextlib.contextmanager

@@ -32,6 +32,7 @@ class Layout:
         self.failed = self.root / "failed"
         self.run = self.root / "run"
         self.cancels = self.run / "cancel"
+        self.asked_of_streams = self.run / "streams"
         self.webhooks = self.root / "webhooks"
         self.hooks = self.root / "hooks"
         self.metrics_file = self.run / "metrics.prom"

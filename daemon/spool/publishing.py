@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from daemon.outputs.report import DoneReport, FailedReport, Failure, JobReport, json_bytes, read_report
 from daemon.spool.hooks import Hook, Hooks
 from daemon.spool.layout import CAPTION_SUFFIXES, DROPPED_AS, ERROR, JOB, LOG, PLAYLIST, RECORDING, TIMING, VIDEO
-from daemon.spool.requests import Requests
+from daemon.spool.open_streams import OpenStreams
 from daemon.spool.streams import Streams
 from daemon.spool.webhooks import Delivery, Webhooks
 from pipeline.files import move, sync, write_file
@@ -27,7 +27,7 @@ from pipeline.job_file import JOB_NAME
 log = logging.getLogger(__name__)
 
 
-class Publishing(Streams, Requests, Webhooks, Hooks):
+class Publishing(Streams, OpenStreams, Webhooks, Hooks):
     """Moves jobs from `work/NAME/` to the outbox and to `done/` or `failed/`."""
 
     def publish(self, name: str, report: JobReport, delivery: Delivery | None = None, hook: Hook | None = None) -> None:
@@ -46,6 +46,7 @@ class Publishing(Streams, Requests, Webhooks, Hooks):
             self._seal(folder, report)
         self._leave_notices(delivery, hook)
         self.remove_cancel_request(name)
+        self.remove_asked(name)
         if isinstance(report, DoneReport):
             self._publish_outputs(name, report)
             with contextlib.suppress(FileNotFoundError):  # already moved

@@ -27,10 +27,13 @@ class Streams(Layout):
         for asset in assets:
             replace_file(folder / asset.name, asset.read_bytes())
 
-    def show(self, name: str, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:
+    def show(
+        self, name: str, files: Mapping[str, Path], texts: Mapping[str, str], staying: Collection[str] | None = None
+    ) -> None:
         """Add files to a job's stream, then texts in the given order. Each is complete once it is visible.
 
-        Existing files are kept: players may have fetched them. Existing texts are replaced.
+        Existing files are kept: players may have fetched them. Existing texts are replaced. `staying`: the names of the
+        fragments that are not removed; None: all.
         """
         folder = self.outbox / name
         for file_name, file in files.items():
@@ -38,6 +41,10 @@ class Streams(Layout):
                 link_or_copy(file, folder / file_name)
         for text_name, text in texts.items():
             replace_file(folder / text_name, text.encode())
+        if staying is not None:
+            for file in [*folder.glob("*-*.m4s"), *folder.glob("*-*.vtt")]:
+                if file.name not in staying:
+                    file.unlink(missing_ok=True)
 
     def stream(self, name: str) -> Path | None:
         """The folder of a job's stream; None if it has none."""
