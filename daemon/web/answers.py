@@ -83,6 +83,8 @@ def linked(request: Request, found: JobState) -> JobState:
     paths = {"video": "video", "srt": "captions.srt", "vtt": "captions.vtt", "stream": "stream/index.m3u8"}
     outputs = gateway.states.outputs(found.job) if found.status != "failed" else []
     links |= {kind: f"{base}/{paths[kind]}" for kind in outputs}
+    if not found.has_ended and gateway.spool.is_open(found.job):
+        links |= {kind: f"{base}/{kind}" for kind in ("text", "stop", "end")}
     return found.model_copy(update={"links": links})
 
 

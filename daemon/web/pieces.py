@@ -54,7 +54,7 @@ async def piece(gateway: Gateway, submitted: Submitted, index: int, timeout_seco
         if isinstance(report, FailedReport):
             raise answers.failure(report)
         found = read_playlist(folder)
-        if found is not None and index >= found.count:
+        if found is not None and found.count is not None and index >= found.count:
             raise _beyond_the_end(submitted.name, found.count)
         if found is not None and index < found.playable:
             return await run_in_threadpool(_piece, folder, found, index)
@@ -72,7 +72,9 @@ def _piece(folder: Path, found: Playlist, index: int) -> FileInMemory:
         fragments = [(folder / name).read_bytes() for number, name in found.fragments if number == index]
     except FileNotFoundError:
         raise not_found(f"stream of {folder.name} any more") from None
-    return FileInMemory(folder.name, excerpt(init, fragments), {PIECES_HEADER: str(found.count)})
+    return FileInMemory(
+        folder.name, excerpt(init, fragments), {PIECES_HEADER: str(found.count)} if found.count is not None else {}
+    )
 
 
 def _beyond_the_end(name: str, count: int) -> ProblemError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.spool.layout import PLAYLIST
 
-COUNTS = re.compile(r"^# piece ([0-9]+) of ([0-9]+)$", re.MULTILINE)
+COUNTS = re.compile(r"^# piece ([0-9]+) of (?:([0-9]+)|an open stream)$", re.MULTILINE)
 FRAGMENT = re.compile(r"^([0-9]+)-[0-9]+\.m4s$", re.MULTILINE)
 """A fragment in a playlist, named by its piece."""
 
@@ -19,8 +19,8 @@ class Playlist:
     """What can be played of a stream."""
 
     playable: int
-    count: int
-    """Number of pieces of the whole stream."""
+    count: int | None
+    """Number of pieces of the whole stream; None for one that stays open."""
     fragments: Sequence[tuple[int, str]]
     """Each with its piece."""
 
@@ -33,4 +33,6 @@ def read_playlist(folder: Path) -> Playlist | None:
         return None
     counts = COUNTS.search(text)
     fragments = [(int(found[1]), found[0]) for found in FRAGMENT.finditer(text)]
-    return Playlist(int(counts[1]), int(counts[2]), fragments) if counts else None
+    if counts is None:
+        return None
+    return Playlist(int(counts[1]), int(counts[2]) if counts[2] else None, fragments)

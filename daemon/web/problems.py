@@ -23,7 +23,11 @@ from daemon.web.preferences import prefers
 from pipeline.errors import ErrorReport, JobError, all_errors
 
 MEDIA_TYPE = "application/problem+json"
-STATUSES = {"conflict": HTTPStatus.CONFLICT, "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+STATUSES = {
+    "conflict": HTTPStatus.CONFLICT,
+    "not_open": HTTPStatus.CONFLICT,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
 """Of job errors by code; all others are 400."""
 
 CODES = {

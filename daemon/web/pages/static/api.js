@@ -55,6 +55,10 @@ export const readJob = name => request(`/api/jobs/${encodeURIComponent(name)}`);
 /** Cancel a job. */
 export const cancel = name => request(`/api/jobs/${encodeURIComponent(name)}`, {method: "DELETE"});
 
+/** Ask a stream that stays open to say a `text`, to `stop` or to `end`. */
+export const askStream = (name, kind, text) => request(`/api/jobs/${encodeURIComponent(name)}/${kind}`,
+  {method: "POST", ...(text === undefined ? {} : {headers: {"Content-Type": "application/json"}, body: JSON.stringify({text})})});
+
 /** The daemon's state. */
 export const readHealth = () => request("/api/health");
 

@@ -1,6 +1,6 @@
 /** A job's page: progress while it runs, then its video, times and timeline. */
 
-import {cancel, problemCard} from "./api.js";
+import {askStream, cancel, problemCard} from "./api.js";
 import {follow} from "./events.js";
 import {about, list, times, transcript, warnings} from "./facts.js";
 import {timeline} from "./gantt.js";
@@ -39,7 +39,28 @@ function showWork(state) {
   const left = state.eta_seconds ? t("job.eta", {time: duration(state.eta_seconds)}) : null;
   const name = state.status === "running" ? `${state.progress} %` : t("common.status_queued");
   setText(byId("stage"), [name, left].filter(Boolean).join(" · "));
+  const isOpen = Boolean(state.links.text);
+  byId("more").hidden = !isOpen;
+  byId("steps").hidden = byId("progress").hidden = byId("stage").hidden = isOpen;  // nobody knows how far it is
 }
+
+/** Ask an open stream something: `text`, `stop` or `end`. */
+async function ask(kind, text) {
+  setText(byId("more-problem"), "");
+  try {
+    await askStream(given.job.job, kind, text);
+    if (kind === "text") byId("more-text").value = "";
+  } catch (error) {
+    setText(byId("more-problem"), error.message);
+  }
+}
+
+byId("more").addEventListener("submit", event => {
+  event.preventDefault();
+  ask("text", byId("more-text").value);
+});
+byId("more-stop").addEventListener("click", () => ask("stop"));
+byId("more-end").addEventListener("click", () => ask("end"));
 
 function watchStream() {
   if (player) return;
@@ -65,7 +86,11 @@ function watchStream() {
   player.start();
 }
 
-function showPieces({ends, total, ended}, seconds) {
+function showPieces({ends, total, ended, isOpen}, seconds) {
+  if (isOpen) {  // it has too many
+    setText(byId("pieces-text"), t(ended ? "job.open_ended" : "job.open"));
+    return;
+  }
   const played = ends.filter((_, index) => (ends[index - 1] ?? 0) < seconds).length;
   drawPieces(byId("pieces"), {total, ready: ends.length, played});
   const values = {n: formatted(ends.length), total: formatted(total)};

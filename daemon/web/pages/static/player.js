@@ -3,6 +3,8 @@
 import {t, url, lang} from "./page.js";
 
 const POLL_MS = 250;
+const OPEN = /^# piece \d+ of an open stream/m;
+const FROM_NOW = {startPosition: -1, liveSyncDuration: 2, backBufferLength: 30};  // a stream may have run for hours
 
 /** Show the video of a job that is done, with captions if it has some. */
 export function showVideo(video, state) {
@@ -55,7 +57,7 @@ export class StreamPlayer {
   #cuesSeen = new Set();
 
   /**
-   * `job`: its name. `on`: `pieces({ends, total, ended})` with the end of each playable piece in seconds, `blocked()` if
+   * `job`: its name. `on`: `pieces({ends, total, ended})` with the end of each playable piece in seconds and whether the stream is `isOpen`, `blocked()` if
    * the browser wants a click before it plays sound, `failed()` if the stream breaks off.
    */
   constructor(video, job, on = {}) {
@@ -74,7 +76,7 @@ export class StreamPlayer {
     }
     const Hls = await hlsLibrary();
     if (this.#stopped) return;
-    if (Hls.isSupported()) this.#startHls(Hls);
+    if (Hls.isSupported()) this.#startHls(Hls, OPEN.test(playlist));
     else {
       this.#video.src = this.#source;  // Safari plays HLS natively
       this.#watch();
@@ -93,8 +95,9 @@ export class StreamPlayer {
     this.#hls?.destroy();
   }
 
-  #startHls(Hls) {
-    this.#hls = new Hls({pLoader: this.#patientLoader(Hls), startPosition: 0, backBufferLength: Infinity});
+  #startHls(Hls, isOpen) {
+    const place = isOpen ? FROM_NOW : {startPosition: 0, backBufferLength: Infinity};
+    this.#hls = new Hls({pLoader: this.#patientLoader(Hls), ...place});
     this.#hls.on(Hls.Events.ERROR, (_, error) => {
       if (error.fatal && !this.#stopped) {
         this.stop();
@@ -155,7 +158,8 @@ export class StreamPlayer {
       ends.set(name.split("-")[0], seconds);
       if (this.#cues) this.#addCues(name.replace(".m4s", ".vtt"));
     }
-    this.#on.pieces?.({ends: [...ends.values()], total: counts ? +counts[2] : ends.size, ended: this.#ended});
+    const found = {ends: [...ends.values()], total: counts ? +counts[2] : ends.size, ended: this.#ended};
+    this.#on.pieces?.({...found, isOpen: OPEN.test(playlist)});
   }
 
   async #addCues(name) {
