@@ -116,9 +116,9 @@ class Simulation:
                 raise AssertionError(item)
 
 
-def _written(path: Path) -> Path:
+def _written(path: Path, content: bytes = b"0") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"0")
+    path.write_bytes(content)
     return path
 
 
@@ -151,5 +151,5 @@ def _segment(item: Chunk, span: Span) -> Segment:
 def _pack(item: PackItem, span: Span) -> Pack:
     folder, segment = item.segment.path.parent, item.segment
     fragment = Fragment(_written(folder / f"{item.index:03d}-0.m4s"), segment.stop_frame - segment.start_frame)
-    init = _written(folder / f"init-{item.index:03d}.mp4")
+    init = _written(folder / f"init-{item.index:03d}.mp4", b"avcC\x01\x64\x00\x1f")
     return Pack("live", item.index, init, (fragment,), segment.stop_frame / FPS, span)

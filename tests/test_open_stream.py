@@ -229,6 +229,16 @@ def test_a_window_slides_by_the_rules_of_hls(tmp_path: Path) -> None:
     assert live.texts()["index.m3u8"].endswith("#EXT-X-ENDLIST\n")
 
 
+def test_silence_is_counted_from_what_was_said_last_although_that_has_left_the_window(tmp_path: Path) -> None:
+    stream = Simulation(tmp_path, window_seconds=30)
+    stream.run(100)
+    stream.ask("Later.")
+    stream.run(200)
+    assert said(stream) == []
+    assert not stream.flow.is_over_due(250, 3600)
+    assert stream.flow.is_over_due(150, 3600)
+
+
 def test_without_a_window_only_the_video_grows(tmp_path: Path) -> None:
     stream, sizes = Simulation(tmp_path), []
     for _ in range(10):

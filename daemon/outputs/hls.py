@@ -93,10 +93,14 @@ class Stream:
         language = self.flow.job.language or self.flow.config.language
         media = f'TYPE=SUBTITLES,GROUP-ID="captions",NAME="{language}",LANGUAGE="{language}",AUTOSELECT=YES,DEFAULT=YES'
         look = f"RESOLUTION={segment.width}x{segment.height},FRAME-RATE={self.flow.fps:.3f},VIDEO-RANGE=SDR"
-        codecs = _codecs(self._playable[0].init.read_bytes())
+        codecs = _codecs(self._init().read_bytes())
         variant = f'BANDWIDTH={rate},CODECS="{codecs}",{look},SUBTITLES="captions",CLOSED-CAPTIONS=NONE'
         lines = ["#EXTM3U", "#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MEDIA:{media},URI="{CAPTIONS_PLAYLIST}"']
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
+
+    def _init(self) -> Path:
+        """The initialization segment."""
+        return self._playable[0].init
 
     def _bits_per_second(self) -> float:
         """Bit rate of the first piece."""

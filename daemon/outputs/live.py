@@ -31,8 +31,7 @@ class LiveStream(Stream):
 
     def files(self) -> dict[str, Path]:
         """The files of the new pieces, by their names in the stream."""
-        init = self.flow.state.init
-        first = {INIT: init} if init is not None and self.shown == 0 else {}
+        first = {INIT: self._init()} if self.shown == 0 else {}
         return first | {new.fragment.path.name: new.fragment.path for new in self._new()}
 
     def staying(self) -> set[str] | None:
@@ -59,6 +58,10 @@ class LiveStream(Stream):
             lines += [f"#EXTINF:{kept.fragment.frames / self.flow.fps:.5f},", name]
         lines += ["#EXT-X-ENDLIST"] if state.packed == self.flow.count else []
         return "\n".join(lines) + "\n"
+
+    def _init(self) -> Path:
+        assert self.flow.state.init is not None
+        return self.flow.state.init
 
     def _bits_per_second(self) -> float:
         """Bit rate of the latest pieces."""

@@ -104,7 +104,9 @@ class OpenState:
     leaving: list[Shown] = field(default_factory=list)
     """Those whose files players may still fetch."""
     sentences: list[Sentence] = field(default_factory=list)
-    """What is said, with times counted from the start of the job."""
+    """What is said in what is kept, with times counted from the start of the job."""
+    said_until_seconds: float = 0.0
+    """When the last of them ended or ends."""
     voice: str | None = None
     spoken_from_seconds: float | None = None
     """When the first text began to be spoken; monotonic."""

@@ -141,8 +141,7 @@ class OpenStream(StreamFlow):
         state = self.state
         if state.has_end or not state.packed:
             return False
-        last_seconds = state.sentences[-1].end_seconds if state.sentences else 0.0
-        is_idle = not state.texts and self._played_seconds() - last_seconds >= close_after_seconds
+        is_idle = not state.texts and self._played_seconds() - state.said_until_seconds >= close_after_seconds
         return is_idle or state.placed_frames / self.fps >= longest_seconds
 
     def pending_characters(self) -> int:
@@ -252,6 +251,8 @@ class OpenStream(StreamFlow):
         is_other = before is not None and before.model != first.model
         later[0] = replace(later[0], fade_from=before.model if before is not None and is_other else None)
         state.sentences += [sentence.later(state.placed_frames / self.fps) for sentence in speech.sentences]
+        if speech.sentences:
+            state.said_until_seconds = state.sentences[-1].end_seconds
         state.voice = state.voice or speech.voice
         if speech.span is not None:
             state.speaking_seconds += speech.span.seconds
@@ -325,6 +326,7 @@ class OpenStream(StreamFlow):
             del self.chunks[index]
         if cut.tail:
             self._place(cut.tail)
+        state.said_until_seconds = min(state.said_until_seconds, cut.hush_seconds)
         state.texts, state.cutting = {}, []
         state.speeches.clear()
         said = (_until(sentence, cut.hush_seconds) for sentence in state.sentences)

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from daemon.spool.layout import CLAIMED, JOB, TIMING
 from daemon.spool.requests import Requests
@@ -21,7 +21,8 @@ from pipeline.files import locked, write_file
 from pipeline.job_file import JOB_NAME
 
 Kind = Literal["text", "stop", "end"]
-FILE = re.compile(r"([0-9]{8,18})\.(text|stop|end)\Z")
+FILE = re.compile(r"([0-9]{8,18})\.(text|stop|end|done)\Z")
+"""A request, or that all up to this number are done: numbers are never used again."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class OpenStreams(Requests):
         """
         self.asked_of_streams.mkdir(mode=0o750, parents=True, exist_ok=True)
         with locked(self.asked_of_streams / ".lock"):
-            before = list(self.asked(name, 0))
+            before = self.asked(name, 0)
             self._check_open(name, before)
             if kind == "text" and characters_max is not None:
                 _check_length(before, text, characters_max)
             folder = self.asked_of_streams / name
             folder.mkdir(mode=0o750, exist_ok=True)
-            number = before[-1].number + 1 if before else 1
+            number = 1 + max((number for number, _, _ in self._files_of(name)), default=0)
             write_file(folder / f"{number:08d}.{kind}", text.encode())
         self._ring()
 
@@ -73,21 +74,26 @@ class OpenStreams(Requests):
                 return isinstance(job, dict) and job.get("keep_open") is True
         return False
 
-    def asked(self, name: str, after: int) -> Iterator[Asked]:
+    def asked(self, name: str, after: int) -> list[Asked]:
         """The requests with higher numbers than `after`, in their order."""
-        found = []
+        found = [Asked(number, kind, path) for number, kind, path in self._files_of(name) if kind != "done"]
+        return sorted((asked for asked in found if asked.number > after), key=lambda asked: asked.number)
+
+    def _files_of(self, name: str) -> Iterator[tuple[int, Any, Path]]:
+        """Number, kind and path of all files of a stream."""
         with contextlib.suppress(FileNotFoundError):
             for path in (self.asked_of_streams / name).iterdir():
                 match = FILE.match(path.name)
-                if match is not None and int(match[1]) > after:
-                    found.append(Asked(int(match[1]), match[2], path))  # type: ignore[arg-type]
-        yield from sorted(found, key=lambda asked: asked.number)
+                if match is not None:
+                    yield int(match[1]), match[2], path
 
     def forget_asked(self, name: str, finished: int) -> None:
-        """Remove the requests up to a number, but neither the latest, which the next one counts from, nor an end."""
-        for asked in list(self.asked(name, 0))[:-1]:
-            if asked.number <= finished and asked.kind != "end":
-                asked.path.unlink(missing_ok=True)
+        """Remove the requests up to a number, which is kept: the next request counts from it. An end stays."""
+        for number, kind, path in sorted(self._files_of(name)):
+            if number < finished and kind != "end":
+                path.unlink(missing_ok=True)
+            elif number == finished and kind not in ("end", "done"):
+                path.rename(path.with_suffix(".done"))
 
     def remove_asked(self, name: str) -> None:
         """Remove what was asked of a stream that has ended."""

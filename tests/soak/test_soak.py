@@ -12,12 +12,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.media import speech_like, streams, write_recording
-from tests.running import CheapDaemon, RunningDaemon, until
+from tests.running import CheapDaemon, RunningDaemon, lipdrop, until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -206,3 +207,37 @@ def read_outbox(outbox: Path, seen: Counter[str], ended: threading.Event) -> Non
             except (subprocess.CalledProcessError, OSError):
                 whole = False
             seen["whole" if whole else f"broken {path.name}"] += 1
+
+
+@pytest.mark.timeout(7 * 3600)
+def test_six_hours_of_an_open_stream_take_constant_memory_and_disk(tmp_path: Path) -> None:
+    with RunningDaemon(tmp_path) as daemon:
+        daemon.start().ready()
+        first, last = stayed_open(daemon, seconds=6 * 3600, every_seconds=300)
+    assert last["disk"] <= 1.2 * first["disk"]
+    assert last["memory"] <= 1.1 * first["memory"]
+
+
+def caption(stream: Path, said: str) -> Path | None:
+    """A file with captions that has a text; None if there is none yet, or any more."""
+    with contextlib.suppress(FileNotFoundError):  # the window slides
+        return next((path for path in stream.glob("*-*.vtt") if said in path.read_text()), None)
+    return None
+
+
+def stayed_open(daemon: RunningDaemon, seconds: float, every_seconds: float) -> list[dict[str, int]]:
+    """Let a stream listen and speak; return the most bytes of disk and memory in the first and the last quarter."""
+    job = {"text": "Hello.", "language": "en", "size": "64x64", "captions": True}
+    daemon.drop("live", mode="stream", keep_open=True, window_seconds=60, **job)
+    until(lambda: (daemon.spool / "outbox" / "live" / "index.m3u8").exists() or None, "a playlist")
+    used: list[dict[str, int]] = []
+    for number in range(round(seconds / every_seconds)):
+        assert lipdrop("say-to", "live", f"Text {number}.", cwd=daemon.spool).returncode == 0
+        until(partial(caption, daemon.spool / "outbox" / "live", f"Text {number}."), "a caption")
+        time.sleep(every_seconds)
+        files = [path.stat().st_size for path in daemon.spool.rglob("*") if path.is_file() and path.name != "log"]
+        used.append({"disk": sum(files), "memory": daemon.memory_bytes()})
+    assert lipdrop("say-to", "live", "--end", cwd=daemon.spool).returncode == 0
+    assert daemon.ending("live")["video"]["frames"] >= 60 * 25
+    quarter = max(1, len(used) // 4)
+    return [{key: max(one[key] for one in part) for key in used[0]} for part in (used[:quarter], used[-quarter:])]
