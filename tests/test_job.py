@@ -82,6 +82,23 @@ def test_a_job_needs_a_source() -> None:
     assert (error.code, error.field) == ("missing", "text")
 
 
+@pytest.mark.parametrize(
+    ("keys", "code", "field"),
+    [
+        ({}, "keep_open", "keep_open"),
+        ({"mode": "parallel"}, "keep_open", "keep_open"),
+        ({"mode": "stream", "audio": "a.wav"}, "keep_open", "keep_open"),
+        ({"mode": "stream", "keep_open": False, "window_seconds": 60}, "keep_open", "window_seconds"),
+        ({"mode": "stream", "window_seconds": 29}, "range", "window_seconds"),
+        ({"mode": "stream", "window_seconds": 60.5}, "type", "window_seconds"),
+        ({"mode": "stream", "keep_open": "yes"}, "type", "keep_open"),
+    ],
+)
+def test_only_a_stream_of_a_text_stays_open(keys: dict[str, object], code: str, field: str) -> None:
+    error = refused(json.dumps({"text": "a", "keep_open": True, **keys}))
+    assert (error.code, error.field) == (code, field)
+
+
 @pytest.mark.parametrize(("captions", "code"), [('"lines"', "range"), ("[]", "type")])
 def test_captions_are_wanted_or_not_or_with_words(captions: str, code: str) -> None:
     error = refused(f'{{"text": "a", "captions": {captions}}}')
