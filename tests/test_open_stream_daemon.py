@@ -98,7 +98,7 @@ def captions_of(stream: Stream) -> str:
 
 def test_an_interrupted_avatar_can_speak_again(daemon: RunningDaemon) -> None:
     long = "One two three four five six seven eight nine ten eleven twelve. " * 8
-    daemon.drop("stopped", text=long, **OPEN)
+    daemon.drop("stopped", text=long, burn_captions=True, **OPEN)
     until_pieces(daemon, "stopped", 2)
     say_to(daemon, "stopped", "--stop")
     until_pieces(daemon, "stopped", 4)

@@ -138,6 +138,7 @@ class OpenState:
         for chunk in [*live, *self.cutting, *([self.silence] if self.silence else [])]:
             yield from (chunk.timeline.pcm, chunk.timeline.track, chunk.timeline.mel)
             yield from (chunk.phonemes,) if chunk.phonemes else ()
+            yield from (chunk.overlay,) if chunk.overlay else ()
         for index, speech in self.speeches.items():
             if index >= self.texts_placed:
                 yield speech.audio

@@ -23,6 +23,7 @@ from pipeline.messages import (
     Chunk,
     Item,
     JoinItem,
+    Label,
     Pack,
     PackItem,
     Piece,
@@ -102,6 +103,12 @@ class OpenStream(StreamFlow):
     def window_seconds(self) -> float:
         """How much of the stream is kept."""
         return inf if self.job.window_seconds is None else self.job.window_seconds
+
+    @property
+    def label(self) -> Label | None:
+        """As configured, but always shown: a viewer may come at any time."""
+        label = super().label
+        return None if label is None else replace(label, seconds=None)
 
     @property
     def first_frame(self) -> int:
