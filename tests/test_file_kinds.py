@@ -227,6 +227,18 @@ REFUSED = {
     "GIMP": b"gimp xcf v011\0",
     "OpenEXR": b"v/1\x01" + bytes(20),
     "Netpbm": b"P6\n4 4\n255\n" + bytes(48),
+    "Netpbm ": b"PF\n4 4\n-1.0\n" + bytes(192),
+    "Targa": bytes((0, 0, 2)) + bytes(9) + bytes((4, 0, 4, 0, 24, 0x20)) + bytes(48),
+    "Targa ": bytes((0, 1, 9, 0, 0, 0, 1, 24)) + bytes(4) + bytes((4, 0, 4, 0, 8, 0x20)) + bytes(800),
+    "DPX": b"SDPX" + bytes(60),
+    "SGI": b"\x01\xda\x01\x01\0\x03" + bytes(60),
+    "Sun raster": b"\x59\xa6\x6a\x95" + bytes(60),
+    "XBM": b"#define photo_width 16\n#define photo_height 16\n",
+    "JPEG XR": b"II\xbc\x01" + bytes(60),
+    "raw DV": b"\x1f\x07\0\xbf" + bytes(60),
+    "NUT": b"nut/multimedia container\0" + bytes(60),
+    "bare video stream": b"\x12\0\x0a\x0a\0\0\0\x01" + bytes(60),
+    "empty": b"",
 }
 
 
@@ -238,6 +250,12 @@ def test_what_is_refused_is_named(format_name: str, ending: str, anna: Path) -> 
     assert error.code == "media"
     assert format_name.strip() in error.message
     assert f"photo.{ending}" in error.message
+
+
+def test_a_file_of_no_known_format_is_named(anna: Path) -> None:
+    (anna / "avatar.yaml").write_text("rotate: 90")
+    (anna / "photo.xyz").write_bytes(b"\x93" * 99)
+    assert refused(anna).message == "photo.xyz is not a picture or a video"
 
 
 def test_notes_and_documents_beside_a_picture_do_not_matter(anna: Path) -> None:

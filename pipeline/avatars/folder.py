@@ -19,6 +19,8 @@ from pipeline.media.refusals import unreadable
 
 TEXT_BYTES_MAX = 1024 * 1024
 """Maximum size of an `avatar.yaml` or a `landmarks.json`."""
+OWN_FILES = ("avatar.yaml", "landmarks.json")
+"""Files of an avatar that are not shown."""
 
 
 def refuse(file: Path, reason: str, hint: str) -> NoReturn:
@@ -91,7 +93,7 @@ def read_text(file: Path) -> str:
 
 
 def media_file(folder: Path) -> Path:
-    """The one picture or video of an avatar; if there is none, the one file of another known format.
+    """The one picture or video of an avatar; if there is none, the one file of another format, a known one first.
 
     Raises JobError.
     """
@@ -100,6 +102,7 @@ def media_file(folder: Path) -> Path:
     kinds = {entry: kind_of(entry) for entry in visible}
     found = [entry for entry, kind in kinds.items() if _may_be_media(entry, kind)]
     found = found or [entry for entry, kind in kinds.items() if kind is not None]
+    found = found or [entry for entry in visible if entry.name not in OWN_FILES]
     if len(found) != 1:
         raise JobError(
             "avatar",
@@ -128,10 +131,18 @@ def require_media(file: Path) -> Kind:
     """The kind of an avatar's file. Raises JobError if it is not a picture or video that can be read."""
     kind = kind_of(file)
     if kind is None or kind.medium == "other":
-        what = "not a picture or a video" if kind is None else f"{kind.name}, which lipdrop cannot read"
+        what = _not_media(file) if kind is None else f"{kind.name}, which lipdrop cannot read"
         hint = "save it as a JPEG or PNG picture, or as an MP4 video"
         raise JobError("media", f"{file.name} is {what}", field="avatar", hint=hint)
     return kind
+
+
+def _not_media(file: Path) -> str:
+    """What a file of no known kind is."""
+    try:
+        return "empty" if not file.stat().st_size else "not a picture or a video"
+    except OSError as error:
+        return f"not readable: {error.strerror}"
 
 
 def read_picture(file: Path, pixels_max: int, look: Look = Look()) -> Picture:  # noqa: B008 - frozen

@@ -87,7 +87,8 @@ def probe(path: Path, field: str) -> ClipFormat:
         raise unreadable(field, error.message) from error
     stream = _video_stream(found["streams"])
     if stream is None:
-        raise unreadable(field, f"{path.name} contains no video")
+        hint = "use a picture or a video of a face; a recording belongs into a job's audio"
+        raise JobError("media", f"{path.name} contains no video", field=field, hint=hint)
     _check_colours(stream, field)
     rate = _fraction(stream.get("avg_frame_rate", "")) or _fraction(stream.get("r_frame_rate", "")) or FALLBACK_RATE
     seconds = float(found["format"].get("duration", "nan"))

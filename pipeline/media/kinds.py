@@ -100,11 +100,21 @@ SIGNATURES = _compiled(
         rb"gimp xcf": _other("a GIMP document"),
         rb"v/1\x01": _other("an OpenEXR picture"),
         rb"#\?(?:RADIANCE|RGBE)": _other("a Radiance HDR picture"),
-        rb"P[1-7][\s]": _other("a Netpbm picture"),
+        rb"P[1-7Ff][\s]": _other("a Netpbm picture"),
         rb"DDS ": _other("a DDS texture"),
         rb"qoif": _other("a QOI picture"),
         rb"SIMPLE  =": _other("a FITS picture"),
         rb"\x0a[\x02-\x05][\x00\x01][\x01\x02\x04\x08]": _other("a PCX picture"),
+        rb"SDPX|XPDS": _other("a DPX picture"),
+        rb"\x80\x2a\x5f\xd7|\xd7\x5f\x2a\x80": _other("a Cineon picture"),
+        rb"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]": _other("an SGI picture"),
+        rb"\x59\xa6\x6a\x95": _other("a Sun raster picture"),
+        rb"#define \w+_width ": _other("an XBM picture"),
+        rb"/\* XPM \*/": _other("an XPM picture"),
+        rb"II\xbc[\0\x01]": _other("a JPEG XR picture"),
+        rb"BPG\xfb": _other("a BPG picture"),
+        rb"FLIF": _other("a FLIF picture"),
+        rb"BLENDER": _other("a Blender file"),
         rb"AT&TFORM": _other("a DjVu document"),
         rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF": _other("a Windows metafile"),
         rb"[FCZ]WS[\x01-\x32]": _other("a Flash animation"),
@@ -112,8 +122,13 @@ SIGNATURES = _compiled(
         rb"\x06\x0e\x2b\x34\x02\x05\x01\x01": _other("an MXF video"),
         rb"YUV4MPEG2 ": _other("a YUV4MPEG2 video"),
         rb"DKIF": _other("an IVF video"),
+        rb"\x1f\x07\0[\x3f\xbf]": _other("a raw DV video"),
+        rb"nut/multimedia container": _other("a NUT video"),
+        rb"\xb7\xd8\0\x20\x37\x49\xda\x11\xa6\x4e\0\x07\xe9\x5e\xad\x8d": _other("a recording of Windows Media Center"),
+        rb"\0\0\0\0\x01\xbc\0\0\0\0..\xe1\xe2": _other("a GXF video"),
+        rb"\x84\x10\xff\xff\xff\xff": _other("a RoQ video"),
         rb"\0\0\x01\xb3": _other("a bare MPEG video stream"),
-        rb"\0\0(?:\0)?\x01[\x67\x27\x40\x42\x09\x06]": _other("a bare video stream"),
+        rb"\0\0(?:\0)?\x01[\x67\x27\x40\x42\x09\x06]|\x12\0\x0a[\x08-\x20]": _other("a bare video stream"),
         rb"RIFF....WAVE|RF64|ID3|fLaC|\.snd|#!AMR|wvpk|TTA1|FORM....AIF|caff|MThd": _other("a sound recording"),
         rb"\xff[\xe2\xe3\xf1-\xfb][\x10-\xef]": _other("a sound recording"),
         rb"PK(?:\x03\x04|\x05\x06)|Rar!|7z\xbc\xaf|\x1f\x8b": _other("an archive"),
@@ -128,8 +143,11 @@ SIGNATURES = _compiled(
 
 def _by_structure(head: bytes) -> Kind | None:
     """Formats without a signature of their own."""
-    is_targa = len(head) > 17 and head[1] in (0, 1) and head[2] in (2, 3, 10, 11) and head[16] in (8, 16, 24, 32)
-    return _other("a Targa picture") if is_targa and not any(head[8:10]) and head[17] & 0xC0 == 0 else None
+    if len(head) < 18 or any(head[8:10]) or head[17] & 0xC0:
+        return None
+    has_colours = head[1] in (0, 1) and head[2] in (2, 3, 10, 11) and head[16] in (8, 16, 24, 32)
+    has_palette = head[1] == 1 and head[2] in (1, 9) and head[7] in (15, 16, 24, 32) and head[16] in (8, 16)
+    return _other("a Targa picture") if has_colours or has_palette else None
 
 
 def _animated(picture: Kind) -> Kind:
