@@ -44,7 +44,54 @@ _ALSO = {
 _TAGS = {word: tag for tag, words in _ALSO.items() for word in words.split()}
 
 _CYRILLIC = frozenset({"be", "bg", "kk", "ky", "mk", "mn", "ru", "sr", "tg", "tt", "uk"})
-_LATIN_LETTER = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_CYRILLIC_LETTER = re.compile(r"[\u0400-\u052f]")
+_LATIN = frozenset(
+    {
+        *(
+            "af",
+            "ca",
+            "cs",
+            "cy",
+            "da",
+            "de",
+            "en",
+            "eo",
+            "es",
+            "et",
+            "eu",
+            "fi",
+            "fr",
+            "ga",
+            "hr",
+            "hu",
+            "id",
+            "is",
+            "it",
+        ),
+        *(
+            "la",
+            "lt",
+            "lv",
+            "ms",
+            "mt",
+            "nb",
+            "nl",
+            "nn",
+            "no",
+            "pl",
+            "pt",
+            "ro",
+            "sk",
+            "sl",
+            "sq",
+            "sv",
+            "sw",
+            "tr",
+            "vi",
+        ),
+    }
+)
+_LATIN_LETTER = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
 
 def normalized(tag: str) -> str:
@@ -79,6 +126,16 @@ def is_read_in_wrong_script(text: str, language: str) -> bool:
     letters = [character for character in text if character.isalpha()]
     is_latin = bool(letters) and all(_LATIN_LETTER.match(letter) for letter in letters)
     return is_latin and is_cyrillic(language)
+
+
+def has_no_letter_of(text: str, language: str) -> bool:
+    """Whether a text has letters, but none that a text in its language may have; False for languages not known here."""
+    letters = [character for character in text if character.isalpha()]
+    if not letters or any(map(_LATIN_LETTER.match, letters)):
+        return False
+    if is_cyrillic(language):
+        return not any(map(_CYRILLIC_LETTER.match, letters))
+    return language.partition("-")[0] in _LATIN
 
 
 def is_cyrillic(language: str) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pipeline.speech.language_tags import has_no_letter_of
 
 if TYPE_CHECKING:
     import fasttext
@@ -29,16 +32,27 @@ _SAME = (
 """Codes of one language, and languages that are hardly told apart."""
 
 
+_CYRILLIC, _KAZAKH = re.compile(r"[\u0400-\u052f]"), re.compile(r"[әғқңөұүһі]", re.IGNORECASE)
+
+
 def other_language(text: str, language: str) -> str | None:
     """The code of the language in which a text is clearly written, unless it is `language`; else None."""
-    if sum(character.isalpha() for character in text[:CHARACTERS_MAX]) < LETTERS_MIN:
-        return None
+    beginning = text[:CHARACTERS_MAX]
+    if sum(map(str.isalpha, beginning)) < LETTERS_MIN:
+        return _of_script(beginning) if has_no_letter_of(beginning, language) else None
     found = ranked(text)
     likely = next(iter(found))
     asked = language.partition("-")[0]
     if found[likely] < CONFIDENT or found.get(asked, 0.0) > UNLIKELY or _are_same(likely, asked):
         return None
     return likely
+
+
+def _of_script(text: str) -> str:
+    """The language of a short text, by its letters: Cyrillic ones are Russian or Kazakh."""
+    if _CYRILLIC.search(text):
+        return "kk" if _KAZAKH.search(text) else "ru"
+    return next(iter(ranked(text)))
 
 
 def ranked(text: str) -> dict[str, float]:
