@@ -210,14 +210,27 @@ def test_a_number_chooses_between_two_equal_faces(number: int) -> None:
     assert len(found.others) == 1
 
 
-@pytest.mark.parametrize(("height", "side"), [(60, 1080), (90, 1080), (130, 2160)])
-def test_small_faces_are_found_in_large_pictures(height: int, side: int) -> None:
+def small_in_large(height: int, side: int, x: int, y: int) -> Picture:
+    """A face of a height in a picture of 16:9."""
     large = np.full((side, side * 16 // 9, 3), 100, np.uint8)
     small = cv2.resize(portrait(), None, fx=height / 112, fy=height / 112, interpolation=cv2.INTER_AREA)
-    x, y = side, side // 3
     large[y : y + len(small), x : x + len(small)] = small
-    box = faces_in(large).boxes[0]
+    return large
+
+
+@pytest.mark.parametrize(("height", "side"), [(60, 1080), (90, 1080), (130, 2160)])
+def test_small_faces_are_found_in_large_pictures(height: int, side: int) -> None:
+    x, y = side, side // 3
+    box = faces_in(small_in_large(height, side, x, y)).boxes[0]
     assert overlap((box - (x, y) * 2) * 112 / height, np.array(S3FD_BOX)) > 0.8
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("height", [100, 130])
+def test_small_faces_in_turned_pictures_are_not_taken_for_upright_ones(height: int, turns: int) -> None:
+    answer = find_in_picture(np.ascontiguousarray(np.rot90(small_in_large(height, 1080, 900, 300), turns)))
+    assert isinstance(answer, NoFace)
+    assert f"--rotate {90 * turns}" in answer.hint
 
 
 # Refused faces

@@ -31,6 +31,8 @@ MUCH_SURER, TILTED_DEGREES = 0.15, 47
 Faces that are tilted by more after a turn are no reason for it."""
 SURE, LARGE = 0.65, 0.1
 """Least score of a turned face, and its least height relative to the longer side of the picture or part."""
+AROUND = 2.5
+"""How far the part around a face reaches from its middle, in heights of the face."""
 ROOM = 0.3
 """Room around the picture, relative to its sides, in which a face that fills it is smaller."""
 
@@ -46,6 +48,19 @@ def turn_needed(pictures: Sequence[Picture], finder: FaceFinder | None = None) -
     return max(TURNS, key=found.count) if 2 * found.count(0) < len(found) else 0
 
 
+def turn_of_face(picture: Picture, face: Detection, finder: FaceFinder) -> Turn:
+    """How far to turn a picture so that a face in it is upright: judged in the part around it, where it is large."""
+    middle, reach = (face.box[:2] + face.box[2:]) / 2, AROUND * float(face.box[3] - face.box[1])
+    left, top = np.maximum(middle - reach, 0).astype(int)
+    right, bottom = np.ceil(middle + reach).astype(int)
+    return turn_needed([np.ascontiguousarray(picture[top:bottom, left:right])], finder)
+
+
+def is_surely_upright(face: Detection) -> bool:
+    """Whether the detector is so sure of an upright face that it needs no comparison with turned pictures."""
+    return face.score >= UPRIGHT_SCORE and abs(face.tilt_degrees) < UPRIGHT_DEGREES
+
+
 class LiesTurned(NoFace):
     """The reason that a face cannot be used is that the picture lies on its side or upside down."""
 
@@ -59,7 +74,7 @@ def lies_turned(turn: Turn, what: str = "picture") -> LiesTurned:
 
 def _turn_of(picture: Picture, finder: FaceFinder) -> Turn:
     own = _best([picture], finder)
-    if own is not None and own.score >= UPRIGHT_SCORE and abs(own.tilt_degrees) < UPRIGHT_DEGREES:
+    if own is not None and is_surely_upright(own):
         return 0
     views = list(_views(_shrunk(picture)))
     own = _best(views, finder)

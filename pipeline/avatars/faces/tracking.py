@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pipeline.avatars.faces.checks import none_found, pose_problem, sharpness, yaw_degrees
 from pipeline.avatars.faces.choice import ANY, Choice
 from pipeline.avatars.faces.covers import MOUTH_COVERED, Covers, covered_frames
-from pipeline.avatars.faces.finder import FaceFinder, Mesh
+from pipeline.avatars.faces.finder import Detection, FaceFinder, Mesh
 from pipeline.avatars.faces.following import Look, followed, light_on, lips_on_edges
-from pipeline.avatars.faces.orientation import lies_turned, turn_needed
+from pipeline.avatars.faces.orientation import Turn, is_surely_upright, lies_turned, turn_needed, turn_of_face
 from pipeline.avatars.faces.results import Faces, NoFace, filled
 from pipeline.avatars.faces.small_faces import detect, detect_in_tiles
 from pipeline.avatars.faces.smoothing import smooth_light, smoothed
@@ -24,7 +24,7 @@ from pipeline.media.clips import Cut
 
 __all__ = ["VERSION", "Choice", "Faces", "NoFace", "find_in_clip", "find_in_part", "find_in_picture", "shifted_box"]
 
-VERSION = 5
+VERSION = 6
 """Version of the search: cached results of other versions are not used. Increment it when a change affects the faces,
 landmarks or boxes that are found."""
 
@@ -58,10 +58,10 @@ def shifted_box(box: Box, right: int, down: int) -> Box:
 def find_in_picture(picture: Picture, choice: Choice = ANY) -> Faces | NoFace:
     """Find the face in a still picture, RGB [height, width, 3]."""
     finder = FaceFinder()
-    if choice.is_free and (turn := turn_needed([picture], finder)):
-        return lies_turned(turn)
     detections = detect(picture, finder) or detect_in_tiles(picture, finder)
     chosen = choice.among(detections)
+    if choice.is_free and (turn := _turn(picture, chosen, finder)):
+        return lies_turned(turn)
     if isinstance(chosen, NoFace):
         return chosen
     mesh = finder.mesh(picture, chosen)
@@ -73,6 +73,15 @@ def find_in_picture(picture: Picture, choice: Choice = ANY) -> Faces | NoFace:
     others = tuple(face for face in detections if face is not chosen)
     look = Look(lips_on_edges(mesh, picture), False, light_on(picture, mesh), sharpness(picture, mesh), 0, others)
     return _faces([look], np.array([True]), np.array([False]))
+
+
+def _turn(picture: Picture, chosen: Detection | NoFace, finder: FaceFinder) -> Turn:
+    """How far to turn a picture so that the face that was found in it, or another one, is upright."""
+    if isinstance(chosen, NoFace):
+        return turn_needed([picture], finder)
+    if is_surely_upright(chosen):
+        return 0
+    return turn_of_face(picture, chosen, finder) or turn_needed([picture], finder)
 
 
 def find_in_clip(frames: Iterable[Picture], choice: Choice = ANY) -> Faces | NoFace:
