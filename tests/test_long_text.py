@@ -90,7 +90,8 @@ def facts(timing: dict[str, Any]) -> dict[str, Any]:
 def test_a_long_text_is_rendered_while_it_is_spoken_and_equal_however_it_was_made(tmp_path: Path) -> None:
     """One of its two speakers is held up in the fourth sentence; meanwhile a short job ends and the daemon is killed.
 
-    The same text again, one chunk after the other and undisturbed, gives the same file, bit for bit.
+    The same text again, one chunk after the other and undisturbed, gives the same file, bit for bit; but for the mark,
+    which names the job and its date.
     """
     for at, letter in enumerate(LETTERS):
         write_recording(tmp_path / f"{letter}.wav", speech_like(1.6 + at / 10))
@@ -99,6 +100,7 @@ def test_a_long_text_is_rendered_while_it_is_spoken_and_equal_however_it_was_mad
     voice = {"backend": "command", "command": {"argv": ["./speak"]}}
     long = {"text": " ".join(f"{letter.upper()} is spoken here." for letter in LETTERS), "model": "gan"}
     settings = {**ONE_PROCESS, "tts_workers": 2, "tts": voice, "split": {"chunk_seconds": 2}, "language": "en"}
+    settings["provenance"] = {"mark": False}
     with RunningDaemon(tmp_path, **settings) as daemon:
         daemon.start().ready()
         daemon.drop("torn", **long, size="64x64", mode="parallel")
