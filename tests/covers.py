@@ -95,6 +95,15 @@ def sandwich(picture: Picture, face: FaceLandmarks) -> Picture:
     return np.asarray(np.where(inside, np.clip(made + grain, 0, 255), picture), np.uint8)
 
 
+def boom(picture: Picture, face: FaceLandmarks) -> Picture:
+    """The foam of a microphone on an arm, which comes from the side and hides the lips."""
+    (x, y), width = _measures(face)
+    made = picture.copy()
+    middle, reach = _point(x - 0.45 * width, y + 0.06 * width), _point(0.68 * width, 0.14 * width)
+    cv2.ellipse(made, middle, reach, -8, 0, 360, (52, 52, 56), -1, cv2.LINE_AA)
+    return made
+
+
 def beard(picture: Picture, face: FaceLandmarks) -> Picture:
     """Not a cover: a dark beard and a moustache around visible lips."""
     hair = np.zeros(picture.shape[:2], np.float32)
@@ -113,6 +122,7 @@ COVERS: dict[str, Painter] = {
     "cup": cup,
     "scarf": scarf,
     "sandwich": sandwich,
+    "boom": boom,
 }
 
 HARMLESS: dict[str, Painter] = {

@@ -243,6 +243,23 @@ def layers(site: Site, rng: np.random.Generator) -> Cover:
     return shade, _soft(inside, site)
 
 
+def bar(site: Site, rng: np.random.Generator) -> Cover:
+    """The arm of a microphone, a flute, a strip of tape, a lone finger."""
+    half, length = rng.uniform(0.05, 0.16), rng.uniform(0.2, 0.9)
+    at = site.mouth + rng.normal(0, 0.04, 2).astype(np.float32) * site.width
+    x, y = _grid(site, at, rng.normal(0, 15) if rng.random() < 0.7 else rng.uniform(0, 360))
+    x = x - rng.uniform(-0.8, 0.8) * max(length - 0.25, 0)
+    ends = length - np.abs(x)
+    if rng.random() < 0.5:
+        inside = half * np.sqrt(np.clip(1 - (x / length) ** 2, 0, 1)) ** rng.uniform(0.3, 1.2) - np.abs(y)
+    else:
+        inside = half * (1 + rng.uniform(-0.3, 0.3) * x) - np.abs(y)
+    tone = rng.choice([rng.uniform(5, 60), rng.uniform(5, 240), site.skin * rng.uniform(0.7, 1.2)])
+    shade = tone * (_cylinder(y, half) if rng.random() < 0.6 else 1) + rng.uniform(-25, 25) * x
+    shade = shade + rng.uniform(0, 12) * _noise(x.shape, rng.uniform(0.5, 1.5), rng)
+    return shade, _soft(np.minimum(inside, ends), site)
+
+
 def scrap(site: Site, rng: np.random.Generator) -> Cover:
     """A part of another picture: cloth, hair, skin, walls."""
     rows, columns = site.scrap.shape
@@ -286,7 +303,7 @@ def lipstick(site: Site, rng: np.random.Generator) -> Cover:
 
 COVERS: tuple[Callable[[Site, np.random.Generator], Cover], ...] = (
     *(mask, hand, hand, microphone, microphone, thing),
-    *(scarf, food, layers, scrap, scrap),
+    *(scarf, food, layers, bar, bar, scrap, scrap),
 )
 """Drawn equally often."""
 
