@@ -37,7 +37,6 @@ FACES_MAX = 100
 BOX_FORMAT = "[x1, y1, x2, y2] in pixels of the picture, x1 < x2 and y1 < y2"
 CONSENT_CHARACTERS_MAX = 1000
 FORMATS = {
-    "consent": f"a statement of up to {CONSENT_CHARACTERS_MAX} characters in one line",
     "face_box": BOX_FORMAT,
     "face": f"the number of the face that speaks, counted from the left, 1 to {FACES_MAX}",
     "pads": "[top, bottom, left, right], whole pixels from -10000 to 10000",
@@ -51,6 +50,7 @@ FORMATS = {
     "articulation": "how far the mouth moves: {} to {}, where 1 is as people's do".format(*ARTICULATION),
     "no_face": "hold, interpolate, passthrough or fail",
     "voice": "male, female or a voice's name; or these by language, like {ru: rhvoice:aleksandr, en: male}",
+    "consent": f"a statement of up to {CONSENT_CHARACTERS_MAX} characters in one line",
 }
 """The values that each key takes, for hints."""
 
