@@ -169,7 +169,7 @@ def test_a_bad_configuration_ends_it_with_one_line(tmp_path: Path, settings: dic
         (("Hi", "-o", "a.mp4", "--captions"), 2, "Error: a.srt already exists; --force replaces it"),
         (("Hi", "-o", "a.mp4", "--play", "--mode", "auto"), 2, "Error: --play needs --mode stream"),
         (("Hi", "-o", "a.mp4", "--photo", "a.srt", "--avatar", "host"), 2, "Error: give either --photo or --avatar"),
-        (("Hi", "-o", "a.mp4", "--photo", "a.srt"), 2, "Error: a.srt is not a picture or a video"),
+        (("Hi", "-o", "a.mp4", "--photo", "a.srt"), 2, "Error: a.srt is empty"),
         (
             ("a.srt", "-o", "a.mp4"),
             2,
@@ -191,7 +191,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(
 def test_a_text_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
     (tmp_path / "a.srt").touch()
     ended = in_process("make", "Сказано. " * 20, "-o", "a.mp4", "--photo", "a.srt", cwd=tmp_path)
-    assert ended.stderr.splitlines()[-1].startswith("Error: a.srt is not a picture")
+    assert ended.stderr.splitlines()[-1].startswith("Error: a.srt is empty")
 
 
 def test_a_bad_job_is_refused_before_anything_is_rendered(place: Place) -> None:

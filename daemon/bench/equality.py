@@ -56,11 +56,11 @@ def _frames(video: Path, known: Video) -> Iterator[NDArray[np.uint8]]:
 
 
 def sound_hash(video: Path, seconds: float) -> str:
-    """A hash of the decoded sound. Raises JobError."""
+    """A hash of the decoded samples, whatever tags the video has. Raises JobError."""
     with tempfile.TemporaryDirectory(prefix="lipdrop-") as folder:
         wav = Path(folder) / "sound.wav"
         extract_sound(video, wav, seconds)
-        return hashlib.sha256(wav.read_bytes()).hexdigest()
+        return hashlib.sha256(pcm.read_wav(wav).tobytes()).hexdigest()
 
 
 def extract_sound(video: Path, wav: Path, seconds: float) -> None:

@@ -45,52 +45,10 @@ _TAGS = {word: tag for tag, words in _ALSO.items() for word in words.split()}
 
 _CYRILLIC = frozenset({"be", "bg", "kk", "ky", "mk", "mn", "ru", "sr", "tg", "tt", "uk"})
 _CYRILLIC_LETTER = re.compile(r"[\u0400-\u052f]")
-_LATIN = frozenset(
-    {
-        *(
-            "af",
-            "ca",
-            "cs",
-            "cy",
-            "da",
-            "de",
-            "en",
-            "eo",
-            "es",
-            "et",
-            "eu",
-            "fi",
-            "fr",
-            "ga",
-            "hr",
-            "hu",
-            "id",
-            "is",
-            "it",
-        ),
-        *(
-            "la",
-            "lt",
-            "lv",
-            "ms",
-            "mt",
-            "nb",
-            "nl",
-            "nn",
-            "no",
-            "pl",
-            "pt",
-            "ro",
-            "sk",
-            "sl",
-            "sq",
-            "sv",
-            "sw",
-            "tr",
-            "vi",
-        ),
-    }
+_LATIN_CODES = (
+    "af ca cs cy da de en eo es et eu fi fr ga hr hu id is it la lt lv ms mt nb nl nn no pl pt ro sk sl sq sv sw tr vi"
 )
+_LATIN = frozenset(_LATIN_CODES.split())
 _LATIN_LETTER = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 
 
