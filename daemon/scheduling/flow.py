@@ -207,6 +207,20 @@ class Flow(ABC):
         words = pronunciations(self.job.lexicon)
         return [AlignItem(self.name, self.folder, self.recording, self.job.text, self.language, words)]
 
+    def _tts_item(self, text: str) -> TtsItem:
+        """Speak a text, all of the job's or a part of it, as the job asks."""
+        return TtsItem(
+            job=self.name,
+            folder=self.folder,
+            text=text,
+            language=self.language,
+            voice=self.job.voice,
+            speed=self.job.speed,
+            avatar=self.avatar,
+            lexicon=pronunciations(self.job.lexicon),
+            other_languages=self.other_languages,
+        )
+
     def _split_item(self, speech: Speech) -> SplitItem:
         return SplitItem(
             job=self.name,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.scheduling.flow import Flow
-from pipeline.messages import Item, Segment, TtsItem
-from pipeline.speech.lexicon import pronunciations
+from pipeline.messages import Item, Segment
 
 CHARACTERS_PER_SECOND = 15
 """Typical speaking rate."""
@@ -32,19 +31,7 @@ class JobFlow(Flow):
         if self.recording is not None:
             return self._take_recording()
         assert self.job.text is not None
-        return [
-            TtsItem(
-                job=self.name,
-                folder=self.folder,
-                text=self.job.text,
-                language=self.language,
-                voice=self.job.voice,
-                speed=self.job.speed,
-                avatar=self.avatar,
-                lexicon=pronunciations(self.job.lexicon),
-                other_languages=self.other_languages,
-            )
-        ]
+        return [self._tts_item(self.job.text)]
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
         is_complete = len(self.segments) == self.chunks[segment.index].count

@@ -37,7 +37,6 @@ from pipeline.messages import (
     Video,
 )
 from pipeline.speech import sentences
-from pipeline.speech.lexicon import pronunciations
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, short_edges
 
 PIECE_SECONDS = 1.0
@@ -390,16 +389,9 @@ class OpenStream(StreamFlow):
 
     def _speak(self, index: int) -> TtsItem:
         text = self.state.texts[index]
-        return TtsItem(
-            job=self.name,
+        return replace(
+            self._tts_item(text.text),
             folder=self.folder / f"piece-{index:03d}",
-            text=text.text,
-            language=self.language,
-            voice=self.job.voice,
-            speed=self.job.speed,
-            avatar=self.avatar,
-            lexicon=pronunciations(self.job.lexicon),
-            other_languages=self.other_languages,
             index=index,
             pause_seconds=self.config.tts.pause_seconds if sentences.ends_sentence(text.text) else CLAUSE_PAUSE_SECONDS,
             lead_seconds=LEAD_SECONDS if text.is_first else None,

@@ -20,7 +20,6 @@ from pipeline.messages import (
     Timeline,
     TtsItem,
 )
-from pipeline.speech.lexicon import pronunciations
 
 
 @dataclass
@@ -104,16 +103,9 @@ class TextPieces(Flow):
         """Silence between a text and the next."""
 
     def _speak(self, index: int) -> TtsItem:
-        return TtsItem(
-            job=self.name,
+        return replace(
+            self._tts_item(self.texts[index]),
             folder=self.folder / f"piece-{index:03d}",
-            text=self.texts[index],
-            language=self.language,
-            voice=self.job.voice,
-            speed=self.job.speed,
-            avatar=self.avatar,
-            lexicon=pronunciations(self.job.lexicon),
-            other_languages=self.other_languages,
             index=index,
             pause_seconds=self._pause_seconds(index),
             may_be_silent=self.has_spoken or index + 1 < len(self.texts),
