@@ -22,9 +22,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.job_file import parse_json_object, printable
+from pipeline.messages import FrameSize, Preset
 from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
 from pipeline.settings import Section
 from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
@@ -115,7 +117,8 @@ class Job(BaseModel):
     articulation: Annotated[float, Field(strict=True, ge=ARTICULATION[0], le=ARTICULATION[1])] | None = None
     """How far the built-in engine's mouth moves, 1.0: as people's do. Default: the avatar's own."""
     size: StrictStr | None = None
-    """Frame size as `WIDTHxHEIGHT`, both even. Default: the avatar's own."""
+    """Frame size as `WIDTHxHEIGHT`, both even, to which the picture is cut; or `vertical` (1080x1920), `square`
+    (1080x1080) or `wide` (1920x1080), to which it is extended. Default: the avatar's own."""
     fps: Fps | None = None
     """Frames per second. Default: `video.fps` of the configuration."""
     captions: Annotated[StrictBool | Literal["words"], BeforeValidator(_as_captions)] = False
@@ -142,12 +145,9 @@ class Job(BaseModel):
         return self
 
     @property
-    def frame_size(self) -> tuple[int, int] | None:
-        """`size` as width and height in pixels."""
-        if self.size is None:
-            return None
-        width, height = self.size.split("x")
-        return int(width), int(height)
+    def frame_size(self) -> FrameSize | None:
+        """`size` as width and height in pixels, or as a preset."""
+        return None if self.size is None else frame_size(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,12 +402,23 @@ def _check_size(job: Job, config: Config) -> None:
         raise JobError("range", message, field="size", hint=hint)
 
 
+PRESET_NAMES = tuple(preset.value for preset in Preset)
+
+
+def frame_size(size: str) -> FrameSize:
+    """A valid size as width and height in pixels, or as a preset. Used for avatars too."""
+    if size in PRESET_NAMES:
+        return Preset(size)
+    width, height = size.split("x")
+    return int(width), int(height)
+
+
 def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
     """The reason why `size` is not a valid video size, and a hint; None if it is valid. Used for avatars too."""
     match = SIZE.match(size)
-    if match is None:
-        return f"size {size[:20]!r} is not WIDTHxHEIGHT", 'like "720x720"'
-    width, height = int(match[1]), int(match[2])
+    if match is None and size not in PRESET_NAMES:
+        return f"size {size[:20]!r} is not WIDTHxHEIGHT", f'like "720x720", or {", ".join(PRESET_NAMES)}'
+    width, height = size_of(Preset(size)) if match is None else (int(match[1]), int(match[2]))
     if width % 2 or height % 2:
         return f"size {size}: width and height must be even", 'like "720x720"'
     sides_fit = min(width, height) >= FRAME_SIDE_MIN and max(width, height) <= FRAME_SIDE_MAX

@@ -7,6 +7,7 @@ looked up or joined later. Times are `time.monotonic()` seconds, a clock that al
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from pipeline.errors import ErrorReport
@@ -134,6 +135,18 @@ class CaptionLook:
     """bottom, middle or top."""
 
 
+class Preset(StrEnum):
+    """A frame size to which the avatar's picture is extended, instead of being cut."""
+
+    VERTICAL = "vertical"
+    SQUARE = "square"
+    WIDE = "wide"
+
+
+FrameSize = tuple[int, int] | Preset
+"""Width and height of a video in pixels, or a preset."""
+
+
 @dataclass(frozen=True)
 class Phoneme:
     """One phoneme of an utterance, in IPA (stress and length marks may be attached)."""
@@ -243,8 +256,8 @@ class SplitItem:
     model: str | None
     """Name of a model, or both; None: the mode's default."""
     avatar: str
-    size: tuple[int, int] | None
-    """Width and height; None: the avatar's own."""
+    size: FrameSize | None
+    """None: the avatar's own."""
     piece: Piece | None = None
     """For one of several texts; None: the speech of a whole job."""
     articulation: float | None = None
@@ -319,7 +332,7 @@ class Chunk:
     fade_from: str | None
     """The previous chunk's model if it differs: the first frames cross-fade from it."""
     avatar: str
-    size: tuple[int, int] | None
+    size: FrameSize | None
     phonemes: Path | None
     timeline: Timeline
     articulation: float | None = None

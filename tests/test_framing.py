@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.avatars import Avatar, Avatars, AvatarSettings, FaceLandmarks
 from pipeline.avatars.faces.tracking import find_in_picture
-from pipeline.avatars.framing import Head, framed
+from pipeline.avatars.framing import ABOVE_EYES, Head, framed
 from pipeline.config import Config
 from tests.clips import portrait
 
@@ -17,7 +17,8 @@ SQUARE, WIDE, TALL = (0, 0, 1000, 1000), 16 / 9, 9 / 16
 
 
 def head(top: float, chin: float, bottom: float, middle: float = 500) -> Head:
-    return Head(middle, top, chin, bottom)
+    height = (chin - top) / (1 + ABOVE_EYES)
+    return Head(middle, top, chin, bottom, chin - height, height)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_an_unknown_avatar_lists_the_names() -> None:
 @pytest.mark.parametrize(
     ("size", "message", "hint"),
     [
-        ("9" * 30, f"size {'9' * 20!r} is not WIDTHxHEIGHT", 'like "720x720"'),
+        ("9" * 30, f"size {'9' * 20!r} is not WIDTHxHEIGHT", 'like "720x720", or vertical, square, wide'),
         ("721x720", "size 721x720: width and height must be even", 'like "720x720"'),
     ],
 )

@@ -90,7 +90,7 @@ def inspect(config: Config, name: str) -> Inspected:
     assert isinstance(place.landmarks, FaceLandmarks)
     lips = place.landmarks.lips_outer
     mouth = float((lips[..., 0].max(-1) - lips[..., 0].min(-1)).mean())
-    (columns, rows), (width, height) = avatar.sides, place.size
+    (columns, rows), (width, height) = avatar.sides, place.layout.size
     kind = "video" if avatar.moves else "picture"
     description = f"{kind} of {columns}x{rows}, frames of {width}x{height}, {_judged(mouth)}"
     if avatar.moves and place.unseen:

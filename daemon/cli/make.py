@@ -41,7 +41,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
 @click.option("--language", help="Such as ru, en or kk; default: the configured one, if it has the text's letters.")
 @click.option("--avatar", help="A name from `lipdrop avatars list`.")
 @click.option("--audio", type=FILE, help="A recording to speak; TEXT, if given, is what it says.")
-@click.option("--size", help="WIDTHxHEIGHT in pixels; default: the avatar's.")
+@click.option("--size", help="WIDTHxHEIGHT in pixels, vertical, square or wide; default: the avatar's.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
 @click.option("--burn-captions", is_flag=True, help="Draw captions into the picture, the spoken word highlighted.")

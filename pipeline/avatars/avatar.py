@@ -22,10 +22,11 @@ from pipeline.avatars.notices import notices
 from pipeline.avatars.scenes import Scene, Still
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.avatars.video import VideoSource
+from pipeline.composition.layout import Layout, extended
 from pipeline.errors import JobError
-from pipeline.job import FRAME_SIDE_MIN
+from pipeline.job import FRAME_SIDE_MIN, frame_size
 from pipeline.media.clips import Cut
-from pipeline.messages import FaceFound, Notice
+from pipeline.messages import FaceFound, FrameSize, Notice, Preset
 
 NO_FACE_HINT = "set no_face: hold, interpolate or passthrough in avatar.yaml to accept such frames"
 
@@ -40,8 +41,8 @@ NOT_SEARCHED = NoFace("no_face", "the face was not searched for", "remove landma
 class Placement:
     """Where an avatar's face is in frames of one size."""
 
-    size: tuple[int, int]
-    """Width and height of the frames."""
+    layout: Layout
+    """Where the frames of the picture are in those of the video."""
     cut: Cut
     """The part of the picture that the frames show."""
     faces: Faces | NoFace
@@ -54,6 +55,11 @@ class Placement:
     """Warnings about the face."""
     given_face: FaceFound | None = None
     """The face box from the settings, for a face that is not searched for."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture's frames."""
+        return self.layout.inner
 
     @property
     def face(self) -> FaceFound | None:
@@ -89,6 +95,13 @@ class FittedAvatar:
     """Warnings about the face."""
     light: NDArray[np.float32] | None = None
     """[frames of the scene]: brightness of the face's skin, 0..255; None for a still picture."""
+    layout: Layout | None = None
+    """Where its frames are in those of the video; None: they cover them."""
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Width and height of the video's frames."""
+        return self.scene.size if self.layout is None else self.layout.size
 
     def derive(self, engine: str, name: str, build: Callable[[Path], None]) -> BinaryIO:
         """Open a file that an engine derives from the avatar at this frame size; `build` writes it if it is missing.
@@ -139,8 +152,8 @@ class Avatar:
         """Whether it is a video."""
         return isinstance(self.source, VideoSource)
 
-    def fitted(self, size: tuple[int, int] | None) -> FittedAvatar:
-        """Crop the picture or video and scale it to `size` (width, height); None: the avatar's own size.
+    def fitted(self, size: FrameSize | None) -> FittedAvatar:
+        """Crop the picture or video and scale it to `size`; None: the avatar's own size.
 
         Raises JobError.
         """
@@ -158,12 +171,13 @@ class Avatar:
             place.face,
             place.notices,
             light,
+            place.layout,
         )
 
-    def placed(self, size: tuple[int, int] | None) -> Placement:
+    def placed(self, size: FrameSize | None) -> Placement:
         """Where the face is in frames of `size`, without rendering the frames. Raises JobError."""
-        width, height = size or self._own_size()
-        left, top, columns, rows = cut = self._cut(width / height)
+        cut, layout = self._layout(size or self._own_size())
+        (left, top, columns, rows), (width, height) = cut, layout.inner
         scale = (width / columns, height / rows)
         offset = (left * scale[0], top * scale[1])
         faces = self._faces_in(cut)
@@ -180,7 +194,7 @@ class Avatar:
         warnings = self._notices(faces, landmarks, (width, height))
         box = self.settings.face_box
         given = None if box is None else FaceFound(_rounded(np.array(box, np.float32)), ())
-        return Placement((width, height), cut, faces, landmarks, boxes, warnings, given)
+        return Placement(layout, cut, faces, landmarks, boxes, warnings, given)
 
     def _notices(
         self, faces: Faces | NoFace, landmarks: FaceLandmarks | NoFace, size: tuple[int, int]
@@ -229,10 +243,15 @@ class Avatar:
         top, bottom, left, right = self.settings.pads
         return np.asarray(boxes + np.array([-left, -top, right, bottom]), np.float32)
 
-    def _cut(self, aspect: float) -> Cut:
-        """The part of the crop that frames of an aspect ratio, width / height, show. Raises JobError."""
+    def _layout(self, size: FrameSize) -> tuple[Cut, Layout]:
+        """The part of the picture that frames of a size show, and where in them it is. Raises JobError."""
         area = self.settings.cropped_area(self.sides)
-        return framing.framed(area, aspect, None if framing.is_slight(area, aspect) else self._head())
+        if isinstance(size, Preset):
+            head = self._head()
+            return extended(area, size, None if head is None else head.subject)
+        aspect = size[0] / size[1]
+        head = None if framing.is_slight(area, aspect) else self._head()
+        return framing.framed(area, aspect, head), Layout.covered(size)
 
     def _head(self) -> Head | None:
         """The head, which frames must not cut off; None if no face is found. A video has one for all its frames."""
@@ -242,10 +261,9 @@ class Avatar:
             return None
         return Head.of(self.faces.landmarks)
 
-    def _own_size(self) -> tuple[int, int]:
+    def _own_size(self) -> FrameSize:
         if self.settings.size is not None:
-            sides = self.settings.size.split("x")
-            return int(sides[0]), int(sides[1])
+            return frame_size(self.settings.size)
         _, _, columns, rows = self.settings.cropped_area(self.sides)
         scale = min(1.0, OWN_SIDE_MAX / max(rows, columns))
         width, height = int(columns * scale) // 2 * 2, int(rows * scale) // 2 * 2

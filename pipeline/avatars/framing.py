@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.avatars.landmarks import FaceLandmarks
+from pipeline.composition.layout import Subject
 from pipeline.media.clips import Cut
 
 CHIN = 10
 """Index in the jaw's contour."""
 ABOVE_EYES, BELOW_CHIN = 1.25, 0.2
 """What is kept above the eyes (forehead, hair, room) and below the chin: multiples of the height from eyes to chin."""
+HEAD_HEIGHT = 2.0
+"""From the crown to the chin: the eyes are halfway."""
 BELOW_SHARE = 0.8
 """How much of what does not fit is taken from the room below the chin, as long as there is any."""
 FACE_PIXELS_MIN = 8
@@ -30,6 +33,10 @@ class Head:
     top: float
     chin: float
     bottom: float
+    eyes: float
+    """Their height in most of the pictures."""
+    height: float
+    """From the eyes to the chin."""
 
     @classmethod
     def of(cls, landmarks: FaceLandmarks) -> Head | None:
@@ -40,8 +47,14 @@ class Head:
         if height < FACE_PIXELS_MIN:
             return None
         middle = float(np.median((landmarks.jaw[..., 0].min(1) + landmarks.jaw[..., 0].max(1)) / 2))
-        chin = float(chin_y.max())
-        return cls(middle, float(eyes_y.min()) - ABOVE_EYES * height, chin, chin + BELOW_CHIN * height)
+        chin, eyes_top = float(chin_y.max()), float(eyes_y.min())
+        bounds = (eyes_top - ABOVE_EYES * height, chin, chin + BELOW_CHIN * height)
+        return cls(middle, *bounds, float(np.median(eyes_y)), height)
+
+    @property
+    def subject(self) -> Subject:
+        """As layouts see it."""
+        return Subject(self.middle, self.eyes, HEAD_HEIGHT * self.height)
 
 
 def is_slight(area: Cut, aspect: float) -> bool:

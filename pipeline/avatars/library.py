@@ -36,7 +36,7 @@ from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.files import as_spelt
 from pipeline.media.picture_decoder import Picture
 from pipeline.media.pictures import Look
-from pipeline.messages import Origin
+from pipeline.messages import FrameSize, Origin
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
@@ -77,7 +77,7 @@ class Avatars:
         """Read an avatar; cached until its folder changes. Raises JobError."""
         return self._read(self._folder(name), self.stamp(name))
 
-    def fitted(self, name: str, size: tuple[int, int] | None) -> FittedAvatar:
+    def fitted(self, name: str, size: FrameSize | None) -> FittedAvatar:
         """An avatar at a job's frame size. The last one is kept, and with it what engines prepare for it.
 
         Raises JobError.

@@ -8,6 +8,7 @@ from pipeline.avatars.avatar import Avatar, Placement
 from pipeline.avatars.faces.results import NoFace
 from pipeline.avatars.landmarks import FaceLandmarks
 from pipeline.errors import JobError
+from pipeline.messages import FrameSize
 
 MOUTH_PIXELS_MIN = 4
 """A narrower mouth cannot be moved."""
@@ -16,10 +17,10 @@ EDGE_PIXELS = 2
 EDGES = ("left", "upper", "right", "lower")
 
 
-def check(avatar: Avatar, size: tuple[int, int] | None = None) -> Placement:
+def check(avatar: Avatar, size: FrameSize | None = None) -> Placement:
     """Check an avatar as a job with the built-in engine does; return where its face is.
 
-    `size`: width and height of the job's frames; None: the avatar's own. Raises JobError with the job's code and hint.
+    `size`: of the job's frames; None: the avatar's own. Raises JobError with the job's code and hint.
     """
     place = avatar.placed(size)
     if isinstance(place.landmarks, NoFace):

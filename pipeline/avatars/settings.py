@@ -43,7 +43,7 @@ FORMATS = {
     "crop": BOX_FORMAT,
     "rotate": "0, 90, 180 or 270, degrees clockwise",
     "background": "a colour like '#ffffff', in quotes",
-    "size": "WIDTHxHEIGHT, like 720x720",
+    "size": "WIDTHxHEIGHT, like 720x720, or vertical, square or wide",
     "blend": "feather or paste",
     "silence_gate": "auto, on or off",
     "idle_motion": "off, calm or lively",
@@ -112,7 +112,7 @@ class AvatarSettings(BaseModel):
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = WHITE
     """The colour under transparent parts, #rrggbb."""
     size: str | None = None
-    """WIDTHxHEIGHT of the avatar's videos, with the same limits as a job's size."""
+    """WIDTHxHEIGHT of the avatar's videos, or a preset, with the same limits as a job's size."""
     blend: Literal["feather", "paste"] = "feather"
     """How Wav2Lip's face is put into the picture: feather: with a soft border; paste: unchanged."""
     silence_gate: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"

@@ -16,6 +16,8 @@ import torch
 from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.avatars.scenes import Still
+from pipeline.composition.composition import Frames
+from pipeline.composition.compositions import Compositions
 from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
@@ -44,6 +46,7 @@ class LipSyncStage:
         self._spec = spec
         self._config = spec.config
         self._avatars = Avatars(self._config)
+        self._compositions = Compositions()
         self._engines: dict[str, Engine] = {}
 
     def setup(self, device: str) -> None:
@@ -67,15 +70,15 @@ class LipSyncStage:
         """Render and encode a chunk."""
         start = reported = time.monotonic()
         avatar = self._avatars.fitted(chunk.avatar, chunk.size)
-        width, height = avatar.scene.size
-        frames = _Timed(self._frames(chunk, avatar))
+        width, height = size = avatar.frame_size
+        frames = _Timed(self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar)
         threads, cpus = len(os.sched_getaffinity(0)), self._spec.encoder_cpus
-        size, drawn = (width, height), _overlay(chunk)
+        drawn = _overlay(chunk)
         with SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder:
             for batch in frames:
-                encoder.write(batch.numpy())
+                encoder.write(batch)
                 if time.monotonic() >= reported + ADVANCE_SECONDS:
                     reported = time.monotonic()
                     yield Advance(frames.count / (chunk.stop_frame - chunk.start_frame))
@@ -167,7 +170,7 @@ def _hushed(speech: SpeechFeatures, frame: int) -> SpeechFeatures:
 class _Timed:
     """Passes batches through, counts their frames and measures the total time spent computing them."""
 
-    def __init__(self, batches: Iterator[torch.Tensor]) -> None:
+    def __init__(self, batches: Iterator[Frames]) -> None:
         self._batches = batches
         self.seconds = 0.0
         self.count = 0
@@ -175,7 +178,7 @@ class _Timed:
     def __iter__(self) -> _Timed:
         return self
 
-    def __next__(self) -> torch.Tensor:
+    def __next__(self) -> Frames:
         start = time.monotonic()
         try:
             batch = next(self._batches)

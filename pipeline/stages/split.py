@@ -45,7 +45,7 @@ class SplitStage:
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
         avatar = self._avatars.fitted(item.avatar, item.size)
         sound = _sound(item.speech, self._config.limits.audio_seconds)
-        samples, track, size = sound.samples, sound.track, avatar.scene.size
+        samples, track, size = sound.samples, sound.track, avatar.frame_size
         converted = time.monotonic()
         seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
