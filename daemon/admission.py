@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from daemon.outputs import extras
 from daemon.outputs.report import DoneReport, Submission
 from daemon.publisher import Publisher
 from daemon.scheduling.estimates import work
@@ -310,7 +311,7 @@ class Admission:
         journal = Journal(folder, self._fingerprint(name, job, recording), seen_seconds, self._alive_seconds)
         self._spool.clear(name, journal.files)
         submitted_at = self._spool.submitted_at(name)
-        return make_flow(
+        flow = make_flow(
             name,
             job,
             folder=folder,
@@ -319,6 +320,8 @@ class Admission:
             journal=journal,
             submitted_at=submitted_at,
         )
+        extras.check_name(name, flow.extras)
+        return flow
 
     def _is_copied(self, name: str) -> bool:
         return name not in self._copies or self._copies[name].is_done

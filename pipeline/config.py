@@ -21,6 +21,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, nearest_hint
+from pipeline.extras import Kind
 from pipeline.overlay.settings import LabelKey, LabelSettings
 from pipeline.provenance import certificates, signing
 from pipeline.provenance.certificates import Credentials
@@ -319,6 +320,8 @@ class Config(Section):
     split: SplitSettings = SplitSettings()
     stream: StreamSettings = StreamSettings()
     video: VideoSettings = VideoSettings()
+    extras: list[Kind] = Field(default_factory=list)
+    """Files beside the videos of jobs that do not say which they want."""
     provenance: ProvenanceSettings = ProvenanceSettings()
     executor: Literal["processes", "threads"] = "processes"
     """Where workers run: `threads` runs everything in one process, for debugging."""

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
+from pipeline.extras import Kind
 from pipeline.job_file import parse_json_object, printable
 from pipeline.messages import FrameSize, Preset
 from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
@@ -123,6 +124,9 @@ class Job(BaseModel):
     """Frames per second. Default: `video.fps` of the configuration."""
     captions: Annotated[StrictBool | Literal["words"], BeforeValidator(_as_captions)] = False
     """Whether to write captions, as SRT and WebVTT; words: with the time of each word in the WebVTT."""
+    extras: list[Kind] | None = None
+    """Files beside the video: poster (a picture), strip (frames side by side), preview (a short animation). Default:
+    `extras` of the configuration."""
     provenance: JobProvenance | None = None
     """What the video says about its origin, as far as a job may decide it. Default: as `provenance` of the
     configuration."""

@@ -439,6 +439,8 @@ class MergeItem:
     """Always 0: a job has one merge."""
     mark: Mark | None = None
     """None: the video is not marked."""
+    extras: tuple[str, ...] = ()
+    """Kinds of files beside the video that the job asks for."""
 
 
 @dataclass(frozen=True)
@@ -458,11 +460,23 @@ class JoinItem:
     """Always 0: a job has one merge."""
     mark: Mark | None = None
     """None: the video is not marked."""
+    extras: tuple[str, ...] = ()
+    """Kinds of files beside the video that the job asks for."""
 
     @property
     def frames(self) -> int:
         """Length of the video."""
         return sum(fragment.frames for fragment in self.fragments)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A file beside the video, in the job's work folder."""
+
+    kind: str
+    """A key of `pipeline.extras.SUFFIXES`."""
+    path: Path
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -478,6 +492,7 @@ class Video:
     bytes: int
     sha256: str
     span: Span
+    extras: tuple[Extra, ...] = ()
 
 
 Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | MergeItem | JoinItem

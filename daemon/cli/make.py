@@ -21,6 +21,7 @@ from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
+from pipeline.extras import SUFFIXES
 from pipeline.job import WORD_CAPTIONS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
 MODES = ("auto", "sequential", "parallel", STREAM)
-KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions")
+KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions", "extras")
 """The options that are keys of the job."""
 
 
@@ -46,6 +47,13 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
 @click.option("--burn-captions", is_flag=True, help="Draw captions into the picture, the spoken word highlighted.")
 @click.option("--word-captions", is_flag=True, help="The same, with the time of each word in NAME.vtt.")
+@click.option(
+    "--extra",
+    "extras",
+    multiple=True,
+    type=click.Choice(tuple(SUFFIXES)),
+    help="A file beside the video: NAME.jpg, NAME.strip.jpg or NAME.preview.webp. Can be repeated.",
+)
 @click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -57,6 +65,7 @@ def make(config_file: Path | None, play: bool, quiet: bool, verbose: bool, word_
     Needs no running daemon and no inbox, and leaves nothing behind but the video.
     """
     config = load_config(config_file)
+    options["extras"] = list(options["extras"] or config.extras)
     options["captions"] = WORD_CAPTIONS if word_captions else options["captions"]
     request = _request(config, play=play, **options)
     if not quiet and options["language"] is None and "language" in request.job:

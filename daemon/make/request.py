@@ -19,6 +19,7 @@ from daemon.spool.spool import Spool
 from daemon.spool.untrusted import link_or_copy
 from pipeline.config import Config
 from pipeline.errors import JobError
+from pipeline.extras import SUFFIXES as EXTRAS
 from pipeline.job import Job, parse_job
 
 NAME = "video"
@@ -63,9 +64,17 @@ class Request:
 
     def _files(self) -> Iterator[Path]:
         """All files that will be written."""
-        yield self.output
+        return map(self._file, self._suffixes())
+
+    def _file(self, suffix: str) -> Path:
+        return self.output if suffix == VIDEO_SUFFIX else self.output.with_suffix(suffix)
+
+    def _suffixes(self) -> Iterator[str]:
+        """Of the files, the video's first."""
+        yield VIDEO_SUFFIX
         if self.job.get("captions"):
-            yield from map(self.output.with_suffix, CAPTION_SUFFIXES)
+            yield from CAPTION_SUFFIXES
+        yield from (EXTRAS[kind] for kind in dict.fromkeys(self.job.get("extras", ())))
 
     def submit(self, config: Config, spool: Spool) -> None:
         """Check everything as the daemon would, then drop the job. Raises JobError and ConfigError."""
@@ -93,19 +102,14 @@ class Request:
 
     def save(self, spool: Spool) -> None:
         """Put the results where the user wants them: each complete or not at all, the video last."""
-        for source, target in reversed(list(zip(_results(spool), self._files(), strict=False))):
-            shutil.copyfile(source, self.unfinished)
-            self.unfinished.replace(target)
+        for suffix in reversed(list(self._suffixes())):
+            shutil.copyfile(spool.outbox / f"{NAME}{suffix}", self.unfinished)
+            self.unfinished.replace(self._file(suffix))
 
 
 def with_avatars(config: Config, folder: Path) -> Config:
     """The configuration with another folder of avatars."""
     return config.model_copy(update={"avatars": config.avatars.model_copy(update={"folder": str(folder)})})
-
-
-def _results(spool: Spool) -> Iterator[Path]:
-    yield spool.video_file(NAME)
-    yield from map(spool.video_file(NAME).with_suffix, CAPTION_SUFFIXES)
 
 
 def _check_kind(photo: Path) -> None:

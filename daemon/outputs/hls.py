@@ -11,6 +11,7 @@ from daemon.outputs import captions
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.spool.layout import CAPTION_SUFFIXES, INIT, JOB_SUFFIX, PLAYER, PLAYLIST
 from pipeline.errors import JobError
+from pipeline.extras import SUFFIXES
 from pipeline.messages import Fragment, Pack, Sentence
 from pipeline.speech.cues import Cue, cues
 
@@ -22,7 +23,7 @@ TARGET_SECONDS = 3
 """The longest fragment, rounded: keyframes are two seconds apart, and a tail shorter than one second is appended. In
 still pictures they are at most three seconds apart."""
 
-RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES)
+RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES, *SUFFIXES.values())
 
 
 def check_name(name: str) -> None:

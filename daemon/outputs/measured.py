@@ -14,6 +14,7 @@ from daemon.outputs.report import (
     AvatarReport,
     ChunkReport,
     DoneReport,
+    ExtraReport,
     FaceReport,
     FailedReport,
     ProvenanceReport,
@@ -34,6 +35,7 @@ from daemon.scheduling.flow import Flow
 from daemon.scheduling.history import Run
 from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.errors import ErrorReport
+from pipeline.extras import SUFFIXES
 from pipeline.job import job_warnings
 from pipeline.messages import PCM_RATE_HZ, Notice, Segment, Sentence, Span, Timeline, Word
 from pipeline.provenance.mark import SOURCE_TYPES
@@ -60,6 +62,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         video=_video(flow),
         avatar=_avatar(flow, timeline),
         captions=captions.files(flow.name) if flow.job.captions else [],
+        **_extras(flow),
         timing=_timing(flow, segments, timeline, submission),
         chunks=[_chunk(flow, segment, submission) for segment in segments],
         sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
@@ -177,6 +180,13 @@ def _video(flow: Flow) -> Video:
         file=f"{flow.name}.mp4",
         **{key: described[key] for key in ("frames", "fps", "width", "height", "bytes", "sha256")},
     )
+
+
+def _extras(flow: Flow) -> dict[str, list[ExtraReport]]:
+    assert flow.video is not None
+    found = flow.video.extras
+    reports = [ExtraReport(kind=one.kind, file=f"{flow.name}{SUFFIXES[one.kind]}", bytes=one.bytes) for one in found]
+    return {"extras": reports} if reports else {}
 
 
 def _timing(flow: Flow, segments: list[Segment], timeline: Timeline, submission: Submission) -> Timing:

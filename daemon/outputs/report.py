@@ -62,6 +62,17 @@ class Video(Part):
     """Hash of the file, in hexadecimal."""
 
 
+class ExtraReport(Part):
+    """A file beside the video."""
+
+    kind: str
+    """poster, strip or preview."""
+    file: str
+    """Name in the outbox."""
+    bytes: int
+    """File size."""
+
+
 class FaceReport(Part):
     """The face that speaks, in pixels of the avatar's picture or video."""
 
@@ -315,6 +326,8 @@ class DoneReport(Head):
     avatar: AvatarReport
     captions: list[str]
     """Names of the caption files in the outbox."""
+    extras: list[ExtraReport] = []
+    """Files beside the video. Left out if the job has none."""
     timing: Timing
     chunks: list[ChunkReport]
     sentences: list[SentenceReport]

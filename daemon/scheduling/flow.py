@@ -79,6 +79,11 @@ class Flow(ABC):
         return self.job.fps or self.config.video.fps
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """The kinds of files beside the video, each once."""
+        return tuple(dict.fromkeys(self.config.extras if self.job.extras is None else self.job.extras))
+
+    @property
     @abstractmethod
     def count(self) -> int | None:
         """Number of chunks or pieces; None while unknown."""
@@ -237,4 +242,4 @@ class Flow(ABC):
 
     def _merge_item(self) -> MergeItem:
         ordered = tuple(self.segments[index] for index in sorted(self.segments))
-        return MergeItem(self.name, self.folder, ordered, self.timeline, mark=self.mark)
+        return MergeItem(self.name, self.folder, ordered, self.timeline, mark=self.mark, extras=self.extras)

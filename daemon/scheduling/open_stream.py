@@ -464,6 +464,7 @@ class OpenStream(StreamFlow):
             fps=self.fps,
             size=size,
             mark=self.mark,
+            extras=self.extras,
         )
 
     def _whole_speech(self) -> Speech:

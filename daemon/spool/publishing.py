@@ -21,6 +21,7 @@ from daemon.spool.layout import CAPTION_SUFFIXES, DROPPED_AS, ERROR, JOB, LOG, P
 from daemon.spool.open_streams import OpenStreams
 from daemon.spool.streams import Streams
 from daemon.spool.webhooks import Delivery, Webhooks
+from pipeline.extras import SUFFIXES
 from pipeline.files import move, sync, write_file
 from pipeline.job_file import JOB_NAME
 
@@ -102,7 +103,7 @@ class Publishing(Streams, OpenStreams, Webhooks, Hooks):
             return None
 
     def _publish_outputs(self, name: str, report: DoneReport) -> None:
-        """Move video and captions to the outbox, after removing an earlier run's JSON: it describes another video."""
+        """Move the job's files to the outbox, after removing an earlier run's JSON: it describes another video."""
         folder = self.folder(name)
         if report.mode != "stream":
             self.remove_stream(name)  # of an earlier job
@@ -112,6 +113,12 @@ class Publishing(Streams, OpenStreams, Webhooks, Hooks):
         for suffix in CAPTION_SUFFIXES:
             if f"{name}{suffix}" in report.captions:
                 move(folder / f"captions{suffix}", self.outbox / f"{name}{suffix}")
+            else:
+                (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
+        extras = {extra.kind for extra in report.extras}
+        for kind, suffix in SUFFIXES.items():
+            if kind in extras:
+                move(folder / f"extra{suffix}", self.outbox / f"{name}{suffix}")
             else:
                 (self.outbox / f"{name}{suffix}").unlink(missing_ok=True)
 
@@ -154,7 +161,9 @@ class Publishing(Streams, OpenStreams, Webhooks, Hooks):
         return report if same and is_whole and isinstance(report, DoneReport) else None
 
     def _has_outputs(self, name: str, report: DoneReport) -> bool:
-        is_whole = self.video_file(name).stat().st_size == report.video.bytes
+        described = [(self.video_file(name), report.video.bytes)]
+        described += [(self.outbox / f"{name}{SUFFIXES[extra.kind]}", extra.bytes) for extra in report.extras]
+        is_whole = all(file.stat().st_size == size for file, size in described)
         return is_whole and (report.mode != "stream" or (self.outbox / name / PLAYLIST).exists())
 
     def failed_job(self, name: str) -> bytes | None:

@@ -12,6 +12,7 @@ from daemon.web.files import File
 from daemon.web.gateway import Gateway
 from daemon.web.problems import STATUSES, ProblemError, of_error
 from daemon.web.states import JobState
+from pipeline.extras import SUFFIXES
 
 JOB_HEADER, TIMING_HEADER = "X-Lipdrop-Job", "X-Lipdrop-Timing"
 
@@ -81,6 +82,7 @@ def linked(request: Request, found: JobState) -> JobState:
     links = {"self": base, "events": f"{base}/events"}
     links |= {"report": f"{base}/report"} if found.has_ended else {}
     paths = {"video": "video", "srt": "captions.srt", "vtt": "captions.vtt", "stream": "stream/index.m3u8"}
+    paths |= {kind: f"extras/{kind}" for kind in SUFFIXES}
     outputs = gateway.states.outputs(found.job) if found.status != "failed" else []
     links |= {kind: f"{base}/{paths[kind]}" for kind in outputs}
     if not found.has_ended and gateway.spool.is_open(found.job):

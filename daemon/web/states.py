@@ -16,6 +16,7 @@ from daemon.spool.health import Health, health
 from daemon.spool.layout import CAPTION_SUFFIXES, JOB_SUFFIX, PLAYLIST
 from daemon.spool.spool import Spool
 from daemon.web.playlists import read_playlist
+from pipeline.extras import SUFFIXES
 from pipeline.job_file import JOB_NAME
 
 Status = Literal["queued", "running", "done", "failed"]
@@ -142,9 +143,10 @@ class States:
         return playlist.playable if playlist else 0
 
     def outputs(self, name: str) -> list[str]:
-        """What exists of a job's results: video, srt, vtt, stream."""
+        """What exists of a job's results: video, srt, vtt, stream, and extras by their kinds."""
         places = {"video": self._spool.video_file(name), "stream": self._spool.outbox / name / PLAYLIST}
         places |= {suffix[1:]: self._spool.outbox / f"{name}{suffix}" for suffix in CAPTION_SUFFIXES}
+        places |= {kind: self._spool.outbox / f"{name}{suffix}" for kind, suffix in SUFFIXES.items()}
         return [kind for kind, path in places.items() if path.is_file()]
 
     def _running(self, name: str, found: Health) -> JobState:

@@ -56,6 +56,9 @@ LISTING_SECONDS = 20.0
 DECODING_MEMORY_BYTES = 1 << 30
 """For reading an untrusted file. Audio alone needs 48 MB; cover art is read too."""
 
+PICTURES_BYTES_MAX = 1 << 28
+"""Size of the frames that are held in memory at once."""
+
 FAULTS = {
     signal.SIGXCPU: "it takes too long to read",
     signal.SIGXFSZ: "the decoded data is too large",
@@ -171,6 +174,13 @@ def decode(
 def decode_bytes(stream: Stream, data: bytes, limits: Limits, **options: Any) -> bytes:
     """Run ffmpeg on untrusted `data`, read through `source_stdin`, and return the output. Raises StageError."""
     return _run(_argv(to_stdout(stream, **options)), limits, data).output
+
+
+def pictures(frames: Stream, size: tuple[int, int], *, timeout_seconds: float) -> NDArray[np.uint8]:
+    """Frames of our own file, RGB [n, height, width, 3]; `size`: their width and height. Raises StageError."""
+    argv = _argv(to_stdout(frames, f="rawvideo", pix_fmt="rgb24", vsync="passthrough"))
+    output = _run(argv, Limits(timeout_seconds, output_bytes=PICTURES_BYTES_MAX)).output
+    return np.frombuffer(output, np.uint8).reshape(-1, size[1], size[0], 3)
 
 
 def report(stream: Stream, timeout_seconds: float, **options: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""What a video says about its origin, wherever it says so, and whether that can be relied on."""
+"""What a video or a picture says about its origin, wherever it says so, and whether that can be relied on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg, samples
 from pipeline.media.boxes import top_level
-from pipeline.provenance import signing
+from pipeline.provenance import pictures, signing
 from pipeline.provenance.embedding import XMP_UUID
 from pipeline.provenance.mark import PACKET_BYTES_MAX, Statement, read_comment, read_xmp
 
@@ -40,7 +40,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in a video."""
+    """What was found in a video or a picture."""
 
     statement: Statement | None
     """From the place that says most."""
@@ -57,19 +57,34 @@ class Findings:
 
 
 def read(video: Path, anchors: str | None = None) -> Findings:
-    """Look for marks in a video. Raises OSError, and StageError if it is neither a video nor a part of a stream.
+    """Look for marks in a video, part of a stream or picture. Raises OSError, and StageError if it is none of them.
 
     `anchors`: PEM of the authorities whose signatures are trusted.
     """
+    kind = pictures.media_type(video)
+    if kind is not None:
+        return _of_picture(video, kind, anchors)
     boxes = _boxes(video)
     xmp = _xmp(video, boxes)
     tags = _tags(video, is_part=xmp is not None)
-    signature = _signature(video, anchors) if any(uuid == C2PA_UUID for uuid, *_ in boxes) else None
-    found = {"xmp": xmp, "tags": tags, "c2pa": signature.statement if signature else None}
+    signature = _signature(video, "video/mp4", anchors) if any(uuid == C2PA_UUID for uuid, *_ in boxes) else None
+    recorded = next((said.media_sha256 for said in (xmp, tags) if said and said.media_sha256), None)
+    return _findings({"xmp": xmp, "tags": tags}, _media(video, recorded), signature)
+
+
+def _of_picture(picture: Path, kind: str, anchors: str | None) -> Findings:
+    packet = pictures.xmp_packet(picture)
+    xmp = None if packet is None else read_xmp(packet)
+    signature = _signature(picture, kind, anchors) if pictures.is_signed(picture) else None
+    return _findings({"xmp": xmp}, UNKNOWN, signature)
+
+
+def _findings(found: dict[str, Statement | None], media: str, signature: Signature | None) -> Findings:
+    """`found`: what each place says, the one that says most first."""
+    found = {**found, "c2pa": signature.statement if signature else None}
     stated = next((statement for statement in found.values() if statement is not None), None)
     places = tuple(place for place, statement in found.items() if statement is not None)
-    recorded = next((said.media_sha256 for said in (xmp, tags) if said and said.media_sha256), None)
-    return Findings(stated, places, _media(video, recorded), signature)
+    return Findings(stated, places, media, signature)
 
 
 def _boxes(video: Path) -> list[tuple[bytes, int, int]]:
@@ -115,13 +130,13 @@ def _media(video: Path, recorded: str | None) -> str:
         return UNKNOWN
 
 
-def _signature(video: Path, anchors: str | None) -> Signature:
+def _signature(file: Path, kind: str, anchors: str | None) -> Signature:
     try:
         import c2pa
     except ImportError:
         return Signature(UNCHECKED)
     try:
-        with video.open("rb") as file, signing.reader("video/mp4", file, anchors) as found:
+        with file.open("rb") as content, signing.reader(kind, content, anchors) as found:
             return _judged(json.loads(found.json()))
     except c2pa.C2paError as error:
         return Signature(INVALID, problems=(str(error)[:200],))

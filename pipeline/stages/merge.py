@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import overload
 
 from pipeline.executors.base import WorkerSpec
+from pipeline.extras import pictures
+from pipeline.extras.moment import Shown
 from pipeline.media import muxing
 from pipeline.messages import JoinItem, Mark, MergeItem, Pack, PackItem, Span, Video
 from pipeline.provenance import embedding, signing
+from pipeline.provenance.certificates import Credentials
 from pipeline.stages.pack import join_tracks, pack
 
 
@@ -38,10 +41,13 @@ class MergeStage:
     def _video(self, item: MergeItem | JoinItem) -> Video:
         start, path = time.monotonic(), item.folder / "video.mp4"
         plan = _merged(item, path) if isinstance(item, MergeItem) else _joined(item, path)
-        self._mark(path, item.mark)
+        credentials = self._config.credentials() if item.mark is not None else None
+        _mark(path, item.mark, credentials)
         muxing.verify(path, frames=plan.frames, fps=plan.fps, size=plan.size, seconds=plan.seconds)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        shown = Shown(path, plan.frames, plan.fps, plan.size)
+        extras = pictures.write(shown, item.extras, item.mark, credentials)
         return Video(
             job=item.job,
             path=path,
@@ -52,16 +58,17 @@ class MergeStage:
             bytes=path.stat().st_size,
             sha256=digest,
             span=Span(start, time.monotonic()),
+            extras=tuple(extras),
         )
 
-    def _mark(self, video: Path, mark: Mark | None) -> None:
-        """Write what the video says about its origin, and sign it if there is a certificate."""
-        if mark is None:
-            return
-        embedding.embed(video, mark)
-        credentials = self._config.credentials()
-        if credentials is not None:
-            signing.sign(video, mark, credentials)
+
+def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> None:
+    """Write what the video says about its origin, and sign it if there is a certificate."""
+    if mark is None:
+        return
+    embedding.embed(video, mark)
+    if credentials is not None:
+        signing.sign(video, mark, credentials)
 
 
 @dataclass(frozen=True)

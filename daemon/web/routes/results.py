@@ -1,4 +1,4 @@
-"""Results of jobs: the video, captions, the stream's files; with range requests."""
+"""Results of jobs: the video, captions, extras, the stream's files; with range requests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from daemon.web.files import File
 from daemon.web.gateway import InGateway
 from daemon.web.pages.languages import chosen
 from daemon.web.problems import documented, not_found
+from pipeline.extras import SUFFIXES
 
 router = APIRouter(tags=["results"])
 
@@ -25,6 +26,8 @@ MEDIA_TYPES = {
     ".mp4": "video/mp4",
     ".vtt": "text/vtt; charset=utf-8",
     ".srt": "application/x-subrip; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
 }
 """Of the files that are served, by suffix; no others are."""
 
@@ -75,6 +78,15 @@ async def job_captions(name: str, kind: str, gateway: InGateway) -> Response:
     if kind not in ("srt", "vtt"):
         raise not_found(f"captions of the kind {kind[:20]!r}")
     return _file(gateway.spool.outbox, f"{name}.{kind}", f"captions of {name}")
+
+
+@router.get("/api/jobs/{name}/extras/{kind}", response_class=FileResponse, responses=READ)
+async def job_extra(name: str, kind: str, gateway: InGateway) -> Response:
+    """A file beside the video of a job that asked for it: poster, strip or preview."""
+    gateway.state(name)
+    if kind not in SUFFIXES:
+        raise not_found(f"extra {kind[:20]!r}")
+    return _file(gateway.spool.outbox, f"{name}{SUFFIXES[kind]}", f"{kind} of {name}")
 
 
 @router.get(

@@ -10,6 +10,7 @@ const FROM_NOW = {startPosition: -1, liveSyncDuration: 2, backBufferLength: 30};
 export function showVideo(video, state) {
   video.replaceChildren();
   video.src = state.links.video;
+  if (state.links.poster) video.poster = state.links.poster;
   if (state.report) reserve(video, state.report.video.width / state.report.video.height);
   if (state.links.vtt) addCaptions(video, state.links.vtt);
 }

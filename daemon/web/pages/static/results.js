@@ -26,6 +26,16 @@ export function numbersOf(report) {
 export const numberList = numbers =>
   h("dl", {class: "numbers"}, numbers.map(([label, text]) => h("div", {}, h("dt", {}, label), h("dd", {}, text))));
 
+/** The poster of a job that is done, which moves while the pointer is on it; null if it has none. */
+function thumbnail({links, job}, play) {
+  if (!links.poster) return null;
+  const picture = h("img", {src: links.poster, alt: "", loading: "lazy"});
+  const show = source => () => { picture.src = source; };
+  const moves = links.preview && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const events = moves ? {onpointerenter: show(links.preview), onpointerleave: show(links.poster)} : {};
+  return h("button", {class: "thumbnail", "aria-label": `${t("common.play")}: ${job}`, onclick: play, ...events}, picture);
+}
+
 /** One job in the list. Updating it does not disturb a video that plays. */
 export class Result {
   #state = null;
@@ -78,7 +88,7 @@ export class Result {
     const {video} = this.#parts;
     if (!isOpen) {
       this.#player?.stop();
-      video.replaceChildren();
+      this.#showThumbnail();
     } else if (this.#state.status === "done") {
       const element = h("video", {controls: true, playsinline: true, preload: "metadata", "aria-label": titleOf(this.#state)});
       showVideo(element, this.#state);
@@ -113,8 +123,14 @@ export class Result {
   }
 
   #showEnd(state) {
+    if (!this.isOpen) this.#showThumbnail();
     const parts = {done: () => this.#doneParts(state), failed: () => [problemCard(failure(state))]}[state.status]?.() ?? [];
     this.#parts.body.replaceChildren(...parts);
+  }
+
+  #showThumbnail() {
+    const shown = this.#state.status === "done" ? thumbnail(this.#state, () => this.#toggle()) : null;
+    this.#parts.video.replaceChildren(...shown ? [shown] : []);
   }
 
   #doneParts(state) {

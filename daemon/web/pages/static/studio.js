@@ -14,7 +14,7 @@ const IDLE_MS = 4000;
 const PAGE_JOBS = 12;
 const CHARACTERS_PER_SECOND = 14;
 
-const text = byId("text"), mode = byId("mode"), captions = byId("captions"), generate = byId("generate");
+const text = byId("text"), mode = byId("mode"), captions = byId("captions"), poster = byId("poster"), generate = byId("generate");
 const refusal = byId("refusal"), results = byId("results"), avatars = byId("avatars");
 
 // Composing
@@ -59,6 +59,7 @@ function composed() {
     ...(avatar ? {avatar} : {}),
     mode: mode.value,
     captions: captions.checked,
+    ...(poster.checked ? {extras: ["poster", "preview"]} : {}),
   };
 }
 
@@ -76,7 +77,7 @@ async function send() {
   setText(generate, t("studio.sending"));
   try {
     const state = await submit(job, files.chosen);
-    remember({avatar: chosenAvatar(avatars), mode: job.mode, captions: job.captions, ...voice.job, voice: voice.job.voice ?? ""});
+    remember({avatar: chosenAvatar(avatars), mode: job.mode, captions: job.captions, poster: poster.checked, ...voice.job, voice: voice.job.voice ?? ""});
     nameJob(state.job, title);
     added(state, job.mode);
   } catch (error) {
@@ -193,6 +194,7 @@ document.addEventListener("visibilitychange", look);
 
 mode.value = remembered.mode ?? "auto";
 captions.checked = remembered.captions ?? true;
+poster.checked = remembered.poster ?? false;
 setText(byId("shortcut"), t("studio.shortcut", {key: navigator.platform.startsWith("Mac") ? "⌘" : "Ctrl"}));
 showMode();
 count();
