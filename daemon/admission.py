@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -56,8 +56,8 @@ class _Claimed:
 
     seen_seconds: float
     next_try_seconds: float = 0.0
-    readings: dict[Path | None, Reading] = field(default_factory=dict)
-    """Fingerprints that are taken in other threads, by the recording."""
+    readings: dict[tuple[Path, ...], Reading] = field(default_factory=dict)
+    """Fingerprints that are taken in other threads, by the recordings."""
 
     @property
     def is_reading(self) -> bool:
@@ -271,30 +271,31 @@ class Admission:
         return Submission(self._spool.submitted_at(name), seen_seconds, shown_file_name(file) if file else None)
 
     def _is_unchanged(self, name: str, earlier: DoneReport) -> bool:
-        """Whether a repeated job would give the same video: so do its recording, its avatar and the settings.
+        """Whether a repeated job would give the same video: so do its recordings, its avatars and the settings.
 
         True also if one of them is gone, so that there is nothing to make another video of.
         """
         try:
             job = parse_job(self._spool.job_bytes(name), self._config, self._avatars.names())
-            recording = self._spool.find_recording(job.audio) if job.audio is not None else None
+            recordings = [self._spool.find_recording(audio) for audio in job.recordings]
         except JobError:
             return True
         if job.keep_open:  # what it says is not in the job
             return False
-        return self._fingerprint(name, job, recording) == earlier.fingerprint
+        return self._fingerprint(name, job, recordings) == earlier.fingerprint
 
-    def _fingerprint(self, name: str, job: Job, recording: Path | None) -> str:
+    def _fingerprint(self, name: str, job: Job, recordings: Iterable[Path]) -> str:
         """A claimed job's fingerprint. Raises StillReadingError while a thread reads large files for it."""
-        readings = self._claimed[name].readings
-        if recording not in readings:
-            request = self._config, job.avatar or self._config.avatars.default, recording
+        readings, files = self._claimed[name].readings, tuple(recordings)
+        if files not in readings:
+            avatars = dict.fromkeys(part.avatar or self._config.avatars.default for part in job.parts)
+            request = self._config, tuple(avatars), files
             take = partial(fingerprint, self._spool.job_bytes(name), *request)
             if is_quick(*request):
                 return take()
-            readings[recording] = Reading(take, self._wake)
-            readings[recording].start()
-        return readings[recording].result()
+            readings[files] = Reading(take, self._wake)
+            readings[files].start()
+        return readings[files].result()
 
     def _start(self, flow: Flow, submission: Submission) -> None:
         self._publisher.open_stream(flow)
@@ -307,15 +308,16 @@ class Admission:
         data, folder, config = self._spool.job_bytes(name), self._spool.folder(name), self._config
         job = parse_job(data, config, self._avatars.names())
         config.credentials()  # it may have expired since the start; the job should fail before it is rendered
-        recording = self._taken(name, job.audio) if job.audio is not None else None
-        journal = Journal(folder, self._fingerprint(name, job, recording), seen_seconds, self._alive_seconds)
+        recordings = {audio: self._taken(name, audio, number) for number, audio in enumerate(job.recordings)}
+        mark = self._fingerprint(name, job, recordings.values())
+        journal = Journal(folder, mark, seen_seconds, self._alive_seconds)
         self._spool.clear(name, journal.files)
         submitted_at = self._spool.submitted_at(name)
         flow = make_flow(
             name,
             job,
             folder=folder,
-            recording=recording,
+            recordings=recordings,
             config=config,
             journal=journal,
             submitted_at=submitted_at,
@@ -326,15 +328,15 @@ class Admission:
     def _is_copied(self, name: str) -> bool:
         return name not in self._copies or self._copies[name].is_done
 
-    def _taken(self, name: str, audio: str) -> Path:
-        """The recording in the job's folder. Raises JobError and OSError; StillCopyingError while it is copied."""
+    def _taken(self, name: str, audio: str, number: int) -> Path:
+        """A recording in the job's folder. Raises JobError and OSError; StillCopyingError while it is copied."""
         copy = self._copies.pop(name, None)
         if copy is not None:
             copy.check()
-        taken = self._spool.take_recording(name, audio)
+        taken = self._spool.take_recording(name, audio, number)
         if taken is None:
             log.info("job %s: copying its recording, which cannot be linked", name)
-            self._copies[name] = Copy(self._spool, name, audio, self._wake)
+            self._copies[name] = Copy(self._spool, name, audio, number, self._wake)
             self._copies[name].start()
             raise StillCopyingError
         return taken

@@ -191,7 +191,9 @@ class LimitsSettings(Section):
     """Limits that keep one job from harming others."""
 
     text_characters: Annotated[int, Field(ge=1)] = 20_000
-    """Characters of a job's text."""
+    """Characters of a job's text, or of all texts of its scenes."""
+    scenes: Annotated[int, Field(ge=1, le=500)] = 50
+    """Scenes of a job."""
     audio_seconds: Annotated[int, Field(ge=1, le=7200)] = 1800
     """Length of a job's audio."""
     frame_pixels: Annotated[int, Field(ge=64 * 64)] = 1920 * 1920

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ from pipeline.messages import FrameSize, Preset
 from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
 from pipeline.settings import Section
 from pipeline.speech.language_tags import is_read_in_wrong_script, tag_hint
-from pipeline.speech.marks import doubtful
+from pipeline.speech.marks import PAUSE_SECONDS_MAX, doubtful, overlong_pause
 from pipeline.speech.voices.settings import LanguageTag, Lexicon, LexiconEntry
 from pipeline.webhooks import Webhook, receiver
 
@@ -40,6 +40,8 @@ METADATA_MAX_BYTES = 4 * 1024
 SIZE = re.compile(r"([0-9]{1,5})x([0-9]{1,5})\Z")
 ARTICULATION = (0.5, 1.5)
 """Limits of `articulation`."""
+SCENES_MAX = 500
+"""Of a job, whatever the configuration allows."""
 FRAME_SIDE_MIN = 64
 FRAME_SIDE_MAX = 4096
 """Each side is limited too: a long thin frame has few pixels, but needs a huge scaled picture."""
@@ -76,11 +78,8 @@ class JobProvenance(Section):
     `place` and `seconds`. What it leaves out is as the configuration says."""
 
 
-class Job(BaseModel):
-    """What to say, who says it, and how the video is made.
-
-    Defaults that depend on the configuration are null here and filled in when the job runs.
-    """
+class SceneKeys(BaseModel):
+    """What is said, and who says it: the keys of a job that its scenes may have too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -101,6 +100,35 @@ class Job(BaseModel):
     """How words of the text are said: by word a respelling, the word with its stress marked (`за́мок` or `з+амок`) or
     `[[phonemes]]` in espeak-ng's notation; or an object with `say` and `forms`. It takes precedence over `tts.lexicon`
     of the configuration."""
+    avatar: Annotated[StrictStr, BeforeValidator(_composed)] | None = None
+    """Name of an avatar. Default: `avatars.default` of the configuration."""
+    articulation: Annotated[float, Field(strict=True, ge=ARTICULATION[0], le=ARTICULATION[1])] | None = None
+    """How far the built-in engine's mouth moves, 1.0: as people's do. Default: the avatar's own."""
+
+
+class Scene(SceneKeys):
+    """A part of the video with an avatar and a voice of its own. What it leaves out is as the job says."""
+
+    pause_seconds: Annotated[float, Field(strict=True, ge=0, le=PAUSE_SECONDS_MAX)] | None = None
+    """Silence at its end. Default: after a text `tts.pause_seconds` of the configuration; after a recording and after
+    the last scene none."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Scene:
+        if self.text is None and self.audio is None:
+            raise PydanticCustomError("missing", "a scene needs text or audio", {"field": "text"})
+        return self
+
+
+class Job(SceneKeys):
+    """What to say, who says it, and how the video is made.
+
+    Defaults that depend on the configuration are null here and filled in when the job runs.
+    """
+
+    scenes: Annotated[list[Scene], Field(min_length=1, max_length=SCENES_MAX)] | None = None
+    """Parts of the video, each with its own text or recording, avatar and voice, instead of `text` and `audio`. What
+    they leave out is as the job says. All have the job's `size`, or that of the first scene's avatar."""
     mode: Literal["auto", "sequential", "parallel", "stream"] = "auto"
     """How the work is divided. sequential: one chunk on one worker; parallel: several chunks at once; stream: in
     pieces that can be played while later ones are rendered; auto: sequential for short audio, else parallel."""
@@ -113,10 +141,6 @@ class Job(BaseModel):
     model: StrictStr | None = None
     """A model of the configuration, or `both`: chunks alternate between the workers' models and cross-fade where they
     meet. Default: the first worker's model if the job is a single chunk (mode sequential), else `both`."""
-    avatar: Annotated[StrictStr, BeforeValidator(_composed)] | None = None
-    """Name of an avatar. Default: `avatars.default` of the configuration."""
-    articulation: Annotated[float, Field(strict=True, ge=ARTICULATION[0], le=ARTICULATION[1])] | None = None
-    """How far the built-in engine's mouth moves, 1.0: as people's do. Default: the avatar's own."""
     size: StrictStr | None = None
     """Frame size as `WIDTHxHEIGHT`, both even, to which the picture is cut; or `vertical` (1080x1920), `square`
     (1080x1080) or `wide` (1920x1080), to which it is extended. Default: the avatar's own."""
@@ -144,9 +168,27 @@ class Job(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> Job:
-        if self.text is None and self.audio is None:
+        if self.text is None and self.audio is None and self.scenes is None:
             raise PydanticCustomError("missing", "a job needs text or audio", {"field": "text"})
         return self
+
+    @property
+    def parts(self) -> tuple[Job, ...]:
+        """Each of its scenes as a job of its own; of a job without scenes, the job itself."""
+        return (self,) if self.scenes is None else tuple(map(self._part, self.scenes))
+
+    def _part(self, scene: Scene) -> Job:
+        own = {key: getattr(scene, key) for key in scene.model_fields_set & SceneKeys.model_fields.keys()}
+        return self.model_copy(update={**own, "lexicon": {**self.lexicon, **scene.lexicon}, "scenes": None})
+
+    def about(self, part: int) -> str:
+        """What messages about one of its parts begin with: nothing if it has no scenes."""
+        return "" if self.scenes is None else f"scenes.{part}: "
+
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """The recordings that it names, each once."""
+        return tuple(dict.fromkeys(part.audio for part in self.parts if part.audio is not None))
 
     @property
     def frame_size(self) -> FrameSize | None:
@@ -169,11 +211,34 @@ class Outline:
     size: str | None
     fps: int | None
 
+    in_pieces: bool = False
+    """Whether it is spoken in pieces however short it is, since it has scenes."""
+
     @classmethod
     def of(cls, job: Job) -> Outline:
-        """The outline of a job."""
-        characters = None if job.text is None or job.audio is not None else len(job.text)
-        return cls(characters, *(getattr(job, field.name) for field in fields(cls)[1:]))
+        """The outline of a job. That of several scenes is that of one with all their texts, and with their voices and
+        avatars as one kind of its own."""
+        parts = job.parts
+        spoken = [(len(part.text), part.speed) for part in parts if part.text is not None and part.audio is None]
+        characters, at_speed_one = sum(length for length, _ in spoken), sum(length / speed for length, speed in spoken)
+        return cls(
+            characters=characters if len(spoken) == len(parts) else None,
+            language=_as_one(part.language for part in parts),
+            voice=_as_one(part.voice for part in parts),
+            speed=characters / at_speed_one if job.scenes is not None and at_speed_one else job.speed,
+            mode=job.mode,
+            num_workers=job.num_workers,
+            avatar=_as_one(part.avatar for part in parts),
+            size=job.size,
+            fps=job.fps,
+            in_pieces=job.scenes is not None,
+        )
+
+
+def _as_one(values: Iterable[str | None]) -> str | None:
+    """What all parts of a job have in common, or the different values as one."""
+    different = list(dict.fromkeys(values))
+    return different[0] if len(different) == 1 else "+".join(value or "default" for value in different)
 
 
 def parse_job(
@@ -188,18 +253,39 @@ def parse_job(
     errors: list[JobError] = []
     job = _validated(raw, errors)
     checks: list[Callable[[], object]] = [
-        partial(_check_text, job, config),
+        *_for_each_part(job, config, partial(_check_text, config=config)),
+        partial(_check_scenes, job, config),
         partial(_check_open, job),
         partial(_check_size, job, config),
         partial(_check_font, job),
         partial(_check_model, job, config),
-        partial(_check_avatar, job, avatars),
+        *_for_each_part(job, config, partial(_check_avatar, avatars=avatars)),
         partial(_check_metadata, job),
         partial(_check_webhook, job, config),
-        *(partial(check, job) for check in further),
+        *(one for check in further for one in _for_each_part(job, config, check)),
     ]
     raise_all([*errors, *failures(checks)])
     return job
+
+
+def _for_each_part(job: Job, config: Config, check: Callable[[Job], object]) -> Iterator[Callable[[], object]]:
+    """A check of each scene of a job, or of a job without scenes. Too many scenes are not checked one by one."""
+    for index, part in enumerate(job.parts[: config.limits.scenes]):
+        yield partial(_check_part, check, part, index if job.scenes is not None else None)
+
+
+def _check_part(check: Callable[[Job], object], part: Job, scene: int | None) -> None:
+    try:
+        check(part)
+    except JobError as error:
+        if scene is None:
+            raise
+        raise JobError(error.code, error.message, field=scene_field(scene, error.field), hint=error.hint) from None
+
+
+def scene_field(scene: int, field: str | None) -> str:
+    """The name of a scene's key in errors: `scenes.2.avatar`."""
+    return f"scenes.{scene}.{field}" if field else f"scenes.{scene}"
 
 
 def further_text(text: object, config: Config) -> str:
@@ -233,13 +319,29 @@ def _validated(raw: dict[str, Any], errors: list[JobError]) -> Job:
     except ValidationError as error:
         found = _job_errors(error)
     errors += found.values()
-    rest = {key: value for key, value in raw.items() if key not in found}
-    if found.keys() & SOURCES and all(rest.get(key) is None for key in SOURCES):  # do not report a missing one too
-        rest["text"] = PLACEHOLDER
+    rest = _rest(raw, {place[0]: () for place in found if len(place) == 1})
+    if isinstance(scenes := rest.get("scenes"), list):
+        invalid = [{place[2:] for place in found if place[:2] == ("scenes", index)} for index in range(len(scenes))]
+        rest["scenes"] = [_rest_of_scene(*each) for each in zip(scenes, invalid, strict=True)]
     return _validated(rest, errors)
 
 
-SOURCES = frozenset({"text", "audio"})
+def _rest(raw: dict[str, Any], invalid: Collection[object]) -> dict[str, Any]:
+    """A job or a scene without its invalid keys, but with something to say: a missing text is not reported too."""
+    rest = {key: value for key, value in raw.items() if key not in invalid}
+    if SOURCES.intersection(map(str, invalid)) and all(rest.get(key) is None for key in SOURCES):
+        rest["text"] = PLACEHOLDER
+    return rest
+
+
+def _rest_of_scene(scene: Any, invalid: Collection[tuple[Any, ...]]) -> Any:
+    """A scene without its invalid keys. `invalid`: what is wrong with it; an empty place means the scene itself."""
+    if () in invalid:
+        return {**(scene if isinstance(scene, dict) else {}), "text": PLACEHOLDER}
+    return _rest(scene, {place[0] for place in invalid}) if invalid else scene
+
+
+SOURCES = frozenset({"text", "audio", "scenes"})
 """The keys of which a job has at least one."""
 
 PLACEHOLDER = "a"
@@ -264,23 +366,35 @@ PYDANTIC_CODES = {
     "string_too_short": "range",
     "string_too_long": "range",
     "too_short": "range",
+    "too_long": "too_long",
     "finite_number": "number",
 }
 """Codes for pydantic's error types; all others are `type`."""
 
 
-def _job_errors(error: ValidationError) -> dict[str, JobError]:
+Place = tuple[str | int, ...]
+"""Of a key in a job: its name, and `scenes` and a number before it if it is a scene's."""
+
+
+def _job_errors(error: ValidationError) -> dict[Place, JobError]:
     """The first error of each key; an unknown key within it comes first, since it may be the one that is missing."""
-    found: dict[str, JobError] = {}
+    found: dict[Place, JobError] = {}
     for problem in error.errors(include_url=False):
-        key = str(problem["loc"][0]) if problem["loc"] else problem.get("ctx", {}).get("field", "")
-        if key not in found or problem["type"] == "extra_forbidden":
-            found[key] = _job_error(problem)
+        place = _place(problem)
+        if place not in found or problem["type"] == "extra_forbidden":
+            found[place] = _job_error(problem)
     return found
 
 
+def _place(problem: Any) -> Place:
+    """What must be left out of a job so that the rest can be checked: a key, a key of a scene, or a scene."""
+    location: Place = problem["loc"] or (problem.get("ctx", {}).get("field", ""),)
+    return location[: 3 if location[0] == "scenes" else 1]
+
+
 def _job_error(problem: Any) -> JobError:
-    field = ".".join(str(part) for part in problem["loc"] if part != "[key]") or problem.get("ctx", {}).get("field")
+    missing = (problem["ctx"]["field"],) if "field" in problem.get("ctx", {}) else ()
+    field = ".".join(str(part) for part in (*problem["loc"], *missing) if part != "[key]")
     if problem["type"] == "extra_forbidden":
         key = printable(str(problem["loc"][-1]))
         known = _model_at(problem["loc"][:-1]).model_fields
@@ -289,12 +403,12 @@ def _job_error(problem: Any) -> JobError:
     code = PYDANTIC_CODES.get(problem["type"], "type")
     if code == "range" and problem["type"] == "literal_error" and not _same_type(problem):
         code = "type"
-    if not problem["loc"]:
+    if missing:
         return JobError(code, problem["msg"], field=field)
     if problem["loc"][-2:] == ("", "[key]"):
         field = field.removesuffix(".")
         return JobError(code, f"a key in {field} is empty", field=field)
-    if field == "language" and code == "range":
+    if problem["loc"][-1] == "language" and code == "range":
         tag = problem["input"][:100]
         return JobError(code, f"{tag!r} is not a language code", field=field, hint=tag_hint(tag))
     return JobError(code, _message(field, problem, code), field=field, hint=_hint(field, problem, code))
@@ -306,6 +420,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "provenance": JobProvenance,
     "webhook": Webhook,
     "lexicon": LexiconEntry,
+    "scenes": Scene,
 }
 """The models of the keys that may be objects."""
 
@@ -320,12 +435,15 @@ PHRASES = {
     "Input should be a valid boolean": "must be true or false",
     "Input should be a valid dictionary or instance of Webhook": "must be a URL or an object",
     "Input should be a valid dictionary or instance of LexiconEntry": "must be a string or an object",
+    "Input should be a valid dictionary or instance of Scene": "must be an object",
     "Input should be a valid dictionary": "must be an object",
     "Input should be a valid ": "must be a ",
     "Input should be less than or equal to ": "must be at most ",
     "Input should be greater than or equal to ": "must be at least ",
     "Input should be ": "must be ",
     "String should ": "must ",
+    "List should have at least 1 item, not 0": "must not be empty",
+    "List should have at most ": "must have at most ",
 }
 """What the messages of pydantic begin with, and what ours say instead."""
 
@@ -335,7 +453,7 @@ KINDS = {str: "a string", bool: "true or false", list: "a list", dict: "an objec
 
 def _message(field: str, problem: Any, code: str) -> str:
     """What is wrong with the value of a key."""
-    said: str = problem["msg"]
+    said: str = problem["msg"].replace(" after validation", "")
     for theirs, ours in PHRASES.items():
         if said.startswith(theirs):
             said = f"{field} {ours}{said.removeprefix(theirs)}"
@@ -349,8 +467,9 @@ def _hint(field: str, problem: Any, code: str) -> str | None:
     """What to write instead; None if that is clear or unknown."""
     value = problem["input"]
     if code == "type" and isinstance(value, str) and _is_literal(value):
-        return f'write {value.strip().lower()} without quotes, like "{field}": {value.strip().lower()}'
-    if field == "text" and isinstance(value, list):
+        key = field.rpartition(".")[2]
+        return f'write {value.strip().lower()} without quotes, like "{key}": {value.strip().lower()}'
+    if problem["loc"][-1] == "text" and isinstance(value, list):
         return "join the parts into one string"
     if code == "type" and problem["type"].startswith("bool"):
         return "write true or false"
@@ -378,7 +497,6 @@ def _check_text(job: Job, config: Config) -> None:
     limit = config.limits.text_characters
     if len(job.text) > limit:
         raise JobError("too_long", f"the text has {len(job.text)} characters, the limit is {limit}", field="text")
-    from pipeline.speech.marks import PAUSE_SECONDS_MAX, overlong_pause
     from pipeline.speech.sentences import speakable  # loads num2words, which most commands do not need
 
     pause = overlong_pause(job.text)
@@ -390,9 +508,27 @@ def _check_text(job: Job, config: Config) -> None:
         raise JobError("no_speech", "the text contains nothing to speak", field="text", hint="add letters or digits")
 
 
+def _check_scenes(job: Job, config: Config) -> None:
+    if job.scenes is None:
+        return
+    for key in ("text", "audio"):
+        if getattr(job, key) is not None:
+            raise JobError("scenes", f"a job with scenes has no {key} of its own", field=key, hint="give it to a scene")
+    if job.mode == "stream" and job.recordings:
+        raise JobError("scenes", "scenes with recordings are not streamed", field="mode", hint="choose another mode")
+    limits = config.limits
+    if len(job.scenes) > limits.scenes:
+        message = f"the job has {len(job.scenes)} scenes, the limit is {limits.scenes}"
+        raise JobError("too_long", message, field="scenes", hint="divide it into several jobs")
+    characters = sum(len(scene.text or "") for scene in job.scenes)
+    if characters > limits.text_characters:
+        message = f"the scenes' texts have {characters} characters, the limit is {limits.text_characters}"
+        raise JobError("too_long", message, field="scenes", hint="divide it into several jobs")
+
+
 def _check_open(job: Job) -> None:
-    if job.keep_open and (job.mode != "stream" or job.audio is not None):
-        hint = 'set "mode": "stream", and no audio'
+    if job.keep_open and (job.mode != "stream" or job.text is None or job.audio is not None):
+        hint = 'set "mode": "stream", and no audio or scenes'
         raise JobError("keep_open", "only a stream of a text stays open", field="keep_open", hint=hint)
     if job.window_seconds is not None and not job.keep_open:
         hint = 'set "keep_open": true, or leave window_seconds out'
@@ -484,7 +620,13 @@ FORESEEN = frozenset({"default_language", "other_language", "text_mark"})
 
 def job_warnings(job: Job, config: Config) -> list[JobWarning]:
     """What may surprise the author of a job."""
-    return [*_language_warnings(job, config), *_mark_warnings(job)]
+    warnings = ((job.about(index), part_warnings(part, config)) for index, part in enumerate(job.parts))
+    return [replace(one, message=about + one.message) for about, found in warnings for one in found]
+
+
+def part_warnings(part: Job, config: Config) -> list[JobWarning]:
+    """What may surprise the author of a scene, or of a job without scenes."""
+    return [*_language_warnings(part, config), *_mark_warnings(part)]
 
 
 def _mark_warnings(job: Job) -> list[JobWarning]:

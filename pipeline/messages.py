@@ -6,6 +6,7 @@ looked up or joined later. Times are `time.monotonic()` seconds, a clock that al
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -89,6 +90,18 @@ class Origin:
     """drawn (an avatar of lipdrop), picture or video."""
     consent: str | None = None
     """The recorded statement that the person agrees; None if there is none."""
+
+    @classmethod
+    def of_all(cls, origins: Iterable[Origin]) -> Origin:
+        """What several avatars are together: a video if one is, else a picture if one is; with all statements."""
+        found = list(origins)
+        kind = max((origin.kind for origin in found), key=ORIGIN_KINDS.index)
+        statements = dict.fromkeys(origin.consent for origin in found if origin.consent is not None)
+        return cls(kind, "; ".join(statements) or None)
+
+
+ORIGIN_KINDS = ("drawn", "picture", "video")
+"""The more is a person's, the later."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +223,7 @@ class AlignItem:
     language: str
     lexicon: tuple[Pronunciation, ...] = ()
     index: int = 0
-    """Always 0: a recording is aligned as a whole."""
+    """Index of its speech among those of the job."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +255,8 @@ class Piece:
     """Number of its first frame within the job."""
     is_open: bool = False
     """Whether the job is an open stream: of any length, and always cut into short pieces."""
+    begins_scene: bool = False
+    """Whether what was seen before is another scene."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +275,10 @@ class SplitItem:
     """None: the avatar's own."""
     piece: Piece | None = None
     """For one of several texts; None: the speech of a whole job."""
+    avatars: tuple[str, ...] = ()
+    """Those of all scenes, for what the video says about its origin; empty: `avatar` alone."""
+    pause_seconds: float = 0.0
+    """Silence that is appended to a recording."""
     articulation: float | None = None
     """How far the mouth moves; None: as the avatar says."""
     label: Label | None = None
@@ -302,7 +321,9 @@ class Timeline:
     face: FaceFound | None = None
     """The face of the avatar that speaks; None if it was not searched for."""
     origin: Origin = Origin("drawn")
-    """What the avatar's pictures are."""
+    """What the pictures of the job's avatars are."""
+    size: tuple[int, int] | None = None
+    """Width and height of the frames."""
 
     @property
     def seconds(self) -> float:

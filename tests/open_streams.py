@@ -57,7 +57,7 @@ class Simulation:
     def start(self) -> None:
         """A daemon takes the job up: the first one, or the next one after a crash."""
         journal = Journal(self.folder, "fingerprint", self.now)
-        flow = make_flow("live", self.job, folder=self.folder, recording=None, config=Config(), journal=journal)
+        flow = make_flow("live", self.job, folder=self.folder, recordings={}, config=Config(), journal=journal)
         assert isinstance(flow, OpenStream)
         self.flow = flow
         assert flow.begin() == []

@@ -88,4 +88,4 @@ def flow(tmp_path: Path, name: str = "job", **keys: object) -> Flow:
     folder = tmp_path / name
     folder.mkdir(exist_ok=True)
     job, journal = Job.model_validate({"text": "hello", **keys}), Journal(folder, "fingerprint", time.monotonic())
-    return make_flow(name, job, folder=folder, recording=None, config=Config(), journal=journal)
+    return make_flow(name, job, folder=folder, recordings={}, config=Config(), journal=journal)

@@ -177,8 +177,8 @@ def test_results_of_a_replaced_checkpoint_are_not_reused(model: str, tmp_path: P
     checkpoint = tmp_path / "weights.pt"
     checkpoint.write_bytes(b"one")
     config = Config.model_validate({"models": {model: {"engine": "wav2lip", "checkpoint": str(checkpoint)}}})
-    before = fingerprint(b"{}", config, "presenter", None)
-    assert fingerprint(b"{}", config, "presenter", None) == before
+    before = fingerprint(b"{}", config, ["presenter"], [])
+    assert fingerprint(b"{}", config, ["presenter"], []) == before
     checkpoint.write_bytes(b"two")
     os.utime(checkpoint, ns=(1, 1))
-    assert fingerprint(b"{}", config, "presenter", None) != before
+    assert fingerprint(b"{}", config, ["presenter"], []) != before

@@ -36,7 +36,7 @@ def opened(work: Path, mark: str = "one") -> Journal:
 
 
 def flow(work: Path, mark: str = "one") -> JobFlow:
-    return JobFlow("job", Job(text="3 hello"), work, None, Config(), opened(work, mark))
+    return JobFlow("job", Job(text="3 hello"), work, {}, Config(), opened(work, mark))
 
 
 def run(flow: JobFlow, items: list[Item], steps: int = 6) -> list[Item]:
@@ -169,17 +169,17 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     (avatar / "picture.png").write_bytes(b"1")
     config = Config(base=tmp_path)
     marks = [
-        fingerprint(b"job", config, "mine", None),
-        fingerprint(b"other job", config, "mine", None),
-        fingerprint(b"job", config, "presenter", None),
-        fingerprint(b"job", Config(base=tmp_path, video=VideoSettings(crf=30)), "mine", None),
+        fingerprint(b"job", config, ["mine"], []),
+        fingerprint(b"other job", config, ["mine"], []),
+        fingerprint(b"job", config, ["presenter"], []),
+        fingerprint(b"job", Config(base=tmp_path, video=VideoSettings(crf=30)), ["mine"], []),
     ]
-    marks.append(fingerprint(b"job", config, "mine", avatar / "picture.png"))
+    marks.append(fingerprint(b"job", config, ["mine"], [avatar / "picture.png"]))
     (avatar / "picture.png").write_bytes(b"22")
-    marks.append(fingerprint(b"job", config, "mine", avatar / "picture.png"))
-    marks.append(fingerprint(b"job", config, "mine", None))
+    marks.append(fingerprint(b"job", config, ["mine"], [avatar / "picture.png"]))
+    marks.append(fingerprint(b"job", config, ["mine"], []))
     assert len(set(marks)) == len(marks)
-    assert fingerprint(b"job", config, "mine", None) == marks[-1]
+    assert fingerprint(b"job", config, ["mine"], []) == marks[-1]
 
 
 @pytest.mark.parametrize("size", [9, 5_000_000])
@@ -190,31 +190,31 @@ def test_content_of_the_same_size_and_time_is_another(size: int, way: str, tmp_p
     target.write_bytes(bytes(size))
     os.utime(target, ns=(10**18, 10**18))
     recording.symlink_to(target) if way == "linked" else target.rename(recording)
-    before = fingerprint(b"job", Config(base=tmp_path), "mine", recording)
-    assert fingerprint(b"job", Config(base=tmp_path), "mine", recording) == before
+    before = fingerprint(b"job", Config(base=tmp_path), ["mine"], [recording])
+    assert fingerprint(b"job", Config(base=tmp_path), ["mine"], [recording]) == before
     other = target if way != "overwritten" else recording
     other.write_bytes(b"1" * size)
     os.utime(other, ns=(10**18, 10**18))
     if way == "renamed":
         other.rename(recording)
-    assert fingerprint(b"job", Config(base=tmp_path), "mine", recording) != before
+    assert fingerprint(b"job", Config(base=tmp_path), ["mine"], [recording]) != before
 
 
 def test_what_is_no_file_in_an_avatars_folder_does_not_block(tmp_path: Path) -> None:
     (tmp_path / "avatars" / "mine" / "folder").mkdir(parents=True)
     os.mkfifo(tmp_path / "avatars" / "mine" / "pipe")
-    assert fingerprint(b"job", Config(base=tmp_path), "mine", None)
+    assert fingerprint(b"job", Config(base=tmp_path), ["mine"], [])
 
 
 AROUND = (("log", {"level": "debug"}), ("metrics", {"textfile": "a.prom"}), ("hooks", {"on_done": ["true"]}))
 
 
 def test_the_fingerprint_ignores_what_no_video_depends_on(tmp_path: Path) -> None:
-    mark = fingerprint(b"job", Config(base=tmp_path), "mine", None)
+    mark = fingerprint(b"job", Config(base=tmp_path), ["mine"], [])
     for key, value in (("limits", {"attempts": 9}), ("retention", {"days": 1}), ("spool", "elsewhere"), *AROUND):
         config = Config.model_validate({"base": tmp_path, key: value})
         assert getattr(config, key) != getattr(Config(base=tmp_path), key)
-        assert fingerprint(b"job", config, "mine", None) == mark
+        assert fingerprint(b"job", config, ["mine"], []) == mark
 
 
 def test_the_fingerprint_covers_the_version_and_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_the_fingerprint_covers_the_version_and_missing_files(tmp_path: Path, mo
     recording = tmp_path / "recording"
 
     def mark() -> str:
-        return fingerprint(b"job", config, "mine", recording)
+        return fingerprint(b"job", config, ["mine"], [recording])
 
     marks = [mark()]
     for file in (recording, tmp_path / "gan.pth"):
@@ -239,9 +239,9 @@ def test_the_names_of_an_avatars_files_count_too(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "one").write_bytes(b"1")
     config = Config(base=tmp_path)
-    mark = fingerprint(b"job", config, "mine", None)
+    mark = fingerprint(b"job", config, ["mine"], [])
     (folder / "one").rename(folder / "other")
-    assert fingerprint(b"job", config, "mine", None) != mark
+    assert fingerprint(b"job", config, ["mine"], []) != mark
 
 
 def test_an_attempt_is_counted_once_it_is_on_disk(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_a_file_that_is_replaced_under_its_own_name_invalidates_results(name: st
     config = Config.model_validate({"base": tmp_path, "models": models})
 
     def mark() -> str:
-        return fingerprint(b"job", config, "mine", tmp_path / "recording")
+        return fingerprint(b"job", config, ["mine"], [tmp_path / "recording"])
 
     first = flow(work, mark())
     run(first, first.begin())
@@ -342,21 +342,21 @@ def test_one_byte_of_a_large_recording_makes_another_fingerprint(place: float, t
     """Although its size and its modification time stay."""
     recording, config = tmp_path / "recording", Config.model_validate({"base": tmp_path})
     recording.write_bytes(bytes(3 * SMALL_BYTES))
-    before, time_ns = fingerprint(b"job", config, "mine", recording), recording.stat().st_mtime_ns
-    assert is_quick(config, "mine", recording)
+    before, time_ns = fingerprint(b"job", config, ["mine"], [recording]), recording.stat().st_mtime_ns
+    assert is_quick(config, ["mine"], [recording])
     with recording.open("r+b") as content:
         content.seek(round(place * 3 * SMALL_BYTES))
         content.write(b"1")
     os.utime(recording, ns=(time_ns, time_ns))
-    assert not is_quick(config, "mine", recording)
-    assert fingerprint(b"job", config, "mine", recording) != before
+    assert not is_quick(config, ["mine"], [recording])
+    assert fingerprint(b"job", config, ["mine"], [recording]) != before
 
 
 def test_the_same_content_under_another_time_has_the_same_fingerprint(tmp_path: Path) -> None:
     recording, config = tmp_path / "recording", Config.model_validate({"base": tmp_path})
     recording.write_bytes(b"sound")
-    before = fingerprint(b"job", config, "mine", recording)
+    before = fingerprint(b"job", config, ["mine"], [recording])
     recording.unlink()
     recording.write_bytes(b"sound")
     os.utime(recording, ns=(1, 1))
-    assert fingerprint(b"job", config, "mine", recording) == before
+    assert fingerprint(b"job", config, ["mine"], [recording]) == before

@@ -115,4 +115,4 @@ def test_a_changed_lexicon_is_another_job() -> None:
     one, two = (
         Config.model_validate({"tts": {"lexicon": {"ru": {"дома": say}}}}) for say in ("до\u0301ма", "дома\u0301")
     )
-    assert len({fingerprint(b"{}", config, "presenter", None) for config in (CONFIG, one, two)}) == 3
+    assert len({fingerprint(b"{}", config, ["presenter"], []) for config in (CONFIG, one, two)}) == 3

@@ -56,7 +56,7 @@ def flow(tmp_path: Path, name: str = "job", **keys: object) -> JobFlow:
     folder = tmp_path / name
     folder.mkdir()
     journal = Journal(folder, "fingerprint", time.monotonic())
-    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, None, Config(), journal)
+    return JobFlow(name, Job.model_validate({"text": "hello", **keys}), folder, {}, Config(), journal)
 
 
 def outcomes(scheduler: Scheduler, count: int = 1, each: Callable[[], None] = lambda: None) -> list[Outcome]:

@@ -423,7 +423,7 @@ def test_a_chunk_prefers_a_worker_of_its_model_and_in_a_mixed_job_needs_one(
 
 def replace_journal(job: Flow, journal: Journal) -> Flow:
     """The flow of the same job in a new daemon."""
-    return make_flow(job.name, job.job, folder=job.folder, recording=None, config=CONFIG, journal=journal)
+    return make_flow(job.name, job.job, folder=job.folder, recordings={}, config=CONFIG, journal=journal)
 
 
 def test_closing_takes_back_the_attempts_of_held_items(

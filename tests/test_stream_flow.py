@@ -149,7 +149,7 @@ def _segment(item: Chunk, span: Span) -> Segment:
 def flow(folder: Path, text: str) -> TextStream:
     journal = Journal(folder, "fingerprint", 0.0)
     job = Job(text=text, language="en", mode="stream")
-    made = make_flow("job", job, folder=folder, recording=None, config=Config(), journal=journal)
+    made = make_flow("job", job, folder=folder, recordings={}, config=Config(), journal=journal)
     assert isinstance(made, TextStream)
     return made
 
@@ -316,7 +316,9 @@ def test_sentences_are_timed_from_the_start_of_the_job(tmp_path: Path) -> None:
 def recording(folder: Path) -> RecordingStream:
     journal = Journal(folder, "fingerprint", 0.0)
     job = Job(audio="speech.mp3", mode="stream")
-    made = make_flow("job", job, folder=folder, recording=folder / "recording", config=Config(), journal=journal)
+    made = make_flow(
+        "job", job, folder=folder, recordings={"speech.mp3": folder / "recording"}, config=Config(), journal=journal
+    )
     assert isinstance(made, RecordingStream)
     return made
 
@@ -469,7 +471,7 @@ def test_what_is_spoken_depends_on_job_and_configuration(tmp_path: Path) -> None
     journal = Journal(tmp_path, "fingerprint", 0.0)
     text = "One two three four five six seven eight nine ten, " * 4 + "end."
     job = Job(text=text, language="en", mode="stream", voice="espeak:en-gb", speed=1.5)
-    stream = make_flow("job", job, folder=tmp_path, recording=None, config=Config(), journal=journal)
+    stream = make_flow("job", job, folder=tmp_path, recordings={}, config=Config(), journal=journal)
     assert isinstance(stream, TextStream)
     [first] = stream.begin()
     second = stream._speak(1)
@@ -486,7 +488,7 @@ def test_what_is_spoken_depends_on_job_and_configuration(tmp_path: Path) -> None
 def test_pacing_counts_the_workers_that_the_job_may_use(num_workers: int | None, workers: int, tmp_path: Path) -> None:
     journal = Journal(tmp_path, "fingerprint", 0.0)
     job = Job(text=" ".join([SENTENCE] * 8), language="en", mode="stream", num_workers=num_workers)
-    stream = make_flow("job", job, folder=tmp_path, recording=None, config=Config(), journal=journal)
+    stream = make_flow("job", job, folder=tmp_path, recordings={}, config=Config(), journal=journal)
     assert isinstance(stream, TextStream)
     Machine(stream, render=0.5).run()
     measured = stream._measured()

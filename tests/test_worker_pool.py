@@ -85,7 +85,7 @@ def ready(pool: WorkerPool) -> None:
 def entry(tmp_path: Path, name: str = "job", budget_seconds: float = 60.0) -> Entry:
     folder = tmp_path / name
     folder.mkdir()
-    flow = JobFlow(name, Job(text="hello"), folder, None, Config(), Journal(folder, "one", 0.0))
+    flow = JobFlow(name, Job(text="hello"), folder, {}, Config(), Journal(folder, "one", 0.0))
     [item] = flow.begin()
     return Entry(flow, item, (0, 0), budget_seconds)
 

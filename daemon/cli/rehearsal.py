@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,27 +26,45 @@ JOBS_MAX = 10
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """One job."""
+    """One job, or a scene of one."""
 
     name: str
     voice: str | None
-    """None for a recording."""
+    """None for a recording. Like the language and the avatar, that of the first scene."""
     language: str
     avatar: str
     mode: str
     sentences: Sequence[ReadSentence]
     estimate: Estimate | None
     """None for a recording."""
+    scenes: Sequence[Rehearsal] | None = None
+    """None without scenes."""
 
     def text(self) -> str:
         """For people."""
-        source = f"{self.voice} ({self.language})" if self.voice else "a recording"
-        lines = [f"{self.name}: {source}, {self.avatar}, {self.mode}", *lines_of(self.sentences, self.language)]
+        if self.scenes is None:
+            lines = [f"{self.name}: {self._who()}, {self.mode}", *lines_of(self.sentences, self.language)]
+        else:
+            lines = [f"{self.name}: {len(self.scenes)} scenes, {self.mode}"]
+            for scene in self.scenes:
+                lines += [f"    {scene.name}: {scene._who()}", *lines_of(scene.sentences, scene.language)]
         return "\n".join([*lines, f"       {estimate_text(self.estimate)}"])
+
+    def _who(self) -> str:
+        source = f"{self.voice} ({self.language})" if self.voice else "a recording"
+        return f"{source}, {self.avatar}"
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts."""
-        return {"job": self.name, **{key: value for key, value in asdict(self).items() if key != "name"}}
+        if self.scenes is None:
+            left_out, scenes = {"name", "scenes"}, {}
+        else:
+            left_out = {"name", "scenes", "sentences", "voice", "language", "avatar"}
+            scenes = {"scenes": [scene._as_scene() for scene in self.scenes]}
+        return {"job": self.name, **{k: v for k, v in asdict(self).items() if k not in left_out}, **scenes}
+
+    def _as_scene(self) -> dict[str, Any]:
+        return {k: v for k, v in asdict(self).items() if k not in {"name", "mode", "estimate", "scenes"}}
 
 
 def estimate_text(found: Estimate | None) -> str:
@@ -69,15 +87,31 @@ class Rehearser:
 
     def rehearse(self, name: str, job: Job, *, in_full: bool = True) -> Rehearsal:
         """Rehearse a job that has been checked; not `in_full`: without its sentences."""
-        language, outline = job.language or self._config.language, Outline.of(job)
+        whole = self._part(name, job, job.parts[0], in_full=in_full and job.scenes is None)
+        if job.scenes is None:
+            return whole
+        parts = enumerate(job.parts)
+        return replace(
+            whole,
+            scenes=[self._part(f"scenes.{index}", part, part, in_full=in_full) for index, part in parts],
+        )
+
+    def _part(self, name: str, job: Job, part: Job, *, in_full: bool) -> Rehearsal:
+        """A scene, or a whole job with what its first scene is."""
+        language, outline = part.language or self._config.language, Outline.of(job)
         found = estimate(self._pace, outline, self._config)
+        voice = self._checker.voice(language, part.voice) if part.audio is None else None
+        sentences: Sequence[ReadSentence] = ()
+        if part.text is not None and in_full:
+            chosen, sentences = self._reader.read(part)
+            voice = voice and chosen  # the avatar may have a voice of its own
         return Rehearsal(
             name=name,
-            voice=self._checker.voice(language, job.voice) if job.audio is None else None,
+            voice=voice,
             language=language,
-            avatar=job.avatar or self._config.avatars.default,
+            avatar=part.avatar or self._config.avatars.default,
             mode=mode_of(outline, found.video_seconds, self._config) if found else job.mode,
-            sentences=tuple(self._reader.read(job)[1]) if job.text is not None and in_full else (),
+            sentences=sentences,
             estimate=found,
         )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import inf
 from pathlib import Path
 
 from daemon.outputs.report import DoneReport, SentenceReport, rounded
@@ -18,9 +21,23 @@ def files(name: str) -> list[str]:
 def write(folder: Path, report: DoneReport) -> None:
     """Write `captions.srt` and `captions.vtt` into a job's work folder, from the sentences of its report."""
     with_words = report.settings is not None and report.settings.captions == "words"
-    shown = cues([_sentence(said) for said in report.sentences])
+    shown = cues_of(report)
     (folder / "captions.srt").write_text(srt(shown), "utf-8")
     (folder / "captions.vtt").write_text(webvtt(shown, with_words=with_words), "utf-8")
+
+
+def cues_of(report: DoneReport) -> list[Cue]:
+    """The captions of a video: none has words of two scenes, or is shown into the next scene."""
+    by_scene = groupby(report.sentences, key=lambda said: said.scene)
+    return [cue for scene, said in by_scene for cue in _within(cues(list(map(_sentence, said))), _end(report, scene))]
+
+
+def _end(report: DoneReport, scene: int | None) -> float:
+    return inf if report.scenes is None or scene is None else report.scenes[scene].end_seconds
+
+
+def _within(shown: Sequence[Cue], end_seconds: float) -> Iterator[Cue]:
+    return (replace(cue, end_seconds=min(cue.end_seconds, end_seconds)) for cue in shown)
 
 
 def _sentence(said: SentenceReport) -> Sentence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +20,7 @@ from daemon.outputs.report import (
     ProvenanceReport,
     RunError,
     RunReport,
+    SceneReport,
     SentenceReport,
     SettingsReport,
     Submission,
@@ -31,12 +32,12 @@ from daemon.outputs.report import (
     rounded,
     timestamp,
 )
-from daemon.scheduling.flow import Flow
+from daemon.scheduling.flow import Flow, Take
 from daemon.scheduling.history import Run
 from daemon.scheduling.stream_flow import StreamFlow
 from pipeline.errors import ErrorReport
 from pipeline.extras import SUFFIXES
-from pipeline.job import job_warnings
+from pipeline.job import Job, job_warnings
 from pipeline.messages import PCM_RATE_HZ, Notice, Segment, Sentence, Span, Timeline, Word
 from pipeline.provenance.mark import SOURCE_TYPES
 from pipeline.speech.voices.natural import robotic_notice
@@ -60,13 +61,14 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         engine=segments[0].engine,
         audio=_audio(flow, timeline),
         video=_video(flow),
-        avatar=_avatar(flow, timeline),
+        avatar=_avatar(flow, flow.parts[0], timeline),
         captions=captions.files(flow.name) if flow.job.captions else [],
         **_extras(flow),
         timing=_timing(flow, segments, timeline, submission),
         chunks=[_chunk(flow, segment, submission) for segment in segments],
-        sentences=[_sentence(sentence, timeline) for sentence in flow.speech.sentences],
-        warnings=list(_warnings(flow, timeline)),
+        sentences=_sentences(flow, timeline),
+        **_scenes(flow),
+        warnings=list(_warnings(flow)),
         synthetic=True,
         provenance=_provenance(flow),
         fingerprint=flow.journal.fingerprint,
@@ -132,11 +134,13 @@ def _settings(flow: Flow) -> SettingsReport:
     )
 
 
-def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
+def _warnings(flow: Flow) -> Iterator[WarningReport]:
     """What the author of a job that ended well may not expect."""
     yield from (WarningReport(**vars(found)) for found in job_warnings(flow.job, flow.config))
-    spoken = flow.speech.notices if flow.speech else ()
-    yield from (WarningReport(**vars(notice)) for notice in (*timeline.notices, *spoken, *_voice_notices(flow)))
+    for index, take in enumerate(flow.takes):
+        for notice in (*take.timeline.notices, *take.speech.notices, *_voice_notices(flow, take)):
+            message = flow.job.about(index) + notice.message
+            yield WarningReport(code=notice.code, message=message, hint=notice.hint)
     failed = [run for run in flow.journal.history.runs if run.code is not None]
     if failed:
         times = "once" if len(failed) == 1 else f"{len(failed)} times"
@@ -149,17 +153,38 @@ def _warnings(flow: Flow, timeline: Timeline) -> Iterator[WarningReport]:
             yield WarningReport(code="stalled", message=message, hint="use a smaller size or more workers")
 
 
-def _voice_notices(flow: Flow) -> Iterator[Notice]:
-    voice = flow.speech.voice if flow.speech else None
-    if voice is not None and flow.job.voice is None:
-        found = robotic_notice(voice, flow.language, flow.config.tts)
+def _voice_notices(flow: Flow, take: Take) -> Iterator[Notice]:
+    if take.speech.voice is not None and take.part.voice is None:
+        found = robotic_notice(take.speech.voice, flow.language_of(take.part), flow.config.tts)
         yield from () if found is None else (found,)
 
 
-def _avatar(flow: Flow, timeline: Timeline) -> AvatarReport:
+def _avatar(flow: Flow, part: Job, timeline: Timeline) -> AvatarReport:
     face = timeline.face
     found = {} if face is None else {"face": FaceReport(box=face.box, others=list(face.others))}
-    return AvatarReport(name=flow.avatar, frames_without_face=list(timeline.unseen), **found)
+    return AvatarReport(name=flow.avatar_of(part), frames_without_face=list(timeline.unseen), **found)
+
+
+def _scenes(flow: Flow) -> dict[str, list[SceneReport]]:
+    """The scenes, if the job has any."""
+    if flow.job.scenes is None:
+        return {}
+    return {"scenes": [_scene(flow, index, take) for index, take in enumerate(flow.takes)]}
+
+
+def _scene(flow: Flow, index: int, take: Take) -> SceneReport:
+    start, stop = take.timeline.first_frame or 0, take.timeline.stop_frame
+    return SceneReport(
+        index=index,
+        start_seconds=rounded(start / flow.fps),
+        end_seconds=rounded(stop / flow.fps),
+        first_frame=start,
+        frames=take.timeline.frames,
+        avatar=_avatar(flow, take.part, take.timeline),
+        language=flow.language_of(take.part),
+        voice=take.speech.voice,
+        chunks=[chunk for chunk in sorted(flow.chunks) if start <= flow.chunks[chunk].start_frame < stop],
+    )
 
 
 def _audio(flow: Flow, timeline: Timeline) -> Audio:
@@ -245,15 +270,31 @@ def _playback(flow: Flow, index: int, submission: Submission) -> dict[str, float
     return {"ready_seconds": rounded(ready - submission.seen_seconds), "slack_seconds": rounded(needed - ready)}
 
 
-def _sentence(sentence: Sentence, timeline: Timeline) -> SentenceReport:
-    """Clamped to the timeline, which cuts up to half a frame off the last sentence."""
+def _sentences(flow: Flow, timeline: Timeline) -> list[SentenceReport]:
+    """All sentences. Those of a scene name what differs from the first one."""
+    assert flow.speech is not None
+    found = []
+    for index, take in enumerate(flow.takes):
+        language, voice = flow.language_of(take.part), take.speech.voice
+        common: dict[str, Any] = {} if language == flow.language else {"language": language}
+        common |= {} if voice is None or voice == flow.speech.voice else {"voice": voice}
+        common |= {} if flow.job.scenes is None else {"scene": index}
+        found += [_sentence(sentence, timeline, common) for sentence in take.speech.sentences]
+    return found
+
+
+def _sentence(sentence: Sentence, timeline: Timeline, common: Mapping[str, Any]) -> SentenceReport:
+    """Clamped to the timeline, which cuts up to half a frame off the last sentence.
+
+    `common`: what all sentences of the scene have that do not say otherwise.
+    """
+    own = {"language": sentence.language, "voice": sentence.voice}
     return SentenceReport(
         text=sentence.text,
         start_seconds=rounded(sentence.start_seconds),
         end_seconds=rounded(min(sentence.end_seconds, timeline.seconds)),
         **({"words": [_word(word, timeline) for word in sentence.words]} if sentence.words else {}),
-        **({"language": sentence.language} if sentence.language else {}),
-        **({"voice": sentence.voice} if sentence.voice else {}),
+        **{**common, **{key: value for key, value in own.items() if value}},
     )
 
 

@@ -167,6 +167,27 @@ class SentenceReport(Part):
     """In which it is read. Left out if it is the job's."""
     voice: str | None = None
     """That speaks it, `backend:voice`. Left out if it is the job's."""
+    scene: int | None = None
+    """Index of its scene. Left out without scenes."""
+
+
+class SceneReport(Part):
+    """One scene of a job that has scenes."""
+
+    index: int
+    start_seconds: Number
+    """Position in the video: that of its first frame."""
+    end_seconds: Number
+    """Position in the video: that of the next scene's first frame."""
+    first_frame: int
+    frames: int
+    avatar: AvatarReport
+    """The avatar that speaks."""
+    language: str
+    voice: str | None
+    """`backend:voice`; null for a recording."""
+    chunks: list[int]
+    """Indices of its chunks."""
 
 
 class RunError(Part):
@@ -331,6 +352,8 @@ class DoneReport(Head):
     timing: Timing
     chunks: list[ChunkReport]
     sentences: list[SentenceReport]
+    scenes: list[SceneReport] | None = None
+    """Left out if the job has none. `avatar`, `audio` and `settings` are then those of the first."""
     warnings: list[WarningReport] = []
     """What the author of a job that ended well may not expect."""
     synthetic: bool | None = None

@@ -81,12 +81,16 @@ def job_schema(ref_template: str = DEFAULT_REF_TEMPLATE) -> dict[str, Any]:
     """The keys of a job. Rules that depend on the configuration, such as avatar names, are not part of the schema."""
     return {
         **Job.model_json_schema(schema_generator=DescribedFields, ref_template=ref_template),
-        "anyOf": [_has_string("text"), _has_string("audio")],
+        "anyOf": [_has_string("text"), _has_string("audio"), _has_scenes()],
     }
 
 
 def _has_string(key: str) -> dict[str, Any]:
     return {"required": [key], "properties": {key: {"type": "string"}}}
+
+
+def _has_scenes() -> dict[str, Any]:
+    return {"required": ["scenes"], "properties": {"scenes": {"type": "array"}}}
 
 
 def _titled(title: str, schema: dict[str, Any]) -> dict[str, Any]:

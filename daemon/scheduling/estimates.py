@@ -169,7 +169,7 @@ def work(pace: Pace, job: Outline, config: Config) -> Left | None:
     known = [one for one in chunks if one is not None]
     if speak is None or prepare is None or finish is None or len(known) < len(chunks):
         return None
-    in_pieces = mode == "stream" or is_long(job.characters or 0, job.speed, config)
+    in_pieces = mode == "stream" or job.in_pieces or is_long(job.characters or 0, job.speed, config)
     return Left(speak, prepare, known, finish, lanes(job, mode, config), in_pieces)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,21 +31,21 @@ class StillReadingError(OSError):
     """The files of a job have not been read yet."""
 
 
-def fingerprint(job: bytes, config: Config, avatar: str, recording: Path | None) -> str:
-    """Digest of everything that results depend on: job, recording, configuration, checkpoints, avatar, lipdrop version,
-    revision of the reading of texts.
+def fingerprint(job: bytes, config: Config, avatars: Collection[str], recordings: Collection[Path]) -> str:
+    """Digest of everything that results depend on: job, recordings, configuration, checkpoints, avatars, lipdrop
+    version, revision of the reading of texts.
 
     Files are compared by their whole content: size and modification time may be those of another one.
     """
     settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
     parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings)]
-    parts += [f"{name!a} {_digest(file)}" for name, file in _files(config, avatar, recording)]
+    parts += [f"{name!a} {_digest(file)}" for name, file in _files(config, avatars, recordings)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def is_quick(config: Config, avatar: str, recording: Path | None) -> bool:
+def is_quick(config: Config, avatars: Collection[str], recordings: Collection[Path]) -> bool:
     """Whether `fingerprint` has no large file to read."""
-    found = filter(None, (_identity(file) for _, file in _files(config, avatar, recording)))
+    found = filter(None, (_identity(file) for _, file in _files(config, avatars, recordings)))
     return all(_size(identity) <= SMALL_BYTES or identity in _known for identity in found)
 
 
@@ -79,12 +79,13 @@ class Reading(threading.Thread):
         return self._found
 
 
-def _files(config: Config, avatar: str, recording: Path | None) -> Iterator[tuple[str, Path]]:
+def _files(config: Config, avatars: Collection[str], recordings: Collection[Path]) -> Iterator[tuple[str, Path]]:
     """What is compared, with the names that matter."""
-    yield from ((file.name, file) for file in sorted(as_spelt(config.path(config.avatars.folder), avatar).glob("*")))
+    for avatar in avatars:
+        folder = as_spelt(config.path(config.avatars.folder), avatar)
+        yield from ((file.name, file) for file in sorted(folder.glob("*")))
     yield from (("", config.path(file)) for model in config.models.values() for file in model.files.values())
-    if recording is not None:
-        yield "", recording
+    yield from (("", recording) for recording in recordings)
 
 
 def _identity(file: Path) -> _Identity | None:

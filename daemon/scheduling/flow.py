@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +14,8 @@ from daemon.outputs.report import timestamp
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.open_records import Record
 from pipeline.config import Config
-from pipeline.job import Job
+from pipeline.errors import ErrorReport
+from pipeline.job import Job, SceneKeys, scene_field
 from pipeline.messages import (
     AlignItem,
     Chunk,
@@ -31,6 +34,16 @@ from pipeline.provenance.mark import software, source_type
 from pipeline.speech.lexicon import pronunciations
 
 
+@dataclass(frozen=True)
+class Take:
+    """A scene as it was made, or a job without scenes."""
+
+    part: Job
+    speech: Speech
+    """Times are counted from the start of the job."""
+    timeline: Timeline
+
+
 @dataclass
 class Flow(ABC):
     """A job on its way through the stages.
@@ -46,8 +59,8 @@ class Flow(ABC):
     job: Job
     folder: Path
     """The job's work folder."""
-    recording: Path | None
-    """The job's recording; None for a text."""
+    recordings: Mapping[str, Path]
+    """The job's recordings, by the names that it gives them."""
     config: Config
     journal: Journal
     submitted_at: float = field(default=0.0, kw_only=True)
@@ -57,21 +70,43 @@ class Flow(ABC):
     segments: dict[int, Segment] = field(default_factory=dict, init=False)
     video: Video | None = field(default=None, init=False)
 
+    @cached_property
+    def parts(self) -> tuple[Job, ...]:
+        """The scenes, each as a job of its own; without scenes, the job."""
+        return self.job.parts
+
+    def part(self, speech: int) -> Job:
+        """What is asked of a speech, by its index: the scene that it is of, or the job."""
+        return self.parts[0]
+
+    @property
+    def takes(self) -> Sequence[Take]:
+        """The scenes as they were made. Available once the job is done."""
+        assert self.speech is not None
+        return [Take(self.job, self.speech, self.timeline)]
+
     @property
     def avatar(self) -> str:
-        """Name of the avatar."""
-        return self.job.avatar or self.config.avatars.default
+        """Name of the avatar, that of the first scene."""
+        return self.avatar_of(self.parts[0])
+
+    @property
+    def avatars(self) -> tuple[str, ...]:
+        """Names of the avatars of all scenes."""
+        return tuple(dict.fromkeys(map(self.avatar_of, self.parts)))
 
     @property
     def language(self) -> str:
-        """Language of the text."""
-        return self.job.language or self.config.language
+        """Language of the text, that of the first scene."""
+        return self.language_of(self.parts[0])
 
-    @property
-    def other_languages(self) -> bool:
-        """Whether sentences in another language are read in theirs."""
-        asked = self.job.other_languages
-        return self.config.tts.other_languages if asked is None else asked
+    def avatar_of(self, part: Job) -> str:
+        """Name of a scene's avatar."""
+        return part.avatar or self.config.avatars.default
+
+    def language_of(self, part: Job) -> str:
+        """Language of a scene's text."""
+        return part.language or self.config.language
 
     @property
     def fps(self) -> int:
@@ -126,7 +161,7 @@ class Flow(ABC):
             return None
         origin = self.timeline.origin
         return Mark(
-            source_type=source_type(origin, is_recording=self.recording is not None),
+            source_type=source_type(origin, is_recording=bool(self.recordings)),
             software=software(),
             job=self.name,
             created=timestamp(self.submitted_at),
@@ -167,6 +202,15 @@ class Flow(ABC):
             case _:
                 return False
 
+    def located(self, item: Item, error: ErrorReport) -> ErrorReport:
+        """An error of an item; that of a scene names its key like `scenes.2.avatar`."""
+        scene = self._scene_of(item) if error.field in SceneKeys.model_fields else None
+        return error if scene is None else replace(error, field=scene_field(scene, error.field))
+
+    def _scene_of(self, item: Item) -> int | None:
+        """Index of the scene that an item is of; None: of none."""
+        return None
+
     @abstractmethod
     def _first_items(self) -> list[Item]: ...
 
@@ -204,37 +248,43 @@ class Flow(ABC):
     def _is_split(self) -> bool:
         return any(len(self.chunks) == chunk.count for chunk in self.chunks.values())
 
-    def _take_recording(self) -> list[Item]:
-        """The first items of a job with a recording: it is aligned with its text, if there is one."""
-        assert self.recording is not None
-        if self.job.text is None:
-            return self._accept(Speech(self.name, self.folder, self.recording))
-        words = pronunciations(self.job.lexicon)
-        return [AlignItem(self.name, self.folder, self.recording, self.job.text, self.language, words)]
+    def _take_recording(self, folder: Path, index: int = 0) -> list[Item]:
+        """What comes first of a recording: it is aligned with its text, if there is one."""
+        part = self.part(index)
+        assert part.audio is not None
+        recording = self.recordings[part.audio]
+        if part.text is None:
+            return self._accept(Speech(self.name, folder, recording, index=index))
+        words = pronunciations(part.lexicon)
+        return [AlignItem(self.name, folder, recording, part.text, self.language_of(part), words, index)]
 
-    def _tts_item(self, text: str) -> TtsItem:
-        """Speak a text, all of the job's or a part of it, as the job asks."""
+    def _tts_item(self, text: str, index: int = 0) -> TtsItem:
+        """Speak a text, all of the job's or a part of it, as the job or the scene asks."""
+        part = self.part(index)
+        asked = part.other_languages
         return TtsItem(
             job=self.name,
             folder=self.folder,
             text=text,
-            language=self.language,
-            voice=self.job.voice,
-            speed=self.job.speed,
-            avatar=self.avatar,
-            lexicon=pronunciations(self.job.lexicon),
-            other_languages=self.other_languages,
+            language=self.language_of(part),
+            voice=part.voice,
+            speed=part.speed,
+            avatar=self.avatar_of(part),
+            index=index,
+            lexicon=pronunciations(part.lexicon),
+            other_languages=self.config.tts.other_languages if asked is None else asked,
         )
 
     def _split_item(self, speech: Speech) -> SplitItem:
+        part = self.part(speech.index)
         return SplitItem(
             job=self.name,
             speech=speech,
             fps=self.fps,
             mode=self.mode,
             model=self.job.model,
-            avatar=self.avatar,
-            articulation=self.job.articulation,
+            avatar=self.avatar_of(part),
+            articulation=part.articulation,
             label=self.label,
             captions=self.job.burn_captions.look if self.job.burn_captions else None,
             size=self.job.frame_size,

@@ -28,8 +28,8 @@ class JobFlow(Flow):
         return len(self.job.text or "") / CHARACTERS_PER_SECOND
 
     def _first_items(self) -> list[Item]:
-        if self.recording is not None:
-            return self._take_recording()
+        if self.recordings:
+            return self._take_recording(self.folder)
         assert self.job.text is not None
         return [self._tts_item(self.job.text)]
 

@@ -1,13 +1,13 @@
-"""The flow of a long text: rendering begins while the rest is spoken, and short jobs are spoken in between."""
+"""The flow of long texts and scenes: rendering begins while the rest is spoken, and short jobs pass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND, JobFlow
 from daemon.scheduling.text_pieces import TextPieces
 from pipeline.config import Config
+from pipeline.job import Job
 from pipeline.messages import Item, Segment, Speech
 from pipeline.speech import sentences
 
@@ -23,23 +23,22 @@ def _piece_characters(speed: float, config: Config) -> float:
 
 @dataclass
 class LongText(TextPieces, JobFlow):
-    """A text whose pieces, each of a few sentences, are the chunks of its video.
+    """A text whose pieces, each of a few sentences, are the chunks of its video; or several scenes' texts.
 
     All pieces are spoken as soon as the voices are free: the scheduler lets more urgent jobs pass.
     """
 
-    @cached_property
-    def texts(self) -> list[str]:
+    def _cut(self, part: Job) -> list[str]:
         """Each of them becomes one chunk."""
-        assert self.job.text is not None
-        return sentences.passages(self.job.text, self.language, _piece_characters(self.job.speed, self.config))
+        assert part.text is not None
+        return sentences.passages(part.text, self.language_of(part), _piece_characters(part.speed, self.config))
 
     @property
     def mode(self) -> str:
-        """Sequential or parallel; auto is resolved by the expected length."""
+        """Sequential or parallel; auto is resolved by the expected length. That of recordings is not known."""
         if self.job.mode != "auto":
             return self.job.mode
-        is_short = self.expected_seconds < self.config.split.sequential_below_seconds
+        is_short = not self.recordings and self.expected_seconds < self.config.split.sequential_below_seconds
         return "sequential" if is_short else "parallel"
 
     @property
@@ -50,11 +49,12 @@ class LongText(TextPieces, JobFlow):
     @property
     def expected_seconds(self) -> float:
         """Estimated from the text, since the whole length is known only at the end."""
-        return len(self.job.text or "") / CHARACTERS_PER_SECOND / self.job.speed
+        spoken = (part for part in self.parts if part.audio is None)
+        return sum(len(part.text or "") / CHARACTERS_PER_SECOND / part.speed for part in spoken)
 
     def _first_items(self) -> list[Item]:
-        certain = len(self.texts) - (not self.last_is_known)
-        return [self._speak(index) for index in range(certain)]
+        certain = filter(self._may_begin, range(len(self.texts)))
+        return [item for index in list(certain) for item in self._begin(index)]
 
     def _pause_seconds(self, index: int) -> float:
         return self.config.tts.pause_seconds if index + 1 < len(self.texts) else 0.0
@@ -62,11 +62,16 @@ class LongText(TextPieces, JobFlow):
     def _accept_speech(self, speech: Speech) -> list[Item]:
         if speech.index in self.speeches:
             return []
-        last_was_known = self.last_is_known
+        last = self._last_of_scene(speech.index)
+        was_certain = self._may_begin(last)
         self.speeches[speech.index] = speech
-        last = [self._speak(len(self.texts) - 1)] if self.last_is_known and not last_was_known else []
+        is_certain = not was_certain and self._may_begin(last)
         is_next = speech.index == self.texts_split
-        return [*(self._split_next() if is_next else []), *last]
+        return [*(self._split_next() if is_next else []), *(self._begin(last) if is_certain else [])]
+
+    def _last_of_scene(self, index: int) -> int:
+        """Index of the last text of the scene that a text is of."""
+        return next(place for place in range(index, len(self.texts)) if self.passages[place].ends_scene)
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
         return [self._merge_item()] if len(self.segments) == self.count else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.scheduling.flow import Flow
@@ -20,15 +21,16 @@ def make_flow(
     job: Job,
     *,
     folder: Path,
-    recording: Path | None,
+    recordings: Mapping[str, Path],
     config: Config,
     journal: Journal,
     submitted_at: float = 0.0,
 ) -> Flow:
-    """Make the flow of a job: streamed from its text or its recording, or rendered as a whole, in pieces if long."""
+    """Make the flow of a job: streamed from its texts or its recording, or rendered as a whole, in pieces if it is long
+    or has scenes."""
     kind: type[Flow] = JobFlow
     if job.mode == "stream":
-        kind = OpenStream if job.keep_open else TextStream if recording is None else RecordingStream
-    elif recording is None and job.text is not None and is_long(len(job.text), job.speed, config):
+        kind = OpenStream if job.keep_open else RecordingStream if recordings else TextStream
+    elif job.scenes is not None or (not recordings and is_long(len(job.text or ""), job.speed, config)):
         kind = LongText
-    return kind(name, job, folder, recording, config, journal, submitted_at=submitted_at)
+    return kind(name, job, folder, recordings, config, journal, submitted_at=submitted_at)

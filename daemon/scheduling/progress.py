@@ -74,7 +74,7 @@ def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left 
     chunks = _chunks_left(flow, workers, pace, seconds, now)
     finish, prepare = pace.expected_seconds(*FINISH, size=seconds), pace.expected_seconds(*found.prepare, size=seconds)
     speak = pace.expected_seconds(*found.speak, size=job.characters or 0)
-    if chunks is None or finish is None or prepare is None or (speak is None and flow.recording is None):
+    if chunks is None or finish is None or prepare is None or (speak is None and not flow.recordings):
         return None
     since = {type(worker.entry.item): now - worker.sent_seconds for worker in workers if worker.entry}
     has_segments = flow.count is not None and len(flow.segments) == flow.count
@@ -92,7 +92,9 @@ def left(flow: Flow, workers: Sequence[Worker], pace: Pace, now: float) -> Left 
 
 
 def _length_seconds(flow: Flow, pace: Pace) -> float | None:
-    """Length of the video: exact once it is cut, except for a text that is cut piece by piece."""
+    """Length of the video: exact once it is cut, except while a text is cut piece by piece."""
+    if isinstance(flow, TextPieces) and flow.texts_split == len(flow.texts):
+        return max(chunk.stop_frame for chunk in flow.chunks.values()) / flow.fps
     if flow.chunks and not isinstance(flow, TextPieces):
         return next(iter(flow.chunks.values())).timeline.seconds
     if flow.speech is not None and flow.speech.sentences:

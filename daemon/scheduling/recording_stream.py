@@ -28,4 +28,4 @@ class RecordingStream(StreamFlow):
         return self.speech.sentences if self.speech else ()
 
     def _first_items(self) -> list[Item]:
-        return self._take_recording()
+        return self._take_recording(self.folder)

@@ -105,7 +105,7 @@ class Scheduler:
 
     def add(self, flow: Flow) -> None:
         """Add a job. If its journal has results of a previous daemon, only the remaining items run."""
-        allowed = allowances(self.config, avatar_is_video=self._avatars.is_video(flow.avatar))
+        allowed = allowances(self.config, avatar_is_video=any(map(self._avatars.is_video, flow.avatars)))
         state, items = _JobState(flow, next(self._numbers), allowed), flow.begin()
         self._jobs[flow.name] = state
         self._enqueue(state, items)
@@ -286,7 +286,7 @@ class Scheduler:
         if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:
             self._backlog.add(entry)
         else:
-            self._fail(state, error, journal.attempts(entry.item))
+            self._fail(state, entry.flow.located(entry.item, error), journal.attempts(entry.item))
 
     def _fail(self, state: _JobState, error: ErrorReport, attempts: int) -> None:
         """Mark a job as failed; it ends once no worker holds an item of it."""

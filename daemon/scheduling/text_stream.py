@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import ceil
 
 from daemon.scheduling.pacing import Expected
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.scheduling.text_pieces import TextPieces
+from pipeline.job import Job
 from pipeline.messages import Chunk, Item, Segment, Speech
 from pipeline.speech import sentences
 from pipeline.stages.early_pieces import cuts_after, early_edges
@@ -34,11 +34,10 @@ class TextStream(TextPieces, StreamFlow):
     _asked: int = field(default=0, init=False)
     """How many texts were given to be spoken."""
 
-    @cached_property
-    def texts(self) -> list[str]:
-        """What is spoken, in order. Most become one piece; those at the beginning are cut again."""
-        assert self.job.text is not None
-        return sentences.pieces(self.job.text, self.language)
+    def _cut(self, part: Job) -> list[str]:
+        """Most become one piece; those at the beginning are cut again."""
+        assert part.text is not None
+        return sentences.pieces(part.text, self.language_of(part))
 
     @property
     def count(self) -> int:
@@ -58,13 +57,17 @@ class TextStream(TextPieces, StreamFlow):
         pieces, stop = super()._expected(), self.chunks[len(self.chunks) - 1].stop_frame
         spoken, timeline = self.speeches[0].span, self.chunks[0].timeline
         split = timeline.convert.seconds + timeline.split.seconds
-        for text in self.texts[self.texts_split :]:
-            share = len(text) / len(self.texts[0])
+        for index in range(self.texts_split, len(self.texts)):
+            share = self._length(index) / self._length(0)
             start, stop = stop, stop + ceil(timeline.frames * share)
             seconds = [CAUTION * (until - since) / self.fps for since, until in early_edges(start, stop, self.fps)]
             ready = (CAUTION * spoken.seconds * share if spoken else 0.0) + split
             pieces += [Expected(seconds[0], ready), *map(Expected, seconds[1:])]
         return pieces
+
+    def _length(self, index: int) -> float:
+        """Expected length of a text, in any unit."""
+        return len(self.texts[index]) / self.part(index).speed
 
     def _first_items(self) -> list[Item]:
         return self._speak_next()
@@ -76,13 +79,15 @@ class TextStream(TextPieces, StreamFlow):
         """
         enough = len(self.config.workers) + PIECES_AHEAD
         may_wait = min(len(self.segments) + 2, enough) if self.chunks else 1
-        certain = len(self.texts) if self.last_is_known else len(self.texts) - 1
         rendering = len(self.chunks) - len(self.segments)
         items: list[Item] = []
-        while self._asked < certain and rendering + self._asked - self.texts_split < may_wait:
-            items.append(self._speak(self._asked))
+        while self._may_ask() and rendering + self._asked - self.texts_split < may_wait:
+            items += self._begin(self._asked)
             self._asked += 1
         return items
+
+    def _may_ask(self) -> bool:
+        return self._asked < len(self.texts) and self._may_begin(self._asked)
 
     def _pause_seconds(self, index: int) -> float:
         ends = sentences.ends_sentence(self.texts[index])

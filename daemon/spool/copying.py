@@ -23,10 +23,10 @@ class _StoppedError(Exception):
 class Copy(threading.Thread):
     """One copy. A crash leaves a part of it, which the next start of the job removes."""
 
-    def __init__(self, spool: Recordings, name: str, audio: str, wake: Callable[[], None]) -> None:
-        """`wake` is called from the thread when it ends."""
+    def __init__(self, spool: Recordings, name: str, audio: str, number: int, wake: Callable[[], None]) -> None:
+        """`number`: which one of the job's recordings. `wake` is called from the thread when it ends."""
         super().__init__(name=f"copy-{name}", daemon=True)
-        self._spool, self._job, self._audio, self._wake = spool, name, audio, wake
+        self._spool, self._job, self._audio, self._number, self._wake = spool, name, audio, number, wake
         self._is_stopped = False
         self._error: JobError | OSError | None = None
         self.is_done = False
@@ -36,7 +36,7 @@ class Copy(threading.Thread):
     def run(self) -> None:
         """See `threading.Thread`."""
         try:
-            self._spool.copy_recording(self._job, self._audio, self._advance)
+            self._spool.copy_recording(self._job, self._audio, self._advance, self._number)
         except (JobError, OSError) as error:
             self._error = error
         except _StoppedError:

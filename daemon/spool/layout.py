@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -14,7 +15,9 @@ CLAIMED, JOB, TIMING, ERROR = "claimed.json", "job.json", "timing.json", "error.
 RECORDING, VIDEO, LOG = "recording", "video.mp4", "log.jsonl"
 DROPPED_AS = "dropped_as"
 """Files in a job's work folder; JOB, ERROR and LOG also in its folder in `failed/`. DROPPED_AS: the name of the job's
-file in the inbox, if it is not the job's own."""
+file in the inbox, if it is not the job's own. Further recordings have numbers: `recording-1`."""
+
+RECORDING_FILE = re.compile(rf"{RECORDING}(-[0-9]+)?")
 
 PLAYLIST, INIT, PLAYER = "index.m3u8", "init.mp4", "player.html"
 """Files in the folder of a stream."""
@@ -83,6 +86,10 @@ class Layout:
     def done_file(self, name: str) -> Path:
         """The job file of a job that succeeded."""
         return self.done / f"{name}{JOB_SUFFIX}"
+
+    def recording(self, name: str, number: int = 0) -> Path:
+        """A recording in the work folder of a job; `number`: which one of those that it names."""
+        return self.folder(name) / (f"{RECORDING}-{number}" if number else RECORDING)
 
     def logs(self, name: str) -> tuple[Path, ...]:
         """Where the log of a job is: while it runs, after it failed, after it succeeded."""

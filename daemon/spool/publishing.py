@@ -17,7 +17,17 @@ from pydantic import ValidationError
 
 from daemon.outputs.report import DoneReport, FailedReport, Failure, JobReport, json_bytes, read_report
 from daemon.spool.hooks import Hook, Hooks
-from daemon.spool.layout import CAPTION_SUFFIXES, DROPPED_AS, ERROR, JOB, LOG, PLAYLIST, RECORDING, TIMING, VIDEO
+from daemon.spool.layout import (
+    CAPTION_SUFFIXES,
+    DROPPED_AS,
+    ERROR,
+    JOB,
+    LOG,
+    PLAYLIST,
+    RECORDING_FILE,
+    TIMING,
+    VIDEO,
+)
 from daemon.spool.open_streams import OpenStreams
 from daemon.spool.streams import Streams
 from daemon.spool.webhooks import Delivery, Webhooks
@@ -142,12 +152,12 @@ class Publishing(Streams, OpenStreams, Webhooks, Hooks):
                 move(self.folder(name) / file, kept / file)
 
     def clear(self, name: str, keep: Collection[Path] = ()) -> None:
-        """Remove a job's stage files except `keep`; the job file and the recording are kept."""
+        """Remove a job's stage files except `keep`; the job file and the recordings are kept."""
         folder = self.folder(name)
         inside = (path.relative_to(folder) for path in keep if path.is_relative_to(folder))
-        kept = {JOB, RECORDING, TIMING, LOG, DROPPED_AS, *(path.parts[0] for path in inside)}
+        kept = {JOB, TIMING, LOG, DROPPED_AS, *(path.parts[0] for path in inside)}
         for entry in folder.iterdir():
-            if entry.name not in kept:
+            if entry.name not in kept and not RECORDING_FILE.fullmatch(entry.name):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def earlier_report(self, name: str) -> DoneReport | None:

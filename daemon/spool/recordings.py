@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from daemon.spool.layout import RECORDING, Layout
+from daemon.spool.layout import Layout
 from daemon.spool.untrusted import copy, link
 from pipeline.errors import JobError, is_full
 from pipeline.files import as_spelt
@@ -28,22 +28,22 @@ RECORDING_MAX_BYTES = 16 << 30
 class Recordings(Layout):
     """The recordings of an inbox."""
 
-    def take_recording(self, name: str, audio: str) -> Path | None:
+    def take_recording(self, name: str, audio: str, number: int = 0) -> Path | None:
         """Link a recording from the inbox into the job's folder, where other users cannot remove it.
 
-        None if it must be copied instead: see `copy_recording`. Raises JobError unless it is a regular file directly
-        inside the inbox, OSError if the disk is full.
+        `number`: which one of those that the job names. None if it must be copied instead: see `copy_recording`. Raises
+        JobError unless it is a regular file directly inside the inbox, OSError if the disk is full.
         """
-        taken = self.folder(name) / RECORDING
+        taken = self.recording(name, number)
         with self._explained():
             if not os.path.lexists(taken) and not link(self.find_recording(audio), taken):
                 return None
             self._check_recording(taken)
         return taken
 
-    def copy_recording(self, name: str, audio: str, advanced: Callable[[float], None]) -> None:
+    def copy_recording(self, name: str, audio: str, advanced: Callable[[float], None], number: int = 0) -> None:
         """Copy a recording into the job's folder; for `advanced` see `copy`. Raises the same errors."""
-        taken = self.folder(name) / RECORDING
+        taken = self.recording(name, number)
         with self._explained():
             copy(self.find_recording(audio), taken, advanced)
             self._check_recording(taken)

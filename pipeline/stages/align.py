@@ -49,6 +49,7 @@ class Alignment:
     def speech(self, item: AlignItem) -> Speech:
         """The recording as speech. Raises JobError if it cannot be read."""
         start = time.monotonic()
+        item.folder.mkdir(exist_ok=True)
         found, notices = self._found(item)
         return Speech(
             job=item.job,
@@ -58,6 +59,7 @@ class Alignment:
             phonemes=write_phonemes(item.folder / "phonemes.json", found.phonemes if found else ()),
             span=Span(start, time.monotonic()),
             notices=notices,
+            index=item.index,
         )
 
     def _found(self, item: AlignItem) -> tuple[Transcript | None, tuple[Notice, ...]]:

@@ -19,11 +19,11 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import ffmpeg, pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
-from pipeline.messages import PCM_RATE_HZ, Chunk, Notice, Piece, Span, Speech, SplitItem, Timeline
+from pipeline.messages import PCM_RATE_HZ, Chunk, Notice, Origin, Piece, Span, Speech, SplitItem, Timeline
 from pipeline.overlay import fonts
 from pipeline.overlay.document import Captions, document, line_characters
 from pipeline.speech.cues import cues
-from pipeline.stages.chunks import chunk_edges, plan, stream_edges
+from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges
 
 
@@ -42,6 +42,7 @@ class SplitStage:
         """Yield the chunks in order: all of the job, or those of one of its texts."""
         start = time.monotonic()
         folder = item.speech.folder
+        folder.mkdir(exist_ok=True)  # nobody has spoken into that of a recording
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
         avatar = self._avatars.fitted(item.avatar, item.size)
         sound = _sound(item.speech, self._config.limits.audio_seconds)
@@ -67,14 +68,15 @@ class SplitStage:
             speech_index=item.speech.index,
             notices=(*sound.notices, *avatar.notices, *_unwritable(item)),
             face=avatar.face,
-            origin=self._avatars.origin(item.avatar),
+            origin=Origin.of_all(map(self._avatars.origin, item.avatars or (item.avatar,))),
+            size=size,
         )
         overlay = None if item.label is None and item.captions is None else _write_overlay(item, timeline, size)
         yield from _chunks(item, timeline, edges, self._config, overlay)
 
     def _frames(self, item: SplitItem, samples: int) -> int:
-        """Frames for this much audio; that of one of several texts is only padded, never cut."""
-        length = samples * item.fps / PCM_RATE_HZ
+        """Frames for this much audio and what follows it; that of one of several texts is only padded, never cut."""
+        length = samples * item.fps / PCM_RATE_HZ + round(item.pause_seconds * item.fps)
         if item.piece is None:
             return max(1, round(length))
         frames = math.ceil(max(length, PIECE_SECONDS_MIN * item.fps))
@@ -89,18 +91,27 @@ class SplitStage:
         """The resolved mode, and the frame ranges of the chunks."""
         settings = self._config.split
         if item.piece is not None:
-            return item.mode, _piece_edges(item.piece, item.mode, item.piece.first_frame + frames, item.fps)
+            return item.mode, self._piece_edges(item, item.piece, samples, frames)
         if item.mode == "stream":
             return item.mode, stream_edges(samples, frames, item.fps, settings)
         mode, count = plan(item.mode, seconds, len(self._config.workers), settings)
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
-
-def _piece_edges(piece: Piece, mode: str, stop: int, fps: int) -> list[tuple[int, int]]:
-    """The frame ranges of the pieces of one text, which ends with frame `stop`."""
-    if piece.is_open:
-        return short_edges(piece.first_frame, stop, fps)
-    return early_edges(piece.first_frame, stop, fps) if mode == "stream" else [(piece.first_frame, stop)]
+    def _piece_edges(
+        self, item: SplitItem, piece: Piece, samples: NDArray[np.int16], frames: int
+    ) -> list[tuple[int, int]]:
+        """The frame ranges of the pieces of one text; those of a recording do not depend on the mode."""
+        start, stop = piece.first_frame, piece.first_frame + frames
+        if piece.is_open:
+            return short_edges(start, stop, item.fps)
+        if item.mode == "stream":
+            return early_edges(start, stop, item.fps)
+        if item.speech.voice is not None:
+            return [(start, stop)]
+        settings = self._config.split
+        count = chunk_count(frames / item.fps, len(self._config.workers), settings)
+        edges = chunk_edges(samples, frames, item.fps, count, settings)
+        return [(start + first, start + last) for first, last in edges]
 
 
 def _sound(speech: Speech, limit_seconds: float) -> Sound:
@@ -146,7 +157,7 @@ def _unwritable(item: SplitItem) -> Iterator[Notice]:
     if item.captions is not None:
         said = " ".join(sentence.text for sentence in item.speech.sentences)
         texts.append((item.captions.font, said, "choose a font that has them, with burn_captions: {font: ...}"))
-        if not said and item.piece is None:
+        if not said and item.speech.voice is None:
             hint = "give the recording's text too"
             yield Notice("no_captions", "there are no captions: it is not known what the recording says", hint)
     for font, text, hint in texts:
@@ -179,12 +190,14 @@ def _chunks(
 ) -> Iterator[Chunk]:
     count = None if item.piece else len(edges)
     models = _models(item.model, timeline.mode, config)
+    # Models do not change within a streamed text: fading from one to the other would cost time, and be seen.
+    stays = item.piece is not None and timeline.mode == "stream"
     for index, (start, stop) in enumerate(edges, start=item.index):
-        # Models change between texts: within one, fading from one to the other would cost time, and be seen.
-        turn = item.speech.index if item.piece else index
-        is_within_text = item.piece is not None and start > item.piece.first_frame
+        place = index - item.index
+        turn = item.speech.index + (0 if stays else place)
         model = models[turn % len(models)]
-        before = model if is_within_text else models[(turn - 1) % len(models)]
+        before = model if stays and place else models[(turn - 1) % len(models)]
+        follows = place > 0 or (index > 0 and not (item.piece and item.piece.begins_scene))
         yield Chunk(
             job=item.job,
             folder=item.speech.folder,
@@ -195,7 +208,7 @@ def _chunks(
             model=model,
             # A viewer is waiting for the stream: any free worker takes its pieces.
             mixed=len(models) > 1 and count != 1 and timeline.mode != "stream",
-            fade_from=before if index > 0 and before != model else None,
+            fade_from=before if follows and before != model else None,
             avatar=item.avatar,
             articulation=item.articulation,
             size=item.size,
