@@ -208,18 +208,25 @@ class Supervisor:
 
     def _state(self) -> tuple[str, str]:
         """The daemon's state, and the reason if it is not ok."""
-        failing, unpublished = self._scheduler.failing, self._publisher.unpublished
         if self._stops:
             return health.DRAINING, "stopping on request"
         if not self._scheduler.has_room():
             return health.PAUSED, self._why_full()
         if self._spool.is_paused():
             return health.PAUSED, "paused by `lipdrop pause`"
-        if failing:
-            return health.DEGRADED, f"workers fail to start: {', '.join(failing)}"
-        if unpublished:
-            return health.DEGRADED, f"jobs that cannot be published: {', '.join(unpublished)}"
+        impairment = self._impairment()
+        if impairment is not None:
+            return health.DEGRADED, impairment
         return (health.OK if self._is_ready else health.STARTING), ""
+
+    def _impairment(self) -> str | None:
+        """What does not work although jobs are processed, or soon will be."""
+        failing, unpublished = self._scheduler.failing, self._publisher.unpublished
+        if failing:
+            return f"workers fail to start: {', '.join(failing)}"
+        if unpublished:
+            return f"jobs that cannot be published: {', '.join(unpublished)}"
+        return self._executor.trouble()
 
     def _why_full(self) -> str:
         free, least = self._spool.free_bytes() >> 20, self._config.limits.free_megabytes
@@ -253,7 +260,7 @@ class Supervisor:
         return copying | {name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()}
 
     def _health(self, state: str, why: str) -> HealthReport:
-        workers, pids = self._scheduler.workers, self._scheduler.pids
+        workers, pids, nodes = self._scheduler.workers, self._scheduler.pids, self._scheduler.nodes
         return HealthReport(
             state=state,
             why=why,
@@ -262,7 +269,10 @@ class Supervisor:
             jobs=self._jobs(),
             progress=self._progress(),
             expected_ends=self._admission.expected_ends(is_open=self._is_open()),
-            workers={name: WorkerHealth(state=worker.value, pid=pids[name]) for name, worker in workers.items()},
+            workers={
+                name: WorkerHealth(state=worker.value, pid=pids[name], node=nodes[name])
+                for name, worker in workers.items()
+            },
             done=self._publisher.done,
             failed=self._publisher.failed,
             monotonic_seconds=time.monotonic(),

@@ -119,6 +119,35 @@ def _device(value: Any) -> Any:
     return name
 
 
+class PlaceSettings(Section):
+    """What a worker needs of a node in a cluster."""
+
+    num_cpus: Annotated[float, Field(ge=0, le=1024, strict=False)] = 1.0
+    """Cores, also fractions. A worker computes with as many threads, at least one."""
+    num_gpus: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.0
+    """GPUs: 1, a fraction of one that workers share, or none."""
+    resources: dict[str, Annotated[float, Field(gt=0, strict=False)]] = Field(default_factory=dict)
+    """Amounts of what nodes offer under names of your own."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels that the node must have."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a worker."""
+        return max(1, int(self.num_cpus))
+
+
+class RaySettings(Section):
+    """The Ray cluster that runs the workers, for the executor `ray`."""
+
+    address: Annotated[str, Field(min_length=1, max_length=300)] = "auto"
+    """Of its head, HOST:PORT; auto: of the cluster that this machine is part of."""
+    place: PlaceSettings = PlaceSettings()
+    """What a lip-sync worker needs of its node."""
+    other_place: PlaceSettings = PlaceSettings()
+    """What each of the other workers needs: those that speak, split and merge."""
+
+
 class WorkerSettings(Section):
     """One lip-sync worker process."""
 
@@ -126,6 +155,8 @@ class WorkerSettings(Section):
     """A name in `models`."""
     device: Annotated[str, BeforeValidator(_device)] = "auto"
     """auto: the GPUs in turn, or the CPU without one."""
+    place: PlaceSettings | None = None
+    """What it needs of its node, with the executor `ray`; None: `ray.place`."""
 
 
 class SplitSettings(Section):
@@ -325,8 +356,9 @@ class Config(Section):
     extras: list[Kind] = Field(default_factory=list)
     """Files beside the videos of jobs that do not say which they want."""
     provenance: ProvenanceSettings = ProvenanceSettings()
-    executor: Literal["processes", "threads"] = "processes"
-    """Where workers run: `threads` runs everything in one process, for debugging."""
+    executor: Literal["processes", "threads", "ray"] = "processes"
+    """Where workers run: `threads` runs everything in one process, for debugging, `ray` on a cluster."""
+    ray: RaySettings = RaySettings()
     on_conflict: Literal["replace", "refuse"] = "replace"
     """Whether a different job may replace a finished one of the same name."""
     limits: LimitsSettings = LimitsSettings()

@@ -16,6 +16,8 @@ FULL_REASONS = tuple(map(os.strerror, FULL_ERRNOS))
 """Their messages, as programs print them."""
 DISK_FULL = "disk_full"
 """Code of the error that is resolved by freeing space."""
+CLUSTER_LOST = "cluster_lost"
+"""Code of the error of an item whose worker was lost together with the others."""
 
 
 def is_full(error: BaseException) -> bool:

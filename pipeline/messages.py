@@ -545,6 +545,8 @@ class Ready:
     worker: str
     device: str
     pid: int
+    node: str | None = None
+    """The machine that it runs on; None: the daemon's."""
 
 
 @dataclass(frozen=True)
@@ -589,6 +591,8 @@ class Died:
 
     worker: str
     exitcode: int | None
+    is_lost: bool = False
+    """Whether it was lost together with the others, so that its item cannot be the cause."""
 
 
 Event = Ready | Yielded | Advanced | Finished | Failed | Died

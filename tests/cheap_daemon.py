@@ -89,6 +89,7 @@ def main(arguments: list[str]) -> None:
     from daemon.spool.watcher import Watcher
     from daemon.supervisor import Supervisor
     from pipeline.config import load_config
+    from pipeline.executors import make_executor
     from pipeline.executors.processes import ProcessExecutor
 
     if "--blind" in arguments:
@@ -109,12 +110,9 @@ def main(arguments: list[str]) -> None:
     spool = Spool(Path.cwd())
     spool.create()
     logs.set_up(as_json=False, level=config.log.level, spool=spool)
+    executor = make_executor(config) if config.executor == "ray" else ProcessExecutor(preloaded=PRELOADED)
     try:
-        sys.exit(
-            Supervisor(config, spool, ProcessExecutor(preloaded=PRELOADED), cheap_specs(config, **stages)).run(
-                once="--once" in arguments
-            )
-        )
+        sys.exit(Supervisor(config, spool, executor, cheap_specs(config, **stages)).run(once="--once" in arguments))
     except SpoolOwned:
         sys.exit(75)
 

@@ -40,6 +40,16 @@ class CheapTts(CheapStage):
         yield Speech(item.job, item.folder, item.folder / "speech.wav", "cheap:voice", span=SPAN)
 
 
+class LateTts(CheapTts):
+    """Takes a while, then writes into the job's folder."""
+
+    def process(self, item: TtsItem) -> Iterator[Speech]:
+        (item.folder / "begun").touch()
+        time.sleep(3)
+        (item.folder / "late").touch()
+        yield from super().process(item)
+
+
 class CheapSplit(CheapStage):
     def process(self, item: SplitItem) -> Iterator[Chunk]:
         folder = item.speech.folder
@@ -277,6 +287,11 @@ class CountedLipSync(CheapLipSync):
     def work(self, item: Chunk) -> None:
         ran(item, f"lipsync {item.index}")
         time.sleep(0.05)
+        (item.folder / f"chunk-{item.index}").write_bytes(b"segment")
+
+
+class InstantLipSync(CheapLipSync):
+    def work(self, item: Chunk) -> None:
         (item.folder / f"chunk-{item.index}").write_bytes(b"segment")
 
 

@@ -69,6 +69,8 @@ class RecordingExecutor:
         events, self._events = self._events, []
         return events
 
+    def trouble(self) -> None: ...
+
     def wake(self) -> None: ...
 
     def kill(self, worker: str) -> None:

@@ -35,6 +35,7 @@ ALLOWED = {
     "daemon/bench/": {"torch"},
     "daemon/doctor/probe.py": {"torch"},
     "pipeline/avatars/idle_motion/": {"torch"},
+    "pipeline/executors/cluster/": {"ray"},
     "pipeline/executors/processes.py": {"torch"},
     "pipeline/executors/threads.py": {"torch"},
     "pipeline/speech/accentor.py": {"torch"},

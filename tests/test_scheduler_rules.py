@@ -246,6 +246,20 @@ def test_a_full_disk_costs_no_attempts_and_pauses_all_work(
     assert job.journal.attempts(executor.log[0]) == 1
 
 
+def test_a_worker_that_is_lost_with_its_cluster_costs_no_attempt(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    job = flow(tmp_path)
+    scheduler.add(job)
+    for _ in range(ATTEMPTS + 2):
+        settle(scheduler)
+        executor.held.clear()
+        executor.report(Died("tts-0", None, is_lost=True))
+    assert settle(scheduler) == []
+    assert executor.log == [executor.log[0]] * (ATTEMPTS + 3)
+    assert job.journal.attempts(executor.log[0]) == 1, "the one that runs"
+
+
 def test_without_room_nothing_is_sent(executor: RecordingExecutor, tmp_path: Path) -> None:
     room = False
     scheduler = Scheduler(executor, CONFIG, cheap_specs(CONFIG), disk_has_room=lambda: room)

@@ -32,6 +32,7 @@ class Calls:
     def __init__(self) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.broken = False
+        self.hindrance: str | None = None
 
     def gpu_count(self) -> int:
         return 0
@@ -47,6 +48,9 @@ class Calls:
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
         self.log.append(("wait", timeout_seconds))
         return [Ready("tts-0", "cpu", 1)]
+
+    def trouble(self) -> str | None:
+        return self.hindrance
 
     def wake(self) -> None: ...
 
@@ -159,6 +163,16 @@ def test_a_worker_is_killed_once_at_its_deadline(pool: WorkerPool, calls: Calls)
     assert [pool[name].overdue for name in NAMES] == [True, True, False, False]
 
 
+def test_a_start_takes_any_time_while_something_hinders_it(pool: WorkerPool, calls: Calls) -> None:
+    calls.hindrance = "no cluster"
+    pool.kill_overdue(300)
+    calls.hindrance = None
+    pool.kill_overdue(306.9)
+    assert calls.taken() == []
+    pool.kill_overdue(307)
+    assert calls.taken() == [("kill", name) for name in NAMES]
+
+
 def test_a_worker_that_advances_is_not_hung(pool: WorkerPool, tmp_path: Path) -> None:
     worker = pool["gan-0"]
     pool.send(worker, entry(tmp_path, budget_seconds=20), 110)
@@ -210,6 +224,10 @@ def test_a_ready_worker_is_idle_and_its_failures_are_forgotten(pool: WorkerPool)
     assert set(pool.states.values()) == {IDLE}
     assert pool.pids == {"tts-0": 10, "gan-0": 11, "gan-1": 12, "nogan-2": 13}
     assert pool["gan-0"].failures == 0
+    pool.ready(Ready("gan-1", "cpu", 11, "10.0.0.7"))
+    assert pool.nodes == {"tts-0": None, "gan-0": None, "gan-1": "10.0.0.7", "nogan-2": None}
+    pool.schedule_restart(pool["gan-1"])
+    assert pool.nodes["gan-1"] is None
 
 
 def test_a_role_is_served_by_a_worker_that_is_up(pool: WorkerPool, tmp_path: Path) -> None:
@@ -252,6 +270,13 @@ def test_the_error_of_a_dead_worker_names_the_cause(pool: WorkerPool) -> None:
     assert (late.code, late.stage, late.retryable) == ("timeout", "lipsync", True)
     assert late.message == "worker gan-0 exceeded its deadline and was killed"
     assert late.hint == "is the machine overloaded? resubmit the job"
+    lost = pool.died(Died("nogan-2", None, is_lost=True))
+    assert (lost.code, lost.stage, lost.retryable) == ("cluster_lost", "lipsync", True)
+    assert [(end.worker, end.reason) for end in pool.take_exits()] == [
+        ("gan-0", "start"),
+        ("gan-0", "deadline"),
+        ("nogan-2", "lost"),
+    ]
 
 
 def test_restarts_pause_longer_each_time_and_end(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from daemon.outputs.report import JobReport
 
-EXIT_REASONS = ("crash", "deadline", "start", "cancel")
-EXIT_HELP = "Reasons: crash, deadline (it hung), start (it could not start), cancel (a job was cancelled)."
+EXIT_REASONS = ("crash", "deadline", "start", "cancel", "lost")
+EXIT_HELP = (
+    "Reasons: crash, deadline (it hung), start (it could not start), cancel (a job was cancelled), "
+    "lost (its cluster was)."
+)
 HOOK_RESULTS = ("ok", "retried", "given_up")
 
 
@@ -17,7 +20,7 @@ class WorkerExit:
 
     worker: str
     reason: str
-    """crash, deadline, start or cancel."""
+    """crash, deadline, start, cancel or lost."""
 
 
 @dataclass(frozen=True)

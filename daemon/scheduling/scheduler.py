@@ -23,7 +23,7 @@ from daemon.scheduling.progress import CUT, Progress, frames_per_second, left, s
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
-from pipeline.errors import DISK_FULL, ErrorReport, JobError, StageError
+from pipeline.errors import CLUSTER_LOST, DISK_FULL, ErrorReport, JobError, StageError
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.log_context import logging_about
 from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
@@ -196,6 +196,11 @@ class Scheduler:
         """The process of every worker; None for one that is not running."""
         return self._pool.pids
 
+    @property
+    def nodes(self) -> dict[str, str | None]:
+        """The machine of every worker; None: the daemon's."""
+        return self._pool.nodes
+
     def take_exits(self) -> list[WorkerExit]:
         """The workers that exited since the last call."""
         return self._pool.take_exits()
@@ -281,7 +286,7 @@ class Scheduler:
         journal = state.flow.journal
         if error.code == DISK_FULL:
             self._full_until_seconds = time.monotonic() + FULL_DISK_SECONDS
-        if error.retryable and not self.has_room():
+        if error.retryable and (error.code == CLUSTER_LOST or not self.has_room()):
             journal.release(entry.item)
         if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:
             self._backlog.add(entry)

@@ -63,6 +63,8 @@ class Worker:
     is_cancelled: bool = False
     """Whether it was killed because the job of its item was cancelled."""
     pid: int | None = None
+    node: str | None = None
+    """The machine that it runs on; None: the daemon's."""
 
 
 class WorkerPool:
@@ -92,6 +94,11 @@ class WorkerPool:
     def pids(self) -> dict[str, int | None]:
         """The process of every worker; None for one that is not running."""
         return {name: worker.pid for name, worker in self._workers.items()}
+
+    @property
+    def nodes(self) -> dict[str, str | None]:
+        """The machine of every worker; None: the daemon's."""
+        return {name: worker.node for name, worker in self._workers.items()}
 
     @property
     def failing(self) -> list[str]:
@@ -154,7 +161,10 @@ class WorkerPool:
 
     def kill_overdue(self, now: float) -> None:
         """Kill the workers that have exceeded their deadline."""
+        is_hindered = self._executor.trouble() is not None
         for name, worker in self._workers.items():
+            if is_hindered and worker.state is WorkerState.STARTING:
+                worker.deadline = now + self._boot_seconds
             is_running = worker.state in (WorkerState.STARTING, WorkerState.BUSY)
             if is_running and worker.deadline <= now and not worker.overdue:
                 log.error("worker %s exceeded its deadline; killing it", name)
@@ -189,7 +199,8 @@ class WorkerPool:
         """Record that a worker has started."""
         worker = self._workers[event.worker]
         worker.state, worker.pid, worker.failures = WorkerState.IDLE, event.pid, 0
-        log.info("worker %s is ready on %s", event.worker, event.device)
+        worker.node = event.node
+        log.info("worker %s is ready on %s%s", event.worker, event.device, f" of {event.node}" if event.node else "")
 
     def boot_failed(self, name: str, error: ErrorReport) -> None:
         """Log a failed start; `Died` follows. Raises ConfigError if the configuration is at fault."""
@@ -200,25 +211,31 @@ class WorkerPool:
     def died(self, event: Died) -> ErrorReport:
         """Return the error of the item that a dead worker held."""
         worker = self._workers[event.worker]
-        self._note_exit(worker, event.exitcode)
+        self._note_exit(worker, event)
         error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
+        if event.is_lost:
+            error = StageError("cluster_lost", f"worker {event.worker} was lost with its cluster")
         if worker.overdue:
             hint = "is the machine overloaded? resubmit the job"
             error = StageError("timeout", f"worker {event.worker} exceeded its deadline and was killed", hint=hint)
         return ErrorReport.of(error, stage=worker.spec.role)
 
-    def _note_exit(self, worker: Worker, exitcode: int | None) -> None:
+    def _note_exit(self, worker: Worker, event: Died) -> None:
         job = worker.entry.flow.name if worker.entry is not None else None
         with logging_about(worker=worker.spec.name, stage=worker.spec.role, job=job):
-            self._log_exit(worker, exitcode)
+            self._log_exit(worker, event)
 
-    def _log_exit(self, worker: Worker, exitcode: int | None) -> None:
+    def _log_exit(self, worker: Worker, event: Died) -> None:
         name = worker.spec.name
         if worker.is_cancelled and not worker.overdue:
             log.info("worker %s was stopped with its job", name)
             self._exits.append(WorkerExit(name, "cancel"))
             return
-        log.error("worker %s exited with code %s", name, exitcode)
+        if event.is_lost:
+            log.error("worker %s was lost with its cluster", name)
+            self._exits.append(WorkerExit(name, "lost"))
+            return
+        log.error("worker %s exited with code %s", name, event.exitcode)
         is_starting = worker.state is WorkerState.STARTING
         self._exits.append(WorkerExit(name, "deadline" if worker.overdue else "start" if is_starting else "crash"))
 
@@ -233,7 +250,7 @@ class WorkerPool:
         Raises BootError if it was the last worker of its role.
         """
         worker.failures += 1
-        worker.state, worker.pid = WorkerState.WAITING, None
+        worker.state, worker.pid, worker.node = WorkerState.WAITING, None, None
         pause = 0.0 if worker.failures == 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
         worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
         if worker.failures > BOOT_FAILURES_MAX:

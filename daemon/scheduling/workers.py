@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from daemon.scheduling.stages import ROLES
-from pipeline.config import Config
+from pipeline.config import Config, PlaceSettings, WorkerSettings
 from pipeline.errors import ConfigError
 from pipeline.executors.base import WorkerSpec
 
@@ -20,6 +21,8 @@ def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
 
     Raises ConfigError.
     """
+    if config.executor == "ray":
+        return _placed_specs(config)
     cores = sorted(os.sched_getaffinity(0))
     specs: list[WorkerSpec] = []
     for role, stage in ROLES.items():
@@ -32,6 +35,35 @@ def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
                 for index in range(count)
             ]
     return specs
+
+
+def _placed_specs(config: Config) -> list[WorkerSpec]:
+    """The same workers, for a cluster that finds a node and a GPU for each. Raises ConfigError."""
+    others = config.ray.other_place
+    specs: list[WorkerSpec] = []
+    for role, stage in ROLES.items():
+        if role == POOLED_ROLE:
+            specs += [_placed_lipsync(config, index, worker) for index, worker in enumerate(config.workers)]
+        else:
+            names = [f"{role}-{index}" for index in range(config.tts_workers if role == COUNTED_ROLE else 1)]
+            specs += [_placed(name, role, stage, config, others) for name in names]
+    return specs
+
+
+def _placed_lipsync(config: Config, index: int, worker: WorkerSettings) -> WorkerSpec:
+    if worker.device not in ("auto", "cpu"):
+        hint = "set place.num_gpus: 1 instead, and leave out device"
+        raise ConfigError("no_device", "Ray chooses the GPU of a worker", field=f"workers.{index}.device", hint=hint)
+    place = worker.place or config.ray.place
+    if worker.device == "cpu":
+        place = place.model_copy(update={"num_gpus": 0.0})
+    spec = _placed(f"{worker.model}-{index}", POOLED_ROLE, ROLES[POOLED_ROLE], config, place)
+    return replace(spec, model=worker.model, device="cuda:0" if place.num_gpus else "cpu")
+
+
+def _placed(name: str, role: str, stage: str, config: Config, place: PlaceSettings) -> WorkerSpec:
+    threads, level = place.threads, config.log.level
+    return WorkerSpec(name, role, stage, config, log_level=level, threads=threads, encoder_threads=threads, place=place)
 
 
 def _lipsync_specs(config: Config, cores: list[int], gpus: int) -> list[WorkerSpec]:

@@ -33,6 +33,8 @@ class WorkerHealth:
     """starting, idle, busy, waiting to restart or down."""
     pid: int | None
     """Process id; null if no process is running."""
+    node: str | None = None
+    """The node of the cluster that it runs on; null: the daemon's machine."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
 """The executor interface: where workers run, and how they are connected to the scheduler.
 
-The scheduler sees seven methods and five events (`pipeline.messages.Event`); workers run `worker.work` with a
-`worker.Link` to the executor. Everything between the two belongs to the executor. A Ray executor, for example, would
-be one module next to `processes.py`: an actor for each `WorkerSpec` that runs `work`, a `Link` that carries tasks and
-events through the actor's mailbox, `Died` when the actor is lost, and `gpu_count` from the cluster's resources.
+The scheduler sees eight methods and six events (`pipeline.messages.Event`); workers run `worker.work` with a
+`worker.Link` to the executor. Everything between the two belongs to the executor.
 
 Rules that the scheduler relies on:
 
 - After `start`, exactly one of `Ready`, `Failed` (with `task=None`) or `Died` follows; `Died` also follows `Failed`.
 - A worker holds one task at a time, and its events arrive in the order in which it sent them.
 - `Died` is a worker's last event. Results that it sent before it died are reported first.
-- Messages name files by path: workers share a filesystem and a monotonic clock with the daemon.
+- While `trouble` says why, `start` may take any time.
+- Messages name files by path: workers share a filesystem with the daemon. Spans in events are on the daemon's clock.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from pipeline.messages import Event, Task
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
+    from pipeline.config import Config, PlaceSettings
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,10 @@ class WorkerSpec:
     """The least severe records that it sends to the daemon."""
     threads: int = 1
     """Threads for its numerical libraries."""
+    encoder_threads: int | None = None
+    """Threads for its encoder; None: as many as it has cores."""
+    place: PlaceSettings | None = None
+    """What it needs of a node in a cluster."""
 
 
 class Executor(Protocol):
@@ -67,6 +70,10 @@ class Executor(Protocol):
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
         """Return new events as soon as there are any; empty after the timeout or a `wake`."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Why workers cannot start, through no fault of theirs; None if they can."""
         ...
 
     def wake(self) -> None:

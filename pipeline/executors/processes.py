@@ -21,7 +21,7 @@ from multiprocessing import forkserver, spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pipeline
 from pipeline.executors.base import WorkerSpec
@@ -29,6 +29,9 @@ from pipeline.executors.waker import Waker
 from pipeline.executors.worker import process_main
 from pipeline.messages import Died, Event, Task
 from pipeline.programs import kill_session
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 PYTHON = Path(__file__).parent / "python-for-workers"
 """Python for the fork server: dies with the daemon and ignores modules in the current folder."""
@@ -55,15 +58,16 @@ class ProcessExecutor:
 
     def __init__(self, preloaded: Sequence[str] = PRELOADED) -> None:
         os.environ["LIPDROP_PACKAGE"] = pipeline.__path__[0]
-        if os.access(PYTHON, os.X_OK):
-            os.environ["LIPDROP_PYTHON"] = sys.executable
-            spawn.set_executable(str(PYTHON))
-        else:  # installed on a filesystem mounted with noexec
-            os.environ["PYTHONSAFEPATH"] = "1"
+        use_python_for_workers()
         is_served = _start_server(preloaded)
         self._context = multiprocessing.get_context("forkserver") if is_served else multiprocessing.get_context("spawn")
         self._workers: dict[str, _Worker] = {}
         self._waker = Waker()
+
+    @classmethod
+    def of(cls, _: Config) -> ProcessExecutor:
+        """Make the executor for a configuration."""
+        return cls()
 
     def gpu_count(self) -> int:
         """Return the number of GPUs that CUDA offers. Another process asks: it has torch already, this one has not."""
@@ -132,6 +136,9 @@ class ProcessExecutor:
         _end(worker.process, EXIT_SECONDS)
         return worker.process.exitcode
 
+    def trouble(self) -> None:
+        """Nothing is known to hinder workers from starting."""
+
     def wake(self) -> None:
         """Make `wait` return. Safe in signal handlers and other threads."""
         self._waker.wake()
@@ -151,6 +158,15 @@ class ProcessExecutor:
         for worker in self._workers.values():
             _end(worker.process, deadline - time.monotonic())
         self._workers.clear()
+
+
+def use_python_for_workers() -> None:
+    """Start further processes with `PYTHON`."""
+    if os.access(PYTHON, os.X_OK):
+        os.environ["LIPDROP_PYTHON"] = sys.executable
+        spawn.set_executable(str(PYTHON))
+    else:  # installed on a filesystem mounted with noexec
+        os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def _start_server(preloaded: Sequence[str]) -> bool:

@@ -7,12 +7,15 @@ import threading
 from collections.abc import Collection, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.waker import Waker
 from pipeline.executors.worker import Link, work
 from pipeline.messages import Died, Event, Task
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 class ThreadExecutor:
@@ -23,6 +26,11 @@ class ThreadExecutor:
         self._threads: dict[str, threading.Thread] = {}
         self._abandoned: list[Event] = []
         self._waker = Waker()
+
+    @classmethod
+    def of(cls, _: Config) -> ThreadExecutor:
+        """Make the executor for a configuration."""
+        return cls()
 
     def gpu_count(self) -> int:
         """Return the number of GPUs that CUDA offers this process."""
@@ -55,6 +63,9 @@ class ThreadExecutor:
         except (EOFError, OSError):
             del self._connections[name]
             return [Died(name, None)]
+
+    def trouble(self) -> None:
+        """Nothing is known to hinder workers from starting."""
 
     def wake(self) -> None:
         """Make `wait` return."""

@@ -1,4 +1,4 @@
-"""The worker loop, the same in a process and in a thread.
+"""The worker loop, the same in a process, in a thread and in an actor of Ray.
 
 The loop receives `Task`s from its connection and answers with `Ready`, `Yielded`, `Finished` and `Failed`. Log records
 use the same connection, so that one process writes the log. This module must not import torch: workers without it are
@@ -107,15 +107,20 @@ def process_main(connection: Connection, spec: WorkerSpec) -> None:
     faulthandler.enable()  # prints a traceback to the daemon's log when native code crashes
     prepare_process(spec)
     link = Link(connection)
+    log_to(link, spec.log_level)
+    with contextlib.suppress(BrokenPipeError):  # the daemon stops while this worker starts or works
+        work(link, spec)
+
+
+def log_to(link: Link, log_level: str) -> None:
+    """Send this process's log records over its link."""
     root = logging.getLogger()
     root.handlers = [LinkHandler(link)]
     root.handlers[0].addFilter(ContextFilter())
-    level = logging.getLevelNamesMapping()[spec.log_level.upper()]
+    level = logging.getLevelNamesMapping()[log_level.upper()]
     root.setLevel(max(level, logging.INFO))
     logging.getLogger("pipeline").setLevel(level)
     logging.getLogger("pymorphy3").setLevel(max(level, logging.WARNING))  # it tells everybody where its files are
-    with contextlib.suppress(BrokenPipeError):  # the daemon stops while this worker starts or works
-        work(link, spec)
 
 
 def prepare_process(spec: WorkerSpec) -> None:

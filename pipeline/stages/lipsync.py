@@ -74,8 +74,8 @@ class LipSyncStage:
         frames = _Timed(self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar)
-        threads, cpus = len(os.sched_getaffinity(0)), self._spec.encoder_cpus
-        drawn = _overlay(chunk)
+        threads = self._spec.encoder_threads or len(os.sched_getaffinity(0))
+        cpus, drawn = self._spec.encoder_cpus, _overlay(chunk)
         with SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder:
             for batch in frames:
                 encoder.write(batch)

@@ -1,0 +1,100 @@
+"""Messages between the daemon, the bridge and the actors, besides those in `pipeline.messages`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.executors.base import WorkerSpec
+from pipeline.messages import Task
+
+POLL_SECONDS = 2.0
+"""How long an actor waits for something to report before it answers that there is nothing."""
+
+LEASE_SECONDS = 20.0
+"""An actor exits if it has not been asked for messages for this long: nobody is left to use its results."""
+
+FENCE_SECONDS = LEASE_SECONDS + POLL_SECONDS + 2.0
+"""An actor that was last asked this long ago and has not answered has exited, wherever it is."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the bridge starts with."""
+
+    address: str
+    """Of the cluster's head, `HOST:PORT`; `auto`: of the cluster that this machine is part of."""
+    folder: Path
+    """The one that all nodes must share: the spool's `run/`."""
+    log_level: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """To the bridge: start a worker."""
+
+    spec: WorkerSpec
+
+
+@dataclass(frozen=True)
+class Send:
+    """To the bridge: send a task to a worker."""
+
+    worker: str
+    task: Task
+
+
+@dataclass(frozen=True)
+class Kill:
+    """To the bridge: kill a worker."""
+
+    worker: str
+
+
+Command = Start | Send | Kill
+
+
+@dataclass(frozen=True)
+class Connected:
+    """From the bridge: it is connected to the cluster."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """From the bridge: why workers cannot start or the cluster cannot be reached."""
+
+    why: str | None
+    """None: all is well."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a node must offer to run workers."""
+
+    version: str
+    """Of lipdrop: see `version.own_version`."""
+    folder: Path
+    """A folder that it must share with the daemon."""
+    token: str
+    """Content of the file `TOKEN_FILE` in that folder."""
+
+
+TOKEN_FILE = "cluster-token"
+
+
+@dataclass(frozen=True)
+class Hello:
+    """From an actor: it starts its worker."""
+
+    node_id: str
+    """As Ray calls it."""
+    boot_id: str
+    """Equal on processes that share a monotonic clock."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """From an actor: its node does not offer what it must."""
+
+    node_id: str
+    why: str

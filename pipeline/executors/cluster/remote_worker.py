@@ -1,0 +1,171 @@
+"""The bridge's end of one worker: places its actor, passes messages on, makes sure that it has exited.
+
+Ray restarts and retries nothing: lipdrop replaces workers and retries items by itself. Ray's head takes no part in
+calls of an actor's methods, and records of them are switched off, so its memory does not grow with the number of items.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from pipeline.executors.base import WorkerSpec
+from pipeline.executors.cluster.actor import CALLS, WorkerActor
+from pipeline.executors.cluster.clock import boot_id, shifted
+from pipeline.executors.cluster.nodes import Nodes
+from pipeline.executors.cluster.protocol import FENCE_SECONDS, Hello, Refusal, Terms
+from pipeline.messages import Died, Ready, Task, Yielded
+
+PLACING_SECONDS = 5.0
+"""Finding a node may take this long before it is reported."""
+
+REPLACE_SECONDS = 60.0
+"""An actor without a node is requested again after this long: nodes that were refused may have been mended."""
+
+EXIT_SECONDS = 3.0
+"""Grace period for an actor to exit by itself, before Ray is asked to kill it."""
+
+CLOCK_READINGS = 5
+"""The one with the shortest round trip counts."""
+
+PROCESS_DIED = "worker process has died"
+"""Part of Ray's message about an actor whose process has exited for certain; one on a lost node may still run."""
+
+log = logging.getLogger(__name__)
+
+
+class RemoteWorker:
+    """One worker. `report` gets its events and log records."""
+
+    def __init__(self, spec: WorkerSpec, terms: Terms, nodes: Nodes, report: Callable[[object], None]) -> None:
+        self._spec = spec
+        self._terms = terms
+        self._nodes = nodes
+        self._report = report
+        self._actor: Any = None
+        self._node = ""
+        self._ahead_seconds = 0.0
+        """By how much its machine's monotonic clock is ahead of this one's."""
+        self._asked_seconds = time.monotonic()
+        """When its actor's lease was last renewed, at the latest."""
+        self._task = asyncio.create_task(self._run())
+
+    def send(self, task: Task) -> None:
+        """Send a task to the worker's actor."""
+        self._actor.send.remote(shifted(task, self._ahead_seconds))
+
+    def kill(self) -> None:
+        """End the worker; `Died` follows."""
+        self._killing = asyncio.create_task(self._kill())
+
+    def exit(self) -> None:
+        """Have its actor exit, without waiting for that."""
+        if self._actor is not None:
+            self._actor.exit.remote()
+
+    async def _kill(self) -> None:
+        self.exit()
+        await asyncio.wait([self._task], timeout=EXIT_SECONDS)
+        if self._actor is None:
+            self._task.cancel()
+        elif not self._task.done():
+            await asyncio.to_thread(ray.kill, self._actor)
+
+    async def _run(self) -> None:
+        try:
+            await self._place()
+            await self._relay()
+        except (RayError, ValueError, TimeoutError) as error:
+            log.warning("worker %s: %s", self._spec.name, " ".join(str(error).split())[:500])
+            await self._fence(error)
+        finally:
+            self._nodes.placed(self._spec.name)
+            self._report(Died(self._spec.name, None, is_lost=self._nodes.is_headless))
+
+    async def _place(self) -> None:
+        """Start the worker on a node that offers what it must. Raises RayError."""
+        while True:
+            self._actor = await asyncio.to_thread(self._create)
+            answer = await self._begun()
+            if isinstance(answer, Hello):
+                break
+            if isinstance(answer, Refusal):
+                self._nodes.refuse(answer.node_id, answer.why)
+            await asyncio.to_thread(ray.kill, self._actor)
+        self._nodes.placed(self._spec.name)
+        self._node = self._nodes.name(answer.node_id)
+        if answer.boot_id != boot_id():
+            self._ahead_seconds = await self._clock_difference()
+
+    def _create(self) -> Any:
+        """Request an actor; blocks. One of the same name is a previous bridge's."""
+        place, name = self._spec.place, self._spec.name
+        with contextlib.suppress(ValueError):  # there is none
+            ray.kill(ray.get_actor(name))
+        labels = dict(place.labels) if place else {}
+        options = {
+            "name": name,
+            "num_cpus": place.num_cpus if place else 1,
+            "num_gpus": place.num_gpus if place else 0,
+            "resources": dict(place.resources) if place else {},
+            "label_selector": labels | self._nodes.others_than_refused(),
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "max_concurrency": CALLS,
+            "enable_task_events": False,
+        }
+        return ray.remote(WorkerActor).options(**options).remote()
+
+    async def _begun(self) -> Hello | Refusal | None:
+        """The actor's answer; None if it has not found a node for a while."""
+        answer: asyncio.Future[Hello | Refusal] = asyncio.wrap_future(
+            self._actor.begin.remote(self._spec, self._terms).future()
+        )
+        for seconds in (PLACING_SECONDS, REPLACE_SECONDS - PLACING_SECONDS):
+            await asyncio.wait([answer], timeout=seconds)
+            if answer.done():
+                return answer.result()
+            self._nodes.waits(self._spec.name, self._spec.place)
+        return None
+
+    async def _clock_difference(self) -> float:
+        """By how much the actor's clock is ahead, within half a round trip."""
+        readings: list[tuple[float, float]] = []
+        for _ in range(CLOCK_READINGS):
+            sent = time.monotonic()
+            there = await self._actor.clock.remote()
+            received = time.monotonic()
+            readings.append((received - sent, there - (sent + received) / 2))
+        return min(readings)[1]
+
+    async def _relay(self) -> None:
+        """Pass messages on until the last. Raises RayError, and TimeoutError if the actor does not answer."""
+        while True:
+            self._asked_seconds = time.monotonic()
+            reference = self._actor.messages.remote()
+            for message in await asyncio.wait_for(asyncio.wrap_future(reference.future()), FENCE_SECONDS):
+                if isinstance(message, Died):
+                    self.exit()
+                    return
+                self._report(self._translated(message))
+
+    def _translated(self, message: object) -> object:
+        """A message in terms of the daemon's machine."""
+        if isinstance(message, Yielded):
+            return shifted(message, -self._ahead_seconds)
+        return replace(message, node=self._node) if isinstance(message, Ready) else message
+
+    async def _fence(self, error: Exception) -> None:
+        """Return once the actor's process has certainly exited, so that it cannot write beside its successor."""
+        if self._actor is None or PROCESS_DIED in str(error):
+            return
+        self._kill_lost = asyncio.create_task(asyncio.to_thread(ray.kill, self._actor))
+        await asyncio.sleep(max(0.0, self._asked_seconds + FENCE_SECONDS - time.monotonic()))

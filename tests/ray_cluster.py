@@ -1,0 +1,72 @@
+"""Small Ray clusters on this machine, each node with processes of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ray]'")
+
+from ray.cluster_utils import Cluster
+
+SMALL: dict[str, Any] = {"num_cpus": 8, "object_store_memory": 100 << 20}
+"""Settings of every node. CPUs are only counted."""
+
+
+class LocalCluster:
+    """A head, which runs workers too, and further nodes."""
+
+    def __init__(self) -> None:
+        self._port = _free_port()
+        self._cluster: Cluster | None = None
+
+    @property
+    def address(self) -> str:
+        """Of the head: the same after a restart."""
+        assert self._cluster is not None
+        return str(self._cluster.address)
+
+    def start(self, **settings: Any) -> None:
+        """Start the head."""
+        arguments = SMALL | {"include_dashboard": False, "gcs_server_port": self._port} | settings
+        self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
+
+    def add_node(self, **settings: Any) -> Any:
+        """Start another node; wait until it is alive."""
+        assert self._cluster is not None
+        return self._cluster.add_node(**SMALL, **settings)
+
+    def kill_node(self, node: Any) -> None:
+        """Kill all processes of a node."""
+        assert self._cluster is not None
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def kill(self) -> None:
+        """Kill all processes of all nodes, those of the head included."""
+        if self._cluster is None:
+            return
+        for node in (*self._cluster.worker_nodes, self._cluster.head_node):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        self._cluster = None
+
+
+@contextlib.contextmanager
+def local_cluster() -> Iterator[LocalCluster]:
+    """A cluster with a head for a block."""
+    cluster = LocalCluster()
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("", 0))
+        port: int = listening.getsockname()[1]
+        return port
