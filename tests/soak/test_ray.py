@@ -1,0 +1,114 @@
+"""The daemon on a Ray cluster: the same frames, many jobs with nodes and the head killed half-way, much work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.ray_cluster import LocalCluster, local_cluster
+from tests.running import ROOT, CheapDaemon, RunningDaemon, until
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+JOBS = 40
+SOAK_SECONDS = 900
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    with local_cluster() as started:
+        yield started
+
+
+def test_both_executors_render_the_same_frames(cluster: LocalCluster, tmp_path: Path) -> None:
+    """The English demo, and a recording of two chunks. (espeak-ng, which speaks Russian, varies with each call.)"""
+    hashes = {}
+    for executor in ("processes", "ray"):
+        with RunningDaemon(tmp_path / executor, executor=executor, ray={"address": cluster.address}) as daemon:
+            daemon.start().ready()
+            daemon.drop("english", **json.loads((ROOT / "scripts" / "demo" / "english.json").read_bytes()))
+            daemon.record("voice.wav", 12)
+            daemon.drop("recorded", audio="voice.wav")
+            endings = daemon.endings(["english", "recorded"])
+            assert [(ending["status"], len(ending["chunks"])) for ending in endings] == [("done", 2), ("done", 2)]
+            hashes[executor] = [frames_hash(daemon.video(ending["job"])) for ending in endings]
+    assert hashes["ray"] == hashes["processes"]
+
+
+def test_forty_jobs_with_a_node_killed_half_way(cluster: LocalCluster, tmp_path: Path) -> None:
+    second = cluster.add_node(resources={"second": 2})
+    with ray_daemon(tmp_path, cluster) as daemon:
+        names = half_way(daemon)
+        cluster.kill_node(second)
+        assert_done_once(daemon, names, excess=5)
+
+
+def test_forty_jobs_with_the_head_killed_half_way(cluster: LocalCluster, tmp_path: Path) -> None:
+    with ray_daemon(tmp_path, cluster) as daemon:
+        names = half_way(daemon)
+        cluster.kill()
+        status = until(lambda: daemon.status() if daemon.status()["state"] == "degraded" else None, "bad health", 60)
+        assert "Ray cluster" in status["why"]
+        cluster.start()
+        assert_done_once(daemon, names, excess=5)
+        assert daemon.ready().status()["why"] == ""
+
+
+def test_fifty_thousand_items_do_not_fill_the_heads_memory(cluster: LocalCluster, tmp_path: Path) -> None:
+    """Through all stages: 2,000 jobs of 22 chunks and three other items."""
+    with ray_daemon(tmp_path, cluster, lipsync="InstantLipSync") as daemon:
+        used = []
+        for batch in range(5):
+            names = [f"batch-{batch}-{number:03d}" for number in range(400)]
+            for name in names:
+                daemon.drop(name, text="22 hello")
+            until(
+                lambda: all((daemon.spool / "outbox" / f"{name}.json").exists() for name in names) or None,  # noqa: B023
+                "batch",
+                SOAK_SECONDS,
+            )
+            used.append(head_megabytes())
+        assert used[-1] - used[0] < 50
+
+
+def ray_daemon(tmp_path: Path, cluster: LocalCluster, **stages: str) -> CheapDaemon:
+    return CheapDaemon(tmp_path / "spool", executor="ray", ray={"address": cluster.address}).start(
+        *(f"{role}={stage}" for role, stage in stages.items())
+    )
+
+
+def half_way(daemon: CheapDaemon) -> list[str]:
+    """Drop jobs and wait until half of them have ended."""
+    names = daemon.drop_many(JOBS, text="4 hello")
+    outbox = daemon.spool / "outbox"
+    until(lambda: len(list(outbox.glob("*.json"))) >= JOBS // 2 or None, "half of the jobs", SOAK_SECONDS)
+    return names
+
+
+def assert_done_once(daemon: CheapDaemon, names: list[str], excess: int) -> None:
+    """Every job is done, and no more items ran twice than workers were lost."""
+    assert {daemon.ending(name, SOAK_SECONDS)["status"] for name in names} == {"done"}
+    daemon.until_work_is_clear()
+    runs = Counter(daemon.ran())
+    assert len(runs) == JOBS * 7
+    assert sum(runs.values()) <= JOBS * 7 + excess
+    assert len(list((daemon.spool / "done").glob("*.json"))) == JOBS
+
+
+def head_megabytes() -> float:
+    """Memory of the cluster's head service, without files that it maps."""
+    [head] = [process for process in psutil.process_iter(["name"]) if process.info["name"] == "gcs_server"]
+    memory = head.memory_info()
+    return float(memory.rss - memory.shared) / 1e6
+
+
+def frames_hash(video: Path) -> str:
+    """Hash of the decoded frames."""
+    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:v", "-f", "hash", "-hash", "sha256", "-"]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
