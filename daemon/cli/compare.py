@@ -161,7 +161,9 @@ def _subject(place: Place, what: str, options: dict[str, Any]) -> Subject:
     name, job, recording = _read(place, what)
     asked = {key: options[key] for key in ("language", "voice", "avatar") if options[key]}
     job = {key: value for key, value in {**job, **asked}.items() if key not in DROPPED_KEYS}
-    parse_job(json.dumps(job).encode(), place.config, Avatars(place.config).names())
+    parsed = parse_job(json.dumps(job).encode(), place.config, Avatars(place.config).names())
+    if parsed.scenes is not None and parsed.recordings:
+        raise ArgumentError("scenes with recordings cannot be compared; leave these scenes out")
     return Subject(name, job, recording)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from pipeline.errors import JobError
-from pipeline.job import Job
+from pipeline.job import Job, Scene
 
 NAME_KEY = "name"
 """Optional key of a batch line that names its job; default: the file's name and the line's number."""
-KEYS = frozenset({NAME_KEY, *Job.model_fields})
+SCENE_KEY = "scene"
+"""Optional key of a row that is one scene of the job that it names: its number."""
+KEYS = frozenset({NAME_KEY, SCENE_KEY, *Job.model_fields, *Scene.model_fields})
 
 STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "size"})
 """All others are read as JSON."""
@@ -44,6 +46,23 @@ def rows(text: str) -> Iterator[dict[str, str]]:
     header = _header(first)
     for line, cells in lines:
         yield _row(header, cells, line)
+
+
+def by_job(found: Iterable[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+    """The rows of each job: those that have a scene and the same name, wherever they are; each other row alone.
+
+    Raises the error of the rows, if there is one, after those before it.
+    """
+    jobs: dict[str | int, list[dict[str, str]]] = {}
+    error = None
+    try:
+        for number, row in enumerate(found):
+            jobs.setdefault(row.get(NAME_KEY, "") if SCENE_KEY in row else number, []).append(row)
+    except JobError as raised:
+        error = raised
+    yield from jobs.values()
+    if error is not None:
+        raise error
 
 
 def _filled(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,8 +18,8 @@ from daemon.spool.claims import shown_file_name
 from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from pipeline.errors import JobError, LipdropError, all_errors
-from pipeline.job import raise_all
-from pipeline.job_file import parse_json_object
+from pipeline.job import Scene, raise_all
+from pipeline.job_file import parse_json_object, printable
 from pipeline.job_names import distinct_name, legal_name, requested_name
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def drafts(file: str, data: bytes) -> Iterator[Draft]:
     if suffix == ".jsonl":
         yield from _batch(stem, _lines(read_text(data)), _json_job)
     elif suffix in TABLES or (suffix == ".txt" and spreadsheets.is_table(read_text(data))):
-        yield from _batch(stem, spreadsheets.rows(read_text(data)), typed_job)
+        yield from _batch(stem, spreadsheets.by_job(spreadsheets.rows(read_text(data))), _job_of_rows)
     elif suffix == ".txt":
         yield Draft(stem, _json_bytes({"text": read_text(data).strip()}), file=_other_name(path, stem))
     else:
@@ -136,6 +136,42 @@ def _batch(stem: str, sources: Iterable[T], read: Callable[[T], dict[str, Any]])
                 name = distinct_name(title)
             yield Draft(name, _json_bytes(job), where=f"job {number}")
     raise_all(errors)
+
+
+def _job_of_rows(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The rows of a job as one: keys of a scene are the scene's, all others the job's. Raises JobError."""
+    typed = [typed_job(row) for row in rows]
+    if spreadsheets.SCENE_KEY not in typed[0]:
+        return typed[0]
+    if spreadsheets.NAME_KEY not in typed[0]:
+        hint = "give all scenes of a job the same name"
+        raise JobError("missing", "a row with a scene names no job", field=spreadsheets.NAME_KEY, hint=hint)
+    numbered = {_scene_number(row): row for row in typed}
+    if len(numbered) < len(typed):
+        message = f"several rows are the same scene of the job {printable(typed[0][spreadsheets.NAME_KEY])}"
+        raise JobError("scenes", message, field=spreadsheets.SCENE_KEY, hint="number the scenes 1, 2, 3")
+    ordered = [numbered[number] for number in sorted(numbered)]
+    scenes = [{key: row[key] for key in row if key in Scene.model_fields} for row in ordered]
+    return {**_common(ordered), "scenes": scenes}
+
+
+def _scene_number(row: Mapping[str, Any]) -> int:
+    number = row[spreadsheets.SCENE_KEY]
+    if type(number) is not int:
+        message = f"the scene {printable(str(number)[:20])!r} is not a whole number"
+        raise JobError("type", message, field=spreadsheets.SCENE_KEY, hint="number the scenes 1, 2, 3")
+    return number
+
+
+def _common(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The keys of a job that are in any of its rows. Raises JobError if they differ."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        for key in (key for key in row if key not in Scene.model_fields and key != spreadsheets.SCENE_KEY):
+            if found.setdefault(key, row[key]) != row[key]:
+                message = f"the rows of the job {printable(row[spreadsheets.NAME_KEY])} differ in {printable(key)}"
+                raise JobError("scenes", message, field=key, hint="give it in one of them")
+    return found
 
 
 def changed(draft: Draft, changes: Mapping[str, Any]) -> Draft:
