@@ -174,6 +174,31 @@ def test_a_rehearsal_estimates_from_what_the_daemon_has_learnt(tmp_path: Path) -
     assert "about 24 s of video, 0.6 MB, ready in 36 s" in submit(tmp_path, "a.json", "--dry-run").stdout
 
 
+def test_a_rehearsal_shows_who_says_what_in_each_scene(tmp_path: Path) -> None:
+    """Also as JSON; an error says which scene it is about."""
+    scenes = [{"text": "Привет!"}, {"text": "Hello!", "language": "en", "voice": "espeak:en-us", "avatar": "host"}]
+    (tmp_path / "a.json").write_text(json.dumps({"scenes": scenes, "voice": "espeak:ru"}))
+    assert submit(tmp_path, "a.json", "--dry-run").stdout.splitlines() == [
+        "a: 2 scenes, sequential",
+        "    scenes.0: espeak:ru (ru), presenter",
+        "    1  Привет!",
+        "    =  Приве́т!",
+        "    scenes.1: espeak:en-us (en), host",
+        "    1  Hello!",
+        "       about 1 s of video; no estimate of time and size before the first job in this spool",
+    ]
+    [found] = map(json.loads, submit(tmp_path, "a.json", "--dry-run", "--json").stdout.splitlines())
+    assert [(one["avatar"], one["voice"], len(one["sentences"])) for one in found["scenes"]] == [
+        ("presenter", "espeak:ru", 1),
+        ("host", "espeak:en-us", 1),
+    ]
+    scenes[1]["voice"] = "espeak:nobody"
+    (tmp_path / "a.json").write_text(json.dumps({"scenes": scenes, "voice": "espeak:ru"}))
+    refused = submit(tmp_path, "a.json")
+    assert refused.returncode == 65
+    assert "scenes.1.voice" in refused.stderr
+
+
 def test_a_recording_is_rehearsed_without_a_text(tmp_path: Path) -> None:
     from tests.media import speech_like, write_recording
 

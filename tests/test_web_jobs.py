@@ -142,6 +142,8 @@ def test_a_failed_job_has_its_error(web: httpx.Client) -> None:
         (b'{"text": "a", "speed": 9}', 400, "range", "speed"),
         (b'{"text": "a", "avatar": "../secret"}', 400, "avatar", "avatar"),
         (b'{"audio": "/etc/passwd"}', 400, "audio", "audio"),
+        (b'{"scenes": [{"text": "a"}, {"text": "b", "avatar": "nobody"}]}', 400, "avatar", "scenes.1.avatar"),
+        (b'{"scenes": [{"audio": "none.wav"}]}', 400, "audio", "scenes.0.audio"),
         (b'{"text": "\xff"}', 400, "encoding", None),
         (b'{"text": "' + b"a" * 70_000 + b'"}', 413, "too_large", None),
     ],

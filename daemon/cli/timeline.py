@@ -60,7 +60,8 @@ def _summary(report: JobReport) -> str:
     total = f"{report.timing.total_seconds:.2f} s in total, {queued:.2f} s of them queued"
     if not isinstance(report, DoneReport):
         return total
-    return f"{report.audio.seconds:.1f} s of video, {report.mode} · {total}"
+    scenes = f"{len(report.scenes)} scenes, " if report.scenes else ""
+    return f"{report.audio.seconds:.1f} s of video, {scenes}{report.mode} · {total}"
 
 
 @dataclass(frozen=True)

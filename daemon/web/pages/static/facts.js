@@ -23,10 +23,13 @@ export function times({cached, timing, mode}) {
 }
 
 /** What the video is: `[[key, text]]`. */
-export function about({audio, video, avatar, mode, engine, attempts}) {
+export function about({audio, video, avatar, scenes, mode, engine, attempts}) {
+  const cast = scenes ?? [{avatar, voice: audio.voice}];
+  const each = texts => [...new Set(texts)].join(", ");
   return [
     ["length", duration(audio.seconds)], ["picture", `${video.width}×${video.height}, ${t("job.rate", {n: video.fps})}`],
-    ["size", bytes(video.bytes)], ["avatar", avatar.name], ["voice", audio.voice ?? t("job.recording")],
+    ["size", bytes(video.bytes)], ["avatar", each(cast.map(one => one.avatar.name))],
+    ["voice", each(cast.map(({voice}) => voice ?? t("job.recording")))], scenes ? ["scenes", formatted(scenes.length)] : null,
     ["mode", t(`common.mode_${mode}`)], ["engine", engine], attempts > 1 ? ["attempts", formatted(attempts)] : null,
   ].filter(Boolean);
 }
@@ -46,12 +49,14 @@ export function warnings({warnings: found = []}) {
 }
 
 /** The sentences, each a button that calls `go` with its start in seconds; null if there are none. */
-export function transcript({sentences}, go) {
+export function transcript({sentences, scenes}, go) {
+  const speaker = ({scene}, before) => scenes && scene !== before?.scene ? `${scenes[scene].avatar.name}: ` : "";
   if (!sentences.length) return null;
   return h("section", {class: "card stack"}, h("h2", {}, t("job.transcript")),
-    h("ol", {class: "transcript"}, sentences.map(({text, start_seconds: seconds}) =>
-      h("li", {}, h("button", {class: "sentence", onclick: () => go(seconds + 0.001)},
-        h("span", {class: "dim small clock"}, timecode(seconds)), h("span", {}, text))))));
+    h("ol", {class: "transcript"}, sentences.map((said, index) =>
+      h("li", {}, h("button", {class: "sentence", onclick: () => go(said.start_seconds + 0.001)},
+        h("span", {class: "dim small clock"}, timecode(said.start_seconds)),
+        h("span", {}, h("span", {class: "dim"}, speaker(said, sentences[index - 1])), said.text))))));
 }
 
 /** A position in a video: `1:05`. */
