@@ -18,6 +18,8 @@ UNKNOWN_MIN = 0x7F00_0000
 """Programs that cannot know a size of 32 bits write about as much as they can."""
 LAST_PAGE_BYTES = 1 << 17
 """An Ogg page takes less than half as much."""
+LAST_PAGE = 4
+"""In the flags of an Ogg page. What follows another one was pages."""
 SEGMENT = b"\x18\x53\x80\x67"
 BOXES_MAX = 100_000
 
@@ -102,7 +104,10 @@ def _segment_ends_early(data: Bytes) -> bool:
 def _page_ends_early(data: Bytes) -> bool:
     """Of an Ogg."""
     at = data.rfind(b"OggS\0", max(0, len(data) - LAST_PAGE_BYTES))
-    return at >= 0 and (len(data) - at < 27 or page_end(data, at) > len(data))
+    if at < 0:
+        return False
+    end = page_end(data, at)
+    return len(data) - at < 27 or end > len(data) or (end < len(data) and not data[at + 5] & LAST_PAGE)
 
 
 BOXES, FRAGMENT = re.compile(rb".{4}(?:ftyp|moov|mdat|wide|free|skip)", re.DOTALL), b"moof"

@@ -166,10 +166,12 @@ def _part(recording: Path, folder: Path, limit_seconds: float) -> _Part:
         frames, cause = _decoded(frames_alone, folder, limit_seconds)
     except JobError as error:
         frames, cause = _until_failure(frames_alone, folder, limit_seconds, error)
-    gaps = damage.with_losses(with_late_pages(recording, frames.gaps, frames.frame_seconds), losses)
+    between = with_late_pages(recording, frames)
+    gaps = damage.with_losses(between, losses)
     targets = _targets(folder).items()
     samples, track = (damage.filled(pcm.read_wav(path), gaps, rate_hz) for path, rate_hz in targets)
-    is_damaged = cause is not None or not all(loss.is_harmless for loss in losses)
+    is_unseen = len(between) > len(frames.gaps)
+    is_damaged = cause is not None or is_unseen or not all(loss.is_harmless for loss in losses)
     heard_seconds = len(samples) / PCM_RATE_HZ
     estimated_seconds = min(_estimated_seconds(recording), limit_seconds) if is_damaged else 0.0
     if not missing_seconds and heard_seconds < limit_seconds - endings.SECONDS_MIN:
