@@ -16,6 +16,7 @@ from pipeline.media.clips import View
 from pipeline.media.pictures import Look
 from tests.clips import film, swaying, write_clip
 from tests.colour_profiles import bt709_light, to_xyz
+from tests.members import members
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def tagged(matrix: str, primaries: str = "bt709", transfer: str = "bt709", level
 
 
 @pytest.mark.parametrize("levels", ["tv", "pc"])
-@pytest.mark.parametrize("matrix", LUMA)
+@pytest.mark.parametrize("matrix", members(LUMA, "bt709", "smpte170m"))
 def test_a_tagged_video_is_read_as_its_tags_say(matrix: str, levels: str, tmp_path: Path) -> None:
     file = write(tmp_path / "a.mp4", yuv(PATCHES / 255, matrix, levels), "yuv444p", *tagged(matrix, levels=levels))
     assert np.abs(shown(file) - PATCHES).max() <= 3
@@ -85,9 +86,12 @@ def test_an_untagged_video_is_read_by_its_height(rows: int, matrix: str, tmp_pat
     assert np.abs(shown(file) - PATCHES).max() <= 3
 
 
+BT2020 = ("bt2020", "BT.2020")
+
+
 @pytest.mark.parametrize(
     ("primaries", "space"),
-    [("bt2020", "BT.2020"), ("smpte170m", "BT.601, 525 lines"), ("bt470bg", "BT.601, 625 lines")],
+    members([BT2020, ("smpte170m", "BT.601, 525 lines"), ("bt470bg", "BT.601, 625 lines")], BT2020),
 )
 def test_other_primaries_are_converted(primaries: str, space: str, tmp_path: Path) -> None:
     matrix = "bt2020nc" if primaries == "bt2020" else primaries

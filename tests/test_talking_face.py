@@ -47,10 +47,10 @@ def spoken(voice: str, seconds: int) -> SpeechClip:
 @pytest.mark.parametrize(
     ("name", "voice", "with_phonemes", "seconds"),
     [
-        ("presenter", "ru", True, 10),
-        ("host", "en, natural", True, 10),
+        pytest.param("presenter", "ru", True, 10, marks=pytest.mark.soak),
+        pytest.param("host", "en, natural", True, 10, marks=pytest.mark.soak),
         ("astronaut", "ru", True, 10),
-        ("presenter", "ru", False, 30),
+        pytest.param("presenter", "ru", False, 30, marks=pytest.mark.soak),
     ],
 )
 def test_the_rendered_mouth_follows_the_speech(

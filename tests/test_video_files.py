@@ -27,6 +27,7 @@ from pipeline.media import clip_format, clips, ffmpeg
 from pipeline.media.clips import View
 from pipeline.media.pictures import Look
 from tests.clips import SIDE, Affine, Picture, contours, film, portrait, swaying, write_clip
+from tests.members import members
 from tests.videos import SWAY_FRAMES, YUV, avatar_of, clip_of, errors, faces_of, refused, resized
 
 # Kinds of videos
@@ -69,7 +70,7 @@ KINDS: dict[str, Callable[[Path, list[Picture]], Path]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", members(KINDS, "turned 90", "10-bit", "VP9"))
 def test_every_kind_of_video_is_decoded_as_in_a_player(kind: str, tmp_path: Path, portrait_faces: Faces) -> None:
     places: list[Affine | None] = [*swaying(4)]
     avatar = avatar_of(KINDS[kind](tmp_path, film(places)), tmp_path)
