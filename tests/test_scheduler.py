@@ -23,14 +23,19 @@ from pipeline.executors.base import Executor
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.threads import ThreadExecutor
 from pipeline.job import Job
-from tests.cheap_daemon import cheap_specs
+from tests.cheap_daemon import PRELOADED, cheap_specs
 from tests.faults import CHUNKS, runs
 
 DEADLINE_SECONDS = 30
 Start = Callable[..., Scheduler]
 
 
-@pytest.fixture(params=[ThreadExecutor, ProcessExecutor], ids=["threads", "processes"])
+def processes() -> ProcessExecutor:
+    """Workers in processes, which import no more than the stages of these tests need."""
+    return ProcessExecutor(preloaded=PRELOADED)
+
+
+@pytest.fixture(params=[ThreadExecutor, processes], ids=["threads", "processes"])
 def executor(request: pytest.FixtureRequest) -> Executor:
     made: Executor = request.param()
     return made
@@ -93,7 +98,7 @@ def test_a_job_runs_through_all_stages(executor: Executor, start: Start, tmp_pat
 
 
 def test_chunks_of_one_job_use_both_workers(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    scheduler = start(processes(), lipsync="SlowLipSync")
     scheduler.add(flow(tmp_path))
     outcomes(scheduler)
     workers = {runs(tmp_path / "job", index)[0].split()[1] for index in range(CHUNKS)}
@@ -101,7 +106,7 @@ def test_chunks_of_one_job_use_both_workers(start: Start, tmp_path: Path) -> Non
 
 
 def test_num_workers_caps_the_workers(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    scheduler = start(processes(), lipsync="SlowLipSync")
     scheduler.add(flow(tmp_path, num_workers=1))
     busiest = 0
 
@@ -117,7 +122,7 @@ def test_num_workers_caps_the_workers(start: Start, tmp_path: Path) -> None:
 
 def test_a_busy_worker_does_not_finish_when_the_scheduler_closes(start: Start, tmp_path: Path) -> None:
     """Its result would be lost, and whoever stops the daemon would wait."""
-    scheduler = start(ProcessExecutor(), lipsync="LateLipSync")
+    scheduler = start(processes(), lipsync="LateLipSync")
     scheduler.add(flow(tmp_path))
     until(scheduler, (tmp_path / "job" / "log-0").exists)
     scheduler.close()
@@ -125,7 +130,7 @@ def test_a_busy_worker_does_not_finish_when_the_scheduler_closes(start: Start, t
 
 
 def test_the_higher_priority_goes_first(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    scheduler = start(processes(), lipsync="SlowLipSync")
     until(scheduler, lambda: all_idle(scheduler))
     for name, priority in (("low", -1), ("middle", 0), ("high", 5)):
         scheduler.add(flow(tmp_path, name, priority=priority))
@@ -135,7 +140,7 @@ def test_the_higher_priority_goes_first(start: Start, tmp_path: Path) -> None:
 
 def test_jobs_overlap(start: Start, tmp_path: Path) -> None:
     """While one job is rendered, the next ones pass through the stages before lip-sync."""
-    scheduler = start(ProcessExecutor(), lipsync="SlowLipSync")
+    scheduler = start(processes(), lipsync="SlowLipSync")
     flows = [flow(tmp_path, f"job-{number}") for number in range(3)]
     for each in flows:
         scheduler.add(each)
@@ -165,7 +170,7 @@ def test_a_bad_job_fails_at_once_and_the_next_one_runs(executor: Executor, start
 
 
 def test_a_failed_job_ends_once_no_worker_uses_its_folder(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), lipsync="FailsInOneChunk")
+    scheduler = start(processes(), lipsync="FailsInOneChunk")
     until(scheduler, lambda: all_idle(scheduler))
     scheduler.add(flow(tmp_path))
     [failed] = outcomes(scheduler)
@@ -194,7 +199,7 @@ def test_a_bug_in_a_stage_fails_the_job_with_a_traceback(executor: Executor, sta
 
 @pytest.mark.parametrize("fault", ["KilledOnce", "KilledMidSend"])
 def test_a_worker_that_dies_costs_one_retry_of_its_item(fault: str, start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), lipsync=fault)
+    scheduler = start(processes(), lipsync=fault)
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
     assert isinstance(done, JobDone)
@@ -203,7 +208,7 @@ def test_a_worker_that_dies_costs_one_retry_of_its_item(fault: str, start: Start
 
 
 def test_a_job_that_kills_its_workers_fails_after_three_attempts(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), lipsync="KilledAlways")
+    scheduler = start(processes(), lipsync="KilledAlways")
     scheduler.add(flow(tmp_path))
     [failed] = outcomes(scheduler)
     assert isinstance(failed, JobFailed)
@@ -211,7 +216,7 @@ def test_a_job_that_kills_its_workers_fails_after_three_attempts(start: Start, t
 
 
 def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor())
+    scheduler = start(processes())
     until(scheduler, lambda: all_idle(scheduler))
     for victim in ("tts-0", "split-0", "gan-0", "nogan-1", "merge-0"):
         pid = scheduler.pids[victim]
@@ -228,7 +233,7 @@ def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(start: Start,
 
 def test_a_hung_worker_is_killed_at_its_deadline(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage_table, "budget_seconds", lambda item, allowed: 2.0)
-    scheduler = start(ProcessExecutor(), lipsync="HangsOnce")
+    scheduler = start(processes(), lipsync="HangsOnce")
     scheduler.add(flow(tmp_path))
     [done] = outcomes(scheduler)
     assert isinstance(done, JobDone)
@@ -240,7 +245,7 @@ def test_a_job_that_keeps_hanging_fails_with_a_hint(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage_table, "budget_seconds", lambda item, allowed: 0.3)
-    scheduler = start(ProcessExecutor(), Config(limits=LimitsSettings(attempts=1)), lipsync="SlowLipSync")
+    scheduler = start(processes(), Config(limits=LimitsSettings(attempts=1)), lipsync="SlowLipSync")
     scheduler.add(flow(tmp_path))
     [failed] = outcomes(scheduler)
     assert isinstance(failed, JobFailed)
@@ -250,7 +255,7 @@ def test_a_job_that_keeps_hanging_fails_with_a_hint(
 
 def test_a_crash_in_native_code_is_logged(start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     forkserver._forkserver._stop()  # type: ignore[attr-defined]  # the next one writes to this test's standard error
-    scheduler = start(ProcessExecutor(), tts="SegfaultingTts")
+    scheduler = start(processes(), tts="SegfaultingTts")
     scheduler.add(flow(tmp_path))
     [failed] = outcomes(scheduler)
     assert isinstance(failed, JobFailed)
@@ -275,20 +280,20 @@ def test_a_configuration_error_that_shows_only_in_a_job_fails_only_that_job(star
 
 def test_workers_that_cannot_start_are_not_restarted_endlessly(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "BACKOFF_FIRST_SECONDS", 0.01)
-    scheduler = start(ProcessExecutor(), merge="KilledInSetup")
+    scheduler = start(processes(), merge="KilledInSetup")
     with pytest.raises(BootError, match="merge"):
         until(scheduler, lambda: False)
 
 
 def test_a_worker_that_is_not_ready_in_time_is_killed(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(limits=LimitsSettings(boot_seconds=0.01))
-    scheduler = start(ProcessExecutor(), config)
+    scheduler = start(processes(), config)
     until(scheduler, lambda: "exited with code -9" in caplog.text)
     assert "exceeded its deadline" in caplog.text
 
 
 def test_jobs_that_kill_their_worker_do_not_use_up_its_restarts(start: Start, tmp_path: Path) -> None:
-    scheduler = start(ProcessExecutor(), tts="KilledByText")
+    scheduler = start(processes(), tts="KilledByText")
     for name, text in (("one", "kill"), ("two", "kill"), ("three", "live")):
         scheduler.add(flow(tmp_path, name, text=text))
     ended = {outcome.flow.name: outcome for outcome in outcomes(scheduler, 3)}
