@@ -19,6 +19,7 @@ from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.builtin.mouth_motion import Pose
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND
+from tests.members import slow
 from training.dataset import SpeechClip, held_out_clip
 
 
@@ -47,10 +48,10 @@ def spoken(voice: str, seconds: int) -> SpeechClip:
 @pytest.mark.parametrize(
     ("name", "voice", "with_phonemes", "seconds"),
     [
-        pytest.param("presenter", "ru", True, 10, marks=pytest.mark.soak),
-        pytest.param("host", "en, natural", True, 10, marks=pytest.mark.soak),
+        slow("presenter", "ru", True, 10),
+        slow("host", "en, natural", True, 10),
         ("astronaut", "ru", True, 10),
-        pytest.param("presenter", "ru", False, 30, marks=pytest.mark.soak),
+        slow("presenter", "ru", False, 30),
     ],
 )
 def test_the_rendered_mouth_follows_the_speech(
