@@ -32,7 +32,7 @@ from daemon.spool.watcher import Watcher
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import ErrorReport, JobError
-from pipeline.job import Job, parse_job
+from pipeline.job import Job, brand_files, parse_job
 
 SCAN_SECONDS = 2.0
 """Longest time between two scans of the inbox, even if the watcher reports nothing."""
@@ -286,7 +286,7 @@ class Admission:
 
     def _fingerprint(self, name: str, job: Job, recordings: Iterable[Path]) -> str:
         """A claimed job's fingerprint. Raises StillReadingError while a thread reads large files for it."""
-        readings, files = self._claimed[name].readings, tuple(recordings)
+        readings, files = self._claimed[name].readings, (*recordings, *brand_files(job, self._config))
         if files not in readings:
             avatars = dict.fromkeys(part.avatar or self._config.avatars.default for part in job.parts)
             request = self._config, tuple(avatars), files

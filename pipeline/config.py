@@ -19,8 +19,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from pipeline.brand.folder import find as brand_file
+from pipeline.brand.settings import BrandSettings, LogoSettings
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
-from pipeline.errors import ConfigError, nearest_hint
+from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.extras import Kind
 from pipeline.overlay.settings import LabelKey, LabelSettings
 from pipeline.provenance import certificates, signing
@@ -356,6 +358,7 @@ class Config(Section):
     extras: list[Kind] = Field(default_factory=list)
     """Files beside the videos of jobs that do not say which they want."""
     provenance: ProvenanceSettings = ProvenanceSettings()
+    brand: BrandSettings = BrandSettings()
     executor: Literal["processes", "threads", "ray"] = "processes"
     """Where workers run: `threads` runs everything in one process, for debugging, `ray` on a cluster."""
     ray: RaySettings = RaySettings()
@@ -430,6 +433,10 @@ class Config(Section):
         sign = self.provenance.sign
         if sign is not None:
             signing.check(self.path(sign.certificate), self.path(sign.key))
+
+    def logo(self, asked: LogoSettings | None) -> LogoSettings:
+        """The logo of a job that asks for one, or for none of its own."""
+        return self.brand.logo.changed_by(asked)
 
     def model_settings(self, model: str) -> ModelSettings:
         """The settings of a configured model."""
@@ -534,6 +541,12 @@ def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]
 
 
 def _check_files(config: Config) -> None:
+    logo = config.brand.logo.file
+    if logo is not None:
+        try:
+            brand_file(config.path(config.brand.folder), logo, "brand.logo")
+        except JobError as error:
+            raise ConfigError("brand", error.message, field="brand.logo", hint=error.hint) from None
     for model, settings in config.models.items():
         for name, file in settings.files.items():
             path, key = config.path(file), f"models.{model}.{name}"

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +23,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pipeline.brand.folder import find as brand_file
+from pipeline.brand.settings import LogoKey, LogoSettings
 from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
@@ -159,6 +162,9 @@ class Job(SceneKeys):
     ] = None
     """Whether captions are drawn into the picture, with the spoken word highlighted; or an object with their `font`,
     `size`, `colour`, `highlight`, `box` and `position`."""
+    logo: LogoKey | None = None
+    """A picture in a corner: its name in the folder of the brand, or an object with `file`, `place`, `size` and
+    `opacity`. What it leaves out is as `brand.logo` of the configuration says."""
     webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
     """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
@@ -258,6 +264,7 @@ def parse_job(
         partial(_check_open, job),
         partial(_check_size, job, config),
         partial(_check_font, job),
+        partial(_check_brand, job, config),
         partial(_check_model, job, config),
         *_for_each_part(job, config, partial(_check_avatar, avatars=avatars)),
         partial(_check_metadata, job),
@@ -417,6 +424,7 @@ def _job_error(problem: Any) -> JobError:
 MODELS: dict[str, type[BaseModel]] = {
     "burn_captions": CaptionStyle,
     "label": LabelSettings,
+    "logo": LogoSettings,
     "provenance": JobProvenance,
     "webhook": Webhook,
     "lexicon": LexiconEntry,
@@ -577,6 +585,16 @@ def _check_font(job: Job) -> None:
     if fonts.find(name) is None:
         hint = nearest_hint(name, fonts.names(), "fonts")
         raise JobError("font", f"there is no font {name!r}", field="burn_captions.font", hint=hint[:300])
+
+
+def _check_brand(job: Job, config: Config) -> None:
+    brand_files(job, config)
+
+
+def brand_files(job: Job, config: Config) -> list[Path]:
+    """The files of the brand that a job's video shows. Raises JobError if one is missing."""
+    folder, name = config.path(config.brand.folder), config.logo(job.logo).file
+    return [] if name is None else [brand_file(folder, name, "logo")]
 
 
 def _check_model(job: Job, config: Config) -> None:

@@ -148,6 +148,19 @@ class CaptionLook:
     """bottom, middle or top."""
 
 
+@dataclass(frozen=True)
+class Logo:
+    """A picture in a corner of the frames."""
+
+    file: Path
+    place: str
+    """top-left, top-right, bottom-left or bottom-right."""
+    size: float
+    """Its longer side in parts of the frame's shorter side."""
+    opacity: float
+    """0..1."""
+
+
 class Preset(StrEnum):
     """A frame size to which the avatar's picture is extended, instead of being cut."""
 
@@ -285,6 +298,8 @@ class SplitItem:
     """Drawn into the picture; None: nothing."""
     captions: CaptionLook | None = None
     """What is said is drawn into the picture like this; None: it is not."""
+    logo: Logo | None = None
+    """Drawn into the picture; None: nothing."""
 
     @property
     def index(self) -> int:
@@ -364,6 +379,8 @@ class Chunk:
     """The frame of the job from which its times are counted."""
     hush_frame: int | None = None
     """The frame of the job at which the speech is broken off; None: it is not."""
+    logo: Path | None = None
+    """What `pipeline.brand.logo` draws over the frames; None: nothing."""
 
     @property
     def is_last_of_text(self) -> bool:

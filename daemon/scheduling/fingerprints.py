@@ -33,7 +33,7 @@ class StillReadingError(OSError):
 
 def fingerprint(job: bytes, config: Config, avatars: Collection[str], recordings: Collection[Path]) -> str:
     """Digest of everything that results depend on: job, recordings, configuration, checkpoints, avatars, lipdrop
-    version, revision of the reading of texts.
+    version, revision of the reading of texts. `recordings`: also other files that the job shows.
 
     Files are compared by their whole content: size and modification time may be those of another one.
     """

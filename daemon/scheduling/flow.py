@@ -21,6 +21,7 @@ from pipeline.messages import (
     Chunk,
     Item,
     Label,
+    Logo,
     Mark,
     MergeItem,
     Segment,
@@ -153,6 +154,12 @@ class Flow(ABC):
         """The words in the picture that say that it was made by AI; None: there are none."""
         asked = self.job.provenance.label if self.job.provenance else None
         return self.config.provenance.label.changed_by(asked).label(self.language)
+
+    @property
+    def logo(self) -> Logo | None:
+        """The picture in a corner; None: there is none."""
+        asked, folder = self.config.logo(self.job.logo), self.config.path(self.config.brand.folder)
+        return None if asked.file is None else Logo(folder / asked.file, asked.place, asked.size, asked.opacity)
 
     @property
     def mark(self) -> Mark | None:
@@ -288,6 +295,7 @@ class Flow(ABC):
             label=self.label,
             captions=self.job.burn_captions.look if self.job.burn_captions else None,
             size=self.job.frame_size,
+            logo=self.logo,
         )
 
     def _merge_item(self) -> MergeItem:

@@ -19,6 +19,8 @@ LABEL_SIZE, LABEL_SIZE_MIN = 0.045, 13
 LABEL_FADE_MILLISECONDS = 300
 CAPTION_SIZE_MIN = 10
 """Pixels."""
+CAPTION_HEIGHT = 3.0
+"""Of two lines in their box, in heights of the font."""
 LETTER_WIDTH = 0.6
 """Of a bold letter, on average, in heights of the font."""
 LINE_CHARACTERS_MIN = 8
@@ -125,6 +127,18 @@ EVENTS_HEAD = (
 def label_pixels(size: tuple[int, int]) -> int:
     """Height of the label's font."""
     return max(LABEL_SIZE_MIN, round(LABEL_SIZE * min(size)))
+
+
+def beyond_texts(size: tuple[int, int], place: str, label: Label | None, captions: CaptionLook | None) -> int:
+    """How far from the top or bottom edge a corner is free of texts, in pixels. `place`: like that of a label."""
+    free, edge = margins(size), place.partition("-")[0]
+    distance = free.top if edge == "top" else free.bottom
+    has_captions = captions is not None and captions.position == edge
+    if label is not None and (label.place == place or (has_captions and label.place.startswith(edge))):
+        distance += 2 * label_pixels(size)
+    if captions is not None and has_captions:
+        distance += round(CAPTION_HEIGHT * _caption_pixels(size, captions))
+    return distance
 
 
 def _label_style(size: tuple[int, int], label: Label) -> Style:

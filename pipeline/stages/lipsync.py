@@ -16,6 +16,7 @@ import torch
 from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.avatars.scenes import Still
+from pipeline.brand.logo import PlacedLogo
 from pipeline.composition.composition import Frames
 from pipeline.composition.compositions import Compositions
 from pipeline.config import Config
@@ -71,7 +72,8 @@ class LipSyncStage:
         start = reported = time.monotonic()
         avatar = self._avatars.fitted(chunk.avatar, chunk.size)
         width, height = size = avatar.frame_size
-        frames = _Timed(self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame))
+        composed = self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame)
+        frames = _Timed(composed if chunk.logo is None else map(PlacedLogo.load(chunk.logo).over, composed))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar)
         threads = self._spec.encoder_threads or len(os.sched_getaffinity(0))

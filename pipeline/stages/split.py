@@ -6,12 +6,16 @@ import io
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars import Avatars
+from pipeline.avatars.folder import identity
+from pipeline.brand import logo
 from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import ConfigError, JobError
@@ -19,7 +23,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.media import ffmpeg, pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
-from pipeline.messages import PCM_RATE_HZ, Chunk, Notice, Origin, Piece, Span, Speech, SplitItem, Timeline
+from pipeline.messages import PCM_RATE_HZ, Chunk, Logo, Notice, Origin, Piece, Span, Speech, SplitItem, Timeline
 from pipeline.overlay import fonts
 from pipeline.overlay.document import Captions, document, line_characters
 from pipeline.speech.cues import cues
@@ -33,6 +37,7 @@ class SplitStage:
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
         self._avatars = Avatars(spec.config)
+        self._logo = lru_cache(maxsize=2)(lambda file, _identity: logo.read(file))
 
     def setup(self, device: str) -> None:
         """Load what the mel spectrogram needs."""
@@ -72,7 +77,16 @@ class SplitStage:
             size=size,
         )
         overlay = None if item.label is None and item.captions is None else _write_overlay(item, timeline, size)
-        yield from _chunks(item, timeline, edges, self._config, overlay)
+        drawn = None if item.logo is None else self._write_logo(item, item.logo, size)
+        for chunk in _chunks(item, timeline, edges, self._config, overlay):
+            yield chunk if drawn is None else replace(chunk, logo=drawn)
+
+    def _write_logo(self, item: SplitItem, asked: Logo, size: tuple[int, int]) -> Path:
+        """Write the logo as it is drawn into the frames. Raises JobError."""
+        path = item.speech.folder / "logo.npz"
+        picture = self._logo(asked.file, identity(asked.file))
+        logo.placed(picture, asked, size, item.label, item.captions).save(path)
+        return path
 
     def _frames(self, item: SplitItem, samples: int) -> int:
         """Frames for this much audio and what follows it; that of one of several texts is only padded, never cut."""

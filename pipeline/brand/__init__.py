@@ -1,0 +1,4 @@
+"""What makes videos recognizable: a logo in their corner.
+
+Reading order: `settings.py` what may be asked for, `folder.py` where the files are, `logo.py` the logo in the picture.
+"""
