@@ -286,7 +286,7 @@ class Admission:
 
     def _fingerprint(self, name: str, job: Job, recordings: Iterable[Path]) -> str:
         """A claimed job's fingerprint. Raises StillReadingError while a thread reads large files for it."""
-        readings, files = self._claimed[name].readings, (*recordings, *brand_files(job, self._config))
+        readings, files = self._claimed[name].readings, (*recordings, *brand_files(job, self._config).values())
         if files not in readings:
             avatars = dict.fromkeys(part.avatar or self._config.avatars.default for part in job.parts)
             request = self._config, tuple(avatars), files

@@ -541,12 +541,13 @@ def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]
 
 
 def _check_files(config: Config) -> None:
-    logo = config.brand.logo.file
-    if logo is not None:
+    brand = config.brand
+    for key, name in (("logo", brand.logo.file), ("intro", brand.intro), ("outro", brand.outro)):
         try:
-            brand_file(config.path(config.brand.folder), logo, "brand.logo")
+            if name is not None:
+                brand_file(config.path(brand.folder), name, f"brand.{key}")
         except JobError as error:
-            raise ConfigError("brand", error.message, field="brand.logo", hint=error.hint) from None
+            raise ConfigError("brand", error.message, field=error.field, hint=error.hint) from None
     for model, settings in config.models.items():
         for name, file in settings.files.items():
             path, key = config.path(file), f"models.{model}.{name}"

@@ -24,11 +24,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipeline.brand.folder import find as brand_file
-from pipeline.brand.settings import LogoKey, LogoSettings
+from pipeline.brand.settings import FileName, LogoKey, LogoSettings
 from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.extras import Kind
+from pipeline.files import as_spelt
 from pipeline.job_file import parse_json_object, printable
 from pipeline.messages import FrameSize, Preset
 from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
@@ -165,6 +166,11 @@ class Job(SceneKeys):
     logo: LogoKey | None = None
     """A picture in a corner: its name in the folder of the brand, or an object with `file`, `place`, `size` and
     `opacity`. What it leaves out is as `brand.logo` of the configuration says."""
+    intro: FileName | None = None
+    """Name of a clip in the folder of the brand that the video begins with. Default: `brand.intro` of the
+    configuration; none in streams."""
+    outro: FileName | None = None
+    """Name of a clip that it ends with. Default: `brand.outro` of the configuration; none in streams."""
     webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
     """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
@@ -588,13 +594,21 @@ def _check_font(job: Job) -> None:
 
 
 def _check_brand(job: Job, config: Config) -> None:
-    brand_files(job, config)
+    named = next((key for key in ("intro", "outro") if getattr(job, key) is not None), None)
+    if job.mode == "stream" and named is not None:
+        hint = f"leave {named} out, or choose another mode"
+        raise JobError("brand", f"a stream has no {named}: it is played while it is rendered", field=named, hint=hint)
+    for key, file in brand_files(job, config).items():
+        brand_file(file.parent, file.name, key)
 
 
-def brand_files(job: Job, config: Config) -> list[Path]:
-    """The files of the brand that a job's video shows. Raises JobError if one is missing."""
-    folder, name = config.path(config.brand.folder), config.logo(job.logo).file
-    return [] if name is None else [brand_file(folder, name, "logo")]
+def brand_files(job: Job, config: Config) -> dict[str, Path]:
+    """The files of the brand that a job's video shows, by the key: logo, intro, outro."""
+    folder, brand = config.path(config.brand.folder), config.brand
+    names = {"logo": config.logo(job.logo).file}
+    if job.mode != "stream":
+        names |= {"intro": job.intro or brand.intro, "outro": job.outro or brand.outro}
+    return {key: as_spelt(folder, name) for key, name in names.items() if name is not None}
 
 
 def _check_model(job: Job, config: Config) -> None:

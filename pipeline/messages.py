@@ -161,6 +161,15 @@ class Logo:
     """0..1."""
 
 
+@dataclass(frozen=True)
+class BrandClip:
+    """A clip that is joined to the video."""
+
+    field: str
+    """The job's key that names it: intro or outro."""
+    file: Path
+
+
 class Preset(StrEnum):
     """A frame size to which the avatar's picture is extended, instead of being cut."""
 
@@ -300,6 +309,8 @@ class SplitItem:
     """What is said is drawn into the picture like this; None: it is not."""
     logo: Logo | None = None
     """Drawn into the picture; None: nothing."""
+    clips: tuple[BrandClip, ...] = ()
+    """What the finished video begins and ends with; made to fit now, so that a broken one is found early."""
 
     @property
     def index(self) -> int:
@@ -479,6 +490,8 @@ class MergeItem:
     """None: the video is not marked."""
     extras: tuple[str, ...] = ()
     """Kinds of files beside the video that the job asks for."""
+    clips: tuple[BrandClip, ...] = ()
+    """What the video begins and ends with besides."""
 
 
 @dataclass(frozen=True)
@@ -531,6 +544,10 @@ class Video:
     sha256: str
     span: Span
     extras: tuple[Extra, ...] = ()
+    intro_frames: int = 0
+    """Frames before what is said."""
+    outro_frames: int = 0
+    """Frames after it."""
 
 
 Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | MergeItem | JoinItem

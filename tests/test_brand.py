@@ -197,8 +197,8 @@ def test_a_job_changes_the_logo_of_the_configuration(folder: Path) -> None:
     config = Config(base=folder.parent, brand=brand)
     job = parse_job(b'{"text": "a", "logo": {"place": "top-right"}}', config, ())
     assert config.logo(job.logo) == LogoSettings(file="red.png", place="top-right", opacity=0.5)
-    assert brand_files(job, config) == [folder / "red.png"]
-    assert brand_files(parse_job(b'{"text": "a"}', Config(base=folder.parent), ()), Config()) == []
+    assert brand_files(job, config) == {"logo": folder / "red.png"}
+    assert brand_files(parse_job(b'{"text": "a"}', Config(base=folder.parent), ()), Config()) == {}
 
 
 def test_a_configured_logo_must_exist(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from daemon.outputs import captions
+from daemon.outputs.clips import with_clips
 from daemon.outputs.machine import this_machine
 from daemon.outputs.report import (
     Audio,
@@ -49,7 +50,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
     segments = [flow.segments[index] for index in sorted(flow.segments)]
     segments = [segment for segment in segments if segment.start_frame >= flow.first_frame]
     timeline = flow.timeline
-    return DoneReport(
+    report = DoneReport(
         job=flow.name,
         status="done",
         cached=False,
@@ -75,6 +76,7 @@ def done_report(flow: Flow, submission: Submission, attempts: int) -> DoneReport
         metadata=flow.job.metadata,
         **_circumstances(flow, submission),
     )
+    return with_clips(report, flow.video.intro_frames, flow.video.outro_frames)
 
 
 def _provenance(flow: Flow) -> ProvenanceReport:

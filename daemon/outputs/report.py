@@ -347,6 +347,10 @@ class DoneReport(Head):
     avatar: AvatarReport
     captions: list[str]
     """Names of the caption files in the outbox."""
+    intro_seconds: Number | None = None
+    """Length of the clip before what is said. All times are those of the video. Left out if it has no clips."""
+    outro_seconds: Number | None = None
+    """Length of the clip after it. Left out like `intro_seconds`."""
     extras: list[ExtraReport] = []
     """Files beside the video. Left out if the job has none."""
     timing: Timing

@@ -29,7 +29,7 @@ def report_page(report: JobReport, video: Path, output: Path) -> Page:
     """
     if not isinstance(report, DoneReport) or not video.is_file():
         return _page(report, None, None, LANGUAGE)
-    sound = sound_or_none(video, report.audio.seconds)
+    sound = sound_or_none(video, _seconds(report))
     if video.stat().st_size > EMBEDDED_MAX_BYTES:
         return _page(report, sound, {"url": relative_url(video, output)}, LANGUAGE)
     return _page(report, sound, {"id": VIDEO_ID}, LANGUAGE, {VIDEO_ID: video.read_bytes()})
@@ -40,8 +40,12 @@ def served_page(report: JobReport, video: Path, links: Mapping[str, str], langua
     if not isinstance(report, DoneReport) or "video" not in links:
         return _page(report, None, None, language)
     info = video.stat()
-    sound = _kept_sound(video, report.audio.seconds, (info.st_ino, info.st_mtime_ns))
+    sound = _kept_sound(video, _seconds(report), (info.st_ino, info.st_mtime_ns))
     return _page(report, sound, {"url": links["video"]}, language)
+
+
+def _seconds(report: DoneReport) -> float:
+    return report.video.frames / report.video.fps
 
 
 @lru_cache(maxsize=32)

@@ -14,6 +14,8 @@ from pipeline.speech import sentences
 
 BASE_SECONDS = 120.0
 """For loading, starting programs and a busy machine."""
+CLIP_SECONDS = 900.0
+"""For making an intro or an outro fit."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def align_seconds(item: AlignItem, allowed: Allowances) -> float:
 def split_seconds(item: SplitItem, allowed: Allowances) -> float:
     """Budget for converting the speech and, with a new avatar video, tracking the face frame by frame."""
     tracking = 600 + 10 * allowed.avatar_seconds if allowed.avatar_seconds else 0
-    return BASE_SECONDS + _conversion_seconds(item.speech, allowed) + tracking
+    return BASE_SECONDS + _conversion_seconds(item.speech, allowed) + tracking + CLIP_SECONDS * len(item.clips)
 
 
 def _conversion_seconds(speech: Speech, allowed: Allowances) -> float:
@@ -76,7 +78,7 @@ def pack_seconds(item: PackItem, _: Allowances) -> float:
 
 def merge_seconds(item: MergeItem, _: Allowances) -> float:
     """Budget for merging a job."""
-    return BASE_SECONDS + item.timeline.seconds
+    return BASE_SECONDS + item.timeline.seconds + CLIP_SECONDS * len(item.clips)
 
 
 def join_seconds(item: JoinItem, _: Allowances) -> float:

@@ -15,9 +15,10 @@ from daemon.scheduling.journal import Journal
 from daemon.scheduling.open_records import Record
 from pipeline.config import Config
 from pipeline.errors import ErrorReport
-from pipeline.job import Job, SceneKeys, scene_field
+from pipeline.job import Job, SceneKeys, brand_files, scene_field
 from pipeline.messages import (
     AlignItem,
+    BrandClip,
     Chunk,
     Item,
     Label,
@@ -158,8 +159,14 @@ class Flow(ABC):
     @property
     def logo(self) -> Logo | None:
         """The picture in a corner; None: there is none."""
-        asked, folder = self.config.logo(self.job.logo), self.config.path(self.config.brand.folder)
-        return None if asked.file is None else Logo(folder / asked.file, asked.place, asked.size, asked.opacity)
+        asked, file = self.config.logo(self.job.logo), brand_files(self.job, self.config).get("logo")
+        return None if file is None else Logo(file, asked.place, asked.size, asked.opacity)
+
+    @property
+    def clips(self) -> tuple[BrandClip, ...]:
+        """What the finished video begins and ends with besides."""
+        files = brand_files(self.job, self.config)
+        return tuple(BrandClip(key, file) for key, file in files.items() if key != "logo")
 
     @property
     def mark(self) -> Mark | None:
@@ -296,8 +303,11 @@ class Flow(ABC):
             captions=self.job.burn_captions.look if self.job.burn_captions else None,
             size=self.job.frame_size,
             logo=self.logo,
+            clips=self.clips,
         )
 
     def _merge_item(self) -> MergeItem:
         ordered = tuple(self.segments[index] for index in sorted(self.segments))
-        return MergeItem(self.name, self.folder, ordered, self.timeline, mark=self.mark, extras=self.extras)
+        return MergeItem(
+            self.name, self.folder, ordered, self.timeline, mark=self.mark, extras=self.extras, clips=self.clips
+        )

@@ -54,3 +54,7 @@ class BrandSettings(Section):
     """Folder of the files that this section and jobs name."""
     logo: LogoKey = LogoSettings()
     """The logo of all videos. A job may choose another one, or another place, size or opacity."""
+    intro: FileName | None = None
+    """Name of a clip in the folder that finished videos begin with, unless the job names another one."""
+    outro: FileName | None = None
+    """Name of a clip in the folder that they end with."""

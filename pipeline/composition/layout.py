@@ -16,6 +16,8 @@ EYES_SLACK = 0.08
 """How far they may be from it, in heights of the frame, if the picture then reaches the edge."""
 ZOOM_MAX = 1.5
 """How much a small head is enlarged beyond what the picture needs to cover the frame."""
+SLIGHT = 0.02
+"""A gap of less than this part of a side is not left."""
 ROUNDING = 1e-6
 
 
@@ -98,6 +100,18 @@ def extended(area: Cut, preset: Preset, subject: Subject | None) -> tuple[Cut, L
     (first_row, shown_rows), (y1, shown_height) = _visible(y, scale, rows, height)
     cut = (left + first_column, top + first_row, shown_columns, shown_rows)
     return cut, Layout(rules.size, (x1, y1), (shown_width, shown_height))
+
+
+def contained(sides: tuple[int, int], size: tuple[int, int]) -> Layout:
+    """Where all of a picture goes in frames of a size, as large as possible; `sides`: its width and height."""
+    scale = min(size[0] / sides[0], size[1] / sides[1])
+    inner = _fitting(sides[0] * scale, size[0]), _fitting(sides[1] * scale, size[1])
+    return Layout(size, ((size[0] - inner[0]) // 4 * 2, (size[1] - inner[1]) // 4 * 2), inner)
+
+
+def _fitting(length: float, side: int) -> int:
+    """An even length; that of the frame if hardly anything is missing."""
+    return side if length >= side * (1 - SLIGHT) else max(2, 2 * round(length / 2))
 
 
 def _scale(columns: int, rows: int, rules: _Rules, subject: Subject) -> float:

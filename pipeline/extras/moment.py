@@ -51,6 +51,8 @@ class Shown:
     fps: int
     size: tuple[int, int]
     """Width and height."""
+    intro_frames: int = 0
+    """Frames before those that show the person."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,19 @@ class Look:
 
 
 def best_frame(video: Shown) -> int:
-    """The number of the frame for a poster; 0 if no face is found. Raises StageError."""
+    """The number of the frame for a poster; that of the first if no face is found. Raises StageError."""
     step = max(1, round(STEP_SECONDS * video.fps))
-    count = -(-min(video.frames, round(SEARCH_SECONDS * video.fps)) // step)
+    count = -(-min(video.frames - video.intro_frames, round(SEARCH_SECONDS * video.fps)) // step)
     looks = _looks(_pictures(video, step, count))
-    return min(looks, key=_costs(looks).__getitem__) * step if looks else 0
+    return video.intro_frames + (min(looks, key=_costs(looks).__getitem__) * step if looks else 0)
 
 
 def _pictures(video: Shown, step: int, count: int) -> NDArray[np.uint8]:
-    """Every `step`-th of the first frames, made smaller: RGB [count, height, width, 3]."""
+    """Every `step`-th of the first frames after the intro, made smaller: RGB [count, height, width, 3]."""
     scale = min(1.0, SIDE_MAX / max(video.size))
     small = (max(2, round(video.size[0] * scale)), max(2, round(video.size[1] * scale)))
-    shown = ffmpeg.source(video.path, ffmpeg.OUR_FORMATS, t=count * step / video.fps)["v"]
+    begin = {"ss": (video.intro_frames - 0.5) / video.fps} if video.intro_frames else {}
+    shown = ffmpeg.source(video.path, ffmpeg.OUR_FORMATS, t=count * step / video.fps, **begin)["v"]
     chosen = shown.filter("select", f"not(mod(n,{step}))").filter("scale", *small)
     return ffmpeg.pictures(chosen, small, timeout_seconds=TIMEOUT_SECONDS)
 

@@ -19,7 +19,7 @@ LABEL_SIZE, LABEL_SIZE_MIN = 0.045, 13
 LABEL_FADE_MILLISECONDS = 300
 CAPTION_SIZE_MIN = 10
 """Pixels."""
-CAPTION_HEIGHT = 3.0
+CAPTION_HEIGHT = 3.3
 """Of two lines in their box, in heights of the font."""
 LETTER_WIDTH = 0.6
 """Of a bold letter, on average, in heights of the font."""

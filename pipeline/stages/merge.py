@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.brand.clips import Clips, FittedClip, Shape
+from pipeline.errors import StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.extras import pictures
 from pipeline.extras.moment import Shown
-from pipeline.media import muxing
-from pipeline.messages import JoinItem, Mark, MergeItem, Pack, PackItem, Span, Video
+from pipeline.media import fragments, muxing, pcm
+from pipeline.media.encoder import TIMESCALE_HZ
+from pipeline.messages import JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
 from pipeline.provenance import embedding, signing
 from pipeline.provenance.certificates import Credentials
 from pipeline.stages.pack import join_tracks, pack
@@ -24,6 +30,7 @@ class MergeStage:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
+        self._clips = Clips(spec.config)
 
     def setup(self, device: str) -> None:
         """Nothing to load."""
@@ -40,13 +47,13 @@ class MergeStage:
 
     def _video(self, item: MergeItem | JoinItem) -> Video:
         start, path = time.monotonic(), item.folder / "video.mp4"
-        plan = _merged(item, path) if isinstance(item, MergeItem) else _joined(item, path)
+        plan = self._merged(item, path) if isinstance(item, MergeItem) else _joined(item, path)
         credentials = self._config.credentials() if item.mark is not None else None
         _mark(path, item.mark, credentials)
         muxing.verify(path, frames=plan.frames, fps=plan.fps, size=plan.size, seconds=plan.seconds)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        shown = Shown(path, plan.frames, plan.fps, plan.size)
+        shown = Shown(path, plan.frames, plan.fps, plan.size, plan.intro_frames)
         extras = pictures.write(shown, item.extras, item.mark, credentials)
         return Video(
             job=item.job,
@@ -59,7 +66,27 @@ class MergeStage:
             sha256=digest,
             span=Span(start, time.monotonic()),
             extras=tuple(extras),
+            intro_frames=plan.intro_frames,
+            outro_frames=plan.outro_frames,
         )
+
+    def _merged(self, item: MergeItem, path: Path) -> _Plan:
+        """The video of a job's segments, between its intro and its outro."""
+        timeline, first = item.timeline, item.segments[0]
+        shape = Shape((first.width, first.height), timeline.fps)
+        fitted = {clip.field: self._clips.fitted(clip, shape, item.folder) for clip in item.clips}
+        _check_parameters(fitted.values(), first)
+        before, after = ([fitted[field]] if field in fitted else [] for field in ("intro", "outro"))
+        join_tracks(item.segments, timeline.track)
+        track = timeline.track
+        if fitted:
+            sounds = [*(clip.track for clip in before), pcm.map_wav(track), *(clip.track for clip in after)]
+            track = _join_sound(sounds, item.folder / "sound.wav")
+        parts = [*(clip.video for clip in before), *(s.path for s in item.segments), *(clip.video for clip in after)]
+        added = [sum(clip.frames for clip in clips) for clips in (before, after)]
+        seconds = timeline.seconds + sum(added) / timeline.fps
+        muxing.mux(parts, track, path, seconds=seconds)
+        return _Plan(timeline.frames + sum(added), timeline.fps, shape.size, seconds, *added)
 
 
 def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> None:
@@ -71,6 +98,22 @@ def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> No
         signing.sign(video, mark, credentials)
 
 
+def _check_parameters(clips: Collection[FittedClip], first: Segment) -> None:
+    """Raise StageError unless clips can be joined to the job's segments without encoding them again."""
+    wanted = fragments.read_video(first.path, TIMESCALE_HZ // first.timeline.fps).parameters if clips else b""
+    if any(clip.parameters != wanted for clip in clips):
+        hint = "this is a bug in lipdrop or in the installed ffmpeg; leave the intro and the outro out"
+        raise StageError("segment", "the codec parameters of a clip differ from those of the job's segments", hint=hint)
+
+
+def _join_sound(parts: Sequence[NDArray[np.int16]], target: Path) -> Path:
+    """Write the sounds of clips and of what is said to one WAV file."""
+    with pcm.open_wav(target, pcm.TRACK_RATE_HZ) as file:
+        for part in parts:
+            file.writeframes(part.tobytes())
+    return target
+
+
 @dataclass(frozen=True)
 class _Plan:
     """What a video must be."""
@@ -80,13 +123,10 @@ class _Plan:
     size: tuple[int, int]
     """Width and height."""
     seconds: float
-
-
-def _merged(item: MergeItem, path: Path) -> _Plan:
-    timeline, first = item.timeline, item.segments[0]
-    join_tracks(item.segments, timeline.track)
-    muxing.mux([s.path for s in item.segments], timeline.track, path, seconds=timeline.seconds)
-    return _Plan(timeline.frames, timeline.fps, (first.width, first.height), timeline.seconds)
+    intro_frames: int = 0
+    """Frames before what is said."""
+    outro_frames: int = 0
+    """Frames after it."""
 
 
 def _joined(item: JoinItem, path: Path) -> _Plan:

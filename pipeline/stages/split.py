@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.avatars import Avatars
 from pipeline.avatars.folder import identity
 from pipeline.brand import logo
+from pipeline.brand.clips import Clips, Shape
 from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import ConfigError, JobError
@@ -37,6 +38,7 @@ class SplitStage:
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
         self._avatars = Avatars(spec.config)
+        self._clips = Clips(spec.config)
         self._logo = lru_cache(maxsize=2)(lambda file, _identity: logo.read(file))
 
     def setup(self, device: str) -> None:
@@ -50,6 +52,8 @@ class SplitStage:
         folder.mkdir(exist_ok=True)  # nobody has spoken into that of a recording
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
         avatar = self._avatars.fitted(item.avatar, item.size)
+        for clip in item.clips:
+            self._clips.prepare(clip, Shape(avatar.frame_size, item.fps))
         sound = _sound(item.speech, self._config.limits.audio_seconds)
         samples, track, size = sound.samples, sound.track, avatar.frame_size
         converted = time.monotonic()
