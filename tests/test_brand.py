@@ -15,6 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from daemon.scheduling.fingerprints import fingerprint
+from daemon.scheduling.open_records import OpenState
 from pipeline.avatars.scenes import cut_rgb
 from pipeline.brand.logo import Floats, PlacedLogo, placed, read
 from pipeline.brand.settings import BrandSettings, LogoSettings
@@ -152,6 +153,7 @@ def test_the_logo_is_in_every_frame_of_the_video(folder: Path, tmp_path: Path) -
         assert max(blue, green) < 80
         count += 1
     assert count == chunk.stop_frame
+    assert chunk.logo in OpenState(silence=chunk).files(), "a stream that stays open draws it for hours"
 
 
 @pytest.mark.parametrize(

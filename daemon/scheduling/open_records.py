@@ -139,6 +139,7 @@ class OpenState:
             yield from (chunk.timeline.pcm, chunk.timeline.track, chunk.timeline.mel)
             yield from (chunk.phonemes,) if chunk.phonemes else ()
             yield from (chunk.overlay,) if chunk.overlay else ()
+            yield from (chunk.logo,) if chunk.logo else ()
         for index, speech in self.speeches.items():
             if index >= self.texts_placed:
                 yield speech.audio
