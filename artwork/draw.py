@@ -27,19 +27,39 @@ OVERSAMPLING = 2
 
 def render(person: Person) -> NDArray[np.uint8]:
     """Draw a person: RGB [SIDE, WIDTH, 3]."""
-    info = skia.ImageInfo.Make(
-        WIDTH * OVERSAMPLING, SIDE * OVERSAMPLING, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType
-    )
-    surface = skia.Surface.MakeRaster(info)
-    canvas = surface.getCanvas()
-    canvas.scale(OVERSAMPLING, OVERSAMPLING)
-    canvas.translate(MARGIN, 0)
-    dice = np.random.default_rng(person.seed)
+    canvas, dice = _Canvas(), np.random.default_rng(person.seed)
     for draw_layer in person.layers:
-        draw_layer(canvas, dice)
-    pixels = surface.toarray(colorType=skia.kRGBA_F32_ColorType)
-    small = cv2.resize(np.asarray(pixels[..., :3], np.float32), (WIDTH, SIDE), interpolation=cv2.INTER_AREA)
-    return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
+        draw_layer(canvas.skia, dice)
+    return canvas.pixels()[..., :3]
+
+
+def matte(person: Person) -> NDArray[np.uint8]:
+    """How much of each pixel of the drawing is the person, 0 to 255: [SIDE, WIDTH]."""
+    behind, canvas, dice = _Canvas(), _Canvas(), np.random.default_rng(person.seed)
+    background, *layers, _light = person.layers
+    background(behind.skia, dice)  # takes its share of the random numbers
+    for draw_layer in layers:
+        draw_layer(canvas.skia, dice)
+    return canvas.pixels()[..., 3]
+
+
+class _Canvas:
+    """A transparent surface to draw a person on."""
+
+    def __init__(self) -> None:
+        info = skia.ImageInfo.Make(
+            WIDTH * OVERSAMPLING, SIDE * OVERSAMPLING, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType
+        )
+        self._surface = skia.Surface.MakeRaster(info)
+        self.skia = self._surface.getCanvas()
+        self.skia.scale(OVERSAMPLING, OVERSAMPLING)
+        self.skia.translate(MARGIN, 0)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """What has been drawn: RGBA [SIDE, WIDTH, 4]."""
+        pixels = np.asarray(self._surface.toarray(colorType=skia.kRGBA_F32_ColorType), np.float32)
+        small = cv2.resize(pixels, (WIDTH, SIDE), interpolation=cv2.INTER_AREA)
+        return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
 
 
 def landmarks_json(person: Person) -> str:
@@ -49,11 +69,12 @@ def landmarks_json(person: Person) -> str:
 
 
 def write(name: str) -> None:
-    """Write the picture and landmarks of a person."""
+    """Write the picture, matte and landmarks of a person."""
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     picture = cv2.cvtColor(render(PEOPLE[name]), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(folder / "picture.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    for file, pixels in (("picture.png", picture), ("matte.png", matte(PEOPLE[name]))):
+        cv2.imwrite(str(folder / file), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     (folder / "landmarks.json").write_text(landmarks_json(PEOPLE[name]), "utf-8")
 
 

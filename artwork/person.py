@@ -20,6 +20,6 @@ class Person:
 
     face: Geometry
     layers: Sequence[Layer]
-    """From back to front."""
+    """From back to front: the background first, the light over all last."""
     seed: int
     """Seed for hair, lashes and lamps, which are scattered randomly."""

@@ -30,6 +30,7 @@ from daemon.spool.layout import JOB_SUFFIX
 from daemon.spool.spool import Spool
 from daemon.spool.watcher import Watcher
 from pipeline.avatars import Avatars
+from pipeline.composition import names
 from pipeline.config import Config
 from pipeline.errors import ErrorReport, JobError
 from pipeline.job import Job, brand_files, parse_job
@@ -286,7 +287,10 @@ class Admission:
 
     def _fingerprint(self, name: str, job: Job, recordings: Iterable[Path]) -> str:
         """A claimed job's fingerprint. Raises StillReadingError while a thread reads large files for it."""
-        readings, files = self._claimed[name].readings, (*recordings, *brand_files(job, self._config).values())
+        backgrounds = (names.file_of(part.background, self._config) for part in job.parts)
+        brand = brand_files(job, self._config).values()
+        readings = self._claimed[name].readings
+        files = (*recordings, *brand, *filter(None, dict.fromkeys(backgrounds)))
         if files not in readings:
             avatars = dict.fromkeys(part.avatar or self._config.avatars.default for part in job.parts)
             request = self._config, tuple(avatars), files

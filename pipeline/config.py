@@ -106,6 +106,13 @@ class AvatarsSettings(Section):
     """Cached files unused for this long are removed."""
 
 
+class BackgroundsSettings(Section):
+    """What is shown behind avatars that are cut out."""
+
+    folder: str = "backgrounds"
+    """Folder of the pictures and videos that a job's `background` may name."""
+
+
 def _device(value: Any) -> Any:
     """A device as torch calls it: `CUDA` is `cuda:0`. Anything but a string is left for the caller's validation."""
     if not isinstance(value, str):
@@ -341,6 +348,7 @@ class Config(Section):
     """Language of jobs that name none."""
     tts: VoiceSettings = VoiceSettings()
     avatars: AvatarsSettings = AvatarsSettings()
+    backgrounds: BackgroundsSettings = BackgroundsSettings()
     models: dict[ModelName, Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model_settings)]] = Field(
         default_factory=dict, validate_default=True
     )

@@ -108,6 +108,9 @@ class SceneKeys(BaseModel):
     """Name of an avatar. Default: `avatars.default` of the configuration."""
     articulation: Annotated[float, Field(strict=True, ge=ARTICULATION[0], le=ARTICULATION[1])] | None = None
     """How far the built-in engine's mouth moves, 1.0: as people's do. Default: the avatar's own."""
+    background: Annotated[StrictStr, Field(min_length=1, max_length=255), BeforeValidator(_composed)] | None = None
+    """What is behind the person: a colour as `#rrggbb`, or the name of a picture or video in the backgrounds folder.
+    Default: what the avatar's picture shows."""
 
 
 class Scene(SceneKeys):
@@ -273,6 +276,7 @@ def parse_job(
         partial(_check_brand, job, config),
         partial(_check_model, job, config),
         *_for_each_part(job, config, partial(_check_avatar, avatars=avatars)),
+        *_for_each_part(job, config, partial(_check_background, config=config)),
         partial(_check_metadata, job),
         partial(_check_webhook, job, config),
         *(one for check in further for one in _for_each_part(job, config, check)),
@@ -625,6 +629,14 @@ def _check_avatar(job: Job, avatars: Collection[str]) -> None:
             field="avatar",
             hint=nearest_hint(job.avatar[:100], avatars, "avatars"),
         )
+
+
+def _check_background(job: Job, config: Config) -> None:
+    if job.background is None:
+        return
+    from pipeline.composition import names  # only few jobs need it
+
+    names.check(job.background, config)
 
 
 def _check_metadata(job: Job) -> None:

@@ -311,6 +311,8 @@ class SplitItem:
     """Drawn into the picture; None: nothing."""
     clips: tuple[BrandClip, ...] = ()
     """What the finished video begins and ends with; made to fit now, so that a broken one is found early."""
+    background: str | None = None
+    """What is behind the person, as the job says; None: what the avatar's picture shows."""
 
     @property
     def index(self) -> int:
@@ -392,6 +394,8 @@ class Chunk:
     """The frame of the job at which the speech is broken off; None: it is not."""
     logo: Path | None = None
     """What `pipeline.brand.logo` draws over the frames; None: nothing."""
+    background: str | None = None
+    """What is behind the person, as the job says; None: what the avatar's picture shows."""
 
     @property
     def is_last_of_text(self) -> bool:

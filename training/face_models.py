@@ -133,6 +133,35 @@ class Converter:
         """DEQUANTIZE, of weights in half precision."""
         self._halves[self._name(operator.Outputs(0))] = self._value(operator.Inputs(0)).astype(np.float16)
 
+    def hard_swish(self, operator: tflite.Operator) -> None:
+        """HARD_SWISH."""
+        self._finish(operator, self._add("HardSwish", [self._name(operator.Inputs(0))]))
+
+    def logistic(self, operator: tflite.Operator) -> None:
+        """LOGISTIC."""
+        self._finish(operator, self._add("Sigmoid", [self._name(operator.Inputs(0))]))
+
+    def multiply(self, operator: tflite.Operator) -> None:
+        """MUL."""
+        names = [self._stored(index) for index in self._inputs(operator)]
+        self._finish(operator, self._add("Mul", names), self._options(operator, tflite.MulOptions()))
+
+    def average(self, operator: tflite.Operator) -> None:
+        """AVERAGE_POOL_2D over the whole picture."""
+        (data,) = self._inputs(operator)
+        options = self._options(operator, tflite.Pool2DOptions())
+        assert tuple(self._tensor(data).ShapeAsNumpy()[1:3]) == (options.FilterHeight(), options.FilterWidth())
+        self._finish(operator, self._add("ReduceMean", [self._name(data)], axes=(1, 2), keepdims=1))
+
+    def transposed(self, operator: tflite.Operator) -> None:
+        """MediaPipe's Convolution2DTransposeBias, weights [out, h, w, in], whose steps do not overlap."""
+        data, weights, bias = self._inputs(operator)
+        kernel = self._value(weights).transpose(3, 0, 1, 2)
+        moved = self._add("Transpose", [self._name(data)], perm=(0, 3, 1, 2))
+        names = [moved, self._constant(f"{self._name(weights)}/iohw", kernel), self._stored(bias)]
+        out = self._add("ConvTranspose", names, strides=kernel.shape[2:])
+        self._finish(operator, self._add("Transpose", [out], perm=(0, 2, 3, 1)))
+
     def _finish(self, operator: tflite.Operator, name: str, options: Any = None) -> None:
         """Apply the activation fused into an operator and give the result its name."""
         fused = options.FusedActivationFunction() if options is not None else tflite.ActivationFunctionType.NONE
@@ -194,6 +223,11 @@ CONVERSIONS: dict[str, Callable[[Converter, tflite.Operator], None]] = {
     "ADD": Converter.add,
     "RELU": Converter.relu,
     "DEQUANTIZE": Converter.dequantize,
+    "HARD_SWISH": Converter.hard_swish,
+    "LOGISTIC": Converter.logistic,
+    "MUL": Converter.multiply,
+    "AVERAGE_POOL_2D": Converter.average,
+    "CUSTOM": Converter.transposed,
 }
 
 

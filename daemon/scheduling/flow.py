@@ -304,6 +304,7 @@ class Flow(ABC):
             size=self.job.frame_size,
             logo=self.logo,
             clips=self.clips,
+            background=part.background,
         )
 
     def _merge_item(self) -> MergeItem:

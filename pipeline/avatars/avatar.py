@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars import framing
+from pipeline.avatars.cutout import cut_out
 from pipeline.avatars.derived import DerivedFiles, build_unkept
 from pipeline.avatars.faces.tracking import Faces, NoFace
 from pipeline.avatars.framing import Head
@@ -97,6 +98,8 @@ class FittedAvatar:
     """[frames of the scene]: brightness of the face's skin, 0..255; None for a still picture."""
     layout: Layout | None = None
     """Where its frames are in those of the video; None: they cover them."""
+    matte: NDArray[np.uint8] | None = None
+    """[height, width]: how much of each pixel is the person, 0..255; None: the person is not cut out."""
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -136,6 +139,8 @@ class Avatar:
     """From `landmarks.json`; still pictures only."""
     files: DerivedFiles | None = None
     """Cached files that engines derive from it; None: no cache."""
+    read_matte: Callable[[], NDArray[np.uint8]] | None = None
+    """Reads `matte.png`, [height, width]; None if there is none."""
 
     @cached_property
     def faces(self) -> Faces | NoFace:
@@ -152,16 +157,16 @@ class Avatar:
         """Whether it is a video."""
         return isinstance(self.source, VideoSource)
 
-    def fitted(self, size: FrameSize | None) -> FittedAvatar:
+    def fitted(self, size: FrameSize | None, *, is_cut_out: bool = False) -> FittedAvatar:
         """Crop the picture or video and scale it to `size`; None: the avatar's own size.
 
-        Raises JobError.
+        `is_cut_out`: without its background. Raises JobError.
         """
         place = self.placed(size)
         scene = self._scene(place)
         files = self.files.for_frames(place.size, place.cut) if self.files is not None else None
         light = place.faces.light if self.moves and isinstance(place.faces, Faces) else None
-        return FittedAvatar(
+        fitted = FittedAvatar(
             scene,
             place.landmarks,
             place.face_boxes,
@@ -173,6 +178,7 @@ class Avatar:
             light,
             place.layout,
         )
+        return cut_out(fitted, self._own_matte(place)) if is_cut_out else fitted
 
     def placed(self, size: FrameSize | None) -> Placement:
         """Where the face is in frames of `size`, without rendering the frames. Raises JobError."""
@@ -211,6 +217,18 @@ class Avatar:
             return self.source.scene(place.cut, place.size, place.faces, self.settings)
         left, top, columns, rows = place.cut
         return Still(_resized(self.source[top : top + rows, left : left + columns], *place.size))
+
+    def _own_matte(self, place: Placement) -> NDArray[np.uint8] | None:
+        """The given matte in frames of the avatar. Raises JobError."""
+        if self.read_matte is None:
+            return None
+        matte = self.read_matte()
+        if matte.shape[1::-1] != self.sides:
+            sizes = ["{}x{}".format(*sides) for sides in (matte.shape[1::-1], self.sides)]
+            message = f"matte.png has {sizes[0]} pixels, the picture {sizes[1]}"
+            raise JobError("avatar", message, field="avatar", hint="make it as large as the picture")
+        left, top, columns, rows = place.cut
+        return _resized(matte[top : top + rows, left : left + columns], *place.size)
 
     def _faces_in(self, cut: Cut) -> Faces | NoFace:
         """The faces inside `cut`. Raises JobError if a video's face is missing somewhere and `no_face` is `fail`."""

@@ -19,7 +19,9 @@ from pipeline.media.refusals import unreadable
 
 TEXT_BYTES_MAX = 1024 * 1024
 """Maximum size of an `avatar.yaml` or a `landmarks.json`."""
-OWN_FILES = ("avatar.yaml", "landmarks.json")
+MATTE = "matte.png"
+"""Says what of the picture is the person, if there is another picture."""
+OWN_FILES = ("avatar.yaml", "landmarks.json", MATTE)
 """Files of an avatar that are not shown."""
 
 
@@ -103,6 +105,7 @@ def media_file(folder: Path) -> Path:
     found = [entry for entry, kind in kinds.items() if _may_be_media(entry, kind)]
     found = found or [entry for entry, kind in kinds.items() if kind is not None]
     found = found or [entry for entry in visible if entry.name not in OWN_FILES]
+    found = [entry for entry in found if entry.name != MATTE] or found
     if len(found) != 1:
         raise JobError(
             "avatar",

@@ -6,10 +6,11 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.avatars.avatar import Avatar, FittedAvatar
 from pipeline.avatars.cache import Cache
@@ -18,6 +19,7 @@ from pipeline.avatars.faces import tracking
 from pipeline.avatars.faces.choice import Choice
 from pipeline.avatars.faces.results import Faces, NoFace, load
 from pipeline.avatars.folder import (
+    MATTE,
     digest,
     entries,
     identity,
@@ -77,12 +79,12 @@ class Avatars:
         """Read an avatar; cached until its folder changes. Raises JobError."""
         return self._read(self._folder(name), self.stamp(name))
 
-    def fitted(self, name: str, size: FrameSize | None) -> FittedAvatar:
+    def fitted(self, name: str, size: FrameSize | None, *, is_cut_out: bool = False) -> FittedAvatar:
         """An avatar at a job's frame size. The last one is kept, and with it what engines prepare for it.
 
-        Raises JobError.
+        `is_cut_out`: without its background. Raises JobError.
         """
-        return self._fitted(self.load(name), size)
+        return self._fitted(self.load(name), size, is_cut_out=is_cut_out)
 
     def stamp(self, name: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """A value that changes when an avatar's folder changes. Raises JobError if there is no such avatar."""
@@ -122,21 +124,30 @@ class Avatars:
         settings = self._read_settings(folder, stamp)
         own = folder / "landmarks.json"
         landmarks = FaceLandmarks.load(own) if os.path.lexists(own) else None
+        matte = folder / MATTE if file.name != MATTE and os.path.lexists(folder / MATTE) else None
         if not require_media(file).moves:
-            return self._still(file, settings, landmarks)
-        if landmarks is not None:
-            refuse(own, "not supported for a video, whose landmarks are always detected", "remove the file")
+            return self._still(file, settings, landmarks, matte)
+        for given in filter(os.path.lexists, (own, *filter(None, [matte]))):
+            refuse(Path(given), "not supported for a video, where it is always found by itself", "remove the file")
         return self._video(file, settings)
 
     def _read_settings(self, folder: Path, stamp: object) -> AvatarSettings:
         return AvatarSettings.load(folder / "avatar.yaml", self._limits.frame_pixels)
 
-    def _still(self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> Avatar:
+    def _still(
+        self, file: Path, settings: AvatarSettings, landmarks: FaceLandmarks | None, matte: Path | None
+    ) -> Avatar:
         content = digest(file)
         picture = self._picture(file, content, settings.look)
         part, choice = settings.cropped_area(picture.shape[1::-1]), Choice(settings.face_box, settings.face)
         find = self._cached(content, settings, lambda: tracking.find_in_part(picture, part, choice))
-        return Avatar(picture, settings, find, landmarks, self._derived(content, settings, landmarks))
+        own = None if matte is None else digest(matte)
+        derived = self._derived(content, settings, landmarks, own)
+        read_matte = None if matte is None or own is None else partial(self._matte, matte, own, settings.look)
+        return Avatar(picture, settings, find, landmarks, derived, read_matte)
+
+    def _matte(self, file: Path, content: str, look: Look) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self._picture(file, content, look)[..., 0])
 
     def _picture(self, file: Path, content: str, look: Look) -> Picture:
         """The pixels of a picture, decoded once for all processes: decoding takes a process of its own."""
@@ -167,11 +178,12 @@ class Avatars:
         find = self._cached(content, settings, lambda: video.find_faces(part, choice))
         return Avatar(video, settings, find, files=self._derived(content, settings, None))
 
-    def _derived(self, content: str, settings: AvatarSettings, landmarks: FaceLandmarks | None) -> DerivedFiles:
+    def _derived(
+        self, content: str, settings: AvatarSettings, landmarks: FaceLandmarks | None, matte: str | None = None
+    ) -> DerivedFiles:
         points = [] if landmarks is None else [getattr(landmarks, name).tolist() for name in CONTOURS]
-        return DerivedFiles(
-            self._cache, repr((content, settings, points, tracking.VERSION, VERSION, self._limits.avatar_seconds))
-        )
+        versions = tracking.VERSION, VERSION, self._limits.avatar_seconds
+        return DerivedFiles(self._cache, repr((content, settings, points, *versions, matte)))
 
     def _cached(
         self, content: str, settings: AvatarSettings, find: Callable[[], Faces | NoFace]

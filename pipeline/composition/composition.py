@@ -33,8 +33,7 @@ class Composition:
         """`surroundings`: at the layout's size."""
         self._layout = layout
         self._surroundings = surroundings
-        seam = max(2, round(SEAM * min(layout.size)) // 2 * 2)
-        self._weights = [_weights(layout, seam, step) for step in PLANE_STEPS]
+        self._weights = [_weights(layout, _seam(layout), step) for step in PLANE_STEPS]
 
     def compose(self, inner: Frames, start_frame: int) -> Frames:
         """The outer frames for inner ones, the first of which is number `start_frame` of the job."""
@@ -49,6 +48,17 @@ class Composition:
         """Where the picture is in a plane of an outer frame."""
         (x, y), (width, height) = self._layout.corner, self._layout.inner
         return plane[y // step : (y + height) // step, x // step : (x + width) // step]
+
+
+def seen(layout: Layout) -> Plane:
+    """How much of the picture is seen in each of its pixels, 0 to 255: less towards a border that has surroundings."""
+    rows, columns = _weights(layout, _seam(layout), 1)
+    return np.minimum(np.minimum(rows.values[:, None], columns.values), 255).astype(np.uint8)
+
+
+def _seam(layout: Layout) -> int:
+    """Width of the blended border in pixels; even."""
+    return max(2, round(SEAM * min(layout.size)) // 2 * 2)
 
 
 class _Weights:

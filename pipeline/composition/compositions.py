@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.scenes import Clip, Scene, Still
-from pipeline.composition.composition import Composition, Frames
+from pipeline.composition.composition import Composition, Frames, Surroundings
+from pipeline.composition.cutout import CutOut
 from pipeline.composition.fill import Fill
+from pipeline.composition.layout import Layout
 from pipeline.media.canvas import i420
 
 SAMPLES = 16
@@ -25,9 +27,19 @@ class Compositions:
     def __init__(self) -> None:
         self._prepared = lru_cache(maxsize=1)(_prepared)
 
-    def frames(self, avatar: FittedAvatar, batches: Iterator[torch.Tensor], start_frame: int) -> Iterator[Frames]:
-        """Frames of the video for those of the avatar's picture, the first of which is number `start_frame`."""
-        composition = self._prepared(avatar)
+    def frames(
+        self,
+        avatar: FittedAvatar,
+        batches: Iterator[torch.Tensor],
+        start_frame: int,
+        background: Surroundings | None = None,
+    ) -> Iterator[Frames]:
+        """Frames of the video for those of the avatar's picture, the first of which is number `start_frame`.
+
+        `background`: what is behind an avatar that is cut out.
+        """
+        layout = avatar.layout or Layout.covered(avatar.scene.size)
+        composition = self._prepared(avatar) if background is None else CutOut(layout, background)
         for batch in batches:
             picture = batch.numpy()
             yield picture if composition is None else composition.compose(picture, start_frame)

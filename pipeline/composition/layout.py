@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.messages import Preset
 
@@ -36,6 +36,11 @@ class Layout:
     def is_covered(self) -> bool:
         """Whether nothing is seen around the inner frames."""
         return self.size == self.inner
+
+    @property
+    def standing(self) -> Layout:
+        """The same with the inner frames at the bottom, where a person who is cut out would otherwise float."""
+        return replace(self, corner=(self.corner[0], self.size[1] - self.inner[1]))
 
     @classmethod
     def covered(cls, size: tuple[int, int]) -> Layout:

@@ -66,7 +66,8 @@ class Renderer(Protocol):
     def render(self, start_frame: int, stop_frame: int) -> Iterator[torch.Tensor]:
         """Yield the frames [start_frame, stop_frame) in order, in batches.
 
-        Each batch is uint8 of shape [n, height * 3 / 2, width]: I420 planes, BT.709 limited range, on the CPU.
+        Each batch is uint8 of shape [n, height * 3 / 2, width]: I420 planes, BT.709 limited range, on the CPU. If the
+        avatar has a matte, that of each frame follows, in `height` more rows.
         """
         ...
 

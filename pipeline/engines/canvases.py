@@ -50,8 +50,8 @@ def _prepared(avatar: FittedAvatar) -> Clip | LivingPicture | StillCanvas:
     assert isinstance(avatar.scene, Still)
     picture, landmarks = avatar.scene.picture, avatar.landmarks
     if avatar.settings.idle_motion == "off" or isinstance(landmarks, NoFace):
-        return StillCanvas(picture)
-    return LivingPicture(picture, landmarks[0], lively=avatar.settings.idle_motion == "lively")
+        return StillCanvas(picture, avatar.matte)
+    return LivingPicture(picture, landmarks[0], lively=avatar.settings.idle_motion == "lively", matte=avatar.matte)
 
 
 class ShiftedCanvas:

@@ -45,6 +45,8 @@ class Canvas(Protocol):
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """Paint one region into each of the job's frames from `start_frame` on: uint8 [n, height * 3 / 2, width].
 
+        If the person is cut out, `height` rows more with the matte follow.
+
         `corners` [n, 2] are the even x, y of the regions' top left corners. The frames are on the CPU.
         """
         ...
@@ -80,14 +82,17 @@ class Regions:
 class StillCanvas:
     """A still picture: frames differ in one region only."""
 
-    def __init__(self, picture: NDArray[np.uint8]) -> None:
-        """`picture` is RGB [height, width, 3], both even."""
+    def __init__(self, picture: NDArray[np.uint8], matte: NDArray[np.uint8] | None = None) -> None:
+        """`picture` is RGB [height, width, 3], both even; `matte` [height, width], if the person is cut out."""
         self._background = i420(torch.from_numpy(picture)[None])
+        self._rows = self._background.shape[1]
+        if matte is not None:
+            self._background = torch.cat([self._background, torch.from_numpy(matte)[None]], dim=1)
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `Canvas`."""
         frames = self._background.repeat(len(regions), 1, 1)
-        for frame, (x, y), region in zip(frames, corners.tolist(), regions, strict=True):
+        for frame, (x, y), region in zip(frames[:, : self._rows], corners.tolist(), regions, strict=True):
             paint(frame, (x, y), region)
         return frames
 

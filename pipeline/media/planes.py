@@ -14,6 +14,11 @@ PLANE_STEPS = (1, 2, 2)
 """Frame pixels per plane pixel, along each axis, for Y, U and V."""
 
 
+def colour_rows(height: int) -> int:
+    """Rows of an I420 frame; those of a frame with a matte (yuva420p) have `height` more, which are the matte."""
+    return height * 3 // 2
+
+
 def planes_of(frame: NDArray[np.uint8]) -> Planes:
     """Views of the planes of one I420 frame [height * 3 / 2, width]."""
     rows, width = frame.shape

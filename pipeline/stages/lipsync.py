@@ -17,7 +17,8 @@ from pipeline.avatars import Avatars, FittedAvatar
 from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.avatars.scenes import Still
 from pipeline.brand.logo import PlacedLogo
-from pipeline.composition.composition import Frames
+from pipeline.composition.background import Backgrounds, Loop
+from pipeline.composition.composition import Frames, Surroundings
 from pipeline.composition.compositions import Compositions
 from pipeline.config import Config
 from pipeline.engines import load_engine
@@ -48,6 +49,7 @@ class LipSyncStage:
         self._config = spec.config
         self._avatars = Avatars(self._config)
         self._compositions = Compositions()
+        self._backgrounds = Backgrounds(self._config)
         self._engines: dict[str, Engine] = {}
 
     def setup(self, device: str) -> None:
@@ -70,12 +72,13 @@ class LipSyncStage:
     def process(self, chunk: Chunk) -> Iterator[Segment | Advance]:
         """Render and encode a chunk."""
         start = reported = time.monotonic()
-        avatar = self._avatars.fitted(chunk.avatar, chunk.size)
+        avatar = self._avatars.fitted(chunk.avatar, chunk.size, is_cut_out=chunk.background is not None)
         width, height = size = avatar.frame_size
-        composed = self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame)
+        background = self._background(chunk, avatar)
+        composed = self._composed(chunk, avatar, background)
         frames = _Timed(composed if chunk.logo is None else map(PlacedLogo.load(chunk.logo).over, composed))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
-        fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar)
+        fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar, background)
         threads = self._spec.encoder_threads or len(os.sched_getaffinity(0))
         cpus, drawn = self._spec.encoder_cpus, _overlay(chunk)
         with SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder:
@@ -103,14 +106,24 @@ class LipSyncStage:
             hush_frame=chunk.hush_frame,
         )
 
-    def _rate(self, chunk: Chunk, avatar: FittedAvatar) -> rate.Options:
+    def _rate(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> rate.Options:
         timeline, crf = chunk.timeline, self._config.video.crf
-        if not isinstance(avatar.scene, Still):
+        if not isinstance(avatar.scene, Still) or isinstance(background, Loop):
             return rate.moving(timeline.fps, crf)
         followed = timeline.first_frame is not None or chunk.stop_frame < timeline.frames
         gop_seconds = rate.STREAM_GOP_SECONDS if timeline.mode == "stream" else rate.STILL_GOP_SECONDS
         frames = chunk.stop_frame - chunk.start_frame
         return rate.still(frames, timeline.fps, crf, gop_seconds=gop_seconds, followed=followed)
+
+    def _background(self, chunk: Chunk, avatar: FittedAvatar) -> Surroundings | None:
+        """What is behind the person; None: what the avatar's picture shows."""
+        if chunk.background is None:
+            return None
+        return self._backgrounds.open(chunk.background, avatar.frame_size, chunk.timeline.fps)
+
+    def _composed(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> Iterator[Frames]:
+        """The chunk's frames as the video shows them."""
+        return self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame, background)
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
         """The chunk's frames; the first ones cross-fade from the previous chunk's model if that looks different."""

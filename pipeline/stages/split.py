@@ -17,6 +17,7 @@ from pipeline.avatars import Avatars
 from pipeline.avatars.folder import identity
 from pipeline.brand import logo
 from pipeline.brand.clips import Clips, Shape
+from pipeline.composition.background import Backgrounds
 from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import ConfigError, JobError
@@ -40,6 +41,7 @@ class SplitStage:
         self._avatars = Avatars(spec.config)
         self._clips = Clips(spec.config)
         self._logo = lru_cache(maxsize=2)(lambda file, _identity: logo.read(file))
+        self._backgrounds = Backgrounds(spec.config)
 
     def setup(self, device: str) -> None:
         """Load what the mel spectrogram needs."""
@@ -51,7 +53,9 @@ class SplitStage:
         folder = item.speech.folder
         folder.mkdir(exist_ok=True)  # nobody has spoken into that of a recording
         # Prepared here, once: otherwise all lip-sync workers would start preparing it at the same time.
-        avatar = self._avatars.fitted(item.avatar, item.size)
+        avatar = self._avatars.fitted(item.avatar, item.size, is_cut_out=item.background is not None)
+        if item.background is not None:
+            self._backgrounds.open(item.background, avatar.frame_size, item.fps)
         for clip in item.clips:
             self._clips.prepare(clip, Shape(avatar.frame_size, item.fps))
         sound = _sound(item.speech, self._config.limits.audio_seconds)
@@ -230,6 +234,7 @@ def _chunks(
             avatar=item.avatar,
             articulation=item.articulation,
             size=item.size,
+            background=item.background,
             phonemes=item.speech.phonemes,
             timeline=timeline,
             overlay=overlay,

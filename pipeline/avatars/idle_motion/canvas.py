@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.idle_motion.blinks import Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
-from pipeline.avatars.idle_motion.fine_plane import FinePlane
+from pipeline.avatars.idle_motion.fine_plane import LINEAR, FinePlane
 from pipeline.avatars.idle_motion.sway import CALM, LIVELY, Sway
 from pipeline.avatars.idle_motion.warp import Warp, make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
-from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
+from pipeline.media.planes import PLANE_STEPS, Plane, Planes, colour_rows, planes_of
 
 
 class LivingPicture:
@@ -25,16 +25,27 @@ class LivingPicture:
     outside the picture.
     """
 
-    def __init__(self, picture: NDArray[np.uint8], landmarks: FaceLandmarks, *, lively: bool = False) -> None:
-        """`picture`: RGB [height, width, 3], both even. `lively`: moves more, and its brows too."""
+    def __init__(
+        self,
+        picture: NDArray[np.uint8],
+        landmarks: FaceLandmarks,
+        *,
+        lively: bool = False,
+        matte: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """`picture`: RGB [height, width, 3], both even. `lively`: moves more, and its brows too.
+
+        `matte` [height, width]: of the person, if it is cut out; it moves with it.
+        """
         height, width = picture.shape[:2]
         still = i420(torch.from_numpy(picture)[None])[0].numpy()
         warp = make_warp(landmarks, width, height)
         self.seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
         self.lively = lively
-        self.still = StillCanvas(picture)
+        self.still = StillCanvas(picture, matte)
+        self.rows = colour_rows(height)
         self.eyelids = eyelids(picture, landmarks)
-        self.moving = _Moving(warp, planes_of(still)) if warp else None
+        self.moving = _Moving(warp, planes_of(still), matte) if warp else None
 
 
 class LivingCanvas:
@@ -57,10 +68,10 @@ class LivingCanvas:
         frames = self._picture.still.compose(regions, corners, start_frame)
         width, height = regions.size
         for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
-            planes = planes_of(frame)
+            planes, matte = planes_of(frame[: self._picture.rows]), frame[self._picture.rows :]
             painted = [(x, y, x + width, y + height), *self._blink(planes, number)]
             if self._picture.moving is not None:
-                self._picture.moving.move(planes, painted, self._sway.pose(number))
+                self._picture.moving.move(planes, matte, painted, self._sway.pose(number))
         return frames
 
     def _blink(self, planes: Planes, number: int) -> list[PixelBox]:
@@ -76,15 +87,19 @@ class LivingCanvas:
 class _Moving:
     """Moves frames that differ from the picture only inside a few boxes."""
 
-    def __init__(self, warp: Warp, still: Planes) -> None:
+    def __init__(self, warp: Warp, still: Planes, matte: Plane | None) -> None:
         self._warp = warp
+        self._matte = None if matte is None else FinePlane(matte, LINEAR)
         self._fine = tuple(FinePlane(plane) for plane in still)
         self._painted: list[PixelBox] = []
         """The boxes in which the fine planes hold the previous frame instead of the picture."""
 
-    def move(self, planes: Planes, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
-        """Move a frame that equals the picture outside the boxes `painted`."""
+    def move(self, planes: Planes, matte: Plane, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
+        """Move a frame that equals the picture outside the boxes `painted`; and its matte, if there is one."""
         luma, chroma = self._warp.maps(pose)
+        if self._matte is not None:
+            x1, y1, x2, y2 = self._warp.box
+            self._matte.sample(luma, matte[y1:y2, x1:x2])
         for plane, fine, points, step in zip(planes, self._fine, (luma, chroma, chroma), PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:
                 fine.refine(plane, _scaled(box, step))

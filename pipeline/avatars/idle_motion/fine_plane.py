@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from pipeline.media.canvas import PixelBox
 from pipeline.media.planes import Plane
 
-BETWEEN = np.array([[-1, 4, -11, 40, 40, -11, 4, -1]], np.float32) / 64
+BETWEEN = np.array([[-1, 4, -11, 40, 40, -11, 4, -1]], np.float32) * np.float32(1 / 64)
 """HEVC's half-pixel filter (ITU-T H.265, 8.5.3.3.3): the value in the middle of eight pixels."""
+LINEAR = np.array([[0.5, 0.5]], np.float32)
+"""For mattes: the other filter would ring around their hard edges."""
 REACH = 4
 """How many pixels around a changed pixel have changed points next to them."""
 
@@ -22,8 +24,9 @@ class FinePlane:
     texture by a varying amount, so that a moving picture would shimmer.
     """
 
-    def __init__(self, plane: Plane) -> None:
-        self._fine = _doubled(plane)
+    def __init__(self, plane: Plane, between: NDArray[np.float32] = BETWEEN) -> None:
+        """`between`: the filter that gives the extra points."""
+        self._fine = _doubled(plane, between)
 
     def refine(self, plane: Plane, box: PixelBox) -> None:
         """Update the points inside `box` from the plane."""
@@ -44,11 +47,12 @@ def _grown(box: PixelBox, by: int, plane: Plane) -> PixelBox:
     return max(x1 - by, 0), max(y1 - by, 0), min(x2 + by, width), min(y2 + by, height)
 
 
-def _doubled(plane: Plane) -> Plane:
+def _doubled(plane: Plane, between: NDArray[np.float32] = BETWEEN) -> Plane:
     """[h, w] to [2 h, 2 w]: a point inserted after each pixel, in both directions."""
     height, width = plane.shape
-    across = cv2.filter2D(plane, -1, BETWEEN, anchor=(3, 0), borderType=cv2.BORDER_REPLICATE)
+    middle = between.shape[1] // 2 - 1
+    across = cv2.filter2D(plane, -1, between, anchor=(middle, 0), borderType=cv2.BORDER_REPLICATE)
     fine = np.empty((height, 2, 2 * width), np.uint8)
     fine[:, 0] = cv2.merge([plane, across]).reshape(height, -1)
-    fine[:, 1] = cv2.filter2D(fine[:, 0], -1, BETWEEN.T, anchor=(0, 3), borderType=cv2.BORDER_REPLICATE)
+    fine[:, 1] = cv2.filter2D(fine[:, 0], -1, between.T, anchor=(0, middle), borderType=cv2.BORDER_REPLICATE)
     return fine.reshape(2 * height, 2 * width)

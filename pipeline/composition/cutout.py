@@ -1,0 +1,46 @@
+"""Puts frames of a person that is cut out before a background."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.composition.composition import Frames, Surroundings, seen
+from pipeline.composition.layout import Layout
+from pipeline.media.planes import PLANE_STEPS, Plane, colour_rows, planes_of
+
+
+class CutOut:
+    """Lays each inner frame over the background of the outer one, as its matte says."""
+
+    def __init__(self, layout: Layout, background: Surroundings) -> None:
+        """`background`: at the layout's size."""
+        self._layout = layout
+        self._background = background
+        self._seen = None if layout.is_covered else seen(layout)
+
+    def compose(self, inner: Frames, start_frame: int) -> Frames:
+        """The outer frames for inner ones with mattes, [n, height * 5 / 2, width], from `start_frame` of the job on."""
+        (x, y), (width, height) = self._layout.corner, self._layout.inner
+        outer, rows = self._background.frames(start_frame, len(inner)), colour_rows(height)
+        for frame, below in zip(inner, outer, strict=True):
+            opacity = self._opacity(frame[rows:])
+            coarse = np.asarray(cv2.resize(opacity, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)
+            planes = zip(planes_of(frame[:rows]), planes_of(below), (opacity, coarse, coarse), PLANE_STEPS, strict=True)
+            for above, under, share, step in planes:
+                place = slice(y // step, (y + height) // step), slice(x // step, (x + width) // step)
+                _lay_over(above, under[place], share)
+        return outer
+
+    def _opacity(self, matte: Plane) -> Plane:
+        """The matte, less opaque where the picture ends inside the frame."""
+        return matte if self._seen is None else np.asarray(cv2.multiply(matte, self._seen, scale=1 / 255), np.uint8)
+
+
+def _lay_over(above: Plane, below: Plane, opacity: Plane) -> None:
+    """Blend a plane into another one in whole numbers: exact where it is opaque, and where it is clear."""
+    shown = above * opacity.astype(np.uint16)
+    shown += below * (255 - opacity).astype(np.uint16)
+    shown += 128
+    shown += shown >> 8
+    below[:] = shown >> 8
