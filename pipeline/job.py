@@ -109,8 +109,8 @@ class SceneKeys(BaseModel):
     articulation: Annotated[float, Field(strict=True, ge=ARTICULATION[0], le=ARTICULATION[1])] | None = None
     """How far the built-in engine's mouth moves, 1.0: as people's do. Default: the avatar's own."""
     background: Annotated[StrictStr, Field(min_length=1, max_length=255), BeforeValidator(_composed)] | None = None
-    """What is behind the person: a colour as `#rrggbb`, or the name of a picture or video in the backgrounds folder.
-    Default: what the avatar's picture shows."""
+    """What is behind the person: a colour as `#rrggbb`, the name of a picture or video in the backgrounds folder, or
+    `transparent`: nothing, in a WebM beside the MP4. Default: what the avatar's picture shows."""
 
 
 class Scene(SceneKeys):
@@ -277,6 +277,7 @@ def parse_job(
         partial(_check_model, job, config),
         *_for_each_part(job, config, partial(_check_avatar, avatars=avatars)),
         *_for_each_part(job, config, partial(_check_background, config=config)),
+        partial(_check_transparency, job),
         partial(_check_metadata, job),
         partial(_check_webhook, job, config),
         *(one for check in further for one in _for_each_part(job, config, check)),
@@ -637,6 +638,15 @@ def _check_background(job: Job, config: Config) -> None:
     from pipeline.composition import names  # only few jobs need it
 
     names.check(job.background, config)
+    if job.background == names.TRANSPARENT and job.mode == "stream":
+        hint = "choose another mode, or a colour"
+        raise JobError("background", "a stream cannot be transparent", field="background", hint=hint)
+
+
+def _check_transparency(job: Job) -> None:
+    if len({part.background == "transparent" for part in job.parts}) > 1:
+        message, hint = "some scenes are transparent and others are not", "set background for the whole job"
+        raise JobError("background", message, field="scenes", hint=hint)
 
 
 def _check_metadata(job: Job) -> None:

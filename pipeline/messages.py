@@ -437,6 +437,8 @@ class Segment:
     timeline: Timeline
     hush_frame: int | None = None
     """The frame of the job at which the speech is broken off; None: it is not."""
+    transparent: Path | None = None
+    """The same as VP9 without a background; None: it is not wanted."""
 
 
 @dataclass(frozen=True)

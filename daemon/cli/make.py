@@ -6,7 +6,7 @@ import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -21,7 +21,7 @@ from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
-from pipeline.extras import SUFFIXES
+from pipeline.extras import Kind
 from pipeline.job import WORD_CAPTIONS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
 MODES = ("auto", "sequential", "parallel", STREAM)
-KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions", "extras")
+KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions", "extras", "background")
 """The options that are keys of the job."""
 
 
@@ -43,6 +43,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
 @click.option("--avatar", help="A name from `lipdrop avatars list`.")
 @click.option("--audio", type=FILE, help="A recording to speak; TEXT, if given, is what it says.")
 @click.option("--size", help="WIDTHxHEIGHT in pixels, vertical, square or wide; default: the avatar's.")
+@click.option("--background", help="Behind the person: '#rrggbb', a file of the backgrounds folder, or transparent.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
 @click.option("--burn-captions", is_flag=True, help="Draw captions into the picture, the spoken word highlighted.")
@@ -51,7 +52,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
     "--extra",
     "extras",
     multiple=True,
-    type=click.Choice(tuple(SUFFIXES)),
+    type=click.Choice(get_args(Kind)),
     help="A file beside the video: NAME.jpg, NAME.strip.jpg or NAME.preview.webp. Can be repeated.",
 )
 @click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")

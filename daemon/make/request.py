@@ -20,6 +20,7 @@ from daemon.spool.untrusted import link_or_copy
 from pipeline.config import Config
 from pipeline.errors import JobError
 from pipeline.extras import SUFFIXES as EXTRAS
+from pipeline.extras import TRANSPARENT
 from pipeline.job import Job, parse_job
 
 NAME = "video"
@@ -74,6 +75,8 @@ class Request:
         yield VIDEO_SUFFIX
         if self.job.get("captions"):
             yield from CAPTION_SUFFIXES
+        if self.job.get("background") == TRANSPARENT:
+            yield EXTRAS[TRANSPARENT]
         yield from (EXTRAS[kind] for kind in dict.fromkeys(self.job.get("extras", ())))
 
     def submit(self, config: Config, spool: Spool) -> None:

@@ -66,7 +66,7 @@ class ExtraReport(Part):
     """A file beside the video."""
 
     kind: str
-    """poster, strip or preview."""
+    """poster, strip, preview or transparent."""
     file: str
     """Name in the outbox."""
     bytes: int

@@ -33,6 +33,9 @@ VERSION = 1
 FADE_SECONDS = 1.0
 """How long the end of a video fades into its beginning, at most half of it."""
 
+NEUTRAL = "#c8c8c8"
+"""What the MP4 of a transparent video shows."""
+
 Size = tuple[int, int]
 """Width and height."""
 
@@ -55,7 +58,7 @@ class Backgrounds:
     def _open(self, background: str, content: str | None, size: Size, fps: int) -> Surroundings:
         file = names.file_of(background, self._config)
         if file is None or content is None:
-            return Still(_plain(background, size))
+            return Still(_plain(NEUTRAL if background == names.TRANSPARENT else background, size))
         if require_media(file).moves:
             return self._video(file, content, size, fps)
         return Still(self._picture(file, content, size))

@@ -9,6 +9,9 @@ from pipeline.composition.composition import Frames, Surroundings, seen
 from pipeline.composition.layout import Layout
 from pipeline.media.planes import PLANE_STEPS, Plane, colour_rows, planes_of
 
+GREY = 128
+"""Of all planes, where nothing is seen."""
+
 
 class CutOut:
     """Lays each inner frame over the background of the outer one, as its matte says."""
@@ -35,6 +38,22 @@ class CutOut:
     def _opacity(self, matte: Plane) -> Plane:
         """The matte, less opaque where the picture ends inside the frame."""
         return matte if self._seen is None else np.asarray(cv2.multiply(matte, self._seen, scale=1 / 255), np.uint8)
+
+
+def alone(layout: Layout, inner: Frames) -> Frames:
+    """Outer frames with mattes, [n, height * 5 / 2, width], that show the inner ones and are clear around them."""
+    if layout.is_covered:
+        return inner
+    (x, y), (width, height), (outer_width, outer_height) = layout.corner, layout.inner, layout.size
+    rows, outer_rows, border = colour_rows(height), colour_rows(outer_height), seen(layout)
+    outer = np.full((len(inner), outer_rows + outer_height, outer_width), GREY, np.uint8)
+    outer[:, outer_rows:] = 0
+    for frame, whole in zip(inner, outer, strict=True):
+        for above, under, step in zip(planes_of(frame[:rows]), planes_of(whole[:outer_rows]), PLANE_STEPS, strict=True):
+            under[y // step : (y + height) // step, x // step : (x + width) // step] = above
+        opacity = cv2.multiply(frame[rows:], border, scale=1 / 255)
+        whole[outer_rows + y : outer_rows + y + height, x : x + width] = opacity
+    return outer
 
 
 def _lay_over(above: Plane, below: Plane, opacity: Plane) -> None:

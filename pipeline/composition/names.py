@@ -13,6 +13,7 @@ from pipeline.files import as_spelt
 from pipeline.job_file import printable
 from pipeline.media.kinds import identify
 
+TRANSPARENT = "transparent"
 COLOUR = re.compile(r"#[0-9A-Fa-f]{6}\Z")
 FIELD = "background"
 
@@ -30,19 +31,21 @@ def names(config: Config) -> list[str]:
 
 def file_of(background: str | None, config: Config) -> Path | None:
     """The file of a background, whether it exists or not; None if it has none."""
-    if background is None or background.startswith("#"):
+    if background is None or background == TRANSPARENT or background.startswith("#"):
         return None
     return as_spelt(config.path(config.backgrounds.folder), background)
 
 
 def check(background: str, config: Config) -> None:
     """Check a job's background, without decoding its file. Raises JobError."""
-    if background.startswith("#"):
-        if COLOUR.match(background) is None:
-            raise JobError("range", f"{background[:20]!r} is not a colour", field=FIELD, hint='like "#00b140"')
-        return
     file = file_of(background, config)
-    assert file is not None
+    if file is not None:
+        _check_file(background, file, config)
+    elif background != TRANSPARENT and COLOUR.match(background) is None:
+        raise JobError("range", f"{background[:20]!r} is not a colour", field=FIELD, hint='like "#00b140"')
+
+
+def _check_file(background: str, file: Path, config: Config) -> None:
     if Path(background).name != background or background.startswith(".") or not background.isprintable():
         hint = f'copy it to {file.parent} and write "background": "{printable(Path(background).name)}"'
         raise JobError("background", "background must be a colour or a file's name, not a path", field=FIELD, hint=hint)

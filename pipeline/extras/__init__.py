@@ -1,4 +1,4 @@
-"""Files beside the video that a job may ask for: a poster, a contact strip, an animated preview.
+"""Files beside the video: a poster, a contact strip, an animated preview, the same without a background.
 
 `moment.py` chooses the frame of the poster, `pictures.py` writes the files.
 """
@@ -9,5 +9,13 @@ from typing import Literal
 
 Kind = Literal["poster", "strip", "preview"]
 
-SUFFIXES: dict[str, str] = {"poster": ".jpg", "strip": ".strip.jpg", "preview": ".preview.webp"}
+TRANSPARENT = "transparent"
+"""The video of a job with a transparent background, which no job asks for otherwise."""
+
+SUFFIXES: dict[str, str] = {
+    "poster": ".jpg",
+    "strip": ".strip.jpg",
+    "preview": ".preview.webp",
+    TRANSPARENT: ".webm",
+}
 """Of each kind: what follows the job's name in the outbox."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline import programs
 from pipeline.errors import StageError
-from pipeline.media import ffmpeg
+from pipeline.media import ffmpeg, transparent
 from pipeline.media.rate import Options
 
 TIMESCALE_HZ = 90_000
@@ -57,13 +57,20 @@ class SegmentEncoder:
         threads: int,
         cpus: Collection[int] = (),
         overlay: Overlay | None = None,
+        is_transparent: bool = False,
     ) -> None:
-        """`rate`: see `pipeline.media.rate`. `cpus`: those that ffmpeg may run on; default: those of this process."""
+        """`rate`: see `pipeline.media.rate`. `cpus`: those that ffmpeg may run on; default: those of this process.
+
+        `is_transparent`: VP9 of frames with mattes, [n, height * 5 / 2, width]; for its `rate` see `transparent`.
+        """
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
-        self._process = ffmpeg.start(
-            _output(self._unfinished, size, fps, rate | {"preset": preset, "threads": threads}, overlay)
-        )
+        options = rate | {"threads": threads}
+        if is_transparent:
+            output = transparent.segment(self._unfinished, _drawn(size, fps, overlay, alpha=True), options)
+        else:
+            output = _output(self._unfinished, _drawn(size, fps, overlay), options | {"preset": preset})
+        self._process = ffmpeg.start(output)
         if cpus:
             with contextlib.suppress(ProcessLookupError):  # it has exited; `write` reports why
                 os.sched_setaffinity(self._process.pid, cpus)
@@ -125,10 +132,15 @@ def _failed(errors: bytes) -> StageError:
     return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}", hint=hint)
 
 
-def _output(path: Path, size: tuple[int, int], fps: int, options: Options, overlay: Overlay | None) -> ffmpeg.Stream:
-    raw = ffmpeg.frames_from_stdin(size, fps)
-    if overlay is not None:
-        raw = ffmpeg.drawn_over(raw, overlay.document, overlay.fonts, overlay.start_frame)
+def _drawn(size: tuple[int, int], fps: int, overlay: Overlay | None, *, alpha: bool = False) -> ffmpeg.Stream:
+    """The frames with the texts over them."""
+    raw = ffmpeg.frames_from_stdin(size, fps, "yuva420p" if alpha else "yuv420p")
+    if overlay is None:
+        return raw
+    return ffmpeg.drawn_over(raw, overlay.document, overlay.fonts, overlay.start_frame, alpha=alpha)
+
+
+def _output(path: Path, raw: ffmpeg.Stream, options: Options) -> ffmpeg.Stream:
     return ffmpeg.target(
         path,
         raw,

@@ -97,17 +97,22 @@ def source_stdin(formats: str, **options: Any) -> Stream:
     return ffmpeg.input("pipe:0", protocol_whitelist="pipe", format_whitelist=formats, **options)
 
 
-def frames_from_stdin(size: tuple[int, int], fps: int) -> Stream:
-    """Raw I420 frames of `size` (width, height) on standard input."""
+def frames_from_stdin(size: tuple[int, int], fps: int, pixels: str = "yuv420p") -> Stream:
+    """Raw frames of `size` (width, height) on standard input."""
     return ffmpeg.input(
-        "pipe:0", protocol_whitelist="pipe", f="rawvideo", pix_fmt="yuv420p", s=f"{size[0]}x{size[1]}", framerate=fps
+        "pipe:0", protocol_whitelist="pipe", f="rawvideo", pix_fmt=pixels, s=f"{size[0]}x{size[1]}", framerate=fps
     )
 
 
-def drawn_over(frames: Stream, document: Path, fonts: Path, start_frame: int) -> Stream:
-    """Frames with the texts of an ASS file, in whose times they begin with frame `start_frame`; drawn by libass."""
+def drawn_over(frames: Stream, document: Path, fonts: Path, start_frame: int, *, alpha: bool = False) -> Stream:
+    """Frames with the texts of an ASS file, in whose times they begin with frame `start_frame`; drawn by libass.
+
+    `alpha`: the texts are also drawn where the frames are transparent.
+    """
     shifted = frames.filter("setpts", f"N+{start_frame}")  # the clock of raw frames counts frames
-    return shifted.filter("ass", filename=str(document.absolute()), fontsdir=str(fonts)).filter("setpts", "N")
+    return shifted.filter("ass", filename=str(document.absolute()), fontsdir=str(fonts), alpha=int(alpha)).filter(
+        "setpts", "N"
+    )
 
 
 def samples_from_stdin(rate_hz: int) -> Stream:
@@ -271,6 +276,13 @@ def has_libass() -> bool:
     """Whether ffmpeg can draw texts. Raises ConfigError and StageError."""
     listed = _run(["ffmpeg", "-hide_banner", "-filters"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
     return any(line.split()[1:2] == ["ass"] for line in listed.splitlines())
+
+
+@lru_cache(maxsize=1)
+def has_vp9() -> bool:
+    """Whether ffmpeg can write transparent videos. Raises ConfigError and StageError."""
+    listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
+    return {"libvpx-vp9", "libopus"} <= {word for line in listed.splitlines() for word in line.split()[1:2]}
 
 
 def _version(program: str) -> str | None:

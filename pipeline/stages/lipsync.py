@@ -7,7 +7,9 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,12 +22,15 @@ from pipeline.brand.logo import PlacedLogo
 from pipeline.composition.background import Backgrounds, Loop
 from pipeline.composition.composition import Frames, Surroundings
 from pipeline.composition.compositions import Compositions
+from pipeline.composition.cutout import alone
+from pipeline.composition.layout import Layout
+from pipeline.composition.names import TRANSPARENT
 from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS, SILENCE
 from pipeline.executors.base import WorkerSpec
-from pipeline.media import rate
+from pipeline.media import rate, transparent
 from pipeline.media.encoder import Overlay, SegmentEncoder
 from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span
 from pipeline.overlay import fonts
@@ -75,13 +80,16 @@ class LipSyncStage:
         avatar = self._avatars.fitted(chunk.avatar, chunk.size, is_cut_out=chunk.background is not None)
         width, height = size = avatar.frame_size
         background = self._background(chunk, avatar)
-        composed = self._composed(chunk, avatar, background)
-        frames = _Timed(composed if chunk.logo is None else map(PlacedLogo.load(chunk.logo).over, composed))
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar, background)
-        threads = self._spec.encoder_threads or len(os.sched_getaffinity(0))
-        cpus, drawn = self._spec.encoder_cpus, _overlay(chunk)
-        with SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder:
+        threads, cpus, drawn = self._encoder_threads, self._spec.encoder_cpus, _overlay(chunk)
+        clear = path.with_name(f"{path.stem}-clear.webm") if chunk.background == TRANSPARENT else None
+        with (
+            SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder,
+            self._transparent(clear, size, fps, overlay=drawn) as without,
+        ):
+            composed = self._composed(chunk, avatar, background, without)
+            frames = _Timed(composed if chunk.logo is None else map(PlacedLogo.load(chunk.logo).over, composed))
             for batch in frames:
                 encoder.write(batch)
                 if time.monotonic() >= reported + ADVANCE_SECONDS:
@@ -104,6 +112,23 @@ class LipSyncStage:
             encode_seconds=encoder.seconds,
             timeline=chunk.timeline,
             hush_frame=chunk.hush_frame,
+            transparent=clear,
+        )
+
+    @property
+    def _encoder_threads(self) -> int:
+        return self._spec.encoder_threads or len(os.sched_getaffinity(0))
+
+    def _transparent(
+        self, path: Path | None, size: tuple[int, int], fps: int, overlay: Overlay | None
+    ) -> AbstractContextManager[SegmentEncoder | None]:
+        """The encoder of the same frames without a background, if they are wanted."""
+        if path is None:
+            return nullcontext()
+        threads, cpus = self._encoder_threads, self._spec.encoder_cpus
+        options = transparent.rate(fps, self._config.video.crf)
+        return SegmentEncoder(
+            path, size, fps, "", options, threads=threads, cpus=cpus, overlay=overlay, is_transparent=True
         )
 
     def _rate(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> rate.Options:
@@ -121,9 +146,18 @@ class LipSyncStage:
             return None
         return self._backgrounds.open(chunk.background, avatar.frame_size, chunk.timeline.fps)
 
-    def _composed(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> Iterator[Frames]:
-        """The chunk's frames as the video shows them."""
-        return self._compositions.frames(avatar, self._frames(chunk, avatar), chunk.start_frame, background)
+    def _composed(
+        self,
+        chunk: Chunk,
+        avatar: FittedAvatar,
+        background: Surroundings | None,
+        without: SegmentEncoder | None = None,
+    ) -> Iterator[Frames]:
+        """The chunk's frames as the video shows them; those `without` a background are also written there."""
+        batches = self._frames(chunk, avatar)
+        if without is not None:
+            batches = _also_written(batches, without, avatar.layout or Layout.covered(avatar.scene.size))
+        return self._compositions.frames(avatar, batches, chunk.start_frame, background)
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
         """The chunk's frames; the first ones cross-fade from the previous chunk's model if that looks different."""
@@ -180,6 +214,13 @@ def _hushed(speech: SpeechFeatures, frame: int) -> SpeechFeatures:
     mel[:, math.ceil(seconds * COLUMNS_PER_SECOND) :] = SILENCE
     said = tuple(phoneme for phoneme in speech.phonemes if phoneme.start_seconds < seconds)
     return replace(speech, mel=mel, phonemes=said, wav=None)
+
+
+def _also_written(batches: Iterator[torch.Tensor], encoder: SegmentEncoder, layout: Layout) -> Iterator[torch.Tensor]:
+    """Write frames with mattes to an encoder while they pass."""
+    for batch in batches:
+        encoder.write(alone(layout, batch.numpy()))
+        yield batch
 
 
 class _Timed:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from pipeline.brand.clips import Clips, FittedClip, Shape
 from pipeline.errors import StageError
 from pipeline.executors.base import WorkerSpec
-from pipeline.extras import pictures
+from pipeline.extras import SUFFIXES, TRANSPARENT, pictures
 from pipeline.extras.moment import Shown
-from pipeline.media import fragments, muxing, pcm
+from pipeline.media import fragments, muxing, pcm, transparent
 from pipeline.media.encoder import TIMESCALE_HZ
-from pipeline.messages import JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
+from pipeline.messages import Extra, JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
 from pipeline.provenance import embedding, signing
 from pipeline.provenance.certificates import Credentials
+from pipeline.provenance.mark import comment, statement
 from pipeline.stages.pack import join_tracks, pack
 
 
@@ -65,7 +66,7 @@ class MergeStage:
             bytes=path.stat().st_size,
             sha256=digest,
             span=Span(start, time.monotonic()),
-            extras=tuple(extras),
+            extras=(*extras, *_transparent(item)),
             intro_frames=plan.intro_frames,
             outro_frames=plan.outro_frames,
         )
@@ -112,6 +113,19 @@ def _join_sound(parts: Sequence[NDArray[np.int16]], target: Path) -> Path:
         for part in parts:
             file.writeframes(part.tobytes())
     return target
+
+
+def _transparent(item: MergeItem | JoinItem) -> Iterator[Extra]:
+    """The video without a background, if its segments are there."""
+    segments = item.segments if isinstance(item, MergeItem) else ()
+    found = [segment.transparent for segment in segments if segment.transparent is not None]
+    if not found or isinstance(item, JoinItem):
+        return
+    timeline, path = item.timeline, item.folder / f"extra{SUFFIXES[TRANSPARENT]}"
+    said = None if item.mark is None else comment(statement(item.mark, None))
+    transparent.mux(found, timeline.track, path, fps=timeline.fps, seconds=timeline.seconds, comment=said)
+    transparent.verify(path, frames=timeline.frames, size=(segments[0].width, segments[0].height))
+    yield Extra(TRANSPARENT, path, path.stat().st_size)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeline.avatars.folder import identity
 from pipeline.brand import logo
 from pipeline.brand.clips import Clips, Shape
 from pipeline.composition.background import Backgrounds
+from pipeline.composition.names import TRANSPARENT
 from pipeline.config import BOTH, Config
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import ConfigError, JobError
@@ -56,6 +57,7 @@ class SplitStage:
         avatar = self._avatars.fitted(item.avatar, item.size, is_cut_out=item.background is not None)
         if item.background is not None:
             self._backgrounds.open(item.background, avatar.frame_size, item.fps)
+            _check_codecs(item.background)
         for clip in item.clips:
             self._clips.prepare(clip, Shape(avatar.frame_size, item.fps))
         sound = _sound(item.speech, self._config.limits.audio_seconds)
@@ -134,6 +136,13 @@ class SplitStage:
         count = chunk_count(frames / item.fps, len(self._config.workers), settings)
         edges = chunk_edges(samples, frames, item.fps, count, settings)
         return [(start + first, start + last) for first, last in edges]
+
+
+def _check_codecs(background: str) -> None:
+    """Raise ConfigError if ffmpeg cannot write the video that a background needs."""
+    if background == TRANSPARENT and not ffmpeg.has_vp9():
+        hint = "install an ffmpeg with libvpx and libopus, such as Debian's"
+        raise ConfigError("no_vp9", "this ffmpeg cannot write transparent videos", field="background", hint=hint)
 
 
 def _sound(speech: Speech, limit_seconds: float) -> Sound:

@@ -28,6 +28,7 @@ MEDIA_TYPES = {
     ".srt": "application/x-subrip; charset=utf-8",
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
+    ".webm": "video/webm",
 }
 """Of the files that are served, by suffix; no others are."""
 
