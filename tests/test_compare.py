@@ -234,6 +234,9 @@ def test_a_text_a_file_or_a_job_can_be_compared(tmp_path: Path, monkeypatch: pyt
     video.unlink()
     ended = in_process("compare", "earlier", cwd=tmp_path)
     assert (ended.returncode, "not there any more" in ended.stderr) == (2, True)
+    (tmp_path / "talk.json").write_text('{"scenes": [{"text": "hi"}, {"audio": "said.wav"}]}')
+    ended = in_process("compare", "talk.json", cwd=tmp_path)
+    assert (ended.returncode, "all have texts" in ended.stderr) == (2, True)
     assert in_process("compare", "missing.json", cwd=tmp_path).returncode == 2
     assert in_process("compare", cwd=tmp_path).returncode == 2
 

@@ -178,8 +178,12 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     (avatar / "picture.png").write_bytes(b"22")
     marks.append(fingerprint(b"job", config, ["mine"], [avatar / "picture.png"]))
     marks.append(fingerprint(b"job", config, ["mine"], []))
+    marks.append(fingerprint(b"job", config, ["presenter", "mine"], [tmp_path / "one"]))
+    (avatar / "picture.png").write_bytes(b"3")
+    marks.append(fingerprint(b"job", config, ["presenter", "mine"], [tmp_path / "one"]))
+    marks.append(fingerprint(b"job", config, ["presenter", "mine"], [tmp_path / "one", avatar / "picture.png"]))
     assert len(set(marks)) == len(marks)
-    assert fingerprint(b"job", config, ["mine"], []) == marks[-1]
+    assert fingerprint(b"job", config, ["presenter", "mine"], [tmp_path / "one"]) == marks[-2]
 
 
 @pytest.mark.parametrize("size", [9, 5_000_000])

@@ -159,8 +159,9 @@ def made(folder: Path, scenes: Sequence[Mapping[str, object]], **keys: object) -
 def spoken(item: Item) -> Speech:
     assert isinstance(item, (TtsItem, AlignItem))
     said = (Sentence(item.text, 0.0, 1.0),)
-    voice = "a:b" if isinstance(item, TtsItem) else None
-    return Speech(item.job, item.folder, item.folder / "speech.wav", voice, said, index=item.index)
+    if isinstance(item, AlignItem):
+        return Speech(item.job, item.folder, item.audio, sentences=said, index=item.index)
+    return Speech(item.job, item.folder, item.folder / "speech.wav", "a:b", said, index=item.index)
 
 
 def cut(item: SplitItem, frames: int = 25) -> Chunk:
@@ -230,6 +231,22 @@ def test_all_frames_are_as_large_as_those_of_the_first_avatar(tmp_path: Path) ->
         ("host", (720, 640), both, 0.0, 25),
         ("presenter", (720, 640), both, 0.5, 50),
     ]
+
+
+def test_a_recording_with_its_text_is_aligned_and_one_file_serves_several_scenes(tmp_path: Path) -> None:
+    scenes = [{"audio": "a.wav", "text": "One.", "language": "en"}, {"audio": "b.wav"}, {"audio": "a.wav"}]
+    flow = made(tmp_path, scenes)
+    (item,) = flow.begin()
+    assert isinstance(item, AlignItem)
+    assert (item.audio, item.text, item.language, item.index) == (tmp_path / "a.wav", "One.", "en", 0)
+    assert item.folder == tmp_path / "piece-000"
+    assert flow.job.recordings == ("a.wav", "b.wav")
+    (split,) = flow.accept(spoken(item))
+    heard = []
+    while isinstance(split, SplitItem):
+        heard.append((split.speech.audio.name, split.speech.folder.name))
+        *_, split = flow.accept(cut(split))
+    assert heard == [("a.wav", "piece-000"), ("b.wav", "piece-001"), ("a.wav", "piece-002")]
 
 
 def test_a_scene_without_speech_is_an_error_even_if_others_speak(tmp_path: Path) -> None:
@@ -328,6 +345,8 @@ def test_scenes_become_one_video_whatever_happens(sway: Path, tmp_path: Path) ->
         assert torn["status"] == "done", torn
         daemon.drop("calm", **job, mode="sequential")
         calm = daemon.ending("calm")
+        daemon.drop("calm", **job, mode="sequential")
+        until(lambda: daemon.ending("calm")["cached"] or None, "the same again")
         daemon.drop("played", **{**job, "scenes": [*SCENES[:2], SCENES[3]]}, mode="stream")
         played = daemon.ending("played")
         video = daemon.video("torn")

@@ -671,6 +671,20 @@ def test_a_recording_is_taken_with_its_job(spool: Spool) -> None:
     assert spool.take_recording("a", "speech.wav") == taken
 
 
+def test_all_recordings_of_scenes_are_taken_and_kept(spool: Spool) -> None:
+    """Clearing what an interrupted run left keeps them, but not half a copy."""
+    put(spool, "one.wav", b"one")
+    put(spool, "two.wav", b"two")
+    put(spool, "a.json")
+    assert spool.claim("a")
+    taken = [spool.take_recording("a", f"{name}.wav", number) for number, name in enumerate(("one", "two"))]
+    (spool.folder("a") / "recording-2.part").write_bytes(b"half")
+    (spool.folder("a") / "speech.wav").write_bytes(b"said")
+    spool.clear("a")
+    assert [path and path.read_bytes() for path in taken] == [b"one", b"two"]
+    assert {path.name for path in spool.folder("a").iterdir()} == {"job.json", "recording", "recording-1"}
+
+
 def test_outputs_are_synced_before_they_are_visible(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order that survives a power cut: a file's bytes, then its name, then the next file."""
     claim_and_render(spool)

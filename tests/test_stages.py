@@ -25,7 +25,7 @@ from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSet
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
-from pipeline.media import fragments, muxing, rate
+from pipeline.media import fragments, muxing, pcm, rate
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import PCM_RATE_HZ, AlignItem, Chunk, Mark, MergeItem, Piece, Segment, Speech, SplitItem, TtsItem
 from pipeline.provenance import certificates, reading
@@ -339,6 +339,23 @@ def test_the_pieces_of_a_text_have_one_model_and_fade_only_from_the_text_before(
     assert [piece.start_frame for piece in pieces] == [40, 75, 125]
     assert pieces[-1].stop_frame == pieces[-1].timeline.stop_frame == 140
     assert [(piece.model, piece.fade_from) for piece in pieces] == [("nogan", "gan"), ("nogan", None), ("nogan", None)]
+
+
+@pytest.mark.parametrize("mode", ["sequential", "parallel"])
+def test_a_scene_with_a_recording_is_cut_in_any_mode_alike_and_begins_without_a_fade(mode: str, tmp_path: Path) -> None:
+    """Its silence is part of it, and the last chunk ends with it."""
+    write_recording(tmp_path / "in.wav", speech_like(12))
+    speech = Speech("job", tmp_path, tmp_path / "in.wav", index=1)
+    changes = {"speech": speech, "mode": mode, "piece": Piece(2, 40, begins_scene=True), "pause_seconds": 1.5}
+    one, two = split(tmp_path, 12, model="both", **changes)
+    assert (one.index, one.start_frame, two.index, two.stop_frame) == (2, 40, 3, 40 + 12 * 25 + 38)
+    assert one.stop_frame == two.start_frame
+    assert [(chunk.model, chunk.fade_from) for chunk in (one, two)] == [("nogan", None), ("gan", "nogan")]
+    follows = split(tmp_path, 12, model="both", **{**changes, "piece": Piece(2, 40)})
+    assert [chunk.fade_from for chunk in follows] == ["gan", "nogan"]
+    sound = pcm.read_wav(one.timeline.track)
+    assert len(sound) == one.timeline.frames * 1920
+    assert not sound[12 * 48_000 :].any()
 
 
 def test_a_recording_over_the_limit_is_refused(tmp_path: Path) -> None:

@@ -162,8 +162,8 @@ def _subject(place: Place, what: str, options: dict[str, Any]) -> Subject:
     asked = {key: options[key] for key in ("language", "voice", "avatar") if options[key]}
     job = {key: value for key, value in {**job, **asked}.items() if key not in DROPPED_KEYS}
     parsed = parse_job(json.dumps(job).encode(), place.config, Avatars(place.config).names())
-    if parsed.scenes is not None and parsed.recordings:
-        raise ArgumentError("scenes with recordings cannot be compared; leave these scenes out")
+    if parsed.scenes is not None and (parsed.recordings or options["stream"]):
+        raise ArgumentError("scenes are compared if all have texts, and without --stream")
     return Subject(name, job, recording)
 
 
