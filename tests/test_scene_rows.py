@@ -35,6 +35,10 @@ JOBS = st.dictionaries(
     min_size=1,
     max_size=4,
 )
+BACKGROUNDS = """name,scene,text,background
+talk,1,Hello,1
+talk,2,Bye,#204060
+"""
 HEADER = ("name", "scene", "text", "avatar", "speed", "size", "captions")
 
 
@@ -62,6 +66,10 @@ def test_rows_with_a_scene_and_the_same_name_are_one_job() -> None:
             {"avatar": "presenter", "text": "Bye"},
         ],
     }
+
+
+def test_a_background_is_a_name_even_if_it_is_a_number() -> None:
+    assert [scene["background"] for scene in read(BACKGROUNDS)["talk"]["scenes"]] == ["1", "#204060"]
 
 
 @pytest.mark.parametrize(

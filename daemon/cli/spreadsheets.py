@@ -17,7 +17,7 @@ SCENE_KEY = "scene"
 """Optional key of a row that is one scene of the job that it names: its number."""
 KEYS = frozenset({NAME_KEY, SCENE_KEY, *Job.model_fields, *Scene.model_fields})
 
-STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "size"})
+STRING_KEYS = frozenset({"name", "text", "audio", "language", "voice", "mode", "model", "avatar", "background", "size"})
 """All others are read as JSON."""
 
 DELIMITERS = ",;\t|"
