@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from daemon.scheduling import stages
 from daemon.scheduling.flow import Flow
 from pipeline.messages import Item
 
@@ -39,28 +44,52 @@ def job_urgency(flow: Flow) -> tuple[int, float]:
     return (-flow.job.priority, flow.journal.seen_seconds + flow.expected_seconds)
 
 
-@dataclass
-class Backlog:
-    """All waiting items."""
+_Waiting = tuple[tuple[int, float, tuple[int, int], int], Entry]
+"""An item in its place: its urgency, and when it was added."""
 
-    _entries: list[Entry] = field(default_factory=list)
+
+class Backlog:
+    """All waiting items, kept in order. With thousands of them, sorting would take longer than serving."""
+
+    def __init__(self) -> None:
+        self._queues: defaultdict[str, list[_Waiting]] = defaultdict(list)
+        """The items of each role, in serving order."""
+        self._of_flows: defaultdict[int, dict[Entry, _Waiting]] = defaultdict(dict)
+        """The items of each flow, by its identity."""
+        self._numbers = itertools.count()
 
     def __bool__(self) -> bool:
         """Whether anything is waiting."""
-        return bool(self._entries)
+        return any(self._queues.values())
 
     def add(self, entry: Entry) -> None:
         """Add an item, or put an item back for a retry."""
-        self._entries.append(entry)
+        waiting = ((*entry.urgency, next(self._numbers)), entry)
+        insort(self._queues[stages.role(entry.item)], waiting)
+        self._of_flows[id(entry.flow)][entry] = waiting
 
     def remove(self, entry: Entry) -> None:
         """Remove an item that a worker has taken."""
-        self._entries.remove(entry)
+        entries = self._of_flows[id(entry.flow)]
+        waiting = entries.pop(entry)
+        if not entries:
+            del self._of_flows[id(entry.flow)]
+        queue = self._queues[stages.role(entry.item)]
+        del queue[bisect_left(queue, waiting)]
 
     def drop(self, flow: Flow) -> None:
         """Remove all items of a job."""
-        self._entries = [entry for entry in self._entries if entry.flow is not flow]
+        for entry in list(self._of_flows.get(id(flow), ())):
+            self.remove(entry)
 
-    def most_urgent_first(self) -> list[Entry]:
-        """Return all entries in serving order."""
-        return sorted(self._entries, key=lambda entry: entry.urgency)
+    def reorder(self, flow: Flow) -> None:
+        """Put the items of a job in their places again if its urgency may have changed."""
+        entries = self._of_flows.get(id(flow))
+        if entries and next(iter(entries.values()))[0][:2] != job_urgency(flow):
+            for entry in list(entries):
+                self.remove(entry)
+                self.add(entry)
+
+    def most_urgent_first(self, role: str) -> Iterator[Entry]:
+        """The items of a role in serving order; they may be removed meanwhile."""
+        return (entry for _, entry in list(self._queues[role]))

@@ -91,6 +91,8 @@ class Scheduler:
     _pool: WorkerPool = field(init=False)
     _avatars: Avatars = field(init=False)
     _jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
+    _open_jobs: dict[str, _JobState] = field(init=False, default_factory=dict)
+    """Those of them that are open streams, whose items depend on the time."""
     _backlog: Backlog = field(init=False, default_factory=Backlog)
     waiting: Sequence[Queued] = field(init=False, default=())
     """The jobs in the inbox, in the order in which they will be added; as far as their work can be estimated."""
@@ -108,6 +110,8 @@ class Scheduler:
         allowed = allowances(self.config, avatar_is_video=any(map(self._avatars.is_video, flow.avatars)))
         state, items = _JobState(flow, next(self._numbers), allowed), flow.begin()
         self._jobs[flow.name] = state
+        if flow.is_open:
+            self._open_jobs[flow.name] = state
         self._enqueue(state, items)
         self._end_if_over(state)
 
@@ -129,7 +133,7 @@ class Scheduler:
     @property
     def open_streams(self) -> list[OpenStream]:
         """The open streams in flight, in which more may be said."""
-        flows = (state.flow for state in self._jobs.values() if state.failure is None)
+        flows = (state.flow for state in self._open_jobs.values() if state.failure is None)
         return [flow for flow in flows if isinstance(flow, OpenStream)]
 
     @property
@@ -213,10 +217,10 @@ class Scheduler:
         """
         now = time.monotonic()
         self._pool.start_waiting(now)
-        for state in self._jobs.values():
+        for state in self._open_jobs.values():
             self._enqueue(state, state.flow.due(now) if state.failure is None else [])
         self._dispatch(now)
-        timed = (state.flow.idle_seconds(now) for state in self._jobs.values())
+        timed = [state.flow.idle_seconds(now) for state in self._open_jobs.values()]
         for event in self._pool.wait(now, 0.0 if self._outcomes else min([timeout_seconds, *timed])):
             self._handle(event)
         self._pool.kill_overdue(time.monotonic())
@@ -274,6 +278,7 @@ class Scheduler:
     # Jobs
 
     def _enqueue(self, state: _JobState, items: Sequence[Item]) -> None:
+        self._backlog.reorder(state.flow)
         for item in items:
             budget = stages.budget_seconds(item, state.allowed)
             self._backlog.add(Entry(state.flow, item, (state.number, item.index), budget))
@@ -307,6 +312,7 @@ class Scheduler:
 
     def _end(self, state: _JobState, outcome: Outcome) -> None:
         del self._jobs[state.flow.name]
+        self._open_jobs.pop(state.flow.name, None)
         self._outcomes.append(outcome)
 
     def _held(self, flow: Flow) -> list[Item]:
@@ -317,22 +323,32 @@ class Scheduler:
 
     def _dispatch(self, now: float) -> None:
         """Give every idle worker the most urgent item that it may take."""
-        if not self._backlog or not self.has_room():
+        if not self._backlog:
             return
-        for entry in self._backlog.most_urgent_first():
+        idle = self._pool.idle()
+        if not idle or not self.has_room():
+            return
+        for role, workers in idle.items():
+            self._dispatch_to(workers, self._backlog.most_urgent_first(role), now)
+
+    def _dispatch_to(self, idle: list[Worker], waiting: Iterator[Entry], now: float) -> None:
+        """Give idle workers of one role the most urgent items that they may take."""
+        for entry in waiting:
+            if not idle:
+                return
             if entry.is_suspect and any(held.is_suspect for held in self._pool.held):
                 continue  # one at a time: an item that kills the daemon must not use up the attempts of others
-            worker = self._choose(entry)
+            worker = self._choose(entry, idle)
             if worker is not None and self._assign(worker, entry, now):
                 self._backlog.remove(entry)
+                idle.remove(worker)
 
-    def _choose(self, entry: Entry) -> Worker | None:
-        """An idle worker for the item, preferably with its model already loaded."""
-        role = stages.role(entry.item)
-        idle = self._pool.idle(role)
+    def _choose(self, entry: Entry, idle: Sequence[Worker]) -> Worker | None:
+        """One of the idle workers for the item, preferably with its model already loaded."""
+        role, lanes = stages.role(entry.item), entry.flow.lanes_max
         if not isinstance(entry.item, Chunk):
-            return idle[0] if idle else None
-        if len(self._pool.rendering(entry.flow)) >= (entry.flow.lanes_max or len(self._pool)):
+            return idle[0]
+        if lanes and len(self._pool.rendering(entry.flow)) >= lanes:
             return None
         fitting = [worker for worker in idle if worker.spec.model == entry.item.model]
         if not fitting and entry.item.mixed and self._pool.serving(role, entry.item.model):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from daemon.metrics.observations import WorkerExit
 from daemon.scheduling.backlog import Entry
@@ -76,14 +77,12 @@ class WorkerPool:
         self._workers = {spec.name: Worker(spec) for spec in specs}
         self._tasks = itertools.count(1)
         self._exits: list[WorkerExit] = []
+        self._next_deadline = -inf
+        """No deadline of a worker is earlier. With hundreds of them, looking at each in every turn would take long."""
 
     def __getitem__(self, name: str) -> Worker:
         """Return a worker by its name."""
         return self._workers[name]
-
-    def __len__(self) -> int:
-        """Number of workers."""
-        return len(self._workers)
 
     @property
     def states(self) -> dict[str, WorkerState]:
@@ -134,12 +133,18 @@ class WorkerPool:
             and (model is None or worker.spec.model == model)
         ]
 
-    def idle(self, role: str) -> list[Worker]:
-        """The idle workers of a role."""
-        return [worker for worker in self.serving(role) if worker.state is WorkerState.IDLE]
+    def idle(self) -> dict[str, list[Worker]]:
+        """The idle workers of each role that has some."""
+        found: dict[str, list[Worker]] = {}
+        for worker in self._workers.values():
+            if worker.state is WorkerState.IDLE:
+                found.setdefault(worker.spec.role, []).append(worker)
+        return found
 
     def start_waiting(self, now: float) -> None:
         """Start the workers whose restart time has come."""
+        if now < self._next_deadline:
+            return
         for worker in self._workers.values():
             if worker.state is WorkerState.WAITING and worker.deadline <= now:
                 worker.state, worker.overdue, worker.is_cancelled = WorkerState.STARTING, False, False
@@ -155,18 +160,21 @@ class WorkerPool:
 
     def wait(self, now: float, timeout_seconds: float) -> Sequence[Event]:
         """Wait for events, until the next deadline or the timeout."""
-        timed = [worker for worker in self._workers.values() if worker.state in TIMED and not worker.overdue]
-        timeout = min([timeout_seconds, *(worker.deadline - now for worker in timed)])
-        return self._executor.wait(max(0.0, timeout))
+        timed = [worker.deadline for worker in self._workers.values() if worker.state in TIMED and not worker.overdue]
+        self._next_deadline = min(timed, default=inf)
+        return self._executor.wait(max(0.0, min(timeout_seconds, self._next_deadline - now)))
 
     def kill_overdue(self, now: float) -> None:
         """Kill the workers that have exceeded their deadline."""
+        if now < self._next_deadline:
+            return
         is_hindered = self._executor.trouble() is not None
         for name, worker in self._workers.items():
+            if worker.deadline > now or worker.overdue:
+                continue
             if is_hindered and worker.state is WorkerState.STARTING:
                 worker.deadline = now + self._boot_seconds
-            is_running = worker.state in (WorkerState.STARTING, WorkerState.BUSY)
-            if is_running and worker.deadline <= now and not worker.overdue:
+            elif worker.state in (WorkerState.STARTING, WorkerState.BUSY):
                 log.error("worker %s exceeded its deadline; killing it", name)
                 worker.overdue = True
                 self._executor.kill(name)
@@ -187,6 +195,7 @@ class WorkerPool:
         """Give an item to an idle worker."""
         worker.state, worker.entry, worker.task, worker.share = WorkerState.BUSY, entry, next(self._tasks), 0.0
         worker.sent_seconds, worker.deadline = now, now + entry.budget_seconds
+        self._next_deadline = min(self._next_deadline, worker.deadline)
         self._executor.send(worker.spec.name, Task(worker.task, entry.item))
 
     def free(self, worker: Worker) -> Entry | None:
@@ -253,6 +262,7 @@ class WorkerPool:
         worker.state, worker.pid, worker.node = WorkerState.WAITING, None, None
         pause = 0.0 if worker.failures == 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
         worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
+        self._next_deadline = min(self._next_deadline, worker.deadline)
         if worker.failures > BOOT_FAILURES_MAX:
             worker.state = WorkerState.DOWN
             log.error("worker %s failed to start %d times; not restarting it", worker.spec.name, worker.failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -54,6 +55,7 @@ def source_type(origin: Origin, *, is_recording: bool) -> str:
     return GENERATED if origin.kind == "drawn" and not is_recording else COMPOSITE
 
 
+@cache
 def software() -> str:
     """The name and version of this program."""
     return f"lipdrop {version('lipdrop')}"
