@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -34,6 +35,9 @@ from pipeline.webhooks import parse_allowed_host
 CONFIG_FILE = "config.yaml"
 BOTH = "both"
 """As a job's `model`: chunks alternate between the workers' models."""
+
+WORKERS_MAX = 1024
+"""Workers of one role: some are on other machines."""
 
 Fps = Literal[24, 25, 30, 50]
 
@@ -166,6 +170,8 @@ class WorkerSettings(Section):
     """auto: the GPUs in turn, or the CPU without one."""
     place: PlaceSettings | None = None
     """What it needs of its node, with the executor `ray`; None: `ray.place`."""
+    count: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 1
+    """How many such workers there are."""
 
 
 class SplitSettings(Section):
@@ -353,13 +359,17 @@ class Config(Section):
         default_factory=dict, validate_default=True
     )
     """The lip-sync models by name; `DEFAULT_MODELS` are always present."""
-    workers: Annotated[tuple[WorkerSettings, ...], Field(min_length=1, max_length=16)] = (
+    workers: Annotated[tuple[WorkerSettings, ...], Field(min_length=1, max_length=WORKERS_MAX)] = (
         WorkerSettings(model="gan"),
         WorkerSettings(model="nogan"),
     )
-    """The lip-sync workers. The model of the first one is the default for jobs with a single chunk."""
-    tts_workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """The lip-sync workers, each by itself. The model of the first one is the default for jobs with a single chunk."""
+    tts_workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 1
     """How many workers speak."""
+    split_workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 1
+    """How many workers split the speech of jobs."""
+    merge_workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 1
+    """How many workers merge the segments of jobs."""
     split: SplitSettings = SplitSettings()
     stream: StreamSettings = StreamSettings()
     video: VideoSettings = VideoSettings()
@@ -396,13 +406,19 @@ class Config(Section):
             name: {**DEFAULT_MODELS[name], **given} for name, given in defaults.items() if isinstance(given, dict)
         }
 
-    @model_validator(mode="after")
-    def _workers_have_models(self) -> Config:
-        for index, worker in enumerate(self.workers):
-            if worker.model not in self.models:
-                message, hint = f"there is no model {worker.model[:100]!r}", self.model_hint(worker.model)
-                raise _error_at(("workers", index, "model"), "unknown_model", message, hint, worker.model)
-        return self
+    @field_validator("workers")
+    @classmethod
+    def _each_worker(cls, workers: tuple[WorkerSettings, ...], info: ValidationInfo) -> tuple[WorkerSettings, ...]:
+        """Every worker by itself; all of them have models."""
+        models = info.data.get("models")
+        for index, worker in enumerate(workers):
+            if models is not None and worker.model not in models:
+                message, hint = f"there is no model {worker.model[:100]!r}", nearest_hint(worker.model[:100], models)
+                raise _error_at((index, "model"), "unknown_model", message, hint, worker.model)
+        each = tuple(worker.model_copy(update={"count": 1}) for worker in workers for _ in range(worker.count))
+        if len(each) > WORKERS_MAX:
+            raise PydanticCustomError("too_many", "there are more than {most} workers", {"most": WORKERS_MAX})
+        return each
 
     def without_effects(self) -> Config:
         """The same settings for jobs that are nobody else's business: no hooks run, no metrics are published."""

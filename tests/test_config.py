@@ -176,6 +176,14 @@ def test_workers_run_models_of_any_name(tmp_path: Path) -> None:
     assert config.worker_models == ("c", "a", "gan")
 
 
+def test_equal_workers_are_counted_and_not_without_end() -> None:
+    counted = Config.model_validate({"workers": [{"model": "gan", "count": 3}, {"model": "nogan"}]})
+    assert [worker.model for worker in counted.workers] == ["gan", "gan", "gan", "nogan"]
+    assert Config(workers=counted.workers) == counted
+    with pytest.raises(ValueError, match="more than 1024 workers"):
+        Config.model_validate({"workers": [{"model": "gan", "count": 1000}, {"model": "nogan", "count": 25}]})
+
+
 def test_a_worker_with_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "models: {studio: {}}\nworkers: [{model: gan}, {model: studo}]")

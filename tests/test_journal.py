@@ -186,6 +186,16 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     assert fingerprint(b"job", config, ["presenter", "mine"], [tmp_path / "one"]) == marks[-2]
 
 
+def test_the_fingerprint_does_not_depend_on_where_workers_run(tmp_path: Path) -> None:
+    elsewhere = {
+        "ray": {"address": "10.0.0.1:6379"},
+        "workers": [{"model": "gan", "place": {"num_cpus": 4}}, {"model": "nogan", "count": 1}],
+        **dict.fromkeys(("tts_workers", "split_workers", "merge_workers"), 3),
+    }
+    config = Config.model_validate({**elsewhere, "base": tmp_path})
+    assert fingerprint(b"job", config, [], []) == fingerprint(b"job", Config(base=tmp_path), [], [])
+
+
 @pytest.mark.parametrize("size", [9, 5_000_000])
 @pytest.mark.parametrize("way", ["overwritten", "renamed", "linked"])
 def test_content_of_the_same_size_and_time_is_another(size: int, way: str, tmp_path: Path) -> None:

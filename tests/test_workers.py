@@ -61,6 +61,17 @@ def test_single_stages_compute_on_all_cores_and_lip_sync_on_its_share(monkeypatc
     assert [spec.threads for spec in specs] == [4, 4, 2, 2, 4]
 
 
+def test_roles_have_as_many_workers_as_are_configured() -> None:
+    counted = [{"model": "nogan", "count": 2}, {"model": "gan"}]
+    settings = {"workers": counted, "tts_workers": 3, "split_workers": 2, "merge_workers": 2}
+    for executor in ("processes", "ray"):
+        specs = worker_specs(Config.model_validate({"executor": executor, **settings}), 0)
+        assert [spec.name for spec in specs] == [
+            *("tts-0", "tts-1", "tts-2", "split-0", "split-1"),
+            *("nogan-0", "nogan-1", "gan-2", "merge-0", "merge-1"),
+        ]
+
+
 @pytest.mark.parametrize(
     ("cores", "count", "shares"),
     [

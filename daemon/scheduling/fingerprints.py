@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Config
 from pipeline.files import as_spelt
@@ -19,8 +20,12 @@ SMALL_BYTES = 2 << 20
 """Files up to this size are read in the supervision loop: it takes about 2 ms."""
 KNOWN_MAX = 4096
 
-NOT_IN_VIDEOS = {"spool", "stream", "tts_workers", "limits", "retention", "web", "log", "metrics", "hooks"}
-"""Sections of the configuration that no result depends on."""
+NOT_IN_VIDEOS: dict[str, Any] = {
+    **dict.fromkeys(("spool", "stream", "limits", "retention", "web", "log", "metrics", "hooks"), True),
+    **dict.fromkeys(("tts_workers", "split_workers", "merge_workers", "ray"), True),
+    "workers": {"__all__": {"place", "count"}},
+}
+"""Parts of the configuration that no result depends on."""
 
 _Identity = tuple[int, ...]
 _known: dict[_Identity, str] = {}

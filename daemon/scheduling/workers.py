@@ -12,8 +12,6 @@ from pipeline.executors.base import WorkerSpec
 
 POOLED_ROLE = "lipsync"
 """The role whose workers are configured one by one."""
-COUNTED_ROLE = "tts"
-"""The role of which the configuration says how many workers there are; every other role has one."""
 
 
 def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
@@ -29,12 +27,17 @@ def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
         if role == POOLED_ROLE:
             specs += _lipsync_specs(config, cores, gpus)
         else:
-            count = config.tts_workers if role == COUNTED_ROLE else 1
+            count = _count(config, role)
             specs += [
                 WorkerSpec(f"{role}-{index}", role, stage, config, log_level=config.log.level, threads=len(cores))
                 for index in range(count)
             ]
     return specs
+
+
+def _count(config: Config, role: str) -> int:
+    """How many workers a role has whose workers are all alike."""
+    return {"tts": config.tts_workers, "split": config.split_workers, "merge": config.merge_workers}[role]
 
 
 def _placed_specs(config: Config) -> list[WorkerSpec]:
@@ -45,7 +48,7 @@ def _placed_specs(config: Config) -> list[WorkerSpec]:
         if role == POOLED_ROLE:
             specs += [_placed_lipsync(config, index, worker) for index, worker in enumerate(config.workers)]
         else:
-            names = [f"{role}-{index}" for index in range(config.tts_workers if role == COUNTED_ROLE else 1)]
+            names = [f"{role}-{index}" for index in range(_count(config, role))]
             specs += [_placed(name, role, stage, config, others) for name in names]
     return specs
 
