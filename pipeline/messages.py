@@ -587,6 +587,8 @@ class Ready:
     pid: int
     node: str | None = None
     """The machine that it runs on; None: the daemon's."""
+    kind: str | None = None
+    """Workers of one kind compute the same bits: same processor, devices, versions and threads. None: as all others."""
 
 
 @dataclass(frozen=True)

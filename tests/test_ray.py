@@ -17,6 +17,7 @@ from pipeline.config import Config, PlaceSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster import executor as executor_module
 from pipeline.executors.cluster.executor import RayExecutor
+from pipeline.executors.cluster.version import worker_kind
 from pipeline.messages import Died, Event, Failed, Finished, Ready, Task, TtsItem, Yielded
 from tests.cheap_daemon import cheap_specs
 from tests.ray_cluster import LocalCluster, local_cluster
@@ -73,6 +74,7 @@ def work(executor: RayExecutor, folder: Path, worker: str = "tts-0") -> Sequence
 def test_a_worker_reports_results_and_survives_errors(executor: RayExecutor, tmp_path: Path) -> None:
     ready = start(executor, spec("BadJobTts"))
     assert (ready.device, ready.pid != os.getpid(), bool(ready.node)) == ("cpu", True, True)
+    assert ready.kind == worker_kind(spec("BadJobTts"))
     yielded, finished = work(executor, tmp_path)
     assert isinstance(yielded, Yielded)
     assert (yielded.result.job, finished) == ("job", Finished("tts-0", 7))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,11 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster import executor as executor_module
+from pipeline.executors.cluster import version
 from pipeline.executors.cluster.clock import boot_id, shifted
 from pipeline.executors.cluster.executor import RayExecutor
 from pipeline.executors.cluster.protocol import TOKEN_FILE, Settings, Terms
-from pipeline.executors.cluster.version import own_version
+from pipeline.executors.cluster.version import own_version, worker_kind
 from pipeline.messages import Died, Event, Finished, Ready, Sentence, Span, Speech, Task, TtsItem
 from tests.bridges import answering_bridge, bridge_once_refused, refused_bridge, silent_bridge
 from tests.running import ROOT
@@ -200,6 +202,21 @@ def test_an_actor_exits_once_its_lease_is_not_renewed() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.returncode) == ("renewed\n", 1)
+
+
+@pytest.mark.parametrize("change", [{"threads": 2}, {"encoder_threads": 2}, {"device": "cuda:0"}])
+def test_workers_are_of_one_kind_only_if_they_round_alike(change: dict[str, Any]) -> None:
+    assert worker_kind(SPEC) == worker_kind(replace(SPEC, name="tts-1"))
+    assert worker_kind(SPEC) != worker_kind(replace(SPEC, **change))
+
+
+def test_the_kind_of_a_worker_depends_on_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kinds = []
+    for number, flags in enumerate(("sse2 avx", "sse2 avx", "sse2 avx avx512f")):
+        (tmp_path / f"{number}").write_text(f"model name : CPU\nMHz : {number}\nflags : {flags}\n\nmodel name : CPU\n")
+        monkeypatch.setattr(version, "PROCESSOR", tmp_path / f"{number}")
+        kinds.append(worker_kind(SPEC))
+    assert kinds[0] == kinds[1] != kinds[2]
 
 
 # Clocks

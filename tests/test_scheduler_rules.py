@@ -409,6 +409,46 @@ def test_all_workers_render_a_job_without_a_limit(
     assert sorted(executor.held) == ["gan-0", "nogan-1"]
 
 
+def make_unlike(scheduler: Scheduler, executor: RecordingExecutor) -> None:
+    """Put the two lip-sync workers on machines of different kinds."""
+    settle(scheduler)
+    executor.report(*(Ready(name, "cpu", 1, f"node-{name}", f"kind of {name}") for name in ("gan-0", "nogan-1")))
+    settle(scheduler)
+
+
+def test_all_chunks_of_a_job_are_rendered_by_workers_of_one_kind(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_unlike(scheduler, executor)
+    job = flow(tmp_path)
+    scheduler.add(job)
+    settle(scheduler)
+    cut(scheduler, executor)
+    assert list(executor.held) == ["gan-0"]
+    assert [run.node for run in job.journal.history.runs] == [None, None, "node-gan-0"]
+    assert "no worker of the kind" not in caplog.text
+    executor.die("gan-0")
+    settle(scheduler)
+    assert list(executor.held) == ["nogan-1"], "nobody of that kind is left"
+    assert "job job: no worker of the kind that began it is left" in caplog.text
+
+
+def test_in_a_mixed_job_a_worker_of_the_other_model_renders_if_only_it_is_of_the_kind(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    make_unlike(scheduler, executor)
+    job = flow(tmp_path)
+    first, *others = chunks(job, mixed=True)
+    for chunk in (first, *(replace(other, model="nogan") for other in others)):
+        job.accept(chunk)
+    scheduler.add(replace_journal(job, Journal(job.folder, "fingerprint", 0.0)))
+    settle(scheduler)
+    assert list(executor.held) == ["gan-0"]
+    executor.complete("gan-0", *faults.CheapLipSync(SPEC).process(first))
+    settle(scheduler)
+    assert list(executor.held) == ["gan-0"]
+
+
 def chunks(job: Flow, **changes: object) -> list[Chunk]:
     [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
     [split] = [item for item in job.accept(speech) if isinstance(item, SplitItem)]

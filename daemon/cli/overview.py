@@ -69,7 +69,7 @@ class Overview:
             yield from (("", name.ljust(width), self.progress[name].text()) for name in sorted(self.jobs))
         yield "done, failed", f"{self.done}, {self.failed} since the start", ""
         for name, worker in self.workers.items():
-            yield f"worker {name}", worker.state, f"pid {worker.pid}"
+            yield f"worker {name}", worker.state, f"pid {worker.pid}" + (f" on {worker.node}" if worker.node else "")
 
     def of_job(self, spool: Front, name: str) -> dict[str, Any] | None:
         """The state of one job, with its timing JSON once it has ended; None if the job is unknown."""

@@ -116,6 +116,7 @@ def _run(run: Run, submission: Submission) -> RunReport:
         worker=run.worker,
         start_seconds=rounded(run.start_seconds - submission.seen_seconds),
         end_seconds=rounded(run.end_seconds - submission.seen_seconds),
+        **({"node": run.node} if run.node else {}),
         **({"error": RunError(code=run.code, message=run.message or "")} if run.code else {}),
     )
 

@@ -210,6 +210,8 @@ class RunReport(Part):
     """From when the daemon first saw the job."""
     end_seconds: Number
     """From when the daemon first saw the job."""
+    node: str | None = None
+    """The node of the cluster that the worker ran on. Only with the executor `ray`."""
     error: RunError | None = None
     """Only in a run that did not succeed."""
 

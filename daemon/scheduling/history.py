@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INTERRUPTED = "interrupted"
 """The code of a run that ended with its daemon."""
@@ -27,6 +27,8 @@ class Run:
     code: str | None = None
     """Code of the error that ended it; None if it succeeded."""
     message: str | None = None
+    node: str | None = None
+    """The node of the cluster that the worker runs on; None: the daemon's machine."""
 
 
 class History:
@@ -67,4 +69,4 @@ class History:
         """All runs. One whose result is here, but not its worker's last message, ends now."""
         for run in self.runs:
             end_seconds = now if run.end_seconds is None else run.end_seconds
-            yield Run(run.stage, run.index, run.worker, run.start_seconds, end_seconds, run.code, run.message)
+            yield replace(run, end_seconds=end_seconds)

@@ -92,12 +92,12 @@ class Journal:
         """The highest attempt count of any item, at least 1."""
         return max([self._most_forgotten, *self._attempts.values()])
 
-    def begin(self, item: Item, worker: str) -> None:
+    def begin(self, item: Item, worker: str, node: str | None = None) -> None:
         """Count an attempt. It is synced to disk before this returns, because the item may crash the machine.
 
         Raises OSError.
         """
-        run = Run(step(item), item.index, worker, time.monotonic())
+        run = Run(step(item), item.index, worker, time.monotonic(), node=node)
         self._append({"begun": _key(item), "run": asdict(run)}, synced=True)
         self._attempts[_key(item)] += 1
         self.history.begin(_key(item), run)

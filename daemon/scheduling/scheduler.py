@@ -73,6 +73,8 @@ class _JobState:
     """The role of the item that was started last."""
     share: float = 0.0
     """How much of it was done when that was last asked, from 0 to 1: it never shrinks."""
+    kind: str | None = None
+    """The kind of workers that render its chunks, so that all are rounded alike; None: of any."""
     failure: JobFailed | None = None
     """Set when the job fails; it ends once no worker holds an item of it."""
 
@@ -345,26 +347,43 @@ class Scheduler:
 
     def _choose(self, entry: Entry, idle: Sequence[Worker]) -> Worker | None:
         """One of the idle workers for the item, preferably with its model already loaded."""
-        role, lanes = stages.role(entry.item), entry.flow.lanes_max
+        lanes = entry.flow.lanes_max
         if not isinstance(entry.item, Chunk):
             return idle[0]
         if lanes and len(self._pool.rendering(entry.flow)) >= lanes:
             return None
-        fitting = [worker for worker in idle if worker.spec.model == entry.item.model]
-        if not fitting and entry.item.mixed and self._pool.serving(role, entry.item.model):
+        kind = self._kind_of(entry.flow)
+        alike = [worker for worker in idle if kind is None or worker.kind == kind]
+        fitting = [worker for worker in alike if worker.spec.model == entry.item.model]
+        if not fitting and entry.item.mixed and self._serving(entry.item.model, kind):
             return None  # in a job with both models, each worker renders only its own
-        return next(iter(fitting or idle), None)
+        return next(iter(fitting or alike), None)
+
+    def _kind_of(self, flow: Flow) -> str | None:
+        """The kind of workers that render a job; None: any may, for example because those that began it are gone."""
+        state = self._jobs[flow.name]
+        if state.kind is not None and not self._serving(None, state.kind):
+            log.warning("job %s: no worker of the kind that began it is left", flow.name)
+            state.kind = None
+        return state.kind
+
+    def _serving(self, model: str | None, kind: str | None) -> bool:
+        """Whether a lip-sync worker of a model and kind is up or will be restarted; None: of any."""
+        workers = self._pool.serving(stages.ROWS[Chunk].role, model)
+        return any(kind is None or worker.kind == kind for worker in workers)
 
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
         try:
-            entry.flow.journal.begin(entry.item, worker.spec.name)
+            entry.flow.journal.begin(entry.item, worker.spec.name, worker.node)
         except OSError as error:
             log.warning("job %s: cannot write its journal, waiting: %s", entry.flow.name, error)
             return False
         state = self._jobs[entry.flow.name]
         state.began_seconds = state.began_seconds or now
         state.step = stages.role(entry.item)
+        if isinstance(entry.item, Chunk):
+            state.kind = worker.kind
         with logging_about(worker=worker.spec.name, stage=state.step):
             attempts = entry.flow.journal.attempts(entry.item)
             log.debug("job %s: item %d begins, attempt %d", entry.flow.name, entry.item.index, attempts)

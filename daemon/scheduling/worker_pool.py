@@ -66,6 +66,8 @@ class Worker:
     pid: int | None = None
     node: str | None = None
     """The machine that it runs on; None: the daemon's."""
+    kind: str | None = None
+    """Workers of one kind compute the same bits; None: it is not up, or all are alike."""
 
 
 class WorkerPool:
@@ -208,7 +210,7 @@ class WorkerPool:
         """Record that a worker has started."""
         worker = self._workers[event.worker]
         worker.state, worker.pid, worker.failures = WorkerState.IDLE, event.pid, 0
-        worker.node = event.node
+        worker.node, worker.kind = event.node, event.kind
         log.info("worker %s is ready on %s%s", event.worker, event.device, f" of {event.node}" if event.node else "")
 
     def boot_failed(self, name: str, error: ErrorReport) -> None:
@@ -259,7 +261,7 @@ class WorkerPool:
         Raises BootError if it was the last worker of its role.
         """
         worker.failures += 1
-        worker.state, worker.pid, worker.node = WorkerState.WAITING, None, None
+        worker.state, worker.pid, worker.node, worker.kind = WorkerState.WAITING, None, None, None
         pause = 0.0 if worker.failures == 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
         worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
         self._next_deadline = min(self._next_deadline, worker.deadline)

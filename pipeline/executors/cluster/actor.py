@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.clock import boot_id
 from pipeline.executors.cluster.protocol import LEASE_SECONDS, POLL_SECONDS, TOKEN_FILE, Hello, Refusal, Terms
-from pipeline.executors.cluster.version import own_version
+from pipeline.executors.cluster.version import own_version, worker_kind
 from pipeline.executors.worker import THREAD_VARIABLES, Link, log_to, work
 from pipeline.messages import Died, Task
 
@@ -61,7 +61,7 @@ class WorkerActor:
         self._lease.renew()
         self._connection, worker_end = Pipe()
         threading.Thread(target=_work, args=(worker_end, spec), name=spec.name, daemon=True).start()
-        return Hello(node_id, boot_id())
+        return Hello(node_id, boot_id(), worker_kind(spec))
 
     def clock(self) -> float:
         """This machine's monotonic clock."""

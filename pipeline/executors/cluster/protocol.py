@@ -90,6 +90,8 @@ class Hello:
     """As Ray calls it."""
     boot_id: str
     """Equal on processes that share a monotonic clock."""
+    kind: str
+    """See `pipeline.messages.Ready`."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class RemoteWorker:
         self._nodes = nodes
         self._report = report
         self._actor: Any = None
-        self._node = ""
+        self._node = self._kind = ""
         self._ahead_seconds = 0.0
         """By how much its machine's monotonic clock is ahead of this one's."""
         self._asked_seconds = time.monotonic()
@@ -101,7 +101,7 @@ class RemoteWorker:
                 self._nodes.refuse(answer.node_id, answer.why)
             await asyncio.to_thread(ray.kill, self._actor)
         self._nodes.placed(self._spec.name)
-        self._node = self._nodes.name(answer.node_id)
+        self._node, self._kind = self._nodes.name(answer.node_id), answer.kind
         if answer.boot_id != boot_id():
             self._ahead_seconds = await self._clock_difference()
 
@@ -161,7 +161,7 @@ class RemoteWorker:
         """A message in terms of the daemon's machine."""
         if isinstance(message, Yielded):
             return shifted(message, -self._ahead_seconds)
-        return replace(message, node=self._node) if isinstance(message, Ready) else message
+        return replace(message, node=self._node, kind=self._kind) if isinstance(message, Ready) else message
 
     async def _fence(self, error: Exception) -> None:
         """Return once the actor's process has certainly exited, so that it cannot write beside its successor."""
