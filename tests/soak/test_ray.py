@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
 
+from daemon.scheduling.scheduler import JobDone, Outcome, Scheduler
+from daemon.scheduling.worker_pool import WorkerState
+from pipeline.config import Config, PlaceSettings
+from pipeline.executors.base import Executor
+from pipeline.executors.cluster.executor import RayExecutor
+from pipeline.executors.processes import ProcessExecutor
+from tests.cheap_daemon import cheap_specs
 from tests.ray_cluster import LocalCluster, local_cluster
+from tests.recording_executor import flow
 from tests.running import ROOT, CheapDaemon, RunningDaemon, until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -75,6 +87,73 @@ def test_fifty_thousand_items_do_not_fill_the_heads_memory(cluster: LocalCluster
             )
             used.append(head_megabytes(cluster))
         assert used[-1] - used[0] < 50
+
+
+def test_four_nodes_do_four_times_as_much_as_one(cluster: LocalCluster, tmp_path: Path) -> None:
+    """With an engine that only sleeps: 0.4 s for each chunk, two workers on each node."""
+    seconds: dict[int, float] = {}
+    for nodes in (1, 4):
+        for _ in range(nodes - len(seconds)):
+            cluster.add_node(resources={"slots": 2})
+        with started(RayExecutor(cluster.address, tmp_path), 2 * nodes, slots=1) as scheduler:
+            run_jobs(scheduler, tmp_path / f"warm-{nodes}", nodes)
+            seconds[nodes] = run_jobs(scheduler, tmp_path / f"{nodes}", 20 * nodes)
+    efficiency = seconds[1] / seconds[4]  # each node had the same work
+    assert efficiency >= 0.85, seconds
+
+
+def test_the_first_segment_comes_as_soon_as_from_a_process(cluster: LocalCluster, tmp_path: Path) -> None:
+    seconds = {}
+    for executor in (ProcessExecutor(), RayExecutor(cluster.address, tmp_path)):
+        name = type(executor).__name__
+        with started(executor, 2) as scheduler:
+            run_jobs(scheduler, tmp_path / f"{name}-warm", 1)
+            firsts = [first_segment_seconds(scheduler, tmp_path / f"{name}-{number}") for number in range(5)]
+            seconds[name] = median(firsts)
+    assert seconds["RayExecutor"] < seconds["ProcessExecutor"] + 0.3, seconds
+
+
+@contextlib.contextmanager
+def started(executor: Executor, lipsync: int, **resources: float) -> Iterator[Scheduler]:
+    """A scheduler with so many sleeping lip-sync workers, each of which needs resources, when all are ready."""
+    stages = {"tts": "CheapTts", "split": "CheapSplit", "lipsync": "SlowLipSync", "merge": "CheapMerge"}
+    [tts, split, model, _, merge] = cheap_specs(Config(), **stages)
+    slot = PlaceSettings(num_cpus=0, resources=resources)
+    others = [replace(spec, place=PlaceSettings(num_cpus=0)) for spec in (tts, split, merge)]
+    specs = [*others, *(replace(model, name=f"gan-{number}", place=slot) for number in range(lipsync))]
+    scheduler = Scheduler(executor, Config(), specs)
+    try:
+        while any(state is not WorkerState.IDLE for state in scheduler.workers.values()):
+            scheduler.step(0.5)
+        yield scheduler
+    finally:
+        scheduler.close()
+
+
+def run_jobs(scheduler: Scheduler, folder: Path, count: int) -> float:
+    """Run jobs of four chunks; return the time that they take."""
+    folder.mkdir()
+    began = time.monotonic()
+    for number in range(count):
+        scheduler.add(flow(folder, f"job-{number}"))
+    ended: list[Outcome] = []
+    while len(ended) < count:
+        ended += scheduler.step(0.5)
+    assert all(isinstance(outcome, JobDone) for outcome in ended)
+    return time.monotonic() - began
+
+
+def first_segment_seconds(scheduler: Scheduler, folder: Path) -> float:
+    """Time from adding a job to its first segment."""
+    folder.mkdir()
+    began, job = time.monotonic(), flow(folder)
+    scheduler.add(job)
+    while not job.segments:
+        scheduler.step(0.5)
+    seconds = time.monotonic() - began
+    while scheduler.jobs:
+        scheduler.step(0.5)
+    return seconds
 
 
 def ray_daemon(tmp_path: Path, cluster: LocalCluster, **stages: str) -> CheapDaemon:
