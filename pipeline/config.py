@@ -421,8 +421,19 @@ class Config(Section):
         return each
 
     def without_effects(self) -> Config:
-        """The same settings for jobs that are nobody else's business: no hooks run, no metrics are published."""
-        return self.model_copy(update={"hooks": HooksSettings(), "metrics": MetricsSettings()})
+        """The same settings for jobs that are nobody else's business: no hooks run, no metrics are published.
+
+        They run on this machine: no other one has their spool.
+        """
+        quiet = self.model_copy(update={"hooks": HooksSettings(), "metrics": MetricsSettings()})
+        return quiet._on_one_machine() if self.executor == "ray" else quiet
+
+    def _on_one_machine(self) -> Config:
+        """The same settings with processes: one worker for each model, and one for everything else."""
+        of_models = {worker.model: worker for worker in reversed(self.workers)}
+        one_each = dict.fromkeys(("tts_workers", "split_workers", "merge_workers"), 1)
+        workers = tuple(of_models[model] for model in self.worker_models)
+        return self.model_copy(update={"executor": "processes", "workers": workers, **one_each})
 
     @property
     def worker_models(self) -> tuple[str, ...]:

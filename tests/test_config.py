@@ -176,6 +176,15 @@ def test_workers_run_models_of_any_name(tmp_path: Path) -> None:
     assert config.worker_models == ("c", "a", "gan")
 
 
+def test_jobs_on_the_side_use_no_cluster() -> None:
+    workers = [{"model": "nogan", "count": 30}, {"model": "gan", "count": 30}]
+    cluster = Config.model_validate({"executor": "ray", "workers": workers, "tts_workers": 9, "merge_workers": 9})
+    aside = cluster.without_effects()
+    assert (aside.executor, aside.worker_models, len(aside.workers)) == ("processes", ("nogan", "gan"), 2)
+    assert (aside.tts_workers, aside.split_workers, aside.merge_workers) == (1, 1, 1)
+    assert Config(tts_workers=2).without_effects() == Config(tts_workers=2)
+
+
 def test_equal_workers_are_counted_and_not_without_end() -> None:
     counted = Config.model_validate({"workers": [{"model": "gan", "count": 3}, {"model": "nogan"}]})
     assert [worker.model for worker in counted.workers] == ["gan", "gan", "gan", "nogan"]

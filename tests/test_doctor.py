@@ -208,6 +208,12 @@ def test_a_paused_daemon_is_a_warning_only_while_it_runs(place: Path) -> None:
 # Limits
 
 
+def test_workers_on_other_machines_need_no_memory_here(place: Path) -> None:
+    workers = "workers: [{model: gan, count: 1000}]\n"
+    assert "1000 lip-sync workers" in str(list(limits.check(machine(place, workers))))
+    assert "lip-sync workers" not in str(list(limits.check(machine(place, f"{workers}executor: ray\n"))))
+
+
 def test_limits_of_this_process_are_noticed(place: Path) -> None:
     assert of_level(limits.check(machine(place)), Level.BROKEN) == []
     code = (
