@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ray]'")
@@ -49,8 +50,13 @@ class LocalCluster:
         """Kill all processes of all nodes, those of the head included."""
         if self._cluster is None:
             return
-        for node in (*self._cluster.worker_nodes, self._cluster.head_node):
+        nodes = (*self._cluster.worker_nodes, self._cluster.head_node)
+        family = [process for node in nodes for process in _family(node)]
+        for node in nodes:
             node.kill_all_processes(check_alive=False, allow_graceful=False)
+        for process in family:  # agents outlive the node that started them
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self._cluster = None
 
 
@@ -63,6 +69,14 @@ def local_cluster() -> Iterator[LocalCluster]:
         yield cluster
     finally:
         cluster.kill()
+
+
+def _family(node: Any) -> Iterator[psutil.Process]:
+    """The descendants of a node's processes."""
+    for processes in node.all_processes.values():
+        for info in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                yield from psutil.Process(info.process.pid).children(recursive=True)
 
 
 def _free_port() -> int:
