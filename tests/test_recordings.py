@@ -590,6 +590,15 @@ def test_what_precedes_damage_at_which_ffmpeg_gives_up_is_read(
     assert "its end is missing" in sound.notices[0].message
 
 
+def test_bytes_that_are_missing_within_a_file_are_not_its_end(hiss: Path, tmp_path: Path) -> None:
+    """Given a file of several clusters: what is missing in one is lost to its end."""
+    data = encoded(hiss, {"clusters.webm": "-af aloop=2:size=64000 -c:a libopus"})["clusters.webm"]
+    sound = read(data[: len(data) // 5] + data[len(data) // 5 + 300 :], tmp_path)
+    assert len(sound.samples) / PCM_RATE_HZ == pytest.approx(3 * SECONDS, abs=0.06)
+    assert "these parts are silent" in sound.notices[0].message
+    assert "its end is missing" not in sound.notices[0].message
+
+
 def test_a_stream_that_was_cut_off_within_a_fragments_header_is_read(hiss: Path, tmp_path: Path) -> None:
     options = "-c:a aac -movflags +frag_keyframe+empty_moov -frag_duration 500000"
     data = encoded(hiss, {"fragments.mp4": options})["fragments.mp4"]

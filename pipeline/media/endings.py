@@ -35,20 +35,28 @@ def missing_seconds(recording: Path, heard_seconds: float) -> float | None:
         elif data[:4] in (b"RIFF", b"RIFX", b"riff"):
             missing = _missing_share(recording, len(data)) * heard_seconds
         elif any(ends_early(data) for form, ends_early in CUT if form.match(data)):
-            is_declared = BOXES.match(data) and data.find(FRAGMENT) < 0
-            return max(0.0, _probed_seconds(recording) - heard_seconds) if is_declared else 0.0
+            declared = _probed_seconds(recording) if _declares_length(data) else 0.0
+            if not declared:
+                return 0.0
+            missing = declared - heard_seconds
         else:
             return None
     return missing if missing > SECONDS_MIN else None
 
 
+def _declares_length(data: Bytes) -> bool:
+    """Whether the header has the length of the sound: that of a Matroska file may, and of an MP4 without fragments."""
+    return bool(MATROSKA.match(data)) or (bool(BOXES.match(data)) and data.find(FRAGMENT) < 0)
+
+
 def _probed_seconds(recording: Path) -> float:
     """The declared length of the first track with sound; 0 if there is none."""
     try:
-        streams = ffmpeg.probe(recording, ffmpeg.INPUT_FORMATS, codecs=ffmpeg.AUDIO_CODECS)["streams"]
+        found = ffmpeg.probe(recording, ffmpeg.INPUT_FORMATS, codecs=ffmpeg.AUDIO_CODECS)
+        streams, whole = found["streams"], found["format"].get("duration", 0.0)
     except (StageError, KeyError):
         return 0.0
-    lengths = [float(stream.get("duration", 0.0)) for stream in streams if stream.get("codec_type") == "audio"]
+    lengths = [float(stream.get("duration", whole)) for stream in streams if stream.get("codec_type") == "audio"]
     return lengths[0] if lengths else 0.0
 
 
@@ -110,10 +118,11 @@ def _page_ends_early(data: Bytes) -> bool:
     return len(data) - at < 27 or end > len(data) or (end < len(data) and not data[at + 5] & LAST_PAGE)
 
 
+MATROSKA = re.compile(rb"\x1aE\xdf\xa3")
 BOXES, FRAGMENT = re.compile(rb".{4}(?:ftyp|moov|mdat|wide|free|skip)", re.DOTALL), b"moof"
 CUT: tuple[tuple[re.Pattern[bytes], Callable[[Bytes], bool]], ...] = (
     (BOXES, _boxes_end_early),
-    (re.compile(rb"\x1aE\xdf\xa3"), _segment_ends_early),
+    (MATROSKA, _segment_ends_early),
     (re.compile(rb"OggS"), _page_ends_early),
     (re.compile(rb"caff"), _chunks_end_early),
 )
