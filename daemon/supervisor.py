@@ -40,6 +40,7 @@ class Supervisor:
     def __init__(self, config: Config, spool: Spool, executor: Executor, specs: list[WorkerSpec]) -> None:
         """Raises ConfigError if the configuration names a certificate that cannot sign."""
         config.check_signing()
+        config.check_codec()
         self._config = config
         self._spool = spool
         self._executor = executor

@@ -25,6 +25,7 @@ from pipeline.brand.settings import BrandSettings, LogoSettings
 from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngineError, settings_class
 from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.extras import Kind
+from pipeline.media import codecs
 from pipeline.overlay.settings import LabelKey, LabelSettings
 from pipeline.provenance import certificates, signing
 from pipeline.provenance.certificates import Credentials
@@ -39,7 +40,7 @@ BOTH = "both"
 WORKERS_MAX = 1024
 """Workers of one role: some are on other machines."""
 
-Fps = Literal[24, 25, 30, 50]
+Fps = Literal[24, 25, 30, 50, 60]
 
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 """A folder for each GPU, by its driver: importing torch only to count them would take seconds."""
@@ -195,12 +196,14 @@ class StreamSettings(Section):
 
 
 class VideoSettings(Section):
-    """How frames are encoded (libx264)."""
+    """How frames are encoded."""
 
     fps: Fps = 25
     """Frames per second of jobs that do not set it."""
+    codec: codecs.Name = "h264"
+    """Of videos of jobs that do not set it, but for streams, which are H.264."""
     crf: Annotated[int, Field(ge=0, le=51)] = 20
-    """Constant rate factor: lower is better and larger."""
+    """x264's constant rate factor: lower is better and larger. Other codecs are about as good."""
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"] = (
         "veryfast"
     )
@@ -472,6 +475,14 @@ class Config(Section):
     def logo(self, asked: LogoSettings | None) -> LogoSettings:
         """The logo of a job that asks for one, or for none of its own."""
         return self.brand.logo.changed_by(asked)
+
+    def check_codec(self) -> None:
+        """Raise ConfigError unless ffmpeg can encode videos of jobs that do not set their codec."""
+        from pipeline.media import ffmpeg  # loads numpy
+
+        problem = ffmpeg.codec_problem(self.video.codec)
+        if problem is not None:
+            raise ConfigError("no_encoder", problem, field="video.codec", hint=ffmpeg.COMPLETE)
 
     def model_settings(self, model: str) -> ModelSettings:
         """The settings of a configured model."""

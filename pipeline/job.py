@@ -31,6 +31,7 @@ from pipeline.errors import JobError, JobErrors, nearest_hint
 from pipeline.extras import Kind
 from pipeline.files import as_spelt
 from pipeline.job_file import parse_json_object, printable
+from pipeline.media import codecs
 from pipeline.messages import FrameSize, Preset
 from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
 from pipeline.settings import Section
@@ -153,6 +154,8 @@ class Job(SceneKeys):
     (1080x1080) or `wide` (1920x1080), to which it is extended. Default: the avatar's own."""
     fps: Fps | None = None
     """Frames per second. Default: `video.fps` of the configuration."""
+    codec: codecs.Name | None = None
+    """Of the video. Default: `video.codec` of the configuration; a stream is always h264."""
     captions: Annotated[StrictBool | Literal["words"], BeforeValidator(_as_captions)] = False
     """Whether to write captions, as SRT and WebVTT; words: with the time of each word in the WebVTT."""
     extras: list[Kind] | None = None
@@ -272,6 +275,7 @@ def parse_job(
         partial(_check_scenes, job, config),
         partial(_check_open, job),
         partial(_check_size, job, config),
+        partial(_check_codec, job, config),
         partial(_check_font, job),
         partial(_check_brand, job, config),
         partial(_check_model, job, config),
@@ -585,6 +589,23 @@ def frame_size_problem(size: str, pixels_max: int) -> tuple[str, str] | None:
         bounds = f"sides from {FRAME_SIDE_MIN} to {FRAME_SIDE_MAX}, at most {pixels_max} pixels in total"
         return f"size {size} is out of bounds", bounds
     return None
+
+
+def _check_codec(job: Job, config: Config) -> None:
+    codec = job.codec or (codecs.H264 if job.mode == "stream" else config.video.codec)
+    if codec == codecs.H264:
+        return
+    if job.mode == "stream":
+        hint = "leave codec out, or choose another mode"
+        raise JobError("codec", f"a stream is H.264, not {codec}", field="codec", hint=hint)
+    if brand_files(job, config).keys() & {"intro", "outro"}:
+        message = f"a video with an intro or an outro is H.264, not {codec}"
+        raise JobError("codec", message, field="codec", hint='set "codec": "h264", or leave the clips out')
+    from pipeline.media import ffmpeg  # loads numpy, which most commands do not need
+
+    problem = ffmpeg.codec_problem(codec)
+    if problem is not None:
+        raise JobError("no_encoder", problem, field="codec", hint=ffmpeg.COMPLETE)
 
 
 def _check_font(job: Job) -> None:

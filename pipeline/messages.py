@@ -305,6 +305,8 @@ class SplitItem:
     """How far the mouth moves; None: as the avatar says."""
     label: Label | None = None
     """Drawn into the picture; None: nothing."""
+    codec: str = "h264"
+    """Of the video."""
     captions: CaptionLook | None = None
     """What is said is drawn into the picture like this; None: it is not."""
     logo: Logo | None = None
@@ -396,6 +398,8 @@ class Chunk:
     """What `pipeline.brand.logo` draws over the frames; None: nothing."""
     background: str | None = None
     """What is behind the person, as the job says; None: what the avatar's picture shows."""
+    codec: str = "h264"
+    """Of the video."""
 
     @property
     def is_last_of_text(self) -> bool:
@@ -416,7 +420,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Segment:
-    """From a lip-sync worker: one chunk or piece as video-only H.264."""
+    """From a lip-sync worker: one chunk or piece as video without sound."""
 
     job: str
     index: int
@@ -498,6 +502,8 @@ class MergeItem:
     """Kinds of files beside the video that the job asks for."""
     clips: tuple[BrandClip, ...] = ()
     """What the video begins and ends with besides."""
+    codec: str = "h264"
+    """Of the video."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def test_silence_is_cut_too() -> None:
     assert len(edges) == 2
 
 
-@given(st.floats(0.04, 90), st.sampled_from([24, 25, 30, 50]), st.integers(1, 8))
+@given(st.floats(0.04, 90), st.sampled_from([24, 25, 30, 50, 60]), st.integers(1, 8))
 def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: int, count: int) -> None:
     frames = max(1, round(seconds * fps))
     edges = chunk_edges(speech(seconds, []), frames, fps, count, SplitSettings(prefer_pauses=False))
@@ -140,7 +140,7 @@ def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: in
     assert len(edges) <= count
 
 
-@given(st.lists(st.floats(1.0, 2.5), min_size=2, max_size=20), st.sampled_from([24, 25, 30, 50]))
+@given(st.lists(st.floats(1.0, 2.5), min_size=2, max_size=20), st.sampled_from([24, 25, 30, 50, 60]))
 @settings(max_examples=30)
 def test_a_recording_is_cut_early_and_then_in_its_pauses_about_every_four_seconds(gaps: list[float], fps: int) -> None:
     """Given pauses of 0.3 s that start 1 to 2.5 s apart."""
@@ -166,7 +166,7 @@ def test_a_recording_without_pauses_is_cut_every_four_seconds() -> None:
     assert [round(stop / 25, 1) for _, stop in edges] == [1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 23.0]
 
 
-@given(st.integers(0, 400), st.integers(13, 400), st.sampled_from([24, 25, 30, 50]))
+@given(st.integers(0, 400), st.integers(13, 400), st.sampled_from([24, 25, 30, 50, 60]))
 def test_the_beginning_of_a_stream_is_cut_wherever_its_texts_end(start: int, length: int, fps: int) -> None:
     edges = early_edges(start, start + length, fps)
     assert (edges[0][0], edges[-1][1]) == (start, start + length)

@@ -27,7 +27,7 @@ def finished(folder: Path, size: tuple[int, int], fps: int, preset: str = "veryf
     with SegmentEncoder(folder / "chunk.mp4", size, fps, preset, options, threads=2) as encoder:
         encoder.write(frames)
     write_wav(folder / "track.wav", speech_like(FRAMES / fps, 48_000), 48_000)
-    muxing.mux([folder / "chunk.mp4"], folder / "track.wav", folder / "video.mp4", seconds=FRAMES / fps)
+    muxing.mux([folder / "chunk.mp4"], folder / "track.wav", folder / "video.mp4", fps=fps, seconds=FRAMES / fps)
     return folder / "video.mp4"
 
 
@@ -37,7 +37,7 @@ def finished(folder: Path, size: tuple[int, int], fps: int, preset: str = "veryf
         ((64, 64), 24, "ultrafast"),
         ((720, 720), 30, "veryfast"),
         ((1080, 1920), 50, "superfast"),
-        ((1920, 1920), 50, "ultrafast"),
+        ((1920, 1920), 60, "ultrafast"),
     ],
 )
 def test_videos_of_all_sizes_rates_and_presets_play_everywhere(

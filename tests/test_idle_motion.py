@@ -177,7 +177,7 @@ def test_different_pictures_blink_and_sway_differently(picture: Picture, landmar
 # Blinks
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 def test_every_blink_has_a_frame_with_the_eyes_shut(fps: int) -> None:
     for seed in range(20):
         closures = np.array([Blinks(seed, fps, None).closure(frame / fps) for frame in range(12 * fps)])

@@ -195,7 +195,7 @@ def test_a_text_of_exactly_the_limit_is_accepted() -> None:
         ("articulation", (0.5, 1.5, 1), (0.49, 1.51)),
         ("voice", ("v", "v" * 200), ("", "v" * 201)),
         ("size", ("64x64", "4096x64", "1920x1920"), ("62x64", "64x62", "4098x64", "64x4098", "1922x1920", "64x65")),
-        ("fps", (24, 25, 30, 50), (23, 26, 60)),
+        ("fps", (24, 25, 30, 50, 60), (23, 26, 120)),
         ("language", ("ru", "kaz", "en-" + "a" * 20), ("r", "kazz", "en-" + "a" * 21, "RUSS")),
     ],
 )
@@ -325,7 +325,13 @@ def test_a_byte_order_mark_of_another_encoding_is_recognized(encoding: str, name
     [
         ("text", ["a", "b"], "type", "text must be a string, not a list", "join the parts into one string"),
         ("text", {"a": 1}, "type", "text must be a string, not an object", None),
-        ("fps", "25", "type", "fps must be 24, 25, 30 or 50, not a string", 'write 25 without quotes, like "fps": 25'),
+        (
+            "fps",
+            "25",
+            "type",
+            "fps must be 24, 25, 30, 50 or 60, not a string",
+            'write 25 without quotes, like "fps": 25',
+        ),
         (
             "speed",
             " 1.5",
@@ -347,7 +353,7 @@ def test_a_byte_order_mark_of_another_encoding_is_recognized(encoding: str, name
         ("metadata", None, "type", "metadata must be an object, not null", None),
         ("webhook", 5, "type", "webhook must be a URL or an object, not 5", None),
         ("speed", 0.1, "range", "speed must be at least 0.5", None),
-        ("fps", 26, "range", "fps must be 24, 25, 30 or 50", None),
+        ("fps", 26, "range", "fps must be 24, 25, 30, 50 or 60", None),
         ("voice", "v" * 201, "range", "voice must have at most 200 characters", None),
         (
             "mode",

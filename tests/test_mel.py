@@ -93,7 +93,7 @@ def test_five_minutes_take_little_memory() -> None:
     assert int(ended.stdout) < 100 * 1024
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 def test_columns_are_the_official_ones(fps: int) -> None:
     assert [columns_of(frame, fps) for frame in range(5000)] == [int(80 * frame / fps) for frame in range(5000)]
 

@@ -34,7 +34,7 @@ VOICES: dict[str, list[tuple[str, str, float]]] = {
 """Language, voice and speed."""
 RHVOICE = [("ru", "elena", 0.8), ("ru", "elena", 1.05)]
 """A natural voice without phoneme times; they come from alignment."""
-FRAME_RATES = [24, 25, 30, 50]
+FRAME_RATES = [24, 25, 30, 50, 60]
 SAMPLE_RATE_HZ = 16000
 LOUD_BACKGROUND_DB, LIKE_CLEAN = 5, 0.6
 """How far a loud background is below the speech, and how similar the opening is to that without it, at least."""

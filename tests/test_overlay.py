@@ -83,7 +83,7 @@ def test_a_vertical_video_keeps_free_what_phones_cover() -> None:
     assert (free.bottom >= 0.2 * 1920, free.right >= 0.1 * 1080, free.top >= 0.1 * 1920) == (True, True, True)
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 def test_an_intro_is_shown_for_its_time_in_whichever_chunk(fps: int, tmp_path: Path) -> None:
     """Frames equal those of other chunks, bit for bit."""
     text = document((128, 128), Label("AI", "top-left", 1.0))

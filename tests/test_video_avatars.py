@@ -168,7 +168,7 @@ def test_a_clip_plays_forwards_and_backwards(noise: Frames) -> None:
     assert shown.tolist() == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30_000, 1001), Fraction(1, 3), Fraction(60)], ids=str)
 @pytest.mark.parametrize("frames", [1, 2, 7])
 def test_a_clip_plays_in_real_time_at_any_rate(frames: int, rate: Fraction, fps: int, noise: Frames) -> None:

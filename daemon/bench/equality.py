@@ -51,7 +51,7 @@ def difference(one: Path, of_one: Video, other: Path, of_other: Video) -> Differ
 
 def _frames(video: Path, known: Video) -> Iterator[NDArray[np.uint8]]:
     """The frames as I420, bytes."""
-    picture = ffmpeg.source(video, "mov", codec_whitelist="h264")["v:0"]
+    picture = ffmpeg.source(video, "mov", codec_whitelist="h264,hevc,libdav1d,av1,libaom-av1,vp9")["v:0"]
     return ffmpeg.read_frames(picture, "yuv420p", known.width * known.height * 3 // 2, "video", TIMEOUT_SECONDS)
 
 

@@ -23,6 +23,7 @@ from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
 from pipeline.extras import Kind
 from pipeline.job import WORD_CAPTIONS
+from pipeline.media.codecs import CODECS
 
 if TYPE_CHECKING:
     from daemon.make.request import Request
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
 MODES = ("auto", "sequential", "parallel", STREAM)
-KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions", "extras", "background")
+KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions", "extras", "background", "codec")
 """The options that are keys of the job."""
 
 
@@ -44,6 +45,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
 @click.option("--audio", type=FILE, help="A recording to speak; TEXT, if given, is what it says.")
 @click.option("--size", help="WIDTHxHEIGHT in pixels, vertical, square or wide; default: the avatar's.")
 @click.option("--background", help="Behind the person: '#rrggbb', a file of the backgrounds folder, or transparent.")
+@click.option("--codec", type=click.Choice(tuple(CODECS)), help="Of the video; default: the configured one, h264.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
 @click.option("--burn-captions", is_flag=True, help="Draw captions into the picture, the spoken word highlighted.")

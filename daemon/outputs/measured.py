@@ -206,6 +206,7 @@ def _video(flow: Flow) -> Video:
     described = asdict(flow.video)
     return Video(
         file=f"{flow.name}.mp4",
+        codec=flow.codec,
         **{key: described[key] for key in ("frames", "fps", "width", "height", "bytes", "sha256")},
     )
 

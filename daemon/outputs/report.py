@@ -56,6 +56,8 @@ class Video(Part):
     """Pixels."""
     height: int
     """Pixels."""
+    codec: str = "h264"
+    """h264, h265, av1 or vp9."""
     bytes: int
     """File size."""
     sha256: str

@@ -16,6 +16,7 @@ from daemon.scheduling.open_records import Record
 from pipeline.config import Config
 from pipeline.errors import ErrorReport
 from pipeline.job import Job, SceneKeys, brand_files, scene_field
+from pipeline.media.codecs import H264
 from pipeline.messages import (
     AlignItem,
     BrandClip,
@@ -114,6 +115,11 @@ class Flow(ABC):
     def fps(self) -> int:
         """Frames per second."""
         return self.job.fps or self.config.video.fps
+
+    @property
+    def codec(self) -> str:
+        """Of the video."""
+        return self.job.codec or (H264 if self.job.mode == "stream" else self.config.video.codec)
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -300,6 +306,7 @@ class Flow(ABC):
             avatar=self.avatar_of(part),
             articulation=part.articulation,
             label=self.label,
+            codec=self.codec,
             captions=self.job.burn_captions.look if self.job.burn_captions else None,
             size=self.job.frame_size,
             logo=self.logo,
@@ -310,5 +317,12 @@ class Flow(ABC):
     def _merge_item(self) -> MergeItem:
         ordered = tuple(self.segments[index] for index in sorted(self.segments))
         return MergeItem(
-            self.name, self.folder, ordered, self.timeline, mark=self.mark, extras=self.extras, clips=self.clips
+            self.name,
+            self.folder,
+            ordered,
+            self.timeline,
+            mark=self.mark,
+            extras=self.extras,
+            clips=self.clips,
+            codec=self.codec,
         )

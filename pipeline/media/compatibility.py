@@ -11,10 +11,20 @@ from typing import Any
 
 from pipeline.media.boxes import MOVIE
 
+CODECS: Mapping[str, Mapping[str, tuple[object, ...]]] = {
+    "h264": {
+        "codec_name": ("h264",),
+        "codec_tag_string": ("avc1",),
+        "profile": ("High", "Main", "Constrained Baseline"),
+    },
+    "h265": {"codec_name": ("hevc",), "codec_tag_string": ("hvc1",), "profile": ("Main",)},
+    "av1": {"codec_name": ("av1",), "codec_tag_string": ("av01",), "profile": ("Main",)},
+    "vp9": {"codec_name": ("vp9",), "codec_tag_string": ("vp09",), "profile": ("Profile 0",)},
+}
+"""What each codec must be: in the profiles that hardware decodes. Apple plays H.265 only as `hvc1`, with its parameter
+sets in the index."""
+
 VIDEO: Mapping[str, tuple[object, ...]] = {
-    "codec_name": ("h264",),
-    "codec_tag_string": ("avc1",),
-    "profile": ("High", "Main", "Constrained Baseline"),
     "has_b_frames": (0,),
     "pix_fmt": ("yuv420p",),
     "field_order": ("progressive",),
@@ -35,20 +45,29 @@ AUDIO: Mapping[str, tuple[object, ...]] = {
 }
 """The encoder's delay is in the edit list, so that the sound starts with the picture."""
 
-LEVEL_MAX = 51
-"""Ten times the level of H.264: what hardware decodes up to 3840x2160. Enough for `limits.frame_pixels` at 50 fps."""
+LEVEL_MAX: Mapping[str, int] = {"h264": 51, "h265": 153, "av1": 13}
+"""Level 5.1 as ffprobe gives it: what hardware decodes up to 3840x2160. Enough for `limits.frame_pixels` at 60 fps.
+ffprobe does not know the level of VP9."""
 
 
-def deviations(streams: Mapping[str, Mapping[str, Any]], boxes: Sequence[bytes]) -> Iterator[str]:
+def deviations(streams: Mapping[str, Mapping[str, Any]], boxes: Sequence[bytes], codec: str = "h264") -> Iterator[str]:
     """What would keep a video from playing somewhere; nothing if it plays everywhere.
 
     `streams`: its video and its audio as ffprobe describes them. `boxes`: the types of its outermost boxes, in order.
+    `codec`: as jobs call it.
     """
-    for kind, needed in (("video", VIDEO), ("audio", AUDIO)):
+    for kind, needed in (("video", CODECS[codec]), ("video", VIDEO), ("audio", AUDIO)):
         for key, right in needed.items():
             if (found := streams[kind].get(key)) not in right:
                 yield f"{kind}: {key} is {found}, not {' or '.join(map(str, right))}"
-    if (level := streams["video"]["level"]) > LEVEL_MAX:
-        yield f"video: its level is {level / 10}, above {LEVEL_MAX / 10}"
+    if (level := streams["video"]["level"]) > LEVEL_MAX.get(codec, level):
+        yield f"video: its level is {_level(codec, level)}, above 5.1"
     if MOVIE not in boxes or boxes.index(MOVIE) > boxes.index(b"mdat"):
         yield "its index is at the end, so it cannot play before it is loaded"
+
+
+def _level(codec: str, number: int) -> str:
+    """A level as specifications write it, from ffprobe's number."""
+    if codec == "av1":
+        return f"{2 + number // 4}.{number % 4}"
+    return str(number / (30 if codec == "h265" else 10))

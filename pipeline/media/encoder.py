@@ -1,4 +1,4 @@
-"""Encoding frames to a video-only H.264 segment while they are still being rendered."""
+"""Encoding frames to a video-only segment while they are still being rendered."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pipeline import programs
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg, transparent
-from pipeline.media.rate import Options
+from pipeline.media.codecs import CODECS, H264, Codec, Options
 
 TIMESCALE_HZ = 90_000
-"""Clock of every segment; divisible by 24, 25, 30 and 50 fps."""
+"""Clock of every segment; divisible by 24, 25, 30, 50 and 60 fps."""
 
 WAIT_SECONDS = 120
 """Timeout after the last frame was written; encoding the remaining frames takes a few seconds."""
@@ -57,6 +57,7 @@ class SegmentEncoder:
         threads: int,
         cpus: Collection[int] = (),
         overlay: Overlay | None = None,
+        codec: Codec = CODECS[H264],
         is_transparent: bool = False,
     ) -> None:
         """`rate`: see `pipeline.media.rate`. `cpus`: those that ffmpeg may run on; default: those of this process.
@@ -69,7 +70,7 @@ class SegmentEncoder:
         if is_transparent:
             output = transparent.segment(self._unfinished, _drawn(size, fps, overlay, alpha=True), options)
         else:
-            output = _output(self._unfinished, _drawn(size, fps, overlay), options | {"preset": preset})
+            output = _output(self._unfinished, _drawn(size, fps, overlay), codec.options(preset) | options)
         self._process = ffmpeg.start(output)
         if cpus:
             with contextlib.suppress(ProcessLookupError):  # it has exited; `write` reports why
@@ -128,7 +129,7 @@ class SegmentEncoder:
 
 
 def _failed(errors: bytes) -> StageError:
-    hint = "is there enough disk space and memory? does `ffmpeg -encoders` list libx264?"
+    hint = "is there enough disk space and memory? is the ffmpeg complete (`lipdrop doctor`)?"
     return StageError(ffmpeg.failure_code(errors, "encoder"), f"ffmpeg: {ffmpeg.last_line(errors)}", hint=hint)
 
 
@@ -145,10 +146,6 @@ def _output(path: Path, raw: ffmpeg.Stream, options: Options) -> ffmpeg.Stream:
         path,
         raw,
         f="mp4",
-        vcodec="libx264",
-        bf=0,
-        sc_threshold=0,
-        flags="+cgop",
         video_track_timescale=TIMESCALE_HZ,
         color_primaries="bt709",
         color_trc="bt709",

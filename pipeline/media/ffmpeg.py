@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline import programs
 from pipeline.errors import DISK_FULL, FULL_REASONS, ConfigError, StageError
+from pipeline.media.codecs import CODECS, H264
 from pipeline.media.refusals import unreadable
 from pipeline.programs import Ended, Limits
 
@@ -269,6 +270,21 @@ def encoders() -> set[str]:
     listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
     lines = listed.partition(" ------")[2].splitlines()
     return {words[1] for words in map(str.split, lines) if len(words) > 1}
+
+
+COMPLETE = "install a complete ffmpeg, such as the system's package, or use h264"
+"""The hint if an encoder is missing."""
+
+
+def codec_problem(name: str) -> str | None:
+    """Why ffmpeg cannot encode video with a codec; None if it can. Raises ConfigError and StageError."""
+    encoder = CODECS[name].encoder
+    return None if name == H264 or encoder in _encoders() else f"this ffmpeg has no encoder {encoder}, for {name}"
+
+
+@lru_cache(maxsize=1)
+def _encoders() -> set[str]:
+    return encoders()
 
 
 @lru_cache(maxsize=1)

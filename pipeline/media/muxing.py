@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.errors import StageError
 from pipeline.media import boxes, compatibility, ffmpeg
+from pipeline.media.codecs import H264
+from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.pcm import TRACK_RATE_HZ
 
 AUDIO_BIT_RATE = 128_000
@@ -16,14 +18,16 @@ AUDIO_TOLERANCE_SECONDS = 0.001
 """Allowed deviation of the audio length in the container, which counts in whole samples."""
 
 
-def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) -> None:
+def mux(segments: Sequence[Path], track: Path, target: Path, *, fps: int, seconds: float) -> None:
     """Join segments without re-encoding, encode the whole track once, and put the index first.
 
-    Encoding audio per chunk would add the encoder's priming at every join. Raises StageError.
+    Encoding audio per chunk would add the encoder's priming at every join. The times of frames are counted, because
+    ffmpeg rounds the length of each segment. Raises StageError.
     """
     script = target.with_suffix(".concat")  # names relative to its folder need no quoting
     script.write_text("".join(f"file '{path.relative_to(target.parent)}'\n" for path in segments), "utf-8")
     joined = ffmpeg.source(script, ffmpeg.OUR_FORMATS, f="concat", safe=0)
+    ticks = TIMESCALE_HZ // fps
     sound = ffmpeg.source(track, ffmpeg.OUR_FORMATS)
     output = ffmpeg.target(
         target,
@@ -35,6 +39,7 @@ def mux(segments: Sequence[Path], track: Path, target: Path, *, seconds: float) 
         audio_bitrate=AUDIO_BIT_RATE,
         map_metadata=-1,
         movflags="+faststart",
+        **{"bsf:v": f"setts=ts=N*{ticks}:duration={ticks}"},
     )
     ffmpeg.run(output, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)
     script.unlink()
@@ -61,14 +66,14 @@ def remux(fragments: Sequence[Path], target: Path, *, begin_seconds: float, seco
     ffmpeg.run_on(output, fragments, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)
 
 
-def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds: float) -> None:
+def verify(video: Path, *, frames: int, fps: int, size: tuple[int, int], seconds: float, codec: str = H264) -> None:
     """Check a finished MP4: as planned, and such that it plays everywhere. Raises StageError."""
     streams = {s["codec_type"]: s for s in ffmpeg.probe(video, ffmpeg.OUR_FORMATS, count_packets=True)["streams"]}
     if set(streams) != {"video", "audio"}:
         raise _wrong(f"the video has streams {sorted(streams)}, expected audio and video")
     with video.open("rb") as file:
         kinds = [kind for kind, _, _ in boxes.top_level(file)]
-    for deviation in compatibility.deviations(streams, kinds):
+    for deviation in compatibility.deviations(streams, kinds, codec):
         raise _wrong(f"the video does not play everywhere: {deviation}")
     found, planned = _measured(streams), (frames, *size)
     if found != planned:

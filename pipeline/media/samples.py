@@ -12,7 +12,7 @@ from typing import BinaryIO
 from pipeline.media.boxes import MOVIE, find, top_level
 
 INDEX_BYTES_MAX = 256 << 20
-"""Size of an index that is read: that of two hours at 50 fps has 4 MB."""
+"""Size of an index that is read: that of two hours at 60 fps has 5 MB."""
 HANDLERS = (b"vide", b"soun")
 
 

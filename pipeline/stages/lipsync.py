@@ -31,6 +31,7 @@ from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS, SILENCE
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import rate, transparent
+from pipeline.media.codecs import CODECS, Options
 from pipeline.media.encoder import Overlay, SegmentEncoder
 from pipeline.messages import Advance, Chunk, Phoneme, Segment, Span
 from pipeline.overlay import fonts
@@ -83,9 +84,12 @@ class LipSyncStage:
         path = chunk.folder / f"chunk-{chunk.index:03d}.mp4"
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar, background)
         threads, cpus, drawn = self._encoder_threads, self._spec.encoder_cpus, _overlay(chunk)
+        codec = CODECS[chunk.codec]
         clear = path.with_name(f"{path.stem}-clear.webm") if chunk.background == TRANSPARENT else None
         with (
-            SegmentEncoder(path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn) as encoder,
+            SegmentEncoder(
+                path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn, codec=codec
+            ) as encoder,
             self._transparent(clear, size, fps, overlay=drawn) as without,
         ):
             composed = self._composed(chunk, avatar, background, without)
@@ -131,14 +135,14 @@ class LipSyncStage:
             path, size, fps, "", options, threads=threads, cpus=cpus, overlay=overlay, is_transparent=True
         )
 
-    def _rate(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> rate.Options:
-        timeline, crf = chunk.timeline, self._config.video.crf
+    def _rate(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> Options:
+        timeline, crf, codec = chunk.timeline, self._config.video.crf, CODECS[chunk.codec]
         if not isinstance(avatar.scene, Still) or isinstance(background, Loop):
-            return rate.moving(timeline.fps, crf)
+            return rate.moving(timeline.fps, crf, codec)
         followed = timeline.first_frame is not None or chunk.stop_frame < timeline.frames
         gop_seconds = rate.STREAM_GOP_SECONDS if timeline.mode == "stream" else rate.STILL_GOP_SECONDS
         frames = chunk.stop_frame - chunk.start_frame
-        return rate.still(frames, timeline.fps, crf, gop_seconds=gop_seconds, followed=followed)
+        return rate.still(frames, timeline.fps, crf, gop_seconds=gop_seconds, followed=followed, codec=codec)
 
     def _background(self, chunk: Chunk, avatar: FittedAvatar) -> Surroundings | None:
         """What is behind the person; None: what the avatar's picture shows."""

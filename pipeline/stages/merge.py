@@ -18,6 +18,7 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.extras import SUFFIXES, TRANSPARENT, pictures
 from pipeline.extras.moment import Shown
 from pipeline.media import fragments, muxing, pcm, transparent
+from pipeline.media.codecs import H264
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.messages import Extra, JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
 from pipeline.provenance import embedding, signing
@@ -51,7 +52,7 @@ class MergeStage:
         plan = self._merged(item, path) if isinstance(item, MergeItem) else _joined(item, path)
         credentials = self._config.credentials() if item.mark is not None else None
         _mark(path, item.mark, credentials)
-        muxing.verify(path, frames=plan.frames, fps=plan.fps, size=plan.size, seconds=plan.seconds)
+        muxing.verify(path, frames=plan.frames, fps=plan.fps, size=plan.size, seconds=plan.seconds, codec=plan.codec)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         shown = Shown(path, plan.frames, plan.fps, plan.size, plan.intro_frames)
@@ -86,8 +87,8 @@ class MergeStage:
         parts = [*(clip.video for clip in before), *(s.path for s in item.segments), *(clip.video for clip in after)]
         added = [sum(clip.frames for clip in clips) for clips in (before, after)]
         seconds = timeline.seconds + sum(added) / timeline.fps
-        muxing.mux(parts, track, path, seconds=seconds)
-        return _Plan(timeline.frames + sum(added), timeline.fps, shape.size, seconds, *added)
+        muxing.mux(parts, track, path, fps=timeline.fps, seconds=seconds)
+        return _Plan(timeline.frames + sum(added), timeline.fps, shape.size, seconds, *added, codec=item.codec)
 
 
 def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> None:
@@ -141,6 +142,7 @@ class _Plan:
     """Frames before what is said."""
     outro_frames: int = 0
     """Frames after it."""
+    codec: str = H264
 
 
 def _joined(item: JoinItem, path: Path) -> _Plan:

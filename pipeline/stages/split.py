@@ -247,6 +247,7 @@ def _chunks(
             phonemes=item.speech.phonemes,
             timeline=timeline,
             overlay=overlay,
+            codec=item.codec,
         )
 
 
