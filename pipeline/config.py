@@ -26,6 +26,7 @@ from pipeline.engines.settings import DEFAULT_ENGINE, ModelSettings, UnknownEngi
 from pipeline.errors import ConfigError, JobError, nearest_hint
 from pipeline.extras import Kind
 from pipeline.media import codecs
+from pipeline.media.mastering import Loudness
 from pipeline.overlay.settings import LabelKey, LabelSettings
 from pipeline.provenance import certificates, signing
 from pipeline.provenance.certificates import Credentials
@@ -376,6 +377,8 @@ class Config(Section):
     split: SplitSettings = SplitSettings()
     stream: StreamSettings = StreamSettings()
     video: VideoSettings = VideoSettings()
+    loudness: Loudness | None = None
+    """Of the sound of jobs that do not set it. None: speech has about -16 LUFS, recordings stay as they are."""
     extras: list[Kind] = Field(default_factory=list)
     """Files beside the videos of jobs that do not say which they want."""
     provenance: ProvenanceSettings = ProvenanceSettings()

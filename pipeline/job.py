@@ -32,6 +32,7 @@ from pipeline.extras import Kind
 from pipeline.files import as_spelt
 from pipeline.job_file import parse_json_object, printable
 from pipeline.media import codecs
+from pipeline.media.mastering import Loudness
 from pipeline.messages import FrameSize, Preset
 from pipeline.overlay.settings import CaptionStyle, LabelKey, LabelSettings
 from pipeline.settings import Section
@@ -158,9 +159,12 @@ class Job(SceneKeys):
     """Of the video. Default: `video.codec` of the configuration; a stream is always h264."""
     captions: Annotated[StrictBool | Literal["words"], BeforeValidator(_as_captions)] = False
     """Whether to write captions, as SRT and WebVTT; words: with the time of each word in the WebVTT."""
+    loudness: Loudness | None = None
+    """Integrated loudness of the sound: youtube (-14), podcast (-16), broadcast (-23), or a number of LUFS. No true
+    peak is above -1 dBTP. Default: `loudness` of the configuration."""
     extras: list[Kind] | None = None
-    """Files beside the video: poster (a picture), strip (frames side by side), preview (a short animation). Default:
-    `extras` of the configuration."""
+    """Files beside the video: poster (a picture), strip (frames side by side), preview (a short animation), wav and mp3
+    (the sound). Default: `extras` of the configuration."""
     provenance: JobProvenance | None = None
     """What the video says about its origin, as far as a job may decide it. Default: as `provenance` of the
     configuration."""
@@ -492,6 +496,8 @@ def _hint(field: str, problem: Any, code: str) -> str | None:
     if code == "type" and isinstance(value, str) and _is_literal(value):
         key = field.rpartition(".")[2]
         return f'write {value.strip().lower()} without quotes, like "{key}": {value.strip().lower()}'
+    if field == "loudness":
+        return str(problem["ctx"]["hint"]) if "hint" in problem.get("ctx", {}) else None
     if problem["loc"][-1] == "text" and isinstance(value, list):
         return "join the parts into one string"
     if code == "type" and problem["type"].startswith("bool"):

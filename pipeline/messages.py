@@ -117,6 +117,8 @@ class Mark:
     """When the job was submitted: RFC 3339, UTC. A repeated job is marked as before."""
     consent: str | None = None
     """The recorded statement that the person who is shown agrees."""
+    speech: bool = True
+    """Whether the speech is synthetic too."""
 
 
 @dataclass(frozen=True)
@@ -307,6 +309,8 @@ class SplitItem:
     """Drawn into the picture; None: nothing."""
     codec: str = "h264"
     """Of the video."""
+    loudness: float | None = None
+    """Integrated loudness of the soundtrack, in LUFS; None: as the voice or the recording has it."""
     captions: CaptionLook | None = None
     """What is said is drawn into the picture like this; None: it is not."""
     logo: Logo | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -27,14 +28,17 @@ from pipeline.extras.pictures import PREVIEW_SIDE, STRIP_FRAMES, STRIP_HEIGHT, w
 from pipeline.job import parse_job
 from pipeline.media import rate
 from pipeline.media.encoder import SegmentEncoder
+from pipeline.media.pcm import write_wav
 from pipeline.messages import Mark
 from pipeline.provenance import certificates, reading
 from tests.clips import portrait
+from tests.media import speech_like
 from tests.reports import done
 
 Picture = NDArray[np.uint8]
 SIDE = 384
 FPS = 25
+PICTURES = ("poster", "strip", "preview")
 MARK = Mark("compositeSynthetic", "lipdrop 9.8.7", "my-job", "2026-11-29T10:00:00.000Z", "Anna agreed")
 
 
@@ -112,7 +116,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     greys = [np.full((64, 128, 3), 10 + 2 * number, np.uint8) for number in range(120)]
     for number, grey in enumerate(greys):
         grey[:16, number : number + 8] = 250  # WebP joins frames that look the same
-    return encoded(tmp_path_factory.mktemp("clip") / "video.mp4", greys)
+    folder = tmp_path_factory.mktemp("clip")
+    write_wav(folder / "track.wav", speech_like(4.8, 48_000), 48_000)
+    return replace(encoded(folder / "video.mp4", greys), sound=folder / "track.wav")
 
 
 def grey_of(picture: Image.Image, left: int, right: int) -> float:
@@ -152,12 +158,12 @@ def test_the_poster_is_a_whole_frame_and_the_preview_a_small_loop(clip: Shown) -
 
 def test_a_video_of_one_frame_has_all_extras(tmp_path: Path) -> None:
     one = encoded(tmp_path / "a.mp4", [np.full((64, 64, 3), 90, np.uint8)])
-    found = write(one, list(SUFFIXES), MARK, None)
+    found = write(one, PICTURES, MARK, None)
     assert [Image.open(extra.path).size for extra in found] == [(64, 64), (6 * 180, 180), (64, 64)]
 
 
 def test_extras_are_marked_as_the_video_is(clip: Shown) -> None:
-    for extra in write(clip, list(SUFFIXES), MARK, None):
+    for extra in write(clip, PICTURES, MARK, None):
         found = reading.read(extra.path)
         assert found.is_synthetic
         assert found.statement is not None
@@ -169,7 +175,7 @@ def test_extras_are_marked_as_the_video_is(clip: Shown) -> None:
 def test_extras_are_signed_as_the_video_is(clip: Shown) -> None:
     local = certificates.make_local("Studio", 30, certificates.utc_now())
     credentials = certificates.Credentials(local.chain, local.key, "es256")
-    for extra in write(clip, list(SUFFIXES), MARK, credentials):
+    for extra in write(clip, PICTURES, MARK, credentials):
         found = reading.read(extra.path, local.authority.decode())
         assert found.signature is not None
         assert (found.signature.state, found.places) == (reading.TRUSTED, ("xmp", "c2pa"))

@@ -55,7 +55,7 @@ LABELS = {
     help="PEM file of authorities whose signatures you trust.",
 )
 def inspect(file: Path, *, as_json: bool, trust: Path | None) -> None:
-    """Show what the video, picture or timing JSON FILE says about its origin: made by AI or not, by what, for what."""
+    """Show what the video, picture, sound or timing JSON FILE says about its origin: made by AI or not, by what."""
     found = _of_report(file) if file.suffix.lower() == ".json" else _of_video(file, trust)
     click.echo(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(_lines(file.name, found)))
 
@@ -64,7 +64,7 @@ def _of_video(file: Path, trust: Path | None) -> dict[str, Any]:
     try:
         return _as_json(reading.read(file, trust.read_text("utf-8") if trust else None))
     except StageError as error:
-        hint = "give it an MP4, another video, a JPEG, a WebP, or a timing JSON"
+        hint = "give it an MP4, another video, a JPEG, a WebP, a sound, or a timing JSON"
         raise JobError("media", f"{file.name} is not a video or picture that can be read", hint=hint) from error
 
 

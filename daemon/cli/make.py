@@ -24,6 +24,7 @@ from pipeline.config import Config, load_config
 from pipeline.extras import Kind
 from pipeline.job import WORD_CAPTIONS
 from pipeline.media.codecs import CODECS
+from pipeline.media.mastering import PRESETS
 
 if TYPE_CHECKING:
     from daemon.make.request import Request
@@ -31,7 +32,19 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
 MODES = ("auto", "sequential", "parallel", STREAM)
-KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_captions", "extras", "background", "codec")
+KEYS = (
+    "voice",
+    "language",
+    "avatar",
+    "size",
+    "mode",
+    "captions",
+    "burn_captions",
+    "extras",
+    "background",
+    "codec",
+    "loudness",
+)
 """The options that are keys of the job."""
 
 
@@ -45,6 +58,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
 @click.option("--audio", type=FILE, help="A recording to speak; TEXT, if given, is what it says.")
 @click.option("--size", help="WIDTHxHEIGHT in pixels, vertical, square or wide; default: the avatar's.")
 @click.option("--background", help="Behind the person: '#rrggbb', a file of the backgrounds folder, or transparent.")
+@click.option("--loudness", type=click.Choice(tuple(PRESETS)), help="Of the sound; default: as the configuration says.")
 @click.option("--codec", type=click.Choice(tuple(CODECS)), help="Of the video; default: the configured one, h264.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
 @click.option("--captions", is_flag=True, help="Also write the captions: NAME.srt and NAME.vtt.")
@@ -55,7 +69,7 @@ KEYS = ("voice", "language", "avatar", "size", "mode", "captions", "burn_caption
     "extras",
     multiple=True,
     type=click.Choice(get_args(Kind)),
-    help="A file beside the video: NAME.jpg, NAME.strip.jpg or NAME.preview.webp. Can be repeated.",
+    help="A file beside the video, such as NAME.jpg, NAME.preview.webp or NAME.mp3. Can be repeated.",
 )
 @click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")
 @click.option("--force", is_flag=True, help="Replace existing files.")

@@ -1,4 +1,4 @@
-"""Files beside the video: poster, contact strip, animated preview."""
+"""Files beside the video: pictures of it, and its sound."""
 
 from __future__ import annotations
 

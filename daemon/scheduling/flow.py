@@ -17,6 +17,7 @@ from pipeline.config import Config
 from pipeline.errors import ErrorReport
 from pipeline.job import Job, SceneKeys, brand_files, scene_field
 from pipeline.media.codecs import H264
+from pipeline.media.mastering import PRESETS
 from pipeline.messages import (
     AlignItem,
     BrandClip,
@@ -122,6 +123,12 @@ class Flow(ABC):
         return self.job.codec or (H264 if self.job.mode == "stream" else self.config.video.codec)
 
     @property
+    def loudness(self) -> float | None:
+        """Of the soundtrack, in LUFS; None: as it is."""
+        asked = self.config.loudness if self.job.loudness is None else self.job.loudness
+        return PRESETS[asked] if isinstance(asked, str) else asked
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """The kinds of files beside the video, each once."""
         return tuple(dict.fromkeys(self.config.extras if self.job.extras is None else self.job.extras))
@@ -186,6 +193,7 @@ class Flow(ABC):
             job=self.name,
             created=timestamp(self.submitted_at),
             consent=origin.consent,
+            speech=any(part.audio is None for part in self.parts),
         )
 
     def begin(self) -> list[Item]:
@@ -307,6 +315,7 @@ class Flow(ABC):
             articulation=part.articulation,
             label=self.label,
             codec=self.codec,
+            loudness=self.loudness,
             captions=self.job.burn_captions.look if self.job.burn_captions else None,
             size=self.job.frame_size,
             logo=self.logo,

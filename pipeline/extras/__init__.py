@@ -1,13 +1,13 @@
-"""Files beside the video: a poster, a contact strip, an animated preview, the same without a background.
+"""Files beside the video: poster, contact strip, animated preview, the sound alone, the video without a background.
 
-`moment.py` chooses the frame of the poster, `pictures.py` writes the files.
+`moment.py` chooses the frame of the poster, `pictures.py` writes the pictures, `sounds.py` the sound.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-Kind = Literal["poster", "strip", "preview"]
+Kind = Literal["poster", "strip", "preview", "wav", "mp3"]
 
 TRANSPARENT = "transparent"
 """The video of a job with a transparent background, which no job asks for otherwise."""
@@ -17,5 +17,7 @@ SUFFIXES: dict[str, str] = {
     "strip": ".strip.jpg",
     "preview": ".preview.webp",
     TRANSPARENT: ".webm",
+    "wav": ".wav",
+    "mp3": ".mp3",
 }
 """Of each kind: what follows the job's name in the outbox."""

@@ -53,6 +53,8 @@ class Shown:
     """Width and height."""
     intro_frames: int = 0
     """Frames before those that show the person."""
+    sound: Path | None = None
+    """A WAV of its sound; None: only the video has it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writes the poster, the contact strip and the animated preview of a finished video."""
+"""Writes the files beside a finished video; the pictures of it are made here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.extras import SUFFIXES
+from pipeline.extras import SUFFIXES, sounds
 from pipeline.extras.moment import TIMEOUT_SECONDS, Shown, best_frame
 from pipeline.media import ffmpeg
+from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.messages import Extra, Mark
 from pipeline.provenance import signing
 from pipeline.provenance.certificates import Credentials
@@ -39,8 +40,12 @@ def write(video: Shown, kinds: Collection[str], mark: Mark | None, credentials: 
 
 def _written(video: Shown, kind: str, best: int, mark: Mark | None, credentials: Credentials | None) -> Extra:
     path = video.path.with_name(f"extra{SUFFIXES[kind]}")
-    marked = {} if mark is None else {"xmp": xmp(statement(mark, None))}
-    WRITERS[kind](video, best, path, marked)
+    if kind in sounds.FORMATS:
+        mark = sounds.mark_of(mark)
+        samples = video.frames * TRACK_RATE_HZ // video.fps
+        sounds.write(video.sound or video.path, kind, path, samples=samples, mark=mark)
+    else:
+        WRITERS[kind](video, best, path, {} if mark is None else {"xmp": xmp(statement(mark, None))})
     if mark is not None and credentials is not None:
         signing.sign(path, mark, credentials)
     return Extra(kind, path, path.stat().st_size)

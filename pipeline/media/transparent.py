@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg
-from pipeline.media.rate import Options
+from pipeline.media.codecs import Options
 
 KEYFRAME_SECONDS = 2
 CRF_MORE = 6

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import StageError
 from pipeline.media import ffmpeg, samples
 from pipeline.media.boxes import top_level
-from pipeline.provenance import pictures, signing
+from pipeline.provenance import containers, signing
 from pipeline.provenance.embedding import XMP_UUID
 from pipeline.provenance.mark import PACKET_BYTES_MAX, Statement, read_comment, read_xmp
 
@@ -57,13 +57,13 @@ class Findings:
 
 
 def read(video: Path, anchors: str | None = None) -> Findings:
-    """Look for marks in a video, part of a stream or picture. Raises OSError, and StageError if it is none of them.
+    """Look for marks in a video, part of a stream, picture or sound. Raises OSError; StageError if it is none of these.
 
     `anchors`: PEM of the authorities whose signatures are trusted.
     """
-    kind = pictures.media_type(video)
+    kind = containers.media_type(video)
     if kind is not None:
-        return _of_picture(video, kind, anchors)
+        return _of_other(video, kind, anchors)
     boxes = _boxes(video)
     xmp = _xmp(video, boxes)
     tags = _tags(video, is_part=xmp is not None)
@@ -72,11 +72,13 @@ def read(video: Path, anchors: str | None = None) -> Findings:
     return _findings({"xmp": xmp, "tags": tags}, _media(video, recorded), signature)
 
 
-def _of_picture(picture: Path, kind: str, anchors: str | None) -> Findings:
-    packet = pictures.xmp_packet(picture)
-    xmp = None if packet is None else read_xmp(packet)
-    signature = _signature(picture, kind, anchors) if pictures.is_signed(picture) else None
-    return _findings({"xmp": xmp}, UNKNOWN, signature)
+def _of_other(file: Path, kind: str, anchors: str | None) -> Findings:
+    """Of a picture, or of a sound alone."""
+    signature = _signature(file, kind, anchors) if containers.is_signed(file) else None
+    if kind not in containers.PICTURES:
+        return _findings({"tags": _tags(file, is_part=False)}, UNKNOWN, signature)
+    packet = containers.xmp_packet(file)
+    return _findings({"xmp": None if packet is None else read_xmp(packet)}, UNKNOWN, signature)
 
 
 def _findings(found: dict[str, Statement | None], media: str, signature: Signature | None) -> Findings:

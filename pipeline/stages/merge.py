@@ -55,7 +55,7 @@ class MergeStage:
         muxing.verify(path, frames=plan.frames, fps=plan.fps, size=plan.size, seconds=plan.seconds, codec=plan.codec)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        shown = Shown(path, plan.frames, plan.fps, plan.size, plan.intro_frames)
+        shown = Shown(path, plan.frames, plan.fps, plan.size, plan.intro_frames, plan.sound)
         extras = pictures.write(shown, item.extras, item.mark, credentials)
         return Video(
             job=item.job,
@@ -88,7 +88,7 @@ class MergeStage:
         added = [sum(clip.frames for clip in clips) for clips in (before, after)]
         seconds = timeline.seconds + sum(added) / timeline.fps
         muxing.mux(parts, track, path, fps=timeline.fps, seconds=seconds)
-        return _Plan(timeline.frames + sum(added), timeline.fps, shape.size, seconds, *added, codec=item.codec)
+        return _Plan(timeline.frames + sum(added), timeline.fps, shape.size, seconds, *added, item.codec, track)
 
 
 def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> None:
@@ -143,6 +143,8 @@ class _Plan:
     outro_frames: int = 0
     """Frames after it."""
     codec: str = H264
+    sound: Path | None = None
+    """A WAV; None: only the video has it."""
 
 
 def _joined(item: JoinItem, path: Path) -> _Plan:

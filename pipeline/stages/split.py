@@ -30,6 +30,7 @@ from pipeline.messages import PCM_RATE_HZ, Chunk, Logo, Notice, Origin, Piece, S
 from pipeline.overlay import fonts
 from pipeline.overlay.document import Captions, document, line_characters
 from pipeline.speech.cues import cues
+from pipeline.speech.voices import levels
 from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges
 
@@ -61,7 +62,7 @@ class SplitStage:
         for clip in item.clips:
             self._clips.prepare(clip, Shape(avatar.frame_size, item.fps))
         sound = _sound(item.speech, self._config.limits.audio_seconds)
-        samples, track, size = sound.samples, sound.track, avatar.frame_size
+        samples, track, size = sound.samples, _mastered(sound.track, item.loudness), avatar.frame_size
         converted = time.monotonic()
         seconds, frames = len(samples) / PCM_RATE_HZ, self._frames(item, len(samples))
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
@@ -161,6 +162,11 @@ def _sound(speech: Speech, limit_seconds: float) -> Sound:
             hint="cut it, or raise limits.audio_seconds in config.yaml",
         )
     return sound
+
+
+def _mastered(track: NDArray[np.int16], lufs: float | None) -> NDArray[np.int16]:
+    """The soundtrack as loud as the job asks. The models hear it as it was, so frames do not depend on that."""
+    return track if lufs is None else levels.mastered(track, TRACK_RATE_HZ, lufs)
 
 
 def _save(path: Path, values: NDArray[np.float32]) -> None:

@@ -29,6 +29,8 @@ MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".webp": "image/webp",
     ".webm": "video/webm",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
 }
 """Of the files that are served, by suffix; no others are."""
 
@@ -83,7 +85,7 @@ async def job_captions(name: str, kind: str, gateway: InGateway) -> Response:
 
 @router.get("/api/jobs/{name}/extras/{kind}", response_class=FileResponse, responses=READ)
 async def job_extra(name: str, kind: str, gateway: InGateway) -> Response:
-    """A file beside the video of a job that asked for it: poster, strip or preview."""
+    """A file beside the video of a job that asked for it: poster, strip, preview, wav or mp3."""
     gateway.state(name)
     if kind not in SUFFIXES:
         raise not_found(f"extra {kind[:20]!r}")

@@ -10,6 +10,8 @@ import loudness
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.media.mastering import TRUE_PEAK_DBFS
+from pipeline.media.pcm import as_float, as_int16
 from pipeline.messages import Phoneme, Word
 from pipeline.speech.voices.base import Utterance
 
@@ -17,13 +19,11 @@ INT16_SCALE = 32_768
 """Full scale of 16-bit samples."""
 SPEECH_LUFS = -16.0
 """Integrated loudness of an utterance (ITU-R BS.1770, as in EBU R 128): what services for speech on the web ask for."""
-TRUE_PEAK_DBFS = -1.5
-"""Limit for peaks between samples too. The soundtrack may reach -1: resampling and AAC raise peaks a little."""
 GAIN_MAX_DB = 40.0
 """An utterance that needs more gain is not speech."""
 LOUDNESS_TOLERANCE_DB = 0.1
-LEVELLING_ROUNDS = 4
-"""Limiting peaks lowers the loudness; it is made up for in at most so many rounds."""
+LEVELLING_ROUNDS, MASTERING_ROUNDS = 4, 12
+"""Limiting peaks lowers the loudness; it is made up for in so many rounds at most. Second: for a whole soundtrack."""
 BLOCK_SECONDS = 0.4
 """Block of the loudness measurement; shorter sound has no loudness by the standard."""
 OVERSAMPLING = 4
@@ -32,6 +32,8 @@ TRANSFORM_STEP = 4096
 """Sound is padded to a multiple of this: transforms of lengths with a large prime factor take ten times as long."""
 LIMITER_SECONDS = 0.005
 """How early the limiter turns the volume down before a peak, and how late up again after it."""
+LIMITER_BLOCK_SECONDS, LIMITER_MARGIN_SECONDS = 60.0, 0.5
+"""Longer sound is limited in blocks."""
 SILENCE_BELOW_LOUDEST_DB = 48.0
 """Quieter frames at either end are cut; this is below the noise of a soft fricative."""
 FRAME_SECONDS = 0.01
@@ -54,15 +56,22 @@ def finished(
     return Utterance(_faded(levelled(samples[start:stop], rate_hz), rate_hz), rate_hz, moved, said)
 
 
-def levelled(samples: Samples, rate_hz: int) -> Samples:
-    """Bring speech to `SPEECH_LUFS` with no true peak above `TRUE_PEAK_DBFS`; silence is unchanged."""
+def mastered(track: NDArray[np.int16], rate_hz: int, lufs: float) -> NDArray[np.int16]:
+    """A soundtrack of any length at this loudness, with no true peak above `TRUE_PEAK_DBFS`; silence is unchanged."""
+    samples = as_float(track)
+    result = levelled(samples, rate_hz, lufs, MASTERING_ROUNDS)
+    return track if result is samples else as_int16(result)
+
+
+def levelled(samples: Samples, rate_hz: int, lufs: float = SPEECH_LUFS, rounds: int = LEVELLING_ROUNDS) -> Samples:
+    """Bring speech to this loudness with no true peak above `TRUE_PEAK_DBFS`; silence is unchanged."""
     gain_db, result = 0.0, samples
-    for _ in range(LEVELLING_ROUNDS):
-        missing_db = SPEECH_LUFS - _loudness(result, rate_hz)
+    for _ in range(rounds):
+        missing_db = lufs - _loudness(result, rate_hz)
         if abs(missing_db) <= LOUDNESS_TOLERANCE_DB or not np.isfinite(missing_db) or gain_db >= GAIN_MAX_DB:
             break
         gain_db = min(gain_db + missing_db, GAIN_MAX_DB)
-        result = _limited(samples * np.float32(10 ** (gain_db / 20)), rate_hz)
+        result = _limited_in_blocks(samples, np.float32(10 ** (gain_db / 20)), rate_hz)
     return result
 
 
@@ -72,6 +81,19 @@ def _loudness(samples: Samples, rate_hz: int) -> float:
         return -np.inf
     times = -(-round(BLOCK_SECONDS * rate_hz) // len(samples))
     return float(loudness.integrated_loudness(np.tile(samples, times), rate_hz))
+
+
+def _limited_in_blocks(samples: Samples, gain: np.float32, rate_hz: int) -> Samples:
+    """`_limited` with bounded memory. Blocks overlap by more than the limiter looks ahead."""
+    step, margin = round(LIMITER_BLOCK_SECONDS * rate_hz), round(LIMITER_MARGIN_SECONDS * rate_hz)
+    if len(samples) <= step:
+        return _limited(samples * gain, rate_hz)
+    result = np.empty_like(samples)
+    for start in range(0, len(samples), step):
+        first = max(0, start - margin)
+        block = _limited(samples[first : start + step + margin] * gain, rate_hz)
+        result[start : start + step] = block[start - first :][:step]
+    return result
 
 
 def _limited(samples: Samples, rate_hz: int) -> Samples:

@@ -147,6 +147,8 @@ function showActions({job, links, report}) {
     share,
     ...report.captions.map(name => name.split(".").at(-1)).filter(kind => links[kind]).map(kind =>
       h("a", {class: "button", href: links[kind], download: `${job}.${kind}`}, t("job.captions_file", {kind: kind.toUpperCase()}))),
+    ...(report.extras ?? []).filter(({kind}) => links[kind]).map(({kind, file}) =>
+      h("a", {class: "button", href: links[kind], download: file}, file.slice(job.length + 1))),
   ].filter(Boolean));
 }
 
