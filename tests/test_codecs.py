@@ -190,7 +190,7 @@ def test_a_job_names_its_codec_and_a_stream_is_h264(tmp_path: Path) -> None:
         folder.mkdir()
         job = parse_job(data, config, ())
         journal = Journal(folder, "", 0.0)
-        flow = make_flow("a", job, folder=folder, recording=None, config=config, journal=journal, submitted_at=0.0)
+        flow = make_flow("a", job, folder=folder, recordings={}, config=config, journal=journal, submitted_at=0.0)
         assert flow.codec == codec
 
 

@@ -155,7 +155,7 @@ def test_a_job_or_the_configuration_sets_the_loudness(
     settings = Config(loudness=config)
     parsed = parse_job(f'{{"text": "Hi"{job}}}'.encode(), settings, ())
     journal = Journal(tmp_path, "", 0.0)
-    flow = make_flow("a", parsed, folder=tmp_path, recording=None, config=settings, journal=journal, submitted_at=0.0)
+    flow = make_flow("a", parsed, folder=tmp_path, recordings={}, config=settings, journal=journal, submitted_at=0.0)
     assert flow.loudness == lufs
 
 
