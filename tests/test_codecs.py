@@ -124,6 +124,23 @@ def test_moving_pictures_have_a_keyframe_every_two_seconds(name: str, tmp_path: 
     assert [number for number, packet in enumerate(packets(video)) if packet["flags"][0] == "K"] == [0, 48]
 
 
+@pytest.mark.parametrize("preset", ["ultrafast", "veryfast"])
+@pytest.mark.parametrize(("name", "box"), [("h265", "hvcC"), ("av1", "av1C")])
+def test_still_and_moving_pictures_have_the_same_parameter_sets(
+    name: str, box: str, preset: str, source: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """A job with scenes joins both, of any length."""
+    codec, found = codecs.CODECS[name], set()
+    ways = (rate.still(30, 25, 20, gop_seconds=3, followed=True, codec=codec), rate.moving(25, 20, codec))
+    for options, count in ((ways[0], 30), (ways[1], 30), (ways[1], 7)):
+        with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, preset, options, threads=2, codec=codec) as encoder:
+            encoder.write(source[:count])
+        data = (tmp_path / "a.mp4").read_bytes()
+        at = data.index(box.encode())
+        found.add(data[at : at + int.from_bytes(data[at - 4 : at]) - 4])
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_codec_is_marked_and_signed(name: str, made: dict[str, Path], tmp_path: Path) -> None:
     video = tmp_path / "video.mp4"

@@ -22,9 +22,9 @@ APPROACH_FRAMES = 6
 ZONED = {"h264": ("x264-params", "mbtree"), "h265": ("x265-params", "cutree")}
 """Codecs whose encoders take the quantiser of each frame: ffmpeg's option, and what weighs frames otherwise."""
 
-X265 = "bframes=0:scenecut=0:open-gop=0:log-level=error"
+X265 = "bframes=0:scenecut=0:open-gop=0:aq-mode=2:aq-strength=1:info=0:log-level=error"
 SVT_AV1 = "scd=0:irefresh-type=2"
-"""No keyframes but the planned ones, and closed GOPs."""
+"""No keyframes but the planned ones, closed GOPs, and the same parameter sets for still and moving pictures."""
 
 
 def moving(fps: int, crf: int, codec: Codec = CODECS[H264]) -> Options:
