@@ -85,10 +85,10 @@ class MergeStage:
             sounds = [*(clip.track for clip in before), pcm.map_wav(track), *(clip.track for clip in after)]
             track = _join_sound(sounds, item.folder / "sound.wav")
         parts = [*(clip.video for clip in before), *(s.path for s in item.segments), *(clip.video for clip in after)]
-        added = [sum(clip.frames for clip in clips) for clips in (before, after)]
-        seconds = timeline.seconds + sum(added) / timeline.fps
+        intro, outro = (sum(clip.frames for clip in clips) for clips in (before, after))
+        frames, seconds = timeline.frames + intro + outro, timeline.seconds + (intro + outro) / timeline.fps
         muxing.mux(parts, track, path, fps=timeline.fps, seconds=seconds)
-        return _Plan(timeline.frames + sum(added), timeline.fps, shape.size, seconds, *added, item.codec, track)
+        return _Plan(frames, timeline.fps, shape.size, seconds, intro, outro, item.codec, track)
 
 
 def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> None:
