@@ -301,12 +301,43 @@ def test_a_broken_picture_is_refused_before_anything_is_rendered(tmp_path: Path)
     assert (caught.value.code, caught.value.field) == ("media", "background")
 
 
-def test_a_video_avatar_has_no_other_background_yet(tmp_path: Path) -> None:
+def test_people_are_cut_out_of_videos(tmp_path: Path) -> None:
     (tmp_path / "avatars" / "anna").mkdir(parents=True)
-    write_clip(tmp_path / "avatars" / "anna" / "a.mp4", film(swaying(3)))
+    write_clip(tmp_path / "avatars" / "anna" / "a.mp4", film(swaying(6)))
+    chunk, stage = chunk_of(tmp_path, GREEN, avatar="anna"), lip_sync(tmp_path)
+    frames, behind = person(tmp_path, stage, chunk, 0, 12), shown(stage, chunk, 0, 12)
+    middle, corner = slice(SIDE // 2 - 12, SIDE // 2 + 12), slice(0, 8)
+    for frame, whole in zip(frames, behind, strict=True):
+        opacity = frame[SIDE * 3 // 2 :]
+        assert opacity[middle, middle].min() > 250
+        assert opacity[corner, corner].max() == 0
+        assert (planes_of(whole)[0][opacity == 0] == GREEN_YUV[0]).all()
+    assert np.array_equal(behind[5:12], shown(stage, chunk, 5, 12))
+    mattes = frames[:, SIDE * 3 // 2 :]
+    assert np.array_equal(mattes[0], mattes[10]), "back at the first frame of six"
+    assert not np.array_equal(mattes[0], mattes[5])
+
+
+def test_a_video_without_a_person_is_refused(tmp_path: Path) -> None:
+    grey = np.full((200, 200, 3), 90, np.uint8)
     with pytest.raises(JobError) as caught:
-        Avatars(config(tmp_path)).fitted("anna", SIZE, is_cut_out=True)
-    assert (caught.value.code, caught.value.field) == ("background", "background")
+        list(matte.follow([(grey, None)]))
+    assert caught.value.code == "no_person"
+    kept = [found for _, found in matte.follow([(portrait(), FACE), (np.full_like(portrait(), 90), FACE)])]
+    assert kept[1][100:170, 200:250].mean() > 200, "what was found before"
+
+
+def test_the_matte_of_a_video_does_not_flicker() -> None:
+    """Given a person who does not move, filmed with noise."""
+    dice = np.random.default_rng(2)
+    small = np.asarray(cv2.resize(portrait(), (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
+    noisy = [np.clip(small + dice.normal(0, 5, small.shape), 0, 255).astype(np.uint8) for _ in range(6)]
+    face = np.asarray(FACE / 2, np.float32)
+    together = np.stack([found for _, found in matte.follow((picture, face) for picture in noisy)]).astype(int)
+    alone = np.stack([matte.find_matte(picture, face) for picture in noisy]).astype(int)
+    flicker, before = (np.abs(np.diff(mattes[1:], axis=0)).mean() for mattes in (together, alone))
+    assert flicker < before / 2
+    assert np.abs(together - alone).mean() < 6, "and it is the same matte"
 
 
 def test_a_changed_background_makes_another_video(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from pipeline.speech import sentences
 
 BASE_SECONDS = 120.0
 """For loading, starting programs and a busy machine."""
+BACKGROUND_SECONDS, CUTTING_SPEED = 900.0, 120.0
+"""For making a background fit; and for cutting a person out of a second of video."""
 CLIP_SECONDS = 900.0
 """For making an intro or an outro fit."""
 
@@ -56,7 +58,9 @@ def align_seconds(item: AlignItem, allowed: Allowances) -> float:
 def split_seconds(item: SplitItem, allowed: Allowances) -> float:
     """Budget for converting the speech and, with a new avatar video, tracking the face frame by frame."""
     tracking = 600 + 10 * allowed.avatar_seconds if allowed.avatar_seconds else 0
-    return BASE_SECONDS + _conversion_seconds(item.speech, allowed) + tracking + CLIP_SECONDS * len(item.clips)
+    cutting = 0.0 if item.background is None else BACKGROUND_SECONDS + CUTTING_SPEED * allowed.avatar_seconds
+    prepared = tracking + cutting + CLIP_SECONDS * len(item.clips)
+    return BASE_SECONDS + _conversion_seconds(item.speech, allowed) + prepared
 
 
 def _conversion_seconds(speech: Speech, allowed: Allowances) -> float:

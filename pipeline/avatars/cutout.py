@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.avatars.faces.results import NoFace
-from pipeline.avatars.scenes import Still
+from pipeline.avatars.scenes import Clip, Still, cut_rgb
 from pipeline.composition import matte
 from pipeline.errors import JobError
 
@@ -23,25 +25,57 @@ def cut_out(avatar: FittedAvatar, own_matte: NDArray[np.uint8] | None) -> Fitted
 
     `own_matte` [height, width]: given by its folder; None: found by a network. Raises JobError if no person is found.
     """
+    layout = None if avatar.layout is None else avatar.layout.standing
+    files = None if avatar.files is None else replace(avatar.files, key=f"{avatar.files.key}-cutout-{matte.VERSION}")
+    cut = replace(avatar, layout=layout, files=files)
     scene = avatar.scene
-    if not isinstance(scene, Still):
-        message = "the background of a video avatar cannot be replaced"
-        raise JobError("background", message, field="background", hint="use an avatar made of a picture")
+    if isinstance(scene, Clip):
+        return replace(cut, scene=_clip(avatar, scene))
+    assert isinstance(scene, Still)
+    pixels = _picture(avatar, scene, own_matte)
+    person, found = (np.ascontiguousarray(part) for part in np.split(pixels, [3], axis=2))
+    return replace(cut, scene=Still(person), matte=found[..., 0])
+
+
+def _picture(avatar: FittedAvatar, scene: Still, own_matte: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """The person's colours and matte: RGBA [height, width, 4]."""
 
     def build(target: Path) -> None:
-        found = matte.find_matte(scene.picture, _face(avatar)) if own_matte is None else own_matte
+        found = matte.find_matte(scene.picture, _face(avatar, 0)) if own_matte is None else own_matte
         colours = matte.foreground(scene.picture, found)
         with target.open("wb") as file:
             np.save(file, np.dstack([colours, found]))
 
-    with avatar.derive("cutout", f"{matte.VERSION}.npy", build) as file:
-        pixels = np.asarray(np.load(file), np.uint8)
-    files = None if avatar.files is None else replace(avatar.files, key=f"{avatar.files.key}-cutout-{matte.VERSION}")
-    person = Still(np.ascontiguousarray(pixels[..., :3]))
-    layout = None if avatar.layout is None else avatar.layout.standing
-    return replace(avatar, scene=person, matte=np.ascontiguousarray(pixels[..., 3]), files=files, layout=layout)
+    with avatar.derive("cutout", f"{matte.VERSION}.npy", build) as kept:
+        return np.asarray(np.load(kept), np.uint8)
 
 
-def _face(avatar: FittedAvatar) -> matte.Box | None:
-    """Where the face is in the first frame."""
-    return None if isinstance(avatar.face_boxes, NoFace) else avatar.face_boxes[0]
+def _clip(avatar: FittedAvatar, scene: Clip) -> Clip:
+    """The same frames with their mattes."""
+    width, height = scene.size
+
+    def build(target: Path) -> None:
+        room = math.inf if avatar.files is None else avatar.files.cache.bytes_max
+        if scene.frames * width * height * 5 // 2 > room:
+            message = f"the mattes of the video take more than the {room} bytes of avatars.cache_bytes"
+            hint = "use a shorter video or a smaller size"
+            raise JobError("too_large", message, field="avatar", hint=hint)
+        from pipeline.media.canvas import picture_i420  # imports torch, which the daemon's process does without
+
+        with target.open("wb") as file:
+            for picture, found in matte.follow(_frames(avatar, scene)):
+                file.write(picture_i420(matte.foreground(picture, found)).data)
+                file.write(found.data)
+
+    return replace(scene, file=avatar.derive("cutout", f"{matte.VERSION}.yuva", build), has_mattes=True)
+
+
+def _frames(avatar: FittedAvatar, scene: Clip) -> Iterator[tuple[NDArray[np.uint8], matte.Box | None]]:
+    """The pictures of a video, and where the face is in them."""
+    for index in range(scene.frames):
+        yield cut_rgb(scene.read(index), (0, 0), scene.size), _face(avatar, index)
+
+
+def _face(avatar: FittedAvatar, index: int) -> matte.Box | None:
+    """Where the face is in a frame."""
+    return None if isinstance(avatar.face_boxes, NoFace) else avatar.face_boxes[index]

@@ -56,7 +56,7 @@ class Still:
 
 @dataclass(frozen=True)
 class Clip:
-    """The frames of a video at one size, in a file of raw I420 frames.
+    """The frames of a video at one size, in a file of raw I420 frames, each with its matte if the person is cut out.
 
     Frames are read one by one on demand, so memory does not grow with the length of the video.
     """
@@ -74,6 +74,8 @@ class Clip:
     """[frames]: the index of a frame that fades into this one: its own index if none does."""
     fade: NDArray[np.float32]
     """[frames]: how much of that frame is still shown, 0..1."""
+    has_mattes: bool = False
+    """Whether the matte of each frame, [height, width], follows it in the file: the person is cut out."""
 
     def __del__(self) -> None:
         self.file.close()
@@ -90,12 +92,24 @@ class Clip:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Read one frame, I420 [height * 3 / 2, width]. Raises OSError."""
-        width, height = self.size
-        count = width * height * 3 // 2
-        frame = bytearray(count)
-        if os.preadv(self.file.fileno(), [frame], index * count) != count:
+        return self._read(index, self.size[1] * 3 // 2)
+
+    def read_all(self, index: int) -> NDArray[np.uint8]:
+        """Read one frame like `read`, with its matte below it if there is one."""
+        return self._read(index, self._rows)
+
+    @property
+    def _rows(self) -> int:
+        """Rows of a frame in the file."""
+        height = self.size[1]
+        return height * 5 // 2 if self.has_mattes else height * 3 // 2
+
+    def _read(self, index: int, rows: int) -> NDArray[np.uint8]:
+        width = self.size[0]
+        frame = bytearray(rows * width)
+        if os.preadv(self.file.fileno(), [frame], index * self._rows * width) != len(frame):
             raise OSError(f"{self.file.name} was truncated")
-        return np.frombuffer(frame, np.uint8).reshape(height * 3 // 2, width)
+        return np.frombuffer(frame, np.uint8).reshape(rows, width)
 
     def regions(self, indices: Indices, corners: Corners, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Cut a region of `size` (width, height) out of each frame: RGB [n, height, width, 3]."""

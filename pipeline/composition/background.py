@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pipeline.avatars.cache import Cache
@@ -24,7 +23,7 @@ from pipeline.composition import names
 from pipeline.composition.composition import Frames, Surroundings
 from pipeline.config import Config
 from pipeline.errors import JobError
-from pipeline.media.canvas import i420, mixed
+from pipeline.media.canvas import mixed, picture_i420
 from pipeline.media.clips import Cut
 from pipeline.media.pictures import Look
 
@@ -69,7 +68,7 @@ class Backgrounds:
         def write(target: Path) -> None:
             with unchanged(file, content):
                 picture = read_picture(file, pixels_max)
-            target.write_bytes(i420(torch.from_numpy(_covering(picture, size))[None]).numpy().tobytes())
+            target.write_bytes(picture_i420(_covering(picture, size)).tobytes())
 
         query = hashlib.sha256(repr((VERSION, size, pixels_max)).encode()).hexdigest()[:12]
         with self._cache.open(f"{content}-{query}.background", write) as kept:
@@ -127,7 +126,7 @@ class Loop:
 def _plain(colour: str, size: Size) -> Frames:
     picture = np.empty((size[1], size[0], 3), np.uint8)
     picture[:] = list(bytes.fromhex(colour[1:]))
-    return np.asarray(i420(torch.from_numpy(picture)[None])[0].numpy())
+    return picture_i420(picture)
 
 
 def _cover(sides: Size, size: Size) -> Cut:

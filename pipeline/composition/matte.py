@@ -7,9 +7,11 @@ its edge the matte is refined by the colours on both sides, and by a guided filt
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -44,6 +46,10 @@ SMOOTH = 1e-4
 """The guided filter's regularisation: squared contrast that is smoothed away."""
 CLEAR, OPAQUE = 0.1, 0.93
 """Shares of the person below and above which a pixel shows nothing else."""
+FLOW_SIDE, FLOW_NOISE = 320, 6.0
+"""Longer side of the frames in which movement is followed, and how much a moved pixel's grey may differ."""
+STEADY = 0.6
+"""Share of the frame before, as it has moved, in how likely a pixel is the person, and in the matte."""
 NEAR, WIDE = 1 / 120, 1 / 8
 """Radii over which the person's colours are spread, in parts of the longer side."""
 
@@ -60,6 +66,83 @@ def find_matte(picture: Picture, face: Box | None) -> Matte:
     """The matte of the person whose face is in a box; None: of the largest person. Raises JobError if there is none."""
     likely = _likelihood(picture, face)
     return _refined(picture, _person(likely, face))
+
+
+def follow(frames: Iterable[tuple[Picture, Box | None]]) -> Iterator[tuple[Picture, Matte]]:
+    """The mattes of the frames of a video, given with the person's face: steady, since each continues the one before.
+
+    Where the person is not found, what was there before is kept. Raises JobError if nobody is found in the first frame.
+    """
+    before: _Before | None = None
+    for picture, face in frames:
+        small = _small_grey(picture)
+        moved = None if before is None else before.moved_to(small)
+        likely = _likelihood(picture, face)
+        if moved is not None:
+            likely += STEADY * moved.fits * (moved.likely - likely)
+        fine = _floats(_refined(picture, _person_or(likely, face, moved)))
+        if moved is not None:
+            fine += STEADY * moved.fits * (moved.matte - fine)
+        before = _Before(small, likely, fine)
+        yield picture, np.asarray(np.rint(fine), np.uint8)
+
+
+class _Moved(NamedTuple):
+    """What was known of the frame before, where it is now."""
+
+    likely: Floats
+    matte: Floats
+    fits: Floats
+    """How well each pixel's grey agrees, 0..1."""
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What is known of the frame before."""
+
+    small: NDArray[np.uint8]
+    """Grey, its longer side `FLOW_SIDE`."""
+    likely: Floats
+    matte: Floats
+    """0..255."""
+
+    def moved_to(self, small: NDArray[np.uint8]) -> _Moved:
+        """What is known, as it has moved (optical flow: Kroeger et al. 2016)."""
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(
+            small, self.small, np.zeros((*small.shape, 2), np.float32)
+        )
+        rows, columns = small.shape
+        source = _floats(np.dstack(np.meshgrid(np.arange(columns), np.arange(rows))) + flow)
+        fits = np.exp(-np.square(_sampled(_floats(self.small), source) - small) / (2 * FLOW_NOISE**2))
+        size, scale = self.likely.shape[::-1], self.likely.shape[1] / columns
+        # A pixel's middle is half a pixel from its corner, in both sizes.
+        whole = _floats((cv2.resize(source, size, interpolation=cv2.INTER_LINEAR) + 0.5) * scale - 0.5)
+        likely, matte = (_sampled(plane, whole) for plane in (self.likely, self.matte))
+        return _Moved(likely, matte, _floats(cv2.resize(_floats(fits), size, interpolation=cv2.INTER_LINEAR)))
+
+
+def _sampled(plane: Floats, source: Floats) -> Floats:
+    """The values of a plane at points [h, w, 2]: x, y."""
+    x, y = (np.ascontiguousarray(source[..., axis]) for axis in range(2))
+    return _floats(cv2.remap(plane, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _small_grey(picture: Picture) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = FLOW_SIDE / max(height, width)
+    size = max(round(width * scale), 16), max(round(height * scale), 16)
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _person_or(likely: Floats, face: Box | None, moved: _Moved | None) -> NDArray[np.uint8]:
+    """The person's pixels; if nobody is found, those of the frame before. Raises JobError if there is none."""
+    try:
+        return _person(likely, face)
+    except JobError:
+        if moved is None:
+            raise
+        return (moved.matte > 127).astype(np.uint8)
 
 
 def foreground(picture: Picture, matte: Matte) -> Picture:
@@ -198,14 +281,32 @@ def _guided(guide: Floats, target: Floats, radius: float, shrink: int) -> Floats
     wanted = _floats(cv2.resize(target, size, interpolation=cv2.INTER_AREA))
     reach = max(round(radius / shrink), 1)
     mean, wanted_mean = _mean(small, reach), _mean(wanted, reach)
-    products = _mean((small[..., :, None] * small[..., None, :]).reshape(*wanted.shape, 9), reach)
-    variance = products.reshape(*wanted.shape, 3, 3) - mean[..., :, None] * mean[..., None, :]
     covariance = _mean(small * wanted[..., None], reach) - mean * wanted_mean[..., None]
-    slope = np.linalg.solve(variance + SMOOTH * np.eye(3, dtype=np.float32), covariance[..., None])[..., 0]
+    slope = _solved(_variances(small, mean, reach), covariance)
     offset = wanted_mean - (slope * mean).sum(-1)
     lines = _mean(np.dstack([slope, offset]).astype(np.float32), reach)
     full = cv2.resize(lines, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray((full[..., :3] * guide).sum(-1) + full[..., 3], np.float32).clip(0, 1)
+
+
+def _variances(guide: Floats, mean: Floats, reach: int) -> list[Floats]:
+    """The colours' covariances around each pixel, regularised: of red and red, red and green, ..., blue and blue."""
+    pairs = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]
+    products = _mean(np.dstack([guide[..., one] * guide[..., other] for one, other in pairs]), reach)
+    return [
+        _floats(products[..., at] - mean[..., one] * mean[..., other] + SMOOTH * (one == other))
+        for at, (one, other) in enumerate(pairs)
+    ]
+
+
+def _solved(matrix: list[Floats], right: Floats) -> Floats:
+    """Solve a symmetric 3 x 3 system for each pixel, by its adjugate: far faster than LAPACK on many small ones."""
+    a, b, c, d, e, f = matrix
+    rows = ((d * f - e * e, c * e - b * f, b * e - c * d), (a * f - c * c, b * c - a * e), (a * d - b * b,))
+    (aa, ab, ac), (bb, bc), (cc,) = rows
+    determinant = a * aa + b * ab + c * ac
+    x, y, z = (right[..., axis] / determinant for axis in range(3))
+    return np.dstack([aa * x + ab * y + ac * z, ab * x + bb * y + bc * z, ac * x + bc * y + cc * z])
 
 
 def _floats(values: NDArray[Any]) -> Floats:

@@ -17,6 +17,7 @@ from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.loudness import emphasis
 from pipeline.media.canvas import Canvas, Regions, StillCanvas, mixed, paint
+from pipeline.media.planes import colour_rows
 
 
 class Canvases:
@@ -96,11 +97,12 @@ class ClipCanvas:
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `Canvas`."""
         indices = self._clip.shown(start_frame, start_frame + len(regions), self._fps)
-        frames = torch.from_numpy(np.stack([self._clip.read(int(index)) for index in indices]))
+        frames = torch.from_numpy(np.stack([self._clip.read_all(int(index)) for index in indices]))
+        rows = colour_rows(self._clip.size[1])
         for frame, index, (x, y), region in zip(frames, indices.tolist(), corners.tolist(), regions, strict=True):
             opacity, fade = float(self._clip.opacity[index]), float(self._clip.fade[index])
             if opacity:
-                paint(frame, (x, y), region, opacity)
+                paint(frame[:rows], (x, y), region, opacity)
             if fade:
-                frame.numpy()[:] = mixed(frame.numpy(), self._clip.read(int(self._clip.fade_from[index])), fade)
+                frame.numpy()[:] = mixed(frame.numpy(), self._clip.read_all(int(self._clip.fade_from[index])), fade)
         return frames

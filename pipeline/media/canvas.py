@@ -111,6 +111,11 @@ def mixed(one: NDArray[np.uint8], other: NDArray[np.uint8], share: float) -> NDA
     return np.asarray(np.rint(one + (other.astype(np.float32) - one) * np.float32(share)), np.uint8)
 
 
+def picture_i420(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert one RGB picture [height, width, 3], even sides, to I420 [height * 3 / 2, width]."""
+    return np.asarray(i420(torch.from_numpy(rgb)[None])[0].numpy())
+
+
 def i420(rgb: torch.Tensor) -> torch.Tensor:
     """Convert RGB frames [n, height, width, 3], 0 to 255, even sides, to uint8 I420 [n, height * 3 / 2, width]."""
     count, height, width = rgb.shape[:3]
