@@ -16,14 +16,16 @@ from daemon.outputs import captions
 from daemon.outputs.clips import with_clips
 from daemon.outputs.report import json_bytes
 from pipeline.brand import clips as brand_clips
-from pipeline.brand.clips import Clips, Shape
+from pipeline.brand.clips import Clips, Shape, parameters
 from pipeline.brand.settings import BrandSettings
 from pipeline.composition.layout import contained
 from pipeline.config import Config, LimitsSettings
 from pipeline.errors import JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import brand_files, parse_job
-from pipeline.media import fragments, muxing
+from pipeline.media import fragments, muxing, rate
+from pipeline.media.codecs import CODECS
+from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import BrandClip, MergeItem, Segment, Speech, SplitItem, Video
 from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.merge import MergeStage
@@ -156,7 +158,7 @@ def test_a_clip_that_fits_is_copied(base: Path, merged: dict[str, Video], tmp_pa
     own = merged["plain"].path
     prepared(base, own, tmp_path)
     fitted, source = (fragments.read_video(path, 1) for path in (tmp_path / "intro.mp4", own))
-    assert fitted.parameters == source.parameters
+    assert parameters(tmp_path / "intro.mp4") == parameters(own)
     assert [sample.data for sample in fitted.samples] == [sample.data for sample in source.samples]
 
 
@@ -172,6 +174,19 @@ def test_a_clip_is_made_to_fit_once(
     prepared(base, again, tmp_path)
     with pytest.raises(AssertionError):
         prepared(base, made(tmp_path / "new.mp4", "color=red:s=66x64:r=25:d=0.2"), tmp_path)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_clips_fit_pictures_in_every_codec(base: Path, name: str, tmp_path: Path) -> None:
+    codec, segment = CODECS[name], tmp_path / "segment.mp4"
+    options = rate.still(6, FPS, 20, gop_seconds=10, followed=False, codec=codec)
+    with SegmentEncoder(segment, SIZE, FPS, "veryfast", options, threads=1, codec=codec) as encoder:
+        encoder.write(np.full((6, 192, 128), 128, np.uint8))
+    clip = BrandClip("intro", base / "brand" / "intro.mov")
+    fitted = Clips(Config(base=base)).fitted(clip, Shape(SIZE, FPS, name), tmp_path)
+    assert fitted.frames == INTRO_FRAMES
+    assert parameters(fitted.video) == parameters(segment)
+    assert parameters(segment)
 
 
 def refused(base: Path, file: Path, tmp_path: Path, **limits: int) -> JobError:

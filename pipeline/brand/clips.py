@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,8 +23,10 @@ from pipeline.composition.layout import Layout, contained
 from pipeline.config import Config
 from pipeline.errors import JobError, StageError
 from pipeline.media import clip_format, clips, ffmpeg, fragments, pcm, rate, recording
+from pipeline.media.boxes import spans
 from pipeline.media.clip_format import FORMATS, ClipFormat
 from pipeline.media.clips import View
+from pipeline.media.codecs import CODECS, H264
 from pipeline.media.encoder import TIMESCALE_HZ, SegmentEncoder
 from pipeline.media.kinds import identify
 from pipeline.media.pcm import TRACK_RATE_HZ
@@ -40,6 +42,8 @@ COPY_SECONDS = 120
 SLACK_SECONDS = 1.0
 """How much a header may understate the length."""
 TIMES_TOLERANCE_SECONDS = 0.001
+CONFIGURATIONS = (b"avcC", b"hvcC", b"av1C", b"vpcC")
+"""The boxes with the decoder configuration of H.264, H.265, AV1 and VP9."""
 BLACK, COLOURLESS = 16, 128
 
 Frame = NDArray[np.uint8]
@@ -53,6 +57,7 @@ class Shape:
     size: tuple[int, int]
     """Width and height."""
     fps: int
+    codec: str = H264
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,10 @@ class FittedClip:
     """A clip that can be joined to a job's segments."""
 
     video: Path
-    """H.264 without sound, encoded like them."""
+    """Without sound, encoded like them."""
     track: NDArray[np.int16]
     """Its sound at `TRACK_RATE_HZ`, exactly as long as the picture."""
     frames: int
-
-    @property
-    def parameters(self) -> bytes:
-        """The decoder configuration: videos can follow each other if theirs are equal."""
-        return _read(self.video).parameters
 
 
 class Clips:
@@ -161,9 +161,10 @@ class Clips:
 
     def _encoder(self, path: Path, shape: Shape) -> SegmentEncoder:
         """Like that of chunks: what it makes can be joined to them."""
-        options = rate.moving(shape.fps, self._settings.crf)
+        codec = CODECS[shape.codec]
+        options = rate.moving(shape.fps, self._settings.crf, codec)
         threads = len(os.sched_getaffinity(0))
-        return SegmentEncoder(path, shape.size, shape.fps, self._settings.preset, options, threads=threads)
+        return SegmentEncoder(path, shape.size, shape.fps, self._settings.preset, options, threads=threads, codec=codec)
 
     def _copy(self, clip: BrandClip, found: ClipFormat, shape: Shape, target: Path) -> bool:
         """Take the picture out of a clip that is encoded like the job's segments; False if it is not."""
@@ -185,7 +186,7 @@ class Clips:
         video, [stream] = _read(copied), ffmpeg.probe(copied, ffmpeg.OUR_FORMATS)["streams"]
         seconds = len(video.samples) / shape.fps
         return (
-            video.parameters == _read(reference).parameters
+            parameters(copied) == parameters(reference)
             and video.samples[0].flags == fragments.KEYFRAME_FLAGS
             and float(stream["start_time"]) == 0
             and abs(float(stream["duration"]) - seconds) < TIMES_TOLERANCE_SECONDS
@@ -199,6 +200,12 @@ class Clips:
             with tempfile.TemporaryDirectory(prefix="lipdrop-") as name:
                 track = recording.read(clip.file, Path(name), self._limits.avatar_seconds + SLACK_SECONDS).track
         pcm.write_wav(target, track, TRACK_RATE_HZ)
+
+
+def parameters(video: Path) -> Sequence[bytes]:
+    """The decoder configuration of a video without sound: videos can follow each other if theirs are equal."""
+    entry = _read(video).entry[fragments.VISUAL_ENTRY_BYTES :]
+    return [entry[start:stop] for kind, start, stop in spans(entry) if kind in CONFIGURATIONS]
 
 
 @contextmanager

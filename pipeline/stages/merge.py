@@ -12,14 +12,13 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.brand.clips import Clips, FittedClip, Shape
+from pipeline.brand.clips import Clips, FittedClip, Shape, parameters
 from pipeline.errors import StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.extras import SUFFIXES, TRANSPARENT, pictures
 from pipeline.extras.moment import Shown
-from pipeline.media import fragments, muxing, pcm, transparent
+from pipeline.media import muxing, pcm, transparent
 from pipeline.media.codecs import H264
-from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.messages import Extra, JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
 from pipeline.provenance import embedding, signing
 from pipeline.provenance.certificates import Credentials
@@ -75,7 +74,7 @@ class MergeStage:
     def _merged(self, item: MergeItem, path: Path) -> _Plan:
         """The video of a job's segments, between its intro and its outro."""
         timeline, first = item.timeline, item.segments[0]
-        shape = Shape((first.width, first.height), timeline.fps)
+        shape = Shape((first.width, first.height), timeline.fps, item.codec)
         fitted = {clip.field: self._clips.fitted(clip, shape, item.folder) for clip in item.clips}
         _check_parameters(fitted.values(), first)
         before, after = ([fitted[field]] if field in fitted else [] for field in ("intro", "outro"))
@@ -102,8 +101,7 @@ def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> No
 
 def _check_parameters(clips: Collection[FittedClip], first: Segment) -> None:
     """Raise StageError unless clips can be joined to the job's segments without encoding them again."""
-    wanted = fragments.read_video(first.path, TIMESCALE_HZ // first.timeline.fps).parameters if clips else b""
-    if any(clip.parameters != wanted for clip in clips):
+    if any(parameters(clip.video) != parameters(first.path) for clip in clips):
         hint = "this is a bug in lipdrop or in the installed ffmpeg; leave the intro and the outro out"
         raise StageError("segment", "the codec parameters of a clip differ from those of the job's segments", hint=hint)
 

@@ -60,7 +60,7 @@ class SplitStage:
             self._backgrounds.open(item.background, avatar.frame_size, item.fps)
             _check_codecs(item.background)
         for clip in item.clips:
-            self._clips.prepare(clip, Shape(avatar.frame_size, item.fps))
+            self._clips.prepare(clip, Shape(avatar.frame_size, item.fps, item.codec))
         sound = _sound(item.speech, self._config.limits.audio_seconds)
         samples, track, size = sound.samples, _mastered(sound.track, item.loudness), avatar.frame_size
         converted = time.monotonic()
