@@ -604,9 +604,6 @@ def _check_codec(job: Job, config: Config) -> None:
     if job.mode == "stream":
         hint = "leave codec out, or choose another mode"
         raise JobError("codec", f"a stream is H.264, not {codec}", field="codec", hint=hint)
-    if brand_files(job, config).keys() & {"intro", "outro"}:
-        message = f"a video with an intro or an outro is H.264, not {codec}"
-        raise JobError("codec", message, field="codec", hint='set "codec": "h264", or leave the clips out')
     from pipeline.media import ffmpeg  # loads numpy, which most commands do not need
 
     problem = ffmpeg.codec_problem(codec)
