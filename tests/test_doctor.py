@@ -433,12 +433,14 @@ raise ImportError
 
 
 def test_what_alignment_needs_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not of_level(voices.check(machine(place, "language: en\n")), Level.WARNING)
+    def fixes() -> list[str | None]:
+        found = of_level(voices.check(machine(place, "language: en\n")), Level.WARNING)
+        return [warning.fix for warning in found if "aligns texts with recordings" in warning.text]
+
+    assert fixes() == []
     (place / "espeakng_loader.py").write_text(NO_ESPEAK)
     monkeypatch.setenv("PYTHONPATH", str(place))
-    found = of_level(voices.check(machine(place, "language: en\n")), Level.WARNING)
-    assert "aligns texts with recordings" in found[0].text
-    assert found[0].fix == "pip install espeakng-loader"
+    assert fixes() == ["pip install espeakng-loader"]
 
 
 def test_an_unusable_avatar_is_a_warning_unless_it_is_the_default(place: Path) -> None:
