@@ -28,7 +28,7 @@ from pipeline.brand.settings import FileName, LogoKey, LogoSettings
 from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
-from pipeline.extras import Kind
+from pipeline.extras import JobKind
 from pipeline.files import as_spelt
 from pipeline.job_file import parse_json_object, printable
 from pipeline.media import codecs
@@ -162,9 +162,9 @@ class Job(SceneKeys):
     loudness: Loudness | None = None
     """Integrated loudness of the sound: youtube (-14), podcast (-16), broadcast (-23), or a number of LUFS. No true
     peak is above -1 dBTP. Default: `loudness` of the configuration."""
-    extras: list[Kind] | None = None
+    extras: list[JobKind] | None = None
     """Files beside the video: poster (a picture), strip (frames side by side), preview (a short animation), wav and mp3
-    (the sound). Default: `extras` of the configuration."""
+    (the sound), prores (the same in ProRes 4444, if it is transparent). Default: `extras` of the configuration."""
     provenance: JobProvenance | None = None
     """What the video says about its origin, as far as a job may decide it. Default: as `provenance` of the
     configuration."""
@@ -668,6 +668,9 @@ def _check_background(job: Job, config: Config) -> None:
 
 
 def _check_transparency(job: Job) -> None:
+    if "prores" in (job.extras or []) and job.parts[0].background != "transparent":
+        hint = 'set "background": "transparent", or leave prores out'
+        raise JobError("background", "only a transparent video is also written as ProRes", field="extras", hint=hint)
     if len({part.background == "transparent" for part in job.parts}) > 1:
         message, hint = "some scenes are transparent and others are not", "set background for the whole job"
         raise JobError("background", message, field="scenes", hint=hint)

@@ -319,6 +319,8 @@ class SplitItem:
     """What the finished video begins and ends with; made to fit now, so that a broken one is found early."""
     background: str | None = None
     """What is behind the person, as the job says; None: what the avatar's picture shows."""
+    transparent: tuple[str, ...] = ()
+    """Kinds of transparent videos that are wanted besides: keys of `transparent.FORMS`."""
 
     @property
     def index(self) -> int:
@@ -402,6 +404,8 @@ class Chunk:
     """What `pipeline.brand.logo` draws over the frames; None: nothing."""
     background: str | None = None
     """What is behind the person, as the job says; None: what the avatar's picture shows."""
+    transparent: tuple[str, ...] = ()
+    """Kinds of transparent videos that are wanted besides: keys of `transparent.FORMS`."""
     codec: str = "h264"
     """Of the video."""
 
@@ -445,8 +449,8 @@ class Segment:
     timeline: Timeline
     hush_frame: int | None = None
     """The frame of the job at which the speech is broken off; None: it is not."""
-    transparent: Path | None = None
-    """The same as VP9 without a background; None: it is not wanted."""
+    transparent: tuple[tuple[str, Path], ...] = ()
+    """The same without a background, by the kinds that are wanted."""
 
 
 @dataclass(frozen=True)

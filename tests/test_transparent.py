@@ -20,12 +20,13 @@ from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import parse_job
 from pipeline.media import ffmpeg
+from pipeline.media.transparent import FORMS
 from pipeline.messages import Chunk, Mark, MergeItem, Segment, Speech, SplitItem, Video
 from pipeline.provenance import reading
 from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
-from tests.media import frames, speech_like, write_recording
+from tests.media import frames, speech_like, streams, write_recording
 
 SIDE, FPS = 128, 24
 """At 24 frames a second, a frame is not a whole number of WebM's milliseconds."""
@@ -42,7 +43,7 @@ def chunk_of(folder: Path) -> Chunk:
     speech = Speech("job", folder, folder / "in.wav")
     size = (SIDE, SIDE)
     item = SplitItem("job", speech, FPS, "sequential", "gan", "presenter", size, background="transparent")
-    [chunk] = SplitStage(spec(folder)).process(item)
+    [chunk] = SplitStage(spec(folder)).process(replace(item, transparent=tuple(FORMS)))
     return chunk
 
 
@@ -65,8 +66,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Video, NDArray
     [video] = MergeStage(spec(folder)).process(MergeItem("job", folder, tuple(segments), chunk.timeline, mark=MARK))
     avatar = stage._avatars.fitted("presenter", (SIDE, SIDE), is_cut_out=True)
     rendered = np.concatenate([batch.numpy() for batch in stage._frames(chunk, avatar)])
-    [extra] = video.extras
-    return extra.path, video, rendered
+    assert [extra.kind for extra in video.extras] == ["transparent", "prores"]
+    return video.extras[0].path, video, rendered
+
+
+@pytest.fixture(scope="module")
+def prores(made: tuple[Path, Video, NDArray[np.uint8]]) -> Path:
+    """The same job's ProRes 4444."""
+    return made[1].extras[1].path
 
 
 def test_the_alpha_is_that_of_the_matte(made: tuple[Path, Video, NDArray[np.uint8]]) -> None:
@@ -106,6 +113,28 @@ def test_the_mp4_shows_the_person_before_grey(made: tuple[Path, Video, NDArray[n
     assert np.abs(grey[:, :20, :20].astype(int) - 200).max() <= 4
 
 
+def test_prores_has_the_same_frames_at_the_same_times(
+    prores: Path, made: tuple[Path, Video, NDArray[np.uint8]]
+) -> None:
+    argv = ["ffmpeg", "-v", "error", "-i", str(prores), "-vsync", "passthrough", "-pix_fmt", "yuva444p"]
+    done = subprocess.run([*argv, "-f", "rawvideo", "-"], capture_output=True, check=True)
+    found = np.frombuffer(done.stdout, np.uint8).reshape(-1, 4, SIDE, SIDE).astype(int)
+    assert len(found) == EDGES[-1]
+    rendered = made[2]
+    assert np.abs(found[:, 3] - rendered[:, SIDE * 3 // 2 :]).max() <= 1
+    assert np.abs(found[:, 0] - rendered[:, :SIDE]).mean() < 1
+    shown = streams(prores)
+    picture, sound = shown["video"], shown["audio"]
+    assert (picture["codec_name"], picture["profile"], picture["codec_tag_string"]) == ("prores", "4444", "ap4h")
+    assert [picture[key] for key in ("color_space", "color_transfer", "color_primaries")] == ["bt709"] * 3
+    for stream in (picture, sound):
+        assert float(stream["start_time"]) == 0
+        assert float(stream["duration"]) == pytest.approx(EDGES[-1] / FPS, abs=1e-6)
+    said = reading.read(prores).statement
+    assert said is not None
+    assert said.is_synthetic
+
+
 def test_it_says_that_it_was_made_by_ai(made: tuple[Path, Video, NDArray[np.uint8]]) -> None:
     found = reading.read(made[0])
     assert found.statement is not None
@@ -125,10 +154,11 @@ def test_in_a_larger_frame_it_is_clear_all_around() -> None:
     assert outer[20:40, 20:40].min() == 77
 
 
-def test_streams_and_some_scenes_cannot_be_transparent(tmp_path: Path) -> None:
+def test_what_cannot_be_transparent_is_refused(tmp_path: Path) -> None:
     stream = {"text": "hi", "background": "transparent", "mode": "stream"}
     scenes = {"scenes": [{"text": "hi"}, {"text": "ho", "background": "transparent"}]}
-    for job, field in ((stream, "background"), (scenes, "scenes")):
+    opaque = {"text": "hi", "extras": ["prores"]}
+    for job, field in ((stream, "background"), (scenes, "scenes"), (opaque, "extras")):
         with pytest.raises(JobError) as caught:
             parse_job(json.dumps(job).encode(), Config(base=tmp_path), ["presenter"])
         assert (caught.value.code, caught.value.field) == ("background", field)
@@ -144,6 +174,8 @@ def test_an_ffmpeg_without_vp9_is_noticed_before_anything_is_rendered(
     assert caught.value.code == "no_vp9"
 
 
-def test_make_also_saves_the_webm(tmp_path: Path) -> None:
+def test_make_also_saves_the_transparent_videos(tmp_path: Path) -> None:
     request = Request(tmp_path / "a.mp4", {"text": "hi", "background": "transparent"})
     assert [file.name for file in request._files()] == ["a.mp4", "a.webm"]
+    request = Request(tmp_path / "a.mp4", {"text": "hi", "background": "transparent", "extras": ["prores"]})
+    assert [file.name for file in request._files()] == ["a.mp4", "a.webm", "a.mov"]

@@ -21,7 +21,7 @@ from daemon.cli.views import view
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.spool.spool import Spool
 from pipeline.config import Config, load_config
-from pipeline.extras import Kind
+from pipeline.extras import JobKind
 from pipeline.job import WORD_CAPTIONS
 from pipeline.media.codecs import CODECS
 from pipeline.media.mastering import PRESETS
@@ -68,7 +68,7 @@ KEYS = (
     "--extra",
     "extras",
     multiple=True,
-    type=click.Choice(get_args(Kind)),
+    type=click.Choice(get_args(JobKind)),
     help="A file beside the video, such as NAME.jpg, NAME.preview.webp or NAME.mp3. Can be repeated.",
 )
 @click.option("--play", is_flag=True, help="Play the video in a browser while it renders; until Ctrl-C.")

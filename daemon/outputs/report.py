@@ -68,7 +68,7 @@ class ExtraReport(Part):
     """A file beside the video."""
 
     kind: str
-    """poster, strip, preview, wav, mp3 or transparent."""
+    """poster, strip, preview, wav, mp3, transparent or prores."""
     file: str
     """Name in the outbox."""
     bytes: int

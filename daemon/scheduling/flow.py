@@ -15,6 +15,7 @@ from daemon.scheduling.journal import Journal
 from daemon.scheduling.open_records import Record
 from pipeline.config import Config
 from pipeline.errors import ErrorReport
+from pipeline.extras import PRORES, TRANSPARENT
 from pipeline.job import Job, SceneKeys, brand_files, scene_field
 from pipeline.media.codecs import H264
 from pipeline.media.mastering import PRESETS
@@ -131,7 +132,19 @@ class Flow(ABC):
     @property
     def extras(self) -> tuple[str, ...]:
         """The kinds of files beside the video, each once."""
-        return tuple(dict.fromkeys(self.config.extras if self.job.extras is None else self.job.extras))
+        return tuple(kind for kind in self._asked_extras if kind != PRORES)
+
+    @property
+    def transparent(self) -> tuple[str, ...]:
+        """The kinds of transparent videos beside the video."""
+        if self.parts[0].background != TRANSPARENT:
+            return ()
+        return (TRANSPARENT, PRORES) if PRORES in self._asked_extras else (TRANSPARENT,)
+
+    @property
+    def _asked_extras(self) -> Sequence[str]:
+        asked = self.config.extras if self.job.extras is None else self.job.extras
+        return list(dict.fromkeys(asked))
 
     @property
     @abstractmethod
@@ -321,6 +334,7 @@ class Flow(ABC):
             logo=self.logo,
             clips=self.clips,
             background=part.background,
+            transparent=self.transparent,
         )
 
     def _merge_item(self) -> MergeItem:

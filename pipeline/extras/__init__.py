@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Literal
 
 Kind = Literal["poster", "strip", "preview", "wav", "mp3"]
+JobKind = Literal[Kind, "prores"]
+"""What a job may ask for: the last one if it is transparent."""
 
+PRORES = "prores"
 TRANSPARENT = "transparent"
 """The video of a job with a transparent background, which no job asks for otherwise."""
 
@@ -17,6 +20,7 @@ SUFFIXES: dict[str, str] = {
     "strip": ".strip.jpg",
     "preview": ".preview.webp",
     TRANSPARENT: ".webm",
+    PRORES: ".mov",
     "wav": ".wav",
     "mp3": ".mp3",
 }

@@ -58,17 +58,17 @@ class SegmentEncoder:
         cpus: Collection[int] = (),
         overlay: Overlay | None = None,
         codec: Codec = CODECS[H264],
-        is_transparent: bool = False,
+        form: transparent.Form | None = None,
     ) -> None:
         """`rate`: see `pipeline.media.rate`. `cpus`: those that ffmpeg may run on; default: those of this process.
 
-        `is_transparent`: VP9 of frames with mattes, [n, height * 5 / 2, width]; for its `rate` see `transparent`.
+        `form`: of a transparent video, whose frames have mattes, [n, height * 5 / 2, width]; see its `rate`.
         """
         self._path = path
         self._unfinished = path.with_suffix(f".{os.getpid()}.part")
         options = rate | {"threads": threads}
-        if is_transparent:
-            output = transparent.segment(self._unfinished, _drawn(size, fps, overlay, alpha=True), options)
+        if form is not None:
+            output = transparent.segment(form, self._unfinished, _drawn(size, fps, overlay, alpha=True), options)
         else:
             output = _output(self._unfinished, _drawn(size, fps, overlay), codec.options(preset) | options)
         self._process = ffmpeg.start(output)

@@ -296,7 +296,7 @@ def has_libass() -> bool:
 
 @lru_cache(maxsize=1)
 def has_vp9() -> bool:
-    """Whether ffmpeg can write transparent videos. Raises ConfigError and StageError."""
+    """Whether ffmpeg can write transparent videos for the web. Raises ConfigError and StageError."""
     listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
     return {"libvpx-vp9", "libopus"} <= {word for line in listed.splitlines() for word in line.split()[1:2]}
 

@@ -6,8 +6,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +24,12 @@ from pipeline.composition.composition import Frames, Surroundings
 from pipeline.composition.compositions import Compositions
 from pipeline.composition.cutout import alone
 from pipeline.composition.layout import Layout
-from pipeline.composition.names import TRANSPARENT
 from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import Engine, Renderer, SpeechFeatures
 from pipeline.engines.mel import COLUMNS_PER_SECOND, MEL_BANDS, SILENCE
 from pipeline.executors.base import WorkerSpec
+from pipeline.extras import SUFFIXES
 from pipeline.media import rate, transparent
 from pipeline.media.codecs import CODECS, Options
 from pipeline.media.encoder import Overlay, SegmentEncoder
@@ -85,13 +85,14 @@ class LipSyncStage:
         fps, preset, options = chunk.timeline.fps, self._config.video.preset, self._rate(chunk, avatar, background)
         threads, cpus, drawn = self._encoder_threads, self._spec.encoder_cpus, _overlay(chunk)
         codec = CODECS[chunk.codec]
-        clear = path.with_name(f"{path.stem}-clear.webm") if chunk.background == TRANSPARENT else None
+        clear = {kind: path.with_name(f"{path.stem}-{kind}{SUFFIXES[kind]}") for kind in chunk.transparent}
         with (
             SegmentEncoder(
                 path, size, fps, preset, options, threads=threads, cpus=cpus, overlay=drawn, codec=codec
             ) as encoder,
-            self._transparent(clear, size, fps, overlay=drawn) as without,
+            ExitStack() as others,
         ):
+            without = [others.enter_context(self._transparent(kind, clear[kind], size, fps, drawn)) for kind in clear]
             composed = self._composed(chunk, avatar, background, without)
             frames = _Timed(composed if chunk.logo is None else map(PlacedLogo.load(chunk.logo).over, composed))
             for batch in frames:
@@ -116,7 +117,7 @@ class LipSyncStage:
             encode_seconds=encoder.seconds,
             timeline=chunk.timeline,
             hush_frame=chunk.hush_frame,
-            transparent=clear,
+            transparent=tuple(clear.items()),
         )
 
     @property
@@ -124,16 +125,12 @@ class LipSyncStage:
         return self._spec.encoder_threads or len(os.sched_getaffinity(0))
 
     def _transparent(
-        self, path: Path | None, size: tuple[int, int], fps: int, overlay: Overlay | None
-    ) -> AbstractContextManager[SegmentEncoder | None]:
-        """The encoder of the same frames without a background, if they are wanted."""
-        if path is None:
-            return nullcontext()
-        threads, cpus = self._encoder_threads, self._spec.encoder_cpus
-        options = transparent.rate(fps, self._config.video.crf)
-        return SegmentEncoder(
-            path, size, fps, "", options, threads=threads, cpus=cpus, overlay=overlay, is_transparent=True
-        )
+        self, kind: str, path: Path, size: tuple[int, int], fps: int, overlay: Overlay | None
+    ) -> SegmentEncoder:
+        """The encoder of the same frames without a background."""
+        form, threads, cpus = transparent.FORMS[kind], self._encoder_threads, self._spec.encoder_cpus
+        options = form.rate(fps, self._config.video.crf)
+        return SegmentEncoder(path, size, fps, "", options, threads=threads, cpus=cpus, overlay=overlay, form=form)
 
     def _rate(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> Options:
         timeline, crf, codec = chunk.timeline, self._config.video.crf, CODECS[chunk.codec]
@@ -155,11 +152,11 @@ class LipSyncStage:
         chunk: Chunk,
         avatar: FittedAvatar,
         background: Surroundings | None,
-        without: SegmentEncoder | None = None,
+        without: Sequence[SegmentEncoder] = (),
     ) -> Iterator[Frames]:
         """The chunk's frames as the video shows them; those `without` a background are also written there."""
         batches = self._frames(chunk, avatar)
-        if without is not None:
+        if without:
             batches = _also_written(batches, without, avatar.layout or Layout.covered(avatar.scene.size))
         return self._compositions.frames(avatar, batches, chunk.start_frame, background)
 
@@ -220,10 +217,14 @@ def _hushed(speech: SpeechFeatures, frame: int) -> SpeechFeatures:
     return replace(speech, mel=mel, phonemes=said, wav=None)
 
 
-def _also_written(batches: Iterator[torch.Tensor], encoder: SegmentEncoder, layout: Layout) -> Iterator[torch.Tensor]:
-    """Write frames with mattes to an encoder while they pass."""
+def _also_written(
+    batches: Iterator[torch.Tensor], encoders: Sequence[SegmentEncoder], layout: Layout
+) -> Iterator[torch.Tensor]:
+    """Write frames with mattes to encoders while they pass."""
     for batch in batches:
-        encoder.write(alone(layout, batch.numpy()))
+        frames = alone(layout, batch.numpy())
+        for encoder in encoders:
+            encoder.write(frames)
         yield batch
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.brand.clips import Clips, FittedClip, Shape, parameters
 from pipeline.errors import StageError
 from pipeline.executors.base import WorkerSpec
-from pipeline.extras import SUFFIXES, TRANSPARENT, pictures
+from pipeline.extras import SUFFIXES, pictures
 from pipeline.extras.moment import Shown
 from pipeline.media import muxing, pcm, transparent
 from pipeline.media.codecs import H264
@@ -115,16 +115,17 @@ def _join_sound(parts: Sequence[NDArray[np.int16]], target: Path) -> Path:
 
 
 def _transparent(item: MergeItem | JoinItem) -> Iterator[Extra]:
-    """The video without a background, if its segments are there."""
-    segments = item.segments if isinstance(item, MergeItem) else ()
-    found = [segment.transparent for segment in segments if segment.transparent is not None]
-    if not found or isinstance(item, JoinItem):
+    """The videos without a background, if their segments are there."""
+    if isinstance(item, JoinItem):
         return
-    timeline, path = item.timeline, item.folder / f"extra{SUFFIXES[TRANSPARENT]}"
+    timeline, segments = item.timeline, [dict(segment.transparent) for segment in item.segments]
     said = None if item.mark is None else comment(statement(item.mark, None))
-    transparent.mux(found, timeline.track, path, fps=timeline.fps, seconds=timeline.seconds, comment=said)
-    transparent.verify(path, frames=timeline.frames, size=(segments[0].width, segments[0].height))
-    yield Extra(TRANSPARENT, path, path.stat().st_size)
+    for kind in segments[0]:
+        form, path = transparent.FORMS[kind], item.folder / f"extra{SUFFIXES[kind]}"
+        found = [by_kind[kind] for by_kind in segments]
+        transparent.mux(form, found, timeline.track, path, fps=timeline.fps, seconds=timeline.seconds, comment=said)
+        transparent.verify(form, path, frames=timeline.frames, size=(item.segments[0].width, item.segments[0].height))
+        yield Extra(kind, path, path.stat().st_size)
 
 
 @dataclass(frozen=True)

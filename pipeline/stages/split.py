@@ -250,6 +250,7 @@ def _chunks(
             articulation=item.articulation,
             size=item.size,
             background=item.background,
+            transparent=item.transparent,
             phonemes=item.speech.phonemes,
             timeline=timeline,
             overlay=overlay,
