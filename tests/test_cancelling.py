@@ -86,7 +86,7 @@ def test_a_job_is_cancelled_although_the_disk_was_full(daemon: CheapDaemon, tmp_
     daemon.start("--brisk")
     until(lambda: daemon.status().get("state") == "paused" or None, "paused state")
     daemon.wait_for_iterations()
-    assert (daemon.spool / "inbox" / "queued.json").exists()
+    until(lambda: (daemon.spool / "inbox" / "queued.json").exists() or None, "job that could not be claimed")
     assert not (daemon.spool / "outbox" / "queued.json").exists()
     quota.unlink()
     assert daemon.ending("queued")["error"]["code"] == "cancelled"

@@ -59,7 +59,7 @@ def test_the_timing_json_has_every_key_of_the_contract(daemon: RunningDaemon) ->
         *("warnings", "runs", "settings", "machine", "fingerprint", "synthetic", "provenance"),
     }
     assert set(timing["audio"]) == {"seconds", "samples", "sample_rate", "voice", "cached"}
-    assert set(timing["video"]) == {"file", "frames", "fps", "width", "height", "bytes", "sha256"}
+    assert set(timing["video"]) == {"file", "codec", "frames", "fps", "width", "height", "bytes", "sha256"}
     assert set(timing["timing"]) == {
         *("total_seconds", "queued_seconds", "tts_seconds", "convert_seconds", "split_seconds", "lipsync_seconds"),
         *("merge_seconds", "first_segment_seconds", "chunk_seconds_sum", "parallelism", "real_time_factor"),

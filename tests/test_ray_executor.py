@@ -197,7 +197,7 @@ def test_the_version_depends_on_the_source() -> None:
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'lipdrop[ray]'")
 def test_an_actor_exits_once_its_lease_is_not_renewed() -> None:
     code = (
-        "import time\nfrom pipeline.executors.cluster.actor import Lease\nlease = Lease(0.4)\n"
+        "import time\nfrom pipeline.executors.cluster.actor import Lease\nlease = Lease(0.4, 0.4)\n"
         "for _ in range(4):\n    time.sleep(0.2)\n    lease.renew()\nprint('renewed', flush=True)\ntime.sleep(60)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

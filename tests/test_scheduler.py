@@ -287,7 +287,7 @@ def test_workers_that_cannot_start_are_not_restarted_endlessly(start: Start, mon
 
 def test_a_worker_that_is_not_ready_in_time_is_killed(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(limits=LimitsSettings(boot_seconds=0.01))
-    scheduler = start(processes(), config)
+    scheduler = start(processes(), config, lipsync="GanHangsInSetup")
     until(scheduler, lambda: "exited with code -9" in caplog.text)
     assert "exceeded its deadline" in caplog.text
 

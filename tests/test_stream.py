@@ -165,9 +165,11 @@ def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon
 
 
 def live(daemon: RunningDaemon, name: str) -> tuple[str, Stream, dict[str, Any], str] | None:
-    """Play a stream while its job runs: the stream, its timing JSON and ffmpeg's frame hashes; None if it stalled."""
+    """Play a stream while its job runs: the stream, its timing JSON and ffmpeg's frame hashes; None if it stalled, or
+    if the machine is so busy that it ended first."""
     stream = begun(daemon, name, captions=True)
-    assert "#EXT-X-ENDLIST" not in playlist(stream.folder)
+    if "#EXT-X-ENDLIST" in playlist(stream.folder):
+        return None
     assert not (daemon.spool / "outbox" / f"{name}.json").exists()
     with followed(stream) as player:
         stream.play()

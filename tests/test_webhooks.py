@@ -222,7 +222,7 @@ def test_a_host_with_a_private_address_is_not_called(sending: Stage, gateway: Br
     """`localhost` is allowed, but without a port: it would have to be public."""
     sending.daemon.drop("private", text="1 hello", webhook="http://localhost/private")
     sending.daemon.ending("private")
-    until(lambda: "localhost has the address" in gateway.log() or None, "refusal", 20)
+    until(lambda: "localhost has the address" in gateway.log() or None, "refusal", 60)
     sending.until_no_call_is_due("private")
 
 
@@ -237,7 +237,7 @@ def test_a_call_to_a_host_that_is_not_allowed_any_more_is_not_made(sending: Stag
 def test_an_unreadable_call_is_left_alone(sending: Stage, gateway: BriskGateway) -> None:
     broken = sending.daemon.spool / "webhooks" / "evt_broken.json"
     broken.write_text("{")
-    until(lambda: "evt_broken cannot be read" in gateway.log() or None, "warning", 20)
+    until(lambda: "evt_broken cannot be read" in gateway.log() or None, "warning", 60)
     assert "evt_broken\tunreadable" in in_process("webhooks", "list", cwd=sending.daemon.spool).stdout
     broken.unlink()
 

@@ -19,7 +19,15 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.clock import boot_id
-from pipeline.executors.cluster.protocol import LEASE_SECONDS, POLL_SECONDS, TOKEN_FILE, Hello, Refusal, Terms
+from pipeline.executors.cluster.protocol import (
+    FIRST_LEASE_SECONDS,
+    LEASE_SECONDS,
+    POLL_SECONDS,
+    TOKEN_FILE,
+    Hello,
+    Refusal,
+    Terms,
+)
 from pipeline.executors.cluster.version import own_version, worker_kind
 from pipeline.executors.worker import THREAD_VARIABLES, Link, log_to, work
 from pipeline.messages import Died, Task
@@ -31,9 +39,10 @@ CALLS = 4
 class Lease:
     """Ends this process unless it is renewed in time."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, first_seconds: float, seconds: float) -> None:
+        """`first_seconds`: until it is renewed for the first time."""
         self._seconds = seconds
-        self.renew()
+        self._end_seconds = time.monotonic() + first_seconds
         threading.Thread(target=self._watch, name="lease", daemon=True).start()
 
     def renew(self) -> None:
@@ -50,7 +59,7 @@ class WorkerActor:
     """One worker. `begin` is called once, then `messages` again and again."""
 
     def __init__(self) -> None:
-        self._lease = Lease(LEASE_SECONDS)
+        self._lease = Lease(FIRST_LEASE_SECONDS, LEASE_SECONDS)
         self._connection: Connection | None = None
 
     def begin(self, spec: WorkerSpec, terms: Terms) -> Hello | Refusal:

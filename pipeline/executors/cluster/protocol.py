@@ -14,6 +14,9 @@ POLL_SECONDS = 2.0
 LEASE_SECONDS = 20.0
 """An actor exits if it has not been asked for messages for this long: nobody is left to use its results."""
 
+FIRST_LEASE_SECONDS = 120.0
+"""The lease until an actor begins: imports take long on a busy node, and without tasks it harms nobody."""
+
 FENCE_SECONDS = LEASE_SECONDS + POLL_SECONDS + 2.0
 """An actor that was last asked this long ago and has not answered has exited, wherever it is."""
 
