@@ -294,11 +294,9 @@ def has_libass() -> bool:
     return any(line.split()[1:2] == ["ass"] for line in listed.splitlines())
 
 
-@lru_cache(maxsize=1)
 def has_vp9() -> bool:
     """Whether ffmpeg can write transparent videos for the web. Raises ConfigError and StageError."""
-    listed = _run(["ffmpeg", "-hide_banner", "-encoders"], Limits(LISTING_SECONDS)).output.decode("utf-8", "replace")
-    return {"libvpx-vp9", "libopus"} <= {word for line in listed.splitlines() for word in line.split()[1:2]}
+    return {"libvpx-vp9", "libopus"} <= _encoders()
 
 
 def _version(program: str) -> str | None:
