@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -13,6 +16,8 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ray]'")
 
 from ray.cluster_utils import Cluster
+
+from tests.warm_start import environment
 
 SMALL: dict[str, Any] = {"num_cpus": 8, "object_store_memory": 100 << 20}
 """Settings of every node. CPUs are only counted."""
@@ -34,12 +39,14 @@ class LocalCluster:
     def start(self, **settings: Any) -> None:
         """Start the head."""
         arguments = SMALL | {"include_dashboard": False, "gcs_server_port": self._port} | settings
-        self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
+        with _importing_tests():
+            self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
 
     def add_node(self, **settings: Any) -> Any:
         """Start another node; wait until it is alive."""
         assert self._cluster is not None
-        return self._cluster.add_node(**SMALL, **settings)
+        with _importing_tests():
+            return self._cluster.add_node(**SMALL, **settings)
 
     def kill_node(self, node: Any) -> None:
         """Kill all processes of a node."""
@@ -69,6 +76,11 @@ def local_cluster() -> Iterator[LocalCluster]:
         yield cluster
     finally:
         cluster.kill()
+
+
+def _importing_tests() -> AbstractContextManager[object]:
+    """Within it, nodes are started whose workers find the stages of tests."""
+    return patch.dict(os.environ, environment())
 
 
 def _family(node: Any) -> Iterator[psutil.Process]:
