@@ -625,9 +625,10 @@ RESYNCING = {
     "flac": 0.5,
     "ogg": 2.2,
     "opus": 2.2,
-    "ts": 0.6,
+    "ts": 0.9,
 }
-"""Formats that are read on after any damage; seconds that it may cost besides what is overwritten: frames, or pages."""
+"""Formats that are read on after any damage; seconds that it may cost besides what is overwritten: frames, or pages. A
+bit of a transport stream may cost a packet of 0.6 s and the beginning of the next one."""
 KINDS = ("flip", "zero", "noise", "insert", "delete", "cut")
 
 
