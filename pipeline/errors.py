@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -58,6 +59,15 @@ class JobErrors(JobError):
         first = errors[0]
         super().__init__(first.code, first.message, field=first.field, hint=first.hint)
         self.errors = tuple(errors)
+
+
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """Let errors name this key of the job: those about media files name the avatar or the recording otherwise."""
+    try:
+        yield
+    except JobError as error:
+        raise JobError(error.code, error.message, field=field, hint=error.hint) from error
 
 
 def all_errors(error: LipdropError) -> Sequence[LipdropError]:

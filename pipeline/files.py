@@ -75,6 +75,17 @@ def try_lock(file: IO[str], *, shared: bool = False) -> bool:
     return True
 
 
+def visible_files(folder: Path) -> list[str]:
+    """The names of the files in a folder that are not hidden, sorted. A missing or unreadable folder has none."""
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return []
+    # os.path.isfile: Path.is_file raises PermissionError inside unreadable folders.
+    shown = (entry.name for entry in entries if os.path.isfile(entry))  # noqa: PTH113
+    return sorted(unicodedata.normalize("NFC", name) for name in shown if not name.startswith("."))
+
+
 def as_spelt(folder: Path, name: str) -> Path:
     """The entry of a folder with a name, however its accented letters are composed: macOS decomposes them, most
     editors do not.

@@ -28,7 +28,7 @@ from pipeline.brand.settings import FileName, LogoKey, LogoSettings
 from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
-from pipeline.extras import JobKind
+from pipeline.extras import PRORES, TRANSPARENT, JobKind
 from pipeline.files import as_spelt
 from pipeline.job_file import parse_json_object, printable
 from pipeline.media import codecs
@@ -668,10 +668,10 @@ def _check_background(job: Job, config: Config) -> None:
 
 
 def _check_transparency(job: Job) -> None:
-    if "prores" in (job.extras or []) and job.parts[0].background != "transparent":
+    if PRORES in (job.extras or []) and job.parts[0].background != TRANSPARENT:
         hint = 'set "background": "transparent", or leave prores out'
         raise JobError("background", "only a transparent video is also written as ProRes", field="extras", hint=hint)
-    if len({part.background == "transparent" for part in job.parts}) > 1:
+    if len({part.background == TRANSPARENT for part in job.parts}) > 1:
         message, hint = "some scenes are transparent and others are not", "set background for the whole job"
         raise JobError("background", message, field="scenes", hint=hint)
 

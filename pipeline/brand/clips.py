@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,7 @@ from pipeline.avatars.folder import digest
 from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.composition.layout import Layout, contained
 from pipeline.config import Config
-from pipeline.errors import JobError, StageError
+from pipeline.errors import JobError, StageError, about
 from pipeline.media import clip_format, clips, ffmpeg, fragments, pcm, rate, recording
 from pipeline.media.boxes import spans
 from pipeline.media.clip_format import FORMATS, ClipFormat
@@ -95,7 +94,7 @@ class Clips:
 
     def _open(self, clip: BrandClip, shape: Shape) -> tuple[BinaryIO, BinaryIO]:
         """The cached picture and sound of a clip that fits."""
-        with _explained(clip):
+        with about(clip.field):
             content = digest(clip.file)
             look = repr((VERSION, shape, self._settings, self._limits.avatar_seconds))
             video = f"{content}-{hashlib.sha256(look.encode()).hexdigest()[:12]}.mp4"
@@ -208,15 +207,6 @@ def parameters(video: Path) -> Sequence[bytes]:
     return [entry[start:stop] for kind, start, stop in spans(entry) if kind in CONFIGURATIONS]
 
 
-@contextmanager
-def _explained(clip: BrandClip) -> Iterator[None]:
-    """Let errors name the job's key of the clip."""
-    try:
-        yield
-    except JobError as error:
-        raise JobError(error.code, error.message, field=clip.field, hint=error.hint) from error
-
-
 def _read(video: Path) -> fragments.Video:
     return fragments.read_video(video, 1)  # the durations do not matter
 
@@ -231,8 +221,7 @@ def _black(size: tuple[int, int]) -> Frame:
 def _on_black(frame: Frame, layout: Layout) -> Frame:
     if layout.is_covered:
         return frame
-    outer, (x, y) = _black(layout.size), layout.corner
+    outer = _black(layout.size)
     for below, above, step in zip(planes_of(outer), planes_of(frame), PLANE_STEPS, strict=True):
-        rows, columns = above.shape
-        below[y // step : y // step + rows, x // step : x // step + columns] = above
+        below[layout.place(step)] = above
     return outer

@@ -6,21 +6,13 @@ import os
 from pathlib import Path
 
 from pipeline.errors import JobError, nearest_hint
-from pipeline.files import as_spelt
+from pipeline.files import as_spelt, visible_files
 
 
 def find(folder: Path, name: str, field: str) -> Path:
     """The file of a name. Raises JobError if there is none, naming the job's `field`."""
     file = as_spelt(folder, name)
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises where this returns False
-        hint = nearest_hint(name[:100], names(folder), "files in the folder of the brand")
+        hint = nearest_hint(name[:100], visible_files(folder), "files in the folder of the brand")
         raise JobError("brand", f"there is no file {name[:100]!r} in the folder of the brand", field=field, hint=hint)
     return file
-
-
-def names(folder: Path) -> list[str]:
-    """The names that a job may use. A missing or unreadable folder has none."""
-    try:
-        return sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_file())
-    except OSError:
-        return []

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import JobError
+from pipeline.errors import JobError, about
 from pipeline.media import picture_decoder
 from pipeline.media.canvas import CHROMA_BLUE, CHROMA_RED, LUMA
 from pipeline.media.kinds import identify
@@ -42,12 +42,11 @@ def _over(file: Path, colour: str) -> NDArray[np.uint8]:
         if kind is None or kind.medium != "picture":
             what = "not a picture" if kind is None else f"{kind.name}, not a still picture"
             raise JobError("media", f"{file.name} is {what}", field="logo", hint="use a PNG, which may be transparent")
-        return picture_decoder.picture(file, kind, PIXELS_MAX, Look(colour))
+        with about("logo"):
+            return picture_decoder.picture(file, kind, PIXELS_MAX, Look(colour))
     except OSError as error:
         message = f"{file.name} cannot be read: {error.strerror}"
         raise JobError("media", message, field="logo", hint="make it a file that lipdrop can read") from None
-    except JobError as error:
-        raise JobError(error.code, error.message, field="logo", hint=error.hint) from None
 
 
 def placed(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.avatars.cache import Cache
 from pipeline.avatars.faces.results import NoFace
 from pipeline.avatars.folder import digest, read_picture, require_media, unchanged
+from pipeline.avatars.framing import framed
 from pipeline.avatars.library import CACHE_FOLDER
 from pipeline.avatars.scenes import Clip
 from pipeline.avatars.settings import AvatarSettings
@@ -22,7 +21,7 @@ from pipeline.avatars.video import VideoSource
 from pipeline.composition import names
 from pipeline.composition.composition import Frames, Surroundings
 from pipeline.config import Config
-from pipeline.errors import JobError
+from pipeline.errors import about
 from pipeline.media.canvas import mixed, picture_i420
 from pipeline.media.clips import Cut
 from pipeline.media.pictures import Look
@@ -51,7 +50,7 @@ class Backgrounds:
         """A job's background in frames of a size and rate; the last one is kept. Raises JobError."""
         file = names.file_of(background, self._config)
         names.check(background, self._config)
-        with _about_the_background():
+        with about(names.FIELD):
             return self._opened(background, file and digest(file), size, fps)
 
     def _open(self, background: str, content: str | None, size: Size, fps: int) -> Surroundings:
@@ -80,15 +79,6 @@ class Backgrounds:
         video = VideoSource.open(file, content, self._cache, Look(), pixels_max=pixels, seconds_max=seconds)
         unseen = NoFace("no_face", "not searched for", "")
         return Loop(video.scene(_cover(video.sides, size), size, unseen, AvatarSettings()), fps)
-
-
-@contextmanager
-def _about_the_background() -> Iterator[None]:
-    """Name the background in errors about media files, which otherwise name the avatar."""
-    try:
-        yield
-    except JobError as error:
-        raise JobError(error.code, error.message, field=names.FIELD, hint=error.hint) from error
 
 
 class Still:
@@ -131,12 +121,7 @@ def _plain(colour: str, size: Size) -> Frames:
 
 def _cover(sides: Size, size: Size) -> Cut:
     """The middle of a picture that has the aspect ratio of frames."""
-    (columns, rows), (width, height) = sides, size
-    across, down = (
-        min(columns, max(round(rows * width / height), 1)),
-        min(rows, max(round(columns * height / width), 1)),
-    )
-    return (columns - across) // 2, (rows - down) // 2, across, down
+    return framed((0, 0, *sides), size[0] / size[1], None)
 
 
 def _covering(picture: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

@@ -41,13 +41,8 @@ class Composition:
         for frame, picture in zip(outer, inner, strict=True):
             planes = zip(planes_of(frame), planes_of(picture), PLANE_STEPS, self._weights, strict=True)
             for below, above, step, weights in planes:
-                _put(self._place(below, step), above, weights)
+                _put(below[self._layout.place(step)], above, weights)
         return outer
-
-    def _place(self, plane: Plane, step: int) -> Plane:
-        """Where the picture is in a plane of an outer frame."""
-        (x, y), (width, height) = self._layout.corner, self._layout.inner
-        return plane[y // step : (y + height) // step, x // step : (x + width) // step]
 
 
 def seen(layout: Layout) -> Plane:

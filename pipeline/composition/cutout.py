@@ -24,15 +24,14 @@ class CutOut:
 
     def compose(self, inner: Frames, start_frame: int) -> Frames:
         """The outer frames for inner ones with mattes, [n, height * 5 / 2, width], from `start_frame` of the job on."""
-        (x, y), (width, height) = self._layout.corner, self._layout.inner
+        width, height = self._layout.inner
         outer, rows = self._background.frames(start_frame, len(inner)), colour_rows(height)
         for frame, below in zip(inner, outer, strict=True):
             opacity = self._opacity(frame[rows:])
             coarse = np.asarray(cv2.resize(opacity, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)
             planes = zip(planes_of(frame[:rows]), planes_of(below), (opacity, coarse, coarse), PLANE_STEPS, strict=True)
             for above, under, share, step in planes:
-                place = slice(y // step, (y + height) // step), slice(x // step, (x + width) // step)
-                _lay_over(above, under[place], share)
+                _lay_over(above, under[self._layout.place(step)], share)
         return outer
 
     def _opacity(self, matte: Plane) -> Plane:
@@ -44,15 +43,14 @@ def alone(layout: Layout, inner: Frames) -> Frames:
     """Outer frames with mattes, [n, height * 5 / 2, width], that show the inner ones and are clear around them."""
     if layout.is_covered:
         return inner
-    (x, y), (width, height), (outer_width, outer_height) = layout.corner, layout.inner, layout.size
-    rows, outer_rows, border = colour_rows(height), colour_rows(outer_height), seen(layout)
+    outer_width, outer_height = layout.size
+    rows, outer_rows, border = colour_rows(layout.inner[1]), colour_rows(outer_height), seen(layout)
     outer = np.full((len(inner), outer_rows + outer_height, outer_width), GREY, np.uint8)
     outer[:, outer_rows:] = 0
     for frame, whole in zip(inner, outer, strict=True):
         for above, under, step in zip(planes_of(frame[:rows]), planes_of(whole[:outer_rows]), PLANE_STEPS, strict=True):
-            under[y // step : (y + height) // step, x // step : (x + width) // step] = above
-        opacity = cv2.multiply(frame[rows:], border, scale=1 / 255)
-        whole[outer_rows + y : outer_rows + y + height, x : x + width] = opacity
+            under[layout.place(step)] = above
+        whole[outer_rows:][layout.place(1)] = cv2.multiply(frame[rows:], border, scale=1 / 255)
     return outer
 
 

@@ -42,6 +42,11 @@ class Layout:
         """The same with the inner frames at the bottom, where a person who is cut out would otherwise float."""
         return replace(self, corner=(self.corner[0], self.size[1] - self.inner[1]))
 
+    def place(self, step: int) -> tuple[slice, slice]:
+        """Rows and columns of the inner frames in a plane of the outer ones; `step`: of the plane, in pixels."""
+        (x, y), (width, height) = self.corner, self.inner
+        return slice(y // step, (y + height) // step), slice(x // step, (x + width) // step)
+
     @classmethod
     def covered(cls, size: tuple[int, int]) -> Layout:
         """The layout of a picture that covers the frames."""

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import JobError, nearest_hint
-from pipeline.files import as_spelt
+from pipeline.files import as_spelt, visible_files
 from pipeline.job_file import printable
 from pipeline.media.kinds import identify
 
 TRANSPARENT = "transparent"
 COLOUR = re.compile(r"#[0-9A-Fa-f]{6}\Z")
 FIELD = "background"
-
-
-def names(config: Config) -> list[str]:
-    """The files that a job may currently name. A missing or unreadable folder has none."""
-    try:
-        entries = list(config.path(config.backgrounds.folder).iterdir())
-    except OSError:
-        return []
-    # os.path.isfile: Path.is_file raises PermissionError inside unreadable folders.
-    shown = (entry.name for entry in entries if os.path.isfile(entry))  # noqa: PTH113
-    return sorted(unicodedata.normalize("NFC", name) for name in shown if not name.startswith("."))
 
 
 def file_of(background: str | None, config: Config) -> Path | None:
@@ -40,17 +28,17 @@ def check(background: str, config: Config) -> None:
     """Check a job's background, without decoding its file. Raises JobError."""
     file = file_of(background, config)
     if file is not None:
-        _check_file(background, file, config)
+        _check_file(background, file)
     elif background != TRANSPARENT and COLOUR.match(background) is None:
         raise JobError("range", f"{background[:20]!r} is not a colour", field=FIELD, hint='like "#00b140"')
 
 
-def _check_file(background: str, file: Path, config: Config) -> None:
+def _check_file(background: str, file: Path) -> None:
     if Path(background).name != background or background.startswith(".") or not background.isprintable():
         hint = f'copy it to {file.parent} and write "background": "{printable(Path(background).name)}"'
         raise JobError("background", "background must be a colour or a file's name, not a path", field=FIELD, hint=hint)
     if not os.path.isfile(file):  # noqa: PTH113
-        known = names(config)
+        known = visible_files(file.parent)
         hint = nearest_hint(background[:100], known, "backgrounds") if known else f"put it into {file.parent}"
         raise JobError("background", f"there is no background {background[:100]!r}", field=FIELD, hint=hint)
     _check_kind(file)

@@ -76,22 +76,24 @@ def _moved(gap: Gap, late: Sequence[_Page], packet_seconds: float) -> Gap:
 
 def _rate_hz(data: Bytes) -> int:
     """The rate of the clock that the pages of an Ogg file use; 0 for all else, and for other codecs."""
-    start = HEADER_BYTES + 1
-    if data[:4] != b"OggS" or len(data) < 100:
-        return 0
-    if data[start : start + 7] == b"\x01vorbis":
-        return int(struct.unpack_from("<I", data, start + 12)[0])
-    return OPUS_RATE_HZ if data[start : start + 8] == b"OpusHead" else _late_rate_hz(data)
+    packet = _first_packet(data)
+    if packet[:7] == b"\x01vorbis":
+        return int(struct.unpack_from("<I", packet, 12)[0])
+    return OPUS_RATE_HZ if packet[:8] == b"OpusHead" else _late_rate_hz(data)
 
 
 def _late_rate_hz(data: Bytes) -> int:
     """The sample rate of Speex or FLAC; 0 for all else."""
+    packet = _first_packet(data)
+    if packet[:8] == b"Speex   ":
+        return int(struct.unpack_from("<i", packet, 36)[0])
+    return int.from_bytes(packet[27:30]) >> 4 if packet[:5] == b"\x7fFLAC" else 0
+
+
+def _first_packet(data: Bytes) -> bytes:
+    """The beginning of an Ogg file's first packet, which names the codec; empty for all else."""
     start = HEADER_BYTES + 1
-    if data[:4] != b"OggS" or len(data) < 100:
-        return 0
-    if data[start : start + 8] == b"Speex   ":
-        return int(struct.unpack_from("<i", data, start + 36)[0])
-    return int.from_bytes(data[start + 27 : start + 30]) >> 4 if data[start : start + 5] == b"\x7fFLAC" else 0
+    return bytes(data[start:100]) if data[:4] == b"OggS" and len(data) >= 100 else b""
 
 
 def _late(data: Bytes, rate_hz: int) -> Iterator[_Page]:
