@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.composition.layout import size_of
@@ -42,22 +44,27 @@ def frames_per_cpu_second(stage: LipSyncStage, chunk: Chunk) -> float:
     return sorted(found[1:])[RUNS // 2]
 
 
-def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+@contextmanager
+def prepared(description: str | None) -> Iterator[tuple[LipSyncStage, Callable[[FrameSize], Chunk]]]:
+    """A stage that is ready, and what makes a chunk of a frame size, as the command line asks."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--avatar", default="presenter")
     parser.add_argument("--seconds", type=float, default=6)
     options = parser.parse_args()
-    print("| frames | covered | extended |\n| --- | ---: | ---: |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         spec = WorkerSpec("gan-0", "benchmark", "", Config(base=folder), model="gan")
         stage = LipSyncStage(spec)
         stage.setup("cpu")
+        yield stage, lambda size: chunk_of(folder, spec, options.avatar, size, options.seconds)
+
+
+def main() -> None:
+    """Print a table."""
+    with prepared(__doc__) as (stage, chunk_of_size):
+        print("| frames | covered | extended |\n| --- | ---: | ---: |")
         for preset in (Preset.VERTICAL, Preset.SQUARE, Preset.WIDE):
-            sizes = (size_of(preset), preset)
-            chunks = [chunk_of(folder, spec, options.avatar, size, options.seconds) for size in sizes]
-            rates = [frames_per_cpu_second(stage, chunk) for chunk in chunks]
+            rates = [frames_per_cpu_second(stage, chunk_of_size(size)) for size in (size_of(preset), preset)]
             print(f"| {preset} | {rates[0]:.1f} | {rates[1]:.1f} |", flush=True)
 
 
