@@ -291,6 +291,18 @@ class CheapDaemon(RunningDaemon):
             until(lambda: not self.status().get("jobs") or None, "report without jobs")
 
 
+def exits(pid: int) -> bool:
+    """Whether a process has exited, or does within a moment; a zombie has, although nobody has waited for it yet."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        deadline = time.monotonic() + ORPHANS_SECONDS
+        while process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True
+
+
 def assert_video_matches(daemon: RunningDaemon, timing: dict[str, Any]) -> None:
     """Check that the timing JSON matches the video file, and that sound and picture have the same length."""
     reported, found = timing["video"], streams(daemon.video(timing["job"]))

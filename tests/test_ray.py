@@ -21,6 +21,7 @@ from pipeline.executors.cluster.version import worker_kind
 from pipeline.messages import Died, Event, Failed, Finished, Ready, Task, TtsItem, Yielded
 from tests.cheap_daemon import cheap_specs
 from tests.ray_cluster import LocalCluster, local_cluster
+from tests.running import exits
 
 pytestmark = pytest.mark.timeout(300)
 SECONDS = 90
@@ -100,7 +101,7 @@ def test_a_worker_that_hangs_is_killed(executor: RayExecutor, tmp_path: Path) ->
         assert executor.wait(0.05) == []
     executor.kill("gan-0")
     assert ended(executor, Died) == [Died("gan-0", None)]
-    assert not Path(f"/proc/{pid}").exists()
+    assert exits(pid)
     assert not (tmp_path / "late").exists()
 
 
