@@ -648,7 +648,7 @@ class Died:
     worker: str
     exitcode: int | None
     is_lost: bool = False
-    """Whether it was lost together with the others, so that its item cannot be the cause."""
+    """Whether it was lost with its node or with all of them, so that its item is not the cause."""
 
 
 Event = Ready | Yielded | Advanced | Finished | Failed | Died

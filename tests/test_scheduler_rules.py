@@ -14,7 +14,7 @@ from daemon.scheduling.flow import Flow
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.progress import CUT, RENDERED, SPOKEN, Progress
-from daemon.scheduling.scheduler import FULL_DISK_SECONDS, JobDone, JobFailed, Outcome, Scheduler
+from daemon.scheduling.scheduler import FULL_DISK_SECONDS, LOSSES_MAX, JobDone, JobFailed, Outcome, Scheduler
 from daemon.scheduling.worker_pool import WorkerState
 from pipeline.avatars import Avatars
 from pipeline.config import Config
@@ -431,6 +431,49 @@ def test_all_chunks_of_a_job_are_rendered_by_workers_of_one_kind(
     settle(scheduler)
     assert list(executor.held) == ["nogan-1"], "nobody of that kind is left"
     assert "job job: no worker of the kind that began it is left" in caplog.text
+
+
+def test_the_next_daemon_renders_with_workers_of_the_same_kind(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for those that still start."""
+    make_unlike(scheduler, executor)
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    cut(scheduler, executor)
+    assert list(executor.held) == ["gan-0"]
+    later = RecordingExecutor()
+    monkeypatch.setattr(later, "start", lambda spec: None)
+    successor = Scheduler(later, CONFIG, cheap_specs(CONFIG))
+    successor.add(flow(tmp_path))
+    settle(successor)
+    later.report(Ready("nogan-1", "cpu", 1, "node-nogan-1", "kind of nogan-1"))
+    settle(successor)
+    assert list(later.held) == []
+    later.report(Ready("gan-0", "cpu", 1, "node-gan-0", "kind of gan-0"))
+    settle(successor)
+    assert list(later.held) == ["gan-0"]
+
+
+def test_an_item_that_loses_its_node_again_and_again_costs_attempts(
+    scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
+) -> None:
+    settle(scheduler)
+    job = flow(tmp_path)
+    scheduler.add(job)
+    outcomes: list[Outcome] = []
+    losses = 0
+    while not outcomes:
+        settle(scheduler)
+        del executor.held["tts-0"]
+        executor.report(Died("tts-0", None, is_lost=True))
+        losses += 1
+        outcomes = settle(scheduler)
+    assert losses == LOSSES_MAX + ATTEMPTS
+    [failed] = outcomes
+    assert isinstance(failed, JobFailed)
+    assert (failed.error.code, failed.attempts) == ("cluster_lost", ATTEMPTS)
+    assert scheduler.workers["tts-0"] is not WorkerState.DOWN, "it did not fail to start"
 
 
 def test_in_a_mixed_job_a_worker_of_the_other_model_renders_if_only_it_is_of_the_kind(

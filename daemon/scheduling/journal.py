@@ -23,10 +23,13 @@ from pydantic import TypeAdapter
 from daemon.scheduling.history import INTERRUPTED, History, Run
 from daemon.scheduling.open_records import Cut, OpenState, Record, Request
 from daemon.scheduling.stages import STAGES, step
+from pipeline.errors import CLUSTER_LOST
 from pipeline.files import write_file
-from pipeline.messages import Item
+from pipeline.messages import Chunk, Item
 
 JOURNAL = "journal"
+CHUNKS_KIND = "chunks_kind"
+"""Key of the kind of workers that render the chunks, in the first line or in that of a chunk's start."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
@@ -92,13 +95,26 @@ class Journal:
         """The highest attempt count of any item, at least 1."""
         return max([self._most_forgotten, *self._attempts.values()])
 
-    def begin(self, item: Item, worker: str, node: str | None = None) -> None:
+    @property
+    def kind(self) -> str | None:
+        """The kind of the workers that render the job's chunks: see `pipeline.messages.Ready`. None: of any."""
+        kind: str | None = self._head.get(CHUNKS_KIND)
+        return kind
+
+    def losses(self, item: Item) -> int:
+        """How many runs of an item were lost with their node."""
+        lost = (run for run in self.history.runs if run.code == CLUSTER_LOST)
+        return sum((run.stage, run.index) == (step(item), item.index) for run in lost)
+
+    def begin(self, item: Item, worker: str, node: str | None = None, kind: str | None = None) -> None:
         """Count an attempt. It is synced to disk before this returns, because the item may crash the machine.
 
-        Raises OSError.
+        `kind`: of the worker. Raises OSError.
         """
         run = Run(step(item), item.index, worker, time.monotonic(), node=node)
-        self._append({"begun": _key(item), "run": asdict(run)}, synced=True)
+        noted = {CHUNKS_KIND: kind} if isinstance(item, Chunk) and kind != self.kind else {}
+        self._append({"begun": _key(item), "run": asdict(run), **noted}, synced=True)
+        self._head |= noted
         self._attempts[_key(item)] += 1
         self.history.begin(_key(item), run)
 
@@ -171,6 +187,8 @@ class Journal:
         if head["place"] != self._head["place"]:
             return []
         self._replay(head, rest)
+        for line in rest:
+            head[CHUNKS_KIND] = line.get(CHUNKS_KIND, head.get(CHUNKS_KIND))
         kept = list(itertools.takewhile(_is_valid, (line for line in rest if "kind" in line)))
         self.results = [RECORDS[line["kind"]].validate_python(line["result"]) for line in kept]
         self.files |= {Path(path) for line in kept for path in line["files"]}

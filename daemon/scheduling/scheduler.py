@@ -31,6 +31,9 @@ from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, It
 FULL_DISK_SECONDS = 10.0
 """Pause after a disk-full error: whether a quota still blocks writes cannot be checked from outside."""
 
+LOSSES_MAX = 8
+"""How often an item may lose its node without counting it as an attempt: it may be what brings nodes down."""
+
 OVERTAKING_MAX = 32
 """Waiting jobs that are considered for the time left of those in flight, which shorter ones overtake."""
 
@@ -110,7 +113,7 @@ class Scheduler:
     def add(self, flow: Flow) -> None:
         """Add a job. If its journal has results of a previous daemon, only the remaining items run."""
         allowed = allowances(self.config, avatar_is_video=any(map(self._avatars.is_video, flow.avatars)))
-        state, items = _JobState(flow, next(self._numbers), allowed), flow.begin()
+        state, items = _JobState(flow, next(self._numbers), allowed, kind=flow.journal.kind), flow.begin()
         self._jobs[flow.name] = state
         if flow.is_open:
             self._open_jobs[flow.name] = state
@@ -255,7 +258,7 @@ class Scheduler:
             case Died():
                 error = self._pool.died(event)
                 self._settle(self._pool.free(worker), error)
-                self._pool.schedule_restart(worker)
+                self._pool.schedule_restart(worker, is_lost=event.is_lost)
 
     def _advance(self, flow: Flow, event: Yielded) -> None:
         """Enqueue the items that follow a result."""
@@ -293,7 +296,8 @@ class Scheduler:
         journal = state.flow.journal
         if error.code == DISK_FULL:
             self._full_until_seconds = time.monotonic() + FULL_DISK_SECONDS
-        if error.retryable and (error.code == CLUSTER_LOST or not self.has_room()):
+        is_lost = error.code == CLUSTER_LOST and journal.losses(entry.item) <= LOSSES_MAX
+        if error.retryable and (is_lost or not self.has_room()):
             journal.release(entry.item)
         if error.retryable and journal.attempts(entry.item) < self.config.limits.attempts:
             self._backlog.add(entry)
@@ -362,7 +366,7 @@ class Scheduler:
     def _kind_of(self, flow: Flow) -> str | None:
         """The kind of workers that render a job; None: any may, for example because those that began it are gone."""
         state = self._jobs[flow.name]
-        if state.kind is not None and not self._serving(None, state.kind):
+        if state.kind is not None and not (self._serving(None, state.kind) or self._pool.is_incomplete()):
             log.warning("job %s: no worker of the kind that began it is left", flow.name)
             state.kind = None
         return state.kind
@@ -375,7 +379,7 @@ class Scheduler:
     def _assign(self, worker: Worker, entry: Entry, now: float) -> bool:
         """Send an item to a worker; False if its start cannot be recorded, e.g. on a full disk."""
         try:
-            entry.flow.journal.begin(entry.item, worker.spec.name, worker.node)
+            entry.flow.journal.begin(entry.item, worker.spec.name, worker.node, worker.kind)
         except OSError as error:
             log.warning("job %s: cannot write its journal, waiting: %s", entry.flow.name, error)
             return False

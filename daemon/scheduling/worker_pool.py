@@ -14,7 +14,8 @@ from daemon.metrics.observations import WorkerExit
 from daemon.scheduling.backlog import Entry
 from daemon.scheduling.budgets import BASE_SECONDS
 from daemon.scheduling.flow import Flow
-from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
+from daemon.scheduling.workers import POOLED_ROLE
+from pipeline.errors import CLUSTER_LOST, BootError, ConfigError, ErrorReport, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.log_context import logging_about
 from pipeline.messages import Chunk, Died, Event, Ready, Task
@@ -63,6 +64,8 @@ class Worker:
     """Whether it was killed because it exceeded its deadline."""
     is_cancelled: bool = False
     """Whether it was killed because the job of its item was cancelled."""
+    has_been_up: bool = False
+    """Whether it has started once, or has failed to."""
     pid: int | None = None
     node: str | None = None
     """The machine that it runs on; None: the daemon's."""
@@ -124,6 +127,10 @@ class WorkerPool:
         workers = self._workers.values()
         up = {worker.spec.role for worker in workers if worker.state in (WorkerState.IDLE, WorkerState.BUSY)}
         return up == {worker.spec.role for worker in workers}
+
+    def is_incomplete(self) -> bool:
+        """Whether a worker may still come up for the first time."""
+        return self._executor.trouble() is None and any(not worker.has_been_up for worker in self.serving(POOLED_ROLE))
 
     def serving(self, role: str, model: str | None = None) -> list[Worker]:
         """The workers of a role (and model) that are up or will be restarted."""
@@ -209,7 +216,7 @@ class WorkerPool:
     def ready(self, event: Ready) -> None:
         """Record that a worker has started."""
         worker = self._workers[event.worker]
-        worker.state, worker.pid, worker.failures = WorkerState.IDLE, event.pid, 0
+        worker.state, worker.pid, worker.failures, worker.has_been_up = WorkerState.IDLE, event.pid, 0, True
         worker.node, worker.kind = event.node, event.kind
         log.info("worker %s is ready on %s%s", event.worker, event.device, f" of {event.node}" if event.node else "")
 
@@ -225,7 +232,7 @@ class WorkerPool:
         self._note_exit(worker, event)
         error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
         if event.is_lost:
-            error = StageError("cluster_lost", f"worker {event.worker} was lost with its cluster")
+            error = StageError(CLUSTER_LOST, f"worker {event.worker} was lost with its node")
         if worker.overdue:
             hint = "is the machine overloaded? resubmit the job"
             error = StageError("timeout", f"worker {event.worker} exceeded its deadline and was killed", hint=hint)
@@ -243,7 +250,7 @@ class WorkerPool:
             self._exits.append(WorkerExit(name, "cancel"))
             return
         if event.is_lost:
-            log.error("worker %s was lost with its cluster", name)
+            log.error("worker %s was lost with its node", name)
             self._exits.append(WorkerExit(name, "lost"))
             return
         log.error("worker %s exited with code %s", name, event.exitcode)
@@ -255,14 +262,15 @@ class WorkerPool:
         exits, self._exits = self._exits, []
         return exits
 
-    def schedule_restart(self, worker: Worker) -> None:
+    def schedule_restart(self, worker: Worker, *, is_lost: bool = False) -> None:
         """Restart a dead worker: at once, then with growing delays, and not at all after too many failed starts.
 
-        Raises BootError if it was the last worker of its role.
+        One that was lost with its node did not fail. Raises BootError if it was the last worker of its role.
         """
-        worker.failures += 1
+        worker.failures += not is_lost
+        worker.has_been_up = True
         worker.state, worker.pid, worker.node, worker.kind = WorkerState.WAITING, None, None, None
-        pause = 0.0 if worker.failures == 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
+        pause = 0.0 if worker.failures <= 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
         worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
         self._next_deadline = min(self._next_deadline, worker.deadline)
         if worker.failures > BOOT_FAILURES_MAX:
