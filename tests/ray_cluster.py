@@ -42,11 +42,25 @@ class LocalCluster:
         with _importing_tests():
             self._cluster = Cluster(initialize_head=True, head_node_args=arguments)
 
-    def add_node(self, **settings: Any) -> Any:
-        """Start another node; wait until it is alive."""
+    def add_node(self, environment: dict[str, str] | None = None, **settings: Any) -> Any:
+        """Start another node, with variables of its own in its environment; wait until it is alive."""
         assert self._cluster is not None
-        with _importing_tests():
+        with _importing_tests(), patch.dict(os.environ, environment or {}):
             return self._cluster.add_node(**SMALL, **settings)
+
+    @contextlib.contextmanager
+    def frozen(self, node: Any) -> Iterator[None]:
+        """A node whose processes all stand still for a block: it answers nothing, and loses no connection."""
+        pids = [info.process.pid for processes in node.all_processes.values() for info in processes]
+        family = [*map(psutil.Process, pids), *_family(node)]
+        for process in family:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def kill_node(self, node: Any) -> None:
         """Kill all processes of a node."""
@@ -68,10 +82,10 @@ class LocalCluster:
 
 
 @contextlib.contextmanager
-def local_cluster() -> Iterator[LocalCluster]:
+def local_cluster(**settings: Any) -> Iterator[LocalCluster]:
     """A cluster with a head for a block."""
     cluster = LocalCluster()
-    cluster.start()
+    cluster.start(**settings)
     try:
         yield cluster
     finally:

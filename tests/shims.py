@@ -31,6 +31,26 @@ ssize_t write(int file, const void *data, size_t count) {
 """
 """While the file $QUOTA exists, writes to paths that contain $REFUSED fail with EDQUOT."""
 
+AWAY = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+enum { CURRENT = -100 }; /* AT_FDCWD: <fcntl.h> declares the functions otherwise */
+static int opened(int folder, const char *path, int flags, int mode) {
+    int is_away = strncmp(path, getenv("SHARED"), strlen(getenv("SHARED"))) == 0;
+    if (is_away && syscall(SYS_access, getenv("AWAY"), F_OK) == 0) { errno = EIO; return -1; }
+    return syscall(SYS_openat, folder, path, flags, mode);
+}
+int open(const char *path, int flags, int mode) { return opened(CURRENT, path, flags, mode); }
+int open64(const char *path, int flags, int mode) { return opened(CURRENT, path, flags, mode); }
+int openat(int folder, const char *path, int flags, int mode) { return opened(folder, path, flags, mode); }
+int openat64(int folder, const char *path, int flags, int mode) { return opened(folder, path, flags, mode); }
+"""
+"""While the file $AWAY exists, files in the folder $SHARED cannot be opened: EIO, as if its server was away."""
+
 CLOCK = """
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -15,7 +15,6 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ra
 
 from pipeline.config import Config, PlaceSettings
 from pipeline.executors.base import WorkerSpec
-from pipeline.executors.cluster import executor as executor_module
 from pipeline.executors.cluster.executor import RayExecutor
 from pipeline.executors.cluster.version import worker_kind
 from pipeline.messages import Died, Event, Failed, Finished, Ready, Task, TtsItem, Yielded
@@ -130,7 +129,6 @@ def test_a_lost_connection_costs_only_what_was_in_flight(
     executor: RayExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What Ray does to a process that has lost the head: it ends it."""
-    monkeypatch.setattr(executor_module, "FENCE_SECONDS", 0.5)
     assert executor._bridge is not None
     executor._bridge.process.kill()
     lost = events(executor, lambda event: event.worker == "tts-0")

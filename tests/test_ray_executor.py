@@ -22,7 +22,7 @@ from pipeline.executors.cluster import executor as executor_module
 from pipeline.executors.cluster import version
 from pipeline.executors.cluster.clock import boot_id, shifted
 from pipeline.executors.cluster.executor import RayExecutor
-from pipeline.executors.cluster.protocol import TOKEN_FILE, Settings, Terms
+from pipeline.executors.cluster.protocol import TOKEN_FILE, Patience, Settings, Terms
 from pipeline.executors.cluster.version import own_version, worker_kind
 from pipeline.messages import Died, Event, Finished, Ready, Sentence, Span, Speech, Task, TtsItem
 from tests.bridges import answering_bridge, bridge_once_refused, refused_bridge, silent_bridge
@@ -30,6 +30,7 @@ from tests.running import ROOT
 
 SPEC = WorkerSpec("tts-0", "tts", "tests.faults:CheapTts", None)  # type: ignore[arg-type]
 ITEM = TtsItem("job", Path("/work/job"), "hello", "en", None, 1.0)
+BRIEF = Patience(poll_seconds=0.1, lease_seconds=0.2, margin_seconds=0.0)
 Start = Callable[[Callable[[Connection, Settings], None]], RayExecutor]
 
 
@@ -39,11 +40,10 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Start]:
     made: list[RayExecutor] = []
     monkeypatch.setattr(executor_module, "find_spec", lambda _: object())
     monkeypatch.setattr(executor_module, "RETRY_FIRST_SECONDS", 0.1)
-    monkeypatch.setattr(executor_module, "FENCE_SECONDS", 0.3)
 
     def make(bridge: Callable[[Connection, Settings], None]) -> RayExecutor:
         monkeypatch.setattr(executor_module, "_bridge_main", bridge)
-        made.append(RayExecutor("10.0.0.1:6379", tmp_path))
+        made.append(RayExecutor("10.0.0.1:6379", tmp_path, patience=BRIEF))
         return made[-1]
 
     yield make
@@ -173,7 +173,7 @@ def test_a_gpu_is_not_chosen_by_its_number() -> None:
 def test_a_node_is_refused_that_has_another_version_or_another_folder(tmp_path: Path) -> None:
     from pipeline.executors.cluster.actor import unmet
 
-    terms = Terms(own_version(), tmp_path, "secret")
+    terms = Terms(own_version(), tmp_path, "secret", "bridge", Patience())
     assert unmet(replace(terms, version="other")) == "it has another version of lipdrop than the daemon"
     assert unmet(terms) == f"it does not have the folder {tmp_path}"
     (tmp_path / TOKEN_FILE).write_text("another daemon's")
@@ -197,8 +197,9 @@ def test_the_version_depends_on_the_source() -> None:
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'lipdrop[ray]'")
 def test_an_actor_exits_once_its_lease_is_not_renewed() -> None:
     code = (
-        "import time\nfrom pipeline.executors.cluster.actor import Lease\nlease = Lease(0.4, 0.4)\n"
-        "for _ in range(4):\n    time.sleep(0.2)\n    lease.renew()\nprint('renewed', flush=True)\ntime.sleep(60)"
+        "import time\nfrom pipeline.executors.cluster.actor import WorkerActor\n"
+        "lease = WorkerActor()._lease\nlease.renew(0.4)\n"
+        "for _ in range(4):\n    time.sleep(0.2)\n    lease.renew(0.4)\nprint('renewed', flush=True)\ntime.sleep(60)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.returncode) == ("renewed\n", 1)

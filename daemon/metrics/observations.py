@@ -9,7 +9,7 @@ from daemon.outputs.report import JobReport
 EXIT_REASONS = ("crash", "deadline", "start", "cancel", "lost")
 EXIT_HELP = (
     "Reasons: crash, deadline (it hung), start (it could not start), cancel (a job was cancelled), "
-    "lost (its cluster was)."
+    "lost (its node or its cluster was)."
 )
 HOOK_RESULTS = ("ok", "retried", "given_up")
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
 import secrets
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import ray
 
+from pipeline.executors.cluster.inheritance import inherited
 from pipeline.executors.cluster.nodes import Nodes
 from pipeline.executors.cluster.protocol import (
     TOKEN_FILE,
@@ -41,43 +42,47 @@ def main(connection: Connection, settings: Settings) -> None:
     os.chdir("/")  # Ray would let workers import modules from the current folder
     link = Link(connection)
     log_to(link, settings.log_level)
+    terms = _terms(settings)
     # Ray prints pages of its own state when a node dies.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
-            _connect(settings)
+            _connect(settings.address, terms)
         except Exception as error:  # Ray raises what its parts raise
             link.send(Trouble(" ".join(str(error).split())[:300]))
             return
-        link.send(Connected())
-        asyncio.run(_Bridge(connection, link, settings.folder).run())
+        asyncio.run(_Bridge(connection, link, terms).run())
 
 
-def _connect(settings: Settings) -> None:
+def _connect(address: str, terms: Terms) -> None:
     """Connect to the cluster; never starts one. Actors of one spool share a namespace."""
-    namespace = f"lipdrop-{hashlib.sha256(bytes(settings.folder)).hexdigest()[:12]}"
     logging.getLogger("ray").setLevel(logging.WARNING)
-    ray.init(address=settings.address, namespace=namespace, log_to_driver=False, configure_logging=False)
+    namespace = f"lipdrop-{terms.token[:12]}"
+    ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
 
 
 class _Bridge:
     """Carries out commands until the daemon closes the connection."""
 
-    def __init__(self, connection: Connection, link: Link, folder: Path) -> None:
+    def __init__(self, connection: Connection, link: Link, terms: Terms) -> None:
         self._connection = connection
         self._link = link
         self._workers: dict[str, RemoteWorker] = {}
-        self._nodes = Nodes(lambda why: link.send(Trouble(why)))
-        self._terms = _terms(folder)
+        self._nodes = Nodes(lambda why: link.send(Trouble(why)), terms.patience.refusal_seconds)
+        self._terms = terms
+        self._inherited: dict[str, Any] = {}
+        """Actors of the previous bridge that are not used yet."""
 
     async def run(self) -> None:
         """Run until the connection is closed."""
         self._closed = asyncio.Event()
+        self._inherited = await inherited(self._terms)
+        self._link.send(Connected())
         watching = asyncio.create_task(self._nodes.watch())
         asyncio.get_running_loop().add_reader(self._connection.fileno(), self._read)
         await self._closed.wait()
         watching.cancel()
         for worker in self._workers.values():
-            worker.exit()
+            worker.leave()
         ray.shutdown()
         os._exit(0)  # workers that are still followed must report nothing more
 
@@ -92,15 +97,17 @@ class _Bridge:
     def _obey(self, command: Command) -> None:
         match command:
             case Start(spec):
-                self._workers[spec.name] = RemoteWorker(spec, self._terms, self._nodes, self._link.send)
+                actor = self._inherited.pop(spec.name, None)
+                self._workers[spec.name] = RemoteWorker(spec, self._terms, self._nodes, self._link.send, actor)
             case Send(worker, task):
                 self._workers[worker].send(task)
             case Kill(worker):
                 self._workers[worker].kill()
 
 
-def _terms(folder: Path) -> Terms:
-    """What nodes must offer; leaves a file in the folder that they must share."""
-    token = secrets.token_hex()
-    replace_file(folder / TOKEN_FILE, token.encode())
-    return Terms(own_version(), folder, token)
+def _terms(settings: Settings) -> Terms:
+    """What nodes must offer. A file in the folder that they must share tells it from others at the same path."""
+    file = settings.folder / TOKEN_FILE
+    if not file.exists():
+        replace_file(file, secrets.token_hex().encode())
+    return Terms(own_version(), settings.folder, file.read_text(), secrets.token_hex(), settings.patience)

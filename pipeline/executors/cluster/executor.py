@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
 from pipeline.executors.base import WorkerSpec
-from pipeline.executors.cluster.protocol import FENCE_SECONDS, Command, Connected, Kill, Send, Settings, Start, Trouble
+from pipeline.executors.cluster.protocol import Command, Connected, Kill, Patience, Send, Settings, Start, Trouble
 from pipeline.executors.processes import use_python_for_workers
 from pipeline.executors.waker import Waker
 from pipeline.messages import Died, Event, Ready, Task
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 90.0
 """Time for a bridge to connect."""
 EXIT_SECONDS = 5.0
-"""Grace period for a bridge to end its actors, before it is killed."""
+"""Grace period for a bridge to leave its actors, before it is killed."""
 RETRY_FIRST_SECONDS = 1.0
 RETRY_LAST_SECONDS = 30.0
 
@@ -47,14 +47,14 @@ class RayExecutor:
     Without a connection, workers that are started wait for it, and `trouble` says why.
     """
 
-    def __init__(self, address: str, folder: Path, log_level: str = "info") -> None:
+    def __init__(self, address: str, folder: Path, log_level: str = "info", patience: Patience | None = None) -> None:
         """`folder`: one that the nodes share. Raises ConfigError if Ray is not installed."""
         if find_spec("ray") is None:
             hint = "pip install 'lipdrop[ray]'"
             raise ConfigError("ray_missing", "executor: ray needs the package ray", field="executor", hint=hint)
         use_python_for_workers()
         self._context = multiprocessing.get_context("spawn")
-        self._settings = Settings(address, folder, log_level)
+        self._settings = Settings(address, folder, log_level, patience or Patience())
         self._waker = Waker()
         self._bridge: _Bridge | None = None
         self._is_connected = False
@@ -181,7 +181,7 @@ class RayExecutor:
             self._trouble = "it was lost" if self._is_connected else "it does not answer"
         pause = min(RETRY_FIRST_SECONDS * 2**self._failures, RETRY_LAST_SECONDS)
         if self._up:  # their actors may run until their lease ends
-            pause = FENCE_SECONDS
+            pause = self._settings.patience.fence_seconds
         self._failures += 1
         self._is_connected = False
         self._retry_seconds = time.monotonic() + pause
@@ -204,7 +204,7 @@ class RayExecutor:
         self._waker.wake()
 
     def close(self, busy: Collection[str] = ()) -> None:
-        """End all actors, whatever they do."""
+        """End all actors that are busy. Idle ones wait a while for the next daemon, then exit."""
         self._end_bridge(EXIT_SECONDS)
         self._specs.clear()
         self._up.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import ray
@@ -19,10 +20,13 @@ log = logging.getLogger(__name__)
 class Nodes:
     """The nodes by their ids. `report` gets what is wrong, or None, whenever that changes."""
 
-    def __init__(self, report: Callable[[str | None], None]) -> None:
+    def __init__(self, report: Callable[[str | None], None], refusal_seconds: float) -> None:
+        """A node that was refused is tried again after `refusal_seconds`."""
         self._report = report
+        self._refusal_seconds = refusal_seconds
         self._names: dict[str, str] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, float]] = {}
+        """Why, and until when; monotonic."""
         self._waiting: dict[str, PlaceSettings | None] = {}
         self.is_headless = False
         """Whether the cluster's head does not answer."""
@@ -41,7 +45,7 @@ class Nodes:
     def _note(self, found: list[dict[str, str]]) -> None:
         alive = {node["NodeID"]: node["NodeName"] for node in found if node["Alive"]}
         self._names |= alive
-        self._refused = {node: why for node, why in self._refused.items() if node in alive}
+        self._refused = {node: refusal for node, refusal in self._refused.items() if node in alive}
         self.is_headless = False
         self._tell()
 
@@ -52,13 +56,22 @@ class Nodes:
         return self._names.get(node_id, node_id)
 
     def refuse(self, node_id: str, why: str) -> None:
-        """Use no more a node that lacks something."""
-        log.warning("node %s is not used: %s", self.name(node_id), why)
-        self._refused[node_id] = why
+        """Do not use a node that lacks something, for a while."""
+        if self._refused.get(node_id, ("", 0.0))[0] != why:
+            log.warning("node %s is not used: %s", self.name(node_id), why)
+        self._refused[node_id] = why, time.monotonic() + self._refusal_seconds
+        self._tell()
+
+    def accept(self, node_id: str) -> None:
+        """Use a node that may have been refused."""
+        if self._refused.pop(node_id, None) is not None:
+            log.info("node %s is used again", self.name(node_id))
 
     def others_than_refused(self) -> dict[str, str]:
-        """The label selector of nodes that were not refused. They are tried again later."""
-        return {"ray.io/node-id": f"!in({','.join(self._refused)})"} if self._refused else {}
+        """The label selector of nodes that were not refused of late."""
+        now = time.monotonic()
+        refused = [node for node, (_, until_seconds) in self._refused.items() if now < until_seconds]
+        return {"ray.io/node-id": f"!in({','.join(refused)})"} if refused else {}
 
     def waits(self, worker: str, place: PlaceSettings | None) -> None:
         """Note a worker for which there is no node."""
@@ -81,7 +94,7 @@ class Nodes:
             return "the head of the Ray cluster does not answer"
         if not self._waiting:
             return None
-        refused = "".join(f"; node {self.name(node)} is not used: {why}" for node, why in self._refused.items())
+        refused = "".join(f"; node {self.name(node)} is not used: {why}" for node, (why, _) in self._refused.items())
         waiting = ", ".join(f"{worker} ({_needs(place)})" for worker, place in sorted(self._waiting.items()))
         return f"the Ray cluster has no room for {waiting}{refused}"
 

@@ -8,17 +8,29 @@ from pathlib import Path
 from pipeline.executors.base import WorkerSpec
 from pipeline.messages import Task
 
-POLL_SECONDS = 2.0
-"""How long an actor waits for something to report before it answers that there is nothing."""
-
-LEASE_SECONDS = 20.0
-"""An actor exits if it has not been asked for messages for this long: nobody is left to use its results."""
-
 FIRST_LEASE_SECONDS = 120.0
 """The lease until an actor begins: imports take long on a busy node, and without tasks it harms nobody."""
 
-FENCE_SECONDS = LEASE_SECONDS + POLL_SECONDS + 2.0
-"""An actor that was last asked this long ago and has not answered has exited, wherever it is."""
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the two ends wait for each other. Tests shorten it."""
+
+    poll_seconds: float = 2.0
+    """How long an actor waits for something to report before it answers that there is nothing."""
+    lease_seconds: float = 20.0
+    """An actor that was not asked for messages for this long has lost its owner: if it is busy, it exits."""
+    orphan_seconds: float = 60.0
+    """If it is idle, it waits this long in all for the next daemon, with its model loaded, before it exits."""
+    margin_seconds: float = 2.0
+    """What the end of a lease may take besides."""
+    refusal_seconds: float = 30.0
+    """A node that was refused is tried again after this long."""
+
+    @property
+    def fence_seconds(self) -> float:
+        """An actor that was last asked this long ago and has not answered does no work any more, wherever it is."""
+        return self.lease_seconds + self.poll_seconds + self.margin_seconds
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class Settings:
     folder: Path
     """The one that all nodes must share: the spool's `run/`."""
     log_level: str
+    patience: Patience = Patience()
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,9 @@ class Terms:
     """A folder that it must share with the daemon."""
     token: str
     """Content of the file `TOKEN_FILE` in that folder."""
+    owner: str
+    """The bridge. Actors obey the latest one only."""
+    patience: Patience
 
 
 TOKEN_FILE = "cluster-token"
@@ -99,7 +115,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Refusal:
-    """From an actor: its node does not offer what it must."""
+    """From an actor: its node does not offer what it must, or does so no longer. It does no work any more."""
 
     node_id: str
     why: str

@@ -20,15 +20,13 @@ from ray.exceptions import RayError
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.actor import CALLS, WorkerActor
 from pipeline.executors.cluster.clock import boot_id, shifted
+from pipeline.executors.cluster.inheritance import PROCESS_DIED
 from pipeline.executors.cluster.nodes import Nodes
-from pipeline.executors.cluster.protocol import FENCE_SECONDS, Hello, Refusal, Terms
+from pipeline.executors.cluster.protocol import Hello, Refusal, Terms
 from pipeline.messages import Died, Ready, Task, Yielded
 
 PLACING_SECONDS = 5.0
 """Finding a node may take this long before it is reported."""
-
-REPLACE_SECONDS = 60.0
-"""An actor without a node is requested again after this long: nodes that were refused may have been mended."""
 
 EXIT_SECONDS = 3.0
 """Grace period for an actor to exit by itself, before Ray is asked to kill it."""
@@ -36,8 +34,8 @@ EXIT_SECONDS = 3.0
 CLOCK_READINGS = 5
 """The one with the shortest round trip counts."""
 
-PROCESS_DIED = "worker process has died"
-"""Part of Ray's message about an actor whose process has exited for certain; one on a lost node may still run."""
+NODE_DIED = "node has died"
+"""Part of Ray's message about an actor whose node does not answer."""
 
 log = logging.getLogger(__name__)
 
@@ -45,22 +43,27 @@ log = logging.getLogger(__name__)
 class RemoteWorker:
     """One worker. `report` gets its events and log records."""
 
-    def __init__(self, spec: WorkerSpec, terms: Terms, nodes: Nodes, report: Callable[[object], None]) -> None:
+    def __init__(
+        self, spec: WorkerSpec, terms: Terms, nodes: Nodes, report: Callable[[object], None], inherited: Any = None
+    ) -> None:
+        """`inherited`: an actor that may run it already, and does nothing else."""
         self._spec = spec
         self._terms = terms
         self._nodes = nodes
         self._report = report
-        self._actor: Any = None
+        self._actor: Any = inherited
         self._node = self._kind = ""
         self._ahead_seconds = 0.0
         """By how much its machine's monotonic clock is ahead of this one's."""
         self._asked_seconds = time.monotonic()
         """When its actor's lease was last renewed, at the latest."""
+        self._is_lost = False
+        """Whether it ended through no fault of its item."""
         self._task = asyncio.create_task(self._run())
 
     def send(self, task: Task) -> None:
         """Send a task to the worker's actor."""
-        self._actor.send.remote(shifted(task, self._ahead_seconds))
+        self._actor.send.remote(shifted(task, self._ahead_seconds), self._terms.owner)
 
     def kill(self) -> None:
         """End the worker; `Died` follows."""
@@ -70,6 +73,11 @@ class RemoteWorker:
         """Have its actor exit, without waiting for that."""
         if self._actor is not None:
             self._actor.exit.remote()
+
+    def leave(self) -> None:
+        """Leave its actor to the next daemon if it is idle; it exits otherwise."""
+        if self._actor is not None:
+            self._actor.leave.remote()
 
     async def _kill(self) -> None:
         self.exit()
@@ -85,34 +93,48 @@ class RemoteWorker:
             await self._relay()
         except (RayError, ValueError, TimeoutError) as error:
             log.warning("worker %s: %s", self._spec.name, " ".join(str(error).split())[:500])
+            self._is_lost = self._nodes.is_headless or NODE_DIED in str(error) or isinstance(error, TimeoutError)
             await self._fence(error)
         finally:
             self._nodes.placed(self._spec.name)
-            self._report(Died(self._spec.name, None, is_lost=self._nodes.is_headless))
+            self._report(Died(self._spec.name, None, is_lost=self._is_lost))
 
     async def _place(self) -> None:
         """Start the worker on a node that offers what it must. Raises RayError."""
-        while True:
+        answer: Hello | Refusal | None = await self._rejoined() if self._actor is not None else None
+        while not isinstance(answer, Hello):
             self._actor = await asyncio.to_thread(self._create)
             answer = await self._begun()
-            if isinstance(answer, Hello):
-                break
             if isinstance(answer, Refusal):
                 self._nodes.refuse(answer.node_id, answer.why)
-            await asyncio.to_thread(ray.kill, self._actor)
+            if not isinstance(answer, Hello):
+                await asyncio.to_thread(ray.kill, self._actor)
+        self._nodes.accept(answer.node_id)
         self._nodes.placed(self._spec.name)
         self._node, self._kind = self._nodes.name(answer.node_id), answer.kind
         if answer.boot_id != boot_id():
             self._ahead_seconds = await self._clock_difference()
 
+    async def _rejoined(self) -> Hello | None:
+        """The inherited actor's answer; None if it cannot be used."""
+        try:
+            hello: Hello | None = await asyncio.wait_for(
+                asyncio.wrap_future(self._actor.rejoin.remote(self._spec, self._terms).future()), PLACING_SECONDS
+            )
+        except (RayError, TypeError, TimeoutError) as error:
+            log.info("worker %s starts anew: %s", self._spec.name, " ".join(str(error).split())[:200])
+            return None
+        return hello
+
     def _create(self) -> Any:
-        """Request an actor; blocks. One of the same name is a previous bridge's."""
+        """Request an actor; blocks. One of the same name is idle, and not used any more."""
         place, name = self._spec.place, self._spec.name
         with contextlib.suppress(ValueError):  # there is none
             ray.kill(ray.get_actor(name))
         labels = dict(place.labels) if place else {}
         options = {
             "name": name,
+            "lifetime": "detached",
             "num_cpus": place.num_cpus if place else 1,
             "num_gpus": place.num_gpus if place else 0,
             "resources": dict(place.resources) if place else {},
@@ -129,7 +151,7 @@ class RemoteWorker:
         answer: asyncio.Future[Hello | Refusal] = asyncio.wrap_future(
             self._actor.begin.remote(self._spec, self._terms).future()
         )
-        for seconds in (PLACING_SECONDS, REPLACE_SECONDS - PLACING_SECONDS):
+        for seconds in (PLACING_SECONDS, self._terms.patience.refusal_seconds):
             await asyncio.wait([answer], timeout=seconds)
             if answer.done():
                 return answer.result()
@@ -150,9 +172,13 @@ class RemoteWorker:
         """Pass messages on until the last. Raises RayError, and TimeoutError if the actor does not answer."""
         while True:
             self._asked_seconds = time.monotonic()
-            reference = self._actor.messages.remote()
-            for message in await asyncio.wait_for(asyncio.wrap_future(reference.future()), FENCE_SECONDS):
-                if isinstance(message, Died):
+            reference = self._actor.messages.remote(self._terms.owner)
+            patience = self._terms.patience.fence_seconds
+            for message in await asyncio.wait_for(asyncio.wrap_future(reference.future()), patience):
+                if isinstance(message, Refusal):
+                    self._nodes.refuse(message.node_id, message.why)
+                    self._is_lost = True
+                if isinstance(message, Died | Refusal):
                     self.exit()
                     return
                 self._report(self._translated(message))
@@ -168,4 +194,4 @@ class RemoteWorker:
         if self._actor is None or PROCESS_DIED in str(error):
             return
         self._kill_lost = asyncio.create_task(asyncio.to_thread(ray.kill, self._actor))
-        await asyncio.sleep(max(0.0, self._asked_seconds + FENCE_SECONDS - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._asked_seconds + self._terms.patience.fence_seconds - time.monotonic()))
