@@ -15,7 +15,7 @@ from daemon.scheduling.backlog import Entry
 from daemon.scheduling.budgets import BASE_SECONDS
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.workers import POOLED_ROLE
-from pipeline.errors import CLUSTER_LOST, BootError, ConfigError, ErrorReport, StageError, WorkerDied
+from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.log_context import logging_about
 from pipeline.messages import Chunk, Died, Event, Ready, Task
@@ -232,7 +232,7 @@ class WorkerPool:
         self._note_exit(worker, event)
         error: StageError | WorkerDied = WorkerDied(event.worker, event.exitcode)
         if event.is_lost:
-            error = StageError(CLUSTER_LOST, f"worker {event.worker} was lost with its node")
+            error = StageError("cluster_lost", f"worker {event.worker} was lost with its node")
         if worker.overdue:
             hint = "is the machine overloaded? resubmit the job"
             error = StageError("timeout", f"worker {event.worker} exceeded its deadline and was killed", hint=hint)
