@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from daemon.scheduling.fingerprints import fingerprint
-from pipeline.avatars import BUILT_IN_FOLDER, Avatars
+from pipeline.avatars import BUILT_IN_FOLDER, Avatars, scenes
+from pipeline.avatars.avatar import FittedAvatar
 from pipeline.composition import matte
 from pipeline.composition.background import Backgrounds, Still
 from pipeline.composition.cutout import CutOut
@@ -27,6 +29,7 @@ from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.split import SplitStage
 from tests.clips import film, portrait, swaying, write_clip
 from tests.media import speech_like, write_recording
+from tests.members import members
 
 SIDE = 128
 SIZE = (SIDE, SIDE)
@@ -190,6 +193,55 @@ def test_an_avatar_may_bring_its_own_matte(tmp_path: Path) -> None:
     assert avatar.matte is not None
     assert avatar.matte[:, : SIDE // 2 - 2].min() == 255
     assert avatar.matte[:, SIDE // 2 + 2 :].max() == 0
+
+
+HIDDEN = (255, 0, 255)
+"""A colour that transparent pixels have, and nobody should see."""
+
+
+def transparent(opacity: Picture, picture: Picture) -> Picture:
+    """A picture with an alpha channel, RGBA."""
+    shown = np.where(opacity[..., None] > 0, picture, np.uint8(HIDDEN))
+    return np.dstack([shown, opacity]).astype(np.uint8)
+
+
+def saved_and_cut_out(folder: Path, rgba: Picture, name: str) -> FittedAvatar:
+    avatar = folder / "avatars" / "anna"
+    avatar.mkdir(parents=True)
+    Image.fromarray(rgba).save(avatar / name, lossless=True)
+    return Avatars(config(folder)).fitted("anna", (512, 512), is_cut_out=True)
+
+
+@pytest.mark.parametrize("name", members(["a.png", "a.webp", "a.tiff"], "a.png"))
+def test_a_picture_that_is_cut_out_already_keeps_its_edges(name: str, tmp_path: Path) -> None:
+    """Edges that the network would not find, with the hair cut off: the picture's own ones count."""
+    opacity = matte.find_matte(portrait(), FACE)
+    opacity[:40] = 0
+    avatar = saved_and_cut_out(tmp_path, transparent(opacity, portrait()), name)
+    assert avatar.matte is not None
+    assert np.array_equal(avatar.matte, opacity)
+    assert isinstance(avatar.scene, scenes.Still)
+    edge = (opacity > 128) & (opacity < 250)
+    assert purple(avatar.scene.picture)[edge].mean() < purple(portrait())[edge].mean() + 5
+
+
+def test_of_a_picture_with_round_corners_the_person_is_cut_out(tmp_path: Path) -> None:
+    opacity = np.zeros((512, 512), np.uint8)
+    cv2.circle(opacity, (256, 256), 256, 255, -1)
+    avatar = saved_and_cut_out(tmp_path, transparent(opacity, portrait()), "a.png")
+    assert avatar.matte is not None
+    assert avatar.matte[100:170, 200:250].min() == 255, "the face"
+    assert avatar.matte[60:120, 340:400].max() == 0, "within the circle"
+    assert avatar.matte[440:, :60].max() == 0, "the person outside of it"
+
+
+def test_what_no_network_takes_for_a_person_is_as_transparent_as_its_picture(tmp_path: Path) -> None:
+    """A drawing: a box."""
+    opacity = np.zeros((512, 512), np.uint8)
+    opacity[100:400, 150:350] = 255
+    avatar = saved_and_cut_out(tmp_path, transparent(opacity, np.full((512, 512, 3), 90, np.uint8)), "a.png")
+    assert avatar.matte is not None
+    assert np.array_equal(avatar.matte, opacity)
 
 
 def test_a_matte_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ class Avatar:
     """Cached files that engines derive from it; None: no cache."""
     read_matte: Callable[[], NDArray[np.uint8]] | None = None
     """Reads `matte.png`, [height, width]; None if there is none."""
+    read_opacity: Callable[[], NDArray[np.uint8]] | None = None
+    """Reads how opaque each pixel of the picture is, [height, width]; None for a video."""
 
     @cached_property
     def faces(self) -> Faces | NoFace:
@@ -178,7 +180,7 @@ class Avatar:
             light,
             place.layout,
         )
-        return cut_out(fitted, self._own_matte(place)) if is_cut_out else fitted
+        return cut_out(fitted, self._own_matte(place), self._opacity(place)) if is_cut_out else fitted
 
     def placed(self, size: FrameSize | None) -> Placement:
         """Where the face is in frames of `size`, without rendering the frames. Raises JobError."""
@@ -215,8 +217,7 @@ class Avatar:
         """The frames. Cropped before scaling: otherwise a wide frame would need a huge intermediate picture."""
         if isinstance(self.source, VideoSource):
             return self.source.scene(place.cut, place.size, place.faces, self.settings)
-        left, top, columns, rows = place.cut
-        return Still(_resized(self.source[top : top + rows, left : left + columns], *place.size))
+        return Still(_cut(self.source, place))
 
     def _own_matte(self, place: Placement) -> NDArray[np.uint8] | None:
         """The given matte in frames of the avatar. Raises JobError."""
@@ -227,8 +228,14 @@ class Avatar:
             sizes = ["{}x{}".format(*sides) for sides in (matte.shape[1::-1], self.sides)]
             message = f"matte.png has {sizes[0]} pixels, the picture {sizes[1]}"
             raise JobError("avatar", message, field="avatar", hint="make it as large as the picture")
-        left, top, columns, rows = place.cut
-        return _resized(matte[top : top + rows, left : left + columns], *place.size)
+        return _cut(matte, place)
+
+    def _opacity(self, place: Placement) -> NDArray[np.uint8] | None:
+        """How opaque a picture without a given matte is in frames of the avatar; None: everywhere. Raises JobError."""
+        if self.read_matte is not None or self.read_opacity is None:
+            return None
+        opacity = self.read_opacity()
+        return None if opacity.min() == 255 else _cut(opacity, place)
 
     def _faces_in(self, cut: Cut) -> Faces | NoFace:
         """The faces inside `cut`. Raises JobError if a video's face is missing somewhere and `no_face` is `fail`."""
@@ -297,6 +304,9 @@ def _rounded(box: NDArray[np.float32]) -> tuple[int, int, int, int]:
     return x1, y1, x2, y2
 
 
-def _resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_CUBIC
-    return np.ascontiguousarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
+def _cut(picture: NDArray[np.uint8], place: Placement) -> NDArray[np.uint8]:
+    """The part of a picture or matte that is seen, at the size of the frames."""
+    left, top, columns, rows = place.cut
+    part = picture[top : top + rows, left : left + columns]
+    method = cv2.INTER_AREA if place.size[0] < columns else cv2.INTER_CUBIC
+    return np.ascontiguousarray(cv2.resize(part, place.size, interpolation=method), np.uint8)

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from pipeline.avatars.avatar import FittedAvatar
 
 
-def cut_out(avatar: FittedAvatar, own_matte: NDArray[np.uint8] | None) -> FittedAvatar:
+REST_MAX = 0.1
+"""Share of a transparent picture's opaque part that may be something else than the person who is cut out already."""
+
+
+def cut_out(avatar: FittedAvatar, own_matte: matte.Matte | None, opacity: matte.Matte | None) -> FittedAvatar:
     """The avatar with its matte, and with colours that are free of its background.
 
-    `own_matte` [height, width]: given by its folder; None: found by a network. Raises JobError if no person is found.
+    Both [height, width]. `own_matte`: given by its folder; None: as the picture's own transparency says, or found by a
+    network. `opacity`: of its picture; None: it is opaque. Raises JobError if no person is found.
     """
     layout = None if avatar.layout is None else avatar.layout.standing
     files = None if avatar.files is None else replace(avatar.files, key=f"{avatar.files.key}-cutout-{matte.VERSION}")
@@ -32,22 +37,39 @@ def cut_out(avatar: FittedAvatar, own_matte: NDArray[np.uint8] | None) -> Fitted
     if isinstance(scene, Clip):
         return replace(cut, scene=_clip(avatar, scene))
     assert isinstance(scene, Still)
-    pixels = _picture(avatar, scene, own_matte)
+    pixels = _picture(avatar, scene, own_matte, opacity)
     person, found = (np.ascontiguousarray(part) for part in np.split(pixels, [3], axis=2))
     return replace(cut, scene=Still(person), matte=found[..., 0])
 
 
-def _picture(avatar: FittedAvatar, scene: Still, own_matte: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+def _picture(
+    avatar: FittedAvatar, scene: Still, own_matte: matte.Matte | None, opacity: matte.Matte | None
+) -> NDArray[np.uint8]:
     """The person's colours and matte: RGBA [height, width, 4]."""
 
     def build(target: Path) -> None:
-        found = matte.find_matte(scene.picture, _face(avatar, 0)) if own_matte is None else own_matte
+        found = _matte(scene.picture, _face(avatar, 0), opacity) if own_matte is None else own_matte
         colours = matte.foreground(scene.picture, found)
         with target.open("wb") as file:
             np.save(file, np.dstack([colours, found]))
 
     with avatar.derive("cutout", f"{matte.VERSION}.npy", build) as kept:
         return np.asarray(np.load(kept), np.uint8)
+
+
+def _matte(picture: matte.Picture, face: matte.Box | None, opacity: matte.Matte | None) -> matte.Matte:
+    """The matte of a picture, whose person may have been cut out before: then its transparency is the matte.
+
+    If more than the person is opaque (round corners, a frame), both count. Raises JobError if no person is found.
+    """
+    if opacity is None:
+        return matte.find_matte(picture, face)
+    try:
+        found = matte.find_matte(picture, face)
+    except JobError:  # a drawing, perhaps
+        return opacity
+    rest = np.minimum(opacity, 255 - found).sum() / max(int(opacity.sum()), 1)
+    return opacity if rest < REST_MAX else np.minimum(opacity, found)
 
 
 def _clip(avatar: FittedAvatar, scene: Clip) -> Clip:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -42,6 +43,9 @@ from pipeline.messages import FrameSize, Origin
 
 BUILT_IN_FOLDER = Path(__file__).parent / "assets"
 """Avatars that come with lipdrop."""
+
+ENDS = ("#000000", "#ffffff")
+"""Black and white."""
 
 CACHE_FOLDER = "cache"
 """Folder in the spool for cached results."""
@@ -144,7 +148,13 @@ class Avatars:
         own = None if matte is None else digest(matte)
         derived = self._derived(content, settings, landmarks, own)
         read_matte = None if matte is None or own is None else partial(self._matte, matte, own, settings.look)
-        return Avatar(picture, settings, find, landmarks, derived, read_matte)
+        read_opacity = partial(self._opacity, file, content, settings.look)
+        return Avatar(picture, settings, find, landmarks, derived, read_matte, read_opacity)
+
+    def _opacity(self, file: Path, content: str, look: Look) -> NDArray[np.uint8]:
+        """How opaque each pixel is, [height, width]: black and white under it look the same where it is."""
+        black, white = (self._picture(file, content, replace(look, background=colour)) for colour in ENDS)
+        return np.asarray(255 - (white - black).max(axis=2), np.uint8)
 
     def _matte(self, file: Path, content: str, look: Look) -> NDArray[np.uint8]:
         return np.ascontiguousarray(self._picture(file, content, look)[..., 0])

@@ -22,7 +22,7 @@ from pipeline.errors import JobError
 if TYPE_CHECKING:
     import onnxruntime
 
-VERSION = 1
+VERSION = 2
 """Increment it when the mattes change: cached ones of other versions are not used."""
 
 MODEL = Path(__file__).with_name("person.onnx")
