@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipeline.brand.folder import find as brand_file
-from pipeline.brand.settings import FileName, LogoKey, LogoSettings
+from pipeline.brand.settings import ClipKey, LogoKey, LogoSettings
 from pipeline.composition.layout import size_of
 from pipeline.config import BOTH, Config, Fps
 from pipeline.errors import JobError, JobErrors, nearest_hint
@@ -174,13 +174,13 @@ class Job(SceneKeys):
     """Whether captions are drawn into the picture, with the spoken word highlighted; or an object with their `font`,
     `size`, `colour`, `highlight`, `box` and `position`."""
     logo: LogoKey | None = None
-    """A picture in a corner: its name in the folder of the brand, or an object with `file`, `place`, `size` and
-    `opacity`. What it leaves out is as `brand.logo` of the configuration says."""
-    intro: FileName | None = None
-    """Name of a clip in the folder of the brand that the video begins with. Default: `brand.intro` of the
+    """A picture in a corner: its name in the folder of the brand, false for none, or an object with `file`, `place`,
+    `size` and `opacity`. What it leaves out is as `brand.logo` of the configuration says."""
+    intro: ClipKey | None = None
+    """Name of a clip in the folder of the brand that the video begins with; false: none. Default: `brand.intro` of the
     configuration; none in streams."""
-    outro: FileName | None = None
-    """Name of a clip that it ends with. Default: `brand.outro` of the configuration; none in streams."""
+    outro: ClipKey | None = None
+    """Name of a clip that it ends with; false: none. Default: `brand.outro` of the configuration; none in streams."""
     webhook: Annotated[Webhook, BeforeValidator(_as_webhook, json_schema_input_type=StrictStr | Webhook)] | None = None
     """URL to call when the job has ended, or an object with the URL and the events to send to it."""
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
@@ -462,6 +462,10 @@ PHRASES = {
     "Input should be a valid boolean": "must be true or false",
     "Input should be a valid dictionary or instance of Webhook": "must be a URL or an object",
     "Input should be a valid dictionary or instance of LexiconEntry": "must be a string or an object",
+    "Input should be a valid dictionary or instance of LogoSettings": "must be a file's name, false or an object",
+    "Input should be a valid dictionary or instance of CaptionStyle": "must be true, false or an object",
+    "Input should be a valid dictionary or instance of LabelSettings": "must be 'none', 'corner', 'intro' or an object",
+    "Input should be a valid dictionary or instance of JobProvenance": "must be an object",
     "Input should be a valid dictionary or instance of Scene": "must be an object",
     "Input should be a valid dictionary": "must be an object",
     "Input should be a valid ": "must be a ",
@@ -623,7 +627,7 @@ def _check_font(job: Job) -> None:
 
 
 def _check_brand(job: Job, config: Config) -> None:
-    named = next((key for key in ("intro", "outro") if getattr(job, key) is not None), None)
+    named = next((key for key in ("intro", "outro") if getattr(job, key)), None)
     if job.mode == "stream" and named is not None:
         hint = f"leave {named} out, or choose another mode"
         raise JobError("brand", f"a stream has no {named}: it is played while it is rendered", field=named, hint=hint)
@@ -636,8 +640,9 @@ def brand_files(job: Job, config: Config) -> dict[str, Path]:
     folder, brand = config.path(config.brand.folder), config.brand
     names = {"logo": config.logo(job.logo).file}
     if job.mode != "stream":
-        names |= {"intro": job.intro or brand.intro, "outro": job.outro or brand.outro}
-    return {key: as_spelt(folder, name) for key, name in names.items() if name is not None}
+        names["intro"] = brand.intro if job.intro is None else job.intro
+        names["outro"] = brand.outro if job.outro is None else job.outro
+    return {key: as_spelt(folder, name) for key, name in names.items() if name}
 
 
 def _check_model(job: Job, config: Config) -> None:

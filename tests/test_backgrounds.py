@@ -195,13 +195,13 @@ def test_an_avatar_may_bring_its_own_matte(tmp_path: Path) -> None:
     assert avatar.matte[:, SIDE // 2 + 2 :].max() == 0
 
 
-HIDDEN = (255, 0, 255)
+HIDDEN = np.array((255, 0, 255), np.uint8)
 """A colour that transparent pixels have, and nobody should see."""
 
 
 def transparent(opacity: Picture, picture: Picture) -> Picture:
     """A picture with an alpha channel, RGBA."""
-    shown = np.where(opacity[..., None] > 0, picture, np.uint8(HIDDEN))
+    shown = np.where(opacity[..., None] > 0, picture, HIDDEN)
     return np.dstack([shown, opacity]).astype(np.uint8)
 
 

@@ -192,6 +192,7 @@ def test_wrong_values_name_their_key(folder: Path) -> None:
     assert refused(folder, {"file": "red.png", "size": 3}).field == "logo.size"
     assert refused(folder, {"fil": "red.png"}).code == "unknown_field"
     assert refused(folder, 5).code == "type"
+    assert refused(folder, 5).message == "logo must be a file's name, false or an object, not 5"
 
 
 def test_a_job_changes_the_logo_of_the_configuration(folder: Path) -> None:
@@ -201,6 +202,17 @@ def test_a_job_changes_the_logo_of_the_configuration(folder: Path) -> None:
     assert config.logo(job.logo) == LogoSettings(file="red.png", place="top-right", opacity=0.5)
     assert brand_files(job, config) == {"logo": folder / "red.png"}
     assert brand_files(parse_job(b'{"text": "a"}', Config(base=folder.parent), ()), Config()) == {}
+
+
+def test_a_job_leaves_the_brand_of_the_configuration_out(folder: Path) -> None:
+    brand = BrandSettings(logo=LogoSettings(file="red.png"), intro="red.png", outro="red.png")
+    config = Config(base=folder.parent, brand=brand)
+    assert set(brand_files(parse_job(b'{"text": "a"}', config, ()), config)) == {"logo", "intro", "outro"}
+    for key, others in (("logo", {"intro", "outro"}), ("intro", {"logo", "outro"}), ("outro", {"logo", "intro"})):
+        job = parse_job(json.dumps({"text": "a", key: False}).encode(), config, ())
+        assert set(brand_files(job, config)) == others
+    stream = parse_job(b'{"text": "a", "mode": "stream", "intro": false}', config, ())
+    assert set(brand_files(stream, config)) == {"logo"}
 
 
 def test_a_configured_logo_must_exist(folder: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 STREAM = "stream"
 MODES = ("auto", "sequential", "parallel", STREAM)
+BRAND_KEYS = ("logo", "intro", "outro")
 KEYS = (
     "voice",
     "language",
@@ -44,6 +45,7 @@ KEYS = (
     "background",
     "codec",
     "loudness",
+    *BRAND_KEYS,
 )
 """The options that are keys of the job."""
 
@@ -58,6 +60,10 @@ KEYS = (
 @click.option("--audio", type=FILE, help="A recording to speak; TEXT, if given, is what it says.")
 @click.option("--size", help="WIDTHxHEIGHT in pixels, vertical, square or wide; default: the avatar's.")
 @click.option("--background", help="Behind the person: '#rrggbb', a file of the backgrounds folder, or transparent.")
+@click.option("--logo", help="A picture of the brand folder, in a corner of the video.")
+@click.option("--intro", help="A video of the brand folder, before what is said.")
+@click.option("--outro", help="The same, after it.")
+@click.option("--no-brand", is_flag=True, help="Without the configured logo, intro and outro.")
 @click.option("--loudness", type=click.Choice(tuple(PRESETS)), help="Of the sound; default: as the configuration says.")
 @click.option("--codec", type=click.Choice(tuple(CODECS)), help="Of the video; default: the configured one, h264.")
 @click.option("--mode", type=click.Choice(MODES), help="How the work is divided; default: auto.")
@@ -91,12 +97,14 @@ def make(config_file: Path | None, play: bool, quiet: bool, verbose: bool, word_
     sys.exit(_make(request, config, config_file, play=play, quiet=quiet, verbose=verbose))
 
 
-def _request(config: Config, *, text: tuple[str, ...], play: bool, **options: Any) -> Request:
+def _request(config: Config, *, text: tuple[str, ...], play: bool, no_brand: bool, **options: Any) -> Request:
     """The request of a command line. Raises UsageError."""
     from daemon.make.language import guessed
     from daemon.make.request import Request
 
     keys = {key: options[key] for key in KEYS if options[key]}
+    if no_brand:
+        keys = dict.fromkeys(BRAND_KEYS, False) | keys
     spoken = _text(text)
     if spoken is None and options["audio"] is None:
         raise click.UsageError("give a text, --audio FILE, or both")

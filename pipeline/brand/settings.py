@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
 from pipeline.overlay.settings import Place
@@ -40,11 +40,25 @@ class LogoSettings(Section):
 
 
 def as_logo(value: Any) -> Any:
-    """A plain name as settings; anything else is left for the caller's validation."""
+    """A plain name, or false, as settings; anything else is left for the caller's validation."""
+    if value is False:
+        return {"file": None}
     return {"file": value} if isinstance(value, str) else value
 
 
-LogoKey = Annotated[LogoSettings, BeforeValidator(as_logo, json_schema_input_type=FileName | LogoSettings)]
+LogoKey = Annotated[
+    LogoSettings, BeforeValidator(as_logo, json_schema_input_type=FileName | Literal[False] | LogoSettings)
+]
+
+
+def _or_no_clip(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    return NO_CLIP if value is False else check(value)
+
+
+NO_CLIP = ""
+"""The name of no file: no clip, although the configuration has one."""
+ClipKey = Annotated[FileName, WrapValidator(_or_no_clip, json_schema_input_type=FileName | Literal[False])]
+"""The name of a clip; false: none, although the configuration has one."""
 
 
 class BrandSettings(Section):
