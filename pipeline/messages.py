@@ -360,6 +360,8 @@ class Timeline:
     """What the pictures of the job's avatars are."""
     size: tuple[int, int] | None = None
     """Width and height of the frames."""
+    questions: tuple[float, ...] | None = None
+    """The ends of questions, in seconds from the start of its speech; None if it is not known what is said."""
 
     @property
     def seconds(self) -> float:

@@ -16,7 +16,8 @@ from pipeline.avatars.idle_motion import LivingCanvas, LivingPicture
 from pipeline.avatars.idle_motion.blinks import CLOSING_SECONDS, DOUBLE_SECONDS, Blinks
 from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
-from pipeline.avatars.idle_motion.sway import CALM, LIVELY, PoseField, Sway
+from pipeline.avatars.idle_motion.prosody import Prosody
+from pipeline.avatars.idle_motion.sway import PoseField, Sway
 from pipeline.avatars.idle_motion.warp import make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
@@ -180,7 +181,7 @@ def test_different_pictures_blink_and_sway_differently(picture: Picture, landmar
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 def test_every_blink_has_a_frame_with_the_eyes_shut(fps: int) -> None:
     for seed in range(20):
-        closures = np.array([Blinks(seed, fps, None).closure(frame / fps) for frame in range(12 * fps)])
+        closures = np.array([Blinks(seed, fps).closure(frame / fps) for frame in range(12 * fps)])
         begins = np.flatnonzero((closures[:-1] == 0) & (closures[1:] > 0))
         assert len(begins) >= 2
         for begin in begins[:-1]:
@@ -188,7 +189,7 @@ def test_every_blink_has_a_frame_with_the_eyes_shut(fps: int) -> None:
 
 
 def test_blinks_come_irregularly_every_two_to_six_seconds() -> None:
-    blinks = Blinks(3, FPS, None)
+    blinks = Blinks(3, FPS)
     blinks.closure(3600)
     starts = np.array(blinks._starts[1:])
     gaps = np.diff(starts)
@@ -201,7 +202,7 @@ def test_blinks_come_irregularly_every_two_to_six_seconds() -> None:
 
 
 def test_blinks_do_not_depend_on_the_order_of_queries() -> None:
-    forwards, backwards = Blinks(5, FPS, None), Blinks(5, FPS, None)
+    forwards, backwards = Blinks(5, FPS), Blinks(5, FPS)
     times = [frame / FPS for frame in range(2000)]
     expected = [forwards.closure(t) for t in times]
     assert [backwards.closure(t) for t in reversed(times)] == expected[::-1]
@@ -210,7 +211,7 @@ def test_blinks_do_not_depend_on_the_order_of_queries() -> None:
 def test_blinks_come_in_pauses() -> None:
     """Given speech with a pause of 0.3 s in each second, most blinks start in the pauses."""
     loudness = np.where(np.arange(120 * FPS) % FPS < 0.3 * FPS, 0, 0.8).astype(np.float32)
-    blinks = Blinks(1, FPS, loudness)
+    blinks = Blinks(1, FPS, Prosody(loudness, FPS))
     blinks.closure(110)
     starts = [start for start in blinks._starts[1:] if start < 110]
     quiet = np.mean([loudness[round(start * FPS)] == 0 for start in starts])
@@ -220,7 +221,7 @@ def test_blinks_come_in_pauses() -> None:
 def test_many_blinks_begin_at_the_end_of_a_phrase() -> None:
     """Given two seconds of speech and then one of silence, again and again."""
     loudness = np.where(np.arange(240 * FPS) % (3 * FPS) < 2 * FPS, 0.8, 0).astype(np.float32)
-    blinks = Blinks(1, FPS, loudness)
+    blinks = Blinks(1, FPS, Prosody(loudness, FPS))
     blinks.closure(230)
     into_pause = np.array([start % 3 - 2 for start in blinks._starts[1:] if start < 230])
     assert np.mean((into_pause > -0.03) & (into_pause < 0.25)) > 0.4
@@ -292,7 +293,7 @@ def test_eyes_that_are_shut_or_too_small_do_not_blink(picture: Picture, landmark
 
 def test_the_sway_is_slow_small_and_centred() -> None:
     fps = 50
-    poses = np.array([Sway(11, fps, None).pose(frame) for frame in range(120 * fps)])
+    poses = np.array([Sway(11, fps).pose(frame) for frame in range(120 * fps)])
     assert not poses[0].any()
     assert np.degrees(np.abs(poses[:, PoseField.ROLL])).max() < 0.6
     for movement in (PoseField.SIDEWAYS, PoseField.DOWN, PoseField.TURN, PoseField.NOD):
@@ -300,31 +301,6 @@ def test_the_sway_is_slow_small_and_centred() -> None:
         assert abs(poses[:, movement].mean()) < 0.0015
     speeds = np.abs(np.diff(poses, axis=0)).max(0) * fps
     assert speeds.max() < 0.015
-
-
-def test_stressed_speech_nods_a_little() -> None:
-    loudness = np.full(200, 0.2, np.float32)
-    loudness[100:108] = 1
-    calm, stressed = (Sway(2, FPS, some) for some in (None, loudness))
-    nods = np.array([stressed.pose(frame) - calm.pose(frame) for frame in range(200)])
-    assert 98 <= nods[:, PoseField.NOD].argmax() <= 109
-    assert 0.001 < nods[:, PoseField.NOD].max() < 0.006
-    assert not nods[:, [PoseField.SIDEWAYS, PoseField.ROLL, PoseField.BREATH]].any()
-
-
-def test_a_lively_face_raises_its_brows_on_stressed_words() -> None:
-    loudness = np.full(200, 0.2, np.float32)
-    loudness[100:108] = 1
-    calm, lively = (
-        np.array([Sway(2, FPS, loudness, some).pose(frame) for frame in range(200)]) for some in (CALM, LIVELY)
-    )
-    brows = lively[:, PoseField.BROWS]
-    assert 98 <= brows.argmax() <= 109
-    assert 0.01 < brows.max() < 0.035
-    assert np.concatenate([brows[:85], brows[125:]]).max() < 1e-4
-    assert np.abs(np.diff(brows)).max() < 0.006
-    assert not calm[:, PoseField.BROWS].any()
-    assert lively[:, PoseField.NOD].max() > calm[:, PoseField.NOD].max()
 
 
 def test_raised_brows_move_nothing_below_the_eyes(picture: Picture, landmarks: FaceLandmarks) -> None:
@@ -344,12 +320,12 @@ def test_lively_frames_are_the_same_however_a_job_is_cut(picture: Picture, landm
     loudness[50:60] = 1
 
     def canvas() -> LivingCanvas:
-        return LivingCanvas(LivingPicture(picture, landmarks, lively=True), FPS, loudness)
+        return LivingCanvas(LivingPicture(picture, landmarks, lively=True), FPS, Prosody(loudness, FPS))
 
     whole = shown(canvas(), picture, 48, 12)
     parts = [shown(canvas(), picture, first, 4) for first in (56, 48, 52)]
     assert torch.equal(whole, torch.cat([parts[1], parts[2], parts[0]]))
-    calm = LivingCanvas(LivingPicture(picture, landmarks), FPS, loudness)
+    calm = LivingCanvas(LivingPicture(picture, landmarks), FPS, Prosody(loudness, FPS))
     assert not torch.equal(whole, shown(calm, picture, 48, 12))
 
 
@@ -438,20 +414,13 @@ def test_invalid_landmarks_leave_the_picture_still(value: float, picture: Pictur
     assert torch.equal(shown(canvas, picture, 30, 50), still.repeat(50, 1, 1))
 
 
-@pytest.mark.parametrize("loudness", [[], [float("nan")] * 40, [float("inf"), -5.0] * 20, [0.5]])
-def test_any_loudness_gives_a_bounded_pose(loudness: list[float], picture: Picture, landmarks: FaceLandmarks) -> None:
-    canvas = LivingCanvas(LivingPicture(picture, landmarks), FPS, np.array(loudness, np.float32))
-    assert shown(canvas, picture, 38, 4).shape == (4, SIDE * 3 // 2, SIDE)
-    assert np.abs(canvas._sway.pose(39)).max() < 0.03
-
-
 def test_a_face_outside_the_picture_moves_nothing(landmarks: FaceLandmarks) -> None:
     assert make_warp(landmarks, SIDE, SIDE) is not None
     assert make_warp(landmarks.transformed(1, 1000, 0), SIDE, SIDE) is None
 
 
 def test_a_blink_is_over_in_a_third_of_a_second() -> None:
-    blinks = Blinks(0, FPS, None)
+    blinks = Blinks(0, FPS)
     start = blinks._starts[1]
     closures = [blinks.closure(start + offset) for offset in (0, CLOSING_SECONDS / 2, CLOSING_SECONDS, 0.2, 0.3)]
     assert closures == [0, pytest.approx(0.5), pytest.approx(1), pytest.approx(0.68, abs=0.1), 0]

@@ -41,6 +41,12 @@ class SpeechFeatures:
     """The 16 kHz mono WAV file behind `samples`; None: silence."""
     articulation: float = 1.0
     """How far the mouth moves, 1: as people's do; for engines that can vary it."""
+    questions: Sequence[float] | None = None
+    """The ends of questions, in seconds; None if it is not known what is said."""
+    hush_frame: int | None = None
+    """The frame of the job at which the speech is broken off; None: it is not."""
+    planned: SpeechFeatures | None = None
+    """Speech that is broken off, as a whole: earlier frames have followed it."""
 
     @property
     def offset(self) -> int:

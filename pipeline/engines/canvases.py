@@ -15,7 +15,7 @@ from pipeline.avatars.faces.tracking import NoFace
 from pipeline.avatars.idle_motion import LivingCanvas, LivingPicture
 from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.loudness import emphasis
+from pipeline.engines.prosody import prosody
 from pipeline.media.canvas import Canvas, Regions, StillCanvas, mixed, paint
 from pipeline.media.planes import colour_rows
 
@@ -38,9 +38,7 @@ class Canvases:
             case Clip():
                 return ClipCanvas(prepared, speech.fps)
             case LivingPicture():
-                # In a stream, motion depends only on time, so that it continues from piece to piece without a jump.
-                loudness = emphasis(speech) if speech.first_frame is None else None
-                return LivingCanvas(prepared, speech.fps, emphasis=loudness)
+                return LivingCanvas(prepared, speech.fps, prosody(speech))
             case _:
                 return prepared
 

@@ -60,12 +60,14 @@ def relative_loudness(mel: torch.Tensor) -> Floats | None:
     return np.asarray((column_loudness(mel) - level).numpy(), np.float32)
 
 
-def emphasis(speech: SpeechFeatures) -> Floats:
-    """How loud each frame is, from 0 (a pause) to 1 (the loudest half second), shape [frames]."""
-    loudness = relative_loudness(bounded(speech.mel))
+def emphasis(loudness: Floats | None, frames: int, fps: int) -> Floats:
+    """How loud each frame is, from 0 (a pause) to 1 (the loudest half second), shape [frames].
+
+    `loudness`: `relative_loudness` of the speech.
+    """
     if loudness is None:
-        return np.zeros(speech.frames, np.float32)
-    return np.clip(at_frames(1 + loudness[:, None] / GATE_BELOW, speech.frames, speech.fps)[:, 0], 0, 1)
+        return np.zeros(frames, np.float32)
+    return np.clip(at_frames(1 + loudness[:, None] / GATE_BELOW, frames, fps)[:, 0], 0, 1)
 
 
 def speech_gate(speech: SpeechFeatures) -> Floats:

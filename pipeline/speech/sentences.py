@@ -31,6 +31,7 @@ PIECE_CHARACTERS_MAX = PIECE_WORDS_MAX * CHARACTERS_PER_WORD
 _ABBREVIATION_CHARACTERS_MAX = 12
 _END = re.compile(r"""(?<![.!?…؟۔।])[.!?…؟۔।]++["'»”’“)\]}]*+(?=\s|$)|[。！？]+[」』”）]*""")
 """Possessive quantifiers: backtracking into a long run of marks would take quadratic time."""
+_QUESTION_MARKS = frozenset("?？؟")
 _OPENING = "\"'«“„‘([{—–- "
 _END_CHARACTERS_MAX = 8
 _CLAUSE_END = re.compile(r"[,;:—–)]\s")
@@ -105,6 +106,12 @@ def passages(text: str, language: str, characters: float) -> list[str]:
 def ends_sentence(piece: str) -> bool:
     """Return whether a piece ends at the end of a sentence."""
     return _END.search(piece[-_END_CHARACTERS_MAX:]) is not None
+
+
+def is_question(sentence: str) -> bool:
+    """Return whether a sentence ends with a question mark, alone or among other marks."""
+    end = _END.search(sentence[-_END_CHARACTERS_MAX:])
+    return end is not None and not _QUESTION_MARKS.isdisjoint(end[0])
 
 
 class _Phrase(NamedTuple):

@@ -203,7 +203,14 @@ def _features(chunk: Chunk, articulation: float) -> SpeechFeatures:
     mel = np.load(timeline.mel, mmap_mode="r")
     phones = tuple(Phoneme(*event) for event in events)
     speech = SpeechFeatures(
-        mel, timeline.frames, timeline.fps, phones, timeline.first_frame, timeline.pcm, articulation
+        mel,
+        timeline.frames,
+        timeline.fps,
+        phones,
+        timeline.first_frame,
+        timeline.pcm,
+        articulation,
+        questions=timeline.questions,
     )
     return speech if chunk.hush_frame is None else _hushed(speech, chunk.hush_frame)
 
@@ -214,7 +221,7 @@ def _hushed(speech: SpeechFeatures, frame: int) -> SpeechFeatures:
     mel = np.array(speech.mel)
     mel[:, math.ceil(seconds * COLUMNS_PER_SECOND) :] = SILENCE
     said = tuple(phoneme for phoneme in speech.phonemes if phoneme.start_seconds < seconds)
-    return replace(speech, mel=mel, phonemes=said, wav=None)
+    return replace(speech, mel=mel, phonemes=said, wav=None, hush_frame=frame, planned=speech)
 
 
 def _also_written(

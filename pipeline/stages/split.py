@@ -30,6 +30,7 @@ from pipeline.messages import PCM_RATE_HZ, Chunk, Logo, Notice, Origin, Piece, S
 from pipeline.overlay import fonts
 from pipeline.overlay.document import Captions, document, line_characters
 from pipeline.speech.cues import cues
+from pipeline.speech.sentences import is_question
 from pipeline.speech.voices import levels
 from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges
@@ -86,6 +87,7 @@ class SplitStage:
             face=avatar.face,
             origin=Origin.of_all(map(self._avatars.origin, item.avatars or (item.avatar,))),
             size=size,
+            questions=_questions(item.speech),
         )
         overlay = None if item.label is None and item.captions is None else _write_overlay(item, timeline, size)
         drawn = None if item.logo is None else self._write_logo(item, item.logo, size)
@@ -137,6 +139,13 @@ class SplitStage:
         count = chunk_count(frames / item.fps, len(self._config.workers), settings)
         edges = chunk_edges(samples, frames, item.fps, count, settings)
         return [(start + first, start + last) for first, last in edges]
+
+
+def _questions(speech: Speech) -> tuple[float, ...] | None:
+    """When questions end; None if it is not known what is said."""
+    if not speech.sentences:
+        return None
+    return tuple(said.end_seconds for said in speech.sentences if is_question(said.text))
 
 
 def _check_codecs(background: str) -> None:

@@ -1,8 +1,10 @@
-"""Idle motion: a still avatar blinks, sways and breathes, so that it does not look like a photograph;
-a lively one nods and raises its brows on stressed speech.
+"""Idle motion: a still avatar blinks, sways and breathes, so that it does not look like a photograph; while it speaks,
+head, brows, eyes and breath follow what is said, and while it does not, it looks like someone who listens.
 
-Reading order: `canvas.py` composes the frames. `blinks.py` plans when eyes blink, `eyelids.py` draws the lids, in the
-coordinates of `eye_shape.py`. `sway.py` plans how the head moves; `warp.py` and `fine_plane.py` move the picture.
+Reading order: `canvas.py` composes the frames. `blinks.py` and `gaze.py` plan when eyes blink and where they look;
+`eyelids.py` draws both, in the coordinates of `eye_shape.py`. `sway.py` plans how the head moves by itself,
+`gestures.py` how it follows speech, of which `prosody.py` has what matters; `warp.py` and `fine_plane.py` move the
+picture.
 """
 
 from pipeline.avatars.idle_motion.canvas import LivingCanvas, LivingPicture

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.idle_motion.blinks import Blinks
-from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
+from pipeline.avatars.idle_motion.eyelids import GAZE_LEVELS, LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import LINEAR, FinePlane
+from pipeline.avatars.idle_motion.gaze import Gaze
+from pipeline.avatars.idle_motion.gestures import Gestures
+from pipeline.avatars.idle_motion.prosody import Prosody
 from pipeline.avatars.idle_motion.sway import CALM, LIVELY, Sway
 from pipeline.avatars.idle_motion.warp import Warp, make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
@@ -19,7 +22,7 @@ from pipeline.media.planes import PLANE_STEPS, Plane, Planes, colour_rows, plane
 
 
 class LivingPicture:
-    """A still picture that can blink, sway and breathe. One thread at a time may compose frames of it.
+    """A still picture that can blink, look aside, sway and breathe. One thread at a time may compose frames of it.
 
     Parts that cannot be moved safely stay still: eyes that are too small or closed, or a face that is too small or
     outside the picture.
@@ -51,17 +54,19 @@ class LivingPicture:
 class LivingCanvas:
     """The frames of one job that show a living picture.
 
-    A frame depends only on its number, the picture and the job's loudness, bit for bit: not on its batch or on earlier
-    frames. Frame 0 is the picture at rest.
+    A frame depends only on its number, the picture and the speech of the job or of the text that it belongs to, bit for
+    bit: not on its batch or on earlier frames. Frame 0 is the picture at rest.
     """
 
-    def __init__(self, picture: LivingPicture, fps: int, emphasis: NDArray[np.float32] | None = None) -> None:
-        """`emphasis`: loudness of each frame, 0 to 1, [frames]."""
-        loudness = np.clip(np.nan_to_num(emphasis), 0, 1) if emphasis is not None and len(emphasis) else None
+    def __init__(self, picture: LivingPicture, fps: int, prosody: Prosody | None = None) -> None:
+        """`prosody`: of the speech; None if it is unknown."""
         self._picture = picture
         self._fps = fps
-        self._blinks = Blinks(picture.seed, fps, loudness)
-        self._sway = Sway(picture.seed, fps, loudness, LIVELY if picture.lively else CALM)
+        self._liveliness = LIVELY if picture.lively else CALM
+        self._blinks = Blinks(picture.seed, fps, prosody)
+        self._sway = Sway(picture.seed, fps, self._liveliness)
+        self._gestures = None if prosody is None else Gestures(picture.seed, prosody, self._liveliness)
+        self._gaze = None if prosody is None else Gaze(picture.seed, prosody)
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `pipeline.media.canvas.Canvas`; the regions are put into the picture before it moves."""
@@ -69,18 +74,28 @@ class LivingCanvas:
         width, height = regions.size
         for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
             planes, matte = planes_of(frame[: self._picture.rows]), frame[self._picture.rows :]
-            painted = [(x, y, x + width, y + height), *self._blink(planes, number)]
+            painted = [(x, y, x + width, y + height), *self._move_eyes(planes, number)]
             if self._picture.moving is not None:
-                self._picture.moving.move(planes, matte, painted, self._sway.pose(number))
+                self._picture.moving.move(planes, matte, painted, self._pose(number))
         return frames
 
-    def _blink(self, planes: Planes, number: int) -> list[PixelBox]:
-        """Lower the lids in a frame; returns the boxes it changed."""
-        level = round(LEVELS * self._blinks.closure(number / self._fps)) if self._picture.eyelids else 0
-        if level == 0:
+    def _pose(self, number: int) -> NDArray[np.float32]:
+        """The pose of the head in a frame, [7]."""
+        pose = self._sway.pose(number)
+        if self._gestures is not None:
+            pose += np.float32(self._sway.settled(number)) * self._gestures.pose(number)
+        return pose
+
+    def _move_eyes(self, planes: Planes, number: int) -> list[PixelBox]:
+        """Lower the lids and turn the eyes in a frame; returns the boxes it changed."""
+        if not self._picture.eyelids:
+            return []
+        level = round(LEVELS * self._blinks.closure(number / self._fps))
+        gaze = 0 if self._gaze is None else round(GAZE_LEVELS * self._liveliness.gaze * self._gaze.at(number))
+        if level == gaze == 0:
             return []
         for lids in self._picture.eyelids:
-            lids.paint(planes, level)
+            lids.paint(planes, level, gaze)
         return [lids.box for lids in self._picture.eyelids]
 
 

@@ -1,10 +1,13 @@
-"""Draws a pair of eyes with their lids lowered.
+"""Draws a pair of eyes with their lids lowered, or looking aside.
 
 A lid does not stretch when it is lowered: it rolls out from under its crease. So everything above the lashes stays, the
 lashes move with the lid's edge (and turn from upwards to downwards), and between them there is plain skin.
+In an eye that looks aside the iris moves as a whole; the white beside it is stretched and compressed.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -19,6 +22,10 @@ from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
 
 LEVELS = 16
 """Positions of the lids between open and shut; more would be indistinguishable in a blink of seven frames."""
+GAZE_LEVELS = 100
+"""Positions of an iris on the way of one eye width."""
+KEPT = 48
+"""Drawn positions of lids and iris that are kept for further blinks and glances."""
 
 # Lengths in eye widths.
 LOWER_LID_RISE = 0.1
@@ -35,6 +42,10 @@ LID_LINE = 0.035
 """Half the thickness of the dark line along the edge."""
 FULLY_DRAWN = 0.05
 """Until an edge has moved this far, the picture shines through."""
+IRIS = (0.27, 0.48)
+"""The iris is within the first distance from the middle of the eye; at the second one nothing moves."""
+LID_SOFTNESS = 0.04
+"""An eyeball fades out over this distance beyond the lids' edges, so that no rest of the iris stays there."""
 
 SHORTEST = 0.5
 """Minimum fraction of their length that lashes keep while they turn; at this point they briefly fade."""
@@ -65,29 +76,29 @@ class Eyelids:
         self._skin, self._line = self._colours(shape)
         window = _window(self._x / SIDE, np.where(self._y < 0, self._y / ABOVE, self._y / BELOW))
         self._shares = window, cv2.resize(window, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        self._drawn: dict[int, tuple[Floats, Floats, Floats]] = {}
-        """Planes of the box by level of the lids, drawn on first use."""
+        self._drawn = lru_cache(maxsize=KEPT)(self._planes)
 
-    def paint(self, planes: Planes, level: int) -> None:
-        """Lower the lids in a frame (its planes Y, U and V) by `level` of `LEVELS`."""
+    def paint(self, planes: Planes, level: int, gaze: int = 0) -> None:
+        """Lower the lids in a frame (its planes Y, U and V) by `level` of `LEVELS`.
+
+        `gaze`: how far the eye is turned to its right, of `GAZE_LEVELS`.
+        """
         luma, chroma = self._shares
         x1, y1, x2, y2 = self.box
-        if level not in self._drawn:
-            self._drawn[level] = self._planes(level)
-        drawn = self._drawn[level]
+        drawn = self._drawn(level, gaze)
         for plane, lids, share, step in zip(planes, drawn, (luma, chroma, chroma), PLANE_STEPS, strict=True):
             part = plane[y1 // step : y2 // step, x1 // step : x2 // step]
             part[...] = np.rint(part + (lids - part) * share)
 
-    def _planes(self, level: int) -> tuple[Floats, Floats, Floats]:
-        """Y, U and V of the box with the lids lowered."""
-        rgb = torch.from_numpy(self._draw(level / LEVELS))
+    def _planes(self, level: int, gaze: int) -> tuple[Floats, Floats, Floats]:
+        """Y, U and V of the box with the lids lowered and the eye turned."""
+        rgb = torch.from_numpy(self._draw(level / LEVELS, gaze / GAZE_LEVELS))
         luma, blue, red = planes_of(i420(rgb[None])[0].numpy())
         return luma.astype(np.float32), blue.astype(np.float32), red.astype(np.float32)
 
-    def _draw(self, closure: float) -> Floats:
+    def _draw(self, closure: float, gaze: float) -> Floats:
         """RGB [h, w, 3] of 0..255."""
-        still = self._sample(self._x, self._y)
+        still = self._looking(gaze)
         edge = self._upper + closure * (1 - LOWER_LID_RISE) * self._opening
         below = edge - self._y
         drawn = _mixed(self._under(still, closure), self._lid(still, edge, closure), self._covers(below))
@@ -95,6 +106,15 @@ class Eyelids:
         moved = np.clip((edge - self._upper) / FULLY_DRAWN, 0, 1)
         # At the corners the edge does not move, but the lashes still turn.
         return _mixed(still, drawn, np.maximum(moved, closure))
+
+    def _looking(self, gaze: float) -> Floats:
+        """The open eye, turned."""
+        still = self._sample(self._x, self._y)
+        if gaze == 0:
+            return still
+        turned = self._sample(self._x - gaze * (1 - ramp(np.abs(self._x), *IRIS)), self._y)
+        outside = np.maximum(self._upper - self._y, self._y - self._upper - self._opening)
+        return _mixed(still, turned, 1 - ramp(outside, 0, LID_SOFTNESS + self._pixel))
 
     def _under(self, still: Floats, closure: float) -> Floats:
         """The part below the upper lid: the eyeball and the rising lower lid."""

@@ -1,4 +1,4 @@
-"""How a person's head, brows and shoulders move.
+"""How a person's head and shoulders move by themselves.
 
 A pose is an amount for each movement; lengths are relative to the height from the eyes to the chin.
 """
@@ -9,7 +9,6 @@ import math
 from enum import IntEnum
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from pipeline.avatars.idle_motion.easing import Floats, ease
@@ -60,23 +59,20 @@ class Liveliness(NamedTuple):
     """Nod on stressed speech, per unit of loudness above the average around it."""
     brows: float
     """Rise of the brows on stressed speech, likewise; only the more stressed words raise them."""
+    gestures: float
+    """Factor for questions, breaths and the nods of a listener."""
+    gaze: float
+    """How far the eyes wander, in eye widths."""
 
 
-CALM, LIVELY = Liveliness(1, 0.012, 0), Liveliness(1.35, 0.024, 0.35)
-BROWS_FROM, BROWS_RISE_MAX = 0.17, 0.032
-"""Stress from which on the brows rise, and how far they rise at most."""
-BROWS_SECONDS = 0.14
-"""Sigma of the Gaussian under which they rise and fall."""
-STRESS_SECONDS, CONTEXT_SECONDS = 0.16, 1.0
-"""Sigmas of two Gaussians: loudness smoothed by the first (which hardly passes 2 Hz and above) is compared with the
-average around it, smoothed by the second."""
+CALM = Liveliness(sway=1, nod=0.05, brows=0.16, gestures=0.8, gaze=0.06)
+LIVELY = Liveliness(sway=1.35, nod=0.08, brows=0.35, gestures=1.2, gaze=0.08)
 
 
 class Sway:
-    """The pose of an avatar at any frame: a function of time, seed and, if known, loudness."""
+    """The pose of an avatar that does nothing, at any frame: a function of time and seed."""
 
-    def __init__(self, seed: int, fps: int, loudness: Floats | None, liveliness: Liveliness = CALM) -> None:
-        """`loudness`: of each frame of the job, 0 to 1, [frames]; None if unknown."""
+    def __init__(self, seed: int, fps: int, liveliness: Liveliness = CALM) -> None:
         dice = np.random.default_rng(seed)
         self._fps = fps
         self._liveliness = liveliness
@@ -84,41 +80,22 @@ class Sway:
             [(2 * math.pi * dice.uniform(*band), 2 * math.pi * dice.random(), share) for band, share in SINES]
             for _ in AMPLITUDES
         ]
-        self._stress = None if loudness is None else _stress(loudness, fps)
-        self._brows = None if self._stress is None else _brows(self._stress, fps, liveliness.brows)
+
+    def settled(self, frame: int) -> float:
+        """How much of all movement is shown, 0 to 1: none in frame 0."""
+        return ease(frame / self._fps / SETTLED_SECONDS)
 
     def pose(self, frame: int) -> Floats:
         """The amount of each `PoseField`, [7]; zero in frame 0."""
         seconds = frame / self._fps
-        settled = ease(seconds / SETTLED_SECONDS)
+        settled = self.settled(frame)
         pose = np.zeros(len(PoseField), np.float32)
         for (movement, amplitude), sines in zip(AMPLITUDES.items(), self._sines, strict=True):
             # Not vectorised: the last bit of a vectorised sine may depend on the position in the array.
             swing = sum(share * math.sin(rate * seconds + phase) for rate, phase, share in sines)
             pose[movement] = self._liveliness.sway * amplitude * settled * swing
-        if self._stress is not None and self._brows is not None:
-            known = min(frame, len(self._stress) - 1)
-            nod = self._liveliness.nod * settled * float(self._stress[known])
-            pose[[PoseField.DOWN, PoseField.NOD]] += np.float32(nod / 2)
-            pose[PoseField.BROWS] = settled * float(self._brows[known])
         pose[PoseField.BREATH] = BREATH_RISE * _breath(seconds)
         return pose
-
-
-def _stress(loudness: Floats, fps: int) -> Floats:
-    """How much louder each frame is than the average around it, smoothed, [frames]."""
-    near, around = (
-        cv2.GaussianBlur(loudness[None], (0, 0), seconds * fps, borderType=cv2.BORDER_REPLICATE)[0]
-        for seconds in (STRESS_SECONDS, CONTEXT_SECONDS)
-    )
-    return np.asarray(near - around, np.float32)
-
-
-def _brows(stress: Floats, fps: int, rise: float) -> Floats:
-    """How far the brows rise in each frame, [frames]."""
-    risen = np.clip(rise * (stress - BROWS_FROM), 0, BROWS_RISE_MAX)
-    smooth = cv2.GaussianBlur(risen[None], (0, 0), BROWS_SECONDS * fps, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(smooth[0], np.float32)
 
 
 def _breath(seconds: float) -> float:
