@@ -112,6 +112,14 @@ def test_the_place_of_the_region_may_change_with_every_frame() -> None:
     assert torch.equal(frames, i420(composed))
 
 
+def test_frames_may_share_a_region() -> None:
+    canvas, drawn = StillCanvas(noise(16, 16, 3)), torch.from_numpy(noise(2, 4, 4, 3, seed=1))
+    shared, repeated = Regions(drawn, np.array([1, 0, 1])), Regions(drawn[[1, 0, 1]])
+    corners = np.array([[0, 2], [12, 8], [4, 4]])
+    assert len(shared) == 3
+    assert torch.equal(canvas.compose(shared, corners, 0), canvas.compose(repeated, corners, 0))
+
+
 class OnGpu(torch.Tensor):
     """Claims to be on a GPU; copies from it arrive only when they are waited for."""
 

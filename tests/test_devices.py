@@ -86,6 +86,6 @@ def test_only_planes_of_the_face_regions_leave_the_gpu(
     assert all(batch.device.type == "cpu" for batch in batches)
     assert sum(map(len, batches)) == 10
     lumas, blues, reds = (leaving.shapes[plane::3] for plane in range(3))
-    assert sum(count for count, *_ in lumas) == 10
+    assert len(batches) <= sum(count for count, *_ in lumas) <= 10  # frames may share a region
     assert blues == reds == [(count, height // 2, width // 2) for count, height, width in lumas]
     assert max(height * width for _, height, width in lumas) < 256 * 256

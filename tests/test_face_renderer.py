@@ -130,6 +130,15 @@ def test_a_frame_is_the_same_in_any_batch(renderer: FaceRenderer, size: int) -> 
     assert torch.equal(whole, parts)
 
 
+def test_a_row_that_is_asked_for_again_is_drawn_as_before(renderer: FaceRenderer) -> None:
+    opened, closed = row(jaw_open=1), row(closure=1)
+    both = drawn(renderer, torch.cat([opened, closed]))
+    for _ in range(2):
+        assert torch.equal(drawn(renderer, opened)[0], both[0])
+        assert torch.equal(drawn(renderer, closed)[0], both[1])
+        assert torch.equal(drawn(renderer, closed)[0], both[1])
+
+
 def test_a_frame_is_the_same_with_any_number_of_threads(renderer: FaceRenderer) -> None:
     alone = drawn(renderer, mixed_track(8))
     torch.set_num_threads(2)

@@ -378,6 +378,9 @@ def test_refining_a_part_equals_refining_the_whole() -> None:
         plane[y1:y2, x1:x2] = dice.integers(0, 256, (y2 - y1, x2 - x1), dtype=np.uint8)
         fine.refine(plane, box)
         assert np.array_equal(fine._fine, FinePlane(plane)._fine)
+    plane[20, 25] ^= 1
+    fine.refine(plane, (20, 12, 30, 30))
+    assert np.array_equal(fine._fine, FinePlane(plane)._fine)
 
 
 # Kinds of pictures

@@ -55,11 +55,14 @@ class Canvas(Protocol):
 class Regions:
     """One region per frame in the encoder's format; regions on a GPU are copied asynchronously."""
 
-    def __init__(self, rgb: torch.Tensor) -> None:
-        """`rgb` [n, h, w, 3] has values 0 to 255, uint8 or floating point (rounded to nearest), and even sides."""
+    def __init__(self, rgb: torch.Tensor, shown: NDArray[np.intp] | None = None) -> None:
+        """`rgb` [m, h, w, 3] has values 0 to 255, uint8 or floating point (rounded to nearest), and even sides.
+
+        `shown` [n]: which of them is each frame's; by default [0, m).
+        """
         self.size = (rgb.shape[2], rgb.shape[1])
         """Width and height."""
-        self._count = len(rgb)
+        self._shown = range(len(rgb)) if shown is None else shown.tolist()
         self._copied = None if rgb.device.type == "cpu" else torch.cuda.Event()
         # On the CPU, the planes of a single region fit into the cache. A GPU prefers few large steps, and copies to
         # pinned memory asynchronously.
@@ -69,14 +72,14 @@ class Regions:
             self._copied.record(torch.cuda.current_stream(rgb.device))
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._shown)
 
     def __iter__(self) -> Iterator[Planes]:
         """The planes of each region."""
         if self._copied is not None:
             self._copied.synchronize()
-        for part in self._parts:
-            yield from zip(*(plane.numpy() for plane in part), strict=True)
+        regions = [planes for part in self._parts for planes in zip(*(plane.numpy() for plane in part), strict=True)]
+        return (regions[number] for number in self._shown)
 
 
 class StillCanvas:

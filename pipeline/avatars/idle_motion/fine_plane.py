@@ -29,12 +29,22 @@ class FinePlane:
         self._fine = _doubled(plane, between)
 
     def refine(self, plane: Plane, box: PixelBox) -> None:
-        """Update the points inside `box` from the plane."""
-        x1, y1, x2, y2 = _grown(box, REACH, plane)
+        """Update the points inside `box` from the plane, as far as it has changed."""
+        changed = self._changed(plane, box)
+        if changed is None:
+            return
+        x1, y1, x2, y2 = _grown(changed, REACH, plane)
         left, top, right, bottom = _grown((x1, y1, x2, y2), REACH, plane)
         fine = _doubled(plane[top:bottom, left:right])
         inner = fine[2 * (y1 - top) : 2 * (y2 - top), 2 * (x1 - left) : 2 * (x2 - left)]
         self._fine[2 * y1 : 2 * y2, 2 * x1 : 2 * x2] = inner
+
+    def _changed(self, plane: Plane, box: PixelBox) -> PixelBox | None:
+        """The part of `box` in which the pixels differ from those that the points were made of."""
+        x1, y1, x2, y2 = box
+        differ = self._fine[2 * y1 : 2 * y2 : 2, 2 * x1 : 2 * x2 : 2] != plane[y1:y2, x1:x2]
+        left, top, width, height = cv2.boundingRect(differ.view(np.uint8))
+        return (x1 + left, y1 + top, x1 + left + width, y1 + top + height) if width else None
 
     def sample(self, points: NDArray[np.float32], out: Plane) -> None:
         """Fill `out` [h, w] with the values at `points` [2, h, w]: x and y in half pixels."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.avatars import FittedAvatar
 from pipeline.avatars.scenes import Scene
@@ -36,7 +38,7 @@ class BuiltinEngine:
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> BuiltinRenderer:
         """Prepare to render one job. Raises JobError if the avatar's landmarks are unknown."""
         face = self._face(avatar)
-        track = torch.from_numpy(self._mouth.track(speech)).to(self._device)
+        track = self._mouth.track(speech)
         return BuiltinRenderer(track, face, avatar.scene, speech, self._canvases.canvas(avatar, speech))
 
     def _make_face(self, avatar: FittedAvatar) -> FaceRenderer:
@@ -47,9 +49,15 @@ class BuiltinRenderer:
     """Renders any frames of one job."""
 
     def __init__(
-        self, track: torch.Tensor, face: FaceRenderer, scene: Scene, speech: SpeechFeatures, canvas: Canvas
+        self,
+        track: NDArray[np.float32],
+        face: FaceRenderer,
+        scene: Scene,
+        speech: SpeechFeatures,
+        canvas: Canvas,
     ) -> None:
         self._track = track
+        self._poses = np.unique(track, axis=0, return_inverse=True)[1].reshape(-1)
         self._face = face
         self._scene = scene
         self._speech = speech
@@ -64,5 +72,8 @@ class BuiltinRenderer:
             stop = min(start + BATCH_FRAMES, stop_frame)
             offset = self._speech.offset
             shown = self._scene.shown(offset + start, offset + stop, self._speech.fps)
-            regions, corners = self._face.render(self._track[start:stop], shown)
-            yield Drawn(Regions(regions), corners, start)
+            looks = np.stack([self._poses[start:stop], shown], 1)
+            _, firsts, order = np.unique(looks, axis=0, return_index=True, return_inverse=True)
+            regions, corners = self._face.render(torch.from_numpy(self._track[start:stop][firsts]), shown[firsts])
+            order = order.reshape(-1)
+            yield Drawn(Regions(regions, order), corners[order], start)

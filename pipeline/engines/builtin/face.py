@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -84,6 +84,7 @@ class FaceRenderer:
         chosen = lit_frames(np.ones(count, np.float32) if light is None else light[:count])
         self._interior = MouthInterior(self._complexion(landmarks, shape, chosen), self._unit, device)
         self._light = None if light is None else relative_light(light, chosen)
+        self._one = lru_cache(maxsize=1)(self._render_one)  # a mouth at rest is asked for again and again
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
         """Draw each row of a track, float32 [n, 6] (columns: Mouth), into its frame of the clip [n] (0 for a still).
@@ -91,12 +92,24 @@ class FaceRenderer:
         Returns RGB uint8 [n, h, w, 3] of the region of interest, and its upper left corner in each frame [n, 2].
         Corners and size are even.
         """
+        if len(track) == 1 and self._is_still:
+            frames = self._one(tuple(track[0].tolist()))
+        else:
+            frames = self._render_all(track.to(self._device), clip_frames)
+        return frames.permute(0, 2, 3, 1), self._region.corners[clip_frames]
+
+    def _render_one(self, row: tuple[float, ...]) -> torch.Tensor:
+        """A row in a still picture, as uint8 [1, 3, height, width]."""
+        return self._render(torch.tensor([row], device=self._device), np.zeros(1, np.int64))
+
+    def _render_all(self, track: torch.Tensor, clip_frames: Indices) -> torch.Tensor:
+        """Track rows to uint8 [n, 3, height, width], in batches."""
         width, height = self._region.size
-        frames = torch.empty(len(track), height, width, 3, dtype=torch.uint8, device=self._device)
+        frames = torch.empty(len(track), 3, height, width, dtype=torch.uint8, device=self._device)
         for start in range(0, len(track), BATCH_FRAMES):
             part = slice(start, start + BATCH_FRAMES)
-            frames[part] = self._render(track[part], clip_frames[part]).permute(0, 2, 3, 1)
-        return frames, self._region.corners[clip_frames]
+            frames[part] = self._render(track[part], clip_frames[part])
+        return frames
 
     def _render(self, track: torch.Tensor, clip_frames: Indices) -> torch.Tensor:
         """Track rows to uint8 [n, 3, height, width]."""
@@ -132,11 +145,23 @@ class FaceRenderer:
         darkening = UPPER_DARKENING + (LOWER_DARKENING - UPPER_DARKENING) * on_lower
         skin = skin * (1 - darkening * parted * shade * shade)[:, None]
         opening = (inside * (patch.pixels / FEATHER_PIXELS)).clamp(0, 1)[:, None]
-        x, y = patch.points()
-        interior = self._interior.render(pose, x, y - shape.middle, below, inside)
+        rows, columns = self._seen(opening)
+        part = (slice(None), rows, columns)
+        x, y = (position[part] for position in patch.points())
+        interior = self._interior.render(pose, x, y - shape.middle, below[part], inside[part])
         if light is not None:
             interior = interior * light[:, None, None, None]
-        return skin + (interior - skin) * opening
+        lips = skin[..., rows, columns]
+        lips += (interior - lips) * opening[..., rows, columns]
+        return skin
+
+    def _seen(self, opening: torch.Tensor) -> tuple[slice, slice]:
+        """The rows and columns in which the inside of the mouth is seen in any frame of [n, 1, height, width]."""
+        if self._device.type != "cpu":  # to know them would mean to wait for a GPU
+            return slice(None), slice(None)
+        seen = opening.amax((0, 1)) > 0
+        rows, columns = (seen.any(axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
     def _lip(self, source: Source, grid: torch.Tensor, pucker: torch.Tensor) -> torch.Tensor:
         """One lip and the skin beside it, float [n, 3, height, width]; rounded lips leave no corners behind."""
