@@ -102,6 +102,9 @@ class SimulatedWorkers:
         """None."""
         return 0
 
+    def offers(self) -> None:
+        """There is no cluster."""
+
     def trouble(self) -> None:
         """Nothing hinders a worker that does not exist."""
 

@@ -233,7 +233,7 @@ class Admission:
         return min(pause, self._rescan_after_seconds - now) if now < self._rescan_after_seconds else pause
 
     def _is_below_limit(self) -> bool:
-        return len(self._in_flight()) < self._config.limits.jobs_in_flight
+        return len(self._in_flight()) < self._scheduler.jobs_max
 
     def _in_flight(self) -> set[str]:
         """Names in use: a new job of the same name waits until the old one is published."""

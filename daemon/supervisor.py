@@ -15,6 +15,7 @@ from daemon.hooks import HookRunner
 from daemon.metrics.recorder import Recorder
 from daemon.outputs.report import timestamp
 from daemon.publisher import Publisher
+from daemon.scheduling import stages
 from daemon.scheduling.estimates import learn
 from daemon.scheduling.pace import PACE_FILE, Pace
 from daemon.scheduling.scheduler import JobDone, Outcome, Scheduler
@@ -260,8 +261,24 @@ class Supervisor:
         copying = {name: JobProgress(share, None) for name, share in self._admission.copying.items()}
         return copying | {name: JobProgress(**vars(found)) for name, found in self._scheduler.progress.items()}
 
-    def _health(self, state: str, why: str) -> HealthReport:
+    def _workers(self) -> dict[str, WorkerHealth]:
+        """Where each worker is, and what it does."""
         workers, pids, nodes = self._scheduler.workers, self._scheduler.pids, self._scheduler.nodes
+        devices, items = self._scheduler.devices, self._scheduler.items
+        return {
+            name: WorkerHealth(
+                state=worker.value,
+                pid=pids[name],
+                node=nodes[name],
+                device=devices[name],
+                job=item.job if (item := items.get(name)) else None,
+                step=stages.step(item) if item else None,
+                index=item.index if item else None,
+            )
+            for name, worker in workers.items()
+        }
+
+    def _health(self, state: str, why: str) -> HealthReport:
         return HealthReport(
             state=state,
             why=why,
@@ -270,10 +287,7 @@ class Supervisor:
             jobs=self._jobs(),
             progress=self._progress(),
             expected_ends=self._admission.expected_ends(is_open=self._is_open()),
-            workers={
-                name: WorkerHealth(state=worker.value, pid=pids[name], node=nodes[name])
-                for name, worker in workers.items()
-            },
+            workers=self._workers(),
             done=self._publisher.done,
             failed=self._publisher.failed,
             monotonic_seconds=time.monotonic(),

@@ -38,6 +38,9 @@ CONFIG_FILE = "config.yaml"
 BOTH = "both"
 """As a job's `model`: chunks alternate between the workers' models."""
 
+AUTO_RENDERERS = 16
+"""Lip-sync workers for which a job is planned if the cluster decides how many there are."""
+
 WORKERS_MAX = 1024
 """Workers of one role: some are on other machines."""
 
@@ -151,6 +154,12 @@ class PlaceSettings(Section):
         """Threads of a worker."""
         return max(1, int(self.num_cpus))
 
+    @property
+    def amounts(self) -> dict[str, float]:
+        """The amounts that it needs, by Ray's names of resources."""
+        amounts = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
+        return {name: amount for name, amount in amounts.items() if amount}
+
 
 class RaySettings(Section):
     """The Ray cluster that runs the workers, for the executor `ray`."""
@@ -162,6 +171,11 @@ class RaySettings(Section):
     other_place: PlaceSettings = PlaceSettings()
     """What each of the other workers needs: those that speak, split and merge."""
 
+    def place_of(self, worker: WorkerSettings) -> PlaceSettings:
+        """What a lip-sync worker needs of its node."""
+        place = worker.place or self.place
+        return place.model_copy(update={"num_gpus": 0.0}) if worker.device == "cpu" else place
+
 
 class WorkerSettings(Section):
     """One lip-sync worker process."""
@@ -172,8 +186,8 @@ class WorkerSettings(Section):
     """auto: the GPUs in turn, or the CPU without one."""
     place: PlaceSettings | None = None
     """What it needs of its node, with the executor `ray`; None: `ray.place`."""
-    count: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = 1
-    """How many such workers there are."""
+    count: Annotated[int, Field(ge=1, le=WORKERS_MAX)] | Literal["auto"] = 1
+    """How many such workers there are; auto, with the executor `ray`: as many as its nodes have room for."""
 
 
 class SplitSettings(Section):
@@ -399,7 +413,9 @@ class Config(Section):
 
     @field_validator("workers", mode="before")
     @classmethod
-    def _list_to_tuple(cls, value: Any) -> Any:
+    def _list_to_tuple(cls, value: Any, info: ValidationInfo) -> Any:
+        if value == "auto":
+            return ({"model": next(iter(info.data.get("models", DEFAULT_MODELS))), "count": "auto"},)
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("models", mode="before")
@@ -421,7 +437,14 @@ class Config(Section):
             if models is not None and worker.model not in models:
                 message, hint = f"there is no model {worker.model[:100]!r}", nearest_hint(worker.model[:100], models)
                 raise _error_at((index, "model"), "unknown_model", message, hint, worker.model)
-        each = tuple(worker.model_copy(update={"count": 1}) for worker in workers for _ in range(worker.count))
+            if worker.count == "auto" and len(workers) > 1:
+                message, hint = "auto stands for all lip-sync workers", "remove the others, or say how many there are"
+                raise _error_at((index, "count"), "auto_workers", message, hint, worker.count)
+        each = tuple(
+            worker if worker.count == "auto" else worker.model_copy(update={"count": 1})
+            for worker in workers
+            for _ in range(1 if worker.count == "auto" else worker.count)
+        )
         if len(each) > WORKERS_MAX:
             raise PydanticCustomError("too_many", "there are more than {most} workers", {"most": WORKERS_MAX})
         return each
@@ -438,8 +461,18 @@ class Config(Section):
         """The same settings with processes: one worker for each model, and one for everything else."""
         of_models = {worker.model: worker for worker in reversed(self.workers)}
         one_each = dict.fromkeys(("tts_workers", "split_workers", "merge_workers"), 1)
-        workers = tuple(of_models[model] for model in self.worker_models)
+        workers = tuple(of_models[model].model_copy(update={"count": 1}) for model in self.worker_models)
         return self.model_copy(update={"executor": "processes", "workers": workers, **one_each})
+
+    @property
+    def follows_cluster(self) -> bool:
+        """Whether there are as many workers as the nodes of the cluster have room for."""
+        return self.workers[0].count == "auto"
+
+    @property
+    def renderers(self) -> int:
+        """How many lip-sync workers to plan a job for."""
+        return AUTO_RENDERERS if self.follows_cluster else len(self.workers)
 
     @property
     def worker_models(self) -> tuple[str, ...]:
@@ -496,6 +529,7 @@ def load_config(file: Path | None, *, spool: Path | None = None) -> Config:
     """Read the configuration as `read_config` does. Raises ConfigError, also if a file that it names does not exist."""
     config = read_config(file, spool=spool)
     _check_files(config)
+    _check_workers(config)
     return config
 
 
@@ -587,6 +621,12 @@ def _siblings(location: tuple[int | str, ...], raw: dict[str, Any]) -> list[str]
         if isinstance(part, str):
             model = WorkerSettings if part == "workers" else model.model_fields[part].annotation
     return [name for name in model.model_fields if name != "base"]
+
+
+def _check_workers(config: Config) -> None:
+    if config.follows_cluster and config.executor != "ray":
+        message, hint = "only on a cluster there are as many workers as it has room for", "list the workers"
+        raise ConfigError("auto_workers", message, field="workers", hint=f"set executor: ray, or {hint}")
 
 
 def _check_files(config: Config) -> None:

@@ -13,7 +13,7 @@ from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.scheduler import Outcome, Scheduler
 from pipeline.config import Config
 from pipeline.errors import ErrorReport
-from pipeline.executors.base import WorkerSpec
+from pipeline.executors.base import NodeOffer, WorkerSpec
 from pipeline.job import Job
 from pipeline.messages import Died, Event, Failed, Finished, Item, Ready, Result, Task, Yielded
 
@@ -29,6 +29,7 @@ class RecordingExecutor:
         self.is_closed = False
         self.patience_seconds: list[float] = []
         """How long the scheduler waited, each time."""
+        self.offered: Sequence[NodeOffer] | None = None
         self._events: list[Event] = []
 
     def gpu_count(self) -> int:
@@ -70,6 +71,9 @@ class RecordingExecutor:
         return events
 
     def trouble(self) -> None: ...
+
+    def offers(self) -> Sequence[NodeOffer] | None:
+        return self.offered
 
     def wake(self) -> None: ...
 

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import unstyle
 
+from daemon.cli.overview import Overview
+from daemon.spool.health import WorkerHealth
 from daemon.spool.spool import Spool
 from tests.running import BRIEF_WAITS, ONE_PROCESS, ROOT, CheapDaemon, RunningDaemon, in_process, lipdrop, until
 
@@ -159,6 +162,19 @@ def test_status_shows_the_daemon_and_its_jobs(daemon: CheapDaemon, tmp_path: Pat
     assert in_process("status", "unheard-of", cwd=daemon.spool).returncode == 2
     (tmp_path / "empty").mkdir()
     assert "down" in in_process("status", "--spool", tmp_path / "empty", cwd=tmp_path).stdout
+
+
+def test_status_says_where_workers_are_and_what_they_do() -> None:
+    workers = {
+        "gan-0": WorkerHealth("busy", 5, "render-1", "cuda:0", "lecture", "lipsync", 2),
+        "gan-1": WorkerHealth("idle", 6, device="cpu"),
+    }
+    text = unstyle(Overview("ok", "", 0, {}, {}, workers, 0, 0).text())
+    lines = [line.split() for line in text.splitlines() if "worker" in line]
+    assert [" ".join(line) for line in lines] == [
+        "worker gan-0 busy pid 5 on render-1: lecture, lipsync 3",
+        "worker gan-1 idle pid 6",
+    ]
 
 
 def test_voices_are_listed(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_the_daemon_counts_jobs_errors_and_exits(daemon: CheapDaemon) -> None:
     assert value(found, "lipdrop_daemon_up") == 1
     assert value(found, "lipdrop_daemon_state", state="ok") == 1
     assert value(found, "lipdrop_worker_state", worker="gan-0", state="idle") == 1
+    assert value(found, "lipdrop_worker_info", worker="gan-0", node="", device="cpu") == 1
 
 
 def test_another_program_may_read_the_file_but_not_the_spool(daemon: CheapDaemon) -> None:

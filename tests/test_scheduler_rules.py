@@ -455,6 +455,17 @@ def test_the_next_daemon_renders_with_workers_of_the_same_kind(
     assert list(later.held) == ["gan-0"]
 
 
+def test_health_knows_what_each_worker_does(scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path) -> None:
+    make_unlike(scheduler, executor)
+    scheduler.add(flow(tmp_path))
+    settle(scheduler)
+    assert {name: (item.job, stages.step(item)) for name, item in scheduler.items.items()} == {"tts-0": ("job", "tts")}
+    assert scheduler.devices["gan-0"] == "cpu"
+    executor.die("gan-0")
+    settle(scheduler)
+    assert scheduler.devices["gan-0"] == SPEC.device, "it is up again"
+
+
 def test_an_item_that_loses_its_node_again_and_again_costs_attempts(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:

@@ -437,3 +437,70 @@ def test_an_unknown_path_is_a_page_for_people_and_a_problem_for_programs(gateway
     page = gateway.client.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert gateway.client.get("/nowhere").headers["content-type"] == "application/problem+json"
+
+
+# Status
+
+
+CLUSTER = {
+    "status": "healthy",
+    "daemon": "degraded",
+    "why": "the Ray cluster has no room for gan-3 (CPU 4)",
+    "queue": {"waiting": 12, "in_flight": 3},
+    "done": 1234,
+    "failed": 1,
+    "workers": {
+        "tts-0": {"state": "idle", "pid": 4, "node": "render-1", "device": "cpu"},
+        "gan-0": {
+            "state": "busy",
+            "pid": 5,
+            "node": "render-1",
+            "device": "cuda:0",
+            "job": "lecture",
+            "step": "lipsync",
+            "index": 2,
+        },
+        "gan-1": {
+            "state": "busy",
+            "pid": 6,
+            "node": "render-2",
+            "device": "cuda:0",
+            "job": "a <b>",
+            "step": "lipsync",
+            "index": 0,
+        },
+        "merge-0": {
+            "state": "busy",
+            "pid": 7,
+            "node": "render-2",
+            "device": "cpu",
+            "job": "intro",
+            "step": "pack",
+            "index": 1,
+        },
+        "gan-3": {"state": "waiting to restart", "pid": None, "node": None, "device": None},
+    },
+}
+
+
+@WITH_BROWSER
+def test_the_status_page_shows_nodes_and_what_their_workers_do(gateway: RunningGateway, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(gateway.url)
+    page.route("**/api/health", lambda route: route.fulfill(json=CLUSTER))
+    page.click("#daemon")
+    expect(page.locator("h1")).to_have_text("Status")
+    expect(page.locator("#nodes h2")).to_have_text(["render-1", "render-2", "No machine yet"])
+    expect(page.locator("#why")).to_have_text(str(CLUSTER["why"]))
+    expect(page.locator("#done")).to_have_text("1,234")
+    rows = [row.inner_text().split("\t") for row in page.locator("#nodes tbody tr").all()]
+    assert rows == [
+        ["tts-0", "cpu", "idle"],
+        ["gan-0", "cuda:0", "lecture · Lip sync · Chunk 3"],
+        ["gan-1", "cuda:0", "a <b> · Lip sync · Chunk 1"],
+        ["merge-0", "cpu", "intro · Merge"],
+        ["gan-3", "–", "waits to restart"],
+    ]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert visitor.errors == []

@@ -49,6 +49,8 @@ class Calls:
         self.log.append(("wait", timeout_seconds))
         return [Ready("tts-0", "cpu", 1)]
 
+    def offers(self) -> None: ...
+
     def trouble(self) -> str | None:
         return self.hindrance
 

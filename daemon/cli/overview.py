@@ -18,6 +18,14 @@ from daemon.spool.layout import ERROR
 from pipeline.job_file import JOB_NAME, printable
 
 
+def _where(worker: WorkerHealth) -> str:
+    """Where a worker is, and what it does."""
+    place = f"pid {worker.pid}" + (f" on {worker.node}" if worker.node else "")
+    if worker.job is None or worker.index is None:
+        return place
+    return f"{place}: {printable(worker.job)}, {worker.step} {worker.index + 1}"
+
+
 @dataclass(frozen=True)
 class Overview:
     """A spool at a glance."""
@@ -69,7 +77,7 @@ class Overview:
             yield from (("", name.ljust(width), self.progress[name].text()) for name in sorted(self.jobs))
         yield "done, failed", f"{self.done}, {self.failed} since the start", ""
         for name, worker in self.workers.items():
-            yield f"worker {name}", worker.state, f"pid {worker.pid}" + (f" on {worker.node}" if worker.node else "")
+            yield f"worker {name}", worker.state, _where(worker)
 
     def of_job(self, spool: Front, name: str) -> dict[str, Any] | None:
         """The state of one job, with its timing JSON once it has ended; None if the job is unknown."""

@@ -187,6 +187,13 @@ class Present(Collector):
             for state in WORKER_STATES:
                 workers.add_metric([name, state], float(state == worker.state))
         yield workers
+        places = GaugeMetricFamily(
+            "lipdrop_worker_info", "Always 1; the labels say where a worker is.", labels=["worker", "node", "device"]
+        )
+        for name, worker in found.report.workers.items() if found.report is not None else ():
+            if worker.device is not None:
+                places.add_metric([name, worker.node or "", worker.device], 1.0)
+        yield places
 
     def _of_queue(self, found: Health) -> Iterator[Metric]:
         ages = list(_ages(self._spool))

@@ -131,7 +131,7 @@ def mode_of(job: Outline, seconds: float, config: Config) -> str:
 
 def lanes(job: Outline, mode: str, config: Config) -> int:
     """How many chunks of a job are rendered at once on an idle machine."""
-    workers = len(config.workers)
+    workers = config.renderers
     return 1 if mode == "sequential" else min(workers, job.num_workers or workers)
 
 

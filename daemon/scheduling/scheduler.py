@@ -21,10 +21,11 @@ from daemon.scheduling.open_stream import OpenStream
 from daemon.scheduling.pace import Pace
 from daemon.scheduling.progress import CUT, Progress, frames_per_second, left, share_done
 from daemon.scheduling.worker_pool import Worker, WorkerPool, WorkerState
+from daemon.scheduling.workers import POOLED_ROLE, sized_specs
 from pipeline.avatars import Avatars
 from pipeline.config import Config
 from pipeline.errors import CLUSTER_LOST, DISK_FULL, ErrorReport, JobError, StageError
-from pipeline.executors.base import Executor, WorkerSpec
+from pipeline.executors.base import Executor, NodeOffer, WorkerSpec
 from pipeline.log_context import logging_about
 from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
 
@@ -33,6 +34,9 @@ FULL_DISK_SECONDS = 10.0
 
 LOSSES_MAX = 8
 """How often an item may lose its node without counting it as an attempt: it may be what brings nodes down."""
+
+JOBS_PER_WORKER = 2
+"""In flight with `workers: auto`, so that short jobs keep all lip-sync workers busy."""
 
 OVERTAKING_MAX = 32
 """Waiting jobs that are considered for the time left of those in flight, which shorter ones overtake."""
@@ -103,6 +107,12 @@ class Scheduler:
     """The jobs in the inbox, in the order in which they will be added; as far as their work can be estimated."""
     _outcomes: list[Outcome] = field(init=False, default_factory=list)
     _numbers: Iterator[int] = field(init=False, default_factory=itertools.count)
+    _offers: Sequence[NodeOffer] = field(init=False, default=())
+    """What the nodes of the cluster offered last."""
+    _sized: Sequence[WorkerSpec] = field(init=False, default=())
+    """The workers that they have room for."""
+    _is_resized: bool = field(init=False, default=False)
+    """Whether there are so many now."""
     _full_until_seconds: float = field(init=False, default=0.0)
     """Monotonic."""
 
@@ -162,11 +172,17 @@ class Scheduler:
         ]
         behind = [job for job in waiting if job.name not in self._jobs]  # it may have been taken up since
         forecast = Forecast(
-            speakers=self.config.tts_workers,
-            renderers=len(self.config.workers),
-            places=max(1, self.config.limits.jobs_in_flight - len(self._jobs) + len(in_flight)),
+            speakers=self._pool.count("tts"),
+            renderers=self._pool.count(POOLED_ROLE),
+            places=max(1, self.jobs_max - len(self._jobs) + len(in_flight)),
         )
         return forecast.ends(in_flight, behind)
+
+    @property
+    def jobs_max(self) -> int:
+        """How many jobs may be in flight: enough for all lip-sync workers if the cluster decides how many there are."""
+        limit = self.config.limits.jobs_in_flight
+        return max(limit, JOBS_PER_WORKER * self._pool.count(POOLED_ROLE)) if self.config.follows_cluster else limit
 
     def _progress_of(self, state: _JobState, eta: float | None, now: float) -> Progress:
         """How far a job has advanced: by its time where that can be predicted, else by its work."""
@@ -210,6 +226,16 @@ class Scheduler:
         """The machine of every worker; None: the daemon's."""
         return self._pool.nodes
 
+    @property
+    def devices(self) -> dict[str, str | None]:
+        """What every worker computes on; None for one that is not running."""
+        return self._pool.devices
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """What each busy worker works on."""
+        return self._pool.items
+
     def take_exits(self) -> list[WorkerExit]:
         """The workers that exited since the last call."""
         return self._pool.take_exits()
@@ -221,6 +247,7 @@ class Scheduler:
         cannot be started.
         """
         now = time.monotonic()
+        self._follow_cluster()
         self._pool.start_waiting(now)
         for state in self._open_jobs.values():
             self._enqueue(state, state.flow.due(now) if state.failure is None else [])
@@ -231,6 +258,15 @@ class Scheduler:
         self._pool.kill_overdue(time.monotonic())
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
+
+    def _follow_cluster(self) -> None:
+        """Have as many workers as the nodes of the cluster have room for, if that is configured."""
+        if not self.config.follows_cluster or (offers := self.executor.offers()) is None:
+            return
+        if offers != self._offers:
+            self._offers, self._sized, self._is_resized = offers, sized_specs(self.config, offers), False
+        if not self._is_resized:
+            self._is_resized = self._pool.resize(self._sized, {offer.node for offer in offers})
 
     def close(self) -> None:
         """Stop all workers. The items that they hold are interrupted, which does not count as an attempt."""

@@ -77,7 +77,7 @@ class TextStream(TextPieces, StreamFlow):
 
         The last one waits until something has been spoken, or until only the last one can still contain speech.
         """
-        enough = len(self.config.workers) + PIECES_AHEAD
+        enough = self.config.renderers + PIECES_AHEAD
         may_wait = min(len(self.segments) + 2, enough) if self.chunks else 1
         rendering = len(self.chunks) - len(self.segments)
         items: list[Item] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -18,7 +19,7 @@ from daemon.scheduling.workers import POOLED_ROLE
 from pipeline.errors import BootError, ConfigError, ErrorReport, StageError, WorkerDied
 from pipeline.executors.base import Executor, WorkerSpec
 from pipeline.log_context import logging_about
-from pipeline.messages import Chunk, Died, Event, Ready, Task
+from pipeline.messages import Chunk, Died, Event, Item, Ready, Task
 
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_LAST_SECONDS = 30.0
@@ -37,6 +38,9 @@ class WorkerState(Enum):
     WAITING = "waiting to restart"
     DOWN = "down"
 
+
+SERVING = (WorkerState.IDLE, WorkerState.BUSY)
+"""States of a worker that is up."""
 
 TIMED = (WorkerState.STARTING, WorkerState.BUSY, WorkerState.WAITING)
 """States with a deadline."""
@@ -62,11 +66,15 @@ class Worker:
     """Number of its current or last task."""
     overdue: bool = False
     """Whether it was killed because it exceeded its deadline."""
+    is_surplus: bool = False
+    """Whether it was killed because there is no room for it; it is forgotten once it has exited."""
     is_cancelled: bool = False
     """Whether it was killed because the job of its item was cancelled."""
     has_been_up: bool = False
     """Whether it has started once, or has failed to."""
     pid: int | None = None
+    device: str | None = None
+    """What it computes on; None: it is not up."""
     node: str | None = None
     """The machine that it runs on; None: the daemon's."""
     kind: str | None = None
@@ -105,6 +113,16 @@ class WorkerPool:
         return {name: worker.node for name, worker in self._workers.items()}
 
     @property
+    def devices(self) -> dict[str, str | None]:
+        """What every worker computes on; None for one that is not running."""
+        return {name: worker.device for name, worker in self._workers.items()}
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """What each busy worker works on."""
+        return {name: worker.entry.item for name, worker in self._workers.items() if worker.entry is not None}
+
+    @property
     def failing(self) -> list[str]:
         """The workers that repeatedly failed to start, with their states."""
         return [f"{name} is {worker.state.value}" for name, worker in self._workers.items() if worker.failures > 1]
@@ -125,7 +143,7 @@ class WorkerPool:
     def serves_every_role(self) -> bool:
         """Whether each role has a worker that is up."""
         workers = self._workers.values()
-        up = {worker.spec.role for worker in workers if worker.state in (WorkerState.IDLE, WorkerState.BUSY)}
+        up = {worker.spec.role for worker in workers if worker.state in SERVING}
         return up == {worker.spec.role for worker in workers}
 
     def is_incomplete(self) -> bool:
@@ -141,6 +159,50 @@ class WorkerPool:
             and worker.state is not WorkerState.DOWN
             and (model is None or worker.spec.model == model)
         ]
+
+    def count(self, role: str) -> int:
+        """How many workers a role has, those that are down included."""
+        return sum(worker.spec.role == role for worker in self._remaining())
+
+    def _remaining(self) -> Iterator[Worker]:
+        return (worker for worker in self._workers.values() if not worker.is_surplus)
+
+    def resize(self, specs: Sequence[WorkerSpec], nodes: Collection[str]) -> bool:
+        """Add workers, or remove some that are not busy; whether there are as many of each role as in `specs` now.
+
+        Those whose node is not one of `nodes` are about to be lost: they go first.
+        """
+        wanted = Counter(spec.role for spec in specs)
+        for role, count in wanted.items():
+            surplus = self.count(role) - count
+            if surplus > 0:
+                self._shrink(role, surplus, nodes)
+            elif surplus < 0:
+                self._grow([spec for spec in specs if spec.role == role and spec.name not in self._workers][:-surplus])
+        return all(self.count(role) == count for role, count in wanted.items())
+
+    def _grow(self, specs: Sequence[WorkerSpec]) -> None:
+        for spec in specs:
+            log.info("worker %s is added: there is room for it", spec.name)
+            self._workers[spec.name] = Worker(spec)
+            self._next_deadline = -inf
+
+    def _shrink(self, role: str, surplus: int, nodes: Collection[str]) -> None:
+        """Remove workers of a role: first those of nodes that are gone, then those that are not up, idle ones last."""
+        of_role = [worker for worker in reversed(list(self._remaining())) if worker.spec.role == role]
+        of_role.sort(key=lambda worker: (worker.node is None or worker.node in nodes, worker.state in SERVING))
+        for worker in of_role[:surplus]:
+            if worker.state is not WorkerState.BUSY:
+                self._remove(worker)
+
+    def _remove(self, worker: Worker) -> None:
+        name = worker.spec.name
+        log.info("worker %s is removed: there is no room for it any more", name)
+        if worker.state in (WorkerState.STARTING, WorkerState.IDLE):
+            worker.is_surplus, worker.state = True, WorkerState.DOWN
+            self._executor.kill(name)
+        else:
+            del self._workers[name]
 
     def idle(self) -> dict[str, list[Worker]]:
         """The idle workers of each role that has some."""
@@ -216,8 +278,10 @@ class WorkerPool:
     def ready(self, event: Ready) -> None:
         """Record that a worker has started."""
         worker = self._workers[event.worker]
+        if worker.is_surplus:  # it was killed while it started
+            return
         worker.state, worker.pid, worker.failures, worker.has_been_up = WorkerState.IDLE, event.pid, 0, True
-        worker.node, worker.kind = event.node, event.kind
+        worker.device, worker.node, worker.kind = event.device, event.node, event.kind
         log.info("worker %s is ready on %s%s", event.worker, event.device, f" of {event.node}" if event.node else "")
 
     def boot_failed(self, name: str, error: ErrorReport) -> None:
@@ -245,6 +309,8 @@ class WorkerPool:
 
     def _log_exit(self, worker: Worker, event: Died) -> None:
         name = worker.spec.name
+        if worker.is_surplus:
+            return
         if worker.is_cancelled and not worker.overdue:
             log.info("worker %s was stopped with its job", name)
             self._exits.append(WorkerExit(name, "cancel"))
@@ -267,9 +333,13 @@ class WorkerPool:
 
         One that was lost with its node did not fail. Raises BootError if it was the last worker of its role.
         """
+        if worker.is_surplus:
+            del self._workers[worker.spec.name]
+            return
         worker.failures += not is_lost
         worker.has_been_up = True
-        worker.state, worker.pid, worker.node, worker.kind = WorkerState.WAITING, None, None, None
+        worker.state, worker.pid = WorkerState.WAITING, None
+        worker.device = worker.node = worker.kind = None
         pause = 0.0 if worker.failures <= 1 else BACKOFF_FIRST_SECONDS * 2 ** (worker.failures - 2)
         worker.deadline = time.monotonic() + min(pause, BACKOFF_LAST_SECONDS)
         self._next_deadline = min(self._next_deadline, worker.deadline)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from daemon.scheduling.sizing import sizes
 from daemon.scheduling.stages import ROLES
 from pipeline.config import Config, PlaceSettings, WorkerSettings
 from pipeline.errors import ConfigError
-from pipeline.executors.base import WorkerSpec
+from pipeline.executors.base import NodeOffer, WorkerSpec
 
 POOLED_ROLE = "lipsync"
 """The role whose workers are configured one by one."""
@@ -20,35 +22,44 @@ def worker_specs(config: Config, gpus: int) -> list[WorkerSpec]:
     Raises ConfigError.
     """
     if config.executor == "ray":
-        return _placed_specs(config)
+        return (
+            sized_specs(config, ())
+            if config.follows_cluster
+            else _placed_specs(config, config.workers, _counts(config))
+        )
     cores = sorted(os.sched_getaffinity(0))
     specs: list[WorkerSpec] = []
     for role, stage in ROLES.items():
         if role == POOLED_ROLE:
             specs += _lipsync_specs(config, cores, gpus)
         else:
-            count = _count(config, role)
             specs += [
                 WorkerSpec(f"{role}-{index}", role, stage, config, log_level=config.log.level, threads=len(cores))
-                for index in range(count)
+                for index in range(_counts(config)[role])
             ]
     return specs
 
 
-def _count(config: Config, role: str) -> int:
-    """How many workers a role has whose workers are all alike."""
-    return {"tts": config.tts_workers, "split": config.split_workers, "merge": config.merge_workers}[role]
+def _counts(config: Config) -> dict[str, int]:
+    """How many workers each role has whose workers are all alike."""
+    return {"tts": config.tts_workers, "split": config.split_workers, "merge": config.merge_workers}
 
 
-def _placed_specs(config: Config) -> list[WorkerSpec]:
-    """The same workers, for a cluster that finds a node and a GPU for each. Raises ConfigError."""
+def sized_specs(config: Config, offers: Sequence[NodeOffer]) -> list[WorkerSpec]:
+    """As many workers as nodes that offer this have room for, at least one of each role. Raises ConfigError."""
+    counts = sizes(config, offers)
+    return _placed_specs(config, config.workers * counts[POOLED_ROLE], counts)
+
+
+def _placed_specs(config: Config, workers: Sequence[WorkerSettings], counts: Mapping[str, int]) -> list[WorkerSpec]:
+    """Workers for a cluster that finds a node and a GPU for each. Raises ConfigError."""
     others = config.ray.other_place
     specs: list[WorkerSpec] = []
     for role, stage in ROLES.items():
         if role == POOLED_ROLE:
-            specs += [_placed_lipsync(config, index, worker) for index, worker in enumerate(config.workers)]
+            specs += [_placed_lipsync(config, index, worker) for index, worker in enumerate(workers)]
         else:
-            names = [f"{role}-{index}" for index in range(_count(config, role))]
+            names = [f"{role}-{index}" for index in range(counts[role])]
             specs += [_placed(name, role, stage, config, others) for name in names]
     return specs
 
@@ -57,9 +68,7 @@ def _placed_lipsync(config: Config, index: int, worker: WorkerSettings) -> Worke
     if worker.device not in ("auto", "cpu"):
         hint = "set place.num_gpus: 1 instead, and leave out device"
         raise ConfigError("no_device", "Ray chooses the GPU of a worker", field=f"workers.{index}.device", hint=hint)
-    place = worker.place or config.ray.place
-    if worker.device == "cpu":
-        place = place.model_copy(update={"num_gpus": 0.0})
+    place = config.ray.place_of(worker)
     spec = _placed(f"{worker.model}-{index}", POOLED_ROLE, ROLES[POOLED_ROLE], config, place)
     return replace(spec, model=worker.model, device="cuda:0" if place.num_gpus else "cpu")
 

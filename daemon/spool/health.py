@@ -35,6 +35,14 @@ class WorkerHealth:
     """Process id; null if no process is running."""
     node: str | None = None
     """The node of the cluster that it runs on; null: the daemon's machine."""
+    device: str | None = None
+    """What it computes on: cpu or cuda:N, of those that it sees; null: it has not started."""
+    job: str | None = None
+    """The job that it works on."""
+    step: str | None = None
+    """What it does for that job: tts, align, split, lipsync, pack or merge."""
+    index: int | None = None
+    """The number of the chunk or piece, from 0."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ Rules that the scheduler relies on:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,6 +53,16 @@ class WorkerSpec:
     """What it needs of a node in a cluster."""
 
 
+@dataclass(frozen=True)
+class NodeOffer:
+    """What one node of a cluster has for workers."""
+
+    node: str
+    resources: Mapping[str, float]
+    """Amounts in all, by Ray's names: CPU, GPU and others."""
+    labels: Mapping[str, str]
+
+
 class Executor(Protocol):
     """Starts workers, sends them tasks and reports their events. Used from one thread; `wake` from any."""
 
@@ -74,6 +84,10 @@ class Executor(Protocol):
 
     def trouble(self) -> str | None:
         """Why workers cannot start, through no fault of theirs; None if they can."""
+        ...
+
+    def offers(self) -> Sequence[NodeOffer] | None:
+        """What the nodes of a cluster offer now; None if there is no cluster, or before it is known."""
         ...
 
     def wake(self) -> None:

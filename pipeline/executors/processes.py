@@ -136,6 +136,9 @@ class ProcessExecutor:
         _end(worker.process, EXIT_SECONDS)
         return worker.process.exitcode
 
+    def offers(self) -> None:
+        """There is no cluster."""
+
     def trouble(self) -> None:
         """Nothing is known to hinder workers from starting."""
 

@@ -64,6 +64,9 @@ class ThreadExecutor:
             del self._connections[name]
             return [Died(name, None)]
 
+    def offers(self) -> None:
+        """There is no cluster."""
+
     def trouble(self) -> None:
         """Nothing is known to hinder workers from starting."""
 

@@ -121,7 +121,7 @@ class SplitStage:
             return item.mode, self._piece_edges(item, item.piece, samples, frames)
         if item.mode == "stream":
             return item.mode, stream_edges(samples, frames, item.fps, settings)
-        mode, count = plan(item.mode, seconds, len(self._config.workers), settings)
+        mode, count = plan(item.mode, seconds, self._config.renderers, settings)
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
     def _piece_edges(
@@ -136,7 +136,7 @@ class SplitStage:
         if item.speech.voice is not None:
             return [(start, stop)]
         settings = self._config.split
-        count = chunk_count(frames / item.fps, len(self._config.workers), settings)
+        count = chunk_count(frames / item.fps, self._config.renderers, settings)
         edges = chunk_edges(samples, frames, item.fps, count, settings)
         return [(start + first, start + last) for first, last in edges]
 

@@ -98,6 +98,12 @@ async def log_out(request: Request) -> Response:
     return response
 
 
+@router.api_route("/status", methods=READ)
+async def status(request: Request) -> HTMLResponse:
+    """The daemon, its workers and where they are."""
+    return page(request, "status")
+
+
 @router.api_route("/problems/{code}", methods=READ)
 async def problem(code: str, request: Request) -> HTMLResponse:
     """What an error code means, and what to do."""

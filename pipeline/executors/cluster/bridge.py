@@ -67,7 +67,7 @@ class _Bridge:
         self._connection = connection
         self._link = link
         self._workers: dict[str, RemoteWorker] = {}
-        self._nodes = Nodes(lambda why: link.send(Trouble(why)), terms.patience.refusal_seconds)
+        self._nodes = Nodes(link.send, terms.patience.refusal_seconds)
         self._terms = terms
         self._inherited: dict[str, Any] = {}
         """Actors of the previous bridge that are not used yet."""

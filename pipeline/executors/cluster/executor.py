@@ -14,8 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
-from pipeline.executors.base import WorkerSpec
-from pipeline.executors.cluster.protocol import Command, Connected, Kill, Patience, Send, Settings, Start, Trouble
+from pipeline.executors.base import NodeOffer, WorkerSpec
+from pipeline.executors.cluster.protocol import (
+    Command,
+    Connected,
+    Kill,
+    Offered,
+    Patience,
+    Send,
+    Settings,
+    Start,
+    Trouble,
+)
 from pipeline.executors.processes import use_python_for_workers
 from pipeline.executors.waker import Waker
 from pipeline.messages import Died, Event, Ready, Task
@@ -64,6 +74,7 @@ class RayExecutor:
         """Those that are ready."""
         self._events: list[Event] = []
         self._trouble: str | None = None
+        self._offers: Sequence[NodeOffer] | None = None
         self._failures = 0
         """Consecutive failures to connect."""
         self._retry_seconds = 0.0
@@ -108,6 +119,10 @@ class RayExecutor:
         if self._is_connected or self._trouble is None:
             return self._trouble
         return f"no connection to the Ray cluster ({self._settings.address}): {self._trouble}"
+
+    def offers(self) -> Sequence[NodeOffer] | None:
+        """What the nodes offer, those that lack something left out; None before the first connection."""
+        return self._offers
 
     def wait(self, timeout_seconds: float) -> Sequence[Event]:
         """Collect events; connect if there is no connection."""
@@ -156,6 +171,8 @@ class RayExecutor:
                 self._note_connected()
             case Trouble():
                 self._trouble = message.why
+            case Offered():
+                self._offers = message.nodes
             case Ready():
                 self._up.add(message.worker)
                 self._events.append(message)

@@ -6,10 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import ray
 
 from pipeline.config import PlaceSettings
+from pipeline.executors.base import NodeOffer
+from pipeline.executors.cluster.protocol import Offered, Trouble
 
 CHECK_SECONDS = 5.0
 """Between two looks at the cluster; its head must answer within this time too."""
@@ -18,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 class Nodes:
-    """The nodes by their ids. `report` gets what is wrong, or None, whenever that changes."""
+    """The nodes by their ids. `report` gets what is wrong and what they offer, whenever that changes."""
 
-    def __init__(self, report: Callable[[str | None], None], refusal_seconds: float) -> None:
+    def __init__(self, report: Callable[[Trouble | Offered], None], refusal_seconds: float) -> None:
         """A node that was refused is tried again after `refusal_seconds`."""
         self._report = report
         self._refusal_seconds = refusal_seconds
@@ -31,6 +34,7 @@ class Nodes:
         self.is_headless = False
         """Whether the cluster's head does not answer."""
         self._reported: str | None = None
+        self._offered: tuple[NodeOffer, ...] | None = None
 
     async def watch(self) -> None:
         """Keep this up to date for ever."""
@@ -42,12 +46,17 @@ class Nodes:
             self._note(await question)
             await asyncio.sleep(CHECK_SECONDS)
 
-    def _note(self, found: list[dict[str, str]]) -> None:
+    def _note(self, found: list[dict[str, Any]]) -> None:
         alive = {node["NodeID"]: node["NodeName"] for node in found if node["Alive"]}
         self._names |= alive
         self._refused = {node: refusal for node, refusal in self._refused.items() if node in alive}
         self.is_headless = False
         self._tell()
+        used = [node for node in found if node["Alive"] and node["NodeID"] not in self._refused_now()]
+        offers = tuple(NodeOffer(node["NodeName"], node["Resources"], node["Labels"]) for node in used)
+        if offers != self._offered:
+            self._offered = offers
+            self._report(Offered(offers))
 
     def name(self, node_id: str) -> str:
         """The name of a node, by default its address."""
@@ -69,9 +78,12 @@ class Nodes:
 
     def others_than_refused(self) -> dict[str, str]:
         """The label selector of nodes that were not refused of late."""
-        now = time.monotonic()
-        refused = [node for node, (_, until_seconds) in self._refused.items() if now < until_seconds]
+        refused = self._refused_now()
         return {"ray.io/node-id": f"!in({','.join(refused)})"} if refused else {}
+
+    def _refused_now(self) -> list[str]:
+        now = time.monotonic()
+        return [node for node, (_, until_seconds) in self._refused.items() if now < until_seconds]
 
     def waits(self, worker: str, place: PlaceSettings | None) -> None:
         """Note a worker for which there is no node."""
@@ -87,7 +99,7 @@ class Nodes:
         why = self._trouble()
         if why != self._reported:
             self._reported = why
-            self._report(why)
+            self._report(Trouble(why))
 
     def _trouble(self) -> str | None:
         if self.is_headless:
@@ -102,6 +114,5 @@ class Nodes:
 def _needs(place: PlaceSettings | None) -> str:
     """What a worker needs of a node, in words."""
     place = place or PlaceSettings()
-    amounts = {"CPU": place.num_cpus, "GPU": place.num_gpus, **place.resources}
-    needs = [f"{name} {amount:g}" for name, amount in amounts.items() if amount]
+    needs = [f"{name} {amount:g}" for name, amount in place.amounts.items()]
     return ", ".join([*needs, *(f"{key}={value}" for key, value in place.labels.items())]) or "nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.executors.base import WorkerSpec
+from pipeline.executors.base import NodeOffer, WorkerSpec
 from pipeline.messages import Task
 
 FIRST_LEASE_SECONDS = 120.0
@@ -81,6 +81,13 @@ class Trouble:
 
     why: str | None
     """None: all is well."""
+
+
+@dataclass(frozen=True)
+class Offered:
+    """From the bridge: what the nodes that are used offer, whenever that changes."""
+
+    nodes: tuple[NodeOffer, ...]
 
 
 @dataclass(frozen=True)
