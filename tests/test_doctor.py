@@ -21,6 +21,7 @@ from daemon.cli.doctor import doctor
 from daemon.doctor.checks import (
     CHECKS,
     avatars,
+    cluster,
     computing,
     configuration,
     limits,
@@ -85,7 +86,7 @@ def test_where_nothing_exists_yet_nothing_is_broken_and_nothing_is_created(tmp_p
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "does not exist yet" in shown.stdout
     titles = [line for line in shown.stdout.splitlines()[:-2] if not line.startswith(" ")]
-    assert titles == list(CHECKS)
+    assert titles == [title for title in CHECKS if title != "Cluster"]
     assert "\x1b" not in shown.stdout, "colours without a terminal"
     fixes = [line for line in shown.stdout.splitlines() if line.lstrip().startswith("-> ")]
     other = [line for line in shown.stdout.splitlines() if line not in fixes and str(tmp_path) not in line]
@@ -206,6 +207,65 @@ def test_a_paused_daemon_is_a_warning_only_while_it_runs(place: Path) -> None:
 
 
 # Limits
+
+
+NODE = {
+    **{"node": "render-1", "resources": {"CPU": 8.0, "memory": 1e9, "node:10.0.0.1": 1.0, "disk": 2.0}, "labels": {}},
+    **{"problem": None, "is_same_version": True, "python": "3.12.1", "sees_folder": True, "writes_folder": True},
+    **{"ahead_seconds": 0.0, "kind": "a"},
+}
+"""What a probe finds on a sound node of a cluster."""
+
+
+def of_cluster(
+    place: Path, monkeypatch: pytest.MonkeyPatch, *nodes: dict[str, Any], workers: str = ""
+) -> list[Finding]:
+    """What is found about a cluster of such nodes."""
+    monkeypatch.setattr(cluster, "find_spec", lambda _: object())
+    monkeypatch.setattr(Machine, "ask", lambda *_: [{**NODE, **node} for node in nodes])
+    return list(cluster.check(machine(place, f"executor: ray\n{workers}")))
+
+
+def test_a_sound_cluster_is_sound(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [(finding.level, finding.text) for finding in of_cluster(place, monkeypatch, {})] == [
+        (Level.OK, "the Ray cluster (auto) has 1 node"),
+        (Level.OK, "node render-1: CPU 8, disk 2; the same lipdrop; it reads and writes the spool"),
+        (Level.OK, "there is room for all 5 workers"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("node", "level", "text"),
+    [
+        ({"problem": "No module named 'pipeline'"}, Level.BROKEN, "cannot run lipdrop: No module named"),
+        ({"is_same_version": False}, Level.BROKEN, "has another version of lipdrop"),
+        ({"sees_folder": False}, Level.BROKEN, "does not see"),
+        ({"writes_folder": False}, Level.BROKEN, "cannot write to"),
+        ({"ahead_seconds": -7.2}, Level.WARNING, "the clock of node render-2 is 7 s behind"),
+        ({"kind": "b"}, Level.WARNING, "of 2 kinds that round differently"),
+    ],
+)
+def test_what_a_node_lacks_is_told(
+    node: dict[str, Any], level: Level, text: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = only(of_cluster(place, monkeypatch, {}, {"node": "render-2", **node}), level)
+    assert text in finding.text
+    assert "render-2" in finding.text
+
+
+def test_workers_without_room_are_a_warning_unless_none_has_any(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = "workers: [{model: gan, count: 7}]"
+    finding = only(of_cluster(place, monkeypatch, {}, workers=many), Level.WARNING)
+    assert finding.text == "the nodes have no room for 2 of 10 workers, such as gan-6"
+    none = only(of_cluster(place, monkeypatch, {"resources": {}}))
+    assert none.text.startswith("the nodes have no room for 5 of 5 workers")
+    assert of_cluster(place, monkeypatch, {}, workers="workers: auto")[-1].text == "there is room for all 8 workers"
+
+
+def test_a_cluster_that_is_not_used_is_not_looked_at(place: Path) -> None:
+    assert list(cluster.check(machine(place))) == []
+    shutil.rmtree(place / "spool" / "run")
+    assert "not checked" in only(cluster.check(machine(place, "executor: ray")), Level.WARNING).text
 
 
 def test_workers_on_other_machines_need_no_memory_here(place: Path) -> None:

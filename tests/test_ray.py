@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -13,6 +14,11 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ray]'")
 
+from daemon.doctor import machine as machine_module
+from daemon.doctor.checks import cluster as cluster_check
+from daemon.doctor.finding import Level
+from daemon.doctor.machine import this_machine
+from daemon.spool.layout import Layout
 from pipeline.config import Config, PlaceSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.executor import RayExecutor
@@ -123,6 +129,31 @@ def test_a_worker_waits_for_a_node_that_offers_what_it_needs(cluster: LocalClust
     [ready] = ended(executor, Ready)
     assert isinstance(ready, Ready)
     assert (ready.worker, ready.node, executor.trouble()) == ("nogan-1", "second", None)
+
+
+def test_doctor_looks_at_every_node(cluster: LocalCluster, tmp_path: Path) -> None:
+    Layout(tmp_path / "spool").create()
+    settings = {"executor": "ray", "ray": {"address": cluster.address}, "workers": [{"model": "gan", "count": 3}]}
+    (tmp_path / "config.yaml").write_text(json.dumps(settings))
+    machine = this_machine(tmp_path / "config.yaml", tmp_path / "spool")
+    found = list(cluster_check.check(machine))
+    texts = [finding.text for finding in found]
+    nodes = [text for text in texts if "reads and writes the spool" in text]
+    assert len(nodes) == int(texts[0].split()[-2]) >= 1, texts
+    assert "CPU 8" in nodes[0]
+    assert texts[-1] == "there is room for all 6 workers"
+    assert {finding.level for finding in found} == {Level.OK}
+    assert list(machine.spool.run.glob("doctor-*")) == []
+
+
+def test_doctor_says_that_a_cluster_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Layout(tmp_path / "spool").create()
+    (tmp_path / "config.yaml").write_text(json.dumps({"executor": "ray", "ray": {"address": "127.0.0.1:9"}}))
+    machine = this_machine(tmp_path / "config.yaml", tmp_path / "spool")
+    monkeypatch.setattr(machine_module, "PROBE_SECONDS", 5.0)
+    [finding] = cluster_check.check(machine)
+    assert finding.level is Level.BROKEN
+    assert finding.text.startswith("no Ray cluster at 127.0.0.1:9: ")
 
 
 def test_a_lost_connection_costs_only_what_was_in_flight(

@@ -35,9 +35,11 @@ class Examination:
 
 
 def examine(machine: Machine) -> Iterator[tuple[str, list[Finding]]]:
-    """Run the checks; yields the findings of each as soon as it is done."""
+    """Run the checks; yields the findings of each as soon as it is done, if there are any."""
     for title, check in CHECKS.items():
-        yield title, list(_findings(check(machine)))
+        found = list(_findings(check(machine)))
+        if found:
+            yield title, found
 
 
 def _findings(check: Iterable[Finding]) -> Iterator[Finding]:

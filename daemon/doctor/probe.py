@@ -79,6 +79,15 @@ def checkpoint(config: Config, argument: list[str]) -> dict[str, Any]:
     return {"network": found.design.title, "pixels": found.design.pixels, "kind": found.form, "sha256": digest}
 
 
+def cluster(config: Config, argument: str) -> list[dict[str, Any]]:
+    """What the nodes of the Ray cluster are like; `argument` is the folder that they must share."""
+    from daemon.scheduling.workers import POOLED_ROLE, worker_specs
+    from pipeline.executors.cluster.survey import survey
+
+    renderer = next(spec for spec in worker_specs(config, 0) if spec.role == POOLED_ROLE)
+    return survey(config.ray.address, Path(argument), renderer)
+
+
 def avatars(config: Config, argument: None) -> list[tuple[str, str, str | None]]:
     """Name, description and error of every avatar, without searching for faces."""
     from daemon.cli.avatar_files import summaries
@@ -91,6 +100,7 @@ QUESTIONS: dict[str, Callable[[Config, Any], Any]] = {
     "voices": voices,
     "checkpoint": checkpoint,
     "avatars": avatars,
+    "cluster": cluster,
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many workers a cluster has room for, with `workers: auto`."""
+"""How many workers a cluster has room for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from pipeline.config import WORKERS_MAX, Config, PlaceSettings
-from pipeline.executors.base import NodeOffer
+from pipeline.executors.base import NodeOffer, WorkerSpec
 
 SHARES = {"tts": 0.3, "split": 0.027, "merge": 0.1}
-"""Workers of the other roles for each lip-sync worker: what each takes for a second of video (`docs/benchmarks.md`)."""
+"""Workers of the other roles for each lip-sync worker: in proportion to what each takes for a second of video."""
 
 SLACK = 1e-9
 """Amounts of resources are added up as floating-point numbers."""
@@ -21,6 +21,12 @@ def sizes(config: Config, offers: Sequence[NodeOffer]) -> dict[str, int]:
     counts = range(1, WORKERS_MAX + 1)
     most = bisect_left(counts, True, key=lambda count: not _have_room(config, count, offers))
     return _sizes(config, max(1, most))
+
+
+def homeless(specs: Sequence[WorkerSpec], offers: Sequence[NodeOffer]) -> list[str]:
+    """The names of the workers for which nodes that offer this have no room."""
+    free = [dict(offer.resources) for offer in offers]
+    return [spec.name for spec in specs if not _placed(spec.place or PlaceSettings(), 1, offers, free)]
 
 
 def _sizes(config: Config, lipsync: int) -> dict[str, int]:

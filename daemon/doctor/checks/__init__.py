@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from daemon.doctor.checks import (
     avatars,
+    cluster,
     computing,
     configuration,
     limits,
@@ -23,6 +24,7 @@ CHECKS: dict[str, Callable[[Machine], Iterable[Finding]]] = {
     "Configuration": configuration.check,
     "Spool": spool.check,
     "System": limits.check,
+    "Cluster": cluster.check,
     "Video": media.check,
     "torch and GPUs": computing.check,
     "Models": models.check,
