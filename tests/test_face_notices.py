@@ -53,6 +53,21 @@ def test_a_blurred_face() -> None:
     assert any("blurred" in notice.message for notice in noticed(blurred))
 
 
+def test_a_dark_face() -> None:
+    dark = np.asarray(portrait() * 0.13, np.uint8)
+    [notice] = noticed(dark)
+    assert "dark" in notice.message
+
+
+@pytest.mark.parametrize(("gap", "count"), [(0.3, 0), (0.5, 1)])
+def test_a_mouth_that_is_wide_open(gap: float, count: int, portrait_faces: Faces) -> None:
+    inner = portrait_faces.landmarks.lips_inner.copy()
+    inner[:, 15] = inner[:, 5] + [0, gap * float(np.hypot(*(inner[0, 10] - inner[0, 0])))]
+    opened = replace(portrait_faces, landmarks=replace(portrait_faces.landmarks, lips_inner=inner))
+    found = Avatar(portrait(), AvatarSettings(), lambda: opened).placed(None).notices
+    assert sum("wide open" in notice.message for notice in found) == len(found) == count
+
+
 @pytest.mark.parametrize(("degrees", "count"), [(20, 0), (33, 1)])
 def test_a_turned_face(degrees: float, count: int, portrait_faces: Faces) -> None:
     turned = replace(portrait_faces, turned_degrees=np.array(degrees, np.float32))

@@ -248,6 +248,46 @@ def test_shut_eyes_show_no_white(degrees: int, offset: tuple[float, float]) -> N
         assert eye_white(rgb(shut), eye) < 0.03 * eye_white(picture, eye)
 
 
+def shut_lids(picture: Picture, landmarks: FaceLandmarks) -> list[tuple[Picture, Picture]]:
+    """Of each eye: what is seen of its shut lid, and of the skin below, [h, w, 3] each."""
+    shut = i420(torch.from_numpy(picture)[None])[0]
+    for lids in eyelids(picture, landmarks):
+        lids.paint(planes_of(shut.numpy()), LEVELS)
+    parts = []
+    for eye in (landmarks.left_eye, landmarks.right_eye):
+        (left, top), (right, bottom) = eye.min(0).astype(int), eye.max(0).astype(int)
+        columns = rgb(shut)[:, (3 * left + right) // 4 : (left + 3 * right) // 4]
+        parts.append((columns[top : (top + 2 * bottom) // 3], columns[bottom + 6 : bottom + 20]))
+    return parts
+
+
+def roughness(part: Picture) -> float:
+    """Contrast of the finest detail."""
+    exact = part.astype(np.float32)
+    return float((exact - cv2.GaussianBlur(exact, (0, 0), 2)).std())
+
+
+def test_glasses_and_heavy_brows_do_not_colour_the_lids() -> None:
+    """Given a dark rim over the skin between lids and brows."""
+    picture, points = presenter(720)
+    worn = picture.copy()
+    for eye in (points.left_eye, points.right_eye):
+        middle, width = eye.mean(0), float(np.ptp(eye[:, 0]))
+        axes = int(0.8 * width), int(0.42 * width)
+        cv2.ellipse(worn, np.rint(middle).astype(int).tolist(), axes, 0, 180, 360, (30, 25, 25), int(0.2 * width))
+    for lid, skin in shut_lids(worn, points):
+        assert np.median(lid) > 0.7 * np.median(skin)
+
+
+def test_a_lid_has_the_grain_of_the_skin() -> None:
+    """It would look like a patch without."""
+    picture, points = presenter(720)
+    noise = np.random.default_rng(0).normal(0, 8, (720, 720, 1))
+    grainy = np.clip(picture + noise, 0, 255).astype(np.uint8)
+    for lid, skin in shut_lids(grainy, points):
+        assert 0.4 < roughness(lid) / roughness(skin) < 1.6
+
+
 def test_an_eye_closes_in_steps_and_nothing_else_changes(picture: Picture, landmarks: FaceLandmarks) -> None:
     open_eyes = i420(torch.from_numpy(picture)[None])[0]
     whites = []

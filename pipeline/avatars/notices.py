@@ -24,6 +24,10 @@ EDGE = 0.06
 """Room around lips and chin, in face heights."""
 SHARPNESS_MIN = 0.075
 """Details of a sharp face have 0.1 to 0.3 of its contrast; if it is blurred by a twentieth of its height, 0.06."""
+SKIN_LIGHT_MIN = 50.0
+"""Brightness of the skin, 0..255: in darker pictures teeth and tongue are hardly seen, and noise is."""
+OPEN_GAP = 0.4
+"""A mouth that is open this wide, in mouth widths, is closed by lips that are stretched."""
 CROP_HEIGHTS = 2.0
 """A crop that is suggested reaches this many face heights to each side of its middle."""
 SPANS_MAX = 8
@@ -43,6 +47,8 @@ def notices(
     yield from _turned(faces)
     yield from _near_the_edge(landmarks, size)
     yield from _blurred(faces)
+    yield from _dark(faces)
+    yield from _open(faces)
     yield from _hidden(faces, rate)
 
 
@@ -98,6 +104,20 @@ def _blurred(faces: Faces) -> Iterator[Notice]:
     if faces.sharpness < SHARPNESS_MIN:
         message = "the face is blurred: the mouth will be as soft as the picture"
         yield Notice("face_quality", message, "use a sharp picture, well lit and in focus")
+
+
+def _dark(faces: Faces) -> Iterator[Notice]:
+    if float(np.median(faces.light)) < SKIN_LIGHT_MIN:
+        message = "the face is dark: the movement of the mouth is hard to see"
+        yield Notice("face_quality", message, "use a well-lit picture, or make it brighter")
+
+
+def _open(faces: Faces) -> Iterator[Notice]:
+    inner = faces.landmarks.lips_inner
+    gaps, widths = inner[:, 15] - inner[:, 5], inner[:, 10] - inner[:, 0]
+    if float(np.median(np.hypot(*gaps.T) / np.maximum(np.hypot(*widths.T), 1e-3))) > OPEN_GAP:
+        message = "the mouth is wide open: where it closes, the lips are stretched"
+        yield Notice("face_quality", message, "use a picture in which the mouth is closed, or smiles")
 
 
 def _hidden(faces: Faces, rate: Fraction) -> Iterator[Notice]:

@@ -30,15 +30,33 @@ KEPT = 48
 # Lengths in eye widths.
 LOWER_LID_RISE = 0.1
 """How far the lower lid rises to meet the upper one, relative to the eye's opening."""
-LANDMARK_ERROR = 0.035
+LANDMARK_ERROR = 0.06
 """The eyeball may extend this far outside the landmarks, plus one pixel."""
 LASHES = 0.12
 """How far the lashes reach above the lid's edge."""
 LID_SKIN = 0.27
 """Height above the edge at which the skin ends and the brow begins."""
+BELOW_SKIN = (0.12, 0.35)
+"""Where there is skin below the lower lid's edge."""
+ABOVE_TO_BELOW = 0.8
+"""Lids are about this bright, relative to the skin below the eye, or brighter: what is darker above them is a brow, the
+frame of glasses or the shadow of a fold."""
+GRAIN_GAP, GRAIN = 0.08, (0.9, 1.1)
+"""A lid has the grain and the wrinkles of the skin below the eye, mirrored: from this distance on, and no darker and
+brighter than these factors."""
+DETAIL = 0.06
+"""Grain and lashes are finer than this."""
+FOLD = (-0.03, 0.1)
+"""Around the end of the lashes, the lid's skin fades into what is above."""
+OVERLAP = 0.03
+"""So far, and a pixel, shut lids overlap, or a bright line of the eyeball would remain between them."""
+SEAM, SEAM_COVER = (0.03, 0.15), 0.85
+"""Below a shut lid, skin covers what the landmarks have missed of the eyeball: it fades out at these distances."""
+CORNER = (0.42, 0.56)
+"""Beyond the corners of the eye, so does its side."""
 CHEEK = 0.4
 """The rise of the lower lid fades out over this distance."""
-LID_LINE = 0.035
+LID_LINE = 0.028
 """Half the thickness of the dark line along the edge."""
 FULLY_DRAWN = 0.05
 """Until an edge has moved this far, the picture shines through."""
@@ -55,6 +73,10 @@ SHADE = 0.04
 """The lid bulges over the eyeball: how much lighter it is in the middle, and how much darker around it."""
 DARKEST = 8
 """Skin is assumed to be at least this bright, of 255."""
+LASHES_DARKEST, LINE = 0.75, (0.25, 0.6)
+"""Lashes are at least this bright, relative to skin; the line along the edge is between these."""
+SMOOTH, OUTLIERS = COLUMNS / 9, 13
+"""Colours along the lid: sigma of a Gaussian and width of a median filter, in columns."""
 
 
 class Eyelids:
@@ -73,7 +95,8 @@ class Eyelids:
         self._upper = lid_edge(shape.upper, self._x)
         self._opening = np.maximum(lid_edge(shape.lower, self._x) - self._upper, 0)
         self._lashes = LASHES + self._pixel
-        self._skin, self._line = self._colours(shape)
+        self._skin, self._line, self._cheek = self._colours(shape)
+        self._skin *= self._grain()[..., None]
         window = _window(self._x / SIDE, np.where(self._y < 0, self._y / ABOVE, self._y / BELOW))
         self._shares = window, cv2.resize(window, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         self._drawn = lru_cache(maxsize=KEPT)(self._planes)
@@ -123,7 +146,9 @@ class Eyelids:
         skin = self._y - lower + rise
         spare = closure * (LANDMARK_ERROR + self._pixel) * np.clip(3 - 3 * (2 * self._x) ** 2, 0, 1)
         lid = self._sample(self._x, self._y + (rise + spare) * (1 - ramp(skin, 0, CHEEK)))
-        return _mixed(still, lid, self._covers(skin))
+        seam = SEAM_COVER * closure**2 * (1 - ramp(skin, *SEAM)) * (1 - ramp(np.abs(self._x), *CORNER))
+        overlap = closure * (OVERLAP + self._pixel)
+        return _mixed(still, _mixed(lid, self._cheek, seam), self._covers(skin + overlap))
 
     def _lid(self, still: Floats, edge: Floats, closure: float) -> Floats:
         """The upper lid without lashes, and the skin above it."""
@@ -132,14 +157,16 @@ class Eyelids:
         bulge = 1 - (2 * depth - 1) ** 2 - (2 * self._x) ** 2
         plain = self._skin * (1 + closure * SHADE * np.clip(bulge, -1, 1))[..., None]
         soft = CREASE_SOFTENING * closure * (1 - ramp(height, self._lashes, LID_SKIN))
-        rolled_out = 1 - ramp(height, self._lashes - 0.02, self._lashes + 0.04)
-        return _mixed(still, plain, np.maximum(soft, rolled_out))
+        rolled_out = 1 - ramp(height, self._lashes + FOLD[0], self._lashes + FOLD[1])
+        beside = ramp(height, 0, self._lashes) * ramp(np.abs(self._x), *CORNER)
+        return _mixed(still, plain, np.maximum(soft, rolled_out) * (1 - beside))
 
     def _with_lashes(self, skin: Floats, below: Floats, closure: float) -> Floats:
         """Draw lashes: everything above the edge that is darker than skin. On a shut eye they hang down."""
         slant = 1 - 2 * closure
         height = below / np.copysign(max(abs(slant), SHORTEST), slant)
-        lashes = np.clip(self._sample(self._x, self._upper - height) / self._skin, 0, 1)
+        # Compared with what is around them: an evenly dark edge is a shadow, a fold or the rim of glasses.
+        lashes = self._detail(self._upper - height)[..., None].clip(LASHES_DARKEST, 1)
         strength = self._covers(height + LID_LINE) * (1 - ramp(height, 0.6 * self._lashes, self._lashes))
         strength *= min(abs(slant) / SHORTEST, 1)
         thick = (LID_LINE + self._pixel / 2) * np.clip(1 - (2 * self._x) ** 4, 0, 1)
@@ -151,14 +178,26 @@ class Eyelids:
         """0 to 1 within the pixel where `distance` changes sign: an antialiased edge."""
         return floats(np.clip(distance / self._pixel + 0.5, 0, 1))
 
-    def _colours(self, shape: EyeShape) -> tuple[Floats, Floats]:
-        """Colours of the lid's skin and of the dark line along its edge, for each pixel: [h, w, 3] each."""
+    def _colours(self, shape: EyeShape) -> tuple[Floats, Floats, Floats]:
+        """Colours of the lid's skin, of the dark line along its edge and of the skin below the eye, each [h, w, 3]."""
         x = np.linspace(-0.5, 0.5, COLUMNS, dtype=np.float32)
-        heights = np.linspace(0.7 * self._lashes, LID_SKIN, 9, dtype=np.float32)[:, None]
-        above = self._by_light(x, lid_edge(shape.upper, x) - heights)
-        heights = np.linspace(0, self._lashes, 9, dtype=np.float32)[:, None]
-        along = self._by_light(x, lid_edge(shape.upper, x) - heights)
-        return self._along(x, above[5]), self._along(x, along[1])
+        upper, lower = lid_edge(shape.upper, x), lid_edge(shape.lower, x)
+        above = self._by_light(x, upper - np.linspace(0.7 * self._lashes, LID_SKIN, 9, dtype=np.float32)[:, None])[5]
+        below = self._by_light(x, lower + np.linspace(*BELOW_SKIN, 9, dtype=np.float32)[:, None])[5]
+        along = self._by_light(x, upper - np.linspace(0, self._lashes, 9, dtype=np.float32)[:, None])[1]
+        skin = self._along(x, np.maximum(above, ABOVE_TO_BELOW * below))
+        return skin, np.clip(self._along(x, along), *(share * skin for share in LINE)), self._along(x, below)
+
+    def _grain(self) -> Floats:
+        """The grain of the lid's skin: factors around 1 [h, w]."""
+        mirrored = 2 * (self._upper + self._opening) + GRAIN_GAP - self._y
+        return floats(np.clip(self._detail(mirrored), *GRAIN))
+
+    def _detail(self, y: Floats) -> Floats:
+        """How bright the picture is at heights y of each pixel's place along the eye, relative to around it: [h, w]."""
+        light = self._sample(self._x, y).mean(-1) + DARKEST
+        sigma = max(DETAIL / self._pixel, 0.5)
+        return floats(light / cv2.GaussianBlur(light, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
     def _by_light(self, x: Floats, y: Floats) -> Floats:
         """The picture's colours at x [n], y [m, n], each column sorted from dark to light: [m, n, 3]."""
@@ -168,7 +207,9 @@ class Eyelids:
 
     def _along(self, x: Floats, colours: Floats) -> Floats:
         """Colours [n, 3] at positions x [n] along the eye, smoothed and interpolated for every pixel: [h, w, 3]."""
-        smooth = cv2.GaussianBlur(colours[None], (0, 0), COLUMNS / 16, borderType=cv2.BORDER_REPLICATE)[0]
+        around = np.pad(colours, ((OUTLIERS // 2, OUTLIERS // 2), (0, 0)), "edge")
+        usual = floats(np.median(np.lib.stride_tricks.sliding_window_view(around, OUTLIERS, 0), -1))
+        smooth = cv2.GaussianBlur(usual[None], (0, 0), SMOOTH, borderType=cv2.BORDER_REPLICATE)[0]
         channels = [np.interp(self._x, x, channel) for channel in smooth.T]
         return floats(np.maximum(np.stack(channels, -1), DARKEST))
 
