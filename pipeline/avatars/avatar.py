@@ -273,7 +273,8 @@ class Avatar:
         area = self.settings.cropped_area(self.sides)
         if isinstance(size, Preset):
             head = self._head()
-            return extended(area, size, None if head is None else head.subject)
+            shown = self.settings.shown_area(self.sides)
+            return extended(area, size, None if head is None else head.subject, shown)
         aspect = size[0] / size[1]
         head = None if framing.is_slight(area, aspect) else self._head()
         return framing.framed(area, aspect, head), Layout.covered(size)

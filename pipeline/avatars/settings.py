@@ -41,6 +41,7 @@ FORMATS = {
     "face": f"the number of the face that speaks, counted from the left, 1 to {FACES_MAX}",
     "pads": "[top, bottom, left, right], whole pixels from -10000 to 10000",
     "crop": BOX_FORMAT,
+    "beyond_crop": "true or false: whether vertical, square and wide show the picture beyond crop",
     "rotate": "0, 90, 180 or 270, degrees clockwise",
     "background": "a colour like '#ffffff', in quotes",
     "size": "WIDTHxHEIGHT, like 720x720, or vertical, square or wide",
@@ -107,6 +108,9 @@ class AvatarSettings(BaseModel):
     """Pixels added to the box: top, bottom, left, right."""
     crop: Box | None = None
     """x1, y1, x2, y2 of the part of the picture to use, in its pixels; None: all of it."""
+    beyond_crop: Annotated[bool, Field(repr=False)] = False
+    """Whether the frames of presets show what is beyond the crop where the crop ends inside them. Cached files are
+    kept by the part that is shown."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Degrees by which the picture or video is turned clockwise. All coordinates are those of the turned picture."""
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = WHITE
@@ -161,6 +165,11 @@ class AvatarSettings(BaseModel):
             hint = f"crop: {BOX_FORMAT}, at least {FRAME_SIDE_MIN} pixels wide and high"
             raise JobError("avatar", message, field="avatar", hint=hint)
         return left, top, right - left, bottom - top
+
+    def shown_area(self, sides: tuple[int, int]) -> Cut:
+        """The part of a picture that the frames of presets may show. Raises JobError."""
+        area = self.cropped_area(sides)
+        return (0, 0, *sides) if self.beyond_crop else area
 
     @classmethod
     def load(cls, file: Path, frame_pixels: int) -> AvatarSettings:

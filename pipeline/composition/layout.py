@@ -89,11 +89,12 @@ def size_of(preset: Preset) -> tuple[int, int]:
     return RULES[preset].size
 
 
-def extended(area: Cut, preset: Preset, subject: Subject | None) -> tuple[Cut, Layout]:
-    """The part of a picture that frames of a preset show, and where; `area`: the part that may be shown.
+def extended(area: Cut, preset: Preset, subject: Subject | None, shown: Cut | None = None) -> tuple[Cut, Layout]:
+    """The part of a picture that frames of a preset show, and where; `area`: the part that they are composed of.
 
     The eyes are on the upper third and the face is in the middle, as far as that leaves no narrow gap. The head has a
-    good size. Without a head, all of the area is shown.
+    good size. Without a head, all of the area is shown. `shown`: a larger part, seen where the area ends inside the
+    frames.
     """
     rules = RULES[preset]
     left, top, columns, rows = area
@@ -106,9 +107,11 @@ def extended(area: Cut, preset: Preset, subject: Subject | None) -> tuple[Cut, L
         scale = _scale(columns, rows, rules, within)
         x = _closed(width / 2 - scale * within.x, scale * columns, width, rules.slack)
         y = _closed(height * THIRD - scale * within.eyes, scale * rows, height, EYES_SLACK)
-    (first_column, shown_columns), (x1, shown_width) = _visible(x, scale, columns, width)
-    (first_row, shown_rows), (y1, shown_height) = _visible(y, scale, rows, height)
-    cut = (left + first_column, top + first_row, shown_columns, shown_rows)
+    around = area if shown is None else shown
+    x, y = x - scale * (left - around[0]), y - scale * (top - around[1])
+    (first_column, shown_columns), (x1, shown_width) = _visible(x, scale, around[2], width)
+    (first_row, shown_rows), (y1, shown_height) = _visible(y, scale, around[3], height)
+    cut = (around[0] + first_column, around[1] + first_row, shown_columns, shown_rows)
     return cut, Layout(rules.size, (x1, y1), (shown_width, shown_height))
 
 
