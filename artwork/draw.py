@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -16,49 +17,60 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from artwork.geometry import MARGIN, SIDE, WIDTH
+from artwork.geometry import HEIGHT, MARGIN, SIDE, WIDTH
 from artwork.people import PEOPLE
 from artwork.person import Person
 
 FOLDER = Path(__file__).parents[1] / "pipeline" / "avatars" / "assets"
 OVERSAMPLING = 2
 """Drawn at twice the size in half-precision floats, so that many faint layers cause neither aliasing nor banding."""
+SQUARE, BELOW = (0, SIDE), (SIDE, HEIGHT)
+"""Rows of the picture: first, and last + 1."""
 
 
-def render(person: Person) -> NDArray[np.uint8]:
-    """Draw a person: RGB [SIDE, WIDTH, 3]."""
-    canvas, dice = _Canvas(), np.random.default_rng(person.seed)
+def drawn(person: Person) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw a person: RGB [HEIGHT, WIDTH, 3], and how much of each pixel is the person, 0 to 255: [HEIGHT, WIDTH]."""
+    layers = _recorded(person)
+    _background, *person_alone, _light = layers
+    return _played(layers)[..., :3], _played(person_alone)[..., 3]
+
+
+def _recorded(person: Person) -> list[skia.Picture]:
+    """The drawing commands of each layer."""
+    dice, everything = np.random.default_rng(person.seed), skia.Rect.MakeLTRB(-MARGIN, 0, SIDE + MARGIN, HEIGHT)
+    layers = []
     for draw_layer in person.layers:
-        draw_layer(canvas.skia, dice)
-    return canvas.pixels()[..., :3]
+        recorder = skia.PictureRecorder()
+        draw_layer(recorder.beginRecording(everything), dice)
+        layers.append(recorder.finishRecordingAsPicture())
+    return layers
 
 
-def matte(person: Person) -> NDArray[np.uint8]:
-    """How much of each pixel of the drawing is the person, 0 to 255: [SIDE, WIDTH]."""
-    behind, canvas, dice = _Canvas(), _Canvas(), np.random.default_rng(person.seed)
-    background, *layers, _light = person.layers
-    background(behind.skia, dice)  # takes its share of the random numbers
-    for draw_layer in layers:
-        draw_layer(canvas.skia, dice)
-    return canvas.pixels()[..., 3]
+def _played(layers: Sequence[skia.Picture]) -> NDArray[np.uint8]:
+    """RGBA [HEIGHT, WIDTH, 4]. The square is drawn by itself, so that no pixel of it depends on what is below."""
+    canvases = [_Canvas(*rows) for rows in (SQUARE, BELOW)]
+    for canvas in canvases:
+        for layer in layers:
+            canvas.skia.drawPicture(layer)
+    return np.vstack([canvas.pixels() for canvas in canvases])
 
 
 class _Canvas:
-    """A transparent surface to draw a person on."""
+    """A transparent surface to draw some rows of a picture on."""
 
-    def __init__(self) -> None:
-        info = skia.ImageInfo.Make(
-            WIDTH * OVERSAMPLING, SIDE * OVERSAMPLING, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType
-        )
+    def __init__(self, top: int, bottom: int) -> None:
+        self._size = (WIDTH, bottom - top)
+        width, height = (side * OVERSAMPLING for side in self._size)
+        info = skia.ImageInfo.Make(width, height, skia.kRGBA_F16_ColorType, skia.kPremul_AlphaType)
         self._surface = skia.Surface.MakeRaster(info)
         self.skia = self._surface.getCanvas()
         self.skia.scale(OVERSAMPLING, OVERSAMPLING)
-        self.skia.translate(MARGIN, 0)
+        self.skia.translate(MARGIN, -top)
 
     def pixels(self) -> NDArray[np.uint8]:
-        """What has been drawn: RGBA [SIDE, WIDTH, 4]."""
+        """What has been drawn: RGBA [rows, WIDTH, 4]."""
         pixels = np.asarray(self._surface.toarray(colorType=skia.kRGBA_F32_ColorType), np.float32)
-        small = cv2.resize(pixels, (WIDTH, SIDE), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(pixels, self._size, interpolation=cv2.INTER_AREA)
         return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
 
 
@@ -72,8 +84,8 @@ def write(name: str) -> None:
     """Write the picture, matte and landmarks of a person."""
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    picture = cv2.cvtColor(render(PEOPLE[name]), cv2.COLOR_RGB2BGR)
-    for file, pixels in (("picture.png", picture), ("matte.png", matte(PEOPLE[name]))):
+    picture, matte = drawn(PEOPLE[name])
+    for file, pixels in (("picture.png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)), ("matte.png", matte)):
         cv2.imwrite(str(folder / file), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     (folder / "landmarks.json").write_text(landmarks_json(PEOPLE[name]), "utf-8")
 

@@ -10,10 +10,12 @@ import numpy as np
 from artwork.brushes import Shape, moved, resampled, spline
 
 SIDE = 1080
-"""Width and height of the square around a person; all geometry is in its pixels."""
+"""Width and height of the square that frames usually show of a person; all geometry is in its pixels."""
 MARGIN = 420
 """What a picture shows of the room on either side of the square, so that it fits wide frames: 16:9."""
 WIDTH = SIDE + 2 * MARGIN
+HEIGHT = 1400
+"""Height of a picture: below the square it shows more of the body, for upright frames."""
 MIDDLE = 540.0
 """x of a face's middle line."""
 

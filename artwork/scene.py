@@ -9,10 +9,15 @@ import numpy as np
 import skia
 
 from artwork.brushes import SCREEN, SOFT_LIGHT, ellipse, fill, ink, linear, mixed, radial, ribbon_at
-from artwork.geometry import MARGIN, MIDDLE, SIDE
+from artwork.geometry import HEIGHT, MARGIN, MIDDLE, SIDE
 
 LEFT_EDGE, RIGHT_EDGE = -MARGIN, SIDE + MARGIN
-EVERYTHING = np.array([(LEFT_EDGE, 0), (RIGHT_EDGE, 0), (RIGHT_EDGE, SIDE), (LEFT_EDGE, SIDE)], np.float64)
+EVERYTHING = np.array([(LEFT_EDGE, 0), (RIGHT_EDGE, 0), (RIGHT_EDGE, HEIGHT), (LEFT_EDGE, HEIGHT)], np.float64)
+
+FLOOR = 1470
+"""y of the panels' lower ends, below the picture."""
+LEAN = 17.5
+"""How much further to the left a panel ends than it begins."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def draw_studio(canvas: skia.Canvas, studio: Studio, dice: np.random.Generator) 
     """Draw wall, shelves, objects and lamps."""
     fill(canvas, EVERYTHING, linear((0, 0), (SIDE, SIDE * 0.9), *studio.wall))
     for left, right, colour, alpha in studio.panels:
-        panel = np.array([(left, -80), (right, -80), (right - 14, 1160), (left - 14, 1160)], np.float64)
+        panel = np.array([(left, -80), (right, -80), (right - LEAN, FLOOR), (left - LEAN, FLOOR)], np.float64)
         fill(canvas, panel, ink(colour, alpha), blur=26)
     for left, right, y in studio.shelves:
         shelf = np.array([(left, y), (right, y - 12), (right, y + 14), (left, y + 10)], np.float64)

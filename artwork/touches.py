@@ -6,13 +6,20 @@ touch on the middle line has strength 0 on the left: it is only applied to the r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
+import numpy as np
 import skia
 
 from artwork.brushes import NORMAL, Shape, ellipse, fill, ink, ribbon_at, spline
-from artwork.geometry import MIDDLE, SIDES, Knots, at_side
+from artwork.geometry import HEIGHT, MARGIN, MIDDLE, SIDE, SIDES, Knots, at_side
+
+BEYOND = 40
+"""How far below the picture folds end."""
+WIDTHS = 24
+"""Widths of a fold that is continued."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,16 @@ class Stroke:
     def shape(self, side: int) -> Shape:
         """Its outline on one side."""
         return ribbon_at(at_side(side, self.knots), self.widths)
+
+    def continued(self) -> Stroke:
+        """The same, continued from its end to below the picture, straight and as wide as it ends."""
+        before, end = self.knots[-2:]
+        step = (end[0] - before[0], end[1] - before[1])
+        steps = range(1, 1 + int(np.ceil((HEIGHT + BEYOND - end[1]) / step[1])))
+        knots = [*self.knots, *((end[0] + step[0] * n, end[1] + step[1] * n) for n in steps)]
+        places = np.linspace(0, _length(knots) / _length(self.knots), WIDTHS)
+        widths = np.interp(places, np.linspace(0, 1, len(self.widths)), self.widths)
+        return replace(self, knots=knots, widths=widths.tolist())
 
 
 @dataclass(frozen=True)
@@ -72,3 +89,27 @@ def draw_touches(canvas: skia.Canvas, touches: Touches) -> None:
         for side, alpha in zip(SIDES, touch.alpha, strict=True):
             if alpha:
                 fill(canvas, touch.shape(side), ink(touch.colour, alpha), touch.blur, touch.mode)
+
+
+def draw_folds(canvas: skia.Canvas, folds: Sequence[Stroke], sides: Sequence[int] = SIDES) -> None:
+    """Draw folds that reach the lower edge of the square, and continue them below it."""
+    for rows, strokes in (((0, SIDE), folds), ((SIDE, HEIGHT), [fold.continued() for fold in folds])):
+        with _only(canvas, *rows):
+            for fold in strokes:
+                for side in sides:
+                    fill(canvas, fold.shape(side), ink(fold.colour, fold.alpha[SIDES.index(side)]), fold.blur)
+
+
+@contextmanager
+def _only(canvas: skia.Canvas, top: int, bottom: int) -> Iterator[None]:
+    """Restrict drawing to some rows."""
+    canvas.save()
+    canvas.clipRect(skia.Rect.MakeLTRB(-MARGIN, top, SIDE + MARGIN, bottom))
+    try:
+        yield
+    finally:
+        canvas.restore()
+
+
+def _length(knots: Knots) -> float:
+    return float(np.hypot(*np.diff(spline(knots), axis=0).T).sum())

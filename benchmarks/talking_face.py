@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,6 +37,8 @@ from training.measures import correlation, flicker, is_rounded, is_spread, lag, 
 FPS = 25
 SIDE = 720
 PICTURE_PIXELS_MAX = 50_000_000
+STILL: dict[str, Any] = {"idle_motion": "off"}
+"""Settings of the measured avatars."""
 PORTRAIT = Path(__file__).parent.parent / "tests" / "data" / "portraits" / "astronaut.png"
 VOICES = {"ru": f"{DIALECTS['ru'][0]}+f3", "en": f"{DIALECTS['en'][0]}+m4", "en, natural": "heart"}
 VOICE_WITHOUT_PHONEMES = "elena"
@@ -236,14 +239,14 @@ def _met(apart: Floats, phonemes: tuple[Phoneme, ...]) -> Iterator[bool]:
 
 def pictures(further: list[Path]) -> Iterator[tuple[str, Avatar]]:
     """The avatars that come with lipdrop, and one for each further picture; all without idle motion."""
-    still = AvatarSettings(idle_motion="off")
     for folder in sorted(path for path in BUILT_IN_FOLDER.iterdir() if path.is_dir()):
         picture = read_picture(media_file(folder), PICTURE_PIXELS_MAX)
         own = FaceLandmarks.load(folder / "landmarks.json")
-        yield folder.name, Avatar(picture, still, _finder(picture), own)
+        settings = AvatarSettings.load(folder / "avatar.yaml", PICTURE_PIXELS_MAX)
+        yield folder.name, Avatar(picture, settings.model_copy(update=STILL), _finder(picture), own)
     for file in further:
         picture = read_picture(file, PICTURE_PIXELS_MAX)
-        yield file.stem, Avatar(picture, still, _finder(picture))
+        yield file.stem, Avatar(picture, AvatarSettings(**STILL), _finder(picture))
 
 
 def _finder(picture: NDArray[np.uint8]) -> Callable[[], Faces | NoFace]:

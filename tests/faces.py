@@ -12,7 +12,7 @@ from pipeline.engines.builtin.track import Mouth
 
 CPU = torch.device("cpu")
 MARGIN = 420
-"""What the pictures that come with lipdrop show of the room on either side of the square around a person."""
+"""What the pictures that come with lipdrop show of the room on either side of the square at their top."""
 SQUARE = 1080
 NEUTRAL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
@@ -21,7 +21,7 @@ def built_in_picture(name: str, side: int) -> NDArray[np.uint8]:
     """The square around a person who comes with lipdrop, scaled: RGB [side, side, 3]."""
     stored = cv2.imread(str(BUILT_IN_FOLDER / name / "picture.png"))
     assert stored is not None
-    square = cv2.cvtColor(stored[:, MARGIN : MARGIN + SQUARE], cv2.COLOR_BGR2RGB)
+    square = cv2.cvtColor(stored[:SQUARE, MARGIN : MARGIN + SQUARE], cv2.COLOR_BGR2RGB)
     return np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, FaceLandmarks
 from pipeline.avatars.landmarks import CONTOURS
 from pipeline.config import Config
+from pipeline.messages import Preset
 
-NAMES = ["host", "presenter"]
+NAMES = ["expert", "guide", "host", "presenter"]
 PICTURE_BYTES_MAX = 1_500_000
 
 
@@ -30,14 +31,14 @@ def landmarks(avatar: Avatar) -> FaceLandmarks:
     return avatar.own_landmarks
 
 
-def test_both_avatars_come_with_lipdrop(tmp_path: Path) -> None:
+def test_these_avatars_come_with_lipdrop(tmp_path: Path) -> None:
     assert Avatars(Config(base=tmp_path)).names() == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_landmarks_are_inside_the_face_box(name: str, tmp_path: Path) -> None:
     avatar = load(name, tmp_path)
-    assert picture(avatar).shape == (1080, 1920, 3)
+    assert picture(avatar).shape == (1400, 1920, 3)
     assert avatar.settings.face_box is not None
     x1, y1, x2, y2 = avatar.settings.face_box
     for contour in CONTOURS:
@@ -67,6 +68,25 @@ def test_the_lids_match_the_landmarks(name: str, eye: str, tmp_path: Path) -> No
     light = picture(avatar)[round(upper) - 8 : round(lower), across].astype(int).sum(1)
     darkest = round(upper) - 8 + int(light.argmin())
     assert abs(darkest - upper) <= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_upright_frames_show_the_body_to_their_lower_edge(name: str, tmp_path: Path) -> None:
+    avatar = load(name, tmp_path)
+    place = avatar.placed(Preset.VERTICAL)
+    assert place.layout.is_covered
+    assert avatar.read_matte is not None
+    left, top, columns, rows = place.cut
+    bottom = avatar.read_matte()[top + rows - 1, left : left + columns]
+    assert bottom.min() == 255, "the jacket fills the width of the frame"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_frames_do_not_show_it(name: str, tmp_path: Path) -> None:
+    avatar = load(name, tmp_path)
+    for size in (None, (720, 1280), (1280, 720), Preset.SQUARE, Preset.WIDE):
+        _, top, _, rows = avatar.placed(size).cut
+        assert top + rows <= 1080
 
 
 def redness(avatar: Avatar, point: np.ndarray) -> float:

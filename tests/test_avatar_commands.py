@@ -45,7 +45,7 @@ def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
     assert [path.name for path in (place / "mine").rglob("*")] == ["eileen", "eileen.png"]
     listed = avatars(place, "list").stdout.splitlines()
     assert listed[0] == "eileen\tpicture of 512x512"
-    assert "presenter\tpicture of 1920x1080" in listed
+    assert "presenter\tpicture of 1920x1400" in listed
     assert avatars(place, "check", "eileen").stdout == added.stdout
     assert Avatars(load_config(place / "config.yaml")).load("eileen").fitted(None).require_landmarks()
     assert not (place / "cache").exists() or not list((place / "cache").glob("*.part"))
@@ -119,7 +119,7 @@ def test_a_check_reports_each_bad_avatar(place: Path) -> None:
     checked = avatars(place, "check")
     assert checked.returncode == 65
     assert [line.split(":")[:2] for line in checked.stderr.splitlines()] == [["broken", " media"], ["empty", " media"]]
-    assert "copy\tpicture of 1920x1080, frames of 720x720" in checked.stdout
+    assert "copy\tpicture of 1920x1400, frames of 720x720" in checked.stdout
 
 
 def test_a_check_says_why_each_picture_is_unusable(place: Path) -> None:

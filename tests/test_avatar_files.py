@@ -265,7 +265,7 @@ def test_a_text_file_that_is_not_a_regular_file_is_refused(anna: Path, name: str
     assert refused(anna).code == "avatar"
 
 
-@pytest.mark.parametrize("name", ["presenter", "host"])
+@pytest.mark.parametrize("name", ["presenter", "host", "guide", "expert"])
 def test_the_built_in_avatars_have_all_landmarks(name: str) -> None:
     landmarks = FaceLandmarks.load(BUILT_IN_FOLDER / name / "landmarks.json")
     for contour, indices in CONTOURS.items():
@@ -285,6 +285,7 @@ def test_the_built_in_avatars_have_all_landmarks(name: str) -> None:
         ("sise: 720x720", "'sise'", "'size'"),
         ("facebox: [1, 2, 3, 4]", "'facebox'", "'face_box'"),
         ("1: 2", "'1'", "known: "),
+        ("beyond_crop: maybe", "beyond_crop", "true or false"),
         ("size: 720", "size", "WIDTHxHEIGHT"),
         ("size: [", "invalid YAML", "idle_motion"),
         ("day: 2024-99-99", "invalid YAML", ""),

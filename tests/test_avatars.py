@@ -33,6 +33,7 @@ from tests.pictures import (
 )
 
 PRESENTER = BUILT_IN_FOLDER / "presenter"
+BUILT_IN = ["expert", "guide", "host", "presenter"]
 
 
 def no_face() -> NoFace:
@@ -202,7 +203,7 @@ def test_hidden_entries_and_plain_files_are_not_avatars(anna: Path) -> None:
     for name in (".DS_Store", "readme.txt", "picture.png"):
         (anna.parent / name).write_text("a")
     (anna.parent / "dangling").symlink_to("gone")
-    assert avatars_in(anna.parent.parent).names() == ["anna", "host", "presenter"]
+    assert avatars_in(anna.parent.parent).names() == ["anna", *BUILT_IN]
 
 
 def test_hidden_files_in_an_avatar_are_ignored(anna: Path) -> None:
@@ -220,14 +221,14 @@ def test_without_an_avatar_folder_the_built_in_avatars_remain(tmp_path: Path, wh
     elif what == "dangling":
         (tmp_path / "avatars").symlink_to("gone")
     avatars = avatars_in(tmp_path)
-    assert avatars.names() == ["host", "presenter"]
+    assert avatars.names() == BUILT_IN
     assert avatars.load("presenter").own_landmarks is not None
     with pytest.raises(JobError) as caught:
         avatars.load("anna")
     assert (caught.value.code, caught.value.field, caught.value.hint) == (
         "avatar",
         "avatar",
-        "avatars: host, presenter",
+        "avatars: expert, guide, host, presenter",
     )
 
 
@@ -260,7 +261,7 @@ def test_an_avatar_folder_without_permissions(anna: Path, mode: int) -> None:
 def test_another_folder_can_be_configured(anna: Path) -> None:
     shutil.copytree(PRESENTER, anna.parent.parent / "faces" / "carl")
     config = Config(base=anna.parent.parent, avatars=AvatarsSettings(folder="faces"))
-    assert Avatars(config).names() == ["carl", "host", "presenter"]
+    assert Avatars(config).names() == ["carl", *BUILT_IN]
     assert pixels(Avatars(config).load("carl").fitted(None)).shape == (720, 720, 3)
 
 

@@ -127,8 +127,8 @@ def test_at_the_edges_the_colours_are_those_of_the_person(tmp_path: Path) -> Non
     """Given the presenter before magenta: her hair and shoulders have no trace of it."""
     files = (str(BUILT_IN_FOLDER / "presenter" / name) for name in ("picture.png", "matte.png"))
     own, alpha = (np.asarray(cv2.imread(file), np.uint8) for file in files)
-    share = cv2.resize(alpha[:, 420:1500], (360, 360), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    drawn = cv2.resize(own[:, 420:1500, ::-1], (360, 360), interpolation=cv2.INTER_AREA)
+    share = cv2.resize(alpha[:1080, 420:1500], (360, 360), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    drawn = cv2.resize(own[:1080, 420:1500, ::-1], (360, 360), interpolation=cv2.INTER_AREA)
     clean = matte.foreground(np.asarray(drawn, np.uint8), np.rint(share[..., 0] * 255).astype(np.uint8))
     before = np.rint(clean * share + np.array([255, 0, 255]) * (1 - share)).astype(np.uint8)
     found = matte.find_matte(before, np.array([121, 101, 239, 244], np.float32))
@@ -298,7 +298,9 @@ def test_opaque_and_clear_pixels_are_exact() -> None:
 
 
 def test_a_person_who_is_cut_out_does_not_float(stage: LipSyncStage) -> None:
-    own, cut = (stage._avatars.fitted("presenter", Preset.VERTICAL, is_cut_out=is_cut) for is_cut in (False, True))
+    avatar = stage._avatars.load("presenter")
+    short = replace(avatar, settings=avatar.settings.model_copy(update={"beyond_crop": False}))
+    own, cut = (short.fitted(Preset.VERTICAL, is_cut_out=is_cut) for is_cut in (False, True))
     assert own.layout is not None
     assert cut.layout is not None
     assert own.layout.corner[1] + own.layout.inner[1] < 1920

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.avatars import Avatar, Avatars, AvatarSettings, FaceLandmarks
+from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, AvatarSettings, FaceLandmarks
 from pipeline.avatars.faces.tracking import find_in_picture
 from pipeline.avatars.scenes import Clip
 from pipeline.composition.composition import SEAM, Composition
@@ -33,6 +34,7 @@ from tests.media import frames as decoded
 from tests.media import speech_like, streams, write_recording
 from tests.videos import avatar_of, clip_of
 
+BUILT_IN = ["presenter", "host", "guide", "expert"]
 LAYOUT = Layout((160, 240), (0, 60), (160, 120))
 SEAM_PIXELS = round(SEAM * 160) // 2 * 2
 sides = st.integers(64, 4000)
@@ -74,8 +76,7 @@ def avatars(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Avatar]:
     photo = portrait()
     found = find_in_picture(photo)
     return {
-        "presenter": shipped.load("presenter"),
-        "host": shipped.load("host"),
+        **{name: shipped.load(name) for name in BUILT_IN},
         "photo": Avatar(photo, AvatarSettings(), lambda: found),
     }
 
@@ -89,7 +90,7 @@ def face_of(avatar: Avatar, preset: Preset) -> tuple[float, float, float]:
     return (x + eyes[0]) / width, (y + eyes[1]) / height, (face.jaw[10, 1] - eyes[1]) / height
 
 
-@pytest.mark.parametrize("name", ["presenter", "host", "photo"])
+@pytest.mark.parametrize("name", [*BUILT_IN, "photo"])
 @pytest.mark.parametrize("preset", Preset)
 def test_the_face_is_where_photographers_put_it(avatars: dict[str, Avatar], name: str, preset: Preset) -> None:
     x, y, height = face_of(avatars[name], preset)
@@ -98,11 +99,26 @@ def test_the_face_is_where_photographers_put_it(avatars: dict[str, Avatar], name
     assert 0.1 < height < 0.3
 
 
-@pytest.mark.parametrize("name", ["presenter", "host"])
-def test_the_shipped_avatars_are_extended_only_if_frames_are_vertical(avatars: dict[str, Avatar], name: str) -> None:
-    layouts = {preset: avatars[name].placed(preset).layout for preset in Preset}
-    assert [preset for preset, layout in layouts.items() if not layout.is_covered] == [Preset.VERTICAL]
-    assert face_of(avatars[name], Preset.VERTICAL)[1] == pytest.approx(THIRD, abs=0.02)
+@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("preset", Preset)
+def test_the_shipped_avatars_cover_frames_of_all_shapes(avatars: dict[str, Avatar], name: str, preset: Preset) -> None:
+    assert avatars[name].placed(preset).layout.is_covered
+    assert preset is not Preset.VERTICAL or face_of(avatars[name], preset)[1] == pytest.approx(THIRD, abs=0.02)
+
+
+@pytest.mark.parametrize("preset", Preset)
+def test_what_is_beyond_the_crop_is_shown_in_its_place(preset: Preset) -> None:
+    """The head is where it is without, and more of the picture is seen around."""
+    area, subject = (200, 100, 600, 500), Subject(470, 320, 260)
+    cut, layout = extended(area, preset, subject)
+    larger, around = extended(area, preset, subject, (0, 0, 1000, 1400))
+    scale = layout.inner[1] / cut[3]
+    assert around.inner[1] / larger[3] == pytest.approx(scale, rel=0.01)
+    for axis in (0, 1):
+        start, start_around = layout.corner[axis] - scale * cut[axis], around.corner[axis] - scale * larger[axis]
+        assert start_around == pytest.approx(start, abs=2 * scale)
+        assert around.inner[axis] >= layout.inner[axis]
+    assert (around.inner == layout.inner) == layout.is_covered
 
 
 def test_a_face_beside_the_middle_of_a_wide_picture_stays_there() -> None:
@@ -185,7 +201,9 @@ def test_the_fill_of_a_moving_picture_stands_still(sway: Path, video_spool: Path
 
 def split(folder: Path, size: Preset) -> Chunk:
     write_recording(folder / "in.wav", speech_like(0.4))
-    item = SplitItem("job", Speech("job", folder, folder / "in.wav"), 25, "sequential", None, "presenter", size)
+    plain = shutil.copytree(BUILT_IN_FOLDER / "presenter", folder / "avatars" / "plain")
+    (plain / "avatar.yaml").write_text("crop: [0, 0, 1920, 1080]\nface_box: [782, 304, 1138, 732]\n")
+    item = SplitItem("job", Speech("job", folder, folder / "in.wav"), 25, "sequential", None, "plain", size)
     stage = SplitStage(WorkerSpec("split-0", "split", "", Config(base=folder)))
     stage.setup("cpu")
     [chunk] = stage.process(item)

@@ -509,7 +509,7 @@ def test_an_unusable_avatar_is_a_warning_unless_it_is_the_default(place: Path) -
     assert only(avatars.check(machine(place)), Level.WARNING).fix == "lipdrop avatars check anna"
     assert "anna" in only(avatars.check(machine(place, "avatars: {default: anna}\n"))).text
     gone = only(avatars.check(machine(place, "avatars: {default: nobody}\n")))
-    assert gone.fix == "set avatars.default to one of: anna, host, presenter"
+    assert gone.fix == "set avatars.default to one of: anna, expert, guide, host, presenter"
 
 
 def test_a_port_in_use_is_a_warning(place: Path) -> None:

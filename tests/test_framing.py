@@ -54,7 +54,7 @@ def test_the_frames_show_the_head(aspect: float, found: Head | None, cut: tuple[
     assert framed(SQUARE, aspect, found) == cut
 
 
-@pytest.mark.parametrize("name", ["presenter", "host"])
+@pytest.mark.parametrize("name", ["presenter", "host", "guide", "expert"])
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 480)])
 def test_the_shipped_avatars_keep_their_heads(name: str, size: tuple[int, int], tmp_path: Path) -> None:
     avatar = Avatars(Config(base=tmp_path)).load(name)
@@ -65,7 +65,7 @@ def test_the_shipped_avatars_keep_their_heads(name: str, size: tuple[int, int], 
     assert top + rows > chin + 0.2 * (chin - eyes)
 
 
-@pytest.mark.parametrize("name", ["presenter", "host"])
+@pytest.mark.parametrize("name", ["presenter", "host", "guide", "expert"])
 @pytest.mark.parametrize("size", [None, (1080, 1080), (720, 720)])
 def test_square_frames_of_the_shipped_avatars_have_the_person_in_the_middle(
     name: str, size: tuple[int, int] | None, tmp_path: Path

@@ -40,6 +40,8 @@ SEEDED_CHECKPOINT = "seeded.pt"
 VIDEO = "video"
 VIDEO_SIZE = (1280, 720)
 VIDEO_SECONDS = 4
+SQUARE = 1080
+"""Width and height of the square around the person at the top of the picture."""
 MOVE = (96, 40)
 """Pixels by which the picture moves back and forth in the video, across and down."""
 
@@ -169,7 +171,7 @@ def make_video(path: Path, size: tuple[int, int] = VIDEO_SIZE, seconds: int = VI
     picture = BUILT_IN_FOLDER / "presenter" / "picture.png"
     still = ffmpeg.source(picture, "png_pipe", loop=1, framerate=25, t=seconds)
     high = height + down
-    square = still.filter("crop", "ih", "ih").filter("scale", high, high)
+    square = still.filter("crop", SQUARE, SQUARE, "(iw-ow)/2", 0).filter("scale", high, high)
     wide = square.filter("pad", width + across, high, "(ow-iw)/2", 0, "gray")
     turn = f"2*PI*t/{VIDEO_SECONDS}"
     moved = wide.filter("crop", width, height, f"{across / 2}*(1+sin({turn}))", f"{down / 2}*(1+cos({turn}))")

@@ -25,7 +25,7 @@ def _draw_body(canvas: skia.Canvas, dice: np.random.Generator) -> None:
     draw_neck(canvas, FACE, HALF_NECK, SKIN, NECK_MODELLING)
     draw_shirt(canvas)
     draw_jacket(canvas, JACKET)
-    draw_microphone(canvas, 389, 972)
+    draw_microphone(canvas, JACKET, 389, 972)
 
 
 def _draw_head(canvas: skia.Canvas, dice: np.random.Generator) -> None:

@@ -6,17 +6,28 @@ import numpy as np
 import skia
 
 from artwork.brushes import clipped, ellipse, fill, ink, linear, moved, ribbon_at, spline, stroke
-from artwork.clothes import Cloth, Jacket
+from artwork.clothes import HEM, Cloth, Jacket
 from artwork.geometry import MIDDLE, SIDES, at_side
-from artwork.touches import Stroke
+from artwork.touches import Stroke, draw_folds
 
 DEEP, LIGHT = "#0D1320", "#4A5A78"
 JACKET = Jacket(
     cloth=Cloth(deep=DEEP, dark="#161F33", base="#25324C", light=LIGHT, edge="#C3CFE6"),
-    shoulders=[(148, 806), (180, 830), (270, 862), (370, 886), (450, 922), (498, 984), (524, 1100)],
-    opening=[(146, 820), (162, 874), (154, 944), (126, 1014), (88, 1100)],
+    shoulders=[
+        (148, 806),
+        (180, 830),
+        (270, 862),
+        (370, 886),
+        (450, 922),
+        (498, 984),
+        (524, 1100),
+        (550, 1216),
+        (556, 1330),
+        (556, HEM),
+    ],
+    opening=[(146, 820), (162, 874), (154, 944), (126, 1014), (88, 1100), (50, 1186), (2, 1286)],
     collar=[(150, 804), (186, 832), (222, 874), (240, 916)],
-    lapel=[(252, 944), (238, 994), (206, 1040), (178, 1100)],
+    lapel=[(252, 944), (238, 994), (206, 1040), (178, 1100), (150, 1160), (84, 1232), (2, 1286)],
     notch=[(244, 924), (208, 928), (176, 906), (164, 880)],
     roll=[(184, 864), (190, 964), (140, 1090)],
     folds=[
@@ -31,6 +42,10 @@ JACKET = Jacket(
 
 WHITE, PALE, GREY = "#FDFDFE", "#E9EEF5", "#B4BFD0"
 FOLD = "#7C8AA2"
+SHIRT_FOLDS = [
+    Stroke([(120, 954), (84, 1014), (60, 1100)], (2, 14, 14), FOLD, (0.34, 0.34), 6),
+    Stroke([(60, 984), (34, 1020), (30, 1100)], (2, 7, 7), FOLD, (0.34, 0.34), 6),
+]
 OPENING = [(108, 805), (86, 850), (58, 896), (22, 933), (-3, 949)]
 """The shirt's edge, from the neck to the first button that is closed."""
 COLLAR = (
@@ -47,23 +62,19 @@ def draw_shirt(canvas: skia.Canvas) -> None:
         _draw_front(canvas, side)
     for side in SIDES:
         _draw_collar(canvas, side)
-    for y in (972, 1036):
+    for y in (972, 1036, 1102, 1168, 1234):
         fill(canvas, ellipse(MIDDLE + 1, y + 1.5, 6, 6), ink(FOLD, 0.6), 2)
         fill(canvas, ellipse(MIDDLE, y, 5, 5), linear((0, y - 5), (0, y + 5), WHITE, "#C6CEDA"), 0.5)
 
 
 def _draw_front(canvas: skia.Canvas, side: int) -> None:
     edge = spline(at_side(side, OPENING))
-    half = np.vstack([edge, at_side(side, [(-3, 1100), (250, 1100), (230, 894), (160, 824)])])
+    half = np.vstack([edge, at_side(side, [(-3, HEM), (250, HEM), (250, 1100), (230, 894), (160, 824)])])
     fill(canvas, moved(half, 0, 8), ink("#6E3A28", 0.36), blur=8)
     fill(canvas, half, linear((400, 844), (640, 1060), WHITE, PALE, GREY))
     with clipped(canvas, half):
-        for knots, width in (
-            ([(120, 954), (84, 1014), (60, 1100)], 14),
-            ([(60, 984), (34, 1020), (30, 1100)], 7),
-        ):
-            fill(canvas, ribbon_at(at_side(side, knots), (2, width, width)), ink(FOLD, 0.34), blur=6)
-        placket = at_side(side, [(13, 946), (13, 1100)])
+        draw_folds(canvas, SHIRT_FOLDS, [side])
+        placket = at_side(side, [(13, 946), (13, HEM)])
         stroke(canvas, placket, 1.6, ink(FOLD, 0.45), 0.8)
 
 

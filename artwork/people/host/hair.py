@@ -5,20 +5,14 @@ from __future__ import annotations
 import numpy as np
 import skia
 
-from artwork.brushes import Shape, fill, ink, linear, mixed, resampled, ribbon, soft_layer, spline
-from artwork.geometry import SIDES, at_side
-from artwork.strands import HairColours, HairSheet, Lock, draw_hair, draw_lock
-
-HAIR = HairColours(deep="#140D0A", dark="#231813", base="#33241C", warm="#4E392D", light="#80624F", glint="#C2A58C")
+from artwork import short_hair
+from artwork.short_hair import ShortHair, TopSheet
+from artwork.strands import HairColours
 
 HALF_SIDE = [
     (104, 268), (126, 288), (141, 320), (148, 356), (149, 390), (152, 416), (152, 450), (157, 478), (164, 498),
     (170, 498), (172, 450), (175, 410), (178, 360), (178, 310), (172, 262), (154, 220), (110, 214),
 ]  # fmt: skip
-"""From the corner of the forehead down to the sideburn and up along the silhouette."""
-FADE = (1.0, 1.0, 0.96, 0.72, 0.0)
-"""How densely the sides cover the skin, from the top to the sideburns."""
-
 SWEPT_DOWN_GUIDES = [
     [(446, 168), (409, 186), (378, 226), (363, 284), (361, 350)],
     [(446, 178), (408, 204), (380, 248), (368, 304), (368, 360)],
@@ -60,82 +54,27 @@ HAIRLINE = [
     (668, 308), (674, 370), (684, 440),
 ]  # fmt: skip
 
+HAIR = ShortHair(
+    colours=HairColours(
+        deep="#140D0A", dark="#231813", base="#33241C", warm="#4E392D", light="#80624F", glint="#C2A58C"
+    ),
+    half_side=HALF_SIDE,
+    fade=(1.0, 1.0, 0.96, 0.72, 0.0),
+    top=[
+        TopSheet(SWEPT_DOWN_GUIDES, 12, light=0.06),
+        TopSheet(CROWN_GUIDES, 16, light=0.14),
+        TopSheet(FRONT_GUIDES, 22, light=0.24),
+    ],
+    hairline=HAIRLINE,
+    rim="#D8BFA6",
+)
+
 
 def draw_sides(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """Draw hair too short to be flat: dense above, with skin showing through towards the ears."""
-    fade = linear((0, 214), (0, 492), *(ink(HAIR.dark, alpha) for alpha in FADE))
-    for side in SIDES:
-        outline = spline(at_side(side, HALF_SIDE), closed=True)
-        fill(canvas, outline, fade, blur=1.8)
-        for _ in range(900):
-            _draw_short_hair(canvas, side, outline, dice)
-
-
-def _draw_short_hair(canvas: skia.Canvas, side: int, outline: Shape, dice: np.random.Generator) -> None:
-    """Draw one hair; the lower it grows, the shorter and fainter it is."""
-    y = float(dice.uniform(215, 494))
-    row = outline[np.abs(outline[:, 1] - y) < 7, 0]
-    x = float(dice.uniform(row.min(), row.max()))
-    length = float(np.interp(y, [215, 494], [16, 7]) * dice.uniform(0.7, 1.1))
-    lean = side * length * float(dice.uniform(0.0, 0.25))
-    line = np.array([(x, y), (x + lean * 0.4, y + length * 0.5), (x + lean, y + length)])
-    colour = mixed(HAIR.deep, HAIR.light, float(dice.uniform(0, 0.95)) ** 1.5)
-    draw_hair(canvas, line, 1.2, ink(colour, float(np.interp(y, [400, 494], [0.36, 0.10]))))
+    """Draw the short sides."""
+    short_hair.draw_sides(canvas, HAIR, dice)
 
 
 def draw_top(canvas: skia.Canvas, dice: np.random.Generator) -> None:
-    """Draw his right side, crown and front, lock by lock from the back to the front."""
-    short, crown, front = (HairSheet.through(guides) for guides in (SWEPT_DOWN_GUIDES, CROWN_GUIDES, FRONT_GUIDES))
-    above_hairline = np.vstack([_ragged(spline(HAIRLINE), dice), [(900, 440), (900, 0), (300, 0)]])
-    with soft_layer(canvas, above_hairline, blur=4):
-        _draw_sheet(canvas, short, 12, light=0.06, dice=dice)
-        _draw_sheet(canvas, crown, 16, light=0.14, dice=dice)
-        _draw_sheet(canvas, front, 22, light=0.24, dice=dice)
-        for across in (0.12, 0.36, 0.62):
-            sheen = ribbon(front.strand(across)[14:36], (1, 24, 26, 1))
-            fill(canvas, sheen, ink(HAIR.light, 0.24), blur=9)
-    _draw_hairline(canvas, front, dice)
-    _draw_rim_light(canvas, crown, dice)
-
-
-def _ragged(line: Shape, dice: np.random.Generator) -> Shape:
-    """The line, jittered vertically by a few pixels."""
-    even = resampled(line, 120)
-    return even + np.column_stack([np.zeros(120), dice.normal(0, 1.6, 120)])
-
-
-def _draw_sheet(canvas: skia.Canvas, sheet: HairSheet, count: int, light: float, dice: np.random.Generator) -> None:
-    fill(canvas, sheet.outline(0.05, 0.97), ink(HAIR.dark), blur=3)
-    for centre in np.linspace(0.03, 0.98, count):
-        draw_lock(canvas, _some_lock(sheet, float(centre), 1.9 / count, light, dice), HAIR, dice)
-
-
-def _some_lock(sheet: HairSheet, centre: float, width: float, light: float, dice: np.random.Generator) -> Lock:
-    return Lock(
-        sheet=sheet,
-        centre=float(np.clip(centre + dice.normal(0, 0.015), 0.03, 0.98)),
-        width=float(width * dice.uniform(0.7, 1.4)),
-        length=float(dice.uniform(0.84, 1.0)),
-        light=light,
-        crown=0.30,
-        wave=2.0,
-        waves=1.0,
-        phase=float(dice.uniform(0, 6)),
-    )
-
-
-def _draw_hairline(canvas: skia.Canvas, front: HairSheet, dice: np.random.Generator) -> None:
-    """Draw fine hairs along the hairline, so that the hair does not end abruptly."""
-    for _ in range(620):
-        line = front.strand(float(dice.uniform(0.0, 1.0)))
-        shift = [float(dice.normal(0, 3.0)), float(dice.normal(1, 3.0))]
-        colour = mixed(HAIR.deep, HAIR.warm, float(dice.uniform(0, 1)))
-        draw_hair(canvas, line[: int(dice.uniform(8, 24))] + shift, 1.2, ink(colour, float(dice.uniform(0.2, 0.6))))
-
-
-def _draw_rim_light(canvas: skia.Canvas, crown: HairSheet, dice: np.random.Generator) -> None:
-    """Draw backlight on the outermost hairs."""
-    for _ in range(46):
-        start = int(dice.uniform(4, 40))
-        line = crown.strand(float(dice.uniform(0.0, 0.14)))[start : start + int(dice.uniform(7, 14))]
-        draw_hair(canvas, line, 1.6, ink("#D8BFA6", float(dice.uniform(0.10, 0.32))), blur=0.6)
+    """Draw his right side, crown and front."""
+    short_hair.draw_top(canvas, HAIR, dice)

@@ -27,7 +27,7 @@ def _draw_body(canvas: skia.Canvas, dice: np.random.Generator) -> None:
         draw_necklace(canvas)
     draw_blouse(canvas)
     draw_jacket(canvas, BLAZER)
-    draw_microphone(canvas, 402, 984)
+    draw_microphone(canvas, BLAZER, 402, 984)
 
 
 def _draw_face(canvas: skia.Canvas, dice: np.random.Generator) -> None:

@@ -5,19 +5,30 @@ from __future__ import annotations
 import numpy as np
 import skia
 
-from artwork.brushes import clipped, ellipse, fill, ink, linear, moved, ribbon_at, spline, stroke
-from artwork.clothes import Cloth, Jacket
+from artwork.brushes import clipped, ellipse, fill, ink, linear, moved, spline, stroke
+from artwork.clothes import HEM, Cloth, Jacket
 from artwork.geometry import SIDES, at_side
 from artwork.people.presenter.face import SKIN
-from artwork.touches import Stroke
+from artwork.touches import Stroke, draw_folds
 
 DEEP, LIGHT = "#0B2230", "#3C7088"
 BLAZER = Jacket(
     cloth=Cloth(deep=DEEP, dark="#123447", base="#1B4A60", light=LIGHT, edge="#C4E4F0"),
-    shoulders=[(130, 838), (160, 850), (240, 880), (335, 908), (412, 944), (460, 1000), (486, 1100)],
-    opening=[(140, 840), (146, 890), (136, 960), (110, 1030), (78, 1100)],
+    shoulders=[
+        (130, 838),
+        (160, 850),
+        (240, 880),
+        (335, 908),
+        (412, 944),
+        (460, 1000),
+        (486, 1100),
+        (512, 1200),
+        (520, 1320),
+        (522, HEM),
+    ],
+    opening=[(140, 840), (146, 890), (136, 960), (110, 1030), (78, 1100), (46, 1170), (2, 1264)],
     collar=[(132, 836), (176, 858), (226, 896), (240, 930)],
-    lapel=[(240, 952), (222, 1000), (184, 1060), (150, 1100)],
+    lapel=[(240, 952), (222, 1000), (184, 1060), (150, 1100), (116, 1140), (62, 1206), (2, 1264)],
     notch=[(240, 934), (200, 940), (160, 916), (148, 896)],
     roll=[(172, 880), (172, 980), (124, 1090)],
     folds=[
@@ -29,6 +40,10 @@ BLAZER = Jacket(
         Stroke([(462, 1000), (458, 1050), (470, 1100)], (2, 10, 14), LIGHT, (0.4, 0.4), 7),
     ],
 )
+BLOUSE_FOLDS = [
+    Stroke([(140, 860), (116, 930), (74, 1010), (40, 1090)], (2, 12, 12, 4), "#9C8E86", (0.38, 0.38), 6),
+    Stroke([(165, 880), (140, 960), (106, 1030), (86, 1100)], (2, 9, 9, 4), "#9C8E86", (0.38, 0.38), 6),
+]
 NECKLINE = [(132, 842), (112, 890), (76, 950), (36, 1000), (-4, 1036)]
 
 
@@ -36,16 +51,11 @@ def draw_blouse(canvas: skia.Canvas) -> None:
     """Draw a white blouse with an open neck."""
     for side in SIDES:
         edge = spline(at_side(side, NECKLINE))
-        half = np.vstack([edge, at_side(side, [(-4, 1100), (250, 1100), (220, 900), (160, 846)])])
+        half = np.vstack([edge, at_side(side, [(-4, HEM), (250, HEM), (250, 1100), (220, 900), (160, 846)])])
         fill(canvas, moved(half, 0, 8), ink("#8A4632", 0.34), blur=8)
         fill(canvas, half, linear((400, 850), (620, 1080), "#FFFDFA", "#F1EBE4", "#C9BFB6"))
         with clipped(canvas, half):
-            for knots, width in (
-                ([(140, 860), (116, 930), (74, 1010), (40, 1090)], 12),
-                ([(165, 880), (140, 960), (106, 1030), (86, 1100)], 9),
-            ):
-                fold = ribbon_at(at_side(side, knots), (2, width, width, 4))
-                fill(canvas, fold, ink("#9C8E86", 0.38), blur=6)
+            draw_folds(canvas, BLOUSE_FOLDS, [side])
             stroke(canvas, moved(edge, side * 3, 3), 4, ink("#FFFFFF", 0.8), blur=1.8)
 
 
