@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, FaceLandmarks
 from pipeline.avatars.landmarks import CONTOURS
 from pipeline.config import Config
 from pipeline.messages import Preset
+from tests.members import slow
 
 NAMES = ["expert", "guide", "host", "presenter"]
 PICTURE_BYTES_MAX = 1_500_000
@@ -107,3 +109,31 @@ def test_the_landmarks_match_the_drawing(name: str) -> None:
 
     assert (BUILT_IN_FOLDER / name / "landmarks.json").read_text("utf-8") == landmarks_json(PEOPLE[name])
     assert sorted(PEOPLE) == NAMES
+
+
+@pytest.mark.parametrize("name", [slow(name) for name in NAMES])
+def test_the_picture_and_the_matte_match_the_drawing(name: str) -> None:
+    """But for the rounding of other processors."""
+    pytest.importorskip("skia", reason="the extra `artwork` is not installed")
+    from artwork.draw import drawn
+    from artwork.people import PEOPLE
+
+    for file, pixels in zip(("picture.png", "matte.png"), drawn(PEOPLE[name]), strict=True):
+        stored = cv2.imread(str(BUILT_IN_FOLDER / name / file), cv2.IMREAD_UNCHANGED)
+        assert stored is not None
+        found = stored if stored.ndim == 2 else stored[..., ::-1]
+        assert np.abs(found.astype(int) - pixels).max() <= 1
+
+
+def test_a_fold_is_continued_below_the_square_as_wide_as_it_ends() -> None:
+    pytest.importorskip("skia", reason="the extra `artwork` is not installed")
+    from artwork.geometry import HEIGHT, SIDE
+    from artwork.touches import Stroke
+
+    fold = Stroke([(120, 950), (92, 1014), (74, 1100)], (2, 14, 14), "#000000", (1, 1), 6)
+    own, longer = fold.shape(1), fold.continued().shape(1)
+    assert longer[:, 1].max() > HEIGHT
+    for y, width in ((1000, None), (SIDE, 14), (HEIGHT - 10, 14)):
+        extents = [np.ptp(shape[np.abs(shape[:, 1] - y) < 9, 0]) for shape in (own, longer) if shape[:, 1].max() > y]
+        assert np.ptp(extents) < 4
+        assert width is None or extents[-1] == pytest.approx(width, abs=5)

@@ -120,7 +120,7 @@ def test_the_mouth_moves_with_the_speech_and_rests_in_silence(daemon: RunningDae
     samples[3 * 16_000 : 5 * 16_000] = 0
     write_recording(daemon.spool / "inbox" / "rest.wav", samples)
     calm = shutil.copytree(BUILT_IN_FOLDER / "presenter", daemon.spool / "avatars" / "calm")
-    (calm / "avatar.yaml").write_text("idle_motion: false")
+    (calm / "avatar.yaml").write_text("idle_motion: false\ncrop: [0, 0, 1920, 1080]")
     daemon.drop("rest", audio="rest.wav", size="256x256", avatar="calm")
     daemon.ending("rest")
     pictures = frames(daemon.video("rest"), (256, 256)).astype(np.int16)
