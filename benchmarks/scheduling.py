@@ -145,6 +145,9 @@ class SimulatedWorkers:
     def wake(self) -> None:
         """There is nothing to wake."""
 
+    def forget(self, job: str) -> None:
+        """There is nothing to remove."""
+
     def kill(self, worker: str) -> None:
         """No worker hangs."""
         raise AssertionError(worker)

@@ -77,6 +77,8 @@ class RecordingExecutor:
 
     def wake(self) -> None: ...
 
+    def forget(self, job: str) -> None: ...
+
     def kill(self, worker: str) -> None:
         self.killed.append(worker)
 

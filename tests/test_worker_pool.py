@@ -56,6 +56,8 @@ class Calls:
 
     def wake(self) -> None: ...
 
+    def forget(self, job: str) -> None: ...
+
     def kill(self, worker: str) -> None:
         self.log.append(("kill", worker))
 

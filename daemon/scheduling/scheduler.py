@@ -355,6 +355,7 @@ class Scheduler:
     def _end(self, state: _JobState, outcome: Outcome) -> None:
         del self._jobs[state.flow.name]
         self._open_jobs.pop(state.flow.name, None)
+        self.executor.forget(state.flow.name)
         self._outcomes.append(outcome)
 
     def _held(self, flow: Flow) -> list[Item]:

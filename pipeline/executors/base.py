@@ -1,6 +1,6 @@
 """The executor interface: where workers run, and how they are connected to the scheduler.
 
-The scheduler sees eight methods and six events (`pipeline.messages.Event`); workers run `worker.work` with a
+The scheduler sees nine methods and six events (`pipeline.messages.Event`); workers run `worker.work` with a
 `worker.Link` to the executor. Everything between the two belongs to the executor.
 
 Rules that the scheduler relies on:
@@ -9,7 +9,8 @@ Rules that the scheduler relies on:
 - A worker holds one task at a time, and its events arrive in the order in which it sent them.
 - `Died` is a worker's last event. Results that it sent before it died are reported first.
 - While `trouble` says why, `start` may take any time.
-- Messages name files by path: workers share a filesystem with the daemon. Spans in events are on the daemon's clock.
+- Messages name files by path, in items and results as on the daemon's machine: an executor moves them if workers do not
+  share its filesystem. Spans in events are on the daemon's clock.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ class Executor(Protocol):
 
     def kill(self, worker: str) -> None:
         """Kill a worker; `Died` follows."""
+        ...
+
+    def forget(self, job: str) -> None:
+        """A job has ended: what workers keep of it, beside what is in the spool, may go."""
         ...
 
     def close(self, busy: Collection[str] = ()) -> None:

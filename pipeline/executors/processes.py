@@ -151,6 +151,9 @@ class ProcessExecutor:
         if worker in self._workers:
             self._workers[worker].process.kill()
 
+    def forget(self, job: str) -> None:
+        """Workers keep nothing of jobs."""
+
     def close(self, busy: Collection[str] = ()) -> None:
         """Close every pipe, which stops idle workers; kill busy ones, and those that still run after a while."""
         for name, worker in self._workers.items():

@@ -84,6 +84,9 @@ class ThreadExecutor:
         self._abandoned.append(Died(worker, None))
         self._waker.wake()
 
+    def forget(self, job: str) -> None:
+        """Workers keep nothing of jobs."""
+
     def close(self, busy: Collection[str] = ()) -> None:
         """Stop all workers; each finishes its current item first, since a thread cannot be killed."""
         for connection in self._connections.values():
