@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SPOOL := demo
-EXTRAS ?= espeak,web,sign,ray,dev
+EXTRAS ?= espeak,web,sign,ray,s3,dev
 # For two cores: many tests wait. Each process takes up to 2.5 GB with its daemon.
 TEST_PROCESSES ?= 5
 MUTATION_PROCESSES ?= 2

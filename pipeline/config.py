@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -161,6 +162,25 @@ class PlaceSettings(Section):
         return {name: amount for name, amount in amounts.items() if amount}
 
 
+def _endpoint(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise ValueError("must be an http:// or https:// address, without a user or a password")
+    return url
+
+
+class BucketSettings(Section):
+    """S3-compatible storage. Credentials are found in the environment, as obstore does."""
+
+    url: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?$")]
+    """s3://BUCKET or s3://BUCKET/PREFIX."""
+    endpoint: Annotated[str | None, AfterValidator(_endpoint)] = None
+    """Of a server other than Amazon's; None: AWS_ENDPOINT_URL, else Amazon's."""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
+    """None: AWS_REGION, else us-east-1."""
+
+
 class RaySettings(Section):
     """The Ray cluster that runs the workers, for the executor `ray`."""
 
@@ -170,6 +190,19 @@ class RaySettings(Section):
     """What a lip-sync worker needs of its node."""
     other_place: PlaceSettings = PlaceSettings()
     """What each of the other workers needs: those that speak, split and merge."""
+    transfer: Literal["shared_folder", "object_store", "s3"] = "shared_folder"
+    """How files reach the nodes: through a folder that all share, with the messages, or through a bucket."""
+    s3: BucketSettings | None = None
+    """The bucket for `transfer: s3`."""
+    node_folder: Annotated[str, Field(min_length=1, max_length=300)] = "~/.cache/lipdrop"
+    """Where nodes keep files that travel."""
+
+    @model_validator(mode="after")
+    def _has_a_bucket(self) -> RaySettings:
+        if self.transfer == "s3" and self.s3 is None:
+            hint = "set ray.s3: {url: s3://BUCKET/PREFIX}"
+            raise PydanticCustomError("bucket", "transfer: s3 needs a bucket", {"hint": hint})
+        return self
 
     def place_of(self, worker: WorkerSettings) -> PlaceSettings:
         """What a lip-sync worker needs of its node."""

@@ -316,6 +316,12 @@ def assert_video_matches(daemon: RunningDaemon, timing: dict[str, Any]) -> None:
     assert abs(float(found["audio"]["duration"]) - length) < 0.001
 
 
+def frames_hash(video: Path) -> str:
+    """Hash of the decoded frames."""
+    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:v", "-f", "hash", "-hash", "sha256", "-"]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
 def drop_with_time(daemon: RunningDaemon, name: str, text: str, ns: int) -> None:
     """Drop a job whose file has the modification time `ns`, in nanoseconds."""
     made = daemon.spool / f"{name}.json"

@@ -234,6 +234,14 @@ def test_a_sound_cluster_is_sound(place: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
+def test_nodes_need_no_folder_if_files_travel(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind, travel = {"sees_folder": False, "writes_folder": False}, "ray: {transfer: object_store}"
+    assert [(finding.level, finding.text) for finding in of_cluster(place, monkeypatch, blind, workers=travel)][1:] == [
+        (Level.OK, "node render-1: CPU 8, disk 2; the same lipdrop; it needs no folder"),
+        (Level.OK, "there is room for all 5 workers"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("node", "level", "text"),
     [

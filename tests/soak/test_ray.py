@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from pipeline.executors.processes import ProcessExecutor
 from tests.cheap_daemon import cheap_specs
 from tests.ray_cluster import LocalCluster, local_cluster
 from tests.recording_executor import flow
-from tests.running import ROOT, CheapDaemon, RunningDaemon, until
+from tests.running import ROOT, CheapDaemon, RunningDaemon, frames_hash, until
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
@@ -187,9 +186,3 @@ def head_megabytes(cluster: LocalCluster) -> float:
     [head] = [process for process in heads if any(word.endswith(f"port={port}") for word in process.cmdline())]
     memory = head.memory_info()
     return float(memory.rss - memory.shared) / 1e6
-
-
-def frames_hash(video: Path) -> str:
-    """Hash of the decoded frames."""
-    argv = ["ffmpeg", "-v", "error", "-i", str(video), "-map", "0:v", "-f", "hash", "-hash", "sha256", "-"]
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout

@@ -44,7 +44,9 @@ def _cluster(machine: Machine) -> Iterator[Finding]:
     yield ok(f"the Ray cluster ({address}) has {len(nodes)} {'nodes' if len(nodes) > 1 else 'node'}")
     for node in nodes:
         yield from _node(node, machine)
-    usable = [node for node in nodes if node["problem"] is None and node["is_same_version"] and node["sees_folder"]]
+    usable = [node for node in nodes if node["problem"] is None and node["is_same_version"]]
+    if _shares_folder(machine):
+        usable = [node for node in usable if node["sees_folder"]]
     yield _room(machine.config, [NodeOffer(node["node"], node["resources"], node["labels"]) for node in usable])
     yield from _kinds(usable)
 
@@ -55,6 +57,8 @@ def _node(node: dict[str, Any], machine: Machine) -> Iterator[Finding]:
         yield broken(f"{name} cannot run lipdrop: {node['problem']}", _install(name))
     elif not node["is_same_version"]:
         yield broken(f"{name} has another version of lipdrop than this machine, and is not used", _install(name))
+    elif not _shares_folder(machine):
+        yield ok(f"{name}: {_amounts(node['resources'])}; the same lipdrop; it needs no folder")
     elif not node["sees_folder"]:
         yield broken(
             f"{name} does not see {folder}, and is not used", f"mount the folder there, at the same path: {folder}"
@@ -69,6 +73,11 @@ def _node(node: dict[str, Any], machine: Machine) -> Iterator[Finding]:
         yield warning(
             f"the clock of {name} is {abs(ahead):.0f} s {direction} this machine's", "timedatectl set-ntp true"
         )
+
+
+def _shares_folder(machine: Machine) -> bool:
+    """Whether nodes must see the spool."""
+    return machine.config.ray.transfer == "shared_folder"
 
 
 def _install(name: str) -> str:

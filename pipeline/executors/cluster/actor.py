@@ -61,18 +61,24 @@ class WorkerActor:
 
     def begin(self, spec: WorkerSpec, terms: Terms) -> Hello | Refusal:
         """Start the worker, unless this node lacks something."""
-        node_id, why = ray.get_runtime_context().get_node_id(), unmet(terms)
+        node_id, why = ray.get_runtime_context().get_node_id(), self._unmet(terms)
         if why is not None:
             return Refusal(node_id, why)
         self._spec, self._terms, self._hello = spec, terms, Hello(node_id, boot_id(), worker_kind(spec))
         self._renew()
-        own_end, worker_end = Pipe()
-        self._outbox = Outbox(own_end, terms.owner, self._unfit)
-        threading.Thread(target=_work, args=(worker_end, spec), name=spec.name, daemon=True).start()
+        self._start(spec)
         return self._hello
 
+    def _unmet(self, terms: Terms) -> str | None:
+        return unmet(terms)
+
+    def _start(self, spec: WorkerSpec) -> None:
+        own_end, worker_end = Pipe()
+        self._outbox = Outbox(own_end, self._terms.owner, self._unfit)
+        threading.Thread(target=_work, args=(worker_end, spec), name=spec.name, daemon=True).start()
+
     def _unfit(self) -> Refusal | None:
-        why = unmet(self._terms)
+        why = self._unmet(self._terms)
         return None if why is None else Refusal(self._hello.node_id, why)
 
     def settle(self, owner: str) -> bool:
@@ -84,7 +90,7 @@ class WorkerActor:
 
     def rejoin(self, spec: WorkerSpec, terms: Terms) -> Hello | None:
         """Work for the bridge for which this actor has settled; None if another worker is needed."""
-        if self._outbox is None or spec != self._spec or unmet(terms) is not None:
+        if self._outbox is None or spec != self._spec or self._unmet(terms) is not None:
             return None
         self._terms = terms
         self._renew()
@@ -94,7 +100,7 @@ class WorkerActor:
         """Obey nobody until another bridge comes, and exit if that lasts too long; at once if there is work to drop."""
         is_idle = self._outbox is not None and self._outbox.settle(None, 0.0)
         if self._is_orphan or not is_idle:
-            os._exit(1)  # the stage's thread cannot be stopped otherwise
+            self._end(1)
         self._is_orphan = True
         self._lease.renew(self._terms.patience.orphan_seconds - self._terms.patience.lease_seconds)
 
@@ -123,18 +129,27 @@ class WorkerActor:
 
     def exit(self) -> None:
         """End this process at once."""
-        os._exit(0)
+        self._end(0)
+
+    def _end(self, code: int) -> None:
+        os._exit(code)  # the stage's thread cannot be stopped otherwise
 
 
 def unmet(terms: Terms) -> str | None:
     """What this node lacks; None if nothing."""
-    if own_version() != terms.version:
-        return "it has another version of lipdrop than the daemon"
+    why = version_unmet(terms)
+    if why is not None:
+        return why
     try:
         token = (terms.folder / TOKEN_FILE).read_text()
     except OSError:
         return f"it does not have the folder {terms.folder}"
     return None if token == terms.token else f"its folder {terms.folder} is not the daemon's"
+
+
+def version_unmet(terms: Terms) -> str | None:
+    """What is wrong with this node's lipdrop; None if nothing."""
+    return None if own_version() == terms.version else "it has another version of lipdrop than the daemon"
 
 
 def _work(connection: Connection, spec: WorkerSpec) -> None:

@@ -14,20 +14,26 @@ from typing import Any
 
 import ray
 
+from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.inheritance import inherited
 from pipeline.executors.cluster.nodes import Nodes
 from pipeline.executors.cluster.protocol import (
     TOKEN_FILE,
     Command,
     Connected,
+    Forget,
     Kill,
     Send,
     Settings,
     Start,
     Terms,
+    Transfer,
     Trouble,
 )
 from pipeline.executors.cluster.remote_worker import RemoteWorker
+from pipeline.executors.cluster.transfer import CARRIED_ROLES
+from pipeline.executors.cluster.transfer.carrier import Carrier
+from pipeline.executors.cluster.transfer.worker import CarryingWorker, PinnedWorker
 from pipeline.executors.cluster.version import own_version
 from pipeline.executors.worker import Link, end_with_parent, log_to
 from pipeline.files import replace_file
@@ -50,7 +56,7 @@ def main(connection: Connection, settings: Settings) -> None:
         except Exception as error:  # Ray raises what its parts raise
             link.send(Trouble(" ".join(str(error).split())[:300]))
             return
-        asyncio.run(_Bridge(connection, link, terms).run())
+        asyncio.run(_Bridge(connection, link, terms, settings.transfer).run())
 
 
 def _connect(address: str, terms: Terms) -> None:
@@ -63,7 +69,7 @@ def _connect(address: str, terms: Terms) -> None:
 class _Bridge:
     """Carries out commands until the daemon closes the connection."""
 
-    def __init__(self, connection: Connection, link: Link, terms: Terms) -> None:
+    def __init__(self, connection: Connection, link: Link, terms: Terms, transfer: Transfer | None) -> None:
         self._connection = connection
         self._link = link
         self._workers: dict[str, RemoteWorker] = {}
@@ -71,11 +77,16 @@ class _Bridge:
         self._terms = terms
         self._inherited: dict[str, Any] = {}
         """Actors of the previous bridge that are not used yet."""
+        self._transfer = transfer
+        self._carrier: Carrier | None = None
+        """None: nodes share the spool."""
 
     async def run(self) -> None:
         """Run until the connection is closed."""
         self._closed = asyncio.Event()
         self._inherited = await inherited(self._terms)
+        if self._transfer is not None:
+            self._carrier = Carrier(self._terms, self._transfer)
         self._link.send(Connected())
         watching = asyncio.create_task(self._nodes.watch())
         asyncio.get_running_loop().add_reader(self._connection.fileno(), self._read)
@@ -83,6 +94,8 @@ class _Bridge:
         watching.cancel()
         for worker in self._workers.values():
             worker.leave()
+        if self._carrier is not None:
+            await self._carrier.close()
         ray.shutdown()
         os._exit(0)  # workers that are still followed must report nothing more
 
@@ -97,12 +110,29 @@ class _Bridge:
     def _obey(self, command: Command) -> None:
         match command:
             case Start(spec):
-                actor = self._inherited.pop(spec.name, None)
-                self._workers[spec.name] = RemoteWorker(spec, self._terms, self._nodes, self._link.send, actor)
+                self._workers[spec.name] = self._made(spec)
             case Send(worker, task):
                 self._workers[worker].send(task)
             case Kill(worker):
                 self._workers[worker].kill()
+            case Forget(job):
+                self._forget(job)
+
+    def _made(self, spec: WorkerSpec) -> RemoteWorker:
+        """The bridge's end of a worker, which depends on how it gets its files."""
+        actor, report = self._inherited.pop(spec.name, None), self._link.send
+        if self._carrier is None:
+            return RemoteWorker(spec, self._terms, self._nodes, report, actor)
+        if spec.role not in CARRIED_ROLES:
+            return PinnedWorker(spec, self._terms, self._nodes, report, actor)
+        return CarryingWorker(spec, self._carrier, self._nodes, report, actor)
+
+    def _forget(self, job: str) -> None:
+        for worker in self._workers.values():
+            if isinstance(worker, CarryingWorker):
+                worker.forget(job)
+        if self._carrier is not None:
+            self._carrier.forget(job)
 
 
 def _terms(settings: Settings) -> Terms:

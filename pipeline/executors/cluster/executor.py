@@ -18,12 +18,14 @@ from pipeline.executors.base import NodeOffer, WorkerSpec
 from pipeline.executors.cluster.protocol import (
     Command,
     Connected,
+    Forget,
     Kill,
     Offered,
     Patience,
     Send,
     Settings,
     Start,
+    Transfer,
     Trouble,
 )
 from pipeline.executors.processes import use_python_for_workers
@@ -57,14 +59,22 @@ class RayExecutor:
     Without a connection, workers that are started wait for it, and `trouble` says why.
     """
 
-    def __init__(self, address: str, folder: Path, log_level: str = "info", patience: Patience | None = None) -> None:
-        """`folder`: one that the nodes share. Raises ConfigError if Ray is not installed."""
-        if find_spec("ray") is None:
-            hint = "pip install 'lipdrop[ray]'"
-            raise ConfigError("ray_missing", "executor: ray needs the package ray", field="executor", hint=hint)
+    def __init__(
+        self,
+        address: str,
+        folder: Path,
+        log_level: str = "info",
+        patience: Patience | None = None,
+        transfer: Transfer | None = None,
+    ) -> None:
+        """`folder`: the spool's `run/`, which the nodes share without a `transfer`.
+
+        Raises ConfigError if a package is not installed.
+        """
+        _check_packages(transfer)
         use_python_for_workers()
         self._context = multiprocessing.get_context("spawn")
-        self._settings = Settings(address, folder, log_level, patience or Patience())
+        self._settings = Settings(address, folder, log_level, patience or Patience(), transfer)
         self._waker = Waker()
         self._bridge: _Bridge | None = None
         self._is_connected = False
@@ -83,7 +93,8 @@ class RayExecutor:
     @classmethod
     def of(cls, config: Config) -> RayExecutor:
         """Make the executor for a configuration. Raises ConfigError."""
-        return cls(config.ray.address, config.path(config.spool) / "run", config.log.level)
+        folder, level = config.path(config.spool) / "run", config.log.level
+        return cls(config.ray.address, folder, level, transfer=_transfer(config))
 
     def gpu_count(self) -> int:
         """None is assigned by number: `place.num_gpus` says how many a worker needs, and Ray assigns them."""
@@ -105,6 +116,10 @@ class RayExecutor:
         elif self._specs.pop(worker, None) is not None:
             self._events.append(Died(worker, None))
             self.wake()
+
+    def forget(self, job: str) -> None:
+        """Have the files of a job removed that are on nodes, and on the way."""
+        self._command(Forget(job))
 
     def _command(self, command: Command) -> None:
         if self._bridge is None or not self._is_connected:
@@ -225,6 +240,24 @@ class RayExecutor:
         self._end_bridge(EXIT_SECONDS)
         self._specs.clear()
         self._up.clear()
+
+
+def _transfer(config: Config) -> Transfer | None:
+    """How files travel; None: through the folder that nodes share."""
+    if config.ray.transfer == "shared_folder":
+        return None
+    bucket = config.ray.s3 if config.ray.transfer == "s3" else None
+    return Transfer(config.ray.node_folder, config.avatars.cache_bytes, bucket)
+
+
+def _check_packages(transfer: Transfer | None) -> None:
+    """Raise ConfigError if a package is missing."""
+    if find_spec("ray") is None:
+        hint = "pip install 'lipdrop[ray]'"
+        raise ConfigError("ray_missing", "executor: ray needs the package ray", field="executor", hint=hint)
+    if transfer is not None and transfer.bucket is not None and find_spec("obstore") is None:
+        hint = "pip install 'lipdrop[s3]'"
+        raise ConfigError("s3_missing", "transfer: s3 needs the package obstore", field="ray.transfer", hint=hint)
 
 
 def _bridge_main(connection: Connection, settings: Settings) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.executors.base import NodeOffer, WorkerSpec
 from pipeline.messages import Task
+
+if TYPE_CHECKING:
+    from pipeline.config import BucketSettings
 
 FIRST_LEASE_SECONDS = 120.0
 """The lease until an actor begins: imports take long on a busy node, and without tasks it harms nobody."""
@@ -34,15 +38,43 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """How files reach nodes that do not share the spool."""
+
+    node_folder: str
+    """Where nodes keep them; `~` is the home of the user on the node."""
+    bytes_max: int
+    """How much of what outlives jobs a node keeps."""
+    bucket: BucketSettings | None
+    """None: through Ray's object store."""
+
+
+@dataclass(frozen=True)
+class MirrorTerms:
+    """Where a node keeps the files of a spool's workers."""
+
+    folder: str
+    """See `Transfer.node_folder`."""
+    spool: str
+    """Identifies the spool: several may use a node."""
+    session: str
+    """Identifies the bridge."""
+    bytes_max: int
+    """See `Transfer.bytes_max`."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the bridge starts with."""
 
     address: str
     """Of the cluster's head, `HOST:PORT`; `auto`: of the cluster that this machine is part of."""
     folder: Path
-    """The one that all nodes must share: the spool's `run/`."""
+    """The spool's `run/`. Nodes share it, unless files travel."""
     log_level: str
     patience: Patience = Patience()
+    transfer: Transfer | None = None
+    """None: nodes share the folder."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +99,14 @@ class Kill:
     worker: str
 
 
-Command = Start | Send | Kill
+@dataclass(frozen=True)
+class Forget:
+    """To the bridge: a job has ended."""
+
+    job: str
+
+
+Command = Start | Send | Kill | Forget
 
 
 @dataclass(frozen=True)
@@ -97,12 +136,14 @@ class Terms:
     version: str
     """Of lipdrop: see `version.own_version`."""
     folder: Path
-    """A folder that it must share with the daemon."""
+    """A folder that it must share with the daemon, unless files travel."""
     token: str
     """Content of the file `TOKEN_FILE` in that folder."""
     owner: str
     """The bridge. Actors obey the latest one only."""
     patience: Patience
+    mirror: MirrorTerms | None = None
+    """Where the node keeps files that travel; None: it shares the folder."""
 
 
 TOKEN_FILE = "cluster-token"
@@ -118,6 +159,8 @@ class Hello:
     """Equal on processes that share a monotonic clock."""
     kind: str
     """See `pipeline.messages.Ready`."""
+    folder: Path = Path()
+    """Of its mirror of the spool, if files travel."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 class RemoteWorker:
     """One worker. `report` gets its events and log records."""
 
+    actor_class = WorkerActor
+
     def __init__(
         self, spec: WorkerSpec, terms: Terms, nodes: Nodes, report: Callable[[object], None], inherited: Any = None
     ) -> None:
@@ -53,6 +56,8 @@ class RemoteWorker:
         self._report = report
         self._actor: Any = inherited
         self._node = self._kind = ""
+        self._folder = Path()
+        """Its mirror of the spool, if files travel."""
         self._ahead_seconds = 0.0
         """By how much its machine's monotonic clock is ahead of this one's."""
         self._asked_seconds = time.monotonic()
@@ -111,7 +116,7 @@ class RemoteWorker:
                 await asyncio.to_thread(ray.kill, self._actor)
         self._nodes.accept(answer.node_id)
         self._nodes.placed(self._spec.name)
-        self._node, self._kind = self._nodes.name(answer.node_id), answer.kind
+        self._node, self._kind, self._folder = self._nodes.name(answer.node_id), answer.kind, answer.folder
         if answer.boot_id != boot_id():
             self._ahead_seconds = await self._clock_difference()
 
@@ -128,12 +133,16 @@ class RemoteWorker:
 
     def _create(self) -> Any:
         """Request an actor; blocks. One of the same name is idle, and not used any more."""
-        place, name = self._spec.place, self._spec.name
         with contextlib.suppress(ValueError):  # there is none
-            ray.kill(ray.get_actor(name))
+            ray.kill(ray.get_actor(self._spec.name))
+        return ray.remote(self.actor_class).options(**self._options()).remote()
+
+    def _options(self) -> dict[str, Any]:
+        """How Ray is asked for an actor."""
+        place = self._spec.place
         labels = dict(place.labels) if place else {}
-        options = {
-            "name": name,
+        return {
+            "name": self._spec.name,
             "lifetime": "detached",
             "num_cpus": place.num_cpus if place else 1,
             "num_gpus": place.num_gpus if place else 0,
@@ -144,7 +153,6 @@ class RemoteWorker:
             "max_concurrency": CALLS,
             "enable_task_events": False,
         }
-        return ray.remote(WorkerActor).options(**options).remote()
 
     async def _begun(self) -> Hello | Refusal | None:
         """The actor's answer; None if it has not found a node for a while."""
@@ -156,6 +164,7 @@ class RemoteWorker:
             if answer.done():
                 return answer.result()
             self._nodes.waits(self._spec.name, self._spec.place)
+        answer.add_done_callback(lambda late: late.exception())  # nobody waits for it any more
         return None
 
     async def _clock_difference(self) -> float:
@@ -181,7 +190,11 @@ class RemoteWorker:
                 if isinstance(message, Died | Refusal):
                     self.exit()
                     return
-                self._report(self._translated(message))
+                await self._pass_on(message)
+
+    async def _pass_on(self, message: object) -> None:
+        """Report a message."""
+        self._report(self._translated(message))
 
     def _translated(self, message: object) -> object:
         """A message in terms of the daemon's machine."""
