@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from pipeline.config import Config
 from pipeline.engines import load_engine
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.loudness import GATE_BELOW, Floats, silences, speech_gate
+from pipeline.engines.foreground import foreground
+from pipeline.engines.loudness import GATE_BELOW, POWER_PER_UNIT, Floats, _speaking, silences, speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
 from pipeline.engines.wav2lip import Wav2LipEngine, precision
+from pipeline.media.runs import runs
 
 SECOND = COLUMNS_PER_SECOND
 STEP = 16
@@ -72,3 +74,30 @@ def test_the_mouth_rests_in_pauses_where_the_model_says_so(
     engine = load_engine(model, config, torch.device("cpu"))
     assert isinstance(engine, Wav2LipEngine)
     assert engine.gated == gated
+
+
+def test_what_is_heard_all_the_time_is_in_the_background() -> None:
+    """Given noise, in the middle of which a voice stands out in a few bands, with a dip of 0.1 s."""
+    power = np.random.default_rng(0).chisquare(8, (80, 5 * SECOND)) / 8
+    voice = np.s_[8:24, 2 * SECOND : 3 * SECOND]
+    power[voice] *= 10
+    power[8:24, round(2.5 * SECOND) : round(2.6 * SECOND)] /= 10
+    found = np.flatnonzero(foreground((np.log10(power) / POWER_PER_UNIT).astype(np.float32))) / SECOND
+    assert len(found) == pytest.approx(SECOND, abs=0.15 * SECOND)
+    assert found[0] == pytest.approx(2, abs=0.1)
+    assert found[-1] == pytest.approx(3, abs=0.1)
+
+
+def test_a_much_quieter_voice_is_in_the_background() -> None:
+    power = np.full((80, 4 * SECOND), 1e-3)
+    power[8:40, :SECOND], power[8:40, 2 * SECOND : 3 * SECOND] = 10, 10 ** (1 - 3)
+    found = foreground((np.log10(power) / POWER_PER_UNIT).astype(np.float32))
+    assert found[10 : SECOND - 10].all()
+    assert not found[SECOND + 10 :].any()
+
+
+def test_a_hesitant_word_counts_near_sure_speech_only() -> None:
+    sure, hesitant = np.full(20, 0.95, np.float32), np.full(5, 0.55, np.float32)
+    pause, long = np.zeros(8, np.float32), np.zeros(40, np.float32)
+    speaking = _speaking(np.concatenate([long, sure, pause, hesitant, long, hesitant, long]))
+    assert runs(speaking) == [(39, 60), (67, 73)]

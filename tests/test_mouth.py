@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import mouth
+from pipeline.engines.builtin.denoising import without_noise
 from pipeline.engines.builtin.mouth import WEIGHTS, MouthModel
 from pipeline.engines.builtin.network import MouthNetwork
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
+from pipeline.engines.loudness import POWER_PER_UNIT
 from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.media import pcm
 from pipeline.messages import Phoneme
@@ -244,6 +246,40 @@ class TestBackgrounds:
         assert np.concatenate([is_still(track)[: 3 * 25 - edge], is_still(track)[-3 * 25 + edge :]]).mean() >= 0.95
         clean = model().track(recorded(np.pad(speech, lead), tmp_path))
         assert np.corrcoef(opening(track)[spoken], opening(clean)[spoken])[0, 1] > LIKE_CLEAN
+
+
+def test_voices_behind_the_speaker_move_no_mouth(tmp_path: Path) -> None:
+    """Given a babble of eight voices before, in and after speech."""
+    speech = pcm.read_wav(WAV2LIP_DATA / "speech_16k.wav") / 65_536
+    lead = 2 * SAMPLE_RATE_HZ
+    count = len(speech) + 2 * lead
+    voices = [np.resize(np.roll(speech[:: 1 - 2 * (turn % 2)], 7919 * turn), count) for turn in range(8)]
+    babble = np.sum(voices, axis=0)
+    beside = babble / babble.std() * speech.std() * 10 ** (-LOUD_BACKGROUND_DB / 20)
+    track = model().track(recorded(beside + np.pad(speech, lead), tmp_path))
+    edge = 5
+    assert np.concatenate([is_still(track)[: 2 * 25 - edge], is_still(track)[-2 * 25 + edge :]]).mean() >= 0.95
+    assert is_still(track)[2 * 25 : -2 * 25].mean() < 0.4
+
+
+def test_steady_noise_is_removed_from_what_the_network_hears() -> None:
+    dice = np.random.default_rng(0)
+    noise_power, voice_power = dice.chisquare(8, (80, 400)) / 8, np.zeros((80, 400))
+    voice_power[10:30, 100:300] = 10
+    gate = np.zeros(125, np.float32)
+    gate[30:95] = 1
+
+    def mel(power: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy((np.log10(power) / POWER_PER_UNIT).astype(np.float32))
+
+    heard = without_noise(mel(noise_power + voice_power), gate, 25)
+    powers = 10 ** (POWER_PER_UNIT * heard.numpy())
+    assert powers[:, :90].mean() < 0.4 * noise_power[:, :90].mean()
+    assert powers[10:30, 100:300].mean() == pytest.approx(10, rel=0.05)
+    faint = mel(1e-4 * noise_power + voice_power)
+    assert without_noise(faint, gate, 25) is faint
+    unknown = mel(noise_power + voice_power)
+    assert without_noise(unknown, np.ones(125, np.float32), 25) is unknown
 
 
 @pytest.mark.parametrize(

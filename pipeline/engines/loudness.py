@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from pipeline.engines.base import SpeechFeatures, frame_times
+from pipeline.engines.foreground import foreground
 from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
 from pipeline.media.runs import runs
 from pipeline.media.voice_activity import FRAME, SPEECH, speech_probabilities_in
@@ -28,6 +29,10 @@ GATE_CLOSE_SECONDS, GATE_OPEN_SECONDS = 0.08, 0.07
 """Time that the mouth takes to close after a sound, and to open before the next one."""
 VOICE_FRAMES_MIN, VOICE_STOPS = 2, 0.35
 """Fewer frames of speech in a row are a knock. Speech lasts until its probability is below the second value."""
+VOICE_SURE, VOICE_SURE_FRAMES, VOICE_MEAN = 0.8, 3, 0.6
+"""It is as probable as this in at least so many frames, and in the mean: laughter is less probable."""
+VOICE_NEAR_FRAMES = 12
+"""Less sure speech counts this near to such that is sure: a short word, or the end of one."""
 
 POWER_PER_UNIT = 1.25
 """A mel value v is the power 10 ** (1.25 v)."""
@@ -89,7 +94,7 @@ def silences(loudness: Floats) -> list[tuple[int, int]]:
 
 
 def voice_gate(speech: SpeechFeatures) -> Floats:
-    """1 while somebody speaks, 0 in noise, music and silence, with soft edges, shape [frames].
+    """1 while somebody speaks in the foreground, 0 in noise, music and silence, with soft edges, shape [frames].
 
     1 everywhere if only the mel spectrogram is known.
     """
@@ -99,15 +104,24 @@ def voice_gate(speech: SpeechFeatures) -> Floats:
     columns = speaking[:: PCM_RATE_HZ // COLUMNS_PER_SECOND]
     if not len(columns):
         return np.ones(speech.frames, np.float32)
+    heard = foreground(bounded(speech.mel).numpy())
+    length = min(len(columns), len(heard))
+    columns[:length] &= heard[:length]
     return at_frames(_softened(_pauses(columns), len(columns))[:, None], speech.frames, speech.fps)[:, 0]
 
 
 def _speaking(probabilities: Floats) -> NDArray[np.bool_]:
-    """Whether somebody speaks in each of the detector's frames, and in those next to them."""
+    """Whether somebody speaks in each of the detector's frames, and in the one before, where speech may begin."""
+    likely = runs(probabilities > VOICE_STOPS)
+    near = np.zeros(len(probabilities), bool)
+    for start, stop in likely:
+        part = probabilities[start:stop]
+        if (part > VOICE_SURE).sum() >= VOICE_SURE_FRAMES and part.mean() > VOICE_MEAN:
+            near[max(0, start - VOICE_NEAR_FRAMES) : stop + VOICE_NEAR_FRAMES] = True
     speaking = np.zeros(len(probabilities), bool)
-    for start, stop in runs(probabilities > VOICE_STOPS):
-        if (probabilities[start:stop] > SPEECH).sum() >= VOICE_FRAMES_MIN:
-            speaking[max(0, start - 1) : stop + 1] = True
+    for start, stop in likely:
+        if near[start:stop].any() and (probabilities[start:stop] > SPEECH).sum() >= VOICE_FRAMES_MIN:
+            speaking[max(0, start - 1) : stop] = True
     return speaking
 
 

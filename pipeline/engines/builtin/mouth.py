@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from pipeline.engines.base import SpeechFeatures
+from pipeline.engines.builtin.denoising import without_noise
 from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
@@ -58,10 +59,13 @@ class MouthModel:
         loudness = relative_loudness(mel)
         if speech.frames == 0 or loudness is None:
             return at_rest(speech.frames)
-        track = sampled(self._network_track(mel), speech.frames, speech.fps)
+        is_told = bool(speech.phonemes) and all(phoneme.symbol for phoneme in speech.phonemes)
+        gate = None if is_told else voice_gate(speech)
+        heard = mel if gate is None else without_noise(mel, gate, speech.fps)
+        track = sampled(self._network_track(heard), speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
-        if not speech.phonemes or not all(phoneme.symbol for phoneme in speech.phonemes):
-            track = _gated(track, voice_gate(speech)[:, None])
+        if gate is not None:
+            track = _gated(track, gate[:, None])
         if speech.phonemes:
             track = _led(track, speech.phonemes, speech.fps)
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
