@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -19,8 +17,10 @@ NAMES = ["expert", "guide", "host", "presenter"]
 PICTURE_BYTES_MAX = 1_500_000
 
 
-def load(name: str, folder: Path) -> Avatar:
-    return Avatars(Config(base=folder)).load(name)
+@pytest.fixture(scope="module")
+def avatars(tmp_path_factory: pytest.TempPathFactory) -> Avatars:
+    """They decode each picture once."""
+    return Avatars(Config(base=tmp_path_factory.mktemp("avatars")))
 
 
 def picture(avatar: Avatar) -> NDArray[np.uint8]:
@@ -33,13 +33,13 @@ def landmarks(avatar: Avatar) -> FaceLandmarks:
     return avatar.own_landmarks
 
 
-def test_these_avatars_come_with_lipdrop(tmp_path: Path) -> None:
-    assert Avatars(Config(base=tmp_path)).names() == NAMES
+def test_these_avatars_come_with_lipdrop(avatars: Avatars) -> None:
+    assert avatars.names() == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_landmarks_are_inside_the_face_box(name: str, tmp_path: Path) -> None:
-    avatar = load(name, tmp_path)
+def test_the_landmarks_are_inside_the_face_box(name: str, avatars: Avatars) -> None:
+    avatar = avatars.load(name)
     assert picture(avatar).shape == (1400, 1920, 3)
     assert avatar.settings.face_box is not None
     x1, y1, x2, y2 = avatar.settings.face_box
@@ -50,8 +50,8 @@ def test_the_landmarks_are_inside_the_face_box(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_lips_meet_in_one_line_and_are_redder_than_the_chin(name: str, tmp_path: Path) -> None:
-    avatar = load(name, tmp_path)
+def test_the_lips_meet_in_one_line_and_are_redder_than_the_chin(name: str, avatars: Avatars) -> None:
+    avatar = avatars.load(name)
     inner = landmarks(avatar).lips_inner
     assert np.array_equal(inner[1:10], inner[:10:-1])
     lip = (inner[15] + landmarks(avatar).lips_outer[15]) / 2
@@ -62,9 +62,9 @@ def test_the_lips_meet_in_one_line_and_are_redder_than_the_chin(name: str, tmp_p
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("eye", ["left_eye", "right_eye"])
-def test_the_lids_match_the_landmarks(name: str, eye: str, tmp_path: Path) -> None:
+def test_the_lids_match_the_landmarks(name: str, eye: str, avatars: Avatars) -> None:
     """On a vertical line through the eye, the darkest pixel above the pupil belongs to the upper lid."""
-    avatar = load(name, tmp_path)
+    avatar = avatars.load(name)
     contour = getattr(landmarks(avatar), eye)
     across, upper, lower = int(contour[1, 0]), contour[1, 1], contour[7, 1]
     light = picture(avatar)[round(upper) - 8 : round(lower), across].astype(int).sum(1)
@@ -73,8 +73,8 @@ def test_the_lids_match_the_landmarks(name: str, eye: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_upright_frames_show_the_body_to_their_lower_edge(name: str, tmp_path: Path) -> None:
-    avatar = load(name, tmp_path)
+def test_upright_frames_show_the_body_to_their_lower_edge(name: str, avatars: Avatars) -> None:
+    avatar = avatars.load(name)
     place = avatar.placed(Preset.VERTICAL)
     assert place.layout.is_covered
     assert avatar.read_matte is not None
@@ -84,8 +84,8 @@ def test_upright_frames_show_the_body_to_their_lower_edge(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_frames_do_not_show_it(name: str, tmp_path: Path) -> None:
-    avatar = load(name, tmp_path)
+def test_other_frames_do_not_show_it(name: str, avatars: Avatars) -> None:
+    avatar = avatars.load(name)
     for size in (None, (720, 1280), (1280, 720), Preset.SQUARE, Preset.WIDE):
         _, top, _, rows = avatar.placed(size).cut
         assert top + rows <= 1080

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,6 +17,12 @@ SQUARE, WIDE, TALL = (0, 0, 1000, 1000), 16 / 9, 9 / 16
 def head(top: float, chin: float, bottom: float, middle: float = 500) -> Head:
     height = (chin - top) / (1 + ABOVE_EYES)
     return Head(middle, top, chin, bottom, chin - height, height)
+
+
+@pytest.fixture(scope="module")
+def avatars(tmp_path_factory: pytest.TempPathFactory) -> Avatars:
+    """They decode each picture once."""
+    return Avatars(Config(base=tmp_path_factory.mktemp("avatars")))
 
 
 @pytest.mark.parametrize(
@@ -56,8 +60,8 @@ def test_the_frames_show_the_head(aspect: float, found: Head | None, cut: tuple[
 
 @pytest.mark.parametrize("name", ["presenter", "host", "guide", "expert"])
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 480)])
-def test_the_shipped_avatars_keep_their_heads(name: str, size: tuple[int, int], tmp_path: Path) -> None:
-    avatar = Avatars(Config(base=tmp_path)).load(name)
+def test_the_shipped_avatars_keep_their_heads(name: str, size: tuple[int, int], avatars: Avatars) -> None:
+    avatar = avatars.load(name)
     _, top, _, rows = avatar.placed(size).cut
     assert avatar.own_landmarks is not None
     eyes, chin = avatar.own_landmarks.left_eye[:, 1].mean(), avatar.own_landmarks.jaw[10, 1]
@@ -68,14 +72,14 @@ def test_the_shipped_avatars_keep_their_heads(name: str, size: tuple[int, int], 
 @pytest.mark.parametrize("name", ["presenter", "host", "guide", "expert"])
 @pytest.mark.parametrize("size", [None, (1080, 1080), (720, 720)])
 def test_square_frames_of_the_shipped_avatars_have_the_person_in_the_middle(
-    name: str, size: tuple[int, int] | None, tmp_path: Path
+    name: str, size: tuple[int, int] | None, avatars: Avatars
 ) -> None:
-    assert Avatars(Config(base=tmp_path)).load(name).placed(size).cut == (420, 0, 1080, 1080)
+    assert avatars.load(name).placed(size).cut == (420, 0, 1080, 1080)
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1280, 720), (1282, 720)])
-def test_frames_of_the_pictures_aspect_ratio_show_all_of_it(size: tuple[int, int], tmp_path: Path) -> None:
-    assert Avatars(Config(base=tmp_path)).load("host").placed(size).cut[:2] == (0, 0 if size != (1282, 720) else 1)
+def test_frames_of_the_pictures_aspect_ratio_show_all_of_it(size: tuple[int, int], avatars: Avatars) -> None:
+    assert avatars.load("host").placed(size).cut[:2] == (0, 0 if size != (1282, 720) else 1)
 
 
 def test_a_face_at_the_edge_of_a_photo_stays_in_the_frames() -> None:
