@@ -148,11 +148,13 @@ def test_waiting_ends_at_the_next_deadline(pool: WorkerPool, calls: Calls, tmp_p
     calls.taken()
     assert waits(pool, calls, 111, 60) == 19
     pool["gan-0"].overdue = True
-    assert waits(pool, calls, 111, 60) == 60
-    pool["tts-0"].state, pool["tts-0"].deadline = WAITING, 113
-    assert waits(pool, calls, 111, 60) == 2
-    pool["tts-0"].state = DOWN
-    assert waits(pool, calls, 111, 60) == 60
+    assert waits(pool, calls, 130, 60) == 60
+    pool.send(pool["gan-1"], entry(tmp_path, "other", budget_seconds=2), 131)
+    calls.taken()
+    assert waits(pool, calls, 131, 60) == 2
+    pool["gan-1"].state = DOWN
+    assert waits(pool, calls, 132, 60) == 1, "too short does no harm"
+    assert waits(pool, calls, 133, 60) == 60
 
 
 def test_a_worker_is_killed_once_at_its_deadline(pool: WorkerPool, calls: Calls) -> None:
@@ -204,7 +206,7 @@ def test_items_are_sent_under_new_numbers(pool: WorkerPool, calls: Calls, tmp_pa
     assert isinstance(one.item, TtsItem)
     assert [pool[name].task for name in ("gan-0", "gan-1")] == [1, 2]
     assert pool.held == [one, two]
-    assert [worker.spec.name for worker in pool.idle()["lipsync"]] == ["nogan-2"]
+    assert [worker.spec.name for worker in pool.idle("lipsync")] == ["nogan-2"]
     assert pool.free(pool["gan-0"]) is one
     assert pool.held == [two]
     assert pool.states["gan-0"] is IDLE
@@ -250,7 +252,7 @@ def test_workers_are_found_by_role_and_model_unless_they_are_down(pool: WorkerPo
     assert [worker.spec.name for worker in pool.serving("lipsync")] == ["gan-0", "nogan-2"]
     assert [worker.spec.name for worker in pool.serving("lipsync", "nogan")] == ["nogan-2"]
     assert pool.serving("tts", "gan") == []
-    assert pool.idle() == {}
+    assert pool.idle("lipsync") == []
 
 
 def test_an_unusable_configuration_is_raised_and_other_failed_starts_are_not(

@@ -62,6 +62,11 @@ class Backlog:
         """Whether anything is waiting."""
         return any(self._queues.values())
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles for which items wait."""
+        return [role for role, queue in self._queues.items() if queue]
+
     def add(self, entry: Entry) -> None:
         """Add an item, or put an item back for a retry."""
         waiting = ((*entry.urgency, next(self._numbers)), entry)

@@ -14,7 +14,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from pipeline.messages import Chunk, Item
 JOURNAL = "journal"
 CHUNKS_KIND = "chunks_kind"
 """Key of the kind of workers that render the chunks, in the first line or in that of a chunk's start."""
+PLAIN = (str, int, float, type(None))
+"""Most parts of messages: they name no files."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 RUN, RUNS = TypeAdapter(Run), TypeAdapter(list[Run])
@@ -113,7 +115,7 @@ class Journal:
         """
         run = Run(step(item), item.index, worker, time.monotonic(), node=node)
         noted = {CHUNKS_KIND: kind} if isinstance(item, Chunk) and kind != self.kind else {}
-        self._append({"begun": _key(item), "run": asdict(run), **noted}, synced=True)
+        self._append({"begun": _key(item), "run": vars(run), **noted}, synced=True)
         self._head |= noted
         self._attempts[_key(item)] += 1
         self.history.begin(_key(item), run)
@@ -240,12 +242,10 @@ def files_of(value: object) -> Iterator[Path]:
     """All files that a message names, at any depth."""
     if isinstance(value, Path) and value.is_file():
         yield value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from files_of(getattr(value, field.name))
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from files_of(part)
+    elif isinstance(value, tuple) or is_dataclass(value):
+        for part in value if isinstance(value, tuple) else vars(value).values():
+            if not isinstance(part, PLAIN):
+                yield from files_of(part)
 
 
 def _size(path: Path) -> int | None:

@@ -368,7 +368,7 @@ class Scheduler:
         """Give every idle worker the most urgent item that it may take."""
         if not self._backlog:
             return
-        idle = self._pool.idle()
+        idle = {role: workers for role in self._backlog.roles if (workers := self._pool.idle(role))}
         if not idle or not self.has_room():
             return
         for role, workers in idle.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -51,6 +51,8 @@ class Worker:
     """One worker and what it is doing."""
 
     spec: WorkerSpec
+    number: int = 0
+    """Those with a lower one are used first."""
     state: WorkerState = WorkerState.WAITING
     deadline: float = 0.0
     """Starting: must be ready by then; busy: must be done by then; waiting: restart time. Monotonic seconds."""
@@ -87,7 +89,10 @@ class WorkerPool:
     def __init__(self, executor: Executor, specs: Sequence[WorkerSpec], boot_seconds: float) -> None:
         self._executor = executor
         self._boot_seconds = boot_seconds
-        self._workers = {spec.name: Worker(spec) for spec in specs}
+        self._numbers = itertools.count()
+        self._workers = {spec.name: Worker(spec, next(self._numbers)) for spec in specs}
+        self._freed: defaultdict[str, dict[int, Worker]] = defaultdict(dict)
+        """The workers of each role that are idle, and some that were, by number: of hundreds, most are busy."""
         self._tasks = itertools.count(1)
         self._exits: list[WorkerExit] = []
         self._next_deadline = -inf
@@ -184,7 +189,7 @@ class WorkerPool:
     def _grow(self, specs: Sequence[WorkerSpec]) -> None:
         for spec in specs:
             log.info("worker %s is added: there is room for it", spec.name)
-            self._workers[spec.name] = Worker(spec)
+            self._workers[spec.name] = Worker(spec, next(self._numbers))
             self._next_deadline = -inf
 
     def _shrink(self, role: str, surplus: int, nodes: Collection[str]) -> None:
@@ -204,13 +209,10 @@ class WorkerPool:
         else:
             del self._workers[name]
 
-    def idle(self) -> dict[str, list[Worker]]:
-        """The idle workers of each role that has some."""
-        found: dict[str, list[Worker]] = {}
-        for worker in self._workers.values():
-            if worker.state is WorkerState.IDLE:
-                found.setdefault(worker.spec.role, []).append(worker)
-        return found
+    def idle(self, role: str) -> list[Worker]:
+        """The idle workers of a role."""
+        self._freed[role] = {n: worker for n, worker in self._freed[role].items() if worker.state is WorkerState.IDLE}
+        return [worker for _, worker in sorted(self._freed[role].items())]
 
     def start_waiting(self, now: float) -> None:
         """Start the workers whose restart time has come."""
@@ -230,9 +232,10 @@ class WorkerPool:
             self.schedule_restart(worker)
 
     def wait(self, now: float, timeout_seconds: float) -> Sequence[Event]:
-        """Wait for events, until the next deadline or the timeout."""
-        timed = [worker.deadline for worker in self._workers.values() if worker.state in TIMED and not worker.overdue]
-        self._next_deadline = min(timed, default=inf)
+        """Wait for events, until the next deadline or the timeout, or somewhat shorter."""
+        if now >= self._next_deadline:
+            timed = [w.deadline for w in self._workers.values() if w.state in TIMED and not w.overdue]
+            self._next_deadline = min(timed, default=inf)
         return self._executor.wait(max(0.0, min(timeout_seconds, self._next_deadline - now)))
 
     def kill_overdue(self, now: float) -> None:
@@ -273,6 +276,7 @@ class WorkerPool:
         """Mark a worker as idle; return the item it held."""
         entry, worker.entry = worker.entry, None
         worker.state = WorkerState.IDLE
+        self._freed[worker.spec.role][worker.number] = worker
         return entry
 
     def ready(self, event: Ready) -> None:
@@ -282,6 +286,7 @@ class WorkerPool:
             return
         worker.state, worker.pid, worker.failures, worker.has_been_up = WorkerState.IDLE, event.pid, 0, True
         worker.device, worker.node, worker.kind = event.device, event.node, event.kind
+        self._freed[worker.spec.role][worker.number] = worker
         log.info("worker %s is ready on %s%s", event.worker, event.device, f" of {event.node}" if event.node else "")
 
     def boot_failed(self, name: str, error: ErrorReport) -> None:
