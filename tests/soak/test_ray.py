@@ -71,6 +71,17 @@ def test_forty_jobs_with_the_head_killed_half_way(cluster: LocalCluster, tmp_pat
         assert daemon.ready().status()["why"] == ""
 
 
+def test_a_killed_daemon_leaves_its_workers_to_the_next(cluster: LocalCluster, tmp_path: Path) -> None:
+    with ray_daemon(tmp_path, cluster) as daemon:
+        daemon.ready()
+        names = half_way(daemon)
+        before = {name: worker["pid"] for name, worker in daemon.status()["workers"].items()}
+        daemon.restarted().ready()
+        after = {name: worker["pid"] for name, worker in daemon.status()["workers"].items()}
+        assert after == before
+        assert_done_once(daemon, names, excess=5)
+
+
 def test_fifty_thousand_items_do_not_fill_the_heads_memory(cluster: LocalCluster, tmp_path: Path) -> None:
     """Through all stages: 2,000 jobs of 22 chunks and three other items."""
     with ray_daemon(tmp_path, cluster, lipsync="InstantLipSync") as daemon:
