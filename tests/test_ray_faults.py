@@ -70,6 +70,26 @@ def test_a_node_does_not_answer_for_a_while(nodes: TwoNodes) -> None:
     assert [line for index in range(CHUNKS) for line in runs(job.folder, index)] == ran
 
 
+def test_a_killed_node_costs_no_attempt(nodes: TwoNodes) -> None:
+    """Another one that joins is offered and used."""
+    nodes.until_ready()
+    job = nodes.add("killed")
+    nodes.until(lambda: nodes.scheduler.workers[nodes.on_second] is WorkerState.BUSY)
+    nodes.cluster.kill_node(nodes.second)
+    nodes.finish(job)
+    assert lost(job) == [("second", "cluster_lost")]
+    nodes.until(lambda: "second" not in offered(nodes))
+    nodes.second = nodes.add_second()
+    nodes.until(lambda: "second" in offered(nodes))
+    nodes.until_ready()
+    assert nodes.on_second
+
+
+def offered(nodes: TwoNodes) -> list[str]:
+    """The nodes that `workers: auto` would count on."""
+    return [offer.node for offer in nodes.executor.offers() or ()]
+
+
 def test_the_next_daemon_takes_over_workers_that_are_up(nodes: TwoNodes) -> None:
     """Also one that was busy, once it has finished. Their processes stay the same, and so do their models."""
     nodes.until_ready()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnavailableError, RayError
 
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.actor import CALLS, WorkerActor
@@ -34,6 +34,9 @@ EXIT_SECONDS = 3.0
 
 CLOCK_READINGS = 5
 """The one with the shortest round trip counts."""
+
+UNREACHABLE = (ActorUnavailableError, TimeoutError)
+"""What is raised about an actor that does not answer, before or instead of that its node has died."""
 
 NODE_DIED = "node has died"
 """Part of Ray's message about an actor whose node does not answer."""
@@ -98,7 +101,7 @@ class RemoteWorker:
             await self._relay()
         except (RayError, ValueError, TimeoutError) as error:
             log.warning("worker %s: %s", self._spec.name, " ".join(str(error).split())[:500])
-            self._is_lost = self._nodes.is_headless or NODE_DIED in str(error) or isinstance(error, TimeoutError)
+            self._is_lost = self._nodes.is_headless or NODE_DIED in str(error) or isinstance(error, UNREACHABLE)
             await self._fence(error)
         finally:
             self._nodes.placed(self._spec.name)
