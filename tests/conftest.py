@@ -51,6 +51,7 @@ def pytest_configure() -> None:
     )  # which a shell's background jobs ignore, with all children
     gc.disable()  # until all tests are collected: imports make many objects and no garbage
     os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its threads spin while they wait; test processes inherit this
     if "PYTEST_XDIST_WORKER" in os.environ:
         import torch
 

@@ -16,7 +16,7 @@ import pytest
 
 from daemon.web.tokens import Tokens
 from pipeline.config import WebSettings
-from tests.gateway import RunningGateway, WarmGateway
+from tests.gateway import REQUEST_SECONDS, RunningGateway, WarmGateway
 from tests.running import until
 
 PAGE = (Path(__file__).parent.parent / "docs" / "how-to" / "serve-the-web.md").read_text("utf-8")
@@ -127,8 +127,8 @@ class Renamed(httpx.HTTPTransport):
 @pytest.fixture
 def web(address: tuple[str, int], token: tuple[str, Path]) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {token[0]}"}
-    transport = Renamed(verify=unchecked())
-    with httpx.Client(base_url=f"https://127.0.0.1:{address[1]}", transport=transport, headers=headers) as client:
+    url, transport = f"https://127.0.0.1:{address[1]}", Renamed(verify=unchecked())
+    with httpx.Client(base_url=url, transport=transport, headers=headers, timeout=REQUEST_SECONDS) as client:
         yield client
 
 

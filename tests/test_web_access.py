@@ -28,7 +28,7 @@ from daemon.web.bodies import SILENT_SECONDS, Bodies
 from daemon.web.tokens import COOKIE, Tokens
 from pipeline.config import Config, WebSettings, load_config
 from pipeline.errors import ConfigError
-from tests.gateway import STOP_SECONDS, RunningGateway, WarmGateway
+from tests.gateway import REQUEST_SECONDS, STOP_SECONDS, RunningGateway, WarmGateway
 from tests.running import in_process, until
 
 SITE = "https://shop.example"
@@ -66,7 +66,8 @@ def token(tokens: Tokens, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def web(gateway: RunningGateway, token: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gateway.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=gateway.url, headers=headers, trust_env=False, timeout=REQUEST_SECONDS) as client:
         yield client
 
 
