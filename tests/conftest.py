@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from tests import warm_start
 from tests.running import BRIEF_WAITS, CheapDaemon
+from tests.same_sound import restart_espeak
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+def pytest_runtest_setup() -> None:
+    """Before the fixtures of a test, since they speak too."""
+    restart_espeak()
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from tests.gateway import RunningGateway
 PROGRAM = str(Path(sys.executable).parent / "st")
 NOT_TESTED = ("--exclude-path", "/api/ready")
 """It answers 503 while the daemon is down, which would count as a server error."""
-PATIENCE = ("--request-timeout", "60", "--wait-for-schema", "60")
+PATIENCE = ("--request-timeout", "60", "--max-response-time", "60", "--wait-for-schema", "60")
 """An uploaded avatar is checked in a process of its own, and the first answer may take long on a busy machine."""
 NOT_CHECKED = ("--exclude-checks", "positive_data_acceptance")
 """A JSON Schema cannot express everything that a job must fulfil."""

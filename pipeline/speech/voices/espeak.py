@@ -176,15 +176,8 @@ class _Engine:
         self._words: list[_WordMark] = []
         self._voice = ""
         self._callback = _Callback(self._take)
-        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._data, self._data_folder = _short_path(data)
-        options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
-        path = self._data.encode() if self._data else None
-        self.rate_hz: int = library.espeak_Initialize(_SYNCHRONOUS, 0, path, options)
-        if self.rate_hz <= 0:
-            raise _missing("espeak-ng found no data")
-        library.espeak_SetSynthCallback(self._callback)
-        library.espeak_SetParameter(_VOLUME, VOLUME_PERCENT, 0)
+        self.rate_hz = self._start()
         self._tags: list[tuple[str, list[tuple[int, str]]]] = []
         self._identifiers: dict[str, str] = {}
         self.languages: dict[str, str] = {}
@@ -194,6 +187,19 @@ class _Engine:
             self._identifiers.setdefault(languages[0][1], identifier)
         self._variants = _variants_folder(library)
         self.variants = _names(self._variants)
+
+    def _start(self) -> int:
+        """Prepare the library; returns the sample rate in Hz. Raises ConfigError."""
+        library = self._library
+        library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        options = _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT
+        path = self._data.encode() if self._data else None
+        rate_hz: int = library.espeak_Initialize(_SYNCHRONOUS, 0, path, options)
+        if rate_hz <= 0:
+            raise _missing("espeak-ng found no data")
+        library.espeak_SetSynthCallback(self._callback)
+        library.espeak_SetParameter(_VOLUME, VOLUME_PERCENT, 0)
+        return rate_hz
 
     def dialects(self, language: str) -> list[str]:
         """Tags of the voices for a language, best match first."""
