@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -271,8 +272,14 @@ def test_a_face_turned_to_the_side_is_refused(degrees: float, expected: str | No
     assert (answer.code if answer else None) == expected
 
 
-@pytest.mark.parametrize("grain", [0, 6])
-@pytest.mark.parametrize("colour", [(255, 255, 255), (20, 20, 20), (90, 140, 200), (224, 172, 150)], ids=str)
+MASKS = ((255, 255, 255), (20, 20, 20), (90, 140, 200), (224, 172, 150))
+
+
+@pytest.mark.parametrize(
+    ("colour", "grain"),
+    members(product(MASKS, (0, 6)), (MASKS[0], 0), (MASKS[1], 6), (MASKS[2], 0), (MASKS[3], 6)),
+    ids=str,
+)
 def test_a_mouth_behind_a_mask_is_refused(colour: tuple[int, int, int], grain: float, faces: Faces) -> None:
     assert problem(masked(faces.landmarks, colour, grain)) == "mouth_hidden"
 

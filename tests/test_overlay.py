@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipeline.overlay.settings import TEXTS, CaptionStyle, LabelSettings
 from pipeline.speech.cues import cues
 from pipeline.stages.split import SplitStage
 from tests.media import frames, speech_like, write_recording
+from tests.members import members
 
 LUMA, GREY = 100, 98
 """As it is encoded in limited range, and as it is decoded."""
@@ -50,8 +52,14 @@ def where(frame: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     return columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (720, 720), (480, 854), (320, 180), (128, 128)])
-@pytest.mark.parametrize("language", ["ru", "kk", "en"])
+SIZES = ((1280, 720), (720, 720), (480, 854), (320, 180), (128, 128))
+LANGUAGES = ("ru", "kk", "en")
+
+
+@pytest.mark.parametrize(
+    ("size", "language"),
+    members(product(SIZES, LANGUAGES), *zip(SIZES, cycle(LANGUAGES), strict=False)),
+)
 def test_a_label_is_legible_and_inside_its_safe_area(size: tuple[int, int], language: str, tmp_path: Path) -> None:
     label = LabelSettings(show="corner", place="bottom-right").label(language)
     assert label is not None
@@ -83,7 +91,7 @@ def test_a_vertical_video_keeps_free_what_phones_cover() -> None:
     assert (free.bottom >= 0.2 * 1920, free.right >= 0.1 * 1080, free.top >= 0.1 * 1920) == (True, True, True)
 
 
-@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
+@pytest.mark.parametrize("fps", members([24, 25, 30, 50, 60], 25, 60))
 def test_an_intro_is_shown_for_its_time_in_whichever_chunk(fps: int, tmp_path: Path) -> None:
     """Frames equal those of other chunks, bit for bit."""
     text = document((128, 128), Label("AI", "top-left", 1.0))

@@ -35,6 +35,7 @@ from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.split import SplitStage
 from tests import media
 from tests.clips import GAP, SIDE, Affine, Picture, film, placed, portrait, swaying, write_clip
+from tests.members import members
 from tests.seeded_weights import WAV2LIP_DATA
 from tests.videos import SWAY_FRAMES, avatar_of, clip_of, faces_of, plainly, resized, side_by_side
 
@@ -85,7 +86,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", wide(places))
 
 
-@pytest.mark.parametrize("policy", ["hold", "interpolate", "passthrough"])
+@pytest.mark.parametrize("policy", members(["hold", "interpolate", "passthrough"], "hold"))
 def test_a_face_that_leaves_the_frame_is_not_seen(
     policy: str, walk: Path, video_spool: Path, engine: Wav2LipEngine
 ) -> None:
