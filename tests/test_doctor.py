@@ -270,6 +270,12 @@ def test_workers_without_room_are_a_warning_unless_none_has_any(place: Path, mon
     assert of_cluster(place, monkeypatch, {}, workers="workers: auto")[-1].text == "there is room for all 8 workers"
 
 
+def test_workers_beside_the_daemon_need_no_room_if_files_travel(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    travelling = "ray: {transfer: object_store}"
+    found = of_cluster(place, monkeypatch, {"resources": {"CPU": 3.0}}, workers=travelling)
+    assert found[-1].text == "there is room for all 5 workers"
+
+
 def test_a_cluster_that_is_not_used_is_not_looked_at(place: Path) -> None:
     assert list(cluster.check(machine(place))) == []
     shutil.rmtree(place / "spool" / "run")

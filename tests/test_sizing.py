@@ -45,6 +45,7 @@ def auto(**ray: Any) -> Config:
         ([node("a", 8), node("b", 64, {"disk": "fast"})], {"place": {"labels": {"disk": "slow"}}}, (1, 1, 1, 1)),
         ([node("a", 8), node("b", 3, {"disk": "fast"})], {"place": {"labels": {"disk": "fast"}}}, (3, 1, 1, 1)),
         ([node("a", 8, slot=5.0)], {"place": {"num_cpus": 0, "resources": {"slot": 0.5}}}, (10, 3, 1, 1)),
+        ([node("a", 32)], {"transfer": "object_store"}, (24, 8, 1, 3)),
         ([node("a", 100_000)], {}, (1024, 308, 28, 103)),
     ],
 )

@@ -8,6 +8,7 @@ from math import ceil
 
 from pipeline.config import WORKERS_MAX, Config, PlaceSettings
 from pipeline.executors.base import NodeOffer, WorkerSpec
+from pipeline.executors.cluster.transfer import CARRIED_ROLES
 
 SHARES = {"tts": 0.3, "split": 0.027, "merge": 0.1}
 """Workers of the other roles for each lip-sync worker: in proportion to what each takes for a second of video."""
@@ -29,6 +30,11 @@ def homeless(specs: Sequence[WorkerSpec], offers: Sequence[NodeOffer]) -> list[s
     return [spec.name for spec in specs if not _placed(spec.place or PlaceSettings(), 1, offers, free)]
 
 
+def needs_room(config: Config, role: str) -> bool:
+    """Whether workers of a role ask the nodes for room. If files travel, some run on the daemon's without asking."""
+    return config.ray.transfer == "shared_folder" or role in CARRIED_ROLES
+
+
 def _sizes(config: Config, lipsync: int) -> dict[str, int]:
     least = {"tts": config.tts_workers, "split": config.split_workers, "merge": config.merge_workers}
     return {role: max(count, ceil(lipsync * SHARES[role])) for role, count in least.items()} | {"lipsync": lipsync}
@@ -37,7 +43,8 @@ def _sizes(config: Config, lipsync: int) -> dict[str, int]:
 def _have_room(config: Config, lipsync: int, offers: Sequence[NodeOffer]) -> bool:
     """Whether the nodes have room for so many lip-sync workers, and the others that they need."""
     free = [dict(offer.resources) for offer in offers]
-    others = sum(_sizes(config, lipsync).values()) - lipsync
+    counts = _sizes(config, lipsync)
+    others = sum(counts[role] for role in SHARES if needs_room(config, role))
     wanted = ((config.ray.place_of(config.workers[0]), lipsync), (config.ray.other_place, others))
     return all(_placed(place, count, offers, free) for place, count in wanted)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from daemon.doctor.finding import Finding, broken, ok, pip_install, warning
 from daemon.doctor.machine import Machine, ProbeError
-from daemon.scheduling.sizing import homeless
+from daemon.scheduling.sizing import homeless, needs_room
 from daemon.scheduling.workers import sized_specs, worker_specs
 from pipeline.config import Config
 from pipeline.executors.base import NodeOffer
@@ -92,7 +92,7 @@ def _amounts(resources: dict[str, float]) -> str:
 
 def _room(config: Config, offers: Sequence[NodeOffer]) -> Finding:
     specs = sized_specs(config, offers) if config.follows_cluster else worker_specs(config, 0)
-    left = homeless(specs, offers)
+    left = homeless([spec for spec in specs if needs_room(config, spec.role)], offers)
     if not left:
         return ok(f"there is room for all {len(specs)} workers")
     fix = "start more nodes, or ask for less: workers[].count, ray.place, ray.other_place"
