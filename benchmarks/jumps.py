@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,11 @@ def upper_thirds(video: Path, width: int, height: int) -> Iterator[Picture]:
             yield np.frombuffer(data, np.uint8, width * (height // 3)).astype(np.int16)
 
 
-def changes(video: Path, width: int, height: int) -> NDArray[np.float64]:
+def changes_of(pictures: Iterable[Picture]) -> NDArray[np.float64]:
     """How much each frame differs from the one before; 0 for the first."""
     found: list[float] = []
     before: Picture | None = None
-    for picture in upper_thirds(video, width, height):
+    for picture in pictures:
         found.append(0.0 if before is None else float(np.abs(picture - before).mean()))
         before = picture
     return np.array(found)
@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     for video in options.videos:
         picture = next(s for s in ffmpeg.probe(video, ffmpeg.OUR_FORMATS)["streams"] if s["codec_type"] == "video")
-        levels, keys = changes(video, picture["width"], picture["height"]), keyframes(video)
+        levels, keys = changes_of(upper_thirds(video, picture["width"], picture["height"])), keyframes(video)
         seconds = float(picture["duration"]) / len(levels)
         print(f"{video.name}: {len(levels)} frames, {len(keys)} keyframes, median change {np.median(levels[1:]):.2f}\n")
         print("| frame | second | change | keyframe |\n| ---: | ---: | ---: | --- |")
