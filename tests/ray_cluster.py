@@ -53,6 +53,7 @@ class BlindNode:
         """`hidden`: the daemon's folder; `kept`: where the node's files are, for us; `seen_as`: the same, for it."""
         self.name = f"127.0.0.{number}"
         ray = ["--address", head, "--node-ip-address", self.name, "--num-cpus", "2", "--block"]
+        ray += ["--dashboard-agent-listen-port", "0"]  # the usual one is another node's
         store = ["--object-store-memory", str(SMALL["object_store_memory"])]
         start = [str(Path(sys.executable).with_name("ray")), "start", *ray, *store]
         self.files = kept
