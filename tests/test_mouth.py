@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import mouth
 from pipeline.engines.builtin.denoising import without_noise
-from pipeline.engines.builtin.mouth import WEIGHTS, MouthModel
+from pipeline.engines.builtin.mouth import WEIGHTS, MouthModel, _contrasted
 from pipeline.engines.builtin.network import MouthNetwork
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
@@ -89,6 +89,16 @@ def test_a_clip_is_the_same_whatever_was_spoken_before() -> None:
     again = held_out_clip("en", "en-us+m4", 0.9)
     assert np.array_equal(again.mel, first.mel)
     assert again.phonemes == first.phonemes
+
+
+@pytest.mark.parametrize(("swing", "least", "most"), [(0.05, 1.3, 1.6), (0.4, 1, 1)])
+def test_a_jaw_that_hardly_moves_moves_more(swing: float, least: float, most: float) -> None:
+    track = np.zeros((100, len(Mouth)), np.float32)
+    track[10:90, Mouth.JAW_OPEN] = 0.5 + swing * np.sin(np.arange(80) * 2 * np.pi / 6)
+    moved = _contrasted(track, 25)
+    inside = np.s_[30:70, Mouth.JAW_OPEN]
+    assert least <= np.ptp(moved[inside]) / np.ptp(track[inside]) <= most
+    assert not moved[:5].any()
 
 
 @pytest.mark.parametrize("with_phonemes", [False, True], ids=["audio", "phonemes"])

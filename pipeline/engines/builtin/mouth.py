@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ CLOSED = 0.38
 """A closure above this in the network's output is intentional and shown in full."""
 WIDTH_GAIN = 1.2
 """Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
+JAW_OPEN = 0.05
+"""The jaw is open from here on."""
+PACE, CONTRAST_MAX, CONTRAST_SECONDS = 1.2, 1.6, 0.15
+"""For the same reason its jaw moves too little in some recordings: less than this amount a second, in the mean while it
+is open. Then differences from its mean under a Gaussian of this sigma are enlarged, at most by this factor."""
 LOUD_GAIN, LOUD_RANGE = 0.35, (0.7, 1.3)
 """The jaw opens this much further per mel unit (12.5 dB) above the median loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
@@ -61,13 +67,13 @@ class MouthModel:
             return at_rest(speech.frames)
         is_told = bool(speech.phonemes) and all(phoneme.symbol for phoneme in speech.phonemes)
         gate = None if is_told else voice_gate(speech)
-        heard = mel if gate is None else without_noise(mel, gate, speech.fps)
-        track = sampled(self._network_track(heard), speech.frames, speech.fps)
+        clean = mel if gate is None else without_noise(mel, gate, speech.fps)
+        track = sampled(self._network_track(clean), speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
         if gate is not None:
             track = _gated(track, gate[:, None])
-        if speech.phonemes:
-            track = _led(track, speech.phonemes, speech.fps)
+        heard = _contrasted(track, speech.fps)
+        track = _led(track, heard, speech.phonemes, speech.fps) if speech.phonemes else heard
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
         track = articulated(track, speech.articulation)
         gated = _gated(track, speech_gate(speech)[:, None])
@@ -117,6 +123,17 @@ def _smoothed(columns: Floats, sigma_seconds: float) -> Floats:
     return np.asarray(windows @ (window / window.sum()), np.float32)
 
 
+def _contrasted(track: Floats, fps: int) -> Floats:
+    """The track [frames, 6] with the jaw's movement enlarged if there is little of it."""
+    jaw = track[:, Mouth.JAW_OPEN]
+    pace = float(np.abs(np.diff(jaw, prepend=jaw[:1]))[jaw > JAW_OPEN].mean() * fps) if (jaw > JAW_OPEN).any() else PACE
+    mean = cv2.GaussianBlur(jaw[None], (0, 0), CONTRAST_SECONDS * fps, borderType=cv2.BORDER_REPLICATE)[0]
+    contrast = np.clip(PACE / max(pace, 1e-3), 1, CONTRAST_MAX)
+    moved = track.copy()
+    moved[:, Mouth.JAW_OPEN] = np.clip(mean + contrast * (jaw - mean), 0, 1)
+    return moved
+
+
 def _complete(frames: Floats, columns: Floats, fps: int) -> None:
     """Set the frames inside each run of columns above `CLOSED` to one; if there is none, the nearest frame."""
     for start, stop in runs(columns > CLOSED):
@@ -127,14 +144,14 @@ def _complete(frames: Floats, columns: Floats, fps: int) -> None:
         frames[max(first, 0) : last + 1] = 1.0
 
 
-def _led(by_network: Floats, phonemes: Sequence[Phoneme], fps: int) -> Floats:
-    """The network's track [frames, 6], led by the phonemes wherever they are known."""
+def _led(by_network: Floats, by_hearing: Floats, phonemes: Sequence[Phoneme], fps: int) -> Floats:
+    """The network's track [frames, 6], led by the phonemes wherever they are known; elsewhere the one by hearing."""
     known = [phoneme for phoneme in phonemes if phoneme.symbol]
     track = guided(by_network, phoneme_track(known, len(by_network), fps))
     for unknown in (phoneme for phoneme in phonemes if not phoneme.symbol):
         # Both are closed at a sentence's edges, or near it: the change is not seen.
         start, stop = (round(seconds * fps) for seconds in (unknown.start_seconds, unknown.end_seconds))
-        track[start:stop] = by_network[start:stop]
+        track[start:stop] = by_hearing[start:stop]
     return track
 
 
