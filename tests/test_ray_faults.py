@@ -22,7 +22,7 @@ from tests.shims import needs_compiler
 from tests.two_nodes import TwoNodes, lost, specs
 
 pytestmark = [pytest.mark.timeout(300), needs_compiler]
-BRIEF = Patience(poll_seconds=0.5, lease_seconds=4.0, margin_seconds=0.5, refusal_seconds=2.0)
+BRIEF = Patience(poll_seconds=0.5, lease_seconds=8.0, margin_seconds=0.5, refusal_seconds=2.0)
 
 
 @pytest.fixture(scope="module")

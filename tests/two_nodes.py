@@ -24,7 +24,7 @@ from tests.ray_cluster import LocalCluster
 from tests.recording_executor import flow
 from tests.shims import AWAY, compiled
 
-SECONDS = 120
+SECONDS = 240
 
 
 class TwoNodes:
