@@ -31,7 +31,8 @@ def test_an_executor_is_made_by_its_name(name: str) -> None:
         pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ray]'")
     executor = make_executor(Config.model_validate({"executor": name}))
     assert f"{type(executor).__module__}:{type(executor).__name__}" == EXECUTORS[name]
-    assert METHODS == ["close", "gpu_count", "kill", "send", "start", "trouble", "wait", "wake"]
+    expected = ["close", "forget", "gpu_count", "kill", "offers", "send", "start", "trouble", "wait", "wake"]
+    assert expected == METHODS
     assert all(callable(getattr(executor, method)) for method in METHODS)
     executor.close()
 

@@ -1,6 +1,6 @@
 """The executor interface: where workers run, and how they are connected to the scheduler.
 
-The scheduler sees nine methods and six events (`pipeline.messages.Event`); workers run `worker.work` with a
+The scheduler sees ten methods and six events (`pipeline.messages.Event`); workers run `worker.work` with a
 `worker.Link` to the executor. Everything between the two belongs to the executor.
 
 Rules that the scheduler relies on:
