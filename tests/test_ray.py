@@ -22,6 +22,8 @@ from daemon.spool.layout import Layout
 from pipeline.config import Config, PlaceSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.executors.cluster.executor import RayExecutor
+from pipeline.executors.cluster.protocol import Patience
+from pipeline.executors.cluster.roll import Roll, seconds_left
 from pipeline.executors.cluster.version import worker_kind
 from pipeline.messages import Died, Event, Failed, Finished, Ready, Task, TtsItem, Yielded
 from tests.cheap_daemon import cheap_specs
@@ -156,9 +158,7 @@ def test_doctor_says_that_a_cluster_cannot_be_reached(tmp_path: Path, monkeypatc
     assert finding.text.startswith("no Ray cluster at 127.0.0.1:9: ")
 
 
-def test_a_lost_connection_costs_only_what_was_in_flight(
-    executor: RayExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_connection_costs_only_what_was_in_flight(executor: RayExecutor, tmp_path: Path) -> None:
     """What Ray does to a process that has lost the head: it ends it."""
     assert executor._bridge is not None
     executor._bridge.process.kill()
@@ -168,3 +168,18 @@ def test_a_lost_connection_costs_only_what_was_in_flight(
     start(executor, spec("CheapTts"))
     assert executor.trouble() is None
     assert len(work(executor, tmp_path)) == 2
+
+
+def test_a_worker_that_cannot_be_found_is_waited_for(cluster: LocalCluster, tmp_path: Path) -> None:
+    """It may be on a node that Ray has given up, and write for a job until its lease is over."""
+    patience = Patience(poll_seconds=0.2, lease_seconds=3.0, margin_seconds=0.3)
+    Roll(tmp_path).add("gan-0")
+    made, began = RayExecutor(cluster.address, tmp_path, patience=patience), time.monotonic()
+    try:
+        start(made, spec("CheapTts"))
+        assert time.monotonic() - began > patience.fence_seconds
+        assert seconds_left(tmp_path, ("tts-0",), 1.0) == 0
+        assert seconds_left(tmp_path, (), 1.0) == 1.0, "it is noted while it is up"
+    finally:
+        made.close()
+    assert 0 < seconds_left(tmp_path, (), 600.0) < 600, "and when the bridge has ended"

@@ -31,12 +31,14 @@ from pipeline.executors.cluster.protocol import (
     Trouble,
 )
 from pipeline.executors.cluster.remote_worker import RemoteWorker
+from pipeline.executors.cluster.roll import Roll
 from pipeline.executors.cluster.transfer import CARRIED_ROLES
 from pipeline.executors.cluster.transfer.carrier import Carrier
 from pipeline.executors.cluster.transfer.worker import CarryingWorker, PinnedWorker
 from pipeline.executors.cluster.version import own_version
 from pipeline.executors.worker import Link, end_with_parent, log_to
 from pipeline.files import replace_file
+from pipeline.messages import Died, Ready
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class _Bridge:
         """Run until the connection is closed."""
         self._closed = asyncio.Event()
         self._inherited = await inherited(self._terms)
+        self._roll = Roll(self._terms.folder)
         if self._transfer is not None:
             self._carrier = Carrier(self._terms, self._transfer)
         self._link.send(Connected())
@@ -120,12 +123,20 @@ class _Bridge:
 
     def _made(self, spec: WorkerSpec) -> RemoteWorker:
         """The bridge's end of a worker, which depends on how it gets its files."""
-        actor, report = self._inherited.pop(spec.name, None), self._link.send
+        actor, report = self._inherited.pop(spec.name, None), self._report
         if self._carrier is None:
             return RemoteWorker(spec, self._terms, self._nodes, report, actor)
         if spec.role not in CARRIED_ROLES:
             return PinnedWorker(spec, self._terms, self._nodes, report, actor)
         return CarryingWorker(spec, self._carrier, self._nodes, report, actor)
+
+    def _report(self, message: object) -> None:
+        match message:
+            case Ready(worker=name):
+                self._roll.add(name)
+            case Died(worker=name):
+                self._roll.remove(name)
+        self._link.send(message)
 
     def _forget(self, job: str) -> None:
         for worker in self._workers.values():

@@ -28,6 +28,7 @@ from pipeline.executors.cluster.protocol import (
     Transfer,
     Trouble,
 )
+from pipeline.executors.cluster.roll import note_end
 from pipeline.executors.processes import use_python_for_workers
 from pipeline.executors.waker import Waker
 from pipeline.messages import Died, Event, Ready, Task
@@ -212,8 +213,6 @@ class RayExecutor:
         if self._is_connected or self._trouble is None:
             self._trouble = "it was lost" if self._is_connected else "it does not answer"
         pause = min(RETRY_FIRST_SECONDS * 2**self._failures, RETRY_LAST_SECONDS)
-        if self._up:  # their actors may run until their lease ends
-            pause = self._settings.patience.fence_seconds
         self._failures += 1
         self._is_connected = False
         self._retry_seconds = time.monotonic() + pause
@@ -230,6 +229,7 @@ class RayExecutor:
         self._bridge.process.kill()
         self._bridge.process.join()
         self._bridge = None
+        note_end(self._settings.folder)
 
     def wake(self) -> None:
         """Make `wait` return. Safe in signal handlers and other threads."""

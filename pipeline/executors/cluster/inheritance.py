@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from pipeline.executors.cluster import roll
 from pipeline.executors.cluster.outbox import SETTLE_SECONDS
 from pipeline.executors.cluster.protocol import Terms
 
@@ -28,7 +29,8 @@ log = logging.getLogger(__name__)
 async def inherited(terms: Terms) -> dict[str, Any]:
     """The previous bridge's actors that are idle and obey this bridge, by name. All others do nothing any more."""
     actors = await asyncio.to_thread(_left)
-    settled = await asyncio.gather(*(_settles(actor, terms) for actor in actors.values()))
+    missing = roll.seconds_left(terms.folder, actors, terms.patience.fence_seconds)
+    *settled, _ = await asyncio.gather(*(_settles(actor, terms) for actor in actors.values()), asyncio.sleep(missing))
     found = {name: actor for (name, actor), is_settled in zip(actors.items(), settled, strict=True) if is_settled}
     if actors:
         log.info("%d of %d workers of the previous daemon are still up", len(found), len(actors))
