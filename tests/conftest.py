@@ -34,8 +34,7 @@ settings.register_profile("search", deadline=None, max_examples=1000, print_blob
 settings.load_profile("same")
 
 LONGEST_FIRST = (
-    *("test_bench", "test_transfer_cluster", "test_ray", "test_ray_faults", "test_stream", "test_daemon"),
-    *("test_web_pages", "test_recordings", "test_wav2lip", "test_stages"),
+    *("test_stream", "test_daemon", "test_web_pages", "test_bench", "test_recordings", "test_wav2lip", "test_stages"),
     *("test_web_originals", "test_web_openai", "test_voices", "test_webhooks", "test_make", "test_hostile_daemon"),
     *("test_mouth", "test_web_avatars", "test_web_load", "test_web_realtime", "test_web_comparison", "test_web_jobs"),
     *("test_web_voices", "test_proxies", "test_restarts", "test_video_files", "test_video_avatars"),
