@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -180,7 +180,7 @@ class Avatar:
             light,
             place.layout,
         )
-        return cut_out(fitted, self._own_matte(place), self._opacity(place)) if is_cut_out else fitted
+        return cut_out(fitted, self._own_matte(place), partial(self._opacity, place)) if is_cut_out else fitted
 
     def placed(self, size: FrameSize | None) -> Placement:
         """Where the face is in frames of `size`, without rendering the frames. Raises JobError."""
@@ -231,11 +231,9 @@ class Avatar:
         return _cut(matte, place)
 
     def _opacity(self, place: Placement) -> NDArray[np.uint8] | None:
-        """How opaque a picture without a given matte is in frames of the avatar; None: everywhere. Raises JobError."""
-        if self.read_matte is not None or self.read_opacity is None:
-            return None
-        opacity = self.read_opacity()
-        return None if opacity.min() == 255 else _cut(opacity, place)
+        """How opaque a picture is in frames of the avatar; None: everywhere. Raises JobError."""
+        opacity = None if self.read_opacity is None else self.read_opacity()
+        return None if opacity is None or opacity.min() == 255 else _cut(opacity, place)
 
     def _faces_in(self, cut: Cut) -> Faces | NoFace:
         """The faces inside `cut`. Raises JobError if a video's face is missing somewhere and `no_face` is `fail`."""

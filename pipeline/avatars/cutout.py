@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,11 +24,13 @@ REST_MAX = 0.1
 """Share of a transparent picture's opaque part that may be something else than the person who is cut out already."""
 
 
-def cut_out(avatar: FittedAvatar, own_matte: matte.Matte | None, opacity: matte.Matte | None) -> FittedAvatar:
+def cut_out(
+    avatar: FittedAvatar, own_matte: matte.Matte | None, read_opacity: Callable[[], matte.Matte | None]
+) -> FittedAvatar:
     """The avatar with its matte, and with colours that are free of its background.
 
     Both [height, width]. `own_matte`: given by its folder; None: as the picture's own transparency says, or found by a
-    network. `opacity`: of its picture; None: it is opaque. Raises JobError if no person is found.
+    network. `read_opacity`: of its picture; None: it is opaque. Raises JobError if no person is found.
     """
     layout = None if avatar.layout is None else avatar.layout.standing
     files = None if avatar.files is None else replace(avatar.files, key=f"{avatar.files.key}-cutout-{matte.VERSION}")
@@ -37,18 +39,18 @@ def cut_out(avatar: FittedAvatar, own_matte: matte.Matte | None, opacity: matte.
     if isinstance(scene, Clip):
         return replace(cut, scene=_clip(avatar, scene))
     assert isinstance(scene, Still)
-    pixels = _picture(avatar, scene, own_matte, opacity)
+    pixels = _picture(avatar, scene, own_matte, read_opacity)
     person, found = (np.ascontiguousarray(part) for part in np.split(pixels, [3], axis=2))
     return replace(cut, scene=Still(person), matte=found[..., 0])
 
 
 def _picture(
-    avatar: FittedAvatar, scene: Still, own_matte: matte.Matte | None, opacity: matte.Matte | None
+    avatar: FittedAvatar, scene: Still, own_matte: matte.Matte | None, read_opacity: Callable[[], matte.Matte | None]
 ) -> NDArray[np.uint8]:
     """The person's colours and matte: RGBA [height, width, 4]."""
 
     def build(target: Path) -> None:
-        found = _matte(scene.picture, _face(avatar, 0), opacity) if own_matte is None else own_matte
+        found = _matte(scene.picture, _face(avatar, 0), read_opacity()) if own_matte is None else own_matte
         colours = matte.foreground(scene.picture, found)
         with target.open("wb") as file:
             np.save(file, np.dstack([colours, found]))
