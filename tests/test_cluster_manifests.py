@@ -141,9 +141,10 @@ def test_all_pods_have_one_image_and_one_spool() -> None:
 def test_the_daemon_is_started_as_its_command_line_allows() -> None:
     [command] = [found["command"] for pod in pods() for found in pod["containers"] if "command" in found]
     assert command[:2] == ["lipdrop", "run"]
-    run = cli.get_command(Context(cli), "run")
+    lipdrop = Context(cli, **cli.context_settings)
+    run = cli.get_command(lipdrop, "run")
     assert run is not None
-    run.make_context("run", command[2:])
+    run.make_context("run", command[2:], parent=lipdrop)
 
 
 def test_the_version_of_ray_is_the_installed_one() -> None:
