@@ -455,7 +455,7 @@ def test_command_that_fails(program: Path, arguments: list[str], code: str) -> N
     with pytest.raises(StageError) as caught:
         backend.speak("да", "ru", "default", 1.0)
     assert caught.value.code == code
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25, "it waited for the program"
 
 
 def test_a_timeout_kills_the_whole_process_group(tmp_path: Path) -> None:

@@ -173,9 +173,10 @@ def test_a_job_may_come_with_its_portrait(web: httpx.Client, gateway: RunningGat
     assert avatar == f"upload-{hashlib.sha256(content).hexdigest()[:32]}"
     assert Avatars(load_config(gateway.spool / "gateway.yaml")).load(avatar).sides == (512, 512)
     assert avatar not in [found["name"] for found in web.get("/api/avatars").json()["avatars"]]
-    started = time.monotonic()
+    folder = gateway.spool / "avatars" / avatar
+    kept = {path.name: path.stat().st_ino for path in folder.iterdir()}
     assert web.put("/api/jobs/with-same-portrait", files=files).status_code == 202
-    assert time.monotonic() - started < 1  # the face is not searched for again
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == kept, "it is not added again"
 
 
 @pytest.mark.parametrize(
