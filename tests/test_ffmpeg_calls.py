@@ -113,5 +113,5 @@ def test_untrusted_files_are_read_under_kernel_limits(calls: list[Call]) -> None
 
 def is_untrusted(call: Call, name: str) -> bool:
     """Whether an input is a recording, the video of an avatar or the response of a speech program."""
-    is_frames = ("-f", "rawvideo") in call.options
-    return name.endswith("/recording") or "/avatars/" in name or (name == "pipe:0" and not is_frames)
+    is_ours = ("-f", "rawvideo") in call.options or ("-f", "adts") in call.options
+    return name.endswith("/recording") or "/avatars/" in name or (name == "pipe:0" and not is_ours)

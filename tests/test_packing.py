@@ -61,12 +61,12 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The first sample of each encoded sound; encoding yields a frame named after the sample that it begins at."""
     begun: list[int] = []
 
-    def numbered(samples: NDArray[np.int16], scratch: Path) -> list[bytes]:
+    def numbered(_: aac.Encoder, samples: NDArray[np.int16]) -> list[bytes]:
         begun.append(int(samples[0]))
         ends = range(0, len(samples), FRAME_SAMPLES)
         return [b"priming", *(str(samples[at]).encode() for at in ends)]
 
-    monkeypatch.setattr(aac, "_encoded", numbered)
+    monkeypatch.setattr(aac.Encoder, "_encoded", numbered)
     return begun
 
 
@@ -82,20 +82,20 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
 )
 def test_a_part_is_encoded_with_up_to_eight_frames_before_it(
-    edges: tuple[int, int, int], begun: int, frames: range, encoded: list[int], tmp_path: Path
+    edges: tuple[int, int, int], begun: int, frames: range, encoded: list[int]
 ) -> None:
     """`edges`: where the known sound begins, and the part begins and ends, in frames."""
     first, start, stop = (edge * FRAME_SAMPLES for edge in edges)
     numbers = np.repeat(np.arange(edges[0], 30), FRAME_SAMPLES).astype(np.int16)
-    found = aac.encode_part(numbers, first, start, stop, tmp_path / "scratch")
+    found = aac.Encoder().part(numbers, first, start, stop)
     assert encoded == [begun]
     assert found == [str(number).encode() for number in frames]
 
 
-def test_a_part_whose_audio_is_too_short_is_refused(encoded: list[int], tmp_path: Path) -> None:
+def test_a_part_whose_audio_is_too_short_is_refused(encoded: list[int]) -> None:
     sound = np.zeros(3 * FRAME_SAMPLES, np.int16)
     with pytest.raises(StageError, match=r"the audio has 1 AAC frames, not 4$") as caught:
-        aac.encode_part(sound, 0, 2 * FRAME_SAMPLES, 6 * FRAME_SAMPLES, tmp_path / "scratch")
+        aac.Encoder().part(sound, 0, 2 * FRAME_SAMPLES, 6 * FRAME_SAMPLES)
     assert caught.value.code == "encoder"
 
 
@@ -112,10 +112,9 @@ def _adts_header(frame_bytes: int) -> bytes:
     return bytes([0xFF, 0xF1, 0x4C, 0xFC | size >> 11, size >> 3 & 0xFF, (size & 7) << 5 | 0x1F, 0xFC])
 
 
-def test_sound_is_encoded_as_ffmpeg_does_it_and_leaves_no_files(tmp_path: Path) -> None:
+def test_sound_is_encoded_as_ffmpeg_does_it(tmp_path: Path) -> None:
     sound = speech_like(1, RATE_HZ)
-    frames = aac.encode_part(sound, 0, 0, aac.part_end(len(sound), is_last=True), tmp_path / "scratch.x")
-    assert list(tmp_path.iterdir()) == []
+    frames = aac.Encoder().part(sound, 0, 0, aac.part_end(len(sound), is_last=True))
     pcm.write_wav(tmp_path / "a.wav", sound, RATE_HZ)
     options = "-c:a aac -q:a 2 -f adts"
     argv = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "a.wav"), *options.split(), str(tmp_path / "a.adts")]
@@ -125,27 +124,53 @@ def test_sound_is_encoded_as_ffmpeg_does_it_and_leaves_no_files(tmp_path: Path) 
     assert len(frames) == -(-RATE_HZ // FRAME_SAMPLES)
 
 
-def test_digital_silence_is_what_the_encoder_makes_of_it(tmp_path: Path) -> None:
+def test_digital_silence_is_what_the_encoder_makes_of_it() -> None:
     """An open stream has hours of it, which need no encoder. Only the encoder's priming may name the encoder."""
     silence = np.zeros(RATE_HZ, np.int16)
     argv = ["ffmpeg", "-v", "error", "-f", "s16le", "-ar", str(RATE_HZ), "-ac", "1", "-i", "-"]
     options = ["-c:a", "aac", "-q:a", "2", "-f", "adts", "-"]
     coded = subprocess.run([*argv, *options], input=silence.tobytes(), check=True, capture_output=True).stdout
     stop = aac.part_end(len(silence), is_last=True)
-    assert aac.encode_part(silence, 0, 0, stop, tmp_path / "scratch") == aac._frames(coded)[1:]
+    assert aac.Encoder().part(silence, 0, 0, stop) == aac._frames(coded)[1:]
 
 
-def test_the_encoder_gets_two_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_encoder_gets_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[float] = []
-    run = ffmpeg.run
+    communicate = ffmpeg.communicate
 
-    def noted(*outputs: ffmpeg.Stream, timeout_seconds: float) -> None:
+    def noted(process: subprocess.Popen[bytes], data: bytes, *, timeout_seconds: float) -> bytes:
         given.append(timeout_seconds)
-        run(*outputs, timeout_seconds=timeout_seconds)
+        return communicate(process, data, timeout_seconds=timeout_seconds)
 
-    monkeypatch.setattr(ffmpeg, "run", noted)
-    aac.encode_part(np.ones(2048, np.int16), 0, 0, 2048, tmp_path / "scratch")
+    monkeypatch.setattr(ffmpeg, "communicate", noted)
+    aac.Encoder().part(np.ones(2048, np.int16), 0, 0, 2048)
     assert given == [120]
+
+
+def test_encoders_that_were_loaded_beforehand_are_used_once_and_replaced_if_they_died() -> None:
+    sound, expected = np.ones(2048, np.int16), aac.Encoder().part(np.ones(2048, np.int16), 0, 0, 2048)
+    encoder = aac.Encoder()
+    encoder.prepare()
+    first, second = encoder._waiting
+    assert encoder.part(sound, 0, 0, 2048) == expected
+    assert first.returncode == 0
+    encoder.prepare()
+    assert encoder._waiting[0] is second
+    for process in encoder._waiting:
+        process.kill()
+        process.wait()
+    assert encoder.part(sound, 0, 0, 2048) == expected
+
+
+def test_an_encoder_that_is_killed_while_it_works_is_a_failure_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = aac.Encoder()
+    encoder.prepare()
+    process = encoder._waiting[0]
+    monkeypatch.setattr(process, "poll", lambda: None)
+    process.kill()
+    with pytest.raises(StageError, match="ffmpeg") as caught:
+        encoder.part(np.ones(2048, np.int16), 0, 0, 2048)
+    assert caught.value.code == "media_killed"
 
 
 # Pieces
@@ -188,7 +213,7 @@ def _at(frame: int) -> int:
 
 
 def packed(folder: Path, item: Segment, before: Segment | None, *, is_last: bool) -> Pack:
-    return pack(PackItem("job", folder, item, before, is_last))
+    return pack(PackItem("job", folder, item, before, is_last), aac.Encoder())
 
 
 def runs(part: Pack) -> list[tuple[int, int, int, int]]:
@@ -237,26 +262,26 @@ def test_a_fragments_sound_ends_with_the_frame_in_which_its_picture_ends(tmp_pat
 def test_the_sound_of_a_later_piece_is_as_if_encoded_with_the_one_before(tmp_path: Path) -> None:
     """Frames well after the start of both do not depend on where encoding began."""
     first, second = segment(tmp_path, 0, range(60)), segment(tmp_path, 1, range(60, 135))
-    sound = pack_module._sound(PackItem("job", tmp_path, second, first, is_last=True))
+    sound = pack_module._sound(PackItem("job", tmp_path, second, first, is_last=True), aac.Encoder())
     start = aac.part_end(_at(60), is_last=False)
     assert (sound.start, sound.end) == (start, _at(135))
     stop = aac.part_end(_at(135), is_last=True)
     assert len(sound.frames) == (stop - start) // FRAME_SAMPLES
     known = whole_sound()[: _at(135)]
-    assert sound.frames == aac.encode_part(known, 0, start, stop, tmp_path / "whole")
+    assert sound.frames == aac.Encoder().part(known, 0, start, stop)
 
 
 def test_the_sound_of_the_third_piece_does_not_need_the_first(tmp_path: Path) -> None:
     """Its AAC frames begin at multiples of their length, although the second piece does not."""
     second, third = segment(tmp_path, 1, range(61, 136)), segment(tmp_path, 2, range(136, 190))
     assert _at(61) % FRAME_SAMPLES
-    sound = pack_module._sound(PackItem("job", tmp_path, third, second, is_last=True))
+    sound = pack_module._sound(PackItem("job", tmp_path, third, second, is_last=True), aac.Encoder())
     start = aac.part_end(_at(136), is_last=False)
     stop = aac.part_end(_at(190), is_last=True)
     assert (sound.start, sound.end) == (start, _at(190))
     first = -(-_at(61) // FRAME_SAMPLES) * FRAME_SAMPLES
     known = whole_sound()[first : _at(190)]
-    assert sound.frames == aac.encode_part(known, first, start, stop, tmp_path / "whole")
+    assert sound.frames == aac.Encoder().part(known, first, start, stop)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ join as if all audio had been encoded at once: one frame grid, with nothing adde
 
 from __future__ import annotations
 
-from pathlib import Path
+import subprocess
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ SILENT_FRAME = bytes.fromhex("01182007")
 """What the encoder makes of digital silence, which an open stream has for hours."""
 ADTS_HEADER_BYTES = 7
 TIMEOUT_SECONDS = 120
+WAITING = 2
+"""How many parts can be encoded at once: the first two of a stream are rendered at the same time."""
 
 
 def part_end(samples: int, *, is_last: bool) -> int:
@@ -36,33 +38,46 @@ def part_end(samples: int, *, is_last: bool) -> int:
     return max(0, samples // FRAME_SAMPLES - AHEAD_FRAMES) * FRAME_SAMPLES
 
 
-def encode_part(samples: NDArray[np.int16], first: int, start: int, stop: int, scratch: Path) -> list[bytes]:
-    """Encode the samples [start, stop) of mono audio at 48 kHz to raw AAC-LC frames.
+class Encoder:
+    """Encodes parts. Loading ffmpeg takes longer than encoding a second of sound, so some are loaded beforehand."""
 
-    `samples` is the known audio from sample `first` on; `first`, `start` and `stop` are multiples of 1,024.
-    `scratch` is the path of the temporary files without their suffix. Raises StageError.
-    """
-    begin = max(first, start - BEFORE_FRAMES * FRAME_SAMPLES)
-    frames = _encoded(samples[begin - first :], scratch)
-    # The first frame is encoder priming.
-    wanted = frames[(start - begin) // FRAME_SAMPLES + 1 : (stop - begin) // FRAME_SAMPLES + 1]
-    if len(wanted) * FRAME_SAMPLES != stop - start:
-        raise StageError("encoder", f"the audio has {len(wanted)} AAC frames, not {(stop - start) // FRAME_SAMPLES}")
-    return wanted
+    def __init__(self) -> None:
+        self._waiting: list[subprocess.Popen[bytes]] = []
+
+    def prepare(self) -> None:
+        """Have ffmpeg wait for the next parts. It ends with the process that started it. Raises ConfigError."""
+        self._waiting = [process for process in self._waiting if process.poll() is None]
+        while len(self._waiting) < WAITING:
+            self._waiting.append(_loading())
+
+    def part(self, samples: NDArray[np.int16], first: int, start: int, stop: int) -> list[bytes]:
+        """Encode the samples [start, stop) of mono audio at 48 kHz to raw AAC-LC frames.
+
+        `samples` is the known audio from sample `first` on; `first`, `start` and `stop` are multiples of 1,024.
+        Raises StageError.
+        """
+        begin = max(first, start - BEFORE_FRAMES * FRAME_SAMPLES)
+        frames = self._encoded(samples[begin - first :])
+        # The first frame is encoder priming.
+        wanted = frames[(start - begin) // FRAME_SAMPLES + 1 : (stop - begin) // FRAME_SAMPLES + 1]
+        if len(wanted) * FRAME_SAMPLES != stop - start:
+            missing = f"the audio has {len(wanted)} AAC frames, not {(stop - start) // FRAME_SAMPLES}"
+            raise StageError("encoder", missing)
+        return wanted
+
+    def _encoded(self, samples: NDArray[np.int16]) -> list[bytes]:
+        if not samples.any():
+            return [SILENT_FRAME] * (1 + -(-len(samples) // FRAME_SAMPLES))
+        process = self._waiting.pop(0) if self._waiting else _loading()
+        if process.poll() is not None:  # it was killed while it waited
+            process = _loading()
+        return _frames(ffmpeg.communicate(process, samples.tobytes(), timeout_seconds=TIMEOUT_SECONDS))
 
 
-def _encoded(samples: NDArray[np.int16], scratch: Path) -> list[bytes]:
-    if not samples.any():
-        return [SILENT_FRAME] * (1 + -(-len(samples) // FRAME_SAMPLES))
-    sound, coded = scratch.with_suffix(".wav"), scratch.with_suffix(".aac")
-    pcm.write_wav(sound, samples, pcm.TRACK_RATE_HZ)
-    source = ffmpeg.source(sound, ffmpeg.OUR_FORMATS)
-    output = ffmpeg.target(coded, source["a"], f="adts", acodec="aac", **{"q:a": QUALITY})
-    ffmpeg.run(output, timeout_seconds=TIMEOUT_SECONDS)
-    data = coded.read_bytes()
-    sound.unlink()
-    coded.unlink()
-    return _frames(data)
+def _loading() -> subprocess.Popen[bytes]:
+    """An ffmpeg that encodes what its standard input is given."""
+    sound = ffmpeg.samples_from_stdin(pcm.TRACK_RATE_HZ)
+    return ffmpeg.start(ffmpeg.to_stdout(sound, f="adts", acodec="aac", **{"q:a": QUALITY}))
 
 
 def _frames(adts: bytes) -> list[bytes]:

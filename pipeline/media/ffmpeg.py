@@ -245,6 +245,21 @@ def start(output: Stream) -> subprocess.Popen[bytes]:
         return programs.start(_argv(output), subprocess.PIPE)
 
 
+def communicate(process: subprocess.Popen[bytes], data: bytes, *, timeout_seconds: float) -> bytes:
+    """Give a started process its standard input, and return its output once it has exited. Raises StageError."""
+    try:
+        output, errors = process.communicate(data, timeout_seconds)
+    except subprocess.TimeoutExpired:
+        raise StageError("media_timeout", f"ffmpeg took over {timeout_seconds:.0f} s") from None
+    finally:
+        if process.poll() is None:
+            programs.kill_group(process)
+            process.wait()
+    if process.returncode != 0:
+        raise _failed(["ffmpeg"], Ended(process.returncode, output, errors))
+    return output
+
+
 def probe(
     path: Path, formats: str, *, codecs: str | None = None, count_packets: bool = False, timeout_seconds: float = 60
 ) -> dict[str, Any]:

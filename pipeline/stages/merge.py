@@ -17,7 +17,7 @@ from pipeline.errors import StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.extras import SUFFIXES, pictures
 from pipeline.extras.moment import Shown
-from pipeline.media import muxing, pcm, transparent
+from pipeline.media import aac, muxing, pcm, transparent
 from pipeline.media.codecs import H264
 from pipeline.messages import Extra, JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
 from pipeline.provenance import embedding, signing
@@ -32,9 +32,15 @@ class MergeStage:
     def __init__(self, spec: WorkerSpec) -> None:
         self._config = spec.config
         self._clips = Clips(spec.config)
+        self._encoder = aac.Encoder()
 
     def setup(self, device: str) -> None:
         """Nothing to load."""
+
+    def prepare(self) -> Iterator[None]:
+        """Load what encodes the sound of the first piece of a stream."""
+        self._encoder.prepare()
+        yield
 
     @overload
     def process(self, item: PackItem) -> Iterator[Pack]: ...
@@ -44,7 +50,11 @@ class MergeStage:
 
     def process(self, item: PackItem | MergeItem | JoinItem) -> Iterator[Pack] | Iterator[Video]:
         """Pack a piece, or write, verify and describe the whole video."""
-        return iter([pack(item)]) if isinstance(item, PackItem) else iter([self._video(item)])
+        return self._packed(item) if isinstance(item, PackItem) else iter([self._video(item)])
+
+    def _packed(self, item: PackItem) -> Iterator[Pack]:
+        yield pack(item, self._encoder)
+        self._encoder.prepare()
 
     def _video(self, item: MergeItem | JoinItem) -> Video:
         start, path = time.monotonic(), item.folder / "video.mp4"

@@ -26,12 +26,12 @@ HUSH_SECONDS = 0.04
 """How quickly speech that is broken off fades out."""
 
 
-def pack(item: PackItem) -> Pack:
+def pack(item: PackItem, encoder: aac.Encoder) -> Pack:
     """Write the fragments of a piece and their init segment. Raises StageError."""
     start, segment = time.monotonic(), item.segment
     fps = segment.timeline.fps
     video = _video(item)
-    sound = _sound(item)
+    sound = _sound(item, encoder)
     folder = segment.path.parent
     written = []
     for number, (first, stop) in enumerate(_parts(video.samples, fps)):
@@ -93,7 +93,7 @@ class _Sound:
         return run
 
 
-def _sound(item: PackItem) -> _Sound:
+def _sound(item: PackItem, encoder: aac.Encoder) -> _Sound:
     """Encode the audio from the end of the previous piece up to where the following audio no longer affects it."""
     segment, before = item.segment, item.before
     fps = segment.timeline.fps
@@ -103,7 +103,7 @@ def _sound(item: PackItem) -> _Sound:
     parts = [_track(segment)] if before is None else [_track(before), _track(segment)]
     samples = np.concatenate(parts)
     first = -(-(known - len(samples)) // aac.FRAME_SAMPLES) * aac.FRAME_SAMPLES
-    frames = aac.encode_part(samples[first - known :], first, start, stop, segment.path.with_suffix(".sound"))
+    frames = encoder.part(samples[first - known :], first, start, stop)
     return _Sound(frames, start, min(stop, known))
 
 
