@@ -12,6 +12,8 @@ from pipeline.speech import sentences
 
 WORDS_MAX, FIRST_WORDS_MAX = 15, 10
 """The limits in docs/streaming.md for a piece and for the first one."""
+CHARACTERS_PER_WORD = 8
+"""The same: of a piece, on average."""
 WORDS = ["a", "bb,", "and", "и", "және", "dd.", "—", "Ee!", "ж" * 30, "\n"]
 RUSSIAN = (
     "Здравствуйте, это проверка потока. Аватар начинает говорить, пока остальное ещё готовится, "
@@ -54,7 +56,13 @@ def test_pieces_are_as_long_as_allowed(words: list[str]) -> None:
         limit = WORDS_MAX if number else FIRST_WORDS_MAX
         phrase = after.partition("\n")[0]
         too_many_words = len(piece.split()) + len(phrase.split()) > limit
-        assert too_many_words or len(piece) + len(phrase) >= sentences.PIECE_CHARACTERS_MAX
+        assert too_many_words or len(piece) + len(phrase) >= limit * CHARACTERS_PER_WORD
+
+
+def test_long_words_make_the_first_piece_no_longer() -> None:
+    sentence = "Extraordinarily complicated circumstances accompanying international pharmaceutical investigations "
+    first, *_ = sentences.pieces(sentence * 3, "en")
+    assert 40 < len(first) <= FIRST_WORDS_MAX * CHARACTERS_PER_WORD
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ FIRST_WORDS_MAX = 10
 PIECE_WORDS_MIN = 4
 """Words in the first piece and in a piece cut from a sentence: when it ends, the next piece must be ready."""
 CHARACTERS_PER_WORD = 8
-"""Estimate for scripts without spaces between words."""
+"""How many a word in a piece may have on average; estimate for scripts without spaces between words."""
 PIECE_CHARACTERS_MAX = PIECE_WORDS_MAX * CHARACTERS_PER_WORD
 
 _ABBREVIATION_CHARACTERS_MAX = 12
@@ -80,7 +80,7 @@ def pieces(text: str, language: str) -> list[str]:
         fits = bool(found) and _words(found[-1]) + _words(phrase.text) <= limit
         if fits and phrase.begins_sentence:
             found[-1] += f"\n{phrase.text}"
-        elif fits and len(found[-1]) + len(phrase.text) < PIECE_CHARACTERS_MAX:
+        elif fits and len(found[-1]) + len(phrase.text) < limit * CHARACTERS_PER_WORD:
             found[-1] += f" {phrase.text}"
         else:
             found.append(phrase.text)
@@ -144,7 +144,7 @@ def _break(words: list[str], limit: int, language: Language) -> int:
     All words if they fit the limit; else up to the last clause end, or else the last conjunction, or else about half.
     What remains has `PIECE_WORDS_MIN` words too, if possible.
     """
-    limit = min(limit, _fitting(words))
+    limit = min(limit, _fitting(words, limit * CHARACTERS_PER_WORD))
     if len(words) <= limit:
         return len(words)
     places = range(PIECE_WORDS_MIN, min(limit, len(words) - PIECE_WORDS_MIN) + 1)
@@ -153,10 +153,10 @@ def _break(words: list[str], limit: int, language: Language) -> int:
     return max(clauses or conjunctions or [min(limit, -(-len(words) // 2))])
 
 
-def _fitting(words: list[str]) -> int:
-    """How many words have up to `PIECE_CHARACTERS_MAX` characters together; at least one."""
+def _fitting(words: list[str], characters: int) -> int:
+    """How many words have up to so many characters together; at least one."""
     lengths = accumulate(len(word) + 1 for word in words)
-    return max(1, sum(length <= PIECE_CHARACTERS_MAX + 1 for length in lengths))
+    return max(1, sum(length <= characters + 1 for length in lengths))
 
 
 def _words(phrase: str) -> int:
