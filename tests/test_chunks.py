@@ -24,7 +24,7 @@ from pipeline.stages.chunks import (
 from pipeline.stages.early_pieces import cuts_after, early_edges
 
 SETTINGS = SplitSettings()
-EARLY_CUTS_SECONDS = (1, 2, 3, 5, 8)
+EARLY_CUTS_SECONDS = (0.6, 1.2, 2, 3, 5, 8)
 
 
 def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int16]:
@@ -153,7 +153,8 @@ def test_a_recording_is_cut_early_and_then_in_its_pauses_about_every_four_second
     cuts = [start for start, _ in edges[1:]]
     assert all(cut % 5 == 0 for cut in cuts)
     for cut, seconds in zip(cuts, EARLY_CUTS_SECONDS, strict=False):
-        assert cut / fps == pytest.approx(seconds, abs=0.11)
+        if seconds + 0.7 < frames / fps:  # one near the end comes earlier
+            assert cut / fps == pytest.approx(seconds, abs=0.11)
     for index, cut in enumerate(cuts[len(EARLY_CUTS_SECONDS) :], 1):
         assert any(start <= cut / fps <= stop for start, stop in pauses)
         assert abs(cut / fps - 8.0 - 4.0 * index) < 1.5
@@ -163,7 +164,7 @@ def test_a_recording_is_cut_early_and_then_in_its_pauses_about_every_four_second
 
 def test_a_recording_without_pauses_is_cut_every_four_seconds() -> None:
     edges = stream_edges(speech(23, []), 575, 25, SETTINGS)
-    assert [round(stop / 25, 1) for _, stop in edges] == [1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 23.0]
+    assert [round(stop / 25, 1) for _, stop in edges] == [0.6, 1.2, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 23.0]
 
 
 @given(st.integers(0, 400), st.integers(13, 400), st.sampled_from([24, 25, 30, 50, 60]))
@@ -176,4 +177,4 @@ def test_the_beginning_of_a_stream_is_cut_wherever_its_texts_end(start: int, len
         assert min(stop - since for since, stop in edges) >= fps / 2
     early = [(since / fps, stop / fps) for since, stop in edges if stop <= 8 * fps]
     assert all(stop <= 2 * max(1, since + 0.5) + 0.7 for since, stop in early)
-    assert cuts_after(start, fps) >= len(edges) - 1
+    assert cuts_after(start, fps) >= len(edges) - 1 + cuts_after(start + length, fps)

@@ -42,10 +42,10 @@ class TextStream(TextPieces, StreamFlow):
     @property
     def count(self) -> int:
         """Number of pieces; at most, while it is not known."""
-        known = super().count
         if self.texts_split == len(self.texts):
-            return known
-        return known + cuts_after(self.chunks[len(self.chunks) - 1].stop_frame if self.chunks else 0, self.fps)
+            return len(self.chunks)
+        whole = [chunk.stop_frame for chunk in self.chunks.values() if chunk.timeline.speech_index < self.texts_split]
+        return len(whole) + len(self.texts) - self.texts_split + cuts_after(max(whole, default=0), self.fps)
 
     @property
     def has_captions(self) -> bool:
@@ -79,12 +79,18 @@ class TextStream(TextPieces, StreamFlow):
         """
         enough = self.config.renderers + PIECES_AHEAD
         may_wait = min(len(self.segments) + 2, enough) if self.chunks else 1
-        rendering = len(self.chunks) - len(self.segments)
+        rendering = self._rendering
         items: list[Item] = []
         while self._may_ask() and rendering + self._asked - self.texts_split < may_wait:
             items += self._begin(self._asked)
             self._asked += 1
         return items
+
+    @property
+    def _rendering(self) -> int:
+        """How many pieces are left to render; the short ones at the beginning count by their length."""
+        left = [chunk for chunk in self.chunks.values() if chunk.index not in self.segments]
+        return min(len(left), round(sum(chunk.stop_frame - chunk.start_frame for chunk in left) / self.fps))
 
     def _may_ask(self) -> bool:
         return self._asked < len(self.texts) and self._may_begin(self._asked)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
-CUTS_SECONDS = (1, 2, 3, 5, 8)
-"""Where a stream is cut at its beginning. Viewers wait for one second of video only; then each piece is rendered while
-those before it, which are longer together, are played."""
+CUTS_SECONDS = (0.6, 1.2, 2, 3, 5, 8)
+"""Where a stream is cut at its beginning. Two workers render the first second, while viewers wait; then each piece is
+rendered while those before it, which are longer together, are played."""
 
 PIECE_SECONDS_MIN = 0.5
 """Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
@@ -18,13 +19,15 @@ FRAME_STEP = 5
 def early_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
     """The frame ranges of the pieces of a stream's frames [start, stop), which are cut near its beginning only.
 
-    The cuts do not wait for a pause: pieces join without a trace.
+    The cuts do not wait for a pause: pieces join without a trace. One near the end comes earlier.
     """
     least = PIECE_SECONDS_MIN * fps
+    latest = start + (stop - start - math.ceil(least)) // FRAME_STEP * FRAME_STEP
     edges = [start]
     for seconds in CUTS_SECONDS:
-        cut = start + round((seconds * fps - start) / FRAME_STEP) * FRAME_STEP
-        if edges[-1] + least <= cut <= stop - least:
+        wanted = start + round((seconds * fps - start) / FRAME_STEP) * FRAME_STEP
+        cut = min(wanted, latest)
+        if wanted < stop and edges[-1] + least <= cut:
             edges.append(cut)
     return list(pairwise([*edges, stop]))
 
@@ -39,5 +42,5 @@ def short_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
 
 
 def cuts_after(frame: int, fps: int) -> int:
-    """How many cuts there are at most after a frame."""
+    """How many cuts there are at most after a frame at which a text ends."""
     return sum(seconds * fps > frame for seconds in CUTS_SECONDS)
