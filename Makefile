@@ -8,11 +8,12 @@ DEMO_SPOOL := demo
 EXTRAS ?= espeak,web,sign,ray,s3,dev
 # For two cores: many tests wait. Each process takes up to 2.5 GB with its daemon.
 TEST_PROCESSES ?= 5
+PARALLEL_TESTS := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 MUTATION_PROCESSES ?= 2
 # Patterns of names, such as daemon.scheduling.*, to run these again; by default those whose result is unknown.
 MUTANTS ?=
 
-.PHONY: help setup system demo test soak mutation lint format schemas wheel-test test-pythons bench voices install-service uninstall-service uninstall man clean
+.PHONY: help setup system demo test test-slow soak mutation lint format schemas wheel-test test-pythons bench voices install-service uninstall-service uninstall man clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,10 +32,13 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt scripts/install-sy
 demo: setup ## make two videos, one Russian and one English
 	@scripts/demo.sh "$(DEMO_SPOOL)"
 
-test: setup ## run the tests, except the slow ones
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 25
+test: setup ## run the tests, except those of test-slow and soak
+	$(PARALLEL_TESTS) --durations 25
 
-soak: setup ## run the slow tests
+test-slow: setup ## run the tests that take many seconds each, as CI does
+	$(PARALLEL_TESTS) -m slow --durations 0 --durations-min 1
+
+soak: setup ## run the tests that take minutes
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1
 	$(BIN)/python -m pytest -m 'hypothesis and not soak' --hypothesis-profile search
 

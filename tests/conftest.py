@@ -61,6 +61,12 @@ def pytest_configure() -> None:
         warm_start.share()
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """`.ci/run` runs failed tests again only if pytest has run all tests."""
+    if hasattr(session.config, "cache") and "PYTEST_XDIST_WORKER" not in os.environ:
+        session.config.cache.set("lipdrop/exit-status", int(exitstatus))
+
+
 def pytest_unconfigure() -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         warm_start.unshare()

@@ -1,8 +1,8 @@
 """Crash the daemon before each change that it makes on disk, from claiming a job to publishing it.
 
-`python -m tests.crash_steps FOLDER` runs the daemon once per step on a fresh spool, in a process that kills itself
-before that step, then runs it again to completion. It prints one JSON object per step. Steps are all calls that change
-the spool, observed through the interpreter's audit events, so that lipdrop needs no hooks.
+`python -m tests.crash_steps FOLDER CHOSEN` runs the daemon once per chosen step on a fresh spool, in a process that
+kills itself before that step, then runs it again to completion. It prints one JSON object per step. Steps are all calls
+that change the spool, observed through the interpreter's audit events, so that lipdrop needs no hooks.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ OLD, NEW = b'{"text": "1 old"}', b'{"text": "2 new", "captions": true, %b}' % HO
 BAD = b'{"text": "1", "voic": "x", %b}' % HOOK
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, chosen: str) -> None:
+    """Crash before each step that the regular expression `chosen` matches from its beginning."""
     Watcher.refresh = lambda self: None  # type: ignore[method-assign] # it is slow to stop
     prepare(folder / "before")
     spool = copied(folder / "steps")
     assert in_child(spool, None) == 1  # all steps without a crash; 1 because the bad job fails
-    steps = list(enumerate((spool.root / "steps").read_text().splitlines()))
+    every = (spool.root / "steps").read_text().splitlines()
+    steps = [(number, step) for number, step in enumerate(every) if re.match(chosen, step)]
     for first in range(0, len(steps), AT_ONCE):
         pids = [fork(lambda: crash(folder, number, step)) for number, step in steps[first : first + AT_ONCE]]  # noqa: B023
         assert [wait_for(pid) for pid in pids] == [0] * len(pids)
@@ -132,11 +134,18 @@ class Steps:
         places = [os.fspath(place) for place in arguments[:2] if isinstance(place, (str, os.PathLike))]
         if not places or not places[0].startswith(self._root) or "/run/" in places[0] or "/ran" in places[0]:
             return
+        if changes_nothing(event, places[0]):
+            return
         if self._count == self._crash_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self._count += 1
         step = " -> ".join(place.removeprefix(self._root + "/") for place in places if place.startswith(self._root))
         os.write(self._log, f"{event} {re.sub(r'[.0-9]+[.]part', '.part', step)}\n".encode())
+
+
+def changes_nothing(event: str, place: str) -> bool:
+    """Whether a folder is there already, or a file gone: a crash before this step is one before the next step."""
+    return os.path.lexists(place) if event == "os.mkdir" else event == "os.remove" and not os.path.lexists(place)
 
 
 def is_write(arguments: tuple[Any, ...]) -> bool:
@@ -168,4 +177,4 @@ def content(path: Path) -> Any:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute())
+    main(Path(sys.argv[1]).absolute(), sys.argv[2])

@@ -1,4 +1,4 @@
-"""Kinds of things, of which the fast suite tries some and the slow tests all."""
+"""Kinds of things, of which the fast suite tries some and the soak tests all."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ T = TypeVar("T")
 
 
 def members(values: Iterable[T], *quick: T) -> list[Any]:
-    """Values for `parametrize`: all but the quick ones are slow tests, since they prove the same in the same way.
+    """Values for `parametrize`: all but the quick ones are soak tests, since they prove the same in the same way.
 
     A tuple has the values of several parameters.
     """
-    return [value if value in quick else slow(*(value if isinstance(value, tuple) else (value,))) for value in values]
+    return [
+        value if value in quick else soaking(*(value if isinstance(value, tuple) else (value,))) for value in values
+    ]
 
 
-slow = partial(pytest.param, marks=pytest.mark.soak)
-"""Values of one slow test."""
+soaking = partial(pytest.param, marks=pytest.mark.soak)
+"""Values of one soak test."""

@@ -11,7 +11,7 @@ from pipeline.avatars import BUILT_IN_FOLDER, Avatar, Avatars, FaceLandmarks
 from pipeline.avatars.landmarks import CONTOURS
 from pipeline.config import Config
 from pipeline.messages import Preset
-from tests.members import slow
+from tests.members import soaking
 
 NAMES = ["expert", "guide", "host", "presenter"]
 PICTURE_BYTES_MAX = 1_500_000
@@ -111,7 +111,7 @@ def test_the_landmarks_match_the_drawing(name: str) -> None:
     assert sorted(PEOPLE) == NAMES
 
 
-@pytest.mark.parametrize("name", [slow(name) for name in NAMES])
+@pytest.mark.parametrize("name", [soaking(name) for name in NAMES])
 def test_the_picture_and_the_matte_match_the_drawing(name: str) -> None:
     """But for the rounding of other processors."""
     pytest.importorskip("skia", reason="the extra `artwork` is not installed")

@@ -167,6 +167,7 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(count)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threads")
 def test_a_small_run_measures_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """With daemons that start quickly, a short text, a tiny video, and a batch size that is measured quickly."""

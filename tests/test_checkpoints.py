@@ -20,7 +20,7 @@ from pipeline.engines.wav2lip.checkpoint import load_network, read_checkpoint
 from pipeline.engines.wav2lip.designs import COMMUNITY_384, DESIGNS, LIVETALKING, Design
 from pipeline.engines.wav2lip.network import Wav2Lip
 from pipeline.errors import ConfigError
-from tests.members import slow
+from tests.members import soaking
 
 KEY = "models.gan.checkpoint"
 
@@ -70,7 +70,7 @@ def _safetensors(network: Wav2Lip, path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "name"),
     [
-        *((_parallel, "a.pt"), slow(_before_2020, "a.zip"), slow(_bare, "a")),
+        *((_parallel, "a.pt"), soaking(_before_2020, "a.zip"), soaking(_bare, "a")),
         *((_torchscript, "a.pth"), (_safetensors, "b.pth")),
     ],
     ids=["parallel", "before-2020", "bare", "TorchScript", "safetensors"],
@@ -165,8 +165,8 @@ def test_weights_are_found_however_they_are_nested(
     "join",
     [
         lambda raw, averaged: {"state_dict": raw, "ema": averaged},
-        slow(lambda raw, averaged: {"params_ema": averaged, "params": raw}),
-        slow(lambda raw, averaged: {"g": raw, "g_ema": {"state_dict": averaged}}),
+        soaking(lambda raw, averaged: {"params_ema": averaged, "params": raw}),
+        soaking(lambda raw, averaged: {"g": raw, "g_ema": {"state_dict": averaged}}),
         lambda raw, averaged: raw | prefixed(averaged, "ema_model."),
         lambda raw, averaged: [raw, {"n_averaged": torch.tensor(9), **prefixed(averaged, "module.")}],
     ],

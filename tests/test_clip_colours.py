@@ -16,7 +16,7 @@ from pipeline.media.clips import View
 from pipeline.media.pictures import Look
 from tests.clips import film, swaying, write_clip
 from tests.colour_profiles import bt709_light, to_xyz
-from tests.members import members, slow
+from tests.members import members, soaking
 
 Floats = NDArray[np.float64]
 
@@ -164,10 +164,10 @@ def test_colours_that_cannot_be_converted_are_refused(tmp_path: Path) -> None:
     ("ending", "options"),
     [
         ("mov", ("-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt", "yuva444p10le")),
-        slow("mov", ("-c:v", "qtrle", "-pix_fmt", "argb")),
-        slow("mov", ("-c:v", "png", "-pix_fmt", "rgba")),
+        soaking("mov", ("-c:v", "qtrle", "-pix_fmt", "argb")),
+        soaking("mov", ("-c:v", "png", "-pix_fmt", "rgba")),
         ("webm", ("-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", "-crf", "4", "-b:v", "0")),
-        slow("webm", ("-c:v", "libvpx", "-pix_fmt", "yuva420p", "-crf", "4", "-b:v", "9M", "-auto-alt-ref", "0")),
+        soaking("webm", ("-c:v", "libvpx", "-pix_fmt", "yuva420p", "-crf", "4", "-b:v", "9M", "-auto-alt-ref", "0")),
     ],
     ids=["ProRes", "QuickTime RLE", "PNG", "VP9", "VP8"],
 )
@@ -219,9 +219,9 @@ MARKED = ("-flags", "+ildct+ilme")
     ("filters", "options", "ending"),
     [
         ("tinterlace=interleave_top,setfield=tff", (*MARKED, "-x264-params", "tff=1"), "mp4"),
-        slow("tinterlace=interleave_bottom,setfield=bff", (*MARKED, "-x264-params", "bff=1"), "ts"),
+        soaking("tinterlace=interleave_bottom,setfield=bff", (*MARKED, "-x264-params", "bff=1"), "ts"),
         ("tinterlace=interleave_bottom,setfield=prog", (), "mp4"),
-        slow("tinterlace=interleave_top,setfield=bff", (*MARKED, "-x264-params", "bff=1"), "mp4"),
+        soaking("tinterlace=interleave_top,setfield=bff", (*MARKED, "-x264-params", "bff=1"), "mp4"),
     ],
     ids=["top first", "bottom first", "not flagged", "flagged wrongly"],
 )

@@ -328,6 +328,7 @@ def made(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     yield place / "out"
 
 
+@pytest.mark.slow
 def test_a_real_comparison_has_equal_speech_and_a_speed_up(made: Path) -> None:
     times = json.loads((made / "times.json").read_text())
     one, other, neural = times["runs"]
@@ -340,6 +341,7 @@ def test_a_real_comparison_has_equal_speech_and_a_speed_up(made: Path) -> None:
     assert neural["difference"]["differing"] == neural["difference"]["frames"] > 20
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 def test_the_page_plays_all_videos_in_step_without_other_files(made: Path, browser: Browser, tmp_path: Path) -> None:
     page = shutil.copy(made / "index.html", tmp_path)

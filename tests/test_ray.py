@@ -30,7 +30,7 @@ from tests.cheap_daemon import cheap_specs
 from tests.ray_cluster import LocalCluster, local_cluster
 from tests.running import exits
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SECONDS = 90
 
 

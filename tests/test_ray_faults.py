@@ -21,7 +21,7 @@ from tests.ray_cluster import LocalCluster, local_cluster
 from tests.shims import needs_compiler
 from tests.two_nodes import TwoNodes, lost, specs
 
-pytestmark = [pytest.mark.timeout(300), needs_compiler]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), needs_compiler]
 BRIEF = Patience(poll_seconds=0.5, lease_seconds=8.0, margin_seconds=0.5, refusal_seconds=2.0)
 
 

@@ -19,7 +19,7 @@ from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.builtin.mouth_motion import Pose
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND
-from tests.members import slow
+from tests.members import soaking
 from training.dataset import SpeechClip, held_out_clip
 
 
@@ -48,10 +48,10 @@ def spoken(voice: str, seconds: int) -> SpeechClip:
 @pytest.mark.parametrize(
     ("name", "voice", "with_phonemes", "seconds"),
     [
-        slow("presenter", "ru", True, 10),
-        slow("host", "en, natural", True, 10),
+        soaking("presenter", "ru", True, 10),
+        soaking("host", "en, natural", True, 10),
         ("astronaut", "ru", True, 10),
-        slow("presenter", "ru", False, 30),
+        soaking("presenter", "ru", False, 30),
     ],
 )
 def test_the_rendered_mouth_follows_the_speech(

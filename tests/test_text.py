@@ -14,7 +14,7 @@ from num2words import CONVERTER_CLASSES
 
 from pipeline.speech.sentences import pieces, sentences, speakable
 from pipeline.speech.spoken import spoken
-from tests.members import members, slow
+from tests.members import members, soaking
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 
@@ -192,7 +192,7 @@ def test_a_very_long_sentence_is_cut_between_words() -> None:
 @pytest.mark.parametrize(
     "text",
     ["." * 20_000, "( " * 10_000, "а. " * 6_000, "9" * 20_000, "a" + "\u0300" * 19_999, "a.b@" * 5_000,
-     "1 000 " * 3_000, *map(slow, ("1." * 10_000, "e\u0301" * 10_000, "<" * 20_000, "1-" * 10_000,
+     "1 000 " * 3_000, *map(soaking, ("1." * 10_000, "e\u0301" * 10_000, "<" * 20_000, "1-" * 10_000,
                                    "https://" * 2_500, "🇰🇿" * 5_000))],
 )  # fmt: skip
 def test_hostile_texts_are_processed_quickly(text: str) -> None:

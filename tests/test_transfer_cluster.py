@@ -23,6 +23,7 @@ from tests.ray_cluster import BlindNode, LocalCluster, can_blind, local_cluster
 from tests.running import RunningDaemon, frames_hash, until
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(400),
     pytest.mark.skipif(not can_blind(), reason="mount namespaces are not allowed here: nodes would see the spool"),
 ]
