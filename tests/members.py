@@ -1,4 +1,4 @@
-"""Kinds of things, of which the fast suite tries some and the soak tests all."""
+"""Kinds of things, of which the fast suite tries some and longer ones all."""
 
 from __future__ import annotations
 
@@ -21,5 +21,12 @@ def members(values: Iterable[T], *quick: T) -> list[Any]:
     ]
 
 
+def few(values: Iterable[T], *quick: T) -> list[Any]:
+    """The same, but all others are `slow`: CI tries them too."""
+    return [value if value in quick else slow(*(value if isinstance(value, tuple) else (value,))) for value in values]
+
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
+"""Values of one test that takes many seconds, or of one of many that take as many together."""
 soaking = partial(pytest.param, marks=pytest.mark.soak)
 """Values of one soak test."""

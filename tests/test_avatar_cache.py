@@ -117,6 +117,7 @@ def open_in_a_tight_cache(folder: Path, barrier: Barrier, seed: int) -> None:
         assert read(cache, f"{which}.bin", content(data)) == data
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_far_too_small_still_works(tmp_path: Path, processes: list[BaseProcess]) -> None:
     barrier = SPAWN.Barrier(2)
     processes += [SPAWN.Process(target=open_in_a_tight_cache, args=(tmp_path, barrier, seed)) for seed in range(2)]

@@ -381,6 +381,7 @@ def test_a_video_without_a_person_is_refused(tmp_path: Path) -> None:
     assert kept[1][100:170, 200:250].mean() > 200, "what was found before"
 
 
+@pytest.mark.slow
 def test_the_matte_of_a_video_does_not_flicker() -> None:
     """Given a person who does not move, filmed with noise."""
     dice = np.random.default_rng(2)

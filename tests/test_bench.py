@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 
 from daemon.bench import measure as bench
-from daemon.bench.measure import MOVE, VIDEO_SIZE, VOICE, Extent, make_video, measure, show
+from daemon.bench.measure import MOVE, VOICE, Extent, make_video, measure, show
 from daemon.bench.seeded_weights import save_seeded_checkpoint
 from daemon.bench.trial import Memory, Trial
 from daemon.cli import submission
@@ -62,10 +62,11 @@ def test_the_seeded_checkpoint_is_the_one_of_the_reference_data(
 
 
 def test_the_video_moves_slowly_and_ends_where_it_began(tmp_path: Path) -> None:
-    make_video(tmp_path / "avatars" / "video.mp4")
+    size = (320, 180)
+    make_video(tmp_path / "avatars" / "video.mp4", size)
     video = streams(tmp_path / "avatars" / "video.mp4")["video"]
-    assert ((video["width"], video["height"]), video["nb_read_packets"]) == (VIDEO_SIZE, "100")
-    shown = frames(tmp_path / "avatars" / "video.mp4", VIDEO_SIZE)
+    assert ((video["width"], video["height"]), video["nb_read_packets"]) == (size, "100")
+    shown = frames(tmp_path / "avatars" / "video.mp4", size)
     changes = [cv2.absdiff(one, after).mean() for one, after in itertools.pairwise([*shown, shown[0]])]
     assert 0.5 < np.mean(changes) < 8
     assert changes[-1] <= max(changes[:-1])
@@ -120,6 +121,7 @@ def test_a_daemon_that_cannot_start_is_reported(tmp_path: Path) -> None:
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """Given Ctrl-C while a long job runs."""
     with pytest.raises(KeyboardInterrupt), Trial(tmp_path, ONE_WORKER) as trial:

@@ -216,6 +216,7 @@ def prepare(spool: Path, barrier: Barrier) -> None:
     assert clip_of(Avatars(Config(base=spool)).load("anna")).frames == FRAMES
 
 
+@pytest.mark.slow
 def test_workers_prepare_a_video_together(anna: Path, tmp_path: Path, processes: list[BaseProcess]) -> None:
     barrier = SPAWN.Barrier(2)
     processes += [SPAWN.Process(target=prepare, args=(tmp_path, barrier)) for _ in range(2)]

@@ -39,6 +39,7 @@ def test_a_module_is_named_as_a_module(tmp_path: Path) -> None:
     assert hint(sys.executable, "-m", "daemon", folder=tmp_path).endswith(f"with: {sys.executable} -m daemon run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [

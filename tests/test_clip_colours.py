@@ -16,7 +16,7 @@ from pipeline.media.clips import View
 from pipeline.media.pictures import Look
 from tests.clips import film, swaying, write_clip
 from tests.colour_profiles import bt709_light, to_xyz
-from tests.members import members, soaking
+from tests.members import members, slow, soaking
 
 Floats = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ def hlg(nits: Floats) -> Floats:
     return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper))
 
 
-@pytest.mark.parametrize(("transfer", "encode"), [("smpte2084", pq), ("arib-std-b67", hlg)])
+@pytest.mark.parametrize(("transfer", "encode"), [("smpte2084", pq), slow("arib-std-b67", hlg)])
 def test_high_dynamic_range_becomes_standard(transfer: str, encode: Any, tmp_path: Path) -> None:
     """Diffuse white, 203 cd/m², is the white of the standard video."""
     light = (PATCHES / 255) ** 2.4 * DARK_NITS
@@ -137,6 +137,7 @@ def test_high_dynamic_range_becomes_standard(transfer: str, encode: Any, tmp_pat
     assert np.abs(shown(file) - (light / 203) ** (1 / 2.4) * 255).max() <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
 def test_bright_light_is_compressed_smoothly(transfer: str, tmp_path: Path) -> None:
     nits = np.repeat(np.array([10.0, 50, 100, 203, 400, 700, 1000])[:, None], 3, 1)

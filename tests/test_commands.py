@@ -32,6 +32,13 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
 # run
 
 
+def run_once(daemon: RunningDaemon) -> tuple[int, str]:
+    """Its exit code, and what it wrote to standard error."""
+    process = daemon.start("--once").process
+    assert process is not None
+    return process.wait(90), daemon.log()
+
+
 def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
     """Also with all workers in one process, for debugging."""
     with RunningDaemon(tmp_path / "spool", **ONE_PROCESS) as daemon:
@@ -53,32 +60,34 @@ def test_once_empties_the_inbox_and_reports_failures(tmp_path: Path) -> None:
 
 
 def test_a_second_daemon_exits_with_75(tmp_path: Path) -> None:
-    spool = Spool(RunningDaemon(tmp_path, **ONE_PROCESS).spool)
-    spool.create()
-    with spool.owned():
-        ended = lipdrop("run", "--once", cwd=tmp_path)
-    assert ended.returncode == 75
-    assert "another daemon" in ended.stderr
+    with RunningDaemon(tmp_path, **ONE_PROCESS) as daemon:
+        spool = Spool(daemon.spool)
+        spool.create()
+        with spool.owned():
+            code, said = run_once(daemon)
+    assert code == 75
+    assert "another daemon" in said
 
 
 def test_a_missing_checkpoint_exits_with_78(tmp_path: Path) -> None:
-    spool = RunningDaemon(tmp_path, **GAN_FROM_FILE).spool
-    ended = lipdrop("run", "--once", cwd=spool)
-    assert ended.returncode == 78
-    assert "models.gan.checkpoint" in ended.stderr
-    assert str(spool / "models" / "gan.pt") in ended.stderr
+    with RunningDaemon(tmp_path, **GAN_FROM_FILE) as daemon:
+        code, said = run_once(daemon)
+    assert code == 78
+    assert "models.gan.checkpoint" in said
+    assert str(tmp_path / "models" / "gan.pt") in said
 
 
 def test_a_file_that_is_not_a_checkpoint_exits_with_78(tmp_path: Path) -> None:
-    spool = RunningDaemon(tmp_path, **GAN_FROM_FILE).spool
-    (spool / "models").mkdir()
-    (spool / "models" / "gan.pt").write_bytes(b"no weights")
-    ended = lipdrop("run", "--once", cwd=spool)
-    assert ended.returncode == 78
-    assert "models.gan.checkpoint" in ended.stderr
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "gan.pt").write_bytes(b"no weights")
+    with RunningDaemon(tmp_path, **GAN_FROM_FILE) as daemon:
+        code, said = run_once(daemon)
+    assert code == 78
+    assert "models.gan.checkpoint" in said
 
 
 def test_an_unknown_default_avatar_exits_with_78(tmp_path: Path) -> None:
+    """A command as users run it."""
     spool = RunningDaemon(tmp_path, avatars={"default": "nobody"}, **ONE_PROCESS).spool
     ended = lipdrop("run", "--once", cwd=spool)
     assert ended.returncode == 78

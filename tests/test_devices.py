@@ -22,6 +22,7 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine
 from pipeline.engines.wav2lip import Wav2LipEngine, engine
 from tests.clips import film, swaying, write_clip
+from tests.members import slow
 
 GPU = torch.device("meta")
 FPS, SECONDS = 25, 1
@@ -75,7 +76,7 @@ def wav2lip(folder: Path) -> Wav2LipEngine:
     return Wav2LipEngine(folder / "gan.pth", GPU, config_key="models.gan.checkpoint", gated=True)
 
 
-@pytest.mark.parametrize("make_engine", [builtin, wav2lip])
+@pytest.mark.parametrize("make_engine", [builtin, slow(wav2lip)])
 def test_only_planes_of_the_face_regions_leave_the_gpu(
     make_engine: Callable[[Path], BuiltinEngine | Wav2LipEngine], avatar: FittedAvatar, leaving: Leaving, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_where_nothing_exists_yet_nothing_is_broken_and_nothing_is_created(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_broken_configuration_and_a_torch_that_cannot_be_imported_are_findings(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "torch.py").write_text(NO_TORCH)
@@ -473,7 +474,11 @@ def test_a_checkpoint_is_described_by_kind_size_and_hash(place: Path, weights: d
 
     import torch
 
-    torch.save({"state_dict": weights}, place / "gan.pth")
+    small = {
+        name: value.flatten()[:1].clone().expand(value.shape) if value.dim() else value
+        for name, value in weights.items()
+    }
+    torch.save({"state_dict": small}, place / "gan.pth")
     content = (place / "gan.pth").read_bytes()
     found = [finding.text for finding in models.check(machine(place, wav2lip(place / "gan.pth")))]
     digest = hashlib.sha256(content).hexdigest()[:16]

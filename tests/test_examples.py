@@ -89,6 +89,7 @@ def test_the_python_batch_reports_every_job(daemon: CheapDaemon, texts: Path, tm
     assert (daemon.spool / "outbox" / "python-monday.srt").exists()
 
 
+@pytest.mark.slow
 def test_the_nightly_script_makes_new_videos_only(texts: Path, tmp_path: Path, programs: Path) -> None:
     spool = tmp_path / "spool"
     CheapDaemon(spool, language="en", **ONE_WORKER, **BRIEF_WAITS)  # writes its configuration

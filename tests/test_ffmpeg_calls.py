@@ -15,6 +15,8 @@ from tests.clips import film, swaying, write_clip
 from tests.media import speech_like, write_recording
 from tests.running import ONE_PROCESS, RunningDaemon
 
+pytestmark = pytest.mark.slow
+
 WRAPPER = """#!/bin/sh
 {{ printf '%s\\0' "$(ulimit -t)" "$(ulimit -d)" "$0" "$@"; }} >"{calls}/$$"
 exec {program} "$@"

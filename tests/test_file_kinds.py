@@ -24,7 +24,7 @@ from pipeline.errors import JobError
 from pipeline.media import pictures
 from pipeline.media.pictures import Look
 from tests.clips import write_clip
-from tests.members import members
+from tests.members import few, members
 from tests.pictures import avatars_in, gradient, load, picture_of, refused
 from tests.test_recordings import KINDS, harmed
 
@@ -37,12 +37,15 @@ PICTURES = {
     **{"AVIF": "avif", "HEIF": "heic"},
 }
 """Pillow's names of formats, and a usual ending."""
+NAMED = {"usual": ".{}", "wrong": ".mp4", "none": ""}
 
 
-@pytest.mark.parametrize("name", ["usual", "wrong", "none"])
-@pytest.mark.parametrize("form", PICTURES)
+@pytest.mark.parametrize(
+    ("form", "name"),
+    few([(form, name) for form in PICTURES for name in NAMED], *((form, "wrong") for form in PICTURES)),
+)
 def test_every_kind_of_picture_is_read_whatever_its_name(form: str, name: str, anna: Path) -> None:
-    ending = {"usual": f".{PICTURES[form]}", "wrong": ".mp4", "none": ""}[name]
+    ending = NAMED[name].format(PICTURES[form])
     Image.fromarray(PICTURE).save(anna / f"photo{ending}", format=form)
     found = picture_of(load(anna))
     assert found.shape == PICTURE.shape

@@ -144,6 +144,7 @@ def test_unfinished_jobs_are_bad_jobs() -> None:
     assert set(UNFINISHED_JOBS) <= set(BAD_JOBS)
 
 
+@pytest.mark.slow
 def test_files_belong_to_owner_and_group_whatever_the_umask(tmp_path: Path) -> None:
     """The group reads everything, others nothing, although this umask removes too much and too little."""
     umask = 0o770

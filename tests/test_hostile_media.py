@@ -66,6 +66,7 @@ def test_the_witness_sees_what_a_careless_ffmpeg_does(inbox: Inbox) -> None:
     assert any(name.startswith("network:") for name in seen)
 
 
+@pytest.mark.slow
 def test_every_recording_ends_as_expected_and_opens_nothing_else(inbox: Inbox, tmp_path: Path) -> None:
     for name, code in inbox.expected.items():
         inbox.witness.seen()

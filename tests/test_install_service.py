@@ -111,6 +111,7 @@ def closed(folder: Path) -> Iterator[Path]:
             yield path
 
 
+@pytest.mark.slow
 def test_the_service_can_read_installed_files_whatever_the_umask(place: Path) -> None:
     shown = install(place)
     root = place / "root"
@@ -153,6 +154,7 @@ def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: P
     assert (root / "opt/lipdrop/daemon/new.py").exists()
 
 
+@pytest.mark.slow
 def test_files_that_the_readme_links_to_are_installed(place: Path) -> None:
     install(place)
     home = place / "root" / "opt" / "lipdrop"
@@ -161,6 +163,7 @@ def test_files_that_the_readme_links_to_are_installed(place: Path) -> None:
     assert [path for path in links if not (home / path).exists()] == []
 
 
+@pytest.mark.slow
 def test_the_service_gets_no_development_tools(place: Path) -> None:
     install(place)
     call = next(call for call in (place / "calls").read_text().splitlines() if call.startswith("make"))

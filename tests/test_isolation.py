@@ -14,6 +14,7 @@ from daemon.bench.trial import Trial
 from daemon.cli.main import check_environment
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from tests.members import slow
 from tests.running import ONE_PROCESS, ONE_WORKER
 
 LIPDROP = Path(sys.executable).parent / "lipdrop"
@@ -57,7 +58,7 @@ def test_a_job_runs_in_a_folder_of_traps(trapped: Path) -> None:
     assert sprung(trapped) == ""
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", [COMMANDS[0], *map(slow, COMMANDS[1:])], ids=" ".join)
 def test_a_command_runs_in_a_folder_of_traps(command: tuple[str, ...], trapped: Path) -> None:
     assert run(trapped, LIPDROP, *command).returncode in (0, 1)
     assert sprung(trapped) == ""
@@ -71,6 +72,7 @@ def test_without_isolation_only_the_package_daemon_is_imported_from_the_folder(t
     assert sprung(trapped) == ""
 
 
+@pytest.mark.slow
 def test_a_measured_daemon_starts_in_a_folder_of_traps(trapped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is started as `python -P -m daemon`; the previous tests start workers as processes."""
     monkeypatch.chdir(trapped)

@@ -17,6 +17,7 @@ import yaml
 
 from daemon.make.language import guessed
 from tests.media import streams
+from tests.members import slow
 from tests.running import ONE_PROCESS, in_process, named, until
 from tests.test_avatar_commands import PORTRAIT
 
@@ -107,6 +108,7 @@ def test_the_progress_is_in_lines_if_nobody_looks(made: tuple[Place, tuple[int, 
     assert "\x1b" not in made[1][2]
 
 
+@pytest.mark.slow
 def test_a_stream_is_played_while_it_renders_until_ctrl_c(place: Place) -> None:
     process = place.start("Hello there.", "-o", "played.mp4", "-q", "--play", "--size", "128x128", "--language", "en")
     assert process.stderr is not None and process.stdout is not None
@@ -121,7 +123,7 @@ def test_a_stream_is_played_while_it_renders_until_ctrl_c(place: Place) -> None:
     assert place.files() == {"played.mp4"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [slow(signal.SIGINT), signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_remains_of_a_command_that_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
     place = Place(tmp_path, executor="processes")
     process = place.start("One two three.", "-o", "stopped.mp4", "--language", "en")
@@ -133,6 +135,7 @@ def test_nothing_remains_of_a_command_that_is_stopped(tmp_path: Path, number: si
     assert not list(named(psutil.Process().children(recursive=True), "python-for-workers"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_it(tmp_path: Path) -> None:
     place = Place(tmp_path, limits={"free_megabytes": 1 << 30})
     code, output, errors = place.make("Hello.", "-o", "a.mp4", "--language", "en", "-q")
@@ -194,6 +197,7 @@ def test_a_text_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
     assert ended.stderr.splitlines()[-1].startswith("Error: a.srt is empty")
 
 
+@pytest.mark.slow
 def test_a_bad_job_is_refused_before_anything_is_rendered(place: Place) -> None:
     (place.root / "a.wav").write_text("not a recording")
     wrong = {

@@ -24,7 +24,7 @@ from pipeline.media.recording import Sound
 from pipeline.media.refusals import unreadable
 from pipeline.media.unsized import W64_RIFF, unsized
 from pipeline.messages import PCM_RATE_HZ
-from tests.members import members
+from tests.members import few, members
 from tests.sounds import hum
 
 SECONDS = 4.0
@@ -210,7 +210,7 @@ def test_the_default_track_is_read_although_another_is_first(speech: Path, tmp_p
 # Formats
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", few(FORMATS, "wav", "mp3", "m4a", "ogg", "opus", "webm", "flac"))
 def test_every_format_is_read_whole(suffix: str, files: dict[str, bytes], speech: Path, tmp_path: Path) -> None:
     sound = read(files[suffix], tmp_path)
     assert codes(sound) == []
@@ -419,7 +419,7 @@ def other_hisses(hiss: Path) -> dict[str, bytes]:
     return dict(zip(JOINED, made.values(), strict=True))
 
 
-@pytest.mark.parametrize("suffix", members(JOINED, "mp3", "m4a", "opus", "w64"))
+@pytest.mark.parametrize("suffix", members(JOINED, "mp3", "opus"))
 def test_each_of_the_files_that_were_joined_is_read(
     suffix: str, hisses: dict[str, bytes], other_hisses: dict[str, bytes], tmp_path: Path
 ) -> None:

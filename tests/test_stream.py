@@ -299,6 +299,7 @@ def test_every_frame_rate_is_exact(daemon: RunningDaemon, fps: int) -> None:
     assert len(timing["chunks"]) > 1
 
 
+@pytest.mark.slow
 def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
     """With both models, whose files differ only in name."""
     (tmp_path / "nogan").symlink_to(checkpoint)

@@ -14,7 +14,7 @@ from num2words import CONVERTER_CLASSES
 
 from pipeline.speech.sentences import pieces, sentences, speakable
 from pipeline.speech.spoken import spoken
-from tests.members import members, soaking
+from tests.members import members, slow, soaking
 
 LANGUAGES = ("ru", "en", "kk", "de", "zh", "ar", "xx")
 
@@ -53,7 +53,7 @@ def test_sentences_keep_the_whole_text_and_each_is_speakable(text: str, language
 
 
 @given(texts, st.sampled_from(LANGUAGES))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_spoken_text_is_speakable_and_free_of_markup(text: str, language: str) -> None:
     for sentence in sentences(text, language):
         said = spoken(sentence, language)
@@ -191,9 +191,10 @@ def test_a_very_long_sentence_is_cut_between_words() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["." * 20_000, "( " * 10_000, "а. " * 6_000, "9" * 20_000, "a" + "\u0300" * 19_999, "a.b@" * 5_000,
-     "1 000 " * 3_000, *map(soaking, ("1." * 10_000, "e\u0301" * 10_000, "<" * 20_000, "1-" * 10_000,
-                                   "https://" * 2_500, "🇰🇿" * 5_000))],
+    ["." * 20_000, "( " * 10_000, "а. " * 6_000, "a" + "\u0300" * 19_999,
+     *map(slow, ("9" * 20_000, "a.b@" * 5_000, "1 000 " * 3_000)),
+     *map(soaking, ("1." * 10_000, "e\u0301" * 10_000, "<" * 20_000, "1-" * 10_000,
+                    "https://" * 2_500, "🇰🇿" * 5_000))],
 )  # fmt: skip
 def test_hostile_texts_are_processed_quickly(text: str) -> None:
     start = time.process_time()

@@ -299,6 +299,7 @@ def test_the_mouth_follows_the_face(sway: Path, video_spool: Path, engine: Wav2L
         assert columns.mean() == pytest.approx((x1 + x2) / 2, abs=0.06 * float(x2 - x1))
 
 
+@pytest.mark.slow
 def test_a_job_with_a_video_avatar(gap: Path, tmp_path: Path, checkpoint: Path) -> None:
     avatar_of(gap, tmp_path, "no_face: passthrough")
     model = Wav2LipSettings(checkpoint=str(checkpoint), silence_gate=True)

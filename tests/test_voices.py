@@ -53,6 +53,7 @@ from pipeline.speech.voices.settings import (
     PiperSettings,
     VoiceSettings,
 )
+from tests.members import few
 from tests.running import exits
 
 SPEECH_LUFS, TRUE_PEAK_DBFS = -16.0, -1.0
@@ -286,7 +287,7 @@ def late_seconds(utterance: Utterance, step_seconds: float = 0.005) -> float:
     return (int(np.argmax(fits)) - furthest) * step_seconds
 
 
-@pytest.mark.parametrize("speed", [0.8, 1.0, 1.3])
+@pytest.mark.parametrize("speed", few([0.8, 1.0, 1.3], 1.3))
 def test_hibari_reports_phonemes_when_they_are_heard(speed: float) -> None:
     assert abs(late_seconds(Hibari().speak(HISSES, "en", "heart", speed))) <= 0.03
 
@@ -784,6 +785,7 @@ def test_voices_are_equally_loud_by_another_measure(make: Callable[[], Any], lan
     assert peak < TRUE_PEAK_DBFS
 
 
+@pytest.mark.slow
 def test_installed_rhvoice_voices_are_equally_loud() -> None:
     backend = rhvoice_or_skip()
     for language in ("ru", "en"):

@@ -33,6 +33,7 @@ from pipeline.engines.wav2lip.network import FoldedWav2Lip, Wav2Lip
 from pipeline.engines.wav2lip.precision import agreement, fastest, lower_precision
 from pipeline.errors import JobError, StageError
 from pipeline.media.canvas import PixelBox, i420
+from tests.members import slow
 from tests.seeded_weights import WAV2LIP_DATA
 
 CPU = torch.device("cpu")
@@ -180,6 +181,7 @@ def scene_of(folder: Path, pictures: list[NDArray[np.uint8]]) -> Scene:
     return Avatars(Config(base=folder)).load("video").fitted(None).scene
 
 
+@pytest.mark.slow
 def test_frames_pasted_into_a_video_are_the_official_ones(
     tmp_path: Path, engine: Wav2LipEngine, network: Wav2Lip
 ) -> None:
@@ -341,7 +343,7 @@ def frames_of(renderer: Wav2LipRenderer, edges: list[int]) -> torch.Tensor:
     return torch.cat([batch for start, stop in itertools.pairwise(edges) for batch in renderer.render(start, stop)])
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, slow(2)])
 def test_frames_do_not_depend_on_how_the_job_is_cut(threads: int, engine: Wav2LipEngine) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

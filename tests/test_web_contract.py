@@ -40,6 +40,7 @@ def generated(folder: Path, *arguments: str, **settings: Any) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_every_answer_is_documented(tmp_path: Path) -> None:
     """The slow test has also wrong values for each parameter, the examples of the document, whose combinations are
     spoken and rendered, the route that differs from another one in its mode alone, and avatars, each of which is looked
