@@ -101,6 +101,26 @@ def test_a_jaw_that_hardly_moves_moves_more(swing: float, least: float, most: fl
     assert not moved[:5].any()
 
 
+def test_lips_do_not_close_in_the_loudest_sound_around() -> None:
+    """Given closures in the middle of a loud vowel, in a dip of 8 dB, at the edge of a vowel, and in a faint sound."""
+    columns = np.zeros((400, len(Mouth)), np.float32)
+    closures = {"vowel": slice(100, 108), "dip": slice(150, 158), "edge": slice(196, 206), "faint": slice(300, 308)}
+    for where in closures.values():
+        columns[where, Mouth.CLOSURE] = 0.8
+    level = np.full(400, -1.0, np.float32)
+    level[90:200] = 0.0
+    level[147:161] = -0.64
+    level[200:210] = -1.5
+    level[250:] = -3.0
+    mouth.open_where_loud(columns, torch.from_numpy(np.tile(level, (80, 1))))
+    closed = columns[:, Mouth.CLOSURE] > mouth.CLOSED
+    assert {name: bool(closed[where].all()) for name, where in closures.items()} == {
+        "vowel": False, "dip": True, "edge": False, "faint": True,
+    }  # fmt: skip
+    assert not closed[closures["vowel"]].any()
+    assert closed[201:206].all()
+
+
 @pytest.mark.parametrize("with_phonemes", [False, True], ids=["audio", "phonemes"])
 @pytest.mark.parametrize("voices", VOICES)
 class TestUnseenVoices:
@@ -108,7 +128,7 @@ class TestUnseenVoices:
         assert scores(voices, with_phonemes).closures >= (0.99 if with_phonemes else 0.95)
 
     def test_lips_do_not_meet_in_open_vowels(self, voices: str, with_phonemes: bool) -> None:
-        assert scores(voices, with_phonemes).false_closures < (0.001 if with_phonemes else 0.035)
+        assert scores(voices, with_phonemes).false_closures < (0.001 if with_phonemes else 0.025)
 
     def test_opening_follows_the_phonemes(self, voices: str, with_phonemes: bool) -> None:
         assert scores(voices, with_phonemes).correlation >= (0.96 if with_phonemes else 0.8)

@@ -16,7 +16,15 @@ from pipeline.engines.builtin.denoising import without_noise
 from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
-from pipeline.engines.loudness import at_frames, bounded, reference_level, relative_loudness, speech_gate, voice_gate
+from pipeline.engines.loudness import (
+    at_frames,
+    bounded,
+    column_loudness,
+    reference_level,
+    relative_loudness,
+    speech_gate,
+    voice_gate,
+)
 from pipeline.engines.mel import COLUMNS_PER_SECOND
 from pipeline.media.runs import runs
 from pipeline.messages import Phoneme
@@ -29,8 +37,16 @@ NETWORK_SHARE = 0.35
 """Weight of the network for the jaw when the phonemes are known; the rest is theirs."""
 SMOOTH_SECONDS = 0.014
 """Width (sigma) of the smoothing of everything but closures and tucks; lower frame rates need more."""
-CLOSED = 0.38
+CLOSED = 0.33
 """A closure above this in the network's output is intentional and shown in full."""
+FREE = 0.38
+"""Where the phonemes close the lips less than this, the network has a say in the jaw."""
+VOICE_BANDS = slice(7, 55)
+"""The mel bands from 0.3 to 3.5 kHz, in which closed lips muffle a voice most."""
+MUFFLED, BESIDE_SECONDS, VOICE_SMOOTH_SECONDS = 0.32, 0.125, 0.012
+"""By at least this many mel units (4 dB), compared with the loudest sound so close to the closure."""
+HEARD_WELL, CLOSURE_SECONDS_MAX = 1.6, 0.5
+"""Only sounds less than this many mel units below the loudest half second are compared, and no longer closures."""
 WIDTH_GAIN = 1.2
 """Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
 JAW_OPEN = 0.05
@@ -68,7 +84,10 @@ class MouthModel:
         is_told = bool(speech.phonemes) and all(phoneme.symbol for phoneme in speech.phonemes)
         gate = None if is_told else voice_gate(speech)
         clean = mel if gate is None else without_noise(mel, gate, speech.fps)
-        track = sampled(self._network_track(clean), speech.frames, speech.fps)
+        columns = self._network_track(clean)
+        if not is_told:
+            open_where_loud(columns, clean)
+        track = sampled(columns, speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
         if gate is not None:
             track = _gated(track, gate[:, None])
@@ -100,6 +119,19 @@ def at_rest(frames: int) -> Floats:
     track = np.zeros((frames, len(Mouth)), np.float32)
     track[:, Mouth.CLOSURE] = 1.0
     return track
+
+
+def open_where_loud(columns: Floats, mel: torch.Tensor) -> None:
+    """Take back closures in the network's columns [columns, 6] where the voice is too loud for closed lips."""
+    level = _smoothed(column_loudness(mel[VOICE_BANDS])[:, None].numpy(), VOICE_SMOOTH_SECONDS)[:, 0]
+    heard_well = float(reference_level(mel)) - HEARD_WELL
+    beside = round(BESIDE_SECONDS * COLUMNS_PER_SECOND)
+    for start, stop in runs(columns[:, Mouth.CLOSURE] > CLOSED):
+        if stop - start < CLOSURE_SECONDS_MAX * COLUMNS_PER_SECOND:
+            loud = level[start:stop] > max(level[max(0, start - beside) : stop + beside].max() - MUFFLED, heard_well)
+            # What is left of a closure that is mostly loud is the edge of something else.
+            taken_back = np.arange(start, stop)[loud | (loud.mean() >= 0.5)]
+            columns[taken_back, Mouth.CLOSURE] = columns[taken_back, Mouth.CLOSURE].clip(max=CLOSED)
 
 
 def sampled(columns: Floats, frames: int, fps: int) -> Floats:
@@ -158,7 +190,7 @@ def _led(by_network: Floats, by_hearing: Floats, phonemes: Sequence[Phoneme], fp
 def guided(by_network: Floats, by_phonemes: Floats) -> Floats:
     """Combine both tracks: the phonemes provide the sounds, the network the emphasis."""
     track = by_phonemes.copy()
-    free = by_phonemes[:, Mouth.CLOSURE] < CLOSED
+    free = by_phonemes[:, Mouth.CLOSURE] < FREE
     track[free, Mouth.JAW_OPEN] += NETWORK_SHARE * (by_network - by_phonemes)[free, Mouth.JAW_OPEN]
     return track
 
