@@ -278,6 +278,12 @@ def test_a_part_of_a_file_may_claim_any_size(size: int, tmp_path: Path) -> None:
     assert unsized(tmp_path / "a.w64") is None
 
 
+def test_bytes_after_the_chunks_of_a_w64_file_do_no_harm(files: dict[str, bytes], tmp_path: Path) -> None:
+    """ffmpeg takes them for a chunk without a size, and refuses the file."""
+    whole = read(files["w64"], tmp_path).samples[:-100]
+    assert np.array_equal(read(files["w64"] + bytes(100), tmp_path).samples[: len(whole)], whole)
+
+
 @pytest.mark.parametrize("extensible", [False, True])
 def test_a_wav_file_of_the_other_byte_order_is_read(extensible: bool, speech: Path, tmp_path: Path) -> None:
     """ffmpeg reads it as noise."""
@@ -466,7 +472,23 @@ def test_any_bytes_before_a_file_are_skipped(
     assert np.array_equal(read(JUNK[kind] + hisses["opus"], tmp_path).samples, whole("opus").samples)
 
 
-@pytest.mark.parametrize("suffix", members(["wv", "mp3", "aac", "ac3", "eac3", "mp2"], "mp3", "aac"))
+def test_what_looks_like_another_format_within_dts_is_not_followed(hisses: dict[str, bytes], tmp_path: Path) -> None:
+    """Frames of DTS often have what could be three headers of MPEG's layer I."""
+    data, header = bytearray(hisses["dts"]), b"\xff\xff\x14\xc0".ljust(32, b"\0")
+    at = data.index(b"\x7f\xfe\x80\x01", 5000) + 200
+    data[at : at + 4 * 32] = header * 4
+    sound = read(bytes(data), tmp_path)
+    assert len(sound.samples) == pytest.approx(SECONDS * PCM_RATE_HZ, abs=700)
+    assert loud_db(sound.samples) > -20
+
+
+def test_a_file_without_its_index_is_called_cut_off(files: dict[str, bytes], tmp_path: Path) -> None:
+    assert files["m4a"].rindex(b"moov") > len(files["m4a"]) // 2
+    with pytest.raises(JobError, match="cut off, and its index"):
+        read(files["m4a"][: len(files["m4a"]) // 2], tmp_path)
+
+
+@pytest.mark.parametrize("suffix", members(["wv", "mp3", "aac", "ac3", "eac3", "mp2", "dts"], "mp3", "aac", "dts"))
 @pytest.mark.parametrize("change", members([-1, -50, -150, 1, 50], -150, 1))
 def test_bytes_deleted_or_inserted_leave_the_rest_in_time(
     suffix: str, change: int, hisses: dict[str, bytes], whole: Callable[[str], Sound], tmp_path: Path
@@ -476,7 +498,8 @@ def test_bytes_deleted_or_inserted_leave_the_rest_in_time(
     sound = read(data[:middle] + extra + data[middle - min(0, change) :], tmp_path)
     assert "damaged_audio" in codes(sound)
     assert abs(len(sound.samples) - len(expected)) < 0.03 * PCM_RATE_HZ
-    frame_seconds = 0.022 if suffix == "aac" else 0.001  # AAC's frames have any size, so one more may be missing
+    # One frame more may be missing of AAC, whose frames have any size, and of DTS, which has no times.
+    frame_seconds = {"aac": 0.022, "dts": 0.011}.get(suffix, 0.001)
     assert delay_seconds(sound.samples, expected, SECONDS - 0.7) == pytest.approx(0, abs=frame_seconds)
     assert np.count_nonzero(quiet(sound.samples)) * 0.01 <= (1.1 if suffix == "wv" else 0.1)
 

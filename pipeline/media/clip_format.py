@@ -87,7 +87,8 @@ def probe(path: Path, field: str) -> ClipFormat:
         raise unreadable(field, error.message) from error
     stream = _video_stream(found["streams"])
     if stream is None:
-        hint = "use a picture or a video of a face; a recording belongs into a job's audio"
+        face = "use a picture or a video of a face; a recording belongs into a job's audio"
+        hint = face if field == "avatar" else "use a video, such as an MP4"
         raise JobError("media", f"{path.name} contains no video", field=field, hint=hint)
     _check_colours(stream, field)
     rate = _fraction(stream.get("avg_frame_rate", "")) or _fraction(stream.get("r_frame_rate", "")) or FALLBACK_RATE

@@ -1,4 +1,4 @@
-"""Where a stream of frames lost its sync: MP3 and its relatives, AAC in ADTS, AC-3, E-AC-3 and WavPack.
+"""Where a stream of frames lost its sync: MP3 and its relatives, AAC in ADTS, AC-3, E-AC-3, DTS and WavPack.
 
 Decoders skip what is not a frame without a word, so that all that follows is heard too early, or stop. Here the frames
 are walked from header to header, to see how much sound the bytes between them may have been.
@@ -28,10 +28,12 @@ PROBED_BYTES = 64 << 10
 """A file without three frames in a row that begin here is something else."""
 CONTAINERS = re.compile(
     rb"RIFF|RF64|BW64|riff|FORM|OggS|fLaC|caff|\.snd|TTA1|#!AMR|FLV|\x1aE\xdf\xa3|0&\xb2u|\x00\x00\x01\xba|\.RMF|DSD "
+    rb"|\xfe\x7f\x01\x80|\x1f\xff\xe8\0|\xff\x1f\0\xe8|.{4}\xf8rO[\xba\xbb]|\xac[@A]"
     rb"|(?:.{4})?G.{187,191}G|MAC |MP\+|MPCK|tBaK|Creative|.{4}(?:ftyp|moov|mdat|wide|free|skip)",
     re.DOTALL,
 )
-"""How files begin whose frames have time stamps, or are found otherwise."""
+"""How files begin whose frames have time stamps, or are found otherwise; and DTS in words of 14 bits or swapped bytes,
+MLP and AC-4, within which headers of other formats occur by chance."""
 TAGS = ((b"ID3", 10), (b"APETAGEX", 32), (b"TAG", 128), (b"LYRICSBEGIN", 0))
 """How tags begin that are no sound, with the size of their header, or of all."""
 VBRI_AT = 36
@@ -98,6 +100,10 @@ _AC3_RATES_HZ = (48_000, 44_100, 32_000)
 _AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _AC3_SAMPLES, _AC3_BLOCK_SAMPLES = 1536, 256
 
+_DTS_RATES_HZ = (0, 8_000, 16_000, 32_000, 0, 0, 11_025, 22_050, 44_100, 0, 0, 12_000, 24_000, 48_000, 0, 0)
+_DTS_BLOCK_SAMPLES = 32
+_DTS_CORE, _DTS_EXTENSION = b"\x7f\xfe\x80\x01", b"\x64\x58\x20\x25"
+
 
 def _mpeg(header: bytes) -> Frame | None:
     """MPEG audio: layer I, II or III."""
@@ -146,6 +152,18 @@ def _eac3(header: bytes) -> Frame | None:
     return Frame(size, is_independent * blocks * _AC3_BLOCK_SAMPLES / _AC3_RATES_HZ[rate], (header[5] >> 3, rate))
 
 
+def _dts(header: bytes) -> Frame | None:
+    """The core of a DTS frame, or the extension after it, which takes no time."""
+    bits = int.from_bytes(header[4:12])
+    if header[:4] == _DTS_EXTENSION:
+        is_long = bits >> 53 & 1
+        return Frame((bits >> 21 & 0xFFFFF if is_long else bits >> 29 & 0xFFFF) + 1, 0.0, ())
+    rate_hz, size = _DTS_RATES_HZ[bits >> 26 & 15], (bits >> 36 & 0x3FFF) + 1
+    if header[:4] != _DTS_CORE or not rate_hz or size < 96:
+        return None
+    return Frame(size, ((bits >> 50 & 127) + 1) * _DTS_BLOCK_SAMPLES / rate_hz, ())
+
+
 def _wavpack(header: bytes) -> Frame | None:
     """A block of WavPack, which has the time of its samples."""
     size, version = int.from_bytes(header[4:8], "little") + 8, int.from_bytes(header[8:10], "little")
@@ -159,6 +177,7 @@ FORMATS = (
     (re.compile(rb"\xff[\xe2-\xff]"), 8, _mpeg),
     (re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), 8, _adts),
     (re.compile(rb"\x0b\x77"), 8, _ac3),
+    (re.compile(rb"\x7f\xfe\x80\x01|\x64\x58\x20\x25"), 12, _dts),
     (re.compile(rb"wvpk"), 32, _wavpack),
 )
 """How a header begins, its size, and how it is read."""

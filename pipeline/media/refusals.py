@@ -6,9 +6,15 @@ from pathlib import Path
 
 from pipeline.errors import JobError
 
+NO_INDEX = ("moov atom not found", "Missing packet table")
+"""What ffmpeg says of files that were cut off or never finished, in formats that end with where everything is."""
+
 
 def unreadable(field: str, reason: str) -> JobError:
     """The error for a media file that cannot be read."""
+    if any(said in reason for said in NO_INDEX):
+        message = "the file cannot be read: it is cut off, and its index, which was at its end, is missing"
+        return JobError("media", message, field=field, hint="copy it again, or finish it in the program that made it")
     return JobError(
         "media",
         f"the file cannot be read: {reason}",

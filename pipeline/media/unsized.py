@@ -104,7 +104,20 @@ def _wave(content: BinaryIO, kind: bytes) -> Samples | None:
 def _w64(content: BinaryIO) -> Samples | None:
     chunks = {chunk.name: chunk for chunk in _w64_chunks(content)}
     data = chunks.get(b"data")
-    return None if data is None or 0 < data.size < LONGEST else _with_format(chunks.get(b"fmt "), data, "<")
+    if data is None or (0 < data.size < LONGEST and not _is_followed_by_junk(content, data)):
+        return None
+    return _with_format(chunks.get(b"fmt "), data, "<")
+
+
+def _is_followed_by_junk(content: BinaryIO, data: _Chunk) -> bool:
+    """Whether the bytes after the samples of a W64 file are no chunk, which is why ffmpeg refuses it."""
+    content.seek(data.start + -(-data.size // W64_ALIGNMENT) * W64_ALIGNMENT)
+    header = content.read(W64_HEADER_BYTES)
+    return bool(header) and (len(header) < W64_HEADER_BYTES or not W64_HEADER_BYTES < _w64_size(header) < LONGEST)
+
+
+def _w64_size(header: bytes) -> int:
+    return int.from_bytes(header[16:24], "little")
 
 
 def _with_format(form: _Chunk | None, data: _Chunk | None, order: str) -> Samples | None:
@@ -157,7 +170,7 @@ def _w64_chunks(content: BinaryIO) -> Iterator[_Chunk]:
         header = content.read(W64_HEADER_BYTES)
         if len(header) < W64_HEADER_BYTES:
             return
-        name, size = header[:4], max(struct.unpack_from("<Q", header, 16)[0] - W64_HEADER_BYTES, 0)
+        name, size = header[:4], max(_w64_size(header) - W64_HEADER_BYTES, 0)
         yield _Chunk(name, start + W64_HEADER_BYTES, size, content.read(BODY_BYTES))
         if name == b"data" or size > end - start:
             return
