@@ -16,12 +16,14 @@ BACKGROUNDS = {"its own": None, "a colour": "#00b140", "transparent, with the MP
 def main() -> None:
     """Print a table."""
     with prepared(__doc__) as (stage, chunk_of_size):
-        print("| background | frames per second of CPU time |\n| --- | ---: |")
         chunk = chunk_of_size((720, 720))
-        for shown, background in BACKGROUNDS.items():
-            others = (TRANSPARENT,) if background == TRANSPARENT else ()
-            rate = frames_per_cpu_second(stage, replace(chunk, background=background, transparent=others))
-            print(f"| {shown} | {rate:.1f} |", flush=True)
+        chunks = [
+            replace(chunk, background=background, transparent=(TRANSPARENT,) if background == TRANSPARENT else ())
+            for background in BACKGROUNDS.values()
+        ]
+        print("| background | frames per second of CPU time |\n| --- | ---: |")
+        for shown, rate in zip(BACKGROUNDS, frames_per_cpu_second(stage, chunks), strict=True):
+            print(f"| {shown} | {rate:.1f} |")
 
 
 if __name__ == "__main__":

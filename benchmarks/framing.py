@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,15 +33,17 @@ def chunk_of(folder: Path, spec: WorkerSpec, avatar: str, size: FrameSize, secon
     return chunk
 
 
-def frames_per_cpu_second(stage: LipSyncStage, chunk: Chunk) -> float:
-    """Render and encode a chunk; the median of some runs."""
-    found = []
-    for _ in range(RUNS + 1):  # the first one also prepares
-        start = sum(os.times()[:4])
-        *_, segment = stage.process(chunk)
-        assert isinstance(segment, Segment)
-        found.append((chunk.stop_frame - chunk.start_frame) / (sum(os.times()[:4]) - start))
-    return sorted(found[1:])[RUNS // 2]
+def frames_per_cpu_second(stage: LipSyncStage, chunks: Sequence[Chunk]) -> list[float]:
+    """Render and encode chunks in turns; the median of some runs for each."""
+    runs = [[_rate(stage, chunk) for chunk in chunks] for _ in range(RUNS + 1)]  # the first one also prepares
+    return [sorted(found)[RUNS // 2] for found in zip(*runs[1:], strict=True)]
+
+
+def _rate(stage: LipSyncStage, chunk: Chunk) -> float:
+    start = sum(os.times()[:4])
+    *_, segment = stage.process(chunk)
+    assert isinstance(segment, Segment)
+    return (chunk.stop_frame - chunk.start_frame) / (sum(os.times()[:4]) - start)
 
 
 @contextmanager
@@ -64,7 +66,7 @@ def main() -> None:
     with prepared(__doc__) as (stage, chunk_of_size):
         print("| frames | covered | extended |\n| --- | ---: | ---: |")
         for preset in (Preset.VERTICAL, Preset.SQUARE, Preset.WIDE):
-            rates = [frames_per_cpu_second(stage, chunk_of_size(size)) for size in (size_of(preset), preset)]
+            rates = frames_per_cpu_second(stage, [chunk_of_size(size) for size in (size_of(preset), preset)])
             print(f"| {preset} | {rates[0]:.1f} | {rates[1]:.1f} |", flush=True)
 
 

@@ -54,7 +54,7 @@ FORMS = {
         pixels="yuva420p",
         codecs=("vp9", "opus"),
         picture={
-            **{"deadline": "realtime", "video_bitrate": 0, "cpu-used": 6},
+            **{"deadline": "realtime", "video_bitrate": 0, "cpu-used": 8},
             **{"row-mt": 1, "auto-alt-ref": 0, "lag-in-frames": 0},
         },
         joined={
