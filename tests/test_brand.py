@@ -116,6 +116,23 @@ def test_what_was_saved_draws_the_same(folder: Path, picture: Floats, tmp_path: 
     assert (PlacedLogo.load(tmp_path / "logo.npz").over(grey()) == logo.over(grey())).all()
 
 
+def test_a_logo_is_seen_where_a_frame_is_clear(folder: Path, picture: Floats) -> None:
+    """As it is over what is opaque; laid over grey later, what is clear shows the same."""
+    logo, height = placed(picture, asked(folder), SIZE, None, None), SIZE[1]
+    full, clear = (np.concatenate([grey(), np.full((1, *SIZE[::-1]), alpha, np.uint8)], 1) for alpha in (255, 0))
+    opaque, alone = logo.over_clear(full), logo.over_clear(clear)
+    rows = height * 3 // 2
+    assert np.abs(opaque[:, :rows].astype(int) - logo.over(grey())).max() <= 1
+    assert opaque[:, rows:].min() == 255
+    x1, y1, x2, y2 = changed(grey(), logo.over(grey()))
+    matte = alone[0, rows:]
+    assert matte.sum() == matte[y1:y2, x1:x2].sum() > 0
+    y, left, right = y1 + 15, x1 + 15, x1 + 45
+    assert (matte[y, left], matte[y, right]) == (255, pytest.approx(128, abs=1))
+    for x in (left, right):
+        assert shown(alone[:, :rows])[y, x] == pytest.approx(np.array(RED), abs=5)
+
+
 def test_a_logo_stays_away_from_texts(folder: Path, picture: Floats) -> None:
     def top(place: str, label: Label | None, captions: CaptionLook | None) -> int:
         return placed(picture, asked(folder, place=place), SIZE, label, captions).corner[1]

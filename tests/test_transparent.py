@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from daemon.make.request import Request
+from pipeline.brand.logo import PlacedLogo
 from pipeline.composition.cutout import alone
 from pipeline.composition.layout import Layout
 from pipeline.config import Config
@@ -21,11 +23,11 @@ from pipeline.executors.base import WorkerSpec
 from pipeline.job import parse_job
 from pipeline.media import ffmpeg
 from pipeline.media.transparent import FORMS
-from pipeline.messages import Chunk, Mark, MergeItem, Segment, Speech, SplitItem, Video
+from pipeline.messages import BrandClip, Chunk, Mark, MergeItem, Segment, Speech, SplitItem, Video
 from pipeline.provenance import reading
-from pipeline.stages.lipsync import LipSyncStage
+from pipeline.stages.lipsync import LipSyncStage, _also_written
 from pipeline.stages.merge import MergeStage
-from pipeline.stages.split import SplitStage
+from pipeline.stages.split import SplitStage, _left_out
 from tests.media import frames, speech_like, streams, write_recording
 
 SIDE, FPS = 128, 24
@@ -152,6 +154,32 @@ def test_in_a_larger_frame_it_is_clear_all_around() -> None:
     assert alpha[30:, 28:36].min() == 255
     assert alpha[40, 16] < 128, "it fades towards the sides"
     assert outer[20:40, 20:40].min() == 77
+
+
+class Kept(list[NDArray[np.uint8]]):
+    """In the place of an encoder."""
+
+    write = list.append
+
+
+def test_it_has_the_logo() -> None:
+    logo, kept = PlacedLogo(np.ones((8, 8, 4), np.float32), (4, 4)), Kept()
+    batch = torch.zeros(1, SIDE * 5 // 2, SIDE, dtype=torch.uint8)
+    [passed] = _also_written(iter([batch]), [kept], Layout.covered((SIDE, SIDE)), logo)  # type: ignore[list-item]
+    assert passed is batch
+    assert not passed.any(), "the MP4 gets it later"
+    [[frame]] = kept
+    matte = frame[SIDE * 3 // 2 :]
+    assert matte[4:12, 4:12].min() == 255
+    assert matte.astype(int).sum() == 64 * 255
+
+
+def test_an_intro_that_it_lacks_is_named(tmp_path: Path) -> None:
+    item = SplitItem("job", Speech("job", tmp_path, tmp_path / "a.wav"), FPS, "sequential", None, "presenter", None)
+    clips = (BrandClip("intro", tmp_path / "a.mp4"), BrandClip("outro", tmp_path / "a.mp4"))
+    [notice] = _left_out(replace(item, clips=clips, transparent=tuple(FORMS)))
+    assert (notice.code, notice.message) == ("clips_left_out", "the transparent video has no intro and no outro")
+    assert not list(_left_out(replace(item, clips=clips)))
 
 
 def test_what_cannot_be_transparent_is_refused(tmp_path: Path) -> None:

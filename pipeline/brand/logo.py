@@ -13,7 +13,7 @@ from pipeline.media import picture_decoder
 from pipeline.media.canvas import CHROMA_BLUE, CHROMA_RED, LUMA
 from pipeline.media.kinds import identify
 from pipeline.media.pictures import WHITE, Look
-from pipeline.media.planes import PLANE_STEPS, planes_of
+from pipeline.media.planes import PLANE_STEPS, Plane, planes_of
 from pipeline.messages import CaptionLook, Label, Logo
 from pipeline.overlay.document import beyond_texts, margins
 
@@ -114,11 +114,31 @@ class PlacedLogo:
 
     def over(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The frames, I420 [n, height * 3 / 2, width], with the logo."""
-        drawn, (x, y) = frames.copy(), self.corner
+        drawn = frames.copy()
         for frame in drawn:
             for plane, (step, offset, above, opacity) in zip(planes_of(frame), self._layers, strict=True):
-                rows, columns = above.shape
-                below = plane[y // step : y // step + rows, x // step : x // step + columns]
+                below = self._part(plane, step)
                 mixed = below + (offset - below.astype(np.float32)) * opacity + above
                 below[:] = np.rint(np.clip(mixed, 0, 255))
         return drawn
+
+    def over_clear(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames with mattes, [n, height * 5 / 2, width], with the logo, which is also seen where they are clear."""
+        drawn, opacity = frames.copy(), self.picture[..., 3]
+        for frame in drawn:
+            colours, whole = np.split(frame, [len(frame) * 3 // 5])
+            matte = self._part(whole, 1)
+            shines = np.asarray((1 - opacity) * matte / 255, np.float32)
+            matte[:] = np.rint((opacity + shines) * 255)
+            shares = [shines, *[_halved(shines)] * 2]
+            for plane, layer, share in zip(planes_of(colours), self._layers, shares, strict=True):
+                step, offset, above, own = layer
+                below = self._part(plane, step)
+                mixed = (below * share + offset * own + above) / np.maximum(own + share, 1e-6)
+                below[:] = np.where(own > 0, np.rint(np.clip(mixed, 0, 255)), below)
+        return drawn
+
+    def _part(self, plane: Plane, step: int) -> Plane:
+        """What the logo covers of a plane."""
+        (x, y), (rows, columns) = self.corner, self.picture.shape[:2]
+        return plane[y // step : (y + rows) // step, x // step : (x + columns) // step]

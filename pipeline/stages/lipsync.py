@@ -93,8 +93,9 @@ class LipSyncStage:
             ExitStack() as others,
         ):
             without = [others.enter_context(self._transparent(kind, clear[kind], size, fps, drawn)) for kind in clear]
-            composed = self._composed(chunk, avatar, background, without)
-            frames = _Timed(composed if chunk.logo is None else map(PlacedLogo.load(chunk.logo).over, composed))
+            logo = None if chunk.logo is None else PlacedLogo.load(chunk.logo)
+            composed = self._composed(chunk, avatar, background, logo, without)
+            frames = _Timed(composed if logo is None else map(logo.over, composed))
             for batch in frames:
                 encoder.write(batch)
                 if time.monotonic() >= reported + ADVANCE_SECONDS:
@@ -152,12 +153,13 @@ class LipSyncStage:
         chunk: Chunk,
         avatar: FittedAvatar,
         background: Surroundings | None,
+        logo: PlacedLogo | None = None,
         without: Sequence[SegmentEncoder] = (),
     ) -> Iterator[Frames]:
-        """The chunk's frames as the video shows them; those `without` a background are also written there."""
+        """The chunk's frames without the `logo`. With it, they are also written to those `without` a background."""
         batches = self._frames(chunk, avatar)
         if without:
-            batches = _also_written(batches, without, avatar.layout or Layout.covered(avatar.scene.size))
+            batches = _also_written(batches, without, avatar.layout or Layout.covered(avatar.scene.size), logo)
         return self._compositions.frames(avatar, batches, chunk.start_frame, background)
 
     def _frames(self, chunk: Chunk, avatar: FittedAvatar) -> Iterator[torch.Tensor]:
@@ -225,11 +227,13 @@ def _hushed(speech: SpeechFeatures, frame: int) -> SpeechFeatures:
 
 
 def _also_written(
-    batches: Iterator[torch.Tensor], encoders: Sequence[SegmentEncoder], layout: Layout
+    batches: Iterator[torch.Tensor], encoders: Sequence[SegmentEncoder], layout: Layout, logo: PlacedLogo | None
 ) -> Iterator[torch.Tensor]:
-    """Write frames with mattes to encoders while they pass."""
+    """Write frames with mattes to encoders while they pass, with the logo."""
     for batch in batches:
         frames = alone(layout, batch.numpy())
+        if logo is not None:
+            frames = logo.over_clear(frames)
         for encoder in encoders:
             encoder.write(frames)
         yield batch

@@ -83,7 +83,7 @@ class SplitStage:
             split=Span(converted, time.monotonic()),
             first_frame=item.piece.first_frame if item.piece else None,
             speech_index=item.speech.index,
-            notices=(*sound.notices, *avatar.notices, *_unwritable(item)),
+            notices=(*sound.notices, *avatar.notices, *_unwritable(item), *_left_out(item)),
             face=avatar.face,
             origin=Origin.of_all(map(self._avatars.origin, item.avatars or (item.avatar,))),
             size=size,
@@ -210,6 +210,13 @@ def _unwritable(item: SplitItem) -> Iterator[Notice]:
         letters = fonts.missing(text, fonts.find(font) or fonts.DEFAULT_FILE)
         if letters:
             yield Notice("missing_glyphs", f"the font {font} has no letters for {letters[:40]!r}", hint)
+
+
+def _left_out(item: SplitItem) -> Iterator[Notice]:
+    """A warning about what is in the video, but not in the transparent one."""
+    if item.transparent and item.clips:
+        message = f"the transparent video has no {' and no '.join(clip.field for clip in item.clips)}"
+        yield Notice("clips_left_out", message, "add them where the transparent video is edited")
 
 
 def _write_overlay(item: SplitItem, timeline: Timeline, size: tuple[int, int]) -> Path:
