@@ -19,7 +19,7 @@ from pipeline.speech.alignment.spectra import mel_power
 from pipeline.speech.alignment.transcript import Expected, Transcript, transcribed
 from pipeline.speech.alignment.warping import path_costs, warped
 from pipeline.speech.voices.base import Utterance
-from tests.members import members
+from tests.members import members, slow
 from training.dataset import say, sentences, with_phonemes
 
 SENTENCES = 5
@@ -65,7 +65,7 @@ def errors(pairs: list[tuple[Phoneme, Phoneme]]) -> NDArray[np.float64]:
     [
         pytest.param("en-us+m3", 0.01, 0.04, id="a voice like the reference"),
         # Its reported times are in steps of 25 ms.
-        pytest.param("heart", 0.025, 0.06, id="a natural voice"),
+        slow("heart", 0.025, 0.06, id="a natural voice"),
     ],
 )
 def test_boundaries_are_found(voice: str, median: float, most: float) -> None:

@@ -20,6 +20,7 @@ from pipeline.avatars import BUILT_IN_FOLDER, AvatarSettings, FaceLandmarks
 from pipeline.avatars.landmarks import CONTOURS
 from pipeline.avatars.settings import FORMATS
 from pipeline.errors import JobError
+from tests.members import few
 from tests.pictures import (
     avatars_in,
     gradient,
@@ -155,7 +156,7 @@ BAD_PICTURES = {
 
 
 @pytest.mark.parametrize("name", BAD_PICTURES)
-@pytest.mark.parametrize("ending", [".png", ".jpg"])
+@pytest.mark.parametrize("ending", few([".png", ".jpg"], ".jpg"))
 def test_a_file_that_is_not_a_picture_is_refused(anna: Path, name: str, ending: str) -> None:
     (anna / f"picture{ending}").write_bytes(BAD_PICTURES[name])
     error = refused(anna)
@@ -163,7 +164,7 @@ def test_a_file_that_is_not_a_picture_is_refused(anna: Path, name: str, ending: 
     assert f"picture{ending}" in error.message
 
 
-@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".bmp"])
+@pytest.mark.parametrize("ending", few([".png", ".jpg", ".webp", ".bmp"], ".jpg"))
 def test_a_truncated_picture_is_refused(anna: Path, ending: str) -> None:
     file = anna / f"picture{ending}"
     write_picture(file, np.random.default_rng(3).integers(0, 255, (100, 100, 3), np.uint8))

@@ -21,6 +21,7 @@ from pipeline.config import AvatarsSettings, Config
 from pipeline.errors import JobError
 from pipeline.job import parse_job
 from tests.clips import beside, portrait
+from tests.members import slow
 from tests.pictures import (
     avatars_in,
     gradient,
@@ -117,7 +118,7 @@ def test_fitting_equals_scaling_first() -> None:
 # Cropping
 
 
-@pytest.mark.parametrize("size", [None, (200, 100), (100, 200)])
+@pytest.mark.parametrize("size", [None, slow((200, 100)), slow((100, 200))])
 def test_a_crop_equals_a_picture_of_that_part(anna: Path, size: tuple[int, int] | None) -> None:
     """Without the crop it would be ambiguous which face to use."""
     write_picture(anna / "picture.png", beside(portrait(), portrait()))

@@ -28,7 +28,7 @@ from pipeline.media import clips
 from pipeline.media.pictures import Look
 from tests.cache_processes import DEADLINE_SECONDS, SPAWN, exit_codes, names
 from tests.clips import FILE, Picture, film, portrait, swaying, write_clip
-from tests.members import members
+from tests.members import members, slow
 from tests.pictures import picture_of
 from tests.running import until
 
@@ -80,9 +80,9 @@ def test_equal_videos_share_one_entry(anna: Path, tmp_path: Path) -> None:
     ("settings", "limits", "more"),
     [
         ("face_box: [80, 60, 180, 190]", {}, {"npz"}),
-        ("crop: [10, 0, 512, 512]", {}, {"npz", "i420"}),
+        slow("crop: [10, 0, 512, 512]", {}, {"npz", "i420"}),
         ("size: 128x128", {}, {"i420"}),
-        ("", {"avatar_seconds": 1}, {"npz", "i420"}),
+        slow("", {"avatar_seconds": 1}, {"npz", "i420"}),
     ],
 )
 def test_settings_that_matter_make_another_entry(

@@ -16,7 +16,7 @@ from pipeline.media.clips import View
 from pipeline.media.pictures import Look
 from tests.clips import film, swaying, write_clip
 from tests.colour_profiles import bt709_light, to_xyz
-from tests.members import members, slow, soaking
+from tests.members import few, members, slow, soaking
 
 Floats = NDArray[np.float64]
 
@@ -73,14 +73,16 @@ def tagged(matrix: str, primaries: str = "bt709", transfer: str = "bt709", level
     return ("-colorspace", matrix, "-color_primaries", primaries, "-color_trc", transfer, "-color_range", levels)
 
 
-@pytest.mark.parametrize("levels", ["tv", "pc"])
+@pytest.mark.parametrize("levels", few(["tv", "pc"], "tv"))
 @pytest.mark.parametrize("matrix", members(LUMA, "bt709", "smpte170m"))
 def test_a_tagged_video_is_read_as_its_tags_say(matrix: str, levels: str, tmp_path: Path) -> None:
     file = write(tmp_path / "a.mp4", yuv(PATCHES / 255, matrix, levels), "yuv444p", *tagged(matrix, levels=levels))
     assert np.abs(shown(file) - PATCHES).max() <= 3
 
 
-@pytest.mark.parametrize(("rows", "matrix"), [(96, "smpte170m"), (576, "smpte170m"), (720, "bt709"), (1080, "bt709")])
+@pytest.mark.parametrize(
+    ("rows", "matrix"), [slow(96, "smpte170m"), (576, "smpte170m"), (720, "bt709"), slow(1080, "bt709")]
+)
 def test_an_untagged_video_is_read_by_its_height(rows: int, matrix: str, tmp_path: Path) -> None:
     file = write(tmp_path / "a.mp4", yuv(PATCHES / 255, matrix), "yuv444p", rows=rows)
     assert np.abs(shown(file) - PATCHES).max() <= 3

@@ -14,6 +14,7 @@ from pipeline.media import muxing, rate
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.media.pcm import write_wav
 from tests.media import speech_like
+from tests.members import slow
 
 FPS, FRAMES = 25, 10
 SECONDS = FRAMES / FPS
@@ -35,8 +36,8 @@ def finished(folder: Path, size: tuple[int, int], fps: int, preset: str = "veryf
     ("size", "fps", "preset"),
     [
         ((64, 64), 24, "ultrafast"),
-        ((720, 720), 30, "veryfast"),
-        ((1080, 1920), 50, "superfast"),
+        slow((720, 720), 30, "veryfast"),
+        slow((1080, 1920), 50, "superfast"),
         ((1920, 1920), 60, "ultrafast"),
     ],
 )
@@ -68,15 +69,15 @@ H264 = ("-c:a", "copy", "-c:v", "libx264", "-bf", "0", "-preset", "ultrafast")
         (("-c", "copy", "-movflags", "0"), "its index is at the end"),
         (("-c", "copy", "-tag:v", "avc3", "-strict", "-1"), "codec_tag_string is avc3, not avc1"),
         (("-c:a", "copy", "-c:v", "mpeg4"), "codec_name is mpeg4, not h264"),
-        (("-c:v", "copy", "-c:a", "libmp3lame"), "audio: codec_name is mp3, not aac"),
-        (("-c:v", "copy", "-c:a", "aac", "-ar", "44100"), "audio: sample_rate is 44100, not 48000"),
-        ((*H264, "-bf", "2", "-preset", "veryfast"), "has_b_frames is"),
-        ((*H264, "-pix_fmt", "yuv444p"), "profile is High 4:4:4 Predictive"),
-        ((*H264, "-level", "5.2"), "its level is 5.2, above 5.1"),
-        ((*H264, "-color_range", "pc"), "pix_fmt is yuvj420p, not yuv420p"),
-        ((*H264, "-colorspace", "bt470bg"), "color_space is bt470bg, not bt709"),
-        ((*H264, "-color_trc", "arib-std-b67"), "color_transfer is arib-std-b67, not bt709"),
-        ((*H264, "-flags", "+ildct+ilme", "-x264-params", "tff=1"), "field_order is tt, not progressive"),
+        slow(("-c:v", "copy", "-c:a", "libmp3lame"), "audio: codec_name is mp3, not aac"),
+        slow(("-c:v", "copy", "-c:a", "aac", "-ar", "44100"), "audio: sample_rate is 44100, not 48000"),
+        slow((*H264, "-bf", "2", "-preset", "veryfast"), "has_b_frames is"),
+        slow((*H264, "-pix_fmt", "yuv444p"), "profile is High 4:4:4 Predictive"),
+        slow((*H264, "-level", "5.2"), "its level is 5.2, above 5.1"),
+        slow((*H264, "-color_range", "pc"), "pix_fmt is yuvj420p, not yuv420p"),
+        slow((*H264, "-colorspace", "bt470bg"), "color_space is bt470bg, not bt709"),
+        slow((*H264, "-color_trc", "arib-std-b67"), "color_transfer is arib-std-b67, not bt709"),
+        slow((*H264, "-flags", "+ildct+ilme", "-x264-params", "tff=1"), "field_order is tt, not progressive"),
     ],
 )
 def test_what_would_not_play_somewhere_is_refused(

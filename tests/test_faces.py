@@ -22,7 +22,7 @@ from pipeline.avatars.faces.tracking import find_in_picture
 from pipeline.avatars.folder import read_picture
 from pipeline.avatars.settings import Box
 from tests.clips import Picture, beside, contours, mapped, masked, placed, portrait, seen_by, smaller
-from tests.members import members
+from tests.members import few, members
 from tests.videos import faces_in
 
 S3FD_BOX = (179, 50, 272, 174)
@@ -177,7 +177,7 @@ def test_a_much_smaller_second_face_is_ignored() -> None:
 # Turned pictures
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("turns", few([1, 2, 3], 1))
 def test_a_turned_picture_is_refused_with_the_turn_that_helps(turns: int) -> None:
     lying = np.ascontiguousarray(np.rot90(portrait(), turns))
     answer = find_in_picture(lying)
@@ -188,7 +188,7 @@ def test_a_turned_picture_is_refused_with_the_turn_that_helps(turns: int) -> Non
     assert isinstance(find_in_picture(upright), Faces)
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("turns", few([1, 2, 3], 2))
 def test_a_turned_face_may_fill_its_picture(turns: int) -> None:
     close = portrait()[35:190, 149:304]
     assert turn_needed([close]) == 0
@@ -228,7 +228,7 @@ def test_small_faces_are_found_in_large_pictures(height: int, side: int) -> None
 
 
 @pytest.mark.parametrize("turns", [1, 3])
-@pytest.mark.parametrize("height", [100, 130])
+@pytest.mark.parametrize("height", few([100, 130], 130))
 def test_small_faces_in_turned_pictures_are_not_taken_for_upright_ones(height: int, turns: int) -> None:
     answer = find_in_picture(np.ascontiguousarray(np.rot90(small_in_large(height, 1080, 900, 300), turns)))
     assert isinstance(answer, NoFace)

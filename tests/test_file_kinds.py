@@ -328,6 +328,7 @@ def check_damaged_clip(ending: str, whole: bytes, anna: Path, *, place: float, s
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ending=st.sampled_from(DAMAGED), damage=damage)
 def test_damaged_clips_are_refused_or_shown(

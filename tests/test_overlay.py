@@ -26,7 +26,7 @@ from pipeline.overlay.settings import TEXTS, CaptionStyle, LabelSettings
 from pipeline.speech.cues import cues
 from pipeline.stages.split import SplitStage
 from tests.media import frames, speech_like, write_recording
-from tests.members import members
+from tests.members import members, slow
 
 LUMA, GREY = 100, 98
 """As it is encoded in limited range, and as it is decoded."""
@@ -185,7 +185,7 @@ def captioned(
     return document(frame, label, Captions(look, cues([sentence], line_characters(frame, look)), seconds))
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (720, 720), (720, 1280), (240, 240)])
+@pytest.mark.parametrize("size", [(1280, 720), slow((720, 720)), slow((720, 1280)), (240, 240)])
 @pytest.mark.parametrize("position", ["bottom", "top"])
 def test_captions_are_inside_the_safe_area(size: tuple[int, int], position: str, tmp_path: Path) -> None:
     text = "Широкая электрификация южных губерний даст мощный толчок подъёму сельского хозяйства"

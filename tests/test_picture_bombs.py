@@ -142,6 +142,7 @@ LARGEST: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGEST)
 def test_the_limits_are_enough_for_the_largest_pictures(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,7 +24,7 @@ from pipeline.media.recording import Sound
 from pipeline.media.refusals import unreadable
 from pipeline.media.unsized import W64_RIFF, unsized
 from pipeline.messages import PCM_RATE_HZ
-from tests.members import few, members
+from tests.members import few, members, slow
 from tests.sounds import hum
 
 SECONDS = 4.0
@@ -239,8 +239,9 @@ def test_a_format_that_is_not_read_is_named(speech: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("riff", "claimed"),
     [
-        *(("RIFF", claimed) for claimed in (0, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFF - 36, -1, 1)),
-        *(("RF64", 0xFFFFFFFF), ("BW64", 0xFFFFFFFF)),
+        *(("RIFF", claimed) for claimed in (0, 0xFFFFFFFF, 1)),
+        *(slow("RIFF", claimed) for claimed in (0x7FFFFFFF, 0x7FFFFFFF - 36, -1)),
+        *(("RF64", 0xFFFFFFFF), slow("BW64", 0xFFFFFFFF)),
     ],
 )
 def test_a_wav_file_of_unknown_size_is_read_to_its_end(riff: str, claimed: int, speech: Path, tmp_path: Path) -> None:
@@ -259,7 +260,11 @@ def test_a_wav_file_of_unknown_size_is_read_to_its_end(riff: str, claimed: int, 
 
 
 @pytest.mark.parametrize(
-    "form", ["-rf64 always -f wav", "-f w64", "-f aiff", "-f aiff -c:a pcm_s16le", "-f w64 -c:a pcm_f32le"]
+    "form",
+    few(
+        ["-rf64 always -f wav", "-f w64", "-f aiff", "-f aiff -c:a pcm_s16le", "-f w64 -c:a pcm_f32le"],
+        *("-rf64 always -f wav", "-f w64"),
+    ),
 )
 def test_what_is_written_into_a_pipe_is_read_to_its_end(form: str, speech: Path, tmp_path: Path) -> None:
     argv = ["ffmpeg", "-v", "error", "-i", str(speech), *form.split(), "pipe:1"]
@@ -313,7 +318,7 @@ DAMAGED = {"opus": 1.2, "ogg": 1.2, "ts": 0.3, "mka": 0.3}
 """How many seconds of these formats 40 broken bytes may cost: their frames, or pages of frames."""
 
 
-@pytest.mark.parametrize("suffix", DAMAGED)
+@pytest.mark.parametrize("suffix", few(DAMAGED, "opus", "ts"))
 def test_what_is_damaged_becomes_silence_and_the_rest_stays_in_time(
     suffix: str, hisses: dict[str, bytes], whole: Callable[[str], Sound], tmp_path: Path
 ) -> None:
@@ -327,7 +332,8 @@ def test_what_is_damaged_becomes_silence_and_the_rest_stays_in_time(
 
 
 @pytest.mark.parametrize(
-    ("suffix", "seconds"), [("flac", 0.1), ("ac3", 0.04), ("eac3", 0.04), ("wv", 1.0), ("tta", 1.1)]
+    ("suffix", "seconds"),
+    few([("flac", 0.1), ("ac3", 0.04), ("eac3", 0.04), ("wv", 1.0), ("tta", 1.1)], ("flac", 0.1), ("wv", 1.0)),
 )
 def test_a_frame_whose_checksum_is_wrong_is_silent(
     suffix: str, seconds: float, hisses: dict[str, bytes], tmp_path: Path
@@ -504,7 +510,7 @@ def test_bytes_deleted_or_inserted_leave_the_rest_in_time(
     assert np.count_nonzero(quiet(sound.samples)) * 0.01 <= (1.1 if suffix == "wv" else 0.1)
 
 
-@pytest.mark.parametrize("suffix", ["cbr.mp3", "vbr.mp3"])
+@pytest.mark.parametrize("suffix", few(["cbr.mp3", "vbr.mp3"], "vbr.mp3"))
 def test_the_number_of_frames_that_a_file_declares_says_how_much_was_lost(
     suffix: str, hiss: Path, tmp_path: Path
 ) -> None:
@@ -547,7 +553,7 @@ def test_a_recording_whose_end_is_missing_is_reported(suffix: str, declaring: di
         assert missing_seconds + len(sound.samples) / PCM_RATE_HZ == pytest.approx(SECONDS, abs=0.08)
 
 
-@pytest.mark.parametrize("suffix", ["webm", "mka", "fast.m4a", "caf"])
+@pytest.mark.parametrize("suffix", few(["webm", "mka", "fast.m4a", "caf"], "webm", "fast.m4a"))
 def test_a_recording_that_was_written_into_a_pipe_is_whole(suffix: str, hiss: Path, tmp_path: Path) -> None:
     """Its last part has no size."""
     form = {"fast.m4a": "-c:a aac -f mp4 -movflags +frag_keyframe+empty_moov", "webm": "-c:a libopus -f webm"}

@@ -52,6 +52,7 @@ from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
 from pipeline.stages.tts import TtsStage
 from tests.media import audio, frames, speech_like, streams, top_level_boxes, write_recording
+from tests.members import slow
 
 SIZE = (128, 128)
 ENCODING = ("veryfast", rate.moving(25, 20))
@@ -296,7 +297,7 @@ def test_a_stream_piece_without_any_speech_is_a_short_silence(tmp_path: Path, mo
 # Split
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(0.3, 1), (9.99, 1), (10, 2), (31.37, 2), (95, 4)])
+@pytest.mark.parametrize(("seconds", "count"), [(0.3, 1), (9.99, 1), (10, 2), (31.37, 2), slow(95, 4)])
 def test_the_timeline_is_exact(seconds: float, count: int, tmp_path: Path) -> None:
     chunks = split(tmp_path, seconds)
     timeline = chunks[0].timeline

@@ -16,6 +16,7 @@ from pipeline.engines.torchaudio_cpu import appearing_empty, import_torchaudio, 
 MISSING = OSError("libc10_cuda.so: cannot open shared object file")
 
 
+@pytest.mark.slow
 def test_it_works_in_a_fresh_process() -> None:
     code = (
         "from pathlib import Path\n"

@@ -35,7 +35,7 @@ from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.split import SplitStage
 from tests import media
 from tests.clips import GAP, SIDE, Affine, Picture, film, placed, portrait, swaying, write_clip
-from tests.members import members
+from tests.members import members, slow
 from tests.seeded_weights import WAV2LIP_DATA
 from tests.videos import SWAY_FRAMES, avatar_of, clip_of, faces_of, plainly, resized, side_by_side
 
@@ -126,8 +126,8 @@ def test_a_face_outside_every_frame_is_reported(walk: Path, video_spool: Path) -
     ("frames", "code"),
     [
         (lambda: film([None] * 3), "no_face"),
-        (lambda: resized(film(swaying(3)), (SIDE // 4, SIDE // 4)), "face_too_small"),
-        (lambda: side_by_side(film(swaying(3))), "several_faces"),
+        slow(lambda: resized(film(swaying(3)), (SIDE // 4, SIDE // 4)), "face_too_small"),
+        slow(lambda: side_by_side(film(swaying(3))), "several_faces"),
     ],
     ids=["none", "tiny", "two"],
 )

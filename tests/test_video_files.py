@@ -27,7 +27,7 @@ from pipeline.media import clip_format, clips, ffmpeg
 from pipeline.media.clips import View
 from pipeline.media.pictures import Look
 from tests.clips import SIDE, Affine, Picture, contours, film, portrait, swaying, write_clip
-from tests.members import members
+from tests.members import few, members
 from tests.videos import SWAY_FRAMES, YUV, avatar_of, clip_of, errors, faces_of, refused, resized
 
 # Kinds of videos
@@ -83,7 +83,7 @@ def test_every_kind_of_video_is_decoded_as_in_a_player(kind: str, tmp_path: Path
         assert np.abs(scene.read(index)[:SIDE] - expected).mean() < 8
 
 
-@pytest.mark.parametrize("quarters", [1, 3])
+@pytest.mark.parametrize("quarters", few([1, 3], 1))
 def test_a_rotated_video_has_its_displayed_width(quarters: int, tmp_path: Path, portrait_faces: Faces) -> None:
     places: list[Affine | None] = [*swaying(3)]
     tall = [np.ascontiguousarray(frame[:, :200]) for frame in film(places)]
@@ -211,7 +211,7 @@ def refused_next_to(file: Path, other: Path, folder: Path) -> JobError:
     return caught.value
 
 
-@pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("part", few([0.3, 0.6, 0.95], 0.6))
 def test_a_truncated_video_is_refused(part: float, sway: Path, tmp_path: Path) -> None:
     """Its index is at the start, so only frames are missing."""
     argv = ["ffmpeg", "-v", "error", "-i", str(sway), "-c", "copy", "-movflags", "+faststart", str(tmp_path / "a.mp4")]
