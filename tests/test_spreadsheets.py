@@ -114,3 +114,8 @@ def test_what_cannot_be_read_is_answered_with_what_to_do(data: bytes, code: str,
         read(data, f"a{suffix}")
     assert caught.value.code == code
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("cell", ["poster,mp3", " poster; mp3", "poster mp3", '[""poster"", ""mp3""]'])
+def test_extras_are_a_list(cell: str) -> None:
+    assert read(f'name,text,extras\na,Hi,"{cell}"\n'.encode())["a"]["extras"] == ["poster", "mp3"]

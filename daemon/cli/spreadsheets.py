@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -24,6 +25,8 @@ DELIMITERS = ",;\t|"
 DECIMAL_COMMA = re.compile(r"(-?[0-9]{1,9}),([0-9]{1,9})\Z")
 END = "\x1a"
 """A row after the last one. The parser takes it into a cell whose quote is not closed."""
+LIST_KEY = "extras"
+"""Written as JSON, or as words with commas or blanks between them."""
 SPREADSHEET_VALUES = {"ИСТИНА": "true", "ЛОЖЬ": "false", "TRUE": "true", "FALSE": "false"}
 
 
@@ -124,4 +127,6 @@ def _value(key: str, cell: str) -> str:
     if key in STRING_KEYS:
         return cell if key == "text" else cell.strip()
     plain = SPREADSHEET_VALUES.get(cell.strip().upper(), cell.strip())
+    if key == LIST_KEY and not plain.startswith("["):
+        return json.dumps(re.findall(r"[^\s,;]+", plain))
     return DECIMAL_COMMA.sub(r"\1.\2", plain)
