@@ -34,6 +34,7 @@ from pipeline.composition import names
 from pipeline.config import Config
 from pipeline.errors import ErrorReport, JobError
 from pipeline.job import Job, brand_files, parse_job
+from pipeline.overlay import fonts
 
 SCAN_SECONDS = 2.0
 """Longest time between two scans of the inbox, even if the watcher reports nothing."""
@@ -290,7 +291,8 @@ class Admission:
         backgrounds = (names.file_of(part.background, self._config) for part in job.parts)
         brand = brand_files(job, self._config).values()
         readings = self._claimed[name].readings
-        files = (*recordings, *brand, *filter(None, dict.fromkeys(backgrounds)))
+        font = None if job.burn_captions is None else fonts.find(job.burn_captions.font)
+        files = (*recordings, *brand, *filter(None, dict.fromkeys((font, *backgrounds))))
         if files not in readings:
             avatars = dict.fromkeys(part.avatar or self._config.avatars.default for part in job.parts)
             request = self._config, tuple(avatars), files

@@ -186,6 +186,17 @@ def test_the_fingerprint_covers_everything_that_a_video_depends_on(tmp_path: Pat
     assert fingerprint(b"job", config, ["presenter", "mine"], [tmp_path / "one"]) == marks[-2]
 
 
+def test_the_fingerprint_covers_the_certificate_and_pipers_voices(tmp_path: Path) -> None:
+    sign, piper = {"certificate": "own.pem", "key": "own.key"}, {"folder": "voices"}
+    (tmp_path / "voices").mkdir()
+    config = Config.model_validate({"base": tmp_path, "provenance": {"sign": sign}, "tts": {"piper": piper}})
+    marks = [fingerprint(b"job", config, [], [])]
+    for name in ("own.pem", "voices/ru.onnx", "voices/ru.onnx.json"):
+        (tmp_path / name).write_bytes(b"1")
+        marks.append(fingerprint(b"job", config, [], []))
+    assert len(set(marks)) == len(marks)
+
+
 def test_the_fingerprint_does_not_depend_on_where_workers_run(tmp_path: Path) -> None:
     elsewhere = {
         "ray": {"address": "10.0.0.1:6379"},

@@ -353,19 +353,23 @@ def test_a_wrong_style_is_refused_before_anything_is_rendered(style: Any, code: 
 
 
 def test_fonts_of_the_system_are_found_by_their_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copy of the shipped font under another name, beside a damaged file."""
+    """A copy of the shipped font under another name, beside a damaged file. Installed and removed at any time."""
     from fontTools.ttLib import TTFont
 
+    monkeypatch.setattr(fonts, "SYSTEM_FOLDERS", (str(tmp_path), str(tmp_path / "gone")))
+    assert fonts.find("мой шрифт") is None
     with TTFont(fonts.DEFAULT_FILE) as font:
         for number in fonts.NAME_IDS:
             font["name"].setName("Мой Шрифт", number, 3, 1, 0x409)
         font.save(tmp_path / "x.ttf")
     (tmp_path / "broken.otf").write_bytes(b"no font")
-    monkeypatch.setattr(fonts, "SYSTEM_FOLDERS", (str(tmp_path), str(tmp_path / "gone")))
-    fonts._find.cache_clear()
     assert fonts.find("мой шрифт") == tmp_path / "x.ttf"
     assert fonts.find("x") is None
     assert "Мой Шрифт" in fonts.names()
+    (tmp_path / "x.ttf").rename(tmp_path / "y.ttf")
+    assert fonts.find("Мой Шрифт") == tmp_path / "y.ttf"
+    (tmp_path / "y.ttf").unlink()
+    assert fonts.find("Мой Шрифт") is None
 
 
 def test_an_unknown_key_names_the_nearest_of_its_object() -> None:

@@ -37,8 +37,10 @@ class StillReadingError(OSError):
 
 
 def fingerprint(job: bytes, config: Config, avatars: Collection[str], recordings: Collection[Path]) -> str:
-    """Digest of everything that results depend on: job, recordings, configuration, checkpoints, avatars, lipdrop
-    version, revision of the reading of texts. `recordings`: also other files that the job shows.
+    """Digest of everything that results depend on.
+
+    That is: job, recordings, avatars, configuration, checkpoints, Piper's voices, the certificate, lipdrop's version,
+    and the revision of the reading of texts. `recordings`: also other files that the job shows.
 
     Files are compared by their whole content: size and modification time may be those of another one.
     """
@@ -90,6 +92,10 @@ def _files(config: Config, avatars: Collection[str], recordings: Collection[Path
         folder = as_spelt(config.path(config.avatars.folder), avatar)
         yield from ((file.name, file) for file in sorted(folder.glob("*")))
     yield from (("", config.path(file)) for model in config.models.values() for file in model.files.values())
+    if config.provenance.sign is not None:
+        yield "", config.path(config.provenance.sign.certificate)
+    if config.tts.piper.folder is not None:
+        yield from ((file.name, file) for file in sorted(config.path(config.tts.piper.folder).glob("*.onnx*")))
     yield from (("", recording) for recording in recordings)
 
 

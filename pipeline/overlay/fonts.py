@@ -16,19 +16,21 @@ SYSTEM_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/
 ENDINGS = (".ttf", ".otf", ".ttc")
 NAME_IDS = (1, 4, 16)
 """Of a font's family, full name and typographic family."""
+_known: dict[str, Path] = {}
+"""The fonts that were found, by their keys."""
 INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0e\ufe0f")
 """Characters that are drawn by no glyph."""
 
 
 def missing(text: str, file: Path) -> str:
     """The characters of a text that a font has no glyphs for, each once."""
-    covered = _covered(file)
+    covered = _covered(file, file.stat().st_mtime_ns)
     return "".join(dict.fromkeys(c for c in text if ord(c) not in covered and c not in INVISIBLE and not c.isspace()))
 
 
 @lru_cache(maxsize=8)
-def _covered(file: Path) -> frozenset[int]:
-    """The code points of a font's characters."""
+def _covered(file: Path, _changed_ns: int) -> frozenset[int]:
+    """The code points of a font's characters; read again when the file has changed."""
     from fontTools.ttLib import TTFont  # takes a while to load, and few jobs need it
 
     with TTFont(file, lazy=True, fontNumber=0) as font:
@@ -37,13 +39,19 @@ def _covered(file: Path) -> frozenset[int]:
 
 def find(name: str) -> Path | None:
     """The file of a font by the name of its family, preferably a bold one; None if there is no such font."""
-    return DEFAULT_FILE if _key(name) == _key(DEFAULT) else _find(name)
-
-
-@lru_cache(maxsize=32)
-def _find(name: str) -> Path | None:
-    """A font of the system. Files that are called like it come first: to open hundreds takes seconds."""
     wanted = _key(name)
+    if wanted == _key(DEFAULT):
+        return DEFAULT_FILE
+    if (known := _known.get(wanted)) is not None and known.exists():
+        return known
+    found = _find(wanted)
+    if found is not None:  # one that is not there may be installed at any time
+        _known[wanted] = found
+    return found
+
+
+def _find(wanted: str) -> Path | None:
+    """A font of the system. Files that are called like it come first: to open hundreds takes seconds."""
     files = sorted(_files(), key=lambda file: (not _key(file.stem).startswith(wanted), "bold" not in file.stem.lower()))
     return next((file for file in files if wanted in {_key(known) for known in _names(file)}), None)
 
