@@ -484,7 +484,7 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Pack:
-    """From the merge stage: a piece of a stream with picture and sound, as fragmented MP4 (CMAF)."""
+    """From the merge stage: a piece of a stream with picture and sound, as fragmented MP4."""
 
     job: str
     index: int

@@ -20,7 +20,7 @@ from tests.hls import inside, track_runs
 FRAMES, GOP = 60, 25
 TICKS = 3600
 
-INIT_SHA256 = "f84d18ebb48178e7a238ab781e17d9c18f9801ae4673dcc92fe2233403069843"
+INIT_SHA256 = "1d008b73b98425d2916b7e5ef503fa5d2a299869307ec43c8075d8ec268d87e6"
 FRAGMENT_SHA256 = "3bcefdb129dd112e1972b055510dfde4df6f54b590b67e5847e1ce01ca9464ad"
 """Of what this code wrote when ffprobe read its streams and a browser played them (`test_player.py`)."""
 

@@ -90,14 +90,22 @@ class Stream:
 
     def _master(self) -> str:
         """The playlist for players that show captions."""
-        segment, rate = next(iter(self.flow.segments.values())), round(1.5 * self._bits_per_second())
+        segment = next(iter(self.flow.segments.values()))
         language = self.flow.job.language or self.flow.config.language
         media = f'TYPE=SUBTITLES,GROUP-ID="captions",NAME="{language}",LANGUAGE="{language}",AUTOSELECT=YES,DEFAULT=YES'
         look = f"RESOLUTION={segment.width}x{segment.height},FRAME-RATE={self.flow.fps:.3f},VIDEO-RANGE=SDR"
         codecs = _codecs(self._init().read_bytes())
-        variant = f'BANDWIDTH={rate},CODECS="{codecs}",{look},SUBTITLES="captions",CLOSED-CAPTIONS=NONE'
+        variant = f'{self._rates()},CODECS="{codecs}",{look},SUBTITLES="captions",CLOSED-CAPTIONS=NONE'
         lines = ["#EXTM3U", "#EXT-X-INDEPENDENT-SEGMENTS", f'#EXT-X-MEDIA:{media},URI="{CAPTIONS_PLAYLIST}"']
         return "\n".join([*lines, f"#EXT-X-STREAM-INF:{variant}", PLAYLIST, ""])
+
+    def _rates(self) -> str:
+        """The bit rates, measured once the stream has ended; until then one that it probably never reaches."""
+        if len(self._playable) != self.flow.count:
+            return f"BANDWIDTH={round(1.5 * self._bits_per_second())}"
+        shown = [fragment for pack in self._playable for fragment in pack.fragments]
+        segments = [(fragment.frames / self.flow.fps, 8 * fragment.path.stat().st_size) for fragment in shown]
+        return f"BANDWIDTH={peak_rate(segments)},AVERAGE-BANDWIDTH={_rate(segments)}"
 
     def _init(self) -> Path:
         """The initialization segment."""
@@ -122,6 +130,24 @@ class Stream:
         shown, fps = _cues(tuple(sentences)), self.flow.fps
         said = _between(shown, start / fps, (start + fragment.frames) / fps)
         return _caption_name(fragment), captions.webvtt(said, with_words=self.flow.job.captions == "words")
+
+
+def peak_rate(segments: Sequence[tuple[float, int]]) -> int:
+    """The largest bit rate of neighbouring segments, given as seconds and bits, that together last between half the
+    target duration and one and a half times as long (RFC 8216, section 4.3.4.2)."""
+    rates = [_rate(segments)]  # all of them, where they are shorter
+    for start in range(len(segments)):
+        for stop in range(start + 1, len(segments) + 1):
+            seconds = sum(length for length, _ in segments[start:stop])
+            if seconds > 1.5 * TARGET_SECONDS:
+                break
+            if seconds >= 0.5 * TARGET_SECONDS:
+                rates.append(_rate(segments[start:stop]))
+    return max(rates)
+
+
+def _rate(segments: Sequence[tuple[float, int]]) -> int:
+    return round(sum(bits for _, bits in segments) / sum(seconds for seconds, _ in segments))
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Fragmented MP4 for streaming (CMAF) from already encoded H.264 and AAC.
+"""Fragmented MP4 for streaming from already encoded H.264 and AAC.
 
 The boxes are written here, not by ffmpeg, so that the times of each fragment are exact to the tick regardless of the
 fragments before it, and equal frames give equal bytes. The layouts follow ISO/IEC 14496-12, -14 and -15.
@@ -101,7 +101,7 @@ def init(video: Video) -> bytes:
         _track(AUDIO_TRACK, b"soun", TRACK_RATE_HZ, _aac_entry(), (0, 0)),
     )
     extends = [full_box("trex", 0, struct.pack(">5I", track, 1, 0, 0, 0)) for track in (VIDEO_TRACK, AUDIO_TRACK)]
-    brands = b"iso6" + u32(0) + b"iso6cmfcmp41"
+    brands = b"iso6" + u32(0) + b"iso6mp41"
     return box("ftyp", brands) + box("moov", full_box("mvhd", 0, movie), *tracks, box("mvex", *extends))
 
 
