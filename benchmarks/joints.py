@@ -1,7 +1,8 @@
 """Measure what keyframes of a still picture add to its motion: `python -m benchmarks.joints [--avatar NAME...]`.
 
 Twenty seconds are rendered once, then encoded in segments as jobs and streams have them. Like `benchmarks.jumps`, but
-it also knows how much the rendered frames change, so that a blink is not taken for a pulse.
+it also knows how much the rendered frames change, so that a blink is not taken for a pulse. A joint is every keyframe
+but the first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.jumps import changes_of, upper_thirds
+from benchmarks.jumps import changes_of, keyframes, upper_thirds
 from pipeline.avatars import Avatars
 from pipeline.config import AvatarsSettings, Config
 from pipeline.engines.base import SpeechFeatures
@@ -29,11 +30,12 @@ FPS = 25
 SECONDS = 20
 SIDE = 720
 SEGMENTS = {
-    "video, a joint after 10 s": (10, rate.STILL_GOP_SECONDS),
-    "stream, pieces of 2 s": (2, rate.STREAM_GOP_SECONDS),
-    "stream, pieces of 1 s": (1, rate.STREAM_GOP_SECONDS),
+    "video, one": (0, 20),
+    "video, two": (0, 10, 20),
+    "video, the last one short": (0, 7.6, 15.2, 20),
+    "stream": (0, 1, 2, 3, 5, 8, 12, 16, 20),
 }
-"""How long segments are, and the longest distance of keyframes."""
+"""Where they begin and end, in seconds."""
 
 
 def rendered(config: Config, avatar: str, clip: SpeechClip) -> NDArray[np.uint8]:
@@ -44,14 +46,22 @@ def rendered(config: Config, avatar: str, clip: SpeechClip) -> NDArray[np.uint8]
     return np.concatenate([batch.numpy() for batch in renderer.render(0, frames)])
 
 
-def encoded(frames: NDArray[np.uint8], seconds: float, gop_seconds: int, config: Config) -> Iterator[Path]:
-    """Segments of that length."""
-    video = config.video
+def encoded(frames: NDArray[np.uint8], name: str, config: Config) -> Iterator[Path]:
+    """The segments."""
+    video, edges = config.video, [round(second * FPS) for second in SEGMENTS[name]]
+    is_stream = name == "stream"
+    usual = rate.STREAM_USUAL_SECONDS if is_stream else min(rate.STILL_GOP_SECONDS, SECONDS / (len(edges) - 1))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "segment.mp4"
-        for start, stop in pairwise([*range(0, len(frames), round(seconds * FPS)), len(frames)]):
-            is_last = stop == len(frames)
-            options = rate.still(stop - start, FPS, video.crf, gop_seconds=gop_seconds, followed=not is_last)
+        for start, stop in pairwise(edges):
+            options = rate.still(
+                stop - start,
+                FPS,
+                video.crf,
+                gop_seconds=rate.STREAM_GOP_SECONDS if is_stream else rate.STILL_GOP_SECONDS,
+                followed=stop < edges[-1],
+                usual_seconds=usual,
+            )
             with SegmentEncoder(path, (SIDE, SIDE), FPS, video.preset, options, threads=1) as encoder:
                 encoder.write(frames[start:stop])
             yield path
@@ -59,17 +69,17 @@ def encoded(frames: NDArray[np.uint8], seconds: float, gop_seconds: int, config:
 
 def row(frames: NDArray[np.uint8], name: str, config: Config) -> str:
     """A line of the table."""
-    seconds, gop_seconds = SEGMENTS[name]
-    shown, size = list[NDArray[np.int16]](), 0
-    for path in encoded(frames, seconds, gop_seconds, config):
+    shown, joints, size = list[NDArray[np.int16]](), set[int](), 0
+    for path in encoded(frames, name, config):
         size += path.stat().st_size
+        joints |= {len(shown) + frame for frame in keyframes(path)}
         shown += upper_thirds(path, SIDE, SIDE)
     found = changes_of(shown)
     own = changes_of(frame.reshape(-1)[: SIDE * (SIDE // 3)].astype(np.int16) for frame in frames)
-    joints = np.arange(round(seconds * FPS), len(frames), round(seconds * FPS))
-    largest = joints[np.argmax(found[joints])]
-    usual = np.median(found[1:])
-    return f"{name} | {usual:.2f} | {found[joints].max():.2f} | {own[largest]:.2f} | {size / SECONDS / 1000:.0f}"
+    jumps = np.array(sorted(joints - {0}))
+    largest = jumps[np.argmax(found[jumps])]
+    cells = np.median(found[1:]), found[jumps].mean(), found[largest], own[largest]
+    return f"{name} | {' | '.join(f'{cell:.2f}' for cell in cells)} | {size / SECONDS / 1000:.0f}"
 
 
 def main() -> None:
@@ -84,8 +94,8 @@ def main() -> None:
     if options.avatars is not None:
         config = Config(avatars=AvatarsSettings(folder=str(options.avatars.absolute())))
     clip = held_out_clip("en", "heart")
-    print("| avatar | segments | usual change | largest at a joint | of that, motion | kB/s |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    print("| avatar | segments | usual change | at joints, mean | largest | of that, motion | kB/s |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for avatar in options.avatar:
         frames = rendered(config, avatar, clip)
         for name in SEGMENTS:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -25,7 +26,7 @@ from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSet
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
-from pipeline.media import fragments, muxing, pcm, rate
+from pipeline.media import ffmpeg, fragments, muxing, pcm, rate
 from pipeline.media.encoder import SegmentEncoder
 from pipeline.messages import (
     PCM_RATE_HZ,
@@ -551,6 +552,21 @@ def test_still_pictures_of_any_length_can_be_joined(tmp_path: Path) -> None:
         assert keyframes(path) == expected
         parameters.add(video.parameters)
     assert len(parameters) == 1
+
+
+def test_what_stands_still_is_the_same_in_every_keyframe_of_a_video(tmp_path: Path) -> None:
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (96, 64), np.uint8), (0, 0), 2)
+    shown = []
+    for number, count in enumerate((75, 20, 41)):
+        path = tmp_path / f"{number}.mp4"
+        options = rate.still(count, 25, 20, gop_seconds=1, followed=True, usual_seconds=1)
+        with SegmentEncoder(path, (64, 64), 25, "veryfast", options, threads=1) as encoder:
+            encoder.write(np.stack([picture] * count))
+        frames = ffmpeg.source(path, ffmpeg.OUR_FORMATS)
+        decoded = ffmpeg.pictures(frames, (64, 64), timeout_seconds=60)
+        shown += [decoded[frame] for frame in keyframes(path)]
+    assert len(shown) == 3 + 1 + 2
+    assert all(np.array_equal(keyframe, shown[0]) for keyframe in shown)
 
 
 def test_a_video_has_its_index_first_and_names_its_colours(merge_item: MergeItem, merged: Video) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from pipeline.media.codecs import CODECS, H264, Codec, Options
 
@@ -11,6 +13,8 @@ STILL_GOP_SECONDS = 10
 """Longest distance of keyframes in a still picture, where each is seen as a pulse."""
 STREAM_GOP_SECONDS = 3
 """The same in streams, whose fragments begin with keyframes: the target duration of the playlist."""
+STREAM_USUAL_SECONDS = 1.75
+"""About how far apart they are there: the first pieces are shorter, and later ones have one every two seconds."""
 
 GAIN_MAX = 12
 """How much lower a keyframe's quantiser is than `crf`: less if keyframes are frequent, since each costs that much."""
@@ -18,6 +22,10 @@ OTHERS_STEPS = 2
 """How much higher the quantiser of the other frames is: what stands still keeps the keyframe's quality."""
 APPROACH_FRAMES = 6
 """Frames before a keyframe that become as good as it is, step by step."""
+MEAN_DECAY = 0.95
+"""How much less each earlier frame counts in the encoder's mean of quantisers."""
+FRACTION_MAX = 0.99
+"""How much `crf` may be raised: the parameter sets have its whole part, and must be the same in all segments."""
 
 ZONED = {"h264": ("x264-params", "mbtree"), "h265": ("x265-params", "cutree")}
 """Codecs whose encoders take the quantiser of each frame: ffmpeg's option, and what weighs frames otherwise."""
@@ -33,34 +41,79 @@ def moving(fps: int, crf: int, codec: Codec = CODECS[H264]) -> Options:
     return _joinable(codec, gop, codec.moving.of(crf))
 
 
-def still(frames: int, fps: int, crf: int, *, gop_seconds: int, followed: bool, codec: Codec = CODECS[H264]) -> Options:
+def still(
+    frames: int,
+    fps: int,
+    crf: int,
+    *,
+    gop_seconds: int,
+    followed: bool,
+    usual_seconds: float | None = None,
+    codec: Codec = CODECS[H264],
+) -> Options:
     """For a picture that hardly changes: the frames around each keyframe are so good that none is seen to begin anew.
 
-    A keyframe and the frame before it are quantised independently, so the picture jumps by the sum of their errors.
-    Encoders of AV1 and VP9 cannot be told how good a frame is to be. `crf`: x264's. `gop_seconds`: longest distance of
-    keyframes. `followed`: whether another segment begins where this one ends.
+    A keyframe and the frame before it are quantised independently, so the picture jumps by the sum of their errors; but
+    what has not moved since the last keyframe has the same error if both have the same quantiser. Encoders of AV1 and
+    VP9 cannot be told how good a frame is to be. `crf`: x264's. `gop_seconds`: longest distance of keyframes.
+    `followed`: whether another segment begins where this one ends. `usual_seconds`: how far apart the keyframes are in
+    the segments that this one is joined with; None: as far as in this one.
     """
     crf = codec.still.of(crf)
     gop = max(2, math.ceil(frames / math.ceil(frames / (fps * gop_seconds))))  # 1 changes the parameter sets
     options = _joinable(codec, gop, crf)
     if codec.name not in ZONED:
         return options
-    gain = min(GAIN_MAX, round(codec.keyframe_gain * gop / fps))
-    zones = []
+    gain = min(GAIN_MAX, codec.keyframe_gain * (gop / fps if usual_seconds is None else usual_seconds))
+    others, base, zones = crf + OTHERS_STEPS, float(crf), list[str]()
     for start in range(0, frames, gop):
         stop = min(start + gop, frames)
-        approach = min(APPROACH_FRAMES, stop - start - 1) if followed or stop < frames else 0
-        if start + 1 < stop - approach:
-            zones.append(_zone(start + 1, stop - approach - 1, crf + OTHERS_STEPS))
-        for step in range(1, approach + 1):
-            frame, down = stop - approach + step - 1, (gain + OTHERS_STEPS) * step / approach
-            zones.append(_zone(frame, frame, crf + OTHERS_STEPS - round(down)))
+        quantisers = [others] * (stop - start - 1)
+        if followed or stop < frames:
+            quantisers = _approaching(quantisers, crf - gain, crf)
+        if stop < frames:
+            base = min(max(_mean(quantisers), crf), crf + FRACTION_MAX)
+        zones += [_zone(start + 1 + first, start + last, quantisers[first]) for first, last in _runs(quantisers)]
     key, tree = ZONED[codec.name]
-    parameters = [f"{tree}=0", "qpstep=51", f"ipratio={2 ** (gain / 6):.3f}"]  # qpstep: it must not soften the steps
+    ratio = 2 ** ((base - crf + gain) / 6)
+    parameters = [f"{tree}=0", "qpstep=51", f"ipratio={ratio:.4f}"]  # qpstep: it must not soften the steps
     if zones:
         parameters.append("zones=" + "/".join(zones))
     given = [str(options[key])] if key in options else []
-    return options | {key: ":".join([*given, *parameters])}
+    return options | {"crf": f"{base:.3f}", key: ":".join([*given, *parameters])}
+
+
+def _approaching(quantisers: list[int], keyframe: float, mean_min: float) -> list[int]:
+    """The quantisers of the frames before a keyframe, of which the last ones approach its quantiser.
+
+    As many as possible do, at most `APPROACH_FRAMES`, while the encoder's mean (see `_mean`) is at least `mean_min`.
+    """
+    approached = quantisers
+    for count in range(1, min(APPROACH_FRAMES, len(quantisers)) + 1):
+        steps = [round(quantisers[0] + (keyframe - quantisers[0]) * step / count) for step in range(1, count + 1)]
+        longer = quantisers[:-count] + steps
+        if count > 1 and _mean(longer) < mean_min:
+            break
+        approached = longer
+    return approached
+
+
+def _mean(quantisers: Sequence[int]) -> float:
+    """The encoder's running mean of the quantisers before a keyframe, which it subtracts the keyframe's gain from.
+
+    It subtracts that of a segment's first keyframe from `crf`, so both have to be equal.
+    """
+    weights = [math.pow(MEAN_DECAY, age) for age in reversed(range(len(quantisers)))]
+    return sum(quantiser * weight for quantiser, weight in zip(quantisers, weights, strict=True)) / sum(weights)
+
+
+def _runs(values: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The [start, stop) of each run of equal values."""
+    start = 0
+    for _, run in groupby(values):
+        stop = start + len(list(run))
+        yield start, stop
+        start = stop
 
 
 def _joinable(codec: Codec, gop: int, crf: int) -> Options:

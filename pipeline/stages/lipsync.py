@@ -138,9 +138,16 @@ class LipSyncStage:
         if not isinstance(avatar.scene, Still) or isinstance(background, Loop):
             return rate.moving(timeline.fps, crf, codec)
         followed = timeline.first_frame is not None or chunk.stop_frame < timeline.frames
-        gop_seconds = rate.STREAM_GOP_SECONDS if timeline.mode == "stream" else rate.STILL_GOP_SECONDS
-        frames = chunk.stop_frame - chunk.start_frame
-        return rate.still(frames, timeline.fps, crf, gop_seconds=gop_seconds, followed=followed, codec=codec)
+        is_stream = timeline.mode == "stream"
+        return rate.still(
+            chunk.stop_frame - chunk.start_frame,
+            timeline.fps,
+            crf,
+            gop_seconds=rate.STREAM_GOP_SECONDS if is_stream else rate.STILL_GOP_SECONDS,
+            followed=followed,
+            usual_seconds=rate.STREAM_USUAL_SECONDS if is_stream else _usual_seconds(chunk),
+            codec=codec,
+        )
 
     def _background(self, chunk: Chunk, avatar: FittedAvatar) -> Surroundings | None:
         """What is behind the person; None: what the avatar's picture shows."""
@@ -183,6 +190,13 @@ class LipSyncStage:
         if model not in self._engines:
             self._engines[model] = load_engine(model, self._config, self._device)
         return self._engines[model]
+
+
+def _usual_seconds(chunk: Chunk) -> float | None:
+    """About how far apart the keyframes of a job's still pictures are; None if its chunks are not known yet."""
+    if chunk.count is None:
+        return None
+    return min(rate.STILL_GOP_SECONDS, chunk.timeline.seconds / chunk.count)
 
 
 def _overlay(chunk: Chunk) -> Overlay | None:
