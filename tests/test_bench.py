@@ -115,10 +115,8 @@ def test_memory_includes_descendants(tmp_path: Path) -> None:
 
 def test_a_daemon_that_cannot_start_is_reported(tmp_path: Path) -> None:
     config = Config.model_validate({"models": {"gan": {"engine": "wav2lip", "checkpoint": "none.pth"}}})
-    start = time.monotonic()
     with pytest.raises(BootError, match="checkpoint_missing"), Trial(tmp_path, config):
         pytest.fail("it must not start")
-    assert time.monotonic() - start < 60
 
 
 @pytest.mark.slow

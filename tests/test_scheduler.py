@@ -215,7 +215,7 @@ def test_a_job_that_kills_its_workers_fails_after_three_attempts(start: Start, t
     assert (failed.error.code, failed.attempts) == ("worker_died", 3)
 
 
-def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(start: Start, tmp_path: Path) -> None:
+def test_an_idle_worker_that_is_killed_is_replaced_at_once(start: Start, tmp_path: Path) -> None:
     scheduler = start(processes())
     until(scheduler, lambda: all_idle(scheduler))
     for victim in ("tts-0", "split-0", "gan-0", "nogan-1", "merge-0"):
@@ -223,8 +223,9 @@ def test_an_idle_worker_that_is_killed_is_replaced_within_a_second(start: Start,
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
-        until(scheduler, lambda: scheduler.workers[victim] is not WorkerState.IDLE)  # noqa: B023
-        assert time.monotonic() - killed < 1
+        while scheduler.workers[victim] is WorkerState.IDLE:
+            assert not scheduler.step(DEADLINE_SECONDS)
+        assert time.monotonic() - killed < DEADLINE_SECONDS / 2, "it was seen only when the wait was over"
         scheduler.add(flow(tmp_path, f"job-{victim}"))
         [done] = outcomes(scheduler)
         assert isinstance(done, JobDone)
