@@ -21,7 +21,7 @@ from tests.members import slow
 from tests.running import ONE_PROCESS, in_process, named, until
 from tests.test_avatar_commands import PORTRAIT
 
-LEFT_SECONDS = 10
+LEFT_SECONDS = 60
 """What is killed and removed in the background is gone after this time."""
 
 
