@@ -122,6 +122,7 @@ def test_a_check_reports_each_bad_avatar(place: Path) -> None:
     assert "copy\tpicture of 1920x1400, frames of 720x720" in checked.stdout
 
 
+@pytest.mark.slow
 def test_a_check_says_why_each_picture_is_unusable(place: Path) -> None:
     found = find_in_picture(portrait())
     assert isinstance(found, Faces)
@@ -174,6 +175,7 @@ def test_an_avatars_warnings_are_shown_when_it_is_added_and_checked(place: Path)
     assert (added.returncode, avatars(place, "check", "group").stderr) == (0, added.stderr)
 
 
+@pytest.mark.slow
 def test_avatars_are_listed_for_people_and_for_programs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "mine" / "anna").mkdir(parents=True)
     shutil.copy(PORTRAIT, place / "mine" / "anna")

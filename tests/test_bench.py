@@ -51,6 +51,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_the_seeded_checkpoint_is_the_one_of_the_reference_data(
     tmp_path: Path, weights: dict[str, torch.Tensor]
 ) -> None:

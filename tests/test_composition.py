@@ -210,6 +210,7 @@ def split(folder: Path, size: Preset) -> Chunk:
     return chunk
 
 
+@pytest.mark.slow
 def test_a_chunk_is_rendered_at_the_size_of_its_preset(tmp_path: Path) -> None:
     chunk = split(tmp_path, Preset.VERTICAL)
     stage = LipSyncStage(WorkerSpec("gan-0", "test", "", Config(base=tmp_path), model="gan"))

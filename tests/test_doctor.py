@@ -522,6 +522,7 @@ def test_what_alignment_needs_is_told(place: Path, monkeypatch: pytest.MonkeyPat
     assert fixes() == ["pip install espeakng-loader"]
 
 
+@pytest.mark.slow
 def test_an_unusable_avatar_is_a_warning_unless_it_is_the_default(place: Path) -> None:
     (place / "avatars" / "anna").mkdir(parents=True)
     (place / "avatars" / "anna" / "anna.png").write_bytes(b"no picture")

@@ -34,6 +34,7 @@ def toy_config(tmp_path: Path, **toy: object) -> Config:
     return Config.model_validate({"spool": str(tmp_path), "models": {"toy": settings}, "workers": workers})
 
 
+@pytest.mark.slow
 def test_a_third_engine_renders_through_the_daemon(tmp_path: Path) -> None:
     """Given a recording whose second half is silent, and two workers with different models."""
     models = {"toy": {"engine": TOY, "bar_luma": LUMA}}

@@ -24,7 +24,7 @@ from pipeline.errors import JobError
 from pipeline.media import pictures
 from pipeline.media.pictures import Look
 from tests.clips import write_clip
-from tests.members import few, members
+from tests.members import few, members, slow, soaking
 from tests.pictures import avatars_in, gradient, load, picture_of, refused
 from tests.test_recordings import KINDS, harmed
 
@@ -285,7 +285,9 @@ CONTAINERS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("ending", members(CONTAINERS, "ts", "wmv", "ogv", "mov"))
+@pytest.mark.parametrize(
+    "ending", ["mov", *map(slow, ("ts", "wmv", "ogv")), *map(soaking, ("m2ts", "flv", "3gp", "mpg", "vob", "avi"))]
+)
 def test_every_container_is_read(ending: str, anna: Path) -> None:
     frames = [np.full((ROWS, COLUMNS, 3), 40 + 15 * index, np.uint8) for index in range(10)]
     write_clip(

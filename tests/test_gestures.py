@@ -127,6 +127,7 @@ def test_a_speaker_does_not_nod_like_a_listener() -> None:
 # Gaze
 
 
+@pytest.mark.slow
 def test_gaze_leaves_the_viewer_for_moments_of_speech_and_returns() -> None:
     text = spoken((0.5, 5), (6.5, 14), seconds=16, questions=[14.0])
     turned = np.array([[Gaze(seed, text).at(frame) for frame in range(16 * FPS)] for seed in SEEDS])

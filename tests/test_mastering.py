@@ -68,6 +68,7 @@ def test_silence_and_what_is_right_already_stay_as_they_are() -> None:
     assert levels.mastered(once, 48_000, -16) is once
 
 
+@pytest.mark.slow
 def test_long_sound_is_limited_in_blocks_without_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = speech_like(6.0, 48_000)
     whole = levels.mastered(samples, 48_000, -14)

@@ -78,6 +78,7 @@ def test_unusual_sounds_stay_in_range(samples: NDArray[np.float64], least: float
     assert least <= mel.min() <= mel.max() <= most
 
 
+@pytest.mark.slow
 def test_five_minutes_take_little_memory() -> None:
     code = (
         "import resource, numpy as np\n"

@@ -160,6 +160,7 @@ def gif(frames: int, side: int) -> bytes:
     return b"GIF89a" + struct.pack("<HH", side, side) + b"\x80\0\0" + bytes(6) + frame * frames + b";"
 
 
+@pytest.mark.slow
 def test_an_animation_that_takes_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(animation_frames, "TIMEOUT_SECONDS", 2)
     file = tmp_path / "a.gif"

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ FRAME_SAMPLES = 1024
 """Of AAC-LC."""
 
 
+@pytest.mark.slow
 def test_a_video_avatar_continues_from_piece_to_piece(checkpoint: Path, tmp_path: Path) -> None:
     side, frames, first = 128, 16, 8
     noise = np.random.default_rng(0).integers(16, 235, (frames, side * 3 // 2, side), dtype=np.uint8)

@@ -225,6 +225,7 @@ def test_cutting_a_text_takes_linear_time(before: str, after: str, unit: str) ->
     assert is_linear(pieces, lambda count: before + unit * (count // len(unit)) + after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["1", ",000", ".1"])
 def test_rewriting_a_number_takes_linear_time(unit: str) -> None:
     assert is_linear(spoken, lambda count: f"a1{unit * (count // len(unit))},5")

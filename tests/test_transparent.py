@@ -202,6 +202,7 @@ def test_an_ffmpeg_without_vp9_is_noticed_before_anything_is_rendered(
     assert caught.value.code == "no_vp9"
 
 
+@pytest.mark.slow
 def test_make_also_saves_the_transparent_videos(tmp_path: Path) -> None:
     request = Request(tmp_path / "a.mp4", {"text": "hi", "background": "transparent"})
     assert [file.name for file in request._files()] == ["a.mp4", "a.webm"]

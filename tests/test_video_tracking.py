@@ -191,6 +191,7 @@ def test_the_face_follows_the_size(size: tuple[int, int], sway: Path, video_spoo
     assert (boxes <= np.tile(size, 2)).all()
 
 
+@pytest.mark.slow
 def test_a_portrait_video_keeps_its_aspect_ratio(tmp_path: Path, portrait_faces: Faces) -> None:
     tall = [
         cv2.copyMakeBorder(cv2.resize(f, (1080, 1080)), 420, 420, 0, 0, cv2.BORDER_REPLICATE) for f in film(swaying(3))

@@ -48,12 +48,10 @@ def golden() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-QUICK = ("livetalking_256", "community_288_enlarging")
+MARKS = {"livetalking_256": [], "community_288_enlarging": [pytest.mark.slow]}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.soak) for name in GOLDEN]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, [pytest.mark.soak])) for name in GOLDEN])
 @torch.inference_mode()
 def test_it_computes_what_the_published_code_does(name: str) -> None:
     """Weights depend on the tensors' names: these are checked too. The plain network is not run, only the folded."""

@@ -78,6 +78,7 @@ def test_espeak_reports_words() -> None:
     assert all(0.04 < word.end_seconds - word.start_seconds < 1.5 for word in found)
 
 
+@pytest.mark.slow
 def test_hibari_reports_words() -> None:
     [sentence] = read("She left early, at 7:45, with a map.", "en")
     utterance = Hibari().speak(sentence.spoken, "en", "heart", 1.0)
