@@ -229,6 +229,25 @@ def test_terminals_are_safe_from_what_a_file_says(plain: Path, tmp_path: Path) -
     assert "x?2J" in said(hostile)
 
 
+def test_a_stream_says_what_its_init_segment_says(marked: Path, tmp_path: Path) -> None:
+    (tmp_path / "init.mp4").write_bytes(marked.read_bytes())
+    (tmp_path / "index.m3u8").write_text('#EXTM3U\n#EXT-X-MAP:URI="init.mp4"\n#EXTINF:3,\n0.m4s\n', "utf-8")
+    (tmp_path / "master.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nindex.m3u8\n", "utf-8")
+    for name in ("index.m3u8", "master.m3u8"):
+        assert said(tmp_path / name).startswith(f"{name}: says that it was made by AI")
+
+
+@pytest.mark.parametrize(
+    "content", ["#EXTM3U\n", "#EXTM3U\n../a.ts\n", "#EXTM3U\ngone.ts\n", "#EXTM3U\na.m3u8\n", "a.mp4"]
+)
+def test_a_playlist_without_its_stream_is_refused(content: str, marked: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(marked.read_bytes())
+    (tmp_path / "a.m3u8").write_text(content, "utf-8")
+    with pytest.raises(LipdropError, match="names no part of a stream") as caught:
+        CliRunner().invoke(cli, ["inspect", str(tmp_path / "a.m3u8")], catch_exceptions=False, standalone_mode=False)
+    assert caught.value.code == "media"
+
+
 @pytest.mark.parametrize("content", [b"", b"text", PNG[:20], box("uuid", bytes(16)), bytes(100)])
 def test_what_is_not_a_video_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
