@@ -27,6 +27,12 @@ def refused_bridge(connection: Connection, _: Settings) -> None:
     connection.send(Trouble("connection refused"))
 
 
+def crowded_bridge(connection: Connection, _: Settings) -> None:
+    connection.send(Connected())
+    connection.send(Trouble("no room for a"))
+    connection.poll(60)
+
+
 def silent_bridge(connection: Connection, _: Settings) -> None:
     connection.poll(60)
 

@@ -25,7 +25,7 @@ from pipeline.executors.cluster.executor import RayExecutor
 from pipeline.executors.cluster.protocol import TOKEN_FILE, Patience, Settings, Terms
 from pipeline.executors.cluster.version import own_version, worker_kind
 from pipeline.messages import Died, Event, Finished, Ready, Sentence, Span, Speech, Task, TtsItem
-from tests.bridges import answering_bridge, bridge_once_refused, refused_bridge, silent_bridge
+from tests.bridges import answering_bridge, bridge_once_refused, crowded_bridge, refused_bridge, silent_bridge
 from tests.running import ROOT
 
 SPEC = WorkerSpec("tts-0", "tts", "tests.faults:CheapTts", None)  # type: ignore[arg-type]
@@ -79,6 +79,16 @@ def test_a_cluster_that_cannot_be_reached_is_tried_again(start: Start) -> None:
     assert executor.trouble() == "no connection to the Ray cluster (10.0.0.1:6379): connection refused"
     assert first(executor) == Ready("tts-0", "cpu", 5, "node")
     assert executor.trouble() is None
+
+
+def test_what_is_wrong_with_the_cluster_is_logged(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """A terminal shows it too, where a first job would seem to hang."""
+    executor = start(crowded_bridge)
+    deadline = time.monotonic() + 60
+    while executor.trouble() is None:
+        assert executor.wait(0.2) == []
+        assert time.monotonic() < deadline
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["no room for a"]
 
 
 def test_a_bridge_that_does_not_connect_in_time_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

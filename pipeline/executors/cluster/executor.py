@@ -187,6 +187,8 @@ class RayExecutor:
                 self._note_connected()
             case Trouble():
                 self._trouble = message.why
+                if self._is_connected and message.why is not None:
+                    log.warning("%s", message.why)
             case Offered():
                 self._offers = message.nodes
             case Ready():
