@@ -27,10 +27,10 @@ def test_one_piece_is_played_as_soon_as_it_is_packed() -> None:
 def test_one_worker_renders_the_pieces_one_after_the_other() -> None:
     """The second piece is rendered from 5 to 13 s, the third from 13 to 21 s; packing takes half a second each.
 
-    Both may be late by the 0.4 s in which the third one is spoken meanwhile.
+    The second one may be late by the 0.4 s in which the third one is spoken meanwhile.
     """
-    heard = 1.9 - NOTICE_SECONDS - 0.4
-    assert earliest_starts(FIRST) == pytest.approx([5.5, 13.5 - heard, 21.5 - (heard + 4)])
+    heard = 1.9 - NOTICE_SECONDS
+    assert earliest_starts(FIRST) == pytest.approx([5.5, 13.5 + 0.4 - heard, 21.5 - (heard + 4)])
 
 
 def test_a_second_worker_takes_the_third_piece() -> None:
@@ -38,8 +38,8 @@ def test_a_second_worker_takes_the_third_piece() -> None:
 
     Speaking it takes each of the two workers 0.2 s.
     """
-    heard = 1.9 - NOTICE_SECONDS - 0.2
-    assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 - heard, 13.9 - (heard + 4)])
+    heard = 1.9 - NOTICE_SECONDS
+    assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 + 0.2 - heard, 13.9 - (heard + 4)])
 
 
 def test_pieces_that_are_cut_need_no_speaking() -> None:
@@ -70,13 +70,13 @@ def test_slow_speech_delays_the_start_of_a_long_stream() -> None:
     """Eight texts are spoken in 6 s each from 5 s on, and the last is rendered and packed in 4.5 s."""
     pieces = (Expected(2.0), Expected(2.0), *[Expected(2.0, 6.0)] * 8)
     starts = earliest_starts(replace(FIRST, pieces=pieces))
-    heard = 1.9 - NOTICE_SECONDS + 8 * 2 - 6
+    heard = 1.9 - NOTICE_SECONDS + 8 * 2
     assert starts[-1] == pytest.approx(5 + 8 * 6 + 4.5 - heard)
 
 
 def test_the_pieces_of_a_text_are_there_once_the_text_is_spoken() -> None:
     """Spoken from 5 to 11 s; two workers render its two pieces from 11 to 15 s, and the second piece from 5 to 9 s."""
     pieces = (Expected(2.0), Expected(2.0), Expected(2.0, 6.0), Expected(2.0))
-    heard = 1.9 - NOTICE_SECONDS - 6 / 2
+    heard = 1.9 - NOTICE_SECONDS
     starts = earliest_starts(replace(FIRST, workers=2, pieces=pieces))
     assert starts[2:] == pytest.approx([15.5 - (heard + 2), 15.5 - (heard + 4)])

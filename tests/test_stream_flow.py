@@ -21,7 +21,13 @@ from daemon.scheduling.open_records import Record
 from daemon.scheduling.pacing import NOTICE_SECONDS
 from daemon.scheduling.recording_stream import RecordingStream
 from daemon.scheduling.stream_flow import StreamFlow
-from daemon.scheduling.text_stream import CAUTION, CLAUSE_PAUSE_SECONDS, PIECES_AHEAD, TextStream
+from daemon.scheduling.text_stream import (
+    CAUTION,
+    CLAUSE_PAUSE_SECONDS,
+    PIECES_AHEAD,
+    SPEAKING_CAUTION,
+    TextStream,
+)
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import (
@@ -380,7 +386,7 @@ def test_texts_that_are_not_split_are_expected_to_be_as_long_as_they_look(tmp_pa
         (chunk.stop_frame - chunk.start_frame) / FPS for chunk in first
     ]
     starting = [piece for piece in expected if piece.speaking_seconds]
-    shares = [CAUTION * len(text) / len(stream.texts[0]) for text in stream.texts[1:]]
+    shares = [SPEAKING_CAUTION * len(text) / len(stream.texts[0]) for text in stream.texts[1:]]
     split = 2 * 0.03
     ready = [span.seconds * share + split for share in shares]
     assert [piece.speaking_seconds for piece in starting] == pytest.approx(ready)

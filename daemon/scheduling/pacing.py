@@ -52,11 +52,12 @@ def earliest_starts(measured: Measured) -> list[float]:
     free = [measured.second_cut_at_seconds] * (measured.workers - 1)
     starts, heard = [measured.packing.end_seconds], measured.sound_seconds - NOTICE_SECONDS
     spoken = measured.second_cut_at_seconds
-    # The first piece did not share the processors with the speaking of others, which takes that from all workers.
+    # Those that are cut share the processors with the speaking of others, which takes that from all workers.
     late = max((piece.speaking_seconds for piece in others), default=0.0) / measured.workers
     for index, piece in enumerate(others, 1):
         if piece.speaking_seconds:  # it is not spoken before the first piece is rendered
             spoken = max(spoken, measured.rendering.end_seconds) + piece.speaking_seconds
+            late = 0.0
         if index == 1 and piece.rendered_seconds is None:
             worker_free = measured.rendering.end_seconds
         elif index == 1:

@@ -21,6 +21,8 @@ PIECES_AHEAD = 1
 
 CAUTION = 1.1
 """How much longer a text may be than its characters suggest: a stream must not begin too early."""
+SPEAKING_CAUTION = 1.5
+"""How much longer speaking it may take: the first text was spoken while nothing was rendered."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class TextStream(TextPieces, StreamFlow):
             share = self._length(index) / self._length(0)
             start, stop = stop, stop + ceil(timeline.frames * share)
             seconds = [CAUTION * (until - since) / self.fps for since, until in early_edges(start, stop, self.fps)]
-            ready = (CAUTION * spoken.seconds * share if spoken else 0.0) + split
+            ready = (SPEAKING_CAUTION * spoken.seconds * share if spoken else 0.0) + split
             pieces += [Expected(seconds[0], ready), *map(Expected, seconds[1:])]
         return pieces
 
