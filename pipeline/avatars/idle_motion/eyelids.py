@@ -122,6 +122,8 @@ class Eyelids:
     def _draw(self, closure: float, gaze: float) -> Floats:
         """RGB [h, w, 3] of 0..255."""
         still = self._looking(gaze)
+        if closure == 0:
+            return still
         edge = self._upper + closure * (1 - LOWER_LID_RISE) * self._opening
         below = edge - self._y
         drawn = _mixed(self._under(still, closure), self._lid(still, edge, closure), self._covers(below))

@@ -74,6 +74,8 @@ class BuiltinRenderer:
             shown = self._scene.shown(offset + start, offset + stop, self._speech.fps)
             looks = np.stack([self._poses[start:stop], shown], 1)
             _, firsts, order = np.unique(looks, axis=0, return_index=True, return_inverse=True)
-            regions, corners = self._face.render(torch.from_numpy(self._track[start:stop][firsts]), shown[firsts])
-            order = order.reshape(-1)
-            yield Drawn(Regions(regions, order), corners[order], start)
+            track, order = torch.from_numpy(self._track[start:stop][firsts]), order.reshape(-1)
+            with torch.inference_mode():  # without it, each of many small operations prepares for gradients
+                pixels, corners = self._face.render(track, shown[firsts])
+                regions = Regions(pixels, order)
+            yield Drawn(regions, corners[order], start)
