@@ -18,6 +18,7 @@ from pipeline.config import Config, VideoSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import Job
 from pipeline.messages import Chunk, Fragment, Item, MergeItem, Pack, Span, SplitItem, TtsItem
+from pipeline.speech.voices import natural
 from tests import faults
 
 STAGES = {TtsItem: "CountedTts", SplitItem: "CountedSplit", Chunk: "CountedLipSync", MergeItem: "CountedMerge"}
@@ -195,6 +196,20 @@ def test_the_fingerprint_covers_the_certificate_and_pipers_voices(tmp_path: Path
         (tmp_path / name).write_bytes(b"1")
         marks.append(fingerprint(b"job", config, [], []))
     assert len(set(marks)) == len(marks)
+
+
+def test_the_fingerprint_covers_which_natural_voices_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(natural, "VOICES_FOLDER", tmp_path)
+    marks = []
+    for name in ("anna", "irina"):
+        natural.installed.cache_clear()
+        marks.append(fingerprint(b"job", Config(), [], []))
+        (tmp_path / name).mkdir()
+        assert fingerprint(b"job", Config(), [], []) == marks[-1], "workers keep the voices that they have"
+    natural.installed.cache_clear()
+    assert len(set(marks)) == 2
 
 
 def test_the_fingerprint_does_not_depend_on_where_workers_run(tmp_path: Path) -> None:

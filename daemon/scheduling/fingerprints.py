@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.files import as_spelt
 from pipeline.speech import reading
+from pipeline.speech.voices import natural
 
 SMALL_BYTES = 2 << 20
 """Files up to this size are read in the supervision loop: it takes about 2 ms."""
@@ -39,13 +40,14 @@ class StillReadingError(OSError):
 def fingerprint(job: bytes, config: Config, avatars: Collection[str], recordings: Collection[Path]) -> str:
     """Digest of everything that results depend on.
 
-    That is: job, recordings, avatars, configuration, checkpoints, Piper's voices, the certificate, lipdrop's version,
-    and the revision of the reading of texts. `recordings`: also other files that the job shows.
+    That is: job, recordings, avatars, configuration, checkpoints, Piper's voices, which of RHVoice's are installed, the
+    certificate, lipdrop's version, and the revision of the reading of texts. `recordings`: also other files that the
+    job shows.
 
     Files are compared by their whole content: size and modification time may be those of another one.
     """
     settings = config.model_dump(mode="json", exclude=NOT_IN_VIDEOS)
-    parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings)]
+    parts = [job.hex(), version("lipdrop"), str(reading.REVISION), json.dumps(settings), *natural.installed()]
     parts += [f"{name!a} {_digest(file)}" for name, file in _files(config, avatars, recordings)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 from pipeline.checkout import make_command
 from pipeline.messages import Notice
 from pipeline.speech.voices.settings import AUTO, VoiceSettings
 
 PACKAGES = "librhvoice5 rhvoice-russian rhvoice-english"
 ROBOTIC = "espeak"
+VOICES_FOLDER = Path("/usr/share/RHVoice/voices")
 LANGUAGE = "ru"
 """English has hibari; the other languages have no natural voices to install."""
 
@@ -18,6 +22,12 @@ def install_hint() -> str:
     if command is not None:
         return f"sudo {command}"
     return f"sudo apt-get install {PACKAGES}, from Debian's component non-free"
+
+
+@cache
+def installed() -> tuple[str, ...]:
+    """The names of RHVoice's voices, as they were at the first call: a daemon's workers keep the voices they found."""
+    return tuple(sorted(folder.name for folder in VOICES_FOLDER.glob("*")))
 
 
 def robotic_notice(voice: str, language: str, settings: VoiceSettings) -> Notice | None:
