@@ -107,7 +107,12 @@ def voice_gate(speech: SpeechFeatures) -> Floats:
     heard = foreground(bounded(speech.mel).numpy())
     length = min(len(columns), len(heard))
     columns[:length] &= heard[:length]
-    return at_frames(_softened(_pauses(columns), len(columns))[:, None], speech.frames, speech.fps)[:, 0]
+    return gate_of(columns, speech.frames, speech.fps)
+
+
+def gate_of(sound: NDArray[np.bool_], frames: int, fps: int) -> Floats:
+    """0 in pauses between columns with sound [columns], else 1, with soft edges inside the pauses, shape [frames]."""
+    return at_frames(_softened(_pauses(sound), len(sound))[:, None], frames, fps)[:, 0]
 
 
 def _speaking(probabilities: Floats) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.builtin.denoising import without_noise
+from pipeline.engines.builtin.denoising import depth, noise_in, without_noise
 from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
@@ -20,6 +20,7 @@ from pipeline.engines.loudness import (
     at_frames,
     bounded,
     column_loudness,
+    gate_of,
     reference_level,
     relative_loudness,
     speech_gate,
@@ -29,10 +30,13 @@ from pipeline.engines.mel import COLUMNS_PER_SECOND
 from pipeline.media.runs import runs
 from pipeline.messages import Phoneme
 
-WEIGHTS = Path(__file__).with_name("mouth.safetensors")
+WEIGHTS, WEIGHTS_IN_NOISE = (Path(__file__).with_name(f"{name}.safetensors") for name in ("mouth", "mouth_in_noise"))
+"""Of the network, and of one that learned to hear the same in noise, music, laughter and other voices."""
 BLOCK_COLUMNS = 4096
 """Columns processed by the network at a time: 51 s and about 10 MB, regardless of the job's length."""
 
+NOISY = 2.2
+"""Noise this many mel units (27 dB) below the loudest half second, or less, is one for the network that knows noise."""
 NETWORK_SHARE = 0.35
 """Weight of the network for the jaw when the phonemes are known; the rest is theirs."""
 SMOOTH_SECONDS = 0.014
@@ -49,6 +53,8 @@ HEARD_WELL, CLOSURE_SECONDS_MAX = 1.6, 0.5
 """Only sounds less than this many mel units below the loudest half second are compared, and no longer closures."""
 WIDTH_GAIN = 1.2
 """Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
+AT_REST, REST_SECONDS = 0.1, 0.3
+"""A closed mouth rests if the jaw is open no further than this for so long: a shorter closure may be an m or b."""
 JAW_OPEN = 0.05
 """The jaw is open from here on."""
 PACE, CONTRAST_MAX, CONTRAST_SECONDS = 1.2, 1.6, 0.15
@@ -68,12 +74,10 @@ Floats = NDArray[np.float32]
 class MouthModel:
     """Computes mouth tracks. Equal speech gives equal tracks."""
 
-    def __init__(self, device: torch.device, weights: Path = WEIGHTS) -> None:
+    def __init__(self, device: torch.device, weights: Path = WEIGHTS, in_noise: Path = WEIGHTS_IN_NOISE) -> None:
         """Load the weights."""
         self._device = device
-        self._network = MouthNetwork().eval()
-        self._network.load_state_dict(load_file(weights))
-        self._network.to(device)
+        self._network, self._network_in_noise = (loaded(file).to(device) for file in (weights, in_noise))
 
     def track(self, speech: SpeechFeatures) -> Floats:
         """The mouth in every frame of the job, shape [frames, 6] in the order of `Mouth`."""
@@ -82,30 +86,45 @@ class MouthModel:
         if speech.frames == 0 or loudness is None:
             return at_rest(speech.frames)
         is_told = bool(speech.phonemes) and all(phoneme.symbol for phoneme in speech.phonemes)
-        gate = None if is_told else voice_gate(speech)
-        clean = mel if gate is None else without_noise(mel, gate, speech.fps)
-        columns = self._network_track(clean)
+        gate = None if is_told else voice_gate(speech) * self._speaking(mel, speech)
+        noise = None if gate is None else noise_in(mel, gate, speech.fps)
+        clean = mel if noise is None else without_noise(mel, noise)
+        is_noisy = noise is not None and depth(mel, noise) < NOISY
+        columns = self._network_track(self._network_in_noise if is_noisy else self._network, clean)
         if not is_told:
             open_where_loud(columns, clean)
         track = sampled(columns, speech.frames, speech.fps)
         track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
-        if gate is not None:
-            track = _gated(track, gate[:, None])
-        heard = _contrasted(track, speech.fps)
+        heard = _contrasted(track if gate is None else _gated(track, gate[:, None]), speech.fps)
         track = _led(track, heard, speech.phonemes, speech.fps) if speech.phonemes else heard
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
         track = articulated(track, speech.articulation)
         gated = _gated(track, speech_gate(speech)[:, None])
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
+    def _speaking(self, mel: torch.Tensor, speech: SpeechFeatures) -> Floats:
+        """0 where the network that knows other sounds than speech lets the mouth rest, shape [frames]."""
+        columns = self._network_track(self._network_in_noise, mel)
+        rests = (columns[:, Mouth.CLOSURE] > CLOSED) & (columns[:, Mouth.JAW_OPEN] < AT_REST)
+        for start, stop in runs(rests):
+            rests[start:stop] = stop - start >= REST_SECONDS * COLUMNS_PER_SECOND
+        return gate_of(~rests, speech.frames, speech.fps)
+
     @torch.inference_mode()
-    def _network_track(self, mel: torch.Tensor) -> Floats:
-        """The network's output for every column, shape [columns, 6]."""
+    def _network_track(self, network: MouthNetwork, mel: torch.Tensor) -> Floats:
+        """A network's output for every column, shape [columns, 6]."""
         features = padded(normalised(mel[None], reference_level(mel)[None]))
-        return torch.cat([self._network(block.to(self._device))[0].T.cpu() for block in _blocks(features)]).numpy()
+        return torch.cat([network(block.to(self._device))[0].T.cpu() for block in _blocks(features)]).numpy()
 
 
 _LIMITS = (np.array([0, -1, 0, 0, 0, 0], np.float32), np.ones(len(Mouth), np.float32))
+
+
+def loaded(weights: Path) -> MouthNetwork:
+    """A network with these weights, for inference."""
+    network = MouthNetwork().eval()
+    network.load_state_dict(load_file(weights))
+    return network
 
 
 def _blocks(features: torch.Tensor) -> Iterator[torch.Tensor]:
