@@ -215,8 +215,10 @@ def both(processes: Iterable[psutil.Process]) -> list[psutil.Process] | None:
 def test_a_cancelled_job_leaves_no_process_and_no_file(daemon: RunningDaemon) -> None:
     daemon.record("cancelled.wav", 60)
     daemon.drop("unwanted", audio="cancelled.wav", size="512x512")
-    encoders = until(lambda: both(named(daemon.family(), "ffmpeg")), "two encoders")
     busy = [psutil.Process(daemon.worker_pid(worker)) for worker in ("gan-0", "nogan-1")]
+    encoders = until(
+        lambda: both(child for worker in busy for child in named(worker.children(), "ffmpeg")), "two encoders"
+    )
     assert in_process("cancel", "unwanted", cwd=daemon.spool).returncode == 0
     assert daemon.ending("unwanted")["error"]["code"] == "cancelled"
     assert not psutil.wait_procs([*busy, *encoders], timeout=ORPHANS_SECONDS)[1]
