@@ -36,7 +36,7 @@ test: setup ## run the tests, except those of test-slow and soak
 	$(PARALLEL_TESTS) --durations 25
 
 test-slow: setup ## run the tests that take many seconds each, as CI does
-	$(PARALLEL_TESTS) -m slow --durations 0 --durations-min 1
+	$(PARALLEL_TESTS) -m "slow and not soak" --durations 0 --durations-min 1
 
 soak: setup ## run the tests that take minutes
 	$(BIN)/python -m pytest -m soak --durations 0 --durations-min 1

@@ -141,7 +141,7 @@ def test_files_travel_through_a_bucket_and_a_node_is_lost_half_way(
 def lose_a_node(machines: Machines, daemon: RunningDaemon) -> None:
     """Kill a node while it renders a job; another one joins, and the job ends well."""
     daemon.record("long.wav", 30)
-    name = f"lost-{machines.nodes[0].name}"
+    name = f"lost-{machines.nodes[-1].name}"  # which joined last: a repeated job would not be rendered
     daemon.drop(name, audio="long.wav", size="160x160", mode="parallel", model="gan", avatar="anna")
     lost = until(lambda: rendering(machines, name), "chunk on a node")
     lost.kill()
