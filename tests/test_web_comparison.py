@@ -20,6 +20,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 PATH = "/parallel_test"
 TEXT = "One, two, three, four, five, six. Seven, eight, nine, ten."
 FRAME_SECONDS = 1 / 25
+ATTEMPTS = 3
+"""A busy machine may keep two videos from playing in step, but not each time."""
 DONE = "document.querySelector('#{mode}').dataset.state === 'done'"
 TIMES = "[...document.querySelectorAll('video')].map(video => video.currentTime)"
 SEEK = "position.value = {time}; position.dispatchEvent(new Event('input'))"
@@ -36,13 +38,21 @@ def gateway(studio: Studio) -> RunningGateway:
 
 
 @pytest.fixture(scope="module")
-def visit(browser: Browser, gateway: RunningGateway) -> Visit:
+def begun(browser: Browser, gateway: RunningGateway) -> Visit:
+    """The page on which both videos are being made."""
+    visit = Visit(browser, gateway.url)
+    visit.page.goto(PATH)
+    visit.page.fill("#text", TEXT)
+    visit.page.click("#both")
+    return visit
+
+
+@pytest.fixture(scope="module")
+def visit(begun: Visit) -> Visit:
     """The page on which both videos were made."""
-    made = Visit(browser, gateway.url)
-    made.page.goto(PATH)
-    made.page.fill("#text", TEXT)
-    made.page.click("#both")
-    return made
+    for mode in ("sequential", "parallel"):
+        begun.until(DONE.format(mode=mode))
+    return begun
 
 
 def jobs(visit: Visit) -> dict[str, str]:
@@ -59,11 +69,12 @@ def reports(visit: Visit, daemon: RunningDaemon) -> list[dict[str, Any]]:
     ]
 
 
+def test_both_videos_wait_for_one_another(begun: Visit) -> None:
+    assert begun.page.get_attribute("#parallel", "data-state") == "postponed"
+    begun.until("parseFloat(document.querySelector('#sequential .clock').textContent) > 0.1")
+
+
 def test_both_videos_are_made_one_after_the_other(visit: Visit, daemon: RunningDaemon) -> None:
-    assert visit.page.get_attribute("#parallel", "data-state") == "postponed"
-    visit.until("parseFloat(document.querySelector('#sequential .clock').textContent) > 0.1")
-    for mode in ("sequential", "parallel"):
-        visit.until(DONE.format(mode=mode))
     sequential, parallel = reports(visit, daemon)
     assert (sequential["mode"], parallel["mode"]) == ("sequential", "parallel")
     assert sequential["finished_at"] <= parallel["submitted_at"]
@@ -98,15 +109,21 @@ def test_timelines_have_a_bar_for_every_chunk_of_every_worker(visit: Visit, daem
 
 
 def test_both_videos_play_in_step(visit: Visit) -> None:
-    visit.page.click("#play")
-    visit.until(f"Math.min(...{TIMES}) > 0.5")
-    drifts = [abs(one - other) for one, other in (visit.value(TIMES) for _ in range(20))]
-    assert sorted(drifts)[len(drifts) // 2] <= FRAME_SECONDS
+    assert any(drift_seconds(visit) <= FRAME_SECONDS for _ in range(ATTEMPTS))
     assert visit.value("[...document.querySelectorAll('video')].filter(video => !video.muted).length") == 1
-    visit.page.click("#play")
     assert visit.value("[...document.querySelectorAll('video')].every(video => video.paused)")
     one, other = visit.value(TIMES)
     assert one == other
+
+
+def drift_seconds(visit: Visit) -> float:
+    """Play the beginning; returns the median of how far apart the videos are."""
+    visit.value(SEEK.format(time=0))
+    visit.page.click("#play")
+    visit.until(f"Math.min(...{TIMES}) > 0.5")
+    drifts: list[float] = sorted(abs(one - other) for one, other in (visit.value(TIMES) for _ in range(20)))
+    visit.page.click("#play")
+    return drifts[len(drifts) // 2]
 
 
 def test_both_videos_seek_together_and_go_on_in_step(visit: Visit) -> None:
