@@ -18,13 +18,12 @@ from torch import nn
 
 from pipeline.engines.builtin.mouth import WEIGHTS, WEIGHTS_IN_NOISE, loaded
 from pipeline.engines.builtin.network import MouthNetwork, normalised, padded
-from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.loudness import reference_level
 from pipeline.engines.mel import COLUMNS_PER_SECOND, SAMPLE_RATE_HZ, mel_spectrogram
 from pipeline.media.pcm import resampled
 from training.backgrounds import BACKGROUNDS
 from training.dataset import LOG_UNITS_PER_DECADE, NATURAL, SHARES, Floats, augment, backend, random_voice, shuffled
-from training.train import BIT_LIKE, CLOSED_WEIGHT, CROP_COLUMNS, WEIGHT
+from training.train import CROP_COLUMNS, loss
 
 SECONDS = 1100
 """Of speech."""
@@ -99,21 +98,6 @@ def behind(mel: torch.Tensor, background: torch.Tensor, generator: torch.Generat
     return torch.log10(power) / (2 * LOG_UNITS_PER_DECADE)
 
 
-def loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """How far the network's outputs [batch, 6, columns] are from the mouth that is wanted."""
-    total = torch.zeros(())
-    speaking = wanted[:, Mouth.JAW_OPEN] > 0.04
-    for part in BIT_LIKE:
-        wrong = nn.functional.binary_cross_entropy_with_logits(logits[:, part], wanted[:, part], reduction="none")
-        if part is Mouth.CLOSURE:
-            wrong = wrong * (1 + CLOSED_WEIGHT * speaking * wanted[:, part])
-        total = total + wrong.mean()
-    for part, weight in WEIGHT.items():
-        output = torch.tanh(logits[:, part]) if part is Mouth.LIP_WIDTH else torch.sigmoid(logits[:, part])
-        total = total + weight * (output - wanted[:, part]).square().mean()
-    return total
-
-
 class Course:
     """The state of the training."""
 
@@ -136,7 +120,7 @@ class Course:
         heard = augment(behind(mel, crops(self._sounds, self._random), self._generator), self._generator)
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network.logits(padded(normalised(heard, reference_level(heard))))
-        wrong = loss(logits.float(), wanted.clone())
+        wrong = loss(logits.float(), wanted.clone(), movement_weight=0)
         self._optimizer.zero_grad()
         wrong.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

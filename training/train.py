@@ -65,8 +65,11 @@ def _lengths(clips: Sequence[SpeechClip]) -> NDArray[np.float64]:
     return np.asarray(lengths / lengths.sum())
 
 
-def loss(logits: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
-    """The loss of the network's outputs [batch, 6, columns]."""
+def loss(logits: torch.Tensor, mouth: torch.Tensor, movement_weight: float = 4) -> torch.Tensor:
+    """How far the network's outputs [batch, 6, columns] are from the mouth that is wanted.
+
+    `movement_weight`: how much more errors in movement count than those in place; they cause flicker.
+    """
     total = torch.zeros(())
     speaking = mouth[:, Mouth.JAW_OPEN] > 0.04
     for part in BIT_LIKE:
@@ -77,8 +80,7 @@ def loss(logits: torch.Tensor, mouth: torch.Tensor) -> torch.Tensor:
     for part, weight in WEIGHT.items():
         output = torch.tanh(logits[:, part]) if part is Mouth.LIP_WIDTH else torch.sigmoid(logits[:, part])
         total = total + weight * (output - mouth[:, part]).square().mean()
-        # Errors in movement cause flicker.
-        total = total + 4 * weight * (output - mouth[:, part]).diff(dim=-1).square().mean()
+        total = total + movement_weight * weight * (output - mouth[:, part]).diff(dim=-1).square().mean()
     return total
 
 
