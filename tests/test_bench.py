@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +22,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from daemon.bench import device_speed
 from daemon.bench import measure as bench
+from daemon.bench.device_speed import DeviceReport, Steps, show_device
 from daemon.bench.measure import MOVE, VOICE, Extent, make_video, measure, show
 from daemon.bench.seeded_weights import save_seeded_checkpoint
 from daemon.bench.trial import Memory, Trial
@@ -35,6 +38,9 @@ from pipeline.errors import BootError
 from pipeline.speech.voices.catalogue import Voices
 from tests.media import frames, streams
 from tests.reports import done
+from tests.running import in_process
+
+FAST, SLOW = Steps(64, 5000, 6000, 9000, 8000, 700), Steps(32, 4000, None, 9000, 8000, 700)
 
 ONE_WORKER = Config.model_validate({"workers": [{"model": "gan"}]})
 """Lip-sync workers start slowly."""
@@ -197,3 +203,44 @@ def test_a_small_run_measures_everything(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "| presenter 64x64 | parallel" in printed.getvalue()
     assert "(ours)" in printed.getvalue()
     assert "…" not in printed.getvalue()
+
+
+def test_a_device_must_be_one_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    expected = {
+        "cuda:1": "torch finds 1 GPU on this machine",
+        "gpu": "'gpu' is not the name of a device",
+        "meta": "lipdrop runs on cpu and cuda, not on meta",
+    }
+    for name, message in expected.items():
+        refused = in_process("bench", "--device", name, cwd=tmp_path)
+        assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
+            2,
+            f"Error: Invalid value for --device: {message}",
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("threads")
+def test_each_step_of_a_device_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(device_speed.BATCHES, "cpu", (1, 2))
+    monkeypatch.setattr(device_speed, "ENCODED_SECONDS", 1)
+    measured = in_process("bench", "--device", "cpu", "--json", cwd=tmp_path)
+    assert measured.returncode == 0, measured.stderr
+    report = json.loads(measured.stdout)
+    assert [one["batch_frames"] for one in report["steps"]] == [1, 2]
+    assert all(min(one[step] for step in ("forward", "paste", "copy", "compose")) > 0 for one in report["steps"])
+    assert {one["graph"] for one in report["steps"]} == {None}
+    assert report["fastest_batch_frames"] in (1, 2)
+    assert report["encoders"]["libx264"] > 0
+    assert report["encoders"].keys() == {"libx264", "h264_nvenc"}
+    with_gpu = DeviceReport(
+        "a GPU", "a CPU", "2026-01-31", "float16", 32, (FAST, SLOW), {"libx264": 300.0, "other": None}
+    )
+    printed = io.StringIO()
+    show_device(with_gpu, Console(file=printed, width=200))
+    lines = [re.sub(" +", " ", line) for line in printed.getvalue().splitlines()]
+    assert "| 64 | 5000 | 6000 | 9000 | 8000 | 700 |" in lines
+    assert "| 32 (ours) | 4000 | | 9000 | 8000 | 700 |" in lines
+    assert "other: does not work here" in lines
+    assert lines[-1] == "The fastest: `batch_frames: 64` in a model's settings"

@@ -20,6 +20,7 @@ from daemon.cli.main import cli
 from daemon.web.problems import CODES
 from pipeline.avatars.settings import AvatarSettings
 from pipeline.config import Config
+from pipeline.engines.settings import ENGINES
 from pipeline.job import PYDANTIC_CODES, Job
 
 ROOT = Path(__file__).parent.parent
@@ -190,7 +191,9 @@ def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def test_the_configuration_page_has_every_key_with_its_default() -> None:
+    of_engines = dict(pair for engine in ENGINES.values() for pair in settings(engine, "models.NAME."))
     wanted = {re.sub(r"^models\.(gan|nogan)\.", "models.NAME.", key): value for key, value in settings(Config)}
+    wanted = of_engines | wanted
     documented = rows(REFERENCE / "configuration.md")
     assert wanted.keys() - documented.keys() == set(), "keys that the page lacks"
     assert documented.keys() - wanted.keys() == set(), "keys that the configuration lacks"

@@ -357,6 +357,16 @@ def test_frames_do_not_depend_on_how_the_job_is_cut(threads: int, engine: Wav2Li
         torch.set_num_threads(before)
 
 
+def test_a_model_says_how_many_frames_are_computed_at_once(checkpoint: Path) -> None:
+    """Given a smaller number than the device's; the frames are the same however the job is cut."""
+    settings = {"engine": "wav2lip", "checkpoint": str(checkpoint)}
+    config = Config.model_validate({"models": {"gan": settings | {"batch_frames": 3}, "nogan": settings}})
+    engines = [Wav2LipEngine.load(model, config, CPU) for model in ("gan", "nogan")]
+    assert [engine.batch_frames for engine in engines] == [3, 8]
+    whole = frames_of(engines[0].renderer(avatar(), speech(7)), [0, 7])
+    assert torch.equal(frames_of(engines[0].renderer(avatar(), speech(7)), [0, 1, 5, 7]), whole)
+
+
 def engine_of(network: object) -> Wav2LipEngine:
     """An engine with another network."""
     engine = Wav2LipEngine.__new__(Wav2LipEngine)

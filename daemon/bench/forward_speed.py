@@ -69,7 +69,7 @@ def _speeds(checkpoint: Path, engine: Wav2LipEngine, batches: Sequence[int], rou
         images = torch.rand(count, 6, *(engine.design.pixels,) * 2, device=engine.device)
         arranged = images.contiguous(memory_format=torch.channels_last)
         features = ours.encode_faces(arranged[:1])
-        seconds = _alternated(
+        seconds = shortest(
             [
                 lambda: plain(mel, images),  # noqa: B023
                 lambda: ours(mel, arranged),  # noqa: B023
@@ -81,8 +81,11 @@ def _speeds(checkpoint: Path, engine: Wav2LipEngine, batches: Sequence[int], rou
         yield ForwardSpeed(count, *(count / each for each in seconds))
 
 
-def _alternated(calls: Sequence[Callable[[], object]], device: torch.device, rounds: int) -> list[float]:
-    """The shortest time of each call in seconds. The calls alternate, so that other load slows all of them equally."""
+def shortest(calls: Sequence[Callable[[], object]], device: torch.device, rounds: int) -> list[float]:
+    """The shortest time of each call in seconds, after one that is not measured.
+
+    The calls alternate, so that other load slows all of them equally.
+    """
     taken = [[_seconds(call, device) for call in calls] for _ in range(rounds + 1)]
     return [min(of_one) for of_one in zip(*taken[1:], strict=True)]
 

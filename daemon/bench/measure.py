@@ -235,24 +235,25 @@ def show(report: Report, console: Console) -> None:
     """Print Markdown."""
     machine, forward = report.machine, report.forward
     memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
-    _print(console, f"{machine.processor}, {machine.cores} cores, {memory}; {machine.date}, load {machine.load:.1f}")
-    _print(
+    tell(console, f"{machine.processor}, {machine.cores} cores, {memory}; {machine.date}, load {machine.load:.1f}")
+    tell(
         console,
         f"\nThe network of Wav2Lip alone, frames per second: one worker on {forward.device}, {forward.precision}, "
         f"threads: {forward.threads}\n",
     )
     console.print(_forward_table(forward))
     for engine in report.engines:
-        _print(console, f"\nEngine {engine.engine}, cold start {engine.cold_start_seconds:.1f} s\n")
+        tell(console, f"\nEngine {engine.engine}, cold start {engine.cold_start_seconds:.1f} s\n")
         console.print(_engine_table(engine))
 
 
-def _print(console: Console, text: str) -> None:
+def tell(console: Console, text: str) -> None:
+    """Print a line as it is, however long."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _forward_table(forward: ForwardReport) -> Table:
-    table = _table("batch", "as published", "video", "still", "gain, video", "gain, still")
+    table = markdown("batch", "as published", "video", "still", "gain, video", "gain, still")
     for speed in forward.speeds:
         used = " (ours)" if speed.batch_frames == forward.batch_frames else ""
         rates = (f"{rate:.1f}" for rate in (speed.plain, speed.video, speed.still))
@@ -267,7 +268,7 @@ TTS, converting and splitting; inference: sum over the workers; MiB: peak total 
 
 
 def _engine_table(engine: EngineSpeed) -> Table:
-    table = _table("avatar", "mode", *COLUMNS)
+    table = markdown("avatar", "mode", *COLUMNS)
     for job in engine.jobs:
         table.add_row(f"{job.avatar} {job.size}", job.mode, *_cells(job))
     return table
@@ -286,7 +287,8 @@ def _cells(job: JobSpeed) -> Iterator[str]:
     yield f"{job.memory_bytes / 2**20:.0f}"
 
 
-def _table(*columns: str) -> Table:
+def markdown(*columns: str) -> Table:
+    """A table whose numbers are aligned to the right."""
     table = Table(box=box.MARKDOWN)
     for column in columns:
         table.add_column(column, justify="left" if column in ("avatar", "mode") else "right", no_wrap=True)

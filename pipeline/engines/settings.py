@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import nearest_hint
@@ -60,6 +60,9 @@ class Wav2LipSettings(ModelSettings):
 
     implementation: ClassVar[str] = "pipeline.engines.wav2lip:Wav2LipEngine"
     engine: Literal["wav2lip"] = "wav2lip"
+    batch_frames: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Frames that the network computes at once; None: as many as suit the kind of device. All workers that share jobs
+    need the same: with another number, frames may differ in their last bits."""
 
     @model_validator(mode="after")
     def _has_checkpoint(self) -> Wav2LipSettings:

@@ -17,6 +17,7 @@ from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.canvases import Canvases, Drawn, composed
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import windows
+from pipeline.engines.settings import Wav2LipSettings
 from pipeline.engines.wav2lip.checkpoint import load_network
 from pipeline.engines.wav2lip.designs import ORIGINAL, Design
 from pipeline.engines.wav2lip.face import Face
@@ -29,7 +30,7 @@ DEVICE_BATCH_FRAMES = {"cpu": 8, "cuda": 32}
 """Of the original network; the larger ones get as many as have about the same number of pixels. CPU: the fastest of 1
 to 32. GPU: one batch should take longer than launching its hundreds of kernels, but be little more than a second of
 video, since a batch that spans a chunk boundary is computed twice.
-Fixed, not probed: workers with different batch sizes would render frames that differ in their last bits."""
+Not probed: workers with different batch sizes would render frames that differ in their last bits."""
 
 FACE_SIDE_MIN = 8
 """Pixels; a smaller box cannot contain a face."""
@@ -43,12 +44,19 @@ class Wav2LipEngine:
     name = "wav2lip"
 
     def __init__(
-        self, checkpoint: Path, device: torch.device, *, config_key: str, gated: bool = False, exact: bool = False
+        self,
+        checkpoint: Path,
+        device: torch.device,
+        *,
+        config_key: str,
+        gated: bool = False,
+        exact: bool = False,
+        batch: int | None = None,
     ) -> None:
         """Load the checkpoint that `config_key` names. Raises ConfigError if it cannot be used.
 
         `gated`: show the avatar's own mouth in pauses unless the avatar's settings override it; `exact`: compute in
-        single precision even if the device has a faster one.
+        single precision even if the device has a faster one; `batch`: frames that are computed at once.
         """
         if exact:
             torch.backends.cudnn.allow_tf32 = False  # TF32 convolutions keep only ten bits of the mantissa
@@ -57,7 +65,7 @@ class Wav2LipEngine:
         self.network = network if exact else fastest(network, device)
         self.design = network.design
         self.device = device
-        self.batch_frames = batch_frames(network.design, device)
+        self.batch_frames = batch or batch_frames(network.design, device)
         self.gated = gated
         self.canvases = Canvases()
 
@@ -65,9 +73,10 @@ class Wav2LipEngine:
     def load(cls, model: str, config: Config, device: torch.device) -> Wav2LipEngine:
         """See `Engine`."""
         settings = config.model_settings(model)
+        assert isinstance(settings, Wav2LipSettings)
         assert settings.checkpoint is not None
-        key = f"models.{model}.checkpoint"
-        return cls(config.path(settings.checkpoint), device, config_key=key, gated=settings.silence_gate)
+        checkpoint, key = config.path(settings.checkpoint), f"models.{model}.checkpoint"
+        return cls(checkpoint, device, config_key=key, gated=settings.silence_gate, batch=settings.batch_frames)
 
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> Wav2LipRenderer:
         """Prepare to render one job. Raises JobError if the position of the avatar's face is unknown."""
@@ -86,7 +95,7 @@ class Wav2LipEngine:
 
 
 def batch_frames(design: Design, device: torch.device) -> int:
-    """Frames that are computed at once."""
+    """Frames that are computed at once by default."""
     return max(1, DEVICE_BATCH_FRAMES[device.type] * ORIGINAL.pixels**2 // design.pixels**2)
 
 
