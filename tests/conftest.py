@@ -34,13 +34,15 @@ settings.register_profile("search", deadline=None, max_examples=1000, print_blob
 settings.load_profile("same")
 
 LONGEST_FIRST = (
-    *("test_stream", "test_daemon", "test_web_pages", "test_bench", "test_recordings", "test_wav2lip", "test_stages"),
-    *("test_web_originals", "test_web_openai", "test_voices", "test_webhooks", "test_make", "test_hostile_daemon"),
-    *("test_mouth", "test_web_avatars", "test_web_load", "test_web_realtime", "test_web_comparison", "test_web_jobs"),
-    *("test_web_voices", "test_proxies", "test_restarts", "test_video_files", "test_video_avatars"),
-    *("test_cached_avatars", "test_talking_face", "test_compare", "test_crash_steps"),
-    *("test_commands", "test_checkpoints", "test_scheduler", "test_hostile_media", "test_web_contract"),
-    *("test_web_access", "test_crashes", "test_cancelling", "test_isolation", "test_text", "test_examples"),
+    *("test_recordings", "test_web_pages", "test_open_stream_daemon", "test_stream", "test_daemon", "test_stages"),
+    *("test_web_realtime", "test_web_comparison", "test_web_originals", "test_wav2lip", "test_overlay", "test_mouth"),
+    *("test_web_avatars", "test_webhooks", "test_restarts", "test_scenes", "test_file_kinds", "test_voices"),
+    *("test_faces", "test_video_files", "test_web_jobs", "test_video_avatars", "test_web_reading", "test_web_openai"),
+    *("test_doctor", "test_video_tracking", "test_web_load", "test_clip_colours", "test_codecs", "test_provenance"),
+    *("test_scheduler", "test_avatar_commands", "test_open_stream", "test_cached_avatars", "test_backgrounds"),
+    *("test_make", "test_packing", "test_proxies", "test_drops", "test_hostile_daemon", "test_crash_steps"),
+    *("test_long_text", "test_supervision", "test_talking_face", "test_picture_bombs", "test_avatar_files"),
+    *("test_architecture", "test_crashes", "test_alignment", "test_commands", "test_extras", "test_report"),
 )
 """Files that take more than ten seconds. They start first, so that none of them is still running at the end."""
 

@@ -68,6 +68,7 @@ def test_the_seeded_checkpoint_is_the_one_of_the_reference_data(
     assert all(torch.equal(state[name], value) for name, value in weights.items())
 
 
+@pytest.mark.slow
 def test_the_video_moves_slowly_and_ends_where_it_began(tmp_path: Path) -> None:
     size = (320, 180)
     make_video(tmp_path / "avatars" / "video.mp4", size)

@@ -123,6 +123,7 @@ def overwritten_after(count: int, file: Path, data: bytes, read: Callable[..., I
     return reader
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", members([0, 1], 1))
 @pytest.mark.parametrize("reader", ["rgb_frames", "i420_frames"])
 def test_a_video_overwritten_while_being_read_is_read_again(
@@ -228,6 +229,7 @@ def prepare_large(spool: Path) -> None:
     clip_of(avatar_of(spool, "anna", "size: 1080x1080"))
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_decoding_leaves_no_partial_video(
     anna: Path, tmp_path: Path, processes: list[BaseProcess]
 ) -> None:

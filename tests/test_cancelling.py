@@ -95,6 +95,7 @@ def test_a_job_is_cancelled_although_the_disk_was_full(daemon: CheapDaemon, tmp_
     assert daemon.ran() == []
 
 
+@pytest.mark.slow
 def test_processes_forked_by_a_speech_command_end_with_its_worker(daemon: CheapDaemon) -> None:
     """A shell script is killed with its worker; the programs that it runs are not children of the worker.
 

@@ -24,6 +24,8 @@ from tests.browser import CHROMIUM, Browser
 from tests.hls import CLOCKS_HZ
 from tests.running import ROOT, RunningDaemon, until
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = ROOT / "tests" / "conformance" / "node_modules"
 MISSING = not PROGRAMS.exists() or shutil.which("node") is None
 NEEDS_PROGRAMS = pytest.mark.skipif(MISSING, reason="needs node, and npm install --prefix tests/conformance")

@@ -81,6 +81,7 @@ def examined(*argv: str | Path, cwd: Path, **environment: str) -> subprocess.Com
     return subprocess.run(command, cwd=cwd, env=own, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_where_nothing_exists_yet_nothing_is_broken_and_nothing_is_created(tmp_path: Path) -> None:
     shown = examined("--spool", tmp_path / "new", cwd=tmp_path)
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -469,6 +470,7 @@ def test_a_file_that_is_no_checkpoint_is_broken(place: Path, content: bytes | No
     assert str(place / "gan.pth") in found.text
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_described_by_kind_size_and_hash(place: Path, weights: dict[str, Any]) -> None:
     import hashlib
 

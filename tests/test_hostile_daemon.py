@@ -69,6 +69,7 @@ def drop_avatars(daemon: RunningDaemon, address: str) -> Expected:
     return expected
 
 
+@pytest.mark.slow
 def test_all_hostile_jobs_at_once(tmp_path: Path) -> None:
     """With espeak, which speaks every letter, even if better voices are installed."""
     with RunningDaemon(tmp_path / "spool", tts={"backend": "espeak"}, **ONE_WORKER).start() as daemon:

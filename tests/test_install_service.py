@@ -138,6 +138,7 @@ def test_the_service_can_read_installed_files_whatever_the_umask(place: Path) ->
     assert [call for call in calls if "lipdrop-web.service" in call] == ["systemctl try-restart lipdrop-web.service"]
 
 
+@pytest.mark.slow
 def test_an_update_renews_the_program_and_keeps_configuration_and_spool(place: Path) -> None:
     install(place)
     root = place / "root"
@@ -189,6 +190,7 @@ UNIT_FILES = {
 }
 
 
+@pytest.mark.slow
 def test_a_staged_install_changes_nothing_outside_its_folder(place: Path) -> None:
     """Not even a systemd that seems to run there gets a command, and no user is created or needed."""
     stage = place / "stage"

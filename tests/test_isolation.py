@@ -48,6 +48,7 @@ def test_the_traps_work(trapped: Path) -> None:
     assert sprung(trapped) == "daemon torch "
 
 
+@pytest.mark.slow
 def test_a_job_runs_in_a_folder_of_traps(trapped: Path) -> None:
     (trapped / "config.yaml").write_text(yaml.safe_dump(ONE_WORKER))
     (trapped / "hello.json").write_text(json.dumps(JOB))

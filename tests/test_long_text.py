@@ -19,6 +19,8 @@ from tests.media import speech_like, write_recording
 from tests.recording_executor import RecordingExecutor, flow, settle
 from tests.running import ONE_PROCESS, RunningDaemon, until
 
+pytestmark = pytest.mark.slow
+
 SENTENCES = [f"Предложение номер {number} ни о чём, и так далее, и тому подобное." for number in range(30)]
 LONG = " ".join(SENTENCES)
 LETTERS = "abcde"

@@ -123,7 +123,7 @@ def test_a_stream_is_played_while_it_renders_until_ctrl_c(place: Place) -> None:
     assert place.files() == {"played.mp4"}
 
 
-@pytest.mark.parametrize("number", [slow(signal.SIGINT), signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [slow(signal.SIGINT), slow(signal.SIGKILL)], ids=lambda number: number.name)
 def test_nothing_remains_of_a_command_that_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
     place = Place(tmp_path, executor="processes")
     process = place.start("One two three.", "-o", "stopped.mp4", "--language", "en")

@@ -22,6 +22,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheapDaemon]:
         yield running.start().ready()
 
 
+@pytest.mark.slow
 def test_a_long_job_does_not_starve_short_ones(daemon: CheapDaemon) -> None:
     """A job in 200 chunks of 0.05 s takes two workers 5 s; short jobs dropped after it do not wait for that."""
     daemon.drop("long", text="200 hello")
@@ -39,6 +40,7 @@ def test_a_long_job_does_not_starve_short_ones(daemon: CheapDaemon) -> None:
     assert daemon.ending("long")["status"] == "done"
 
 
+@pytest.mark.slow
 def test_a_hundred_jobs_leave_nothing_behind(daemon: CheapDaemon) -> None:
     daemon.drop("warm", text="1 hello")
     daemon.ending("warm")

@@ -24,6 +24,7 @@ from pipeline.engines.loudness import POWER_PER_UNIT
 from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.media import pcm
 from pipeline.messages import Phoneme
+from tests.members import few
 from tests.seeded_weights import WAV2LIP_DATA
 from tests.sounds import music, noise
 from training.dataset import SpeechClip, backend, held_out_clip, is_installed
@@ -123,7 +124,7 @@ def test_lips_do_not_close_in_the_loudest_sound_around() -> None:
 
 
 @pytest.mark.parametrize("with_phonemes", [False, True], ids=["audio", "phonemes"])
-@pytest.mark.parametrize("voices", VOICES)
+@pytest.mark.parametrize("voices", few(VOICES, "en"))
 class TestUnseenVoices:
     def test_lips_meet_in_m_b_p(self, voices: str, with_phonemes: bool) -> None:
         assert scores(voices, with_phonemes).closures >= (0.99 if with_phonemes else 0.95)

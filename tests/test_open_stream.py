@@ -166,6 +166,7 @@ def listened(folder: Path, minutes: int) -> list[tuple[int, int, int]]:
     return sizes
 
 
+@pytest.mark.slow
 def test_with_a_window_the_disk_does_not_fill(tmp_path: Path) -> None:
     """Nor does the memory: the journal has all that is remembered."""
     sizes = listened(tmp_path, 10)

@@ -15,6 +15,8 @@ from tests.hls import AUDIO, VIDEO, Stream, playable_pieces
 from tests.media import audio, streams
 from tests.running import RunningDaemon, in_process, until
 
+pytestmark = pytest.mark.slow
+
 OPEN = {"mode": "stream", "keep_open": True, "language": "en", "size": "64x64"}
 FPS, RATE_HZ = 25, 48_000
 CLOSE_AFTER_SECONDS = 90.0

@@ -13,6 +13,8 @@ import pytest
 
 from tests.running import ONE_WORKER, ORPHANS_SECONDS, RunningDaemon, assert_video_matches, until
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Мама мыла раму. Потом папа пил какао, а мы молчали."
 SIZE = "64x64"
 

@@ -317,6 +317,7 @@ def nearest(frame: NDArray[np.uint8], looks: dict[str, NDArray[np.float64]]) -> 
     return min(looks, key=lambda name: float(np.abs(frame - looks[name]).mean()))
 
 
+@pytest.mark.slow
 def test_scenes_become_one_video_whatever_happens(sway: Path, tmp_path: Path) -> None:
     """Pictures, a video avatar and a recording; the daemon is killed, and the same is made without that, and streamed.
 

@@ -82,6 +82,7 @@ def test_the_first_error_in_the_order_of_the_text_counts(tmp_path: Path, monkeyp
         spoken(Choir(4, wrong="xxx"), tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_secret_is_written_nowhere(service: Service, tmp_path: Path) -> None:
     """Given one job that is spoken and one whose request is refused."""
     service.answers = [answer(200, wav()), answer(401, SECRET.encode())]

@@ -142,6 +142,7 @@ def packets(playlist: Path) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_stream_plays_without_a_stall_while_the_job_runs(daemon: RunningDaemon, tmp_path: Path) -> None:
     name, stream, timing, seen_live = next(filter(None, (live(daemon, f"played-{n}") for n in range(ATTEMPTS))))
     assert timing["mode"] == "stream"
@@ -240,6 +241,7 @@ def test_a_recording_is_streamed(daemon: RunningDaemon) -> None:
     assert np.corrcoef(heard[: len(recording)], recording)[0, 1] > 0.98
 
 
+@pytest.mark.slow
 def test_a_recording_with_its_text_is_streamed_with_captions(daemon: RunningDaemon) -> None:
     text = "Please bring me the paper, the pen and a small box of pins. My mother bought 5 maps for you & me."
     daemon.drop("spoken", text=text, language="en", voice="espeak:en-us+m3", size="64x64", mode="sequential")
@@ -262,6 +264,7 @@ def test_a_recording_with_its_text_is_streamed_with_captions(daemon: RunningDaem
     assert re.search(r"<c>Please</c> <00:00:00\.\d+><c>bring</c>", "".join(cues))
 
 
+@pytest.mark.slow
 def test_unspeakable_pieces_are_silent_but_a_job_without_speech_fails(partly_mute: RunningDaemon) -> None:
     foreign = "One, two, three, four, five, six, seven, eight, nine, ten."
     russian = "Раз, два, три, раз, два, три, раз, два, три, раз."
@@ -276,6 +279,7 @@ def test_unspeakable_pieces_are_silent_but_a_job_without_speech_fails(partly_mut
     until(lambda: not (partly_mute.spool / "outbox" / "mute").exists() or None, "end of the stream")
 
 
+@pytest.mark.slow
 def test_a_killed_daemon_continues_a_stream(partly_mute: RunningDaemon) -> None:
     """Uses the previous test's daemon, to avoid starting another."""
     dropped = time.monotonic()
@@ -316,6 +320,7 @@ def test_wav2lip_is_streamed(checkpoint: Path, tmp_path: Path) -> None:
         assert frame_hashes(stream.folder / "index.m3u8", *ANY_NAME) == frame_hashes(daemon.video("speaking"))
 
 
+@pytest.mark.slow
 def test_killed_workers_cost_a_stream_only_time(daemon: RunningDaemon) -> None:
     """One of each kind is killed while it holds an item, each earlier than those that wait for its results."""
     stream = begun(daemon, "killed", text=RUSSIAN * 2)  # long: every worker gets more items after the first piece

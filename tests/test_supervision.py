@@ -24,6 +24,7 @@ from tests.running import REAL_TTS, CheapDaemon, drop_with_time, in_process, unt
 from tests.shims import needs_compiler
 
 
+@pytest.mark.slow
 def test_a_hung_loop_is_unhealthy_and_does_not_feed_the_watchdog(daemon: CheapDaemon, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))

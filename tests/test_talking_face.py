@@ -19,7 +19,7 @@ from pipeline.engines.builtin.mouth import MouthModel
 from pipeline.engines.builtin.mouth_motion import Pose
 from pipeline.engines.loudness import speech_gate
 from pipeline.engines.mel import COLUMNS_PER_SECOND
-from tests.members import soaking
+from tests.members import slow, soaking
 from training.dataset import SpeechClip, held_out_clip
 
 
@@ -50,7 +50,7 @@ def spoken(voice: str, seconds: int) -> SpeechClip:
     [
         soaking("presenter", "ru", True, 10),
         soaking("host", "en, natural", True, 10),
-        ("astronaut", "ru", True, 10),
+        slow("astronaut", "ru", True, 10),
         soaking("presenter", "ru", False, 30),
     ],
 )

@@ -45,6 +45,7 @@ CPU = torch.device("cpu")
 # Where the face is not seen
 
 
+@pytest.mark.slow
 def test_hold_shows_the_last_frame_with_a_face(gap: Path, video_spool: Path) -> None:
     scene = clip_of(avatar_of(gap, video_spool, "no_face: hold").fitted(None))
     assert scene.order.tolist() == [*range(GAP[0]), *[GAP[0] - 1] * 10, *range(GAP[1], 36)]
@@ -86,6 +87,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", wide(places))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", members(["hold", "interpolate", "passthrough"], "hold"))
 def test_a_face_that_leaves_the_frame_is_not_seen(
     policy: str, walk: Path, video_spool: Path, engine: Wav2LipEngine
@@ -122,6 +124,7 @@ def test_a_face_outside_every_frame_is_reported(walk: Path, video_spool: Path) -
     assert (outside.code, "outside the frames" in outside.message, "size" in outside.hint) == ("no_face", True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("frames", "code"),
     [

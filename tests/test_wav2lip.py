@@ -164,6 +164,7 @@ def landmarks(count: int) -> FaceLandmarks:
     return FaceLandmarks(**{name: np.broadcast_to(corners, (count, 4, 2)) for name in CONTOURS})
 
 
+@pytest.mark.slow
 def test_pasted_frames_are_the_official_ones(engine: Wav2LipEngine, network: Wav2Lip) -> None:
     still = replace(
         avatar(), landmarks=landmarks(1), settings=AvatarSettings(blend="paste", silence_gate="off", idle_motion="off")
@@ -505,6 +506,7 @@ def test_a_gpu_computes_in_half_precision(network: Wav2Lip) -> None:
     assert fastest(folded(network), CPU).dtype == torch.float16
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_weights_that_overflow_half_precision_keep_single_precision(network: Wav2Lip) -> None:
     """Given a layer whose sums overflow 16 bits, and later layers that scale them down."""

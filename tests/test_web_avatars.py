@@ -101,6 +101,7 @@ def test_a_portrait_is_added_once(web: httpx.Client, gateway: RunningGateway) ->
     assert job.status_code == 202
 
 
+@pytest.mark.slow
 def test_a_replaced_file_is_looked_at_again(web: httpx.Client, gateway: RunningGateway) -> None:
     folder = gateway.spool / "avatars" / "changing"
     folder.mkdir()
@@ -134,6 +135,7 @@ def test_an_unusable_file_is_refused(
     assert not (gateway.spool / "avatars" / name).exists()
 
 
+@pytest.mark.slow
 def test_a_picture_on_its_side_is_turned(web: httpx.Client, gateway: RunningGateway) -> None:
     lying = cv2.imencode(".png", np.rot90(portrait())[..., ::-1])[1].tobytes()
     files = {"file": ("lying.png", lying)}

@@ -15,7 +15,7 @@ from tests.gateway import RunningGateway, Studio, WarmGateway
 from tests.pages import Visit
 from tests.running import RunningDaemon
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 PATH = "/parallel_test"
 TEXT = "One, two, three, four, five, six. Seven, eight, nine, ten."

@@ -16,6 +16,8 @@ import pytest
 from tests.gateway import RunningGateway
 from tests.running import BRIEF_WAITS, CheapDaemon, own_bytes, until
 
+pytestmark = pytest.mark.slow
+
 JOBS = (30, pytest.param(200, marks=pytest.mark.soak))
 REQUESTS = (250, pytest.param(1000, marks=pytest.mark.soak))
 GROWTH_MAX_BYTES = 10 << 10

@@ -184,6 +184,7 @@ def test_the_language_is_guessed_from_the_letters(text: str, configured: str, la
     assert guessed_language(text, configured) == language
 
 
+@pytest.mark.slow
 def test_too_many_texts_at_once_are_refused_and_none_is_lost(tmp_path: Path) -> None:
     (tmp_path / "speak.py").write_text(BLOCKING)
     argv = [sys.executable, str(tmp_path / "speak.py"), "{text}", "{output}"]

@@ -153,6 +153,7 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
 # The whole video
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "mode"), [("generate", "sequential"), ("generate_parallel", "parallel")])
 def test_curl_gets_the_video_and_its_times(
     route: str, mode: str, gateway: RunningGateway, daemon: RunningDaemon, tmp_path: Path
@@ -174,6 +175,7 @@ def test_requests_gets_the_video(gateway: RunningGateway, daemon: RunningDaemon)
     assert answer.content == daemon.video(answer.headers["X-Lipdrop-Job"]).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_video_that_takes_long_begins_early_and_is_the_same(
     gateway: RunningGateway, daemon: RunningDaemon, tmp_path: Path
 ) -> None:
@@ -190,6 +192,7 @@ def test_a_video_that_takes_long_begins_early_and_is_the_same(
     assert_same(target, daemon.video(name))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NGINX is None, reason="needs nginx")
 @pytest.mark.parametrize("version", ["1.1", pytest.param("1.0", marks=pytest.mark.soak)])
 def test_a_proxy_that_ends_silent_requests_lets_it_pass(
@@ -314,6 +317,7 @@ def test_forms_of_other_sites_are_refused(route: str, web: httpx.Client) -> None
 # Streams
 
 
+@pytest.mark.slow
 def test_pieces_are_fetched_one_by_one(web: httpx.Client, daemon: RunningDaemon, tmp_path: Path) -> None:
     answers = [web.post("/api/generate_stream", json={**PIECES, "chunk_index": 0})]
     name = answers[0].headers["x-lipdrop-job"]

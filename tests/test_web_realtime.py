@@ -13,7 +13,7 @@ from tests.browser import CHROMIUM
 from tests.gateway import RunningGateway, Studio, WarmGateway
 from tests.pages import Visit
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 PATH = "/realtime"
 STATES = "[...document.querySelectorAll('#turns > li')].map(turn => turn.dataset.state)"

@@ -67,6 +67,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 # Gateways that end. These tests come first: the others share one gateway.
 
 
+@pytest.mark.slow
 def test_attempts_go_on_after_the_gateway_and_the_daemon_were_killed(stage: Stage) -> None:
     daemon, receiver = stage.daemon, stage.receiver
     with stage.gateway() as gateway:
@@ -245,6 +246,7 @@ def test_an_unreadable_call_is_left_alone(sending: Stage, gateway: BriskGateway)
 # Streams
 
 
+@pytest.mark.slow
 def test_the_first_playable_segment_is_reported(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     web = {"webhook_hosts": ["http://127.0.0.1:9"]}
