@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.mouth_range import mouth_range
 from benchmarks.talking_face import FPS, PORTRAIT, SIDE, VOICES, pictures, score
 from pipeline.avatars import Avatar
 from pipeline.engines.base import SpeechFeatures
@@ -81,3 +82,14 @@ def test_lips_round_and_spread_as_far_as_peoples(voice: str, avatars: dict[str, 
     narrowest, widest = np.percentile(widths, (2, 98)) / np.median(widths)
     assert 0.85 < narrowest < 0.95
     assert 1.28 < widest < 1.4
+
+
+def test_a_face_mesh_sees_a_portraits_mouth_move_as_far_as_peoples(avatars: dict[str, Avatar]) -> None:
+    clip = spoken("ru", 10)
+    frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
+    speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes)
+    device = torch.device("cpu")
+    seen = mouth_range(avatars["astronaut"], BuiltinEngine(device), MouthModel(device), speech)
+    assert 0.88 < seen.width_p2 < 0.97
+    assert 1.09 < seen.width_p98 < 1.2
+    assert seen.moves > 0.45

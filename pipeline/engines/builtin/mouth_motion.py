@@ -24,7 +24,7 @@ PARTED = 0.018
 """Opening of free lips over closed teeth."""
 UPPER_RAISE = 0.075
 UPPER_LIFT_BY_JAW = 0.08
-SPREAD_LIFT = 0.055
+SPREAD_LIFT = 0.14
 """How far the corners of spread lips rise."""
 SPREAD_DROP = 0.035
 """How far spread lips are pulled off the lower teeth."""
