@@ -73,8 +73,10 @@ class Machine:
     """The texts that contain no speech."""
     must_speak: list[int] = field(default_factory=list)
     """The texts that must not be silent."""
-    begins_seconds: float = inf
-    """When playback may start."""
+    hiccup: float = 0.0
+    """How much longer than usual the first two pieces take, in seconds."""
+    begins: list[float] = field(default_factory=list)
+    """When playback was to start, after each result."""
 
     def run(self) -> None:
         """Run until all pieces are packed."""
@@ -94,7 +96,7 @@ class Machine:
             else:
                 now, _, result = heapq.heappop(ending)
                 items = [item for item in self.flow.accept(result) if not isinstance(item, MergeItem)]
-                self.begins_seconds = self.flow.begin_seconds  # asked at once, as the daemon does: it is decided then
+                self.begins.append(self.flow.begin_seconds)
                 for item in items:
                     heapq.heappush(waiting, (now, next(order), item))
 
@@ -103,7 +105,8 @@ class Machine:
             case TtsItem():
                 return self.speak * _length(item.text)
             case Chunk():
-                return self.render * (item.stop_frame - item.start_frame) / FPS
+                hiccup = self.hiccup if item.index < 2 else 0.0
+                return self.render * (item.stop_frame - item.start_frame) / FPS + hiccup
             case _:
                 return 0.03
 
@@ -194,9 +197,27 @@ def test_nothing_is_playable_before_playing_may_start(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     now = time.monotonic()
     Machine(stream, render=0.2, start=now + 3600).run()
+    assert stream.begin_seconds > now
     assert stream.playable == []
-    del stream.packs[1], stream.chunks[1]
-    assert stream.begin_seconds == inf
+
+
+def test_nothing_is_predicted_before_the_second_piece_is_cut(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 3))
+    machine = Machine(stream, render=0.2, speak=1, mute={0})  # a silent text becomes one piece
+    machine.run()
+    first, second = stream.packs[0].span.end_seconds, stream.chunks[1].timeline.split.end_seconds
+    assert first < second <= stream.begin_seconds < inf
+    assert machine.begins[0] == inf
+
+
+def test_first_pieces_that_were_slow_delay_the_start_only_until_others_are_faster(tmp_path: Path) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 12))
+    machine = Machine(stream, render=0.2, hiccup=1.5)
+    machine.run()
+    packed = [stream.packs[index].span.end_seconds for index in range(4)]
+    first = next(begin for begin in machine.begins if begin < inf)
+    assert packed[0] <= stream.begin_seconds <= packed[3] < first
+    assert min(slacks(stream)) > 0.9 * NOTICE_SECONDS
 
 
 def test_speech_does_not_run_far_ahead_and_every_piece_is_spoken_once(tmp_path: Path) -> None:
@@ -497,8 +518,9 @@ def test_pacing_counts_the_workers_that_the_job_may_use(num_workers: int | None,
     stream = make_flow("job", job, folder=tmp_path, recordings={}, config=Config(), journal=journal)
     assert isinstance(stream, TextStream)
     Machine(stream, render=0.5).run()
-    measured = stream._measured()
+    measured = stream._measured(stream.begin_seconds)
     assert measured.workers == workers
-    assert (measured.rendering, measured.packing) == (stream.segments[0].span, stream.packs[0].span)
+    assert measured.pieces[0].rendering == stream.segments[0].span
+    assert measured.packing == stream.packs[0].span
     assert measured.second_cut_at_seconds == stream.chunks[1].timeline.split.end_seconds
     assert measured.sound_seconds == stream.packs[0].sound_seconds

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.open_records import Record
 from daemon.scheduling.pacing import Expected, Measured, earliest_starts
-from pipeline.messages import Item, Pack, PackItem, Segment, Sentence
+from pipeline.messages import Chunk, Item, Pack, PackItem, Segment, Sentence
 
 
 @dataclass
@@ -23,6 +22,7 @@ class StreamFlow(Flow):
     """
 
     packs: dict[int, Pack] = field(default_factory=dict, init=False)
+    _begin_seconds: float = field(default=inf, init=False)
 
     @property
     @abstractmethod
@@ -52,21 +52,21 @@ class StreamFlow(Flow):
 
         Infinity until the second piece is cut, because nothing can be predicted before.
         """
-        if 0 not in self.packs or (self.count != 1 and 1 not in self.chunks):
-            return inf
-        packed = {index: pack.span.end_seconds for index, pack in self.packs.items()}
-        return max(min(start, packed.get(index, inf)) for index, start in enumerate(self._earliest_starts))
+        return self._begin_seconds
 
-    @cached_property
-    def _earliest_starts(self) -> list[float]:
-        return earliest_starts(self._measured())
+    def _predict(self, at_seconds: float) -> None:
+        """Predict when playback may start, from all results up to the latest one, unless it has started."""
+        if self._begin_seconds <= at_seconds or 0 not in self.packs or (self.count != 1 and 1 not in self.chunks):
+            return
+        starts = enumerate(earliest_starts(self._measured(at_seconds)))
+        self._begin_seconds = max([at_seconds, *(start for index, start in starts if index not in self.packs)])
 
-    def _measured(self) -> Measured:
-        first, pack, workers = self.segments[0], self.packs[0], len(self.config.workers)
+    def _measured(self, at_seconds: float) -> Measured:
+        pack, workers = self.packs[0], len(self.config.workers)
         return Measured(
+            at_seconds=at_seconds,
             pieces=tuple(self._expected()),
             second_cut_at_seconds=self.chunks[1].timeline.split.end_seconds if 1 in self.chunks else 0.0,
-            rendering=first.span,
             packing=pack.span,
             sound_seconds=pack.sound_seconds,
             workers=min(workers, self.job.num_workers or workers),
@@ -77,8 +77,10 @@ class StreamFlow(Flow):
         pieces = []
         for index in sorted(self.chunks):
             chunk, segment = self.chunks[index], self.segments.get(index)
-            rendered = segment.span.end_seconds if segment else None
-            pieces.append(Expected((chunk.stop_frame - chunk.start_frame) / self.fps, rendered_seconds=rendered))
+            piece = Expected((chunk.stop_frame - chunk.start_frame) / self.fps)
+            if segment is not None:
+                piece = replace(piece, rendering=segment.span, inference_seconds=segment.inference_seconds)
+            pieces.append(piece)
         return pieces
 
     def ready_seconds(self, index: int) -> float:
@@ -96,7 +98,13 @@ class StreamFlow(Flow):
         return super().has_results(item)
 
     def _accept(self, result: Record) -> list[Item]:
-        return self._accept_pack(result) if isinstance(result, Pack) else super()._accept(result)
+        items = self._accept_pack(result) if isinstance(result, Pack) else super()._accept(result)
+        match result:
+            case Segment() | Pack():
+                self._predict(result.span.end_seconds)
+            case Chunk():
+                self._predict(result.timeline.split.end_seconds)
+        return items
 
     def _accept_segment(self, segment: Segment) -> list[Item]:
         return [*self._pack(segment.index), *self._pack(segment.index + 1)]
