@@ -104,6 +104,9 @@ class Publisher:
             if stream.shown == 0:
                 self._report_first_segment(name)
             stream.mark_shown()
+        elif stream.is_held_back(now := time.monotonic()):
+            self._spool.announce(name, time.time() + stream.flow.begin_seconds - now)
+            stream.announced_seconds = stream.flow.begin_seconds
 
     def _report_first_segment(self, name: str) -> None:
         """Leave the webhook call that a stream can be played. Raises OSError."""

@@ -9,11 +9,14 @@ from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.hooks import HookRunner
+from daemon.publisher import Publisher
 from daemon.scheduling import stages
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
@@ -28,6 +31,9 @@ from daemon.scheduling.text_stream import (
     SPEAKING_CAUTION,
     TextStream,
 )
+from daemon.spool.layout import PLAYLIST
+from daemon.spool.spool import Spool
+from daemon.spool.streams import retry_after
 from pipeline.config import Config
 from pipeline.job import Job
 from pipeline.messages import (
@@ -199,6 +205,23 @@ def test_nothing_is_playable_before_playing_may_start(tmp_path: Path) -> None:
     Machine(stream, render=0.2, start=now + 3600).run()
     assert stream.begin_seconds > now
     assert stream.playable == []
+
+
+def test_players_are_told_when_a_stream_begins_that_is_held_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.create()
+    stream = flow(tmp_path, " ".join([SENTENCE] * 12))
+    publisher = Publisher(spool, (), cast(HookRunner, None), lambda _: None)
+    publisher.open_stream(stream)
+    publisher.show_streams()
+    assert retry_after(spool.outbox / "job") == {}
+    Machine(stream, render=3, start=time.monotonic()).run()
+    publisher.show_streams()
+    left = stream.begin_seconds - time.monotonic()
+    assert left > 10
+    assert int(retry_after(spool.outbox / "job")["Retry-After"]) == pytest.approx(left, abs=1.1)
+    spool.show("job", {}, {PLAYLIST: "#EXTM3U"})
+    assert retry_after(spool.outbox / "job") == {}
 
 
 def test_nothing_is_predicted_before_the_second_piece_is_cut(tmp_path: Path) -> None:

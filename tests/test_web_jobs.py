@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from daemon.outputs import hls
+from daemon.spool.spool import Spool
 from tests.gateway import RunningGateway, WarmGateway
 from tests.running import BRIEF_WAITS, CheapDaemon, until
 
@@ -354,6 +356,15 @@ def test_a_playlist_that_is_replaced_meanwhile_is_sent_whole(lone: RunningGatewa
         writing.result()
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.content for answer in answers} <= set(texts)
+
+
+def test_a_playlist_that_is_not_there_yet_says_when_it_is_expected(lone: RunningGateway) -> None:
+    spool = Spool(lone.spool)
+    (spool.work / "held").mkdir()
+    spool.open_stream("held", hls.ASSETS, fresh=True)
+    spool.announce("held", time.time() + 60)
+    answer = lone.client.get("/api/jobs/held/stream/index.m3u8")
+    assert (answer.status_code, answer.headers["Retry-After"]) in [(204, "59"), (204, "60")]
 
 
 def test_results_are_sent_in_parts(web: httpx.Client, daemon: CheapDaemon) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 
 from daemon.outputs import captions
@@ -23,6 +24,9 @@ TARGET_SECONDS = 3
 """The longest fragment, rounded: keyframes are two seconds apart, and a tail shorter than one second is appended. In
 still pictures they are at most three seconds apart."""
 
+ANNOUNCED_SECONDS = 1.0
+"""A wait that is longer is announced."""
+
 RESERVED_SUFFIXES = (JOB_SUFFIX, ".mp4", *CAPTION_SUFFIXES, *SUFFIXES.values())
 
 
@@ -40,12 +44,19 @@ class Stream:
     flow: StreamFlow
     shown: int = 0
     """Number of pieces shown."""
+    announced_seconds: float = inf
+    """When players were told that it begins; monotonic."""
     _playable: list[Pack] = field(default_factory=list)
 
     def has_news(self) -> bool:
         """Whether there are new pieces to show."""
         self._playable = self.flow.playable
         return len(self._playable) > self.shown
+
+    def is_held_back(self, now: float) -> bool:
+        """Whether it begins so late that players should be told when, and were not. `now`: monotonic."""
+        begins = self.flow.begin_seconds
+        return now + ANNOUNCED_SECONDS < begins < inf and begins != self.announced_seconds
 
     def mark_shown(self) -> None:
         """Record that all playable pieces are shown."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from daemon.spool.layout import PLAYER, PLAYLIST
+from daemon.spool.streams import retry_after
 
 HOST = "127.0.0.1"
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -43,6 +44,8 @@ class _Files(SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if path.name == PLAYLIST and not path.exists() and path.with_name(PLAYER).exists():
             self.send_response(HTTPStatus.NO_CONTENT)  # does not exist yet; browsers log an error for a 404
+            for name, value in retry_after(path.parent).items():
+                self.send_header(name, value)
             self.end_headers()
             return None
         if path.is_dir():

@@ -19,8 +19,8 @@ file in the inbox, if it is not the job's own. Further recordings have numbers: 
 
 RECORDING_FILE = re.compile(rf"{RECORDING}(-[0-9]+)?")
 
-PLAYLIST, INIT, PLAYER = "index.m3u8", "init.mp4", "player.html"
-"""Files in the folder of a stream."""
+PLAYLIST, INIT, PLAYER, BEGINS = "index.m3u8", "init.mp4", "player.html", "begins.txt"
+"""Files in the folder of a stream. BEGINS: when it is expected to begin, while it is held back."""
 
 
 class Layout:

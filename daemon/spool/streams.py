@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from daemon.spool.layout import PLAYER, PLAYLIST, Layout
+from daemon.spool.layout import BEGINS, PLAYER, PLAYLIST, Layout
 from daemon.spool.untrusted import link_or_copy
 from pipeline.files import replace_file
 from pipeline.job_file import JOB_NAME
@@ -27,6 +29,10 @@ class Streams(Layout):
         for asset in assets:
             replace_file(folder / asset.name, asset.read_bytes())
 
+    def announce(self, name: str, begins: float) -> None:
+        """Say when a stream that is held back is expected to begin, in seconds since the epoch."""
+        replace_file(self.outbox / name / BEGINS, f"{begins:.1f}\n".encode())
+
     def show(
         self, name: str, files: Mapping[str, Path], texts: Mapping[str, str], staying: Collection[str] | None = None
     ) -> None:
@@ -41,6 +47,7 @@ class Streams(Layout):
                 link_or_copy(file, folder / file_name)
         for text_name, text in texts.items():
             replace_file(folder / text_name, text.encode())
+        (folder / BEGINS).unlink(missing_ok=True)
         if staying is not None:
             for file in [*folder.glob("*-*.m4s"), *folder.glob("*-*.vtt")]:
                 if file.name not in staying:
@@ -58,3 +65,12 @@ class Streams(Layout):
         if folder is not None:
             (folder / PLAYLIST).unlink(missing_ok=True)  # first, so that a half-removed stream does not look live
             shutil.rmtree(folder)
+
+
+def retry_after(folder: Path) -> dict[str, str]:
+    """The HTTP header for whoever asks for a playlist that is not there yet; none if nothing is predicted."""
+    try:
+        left = float((folder / BEGINS).read_text()) - time.time()
+    except OSError:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(left)))}

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from daemon.outputs.report import DoneReport, FailedReport
 from daemon.outputs.report_page import served_page
 from daemon.spool.layout import PLAYER, PLAYLIST
+from daemon.spool.streams import retry_after
 from daemon.web import answers
 from daemon.web.files import File
 from daemon.web.gateway import InGateway
@@ -96,11 +97,14 @@ async def job_extra(name: str, kind: str, gateway: InGateway) -> Response:
     "/api/jobs/{name}/stream/{file}", response_class=FileResponse, responses=READ | {204: {"description": "Not yet"}}
 )
 async def stream_file(name: str, file: str, gateway: InGateway) -> Response:
-    """A file of a job's stream: `index.m3u8`, which has no content until playback can start, and what it names."""
+    """A file of a job's stream: `index.m3u8`, which has no content until playback can start, and what it names.
+
+    `Retry-After` is then in how many seconds it is expected to start, if that is predicted.
+    """
     gateway.state(name)
     folder = gateway.spool.outbox / name
     if file == PLAYLIST and (folder / PLAYER).exists() and not (folder / file).exists():
-        return Response(status_code=HTTPStatus.NO_CONTENT, headers=CHANGING)
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=CHANGING | retry_after(folder))
     return _file(folder, file, f"file {file[:100]!r} of a stream {name}")
 
 
