@@ -84,7 +84,7 @@ def test_a_stop_ends_after_a_word_and_drops_the_rest(tmp_path: Path, after_secon
     stream.ask(LONG)
     stream.ask(WORDS)
     stream.run(after_seconds)
-    played = stream.flow._played_seconds()
+    played = stream.flow._viewer.played_seconds
     stream.ask()
     stream.run(20)
     words = " ".join(said(stream)).removeprefix("Hello there.").split()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 
 from pipeline.messages import Chunk, Fragment, Pack, Result, Segment, Sentence, Speech
@@ -125,6 +124,12 @@ class OpenState:
         """The frame with which the playlist begins."""
         return self.shown[0].start_frame if self.shown else 0
 
+    def place(self, chunks: Sequence[Chunk]) -> None:
+        """Add pieces at the end."""
+        for chunk in chunks:
+            self.chunks[chunk.index] = chunk
+            self.placed, self.placed_frames = chunk.index + 1, chunk.stop_frame
+
     def finished(self) -> int:
         """Number of the latest request of which nothing is left to be said."""
         return min([self.heard, *(text.request - 1 for text in self.texts.values())])
@@ -148,11 +153,3 @@ class OpenState:
 
 Record = Result | Request | Cut | OpenState
 """What a journal has."""
-
-
-def cut_after_word(sentences: list[Sentence], begin: Chunk, fps: int) -> int:
-    """The frame at which speech is broken off that goes on until a piece begins: where a word ends, else there."""
-    start = begin.start_frame / fps
-    words = (word for sentence in sentences for word in sentence.words)
-    ends = (word.end_seconds for word in words if word.start_seconds < start < word.end_seconds)
-    return ceil(max(ends, default=start) * fps)

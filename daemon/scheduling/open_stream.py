@@ -14,7 +14,9 @@ from typing import ClassVar
 import numpy as np
 
 from daemon.scheduling.journal import files_of
-from daemon.scheduling.open_records import LISTENING, Cut, OpenState, Record, Request, Shown, Text, cut_after_word
+from daemon.scheduling.open_interruptions import interrupt, interruption
+from daemon.scheduling.open_records import LISTENING, Cut, OpenState, Record, Request, Shown, Text
+from daemon.scheduling.open_viewer import Viewer
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.scheduling.text_stream import CLAUSE_PAUSE_SECONDS
 from pipeline.media import pcm
@@ -37,7 +39,6 @@ from pipeline.messages import (
     Video,
 )
 from pipeline.speech import sentences
-from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, short_edges
 
 PIECE_SECONDS = 1.0
 """Length of a piece in which nothing is said."""
@@ -49,8 +50,6 @@ TEXTS_AHEAD = 2
 """How many texts may be spoken before they are needed."""
 LEAD_SECONDS = 0.12
 """Silence before a request's speech, in which the mouth begins to open."""
-CLOSING_SECONDS = 0.2
-"""Time for the mouth to close after speech that is broken off."""
 REPORTED_PIECES = 60
 """The latest pieces, which the timing JSON lists."""
 CHECKPOINT_PIECES = 60
@@ -72,18 +71,14 @@ class OpenStream(StreamFlow):
     """The items that were given to the scheduler and may not have results yet."""
     _rendering: int = field(default=0, init=False)
     """How many pieces were given to be rendered."""
-    _began_seconds: float | None = field(default=None, init=False)
-    """When a player that has waited for nothing would have begun; monotonic."""
-    _needed: dict[int, float] = field(default_factory=dict, init=False)
-    """When such a player needed each of the latest pieces; monotonic."""
-    _now: float = field(default=0.0, init=False)
-    """Monotonic; of the latest call of `due`."""
+    _viewer: Viewer = field(init=False)
     _present: set[Path] = field(default_factory=set, init=False)
     """The files of results."""
     _checkpoint_at: int = field(default=CHECKPOINT_PIECES, init=False)
     """How many pieces must be packed before the journal is written anew."""
 
     def __post_init__(self) -> None:
+        self._viewer = Viewer(self.fps)
         self._restore(self.state)
 
     # What others ask of it
@@ -126,7 +121,8 @@ class OpenStream(StreamFlow):
 
     def needed_seconds(self, index: int) -> float:
         """When a player that began with the first piece needed a piece."""
-        return self._needed.get(index, self.ready_seconds(index))
+        needed = self._viewer.needed_seconds(index)
+        return self.ready_seconds(index) if needed is None else needed
 
     def sentences(self, index: int) -> Sequence[Sentence]:
         """The sentences during a piece, with times counted from the start of the job."""
@@ -147,7 +143,7 @@ class OpenStream(StreamFlow):
         state = self.state
         if state.has_end or not state.packed:
             return False
-        is_idle = not state.texts and self._played_seconds() - state.said_until_seconds >= close_after_seconds
+        is_idle = not state.texts and self._viewer.played_seconds - state.said_until_seconds >= close_after_seconds
         return is_idle or state.placed_frames / self.fps >= longest_seconds
 
     def pending_characters(self) -> int:
@@ -173,7 +169,8 @@ class OpenStream(StreamFlow):
         if request.number <= self.state.heard:
             return
         is_stop = request.text is None and not request.is_end
-        self.accept(self._cut(request.number) if is_stop else request)
+        pieces = max(self._rendering, self.state.packed)
+        self.accept(interruption(self.state, request.number, pieces, self.fps) if is_stop else request)
 
     def has_results(self, item: Item) -> bool:
         """Whether all results of an item exist or are not wanted any more."""
@@ -206,7 +203,7 @@ class OpenStream(StreamFlow):
             case Request():
                 self._heard(result)
             case Cut():
-                self._accept_cut(result)
+                interrupt(self.state, result)
             case Speech():
                 if result.index >= self.state.texts_placed:
                     self.state.speeches[result.index] = result
@@ -242,7 +239,7 @@ class OpenStream(StreamFlow):
             state.silence = chunk
         elif chunk.timeline.speech_index == LISTENING:
             state.last = chunk.index if chunk.count is not None else None
-            self._place([chunk])
+            state.place([chunk])
         elif chunk.timeline.speech_index == state.texts_placed:
             state.cutting = [*(state.cutting if chunk.start_frame else []), chunk]
             if chunk.is_last_of_text:
@@ -264,12 +261,7 @@ class OpenStream(StreamFlow):
             state.speaking_seconds += speech.span.seconds
             state.spoken_from_seconds = state.spoken_from_seconds or speech.span.start_seconds
         state.texts_placed, state.cutting = state.texts_placed + 1, []
-        self._place(later)
-
-    def _place(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            self.chunks[chunk.index] = chunk
-        self.state.placed, self.state.placed_frames = chunks[-1].index + 1, chunks[-1].stop_frame
+        state.place(later)
 
     def _accept_pack(self, pack: Pack) -> list[Item]:
         if pack.index >= self.state.packed:
@@ -295,7 +287,8 @@ class OpenStream(StreamFlow):
     def _forget(self) -> None:
         state, oldest = self.state, self.state.packed - REPORTED_PIECES
         self.chunks.pop(state.packed - 3, None)
-        for known in (self.segments, self.packs, self._needed):
+        self._viewer.forget(oldest)
+        for known in (self.segments, self.packs):
             known.pop(oldest, None)
         window = self.window_seconds * self.fps
         while state.packed_frames - state.shown[0].stop_frame >= window:
@@ -304,46 +297,13 @@ class OpenStream(StreamFlow):
         while state.leaving and state.leaving[-1].stop_frame - state.leaving[0].stop_frame >= window:
             state.leaving.pop(0)
 
-    # Interruptions
-
-    def _cut(self, number: int) -> Cut:
-        """How to stop: the pieces that are being rendered stay, and what follows is the rest of a word."""
-        state, pieces = self.state, max(self._rendering, self.state.packed)
-        begin = self.chunks.get(pieces)
-        if begin is None or begin.timeline.speech_index == LISTENING or begin.start_frame == begin.timeline.first_frame:
-            start = begin.start_frame if begin else state.placed_frames
-            return Cut(number, pieces, (), start / self.fps)
-        hush = min(cut_after_word(state.sentences, begin, self.fps), begin.timeline.stop_frame)
-        least = begin.start_frame + PIECE_SECONDS_MIN * self.fps
-        stop = min(max(hush + round(CLOSING_SECONDS * self.fps), round(least)), begin.timeline.stop_frame)
-        edges = short_edges(begin.start_frame, stop, self.fps)
-        tail = tuple(
-            replace(begin, index=index, start_frame=one, stop_frame=end, hush_frame=hush)
-            for index, (one, end) in enumerate(edges, pieces)
-        )
-        return Cut(number, pieces, tail, hush / self.fps)
-
-    def _accept_cut(self, cut: Cut) -> None:
-        state = self.state
-        state.heard, state.texts_placed = cut.number, state.texts_known
-        kept = self.chunks.get(cut.pieces)
-        state.placed, state.placed_frames = cut.pieces, kept.start_frame if kept else state.placed_frames
-        for index in [index for index in self.chunks if index >= cut.pieces]:
-            del self.chunks[index]
-        if cut.tail:
-            self._place(cut.tail)
-        state.said_until_seconds = min(state.said_until_seconds, cut.hush_seconds)
-        state.texts, state.cutting = {}, []
-        state.speeches.clear()
-        said = (_until(sentence, cut.hush_seconds) for sentence in state.sentences)
-        state.sentences = [sentence for sentence in said if sentence is not None]
-
     # What can run
 
     def due(self, now: float) -> list[Item]:
         """The items that can run now and were not returned before."""
-        self._now = now
-        self._follow(now)
+        state = self.state
+        coming = [self.chunks[index] for index in range(state.packed, state.placed)]
+        self._viewer.follow(now, state.packed_frames, coming, PIECE_SECONDS)
         if self.video is not None:
             return []
         items = [*self._listening(), *self._to_speak(), *self._to_cut(), *self._to_render(), *self._to_pack()]
@@ -363,23 +323,8 @@ class OpenStream(StreamFlow):
             waits.append(self._ahead(self.chunks[self._rendering].start_frame) - SPEAKING_AHEAD_SECONDS)
         return min((wait for wait in waits if wait > 0), default=inf)
 
-    def _follow(self, now: float) -> None:
-        """Follow a player that began with the first piece: it stops when nothing more is there."""
-        if not self.state.packed:
-            return
-        end_seconds = self.state.packed_frames / self.fps
-        if self._began_seconds is None:
-            self._began_seconds = now - max(0.0, end_seconds - PIECE_SECONDS)
-        for index in range(self.state.packed, self.state.placed):
-            self._needed.setdefault(index, self._began_seconds + self.chunks[index].start_frame / self.fps)
-        self._began_seconds = max(self._began_seconds, now - end_seconds)
-
-    def _played_seconds(self) -> float:
-        return 0.0 if self._began_seconds is None else self._now - self._began_seconds
-
     def _ahead(self, frame: int) -> float:
-        """How long after now a frame is played, in seconds."""
-        return frame / self.fps - self._played_seconds()
+        return self._viewer.ahead_seconds(frame)
 
     def _to_speak(self) -> Iterator[Item]:
         state = self.state
@@ -494,14 +439,3 @@ class OpenStream(StreamFlow):
 
 def _key(item: Item) -> tuple[str, int]:
     return type(item).__name__, item.index
-
-
-def _until(sentence: Sentence, seconds: float) -> Sentence | None:
-    """What is said of a sentence until it is broken off; None if nothing is."""
-    if sentence.end_seconds <= seconds:
-        return sentence
-    words = tuple(word for word in sentence.words if word.end_seconds <= seconds)
-    if not words:
-        return None
-    text = " ".join(word.text for word in words)
-    return replace(sentence, text=text, words=words, end_seconds=words[-1].end_seconds)
