@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,8 @@ SPEED_MIN = 20
 HEADER_BYTES = 4096
 SAMPLE_BYTES = 2
 INT16_MAX = 32_767
+RATIO_DENOMINATOR_MAX = 100_000
+"""More than any two rates in use need."""
 
 
 def source(recording: Path, limit_seconds: float) -> Stream:
@@ -123,9 +126,18 @@ def resampled(samples: NDArray[np.float32], rate_hz: float, to_hz: int) -> NDArr
     silence, so nothing wraps around."""
     if rate_hz == to_hz or len(samples) == 0:
         return samples
-    length = round(len(samples) * to_hz / rate_hz)
-    spectrum = np.fft.rfft(samples.astype(np.float64))
-    return np.asarray(np.fft.irfft(spectrum[: length // 2 + 1], length) * (length / len(samples)), np.float32)
+    ratio = Fraction(to_hz / rate_hz).limit_denominator(RATIO_DENOMINATOR_MAX)
+    blocks = _quick(-(-len(samples) // ratio.denominator))
+    padded = np.pad(samples.astype(np.float64), (0, blocks * ratio.denominator - len(samples)))
+    count = blocks * ratio.numerator
+    whole = np.fft.irfft(np.fft.rfft(padded)[: count // 2 + 1], count) * float(ratio)
+    return np.asarray(whole[: round(len(samples) * to_hz / rate_hz)], np.float32)
+
+
+def _quick(length: int) -> int:
+    """The next length that is quick to transform: one with a large prime factor takes ten times as long."""
+    step = 1 << max(0, length.bit_length() - 4)
+    return -(-length // step) * step
 
 
 def as_float(samples: NDArray[np.int16]) -> NDArray[np.float32]:
