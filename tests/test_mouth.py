@@ -307,6 +307,22 @@ def test_voices_behind_the_speaker_move_no_mouth(tmp_path: Path) -> None:
     assert is_still(track)[2 * 25 : -2 * 25].mean() < 0.4
 
 
+def test_louder_noise_is_left_to_the_network_that_knows_it_step_by_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    speech = pcm.read_wav(WAV2LIP_DATA / "speech_16k.wav") / 65_536
+    behind = noise(len(speech) + SAMPLE_RATE_HZ, 1)
+    heard = recorded(np.pad(speech, SAMPLE_RATE_HZ // 2) + behind / behind.std() * speech.std() * 0.1, tmp_path)
+
+    def opened(depth: float) -> NDArray[np.float32]:
+        monkeypatch.setattr(mouth, "depth", lambda *_: depth)
+        return opening(model().track(heard))
+
+    faint, audible, loud, louder = (opened(depth) for depth in (mouth.NOISY, mouth.NOISY - 0.02, 1.2, 0.5))
+    assert 0 < np.abs(audible - faint).mean() < 0.02 < np.abs(loud - faint).mean()
+    assert np.array_equal(loud, louder)
+
+
 def test_steady_noise_is_removed_from_what_the_network_hears() -> None:
     dice = np.random.default_rng(0)
     noise_power, voice_power = dice.chisquare(8, (80, 400)) / 8, np.zeros((80, 400))

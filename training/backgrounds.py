@@ -80,9 +80,6 @@ def music(random: np.random.Generator, _: Sequence[NDArray[np.float32]]) -> Doub
     return sound
 
 
-BACKGROUNDS: tuple[Background, ...] = (noise, babble, laughter, breaths, music)
-
-
 def _note(random: np.random.Generator, pitch_hz: float) -> Doubles:
     time = np.arange(_samples(1.5)) / SAMPLE_RATE_HZ
     parts = range(1, min(8, int(SAMPLE_RATE_HZ / 2 / pitch_hz)))

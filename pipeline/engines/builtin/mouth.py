@@ -35,8 +35,9 @@ WEIGHTS, WEIGHTS_IN_NOISE = (Path(__file__).with_name(f"{name}.safetensors") for
 BLOCK_COLUMNS = 4096
 """Columns processed by the network at a time: 51 s and about 10 MB, regardless of the job's length."""
 
-NOISY = 2.2
-"""Noise this many mel units (27 dB) below the loudest half second, or less, is one for the network that knows noise."""
+NOISY, NOISY_RANGE = 2.2, 1.0
+"""The network that knows noise has a share in hearing noise less than so many mel units (27 dB) below the loudest half
+second. The share grows with the noise, up to all of it within the range."""
 NETWORK_SHARE = 0.35
 """Weight of the network for the jaw when the phonemes are known; the rest is theirs."""
 SMOOTH_SECONDS = 0.014
@@ -89,8 +90,12 @@ class MouthModel:
         gate = None if is_told else voice_gate(speech) * self._speaking(mel, speech)
         noise = None if gate is None else noise_in(mel, gate, speech.fps)
         clean = mel if noise is None else without_noise(mel, noise)
-        is_noisy = noise is not None and depth(mel, noise) < NOISY
-        columns = self._network_track(self._network_in_noise if is_noisy else self._network, clean)
+        share = 0.0 if noise is None else float(np.clip((NOISY - depth(mel, noise)) / NOISY_RANGE, 0, 1))
+        columns = self._network_track(self._network, clean)
+        if share:
+            in_noise = self._network_track(self._network_in_noise, clean)
+            in_noise[:, Mouth.CLOSURE] *= 1 - in_noise[:, Mouth.JAW_OPEN]  # else it closes open mouths by mistake
+            columns += share * (in_noise - columns)
         if not is_told:
             open_where_loud(columns, clean)
         track = sampled(columns, speech.frames, speech.fps)
