@@ -11,10 +11,10 @@ from pipeline.messages import Span
 
 FIRST_PIECE = Expected(2.0, rendering=Span(1.0, 5.0), inference_seconds=4.0)
 SECOND_PIECE = Expected(4.0, rendering=Span(-2.8, 5.2), inference_seconds=8.0)
+CUT = Expected(4.0, cut_at_seconds=1.5)
 FIRST = Measured(
     at_seconds=5.5,
-    pieces=(FIRST_PIECE, Expected(4.0), Expected(4.0, 0.4)),
-    second_cut_at_seconds=1.5,
+    pieces=(FIRST_PIECE, CUT, Expected(4.0, 1.0)),
     packing=Span(5.0, 5.5),
     sound_seconds=1.9,
     workers=1,
@@ -29,25 +29,25 @@ def test_one_piece_is_played_as_soon_as_it_is_packed() -> None:
 def test_one_worker_renders_the_pieces_one_after_the_other() -> None:
     """The second piece is rendered from 5 to 13 s, the third from 13 to 21 s; packing takes half a second each.
 
-    The second one may be late by the 0.4 s in which the third one is spoken meanwhile.
+    The second one may be late by the second in which the third one is spoken meanwhile.
     """
     heard = 1.9 - NOTICE_SECONDS
-    assert earliest_starts(FIRST) == pytest.approx([5.5, 13.5 + 0.4 - heard, 21.5 - (heard + 4)])
+    assert earliest_starts(FIRST) == pytest.approx([5.5, 13.5 + 1.0 - heard, 21.5 - (heard + 4)])
 
 
 def test_a_second_worker_takes_the_third_piece() -> None:
-    """The third piece is spoken from 5 s on, after the first is rendered, and then rendered from 5.4 to 13.4 s.
+    """The third piece is spoken from 5 s on, after the first is rendered, and then rendered from 6 to 14 s.
 
-    Speaking it takes each of the two workers 0.2 s.
+    Speaking it takes each of the two workers 0.5 s.
     """
     heard = 1.9 - NOTICE_SECONDS
-    assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 + 0.2 - heard, 13.9 - (heard + 4)])
+    assert earliest_starts(replace(FIRST, workers=2)) == pytest.approx([5.5, 13.5 + 0.5 - heard, 14.5 - (heard + 4)])
 
 
 def test_pieces_that_are_cut_need_no_speaking() -> None:
     """The third piece is rendered from 1.5 to 9.5 s, while the first is."""
     heard = 1.9 - NOTICE_SECONDS
-    starts = earliest_starts(replace(FIRST, workers=2, pieces=(FIRST_PIECE, Expected(4.0), Expected(4.0))))
+    starts = earliest_starts(replace(FIRST, workers=2, pieces=(FIRST_PIECE, CUT, CUT)))
     assert starts == pytest.approx([5.5, 13.5 - heard, 9.5 + 0.5 - (heard + 4)])
 
 
@@ -64,7 +64,7 @@ def test_a_third_piece_takes_the_worker_that_is_free_first() -> None:
 
 
 def test_fast_workers_let_playing_start_with_the_first_piece() -> None:
-    pieces = (Expected(2.0, rendering=Span(1.0, 1.4), inference_seconds=0.4), *FIRST.pieces[1:])
+    pieces = (Expected(2.0, rendering=Span(1.0, 1.4), inference_seconds=0.4), Expected(4.0), Expected(4.0, 0.2))
     fast = replace(FIRST, at_seconds=1.5, pieces=pieces, packing=Span(1.4, 1.5))
     assert max(earliest_starts(fast)) == earliest_starts(fast)[0] == 1.5
 
@@ -82,6 +82,21 @@ def test_pieces_that_are_rendered_show_how_fast_others_will_be() -> None:
     second = Expected(4.0, rendering=Span(3.2, 5.2), inference_seconds=2.0)
     pieces = (FIRST_PIECE, second, Expected(4.0))
     assert earliest_starts(replace(FIRST, pieces=pieces))[2] == pytest.approx(5.2 + 4 + 0.5 - heard)
+
+
+def test_a_piece_is_not_rendered_before_it_is_cut() -> None:
+    """From 7 to 15 s, although a worker is free from 5 s on."""
+    heard = 1.9 - NOTICE_SECONDS + 4
+    pieces = (FIRST_PIECE, SECOND_PIECE, Expected(4.0, cut_at_seconds=7.0))
+    assert earliest_starts(replace(FIRST, pieces=pieces, workers=2))[2] == pytest.approx(15.5 - heard)
+
+
+def test_a_text_that_should_have_been_spoken_is_expected_now() -> None:
+    """The third piece is rendered from 9 to 17 s, since it is not spoken at 9 s."""
+    heard = 1.9 - NOTICE_SECONDS + 4
+    pieces = (FIRST_PIECE, SECOND_PIECE, Expected(4.0, 1.0))
+    found = earliest_starts(replace(FIRST, at_seconds=9.0, pieces=pieces, workers=2))
+    assert found[2] == pytest.approx(17.5 - heard)
 
 
 def test_what_is_late_already_is_expected_from_now_on() -> None:

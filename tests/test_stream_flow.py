@@ -545,5 +545,5 @@ def test_pacing_counts_the_workers_that_the_job_may_use(num_workers: int | None,
     assert measured.workers == workers
     assert measured.pieces[0].rendering == stream.segments[0].span
     assert measured.packing == stream.packs[0].span
-    assert measured.second_cut_at_seconds == stream.chunks[1].timeline.split.end_seconds
+    assert measured.pieces[1].cut_at_seconds == stream.chunks[1].timeline.split.end_seconds
     assert measured.sound_seconds == stream.packs[0].sound_seconds

@@ -23,6 +23,8 @@ class Expected:
     speaking_seconds: float = 0.0
     """Expected time for speaking and splitting the text that begins with it; 0 if that is done, or part of the text
     before."""
+    cut_at_seconds: float = 0.0
+    """When it was ready to be rendered; 0 if it is not yet."""
     rendering: Span | None = None
     """When it was rendered; None: not yet."""
     inference_seconds: float = 0.0
@@ -37,8 +39,6 @@ class Measured:
     """When the latest of them was taken."""
     pieces: tuple[Expected, ...]
     """The first one is rendered."""
-    second_cut_at_seconds: float
-    """When the second piece was ready to be rendered; unused if there is only one."""
     packing: Span
     """When the first piece was packed."""
     sound_seconds: float
@@ -57,15 +57,16 @@ def earliest_starts(measured: Measured) -> list[float]:
     first, *others = measured.pieces
     assert first.rendering is not None
     first_rendered, (starting, rate) = first.rendering.end_seconds, _cost(measured.pieces)
-    free = [measured.second_cut_at_seconds] * (measured.workers - 1)
+    spoken = max(piece.cut_at_seconds for piece in measured.pieces[:2])
+    free = [spoken] * (measured.workers - 1)
     starts, heard = [measured.packing.end_seconds], measured.sound_seconds - NOTICE_SECONDS
-    spoken = measured.second_cut_at_seconds
     # Those that are cut share the processors with the speaking of others, which takes that from all workers.
     late = max((piece.speaking_seconds for piece in others), default=0.0) / measured.workers
     for index, piece in enumerate(others, 1):
         if piece.speaking_seconds:  # it is not spoken before the first piece is rendered
-            spoken = max(spoken, first_rendered) + piece.speaking_seconds
+            spoken = max(measured.at_seconds, max(spoken, first_rendered) + piece.speaking_seconds)
             late = 0.0
+        spoken = max(spoken, piece.cut_at_seconds)
         if index == 1 and piece.rendering is None:
             worker_free = first_rendered
         elif index == 1:

@@ -66,7 +66,6 @@ class StreamFlow(Flow):
         return Measured(
             at_seconds=at_seconds,
             pieces=tuple(self._expected()),
-            second_cut_at_seconds=self.chunks[1].timeline.split.end_seconds if 1 in self.chunks else 0.0,
             packing=pack.span,
             sound_seconds=pack.sound_seconds,
             workers=min(workers, self.job.num_workers or workers),
@@ -77,7 +76,8 @@ class StreamFlow(Flow):
         pieces = []
         for index in sorted(self.chunks):
             chunk, segment = self.chunks[index], self.segments.get(index)
-            piece = Expected((chunk.stop_frame - chunk.start_frame) / self.fps)
+            seconds, cut_at = (chunk.stop_frame - chunk.start_frame) / self.fps, chunk.timeline.split.end_seconds
+            piece = Expected(seconds, cut_at_seconds=cut_at)
             if segment is not None:
                 piece = replace(piece, rendering=segment.span, inference_seconds=segment.inference_seconds)
             pieces.append(piece)
