@@ -24,7 +24,7 @@ from pipeline.stages.chunks import (
 from pipeline.stages.early_pieces import cuts_after, early_edges
 
 SETTINGS = SplitSettings()
-EARLY_CUTS_SECONDS = (0.6, 1.2, 2, 3, 5, 8)
+EARLY_CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
 
 
 def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int16]:
@@ -157,14 +157,27 @@ def test_a_recording_is_cut_early_and_then_in_its_pauses_about_every_four_second
             assert cut / fps == pytest.approx(seconds, abs=0.11)
     for index, cut in enumerate(cuts[len(EARLY_CUTS_SECONDS) :], 1):
         assert any(start <= cut / fps <= stop for start, stop in pauses)
-        assert abs(cut / fps - 8.0 - 4.0 * index) < 1.5
+        assert abs(cut / fps - EARLY_CUTS_SECONDS[-1] - 4.0 * index) < 1.5
     assert (edges[-1][1] - edges[-1][0]) / fps < 4.0 + 2.0 + 1.5
     assert frames / fps < 1.6 or (edges[-1][1] - edges[-1][0]) / fps >= 0.5
 
 
 def test_a_recording_without_pauses_is_cut_every_four_seconds() -> None:
-    edges = stream_edges(speech(23, []), 575, 25, SETTINGS)
-    assert [round(stop / 25, 1) for _, stop in edges] == [0.6, 1.2, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 23.0]
+    edges = stream_edges(speech(28, []), 700, 25, SETTINGS)
+    assert [round(stop / 25, 1) for _, stop in edges] == [
+        0.6,
+        1.2,
+        2.0,
+        3.0,
+        4.2,
+        6.0,
+        8.4,
+        12.0,
+        17.0,
+        21.0,
+        25.0,
+        28.0,
+    ]
 
 
 @given(st.integers(0, 400), st.integers(13, 400), st.sampled_from([24, 25, 30, 50, 60]))

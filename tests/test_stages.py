@@ -350,7 +350,7 @@ def test_the_pieces_of_a_text_have_one_model_and_fade_only_from_the_text_before(
     speech = Speech("job", tmp_path, tmp_path / "in.wav", index=1)
     pieces = split(tmp_path, 4, speech=speech, mode="stream", piece=Piece(2, 40))
     assert [piece.index for piece in pieces] == [2, 3, 4]
-    assert [piece.start_frame for piece in pieces] == [40, 75, 125]
+    assert [piece.start_frame for piece in pieces] == [40, 75, 105]
     assert pieces[-1].stop_frame == pieces[-1].timeline.stop_frame == 140
     assert [(piece.model, piece.fade_from) for piece in pieces] == [("nogan", "gan"), ("nogan", None), ("nogan", None)]
 

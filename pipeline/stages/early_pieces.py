@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-CUTS_SECONDS = (0.6, 1.2, 2, 3, 5, 8)
+CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
 """Where a stream is cut at its beginning. Two workers render the first second, while viewers wait; then each piece is
-rendered while those before it, which are longer together, are played."""
+rendered while those before it are played. It has about two fifths of their length, so that it is in time even if each
+worker is as slow as playback."""
 
 PIECE_SECONDS_MIN = 0.5
 """Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
