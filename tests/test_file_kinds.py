@@ -320,7 +320,7 @@ def check_damaged_clip(ending: str, whole: bytes, anna: Path, *, place: float, s
     """It is refused as what it is, or shown, within its limits of length and time, whatever its headers claim."""
     for earlier in anna.iterdir():
         earlier.unlink()
-    data = harmed(whole, start=round(place * len(whole)), count=1 + round(share * len(whole)), **how)
+    data = harmed(whole, start=round(place * (len(whole) - 1)), count=1 + round(share * len(whole)), **how)
     (anna / f"a.{ending}").write_bytes(data)
     began = time.monotonic()
     try:
