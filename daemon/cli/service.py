@@ -26,8 +26,6 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     """
     # These load numpy and OpenCV.
     from daemon import logs
-    from daemon.scheduling.workers import worker_specs
-    from daemon.supervisor import Supervisor
     from pipeline.avatars import Avatars
     from pipeline.executors import make_executor
 
@@ -36,6 +34,10 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     place.note_accepted()
     logs.set_up(as_json=log_json, level=place.config.log.level, spool=place.spool)
     executor = make_executor(place.config)
+    # These take half a second, in which the server that workers are forked from imports torch.
+    from daemon.scheduling.workers import worker_specs
+    from daemon.supervisor import Supervisor
+
     specs = worker_specs(place.config, executor.gpu_count())
     supervisor = Supervisor(place.config, place.spool, executor, specs)
     sys.exit(supervisor.run(once=once))
