@@ -59,6 +59,7 @@ def features(clip: SpeechClip, fps: int = 25, with_phonemes: bool = False) -> Sp
     return SpeechFeatures(clip.mel, frames, fps, clip.phonemes if with_phonemes else ())
 
 
+@pytest.mark.slow
 def test_unknown_sounds_are_heard() -> None:
     clip = spoken(*VOICES["en"][0])
     middle = clip.phonemes[len(clip.phonemes) // 2].start_seconds

@@ -377,6 +377,7 @@ def test_a_stream_cannot_replace_another_jobs_video(daemon: RunningDaemon) -> No
     assert not (daemon.spool / "outbox" / "other.mp4").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_plays_it_while_it_renders(daemon: RunningDaemon, tmp_path: Path) -> None:
     """It waits for the second piece, since the worker that renders that is stopped."""

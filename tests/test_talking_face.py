@@ -69,6 +69,7 @@ def test_the_rendered_mouth_follows_the_speech(
     assert seen.changed_outside <= 0.005
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voice", ["ru", "en, natural"])
 def test_lips_round_and_spread_as_far_as_peoples(voice: str, avatars: dict[str, Avatar]) -> None:
     """Relative to the median width of the lips as drawn."""
@@ -84,6 +85,7 @@ def test_lips_round_and_spread_as_far_as_peoples(voice: str, avatars: dict[str, 
     assert 1.28 < widest < 1.4
 
 
+@pytest.mark.slow
 def test_a_face_mesh_sees_a_portraits_mouth_move_as_far_as_peoples(avatars: dict[str, Avatar]) -> None:
     clip = spoken("ru", 10)
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND

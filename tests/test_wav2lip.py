@@ -358,6 +358,7 @@ def test_frames_do_not_depend_on_how_the_job_is_cut(threads: int, engine: Wav2Li
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_a_model_says_how_many_frames_are_computed_at_once(checkpoint: Path) -> None:
     """Given a smaller number than the device's; the frames are the same however the job is cut."""
     settings = {"engine": "wav2lip", "checkpoint": str(checkpoint)}
