@@ -25,9 +25,11 @@ def served(folder: Path) -> Iterator[str]:
     with play.serve(folder, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield play.address(server)
-        server.shutdown()
-        thread.join()
+        try:
+            yield play.address(server)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def asked(address: str, path: str, **headers: str) -> http.client.HTTPResponse:
