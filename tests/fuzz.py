@@ -32,7 +32,7 @@ def fuzz(rng: random.Random, count: int, seeds: Sequence[bytes] = ()) -> None:
         data = corrupted(rng.choice(sources), rng)
         try:
             job = parse_job(data, Config(), ["presenter"])
-            assert (job.text is None) != (job.audio is None), data
+            assert (job.text, job.audio, job.scenes) != (None, None, None), data
         except JobError as error:
             assert error.message.isprintable(), data
             assert error.field is None or error.field.isprintable(), data
