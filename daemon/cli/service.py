@@ -34,7 +34,7 @@ def run(place: Place, once: bool, log_json: bool) -> None:
     place.note_accepted()
     logs.set_up(as_json=log_json, level=place.config.log.level, spool=place.spool)
     executor = make_executor(place.config)
-    # These take half a second, in which the server that workers are forked from imports torch.
+    # After the server that workers are forked from has started: it imports torch meanwhile.
     from daemon.scheduling.workers import worker_specs
     from daemon.supervisor import Supervisor
 
