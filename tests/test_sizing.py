@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from daemon.scheduling.scheduler import JobDone, Scheduler
-from daemon.scheduling.sizing import sizes
+from daemon.scheduling.sizing import homeless, sizes
 from daemon.scheduling.worker_pool import WorkerState
 from daemon.scheduling.workers import worker_specs
-from pipeline.config import AUTO_RENDERERS, Config, load_config
+from pipeline.config import AUTO_RENDERERS, Config, PlaceSettings, load_config
 from pipeline.errors import ConfigError
-from pipeline.executors.base import NodeOffer
+from pipeline.executors.base import NodeOffer, WorkerSpec
 from pipeline.messages import Chunk, Died, Item, MergeItem, Ready, Result, SplitItem, TtsItem
 from tests.faults import CheapMerge, CheapSplit, CheapTts, SlowLipSync
 from tests.recording_executor import RecordingExecutor, flow, settle
@@ -46,7 +46,9 @@ def auto(**ray: Any) -> Config:
         ([node("a", 8), node("b", 3, {"disk": "fast"})], {"place": {"labels": {"disk": "fast"}}}, (3, 1, 1, 1)),
         ([node("a", 8, slot=5.0)], {"place": {"num_cpus": 0, "resources": {"slot": 0.5}}}, (10, 3, 1, 1)),
         ([node("a", 32)], {"transfer": "object_store"}, (24, 8, 1, 3)),
+        ([node("a", 8)], {"place": {"num_cpus": 2}}, (2, 1, 1, 1)),
         ([node("a", 100_000)], {}, (1024, 308, 28, 103)),
+        ([node("a")], {"place": {"num_cpus": 0}, "other_place": {"num_cpus": 0}}, (1024, 308, 28, 103)),
     ],
 )
 def test_there_are_as_many_workers_as_have_room(
@@ -54,6 +56,13 @@ def test_there_are_as_many_workers_as_have_room(
 ) -> None:
     found = sizes(auto(**ray), offers)
     assert tuple(found[role] for role in ("lipsync", "tts", "split", "merge")) == expected
+
+
+def test_workers_that_need_what_no_node_has_are_homeless() -> None:
+    place = PlaceSettings(resources={"slot": 0.5})
+    specs = [WorkerSpec(name, "lipsync", "", auto(), place=place) for name in ("gan-0", "gan-1")]
+    assert homeless(specs, [HEAD]) == ["gan-0", "gan-1"]
+    assert homeless(specs, [HEAD, node("a", 1, slot=0.5)]) == ["gan-1"]
 
 
 def test_configured_numbers_of_the_others_are_the_least() -> None:

@@ -19,6 +19,7 @@ from pipeline.config import Config
 from pipeline.errors import BootError, ConfigError, ErrorReport
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import Job
+from pipeline.log_context import ContextFilter, LogContext
 from pipeline.messages import Died, Event, Ready, Task, TtsItem
 
 BOOT_SECONDS = 7.0
@@ -282,6 +283,52 @@ def test_the_error_of_a_dead_worker_names_the_cause(pool: WorkerPool) -> None:
         ("gan-0", "deadline"),
         ("nogan-2", "lost"),
     ]
+
+
+def test_an_exit_has_a_reason_and_is_logged_with_what_was_being_done(
+    pool: WorkerPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.addFilter(ContextFilter())
+    caplog.set_level("INFO")
+    ready(pool)
+    one, two = entry(tmp_path, "one"), entry(tmp_path, "two")
+    pool.send(pool["gan-0"], one, 110)
+    pool.send(pool["gan-1"], two, 110)
+    pool.send(pool["nogan-2"], two, 110)
+    pool.kill_holders(two.flow)
+    pool["nogan-2"].overdue = True
+    caplog.clear()
+    for name in NAMES:
+        pool.died(Died(name, -9))
+    assert [(end.worker, end.reason) for end in pool.take_exits()] == [
+        ("tts-0", "crash"),
+        ("gan-0", "crash"),
+        ("gan-1", "cancel"),
+        ("nogan-2", "deadline"),
+    ]
+    about = [record.context for record in caplog.records]  # type: ignore[attr-defined]
+    assert about == [
+        LogContext(job=None, stage="tts", worker="tts-0"),
+        LogContext(job="one", stage="lipsync", worker="gan-0"),
+        LogContext(job="two", stage="lipsync", worker="gan-1"),
+        LogContext(job="two", stage="lipsync", worker="nogan-2"),
+    ]
+
+
+def test_a_pool_shrinks_by_those_that_are_not_up_and_waits_for_busy_ones(pool: WorkerPool, tmp_path: Path) -> None:
+    ready(pool)
+    for name in NAMES:
+        pool[name].node = "a"
+    pool["gan-0"].state = WAITING
+    specs = [worker.spec for name in NAMES if (worker := pool[name])]
+    assert pool.resize(specs[:3], {"a"})
+    assert sorted(pool.states) == ["gan-1", "nogan-2", "tts-0"]
+    pool.send(pool["gan-1"], entry(tmp_path, "one"), 110)
+    pool.send(pool["nogan-2"], entry(tmp_path, "two"), 110)
+    assert not pool.resize(specs[:2], {"a"})
+    pool.free(pool["nogan-2"])
+    assert pool.resize(specs[:2], {"a"})
+    assert [worker.spec.name for worker in pool.serving("lipsync")] == ["gan-1"]
 
 
 def test_restarts_pause_longer_each_time_and_end(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 from daemon.scheduling import workers
 from daemon.scheduling.stages import ROLES
 from daemon.scheduling.workers import worker_specs
-from pipeline.config import Config, WorkerSettings
+from pipeline.config import Config, PlaceSettings, WorkerSettings
 from pipeline.errors import ConfigError
 from pipeline.executors import worker
 from pipeline.executors.base import WorkerSpec
@@ -32,14 +32,6 @@ def lipsync_devices(gpus: int, *devices: str) -> list[str]:
 )
 def test_auto_assigns_gpus_round_robin(gpus: int, devices: list[str]) -> None:
     assert lipsync_devices(gpus, "auto", "auto") == devices
-
-
-def test_a_missing_gpu_is_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
-        lipsync_devices(1, "cuda:0", "cuda:1")
-    assert (caught.value.code, caught.value.field) == ("no_device", "workers.1.device")
-    assert caught.value.message == "no such device: cuda:1; this machine has 1 GPU"
-    assert caught.value.hint == "use one of auto, cpu, cuda:0"
 
 
 def test_each_role_has_its_own_stage_and_only_lip_sync_has_several_workers() -> None:
@@ -70,6 +62,53 @@ def test_roles_have_as_many_workers_as_are_configured() -> None:
             *("tts-0", "tts-1", "tts-2", "split-0", "split-1"),
             *("nogan-0", "nogan-1", "gan-2", "merge-0", "merge-1"),
         ]
+
+
+def test_workers_of_a_cluster_compute_where_and_as_fast_as_their_places_say() -> None:
+    settings = {
+        "executor": "ray",
+        "log": {"level": "warning"},
+        "ray": {"place": {"num_cpus": 3}, "other_place": {"num_cpus": 2, "labels": {"disk": "fast"}}},
+        "workers": [{"model": "nogan"}, {"model": "gan", "place": {"num_cpus": 4, "num_gpus": 0.5}}],
+    }
+    specs = worker_specs(Config.model_validate(settings), 0)
+    found = {spec.name: (spec.role, spec.stage, spec.threads, spec.encoder_threads, spec.place) for spec in specs}
+    elsewhere = PlaceSettings(num_cpus=2, labels={"disk": "fast"})
+    assert found == {
+        "tts-0": ("tts", ROLES["tts"], 2, 2, elsewhere),
+        "split-0": ("split", ROLES["split"], 2, 2, elsewhere),
+        "nogan-0": ("lipsync", ROLES["lipsync"], 3, 3, PlaceSettings(num_cpus=3)),
+        "gan-1": ("lipsync", ROLES["lipsync"], 4, 4, PlaceSettings(num_cpus=4, num_gpus=0.5)),
+        "merge-0": ("merge", ROLES["merge"], 2, 2, elsewhere),
+    }
+    lipsync = [(spec.model, spec.device) for spec in specs if spec.role == "lipsync"]
+    assert lipsync == [("nogan", "cpu"), ("gan", "cuda:0")]
+    assert {spec.log_level for spec in specs} == {"warning"}
+
+
+def test_a_cluster_chooses_the_gpus_itself() -> None:
+    workers = [{"model": "gan", "device": "cpu"}, {"model": "gan", "device": "cuda:1"}]
+    with pytest.raises(ConfigError) as caught:
+        worker_specs(Config.model_validate({"executor": "ray", "workers": workers}), 0)
+    assert (caught.value.code, caught.value.field) == ("no_device", "workers.1.device")
+    assert caught.value.message == "Ray chooses the GPU of a worker"
+    assert caught.value.hint == "set place.num_gpus: 1 instead, and leave out device"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "has", "usable"),
+    [
+        (0, "no GPU that torch can use", "auto, cpu"),
+        (1, "1 GPU", "auto, cpu, cuda:0"),
+        (2, "2 GPUs", "auto, cpu, cuda:0, cuda:1"),
+    ],
+)
+def test_a_missing_gpu_is_refused(gpus: int, has: str, usable: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        lipsync_devices(gpus, "cpu", f"cuda:{gpus}")
+    assert (caught.value.code, caught.value.field) == ("no_device", "workers.1.device")
+    assert caught.value.message == f"no such device: cuda:{gpus}; this machine has {has}"
+    assert caught.value.hint == f"use one of {usable}"
 
 
 @pytest.mark.parametrize(
