@@ -107,7 +107,7 @@ class Simulation:
             case SplitItem():
                 return [*_chunks(item, span)]
             case Chunk():
-                return [_segment(item, span)]
+                return [rendered(item, span)]
             case PackItem():
                 return [_pack(item, span)]
             case JoinItem():
@@ -141,7 +141,7 @@ def _chunks(item: SplitItem, span: Span) -> list[Chunk]:
     return [replace(chunk, index=index, start_frame=start, stop_frame=stop) for index, (start, stop) in edges]
 
 
-def _segment(item: Chunk, span: Span) -> Segment:
+def rendered(item: Chunk, span: Span) -> Segment:
     path = _written(item.folder / f"chunk-{item.index:03d}.mp4")
     made_by = ("gan", "builtin", "cpu", "gan-0")
     ends = (item.start_frame, item.stop_frame)

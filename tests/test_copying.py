@@ -7,7 +7,8 @@ import fcntl
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 
 from daemon.scheduling.fingerprints import SMALL_BYTES, fingerprint
 from daemon.spool import untrusted
+from daemon.spool.copying import Copy
 from daemon.spool.health import read_health
 from daemon.spool.layout import RECORDING
+from daemon.spool.recordings import Recordings
 from daemon.spool.spool import Spool
 from daemon.supervisor import Supervisor
 from pipeline.config import Config, LimitsSettings
@@ -188,3 +191,45 @@ def test_blocks_are_shared_where_the_filesystem_can(tmp_path: Path, monkeypatch:
     assert (tmp_path / "target").read_bytes() == b"sound"
     assert (tmp_path / "target").stat().st_mtime_ns == 2
     assert {entry.name for entry in tmp_path.iterdir()} == {"source", "target"}
+
+
+class Steps(Recordings):
+    """Recordings whose copies go on for as long as they are wanted."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked: list[tuple[str, str, int]] = []
+        self.begun = threading.Event()
+        self._error = error
+
+    def copy_recording(self, name: str, audio: str, advanced: Callable[[float], None], number: int = 0) -> None:
+        self.asked.append((name, audio, number))
+        if self._error is not None:
+            raise self._error
+        while True:
+            advanced(0.25)
+            self.begun.set()
+            time.sleep(0.001)
+
+
+def test_a_copy_goes_on_beside_the_daemon_until_it_is_stopped() -> None:
+    spool, woken = Steps(), threading.Event()
+    copy = Copy(spool, "job", "a.wav", 2, woken.set)
+    assert (copy.name, copy.daemon, copy.share, copy.is_done) == ("copy-job", True, 0.0, False)
+    copy.start()
+    assert spool.begun.wait(DEADLINE_SECONDS)
+    assert (copy.share, copy.is_done) == (0.25, False)
+    copy.stop()
+    assert woken.wait(DEADLINE_SECONDS)
+    assert copy.is_done
+    copy.check()
+    assert spool.asked == [("job", "a.wav", 2)]
+
+
+def test_the_end_of_a_copy_says_why() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    copy = Copy(Steps(error), "job", "a.wav", 0, lambda: None)
+    copy.start()
+    copy.join(DEADLINE_SECONDS)
+    with pytest.raises(OSError, match="No space left") as caught:
+        copy.check()
+    assert caught.value is error

@@ -7,15 +7,19 @@ import os
 import random
 import re
 import tracemalloc
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.outputs.live import LiveStream
 from daemon.scheduling.journal import JOURNAL
+from daemon.scheduling.open_records import OpenState
 from daemon.scheduling.open_stream import LISTENING_AHEAD_SECONDS, SPEAKING_AHEAD_SECONDS
 from daemon.spool.spool import Spool
-from tests.open_streams import FPS, Simulation
+from pipeline.messages import Chunk, Span, Speech
+from tests.open_streams import FPS, Simulation, rendered
 
 WORDS = "One two three four five six seven."
 LONG = " ".join(["Alpha beta gamma delta epsilon zeta eta theta."] * 6)
@@ -96,6 +100,61 @@ def test_a_stop_ends_after_a_word_and_drops_the_rest(tmp_path: Path, after_secon
     stream.run(10)
     assert said(stream)[-1] == "Something else."
     assert is_gapless(stream)
+
+
+def test_each_piece_knows_what_is_said_in_it(tmp_path: Path) -> None:
+    stream = Simulation(tmp_path)
+    stream.ask(WORDS)
+    stream.run(20)
+    state, found = stream.flow.state, []
+    for piece in sorted({shown.piece for shown in state.shown}):
+        shown = [one for one in state.shown if one.piece == piece]
+        start, end = shown[0].start_frame / FPS, shown[-1].stop_frame / FPS
+        found.append([sentence.text for sentence in stream.flow.sentences(piece)])
+        expected = [one.text for one in state.sentences if not (one.end_seconds <= start or one.start_seconds >= end)]
+        assert found[-1] == expected
+    assert {text for texts in found for text in texts} == {"Hello there.", WORDS}
+    assert found[-1] == [], "it listens"
+    assert stream.flow.sentences(1000) == []
+
+
+def test_only_files_that_are_still_needed_are_kept(tmp_path: Path) -> None:
+    """Those of the last piece that can be played and of later ones, of silence, and of texts that are not cut yet."""
+    stream = Simulation(tmp_path)
+    stream.run(1)
+    silence = stream.flow.state.silence
+    assert silence is not None
+
+    def chunk(name: str, index: int, extras: Sequence[Path | None]) -> Chunk:
+        pcm, track, mel = (Path(f"{name}.{part}") for part in ("pcm", "track", "mel"))
+        phonemes, overlay, logo = extras
+        timeline = replace(silence.timeline, pcm=pcm, track=track, mel=mel)
+        return replace(
+            silence, folder=tmp_path, index=index, timeline=timeline, phonemes=phonemes, overlay=overlay, logo=logo
+        )
+
+    def speech(index: int, phonemes: Path | None) -> Speech:
+        return Speech(
+            "live", tmp_path, Path(f"{index}.wav"), "voice", (), span=Span(0, 0), index=index, phonemes=phonemes
+        )
+
+    extras = ("phonemes", "overlay", "logo")
+    pieces = [chunk(str(k), k, [Path(f"{k}.{part}") for part in extras]) for k in range(4)]
+    state = OpenState(
+        packed=3,
+        chunks={piece.index: piece for piece in pieces},
+        segments={piece.index: rendered(piece, Span(0, 0)) for piece in pieces},
+        cutting=[chunk("next", 4, [None] * 3)],
+        silence=chunk("silence", 0, [None] * 3),
+        speeches={k: speech(k, Path(f"{k}.said") if k != 2 else None) for k in range(4)},
+        texts_placed=2,
+        init=Path("init.mp4"),
+    )
+    live = [f"{k}.{part}" for k in (2, 3) for part in ("pcm", "track", "mel", *extras)]
+    others = [f"{name}.{part}" for name in ("next", "silence") for part in ("pcm", "track", "mel")]
+    segments = ["chunk-002.mp4", "chunk-003.mp4"]
+    speeches = ["2.wav", "3.wav", "3.said"]
+    assert sorted(path.name for path in state.files()) == sorted([*live, *others, *segments, *speeches, "init.mp4"])
 
 
 def test_a_stop_while_it_listens_changes_nothing(tmp_path: Path) -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from daemon.scheduling.estimates import Estimate, Left, estimate, learn, makespan
+from daemon.scheduling.estimates import (
+    Estimate,
+    Left,
+    _work_done,
+    estimate,
+    kinds,
+    learn,
+    makespan,
+    mode_of,
+    work,
+)
 from daemon.scheduling.forecast import Forecast, Queued
 from daemon.scheduling.pace import FOLLOWED, KINDS_MAX, OUTLIER, POINTS_MAX, Pace, Work, fitted
 from daemon.scheduling.scheduler import JobDone, Scheduler
@@ -53,6 +64,11 @@ def test_jobs_of_similar_sizes_are_taken_as_proportional(points: list[tuple[floa
     assert fitted(points) == pytest.approx((0, 0.5))
 
 
+def test_a_line_is_fitted_to_sizes_that_are_half_as_large_again() -> None:
+    assert fitted([(10.0, 20.0), (15.0, 25.0)]) == pytest.approx((10, 1))
+    assert fitted([(10.0, 20.0), (14.9, 25.0)])[0] == 0
+
+
 def test_a_line_is_never_negative() -> None:
     assert fitted([(1.0, 0.0), (2.0, 10.0), (3.0, 20.0)])[0] == 0
     assert fitted([(1.0, 9.0), (2.0, 6.0), (3.0, 3.0)]) == (6.0, 0.0)
@@ -67,7 +83,27 @@ def test_old_measurements_are_forgotten(tmp_path: Path) -> None:
         pace.measured(f"kind {number}", size=1, cost=1)
     assert pace.expected("work", size=10) is None
     pace.save(tmp_path / "pace.json")
-    assert (tmp_path / "pace.json").stat().st_size < 100 * KINDS_MAX
+    assert len(kept(tmp_path)) == KINDS_MAX
+
+
+def kept(folder: Path) -> dict[str, list[list[float]]]:
+    """The measurements in a file."""
+    found: dict[str, list[list[float]]] = json.loads((folder / "pace.json").read_bytes())["points"]
+    return found
+
+
+def test_the_latest_measurements_are_kept_to_the_millisecond(tmp_path: Path) -> None:
+    pace = Pace()
+    for number in range(POINTS_MAX + 3):
+        pace.measured("work", size=number + 0.12345, cost=0.123456)
+    pace.save(tmp_path / "pace.json")
+    assert kept(tmp_path) == {"work": [[number + 0.123, 0.1235] for number in range(3, POINTS_MAX + 3)]}
+
+
+def test_work_that_takes_no_time_is_known_too() -> None:
+    pace = Pace()
+    pace.measured("work", size=1, cost=0)
+    assert pace.expected("work", size=1) == 0
 
 
 def test_what_was_learnt_survives_a_restart(tmp_path: Path) -> None:
@@ -133,6 +169,14 @@ def test_a_job_that_hung_hardly_counts() -> None:
     assert pace.expected_seconds("work", size=10) == pytest.approx(10 * OUTLIER**FOLLOWED)
 
 
+def test_a_job_that_took_no_time_hardly_counts() -> None:
+    pace = Pace()
+    for _ in range(5):
+        pace.worked([Work(["work"], 10, 10)])
+    pace.worked([Work(["work"], 10, 0.001)])
+    assert pace.expected_seconds("work", size=10) == pytest.approx(10 * OUTLIER**-FOLLOWED)
+
+
 def test_an_avatar_that_takes_longer_is_not_taken_for_a_busy_machine() -> None:
     pace = learnt(render=(0, 0.1), **{"render small": (0, 0.1)})
     for _ in range(3):
@@ -180,6 +224,58 @@ def test_only_the_length_is_estimated_before_a_job_was_done() -> None:
         1.5, None, None
     )
     assert estimate(learnt(**KNOWN, size=(0, 1)), Outline.of(Job(audio="a.wav")), CONFIG) is None
+
+
+def test_the_usual_rate_of_speech_is_that_of_its_speed() -> None:
+    assert estimate(Pace(), Outline.of(Job(text="a" * 30, speed=2.0)), CONFIG) == Estimate(1.0, None, None)
+
+
+def test_what_is_spoken_in_pieces_is_rendered_meanwhile() -> None:
+    whole = Left(2, 0.5, (4, 4), 1, 1)
+    assert whole.rendered_seconds(3) == 3 + 0.5 + 8
+    assert replace(whole, in_pieces=True).rendered_seconds(3) == 8 + 0.5
+    assert replace(whole, in_pieces=True).rendered_seconds(9) == 9 + 0.5
+
+
+LONG = "a" * round(2 * 15 * CONFIG.split.chunk_seconds)
+"""A text of two chunks, at 15 characters a second."""
+
+
+@pytest.mark.parametrize(
+    ("keys", "in_pieces"),
+    [
+        ({"text": "hello"}, False),
+        ({"text": "hello", "mode": "stream"}, True),
+        ({"scenes": [{"text": "hello"}, {"text": "world"}]}, True),
+        ({"text": LONG}, True),
+        ({"text": LONG[1:]}, False),
+        ({"text": LONG, "speed": 1.1}, False),
+    ],
+)
+def test_streams_scenes_and_long_texts_are_spoken_in_pieces(keys: dict[str, object], *, in_pieces: bool) -> None:
+    left = work(learnt(**KNOWN), Outline.of(Job.model_validate(keys)), CONFIG)
+    assert left is not None
+    assert left.in_pieces == in_pieces
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds", "expected"),
+    [
+        ("auto", 9.99, "sequential"),
+        ("auto", 10.0, "parallel"),
+        ("stream", 5.0, "stream"),
+        ("parallel", 5.0, "parallel"),
+    ],
+)
+def test_short_jobs_are_rendered_in_one_chunk(mode: str, seconds: float, expected: str) -> None:
+    assert mode_of(Outline.of(Job.model_validate({"text": "hello", "mode": mode})), seconds, CONFIG) == expected
+
+
+def test_what_is_known_is_that_of_the_avatar_and_its_size() -> None:
+    known = kinds(Outline.of(Job.model_validate({"text": "hello", "avatar": "me.png", "size": "480x640"})), CONFIG)
+    assert known.render("stream") == ("render stream me.png 480x640", "render stream", "render")
+    assert (known.prepare, known.size) == (("prepare me.png 480x640", "prepare"), ("size me.png 480x640", "size"))
+    assert kinds(Outline.of(Job(text="hello")), CONFIG).look == f"{CONFIG.avatars.default} own"
 
 
 def test_workers_take_chunks_in_order() -> None:
@@ -237,6 +333,32 @@ def test_a_job_is_taken_up_when_another_has_ended() -> None:
     assert ends([unknown], [known], places=1) == [None, 2.5], "nothing is known of it, so it does not count"
 
 
+@pytest.mark.parametrize(("places", "expected"), [(2, [None, 5.5, 11.0, 16.5]), (3, [None, 5.5, 5.5, 11.0])])
+def test_a_job_of_which_nothing_is_known_keeps_its_place(places: int, expected: list[float | None]) -> None:
+    unknown, *others = queued(None, *[job(0, (4,))] * 3)
+    assert ends([unknown], others, places=places) == expected
+
+
+def test_as_many_jobs_are_spoken_at_once_as_there_are_voices() -> None:
+    jobs = queued(*[job(2)] * 4)
+    found = Forecast(speakers=2, renderers=2, places=8).ends(jobs, [])
+    assert [found[one.name] for one in jobs] == [3.5, 3.5, 5.5, 5.5]
+    assert ends(jobs) == [3.5, 5.5, 7.5, 9.5]
+
+
+def test_a_recording_waits_for_no_voice() -> None:
+    assert ends(queued(job(5, (2,)), job(0, (2,))))[1] == 0.5 + 2 + 1
+
+
+def test_a_job_has_no_more_workers_than_its_lanes() -> None:
+    found = Forecast(speakers=1, renderers=3, places=8).ends(queued(job(0, (4, 4, 4), lanes=2)), [])
+    assert found == {"0": 0.5 + 8 + 1}
+
+
+def test_an_end_is_known_to_a_tenth_of_a_second() -> None:
+    assert ends(queued(job(0.26))) == [1.8]
+
+
 def test_an_expected_end_comes_closer_with_every_step(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:
@@ -260,7 +382,7 @@ def test_an_expected_end_comes_closer_with_every_step(
 def test_a_finished_job_teaches_every_kind_of_its_work(
     scheduler: Scheduler, executor: RecordingExecutor, tmp_path: Path
 ) -> None:
-    scheduler.add(flow(tmp_path))
+    scheduler.add(flow(tmp_path, speed=2.0))
     settle(scheduler)
     cut(scheduler, executor)
     render(scheduler, executor)
@@ -271,4 +393,10 @@ def test_a_finished_job_teaches_every_kind_of_its_work(
     learn(pace, done.flow, max(one.span.end_seconds for one in done.flow.segments.values()) + 3)
     for kind in ("speech ru", "speech", "prepare", "render", "size"):
         assert pace.expected(kind, size=10) is not None, kind
-    assert pace.expected("finish", size=done.flow.timeline.seconds) == pytest.approx(3)
+    timeline, segments = done.flow.timeline, list(done.flow.segments.values())
+    assert pace.expected("speech", size=len("hello")) == pytest.approx(2 * timeline.seconds)
+    done_work = list(_work_done(done.flow, kinds(Outline.of(done.flow.job), CONFIG), 0.0))
+    prepare, rendered = done_work[1], done_work[2:-1]
+    assert prepare.seconds == timeline.convert.seconds + timeline.split.seconds
+    assert [one.size for one in rendered] == [one.stop_frame - one.start_frame for one in segments]
+    assert pace.expected("finish", size=timeline.seconds) == pytest.approx(3)
