@@ -15,11 +15,11 @@ import pytest
 
 from daemon.outputs.live import LiveStream
 from daemon.scheduling.journal import JOURNAL
-from daemon.scheduling.open_records import OpenState
+from daemon.scheduling.open_records import OpenState, Request
 from daemon.scheduling.open_stream import LISTENING_AHEAD_SECONDS, SPEAKING_AHEAD_SECONDS
 from daemon.spool.spool import Spool
-from pipeline.messages import Chunk, Span, Speech
-from tests.open_streams import FPS, Simulation, rendered
+from pipeline.messages import Chunk, Span, Speech, TtsItem
+from tests.open_streams import FPS, SECONDS, Simulation, rendered
 
 WORDS = "One two three four five six seven."
 LONG = " ".join(["Alpha beta gamma delta epsilon zeta eta theta."] * 6)
@@ -116,6 +116,28 @@ def test_each_piece_knows_what_is_said_in_it(tmp_path: Path) -> None:
     assert {text for texts in found for text in texts} == {"Hello there.", WORDS}
     assert found[-1] == [], "it listens"
     assert stream.flow.sentences(1000) == []
+
+
+def test_the_report_counts_from_what_is_kept(tmp_path: Path) -> None:
+    stream = Simulation(tmp_path, window_seconds=60)
+    stream.run(120)
+    stream.ask(WORDS)
+    stream.run(10)
+    flow = stream.end()
+    assert flow.speech is not None and flow.speech.span is not None
+    [said], latest = flow.speech.sentences, flow.state.sentences[-1]
+    assert flow.state.first_frame > 40 * FPS
+    assert said.start_seconds == pytest.approx(latest.start_seconds - flow.state.first_frame / FPS)
+    assert flow.speech.voice == "test:voice"
+    assert flow.speech.span.seconds == pytest.approx(2 * SECONDS[TtsItem]), "two texts were spoken"
+
+
+def test_a_request_is_heard_once(tmp_path: Path) -> None:
+    stream = Simulation(tmp_path)
+    for _ in range(2):
+        stream.flow.hear(Request(1, WORDS))
+    stream.run(20)
+    assert said(stream) == ["Hello there.", WORDS]
 
 
 def test_only_files_that_are_still_needed_are_kept(tmp_path: Path) -> None:
