@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from benchmarks.mouth_in_noise import breaths, laughter
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import mouth
-from pipeline.engines.builtin.denoising import noise_in, without_noise
 from pipeline.engines.builtin.mouth import MouthModel, _contrasted
 from pipeline.engines.builtin.network import MouthNetwork
+from pipeline.engines.builtin.noise import noise_below
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import CONSONANTS, VOWELS, phoneme_track, visemes
+from pipeline.engines.enhancement import voice_mel
 from pipeline.engines.loudness import POWER_PER_UNIT
 from pipeline.engines.mel import COLUMNS_PER_SECOND, mel_spectrogram
 from pipeline.media import pcm
@@ -308,40 +310,36 @@ def test_voices_behind_the_speaker_move_no_mouth(tmp_path: Path) -> None:
     assert is_still(track)[2 * 25 : -2 * 25].mean() < 0.4
 
 
-def test_louder_noise_is_left_to_the_network_that_knows_it_step_by_step(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    speech = pcm.read_wav(WAV2LIP_DATA / "speech_16k.wav") / 65_536
-    behind = noise(len(speech) + SAMPLE_RATE_HZ, 1)
-    heard = recorded(np.pad(speech, SAMPLE_RATE_HZ // 2) + behind / behind.std() * speech.std() * 0.1, tmp_path)
+def test_a_voice_is_enhanced_only_if_something_else_is_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Path] = []
 
-    def opened(depth: float) -> NDArray[np.float32]:
-        monkeypatch.setattr(mouth, "depth", lambda *_: depth)
-        return opening(model().track(heard))
+    def heard_in(wav: Path) -> NDArray[np.float32]:
+        asked.append(wav)
+        return voice_mel(wav)
 
-    faint, audible, loud, louder = (opened(depth) for depth in (mouth.NOISY, mouth.NOISY - 0.02, 1.2, 0.5))
-    assert 0 < np.abs(audible - faint).mean() < 0.02 < np.abs(loud - faint).mean()
-    assert np.array_equal(loud, louder)
+    monkeypatch.setattr(mouth, "voice_mel", heard_in)
+    speech = np.pad(pcm.read_wav(WAV2LIP_DATA / "speech_16k.wav") / 65_536, SAMPLE_RATE_HZ // 2)
+    behind = noise(len(speech), 1)
+    behind *= speech.std() / behind.std()
+    for level_db, is_enhanced in ((90, False), (45, False), (25, True)):
+        model().track(recorded(speech + behind * 10 ** (-level_db / 20), tmp_path))
+        assert bool(asked) == is_enhanced, level_db
 
 
-def test_steady_noise_is_removed_from_what_the_network_hears() -> None:
+def test_how_loud_something_else_is_is_known_from_the_pauses() -> None:
     dice = np.random.default_rng(0)
-    noise_power, voice_power = dice.chisquare(8, (80, 400)) / 8, np.zeros((80, 400))
-    voice_power[10:30, 100:300] = 10
+    voice_power = np.zeros((80, 400))
+    voice_power[:, 100:300] = 10
     gate = np.zeros(125, np.float32)
     gate[30:95] = 1
 
-    def mel(power: NDArray[np.float64]) -> torch.Tensor:
-        return torch.from_numpy((np.log10(power) / POWER_PER_UNIT).astype(np.float32))
+    def below(noise_power: float, gate: NDArray[np.float32] = gate) -> float:
+        power = noise_power * dice.chisquare(8, (80, 400)) / 8 + voice_power
+        return noise_below(torch.from_numpy((np.log10(power) / POWER_PER_UNIT).astype(np.float32)), gate, 25)
 
-    noisy = mel(noise_power + voice_power)
-    found = noise_in(noisy, gate, 25)
-    assert found is not None
-    powers = 10 ** (POWER_PER_UNIT * without_noise(noisy, found).numpy())
-    assert powers[:, :90].mean() < 0.4 * noise_power[:, :90].mean()
-    assert powers[10:30, 100:300].mean() == pytest.approx(10, rel=0.05)
-    assert noise_in(mel(1e-4 * noise_power + voice_power), gate, 25) is None
-    assert noise_in(noisy, np.ones(125, np.float32), 25) is None
+    assert [below(power) * 12.5 for power in (1, 0.01)] == pytest.approx([10.4, 30], abs=0.5)
+    gate[5:] = 1
+    assert below(1, gate) == inf, "a fifth of a second says little"
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def _held_out_clip(language: str, voice: str, speed: float) -> SpeechClip:
     return clip(f"{language} {voice}", samples, phonemes)
 
 
-def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def augment(mel: torch.Tensor, generator: torch.Generator, noise: bool = True) -> torch.Tensor:
     """Vary mel spectrograms [batch, 80, columns] to simulate other vocal tracts, rooms, microphones and noise."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
@@ -283,12 +283,13 @@ def augment(mel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     power = torch.pow(10.0, 2 * LOG_UNITS_PER_DECADE * _warped(mel, uniform(0.85, 1.17)))
     power = _reverberated(power, decay=uniform(2.0, 14.0), level=uniform(0.0, 0.25) ** 2)
     power = power * torch.pow(10.0, _curve(mel, generator) * uniform(0.0, 1.5))
-    loudness = power.mean((1, 2), keepdim=True)
-    ratio = torch.pow(10.0, -uniform(0.8, 7.0))
-    noise_shape = torch.pow(10.0, 1.5 * _curve(mel, generator) - 0.02 * torch.arange(80.0)[None, :, None])
-    # The power of noise in a band fluctuates between columns roughly like a chi-square of few degrees of freedom.
-    flutter = -torch.log(torch.rand(mel.shape, generator=generator).clamp_min(1e-4))
-    power = power + loudness * ratio * noise_shape * (0.3 + 0.7 * flutter)
+    if noise:
+        loudness = power.mean((1, 2), keepdim=True)
+        ratio = torch.pow(10.0, -uniform(0.8, 7.0))
+        noise_shape = torch.pow(10.0, 1.5 * _curve(mel, generator) - 0.02 * torch.arange(80.0)[None, :, None])
+        # The power of noise in a band fluctuates between columns roughly like a chi-square of few degrees of freedom.
+        flutter = -torch.log(torch.rand(mel.shape, generator=generator).clamp_min(1e-4))
+        power = power + loudness * ratio * noise_shape * (0.3 + 0.7 * flutter)
     gained = torch.log10(power.clamp_min(1e-12)) / (2 * LOG_UNITS_PER_DECADE) + uniform(-1.2, 0.6)
     return gained.clamp(-4.0, 4.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from pipeline.engines.base import SpeechFeatures
-from pipeline.engines.builtin.denoising import depth, noise_in, without_noise
-from pipeline.engines.builtin.network import CONTEXT_COLUMNS, MouthNetwork, normalised, padded
+from pipeline.engines.builtin.network import BANDS, CONTEXT_COLUMNS, MouthNetwork, both, normalised, padded
+from pipeline.engines.builtin.noise import noise_below
 from pipeline.engines.builtin.track import Mouth
 from pipeline.engines.builtin.visemes import phoneme_track
+from pipeline.engines.enhancement import voice_mel
 from pipeline.engines.loudness import (
+    POWER_PER_UNIT,
     at_frames,
     bounded,
     column_loudness,
@@ -28,21 +30,24 @@ from pipeline.engines.loudness import (
 )
 from pipeline.engines.mel import COLUMNS_PER_SECOND
 from pipeline.media.runs import runs
-from pipeline.messages import Phoneme
 
 WEIGHTS, WEIGHTS_IN_NOISE = (Path(__file__).with_name(f"{name}.safetensors") for name in ("mouth", "mouth_in_noise"))
-"""Of the network, and of one that learned to hear the same in noise, music, laughter and other voices."""
+"""Of the network, and of one that also sees the voice alone, so that it hears the same in noise, music, laughter and
+other voices."""
 BLOCK_COLUMNS = 4096
 """Columns processed by the network at a time: 51 s and about 10 MB, regardless of the job's length."""
 
-NOISY, NOISY_RANGE = 2.2, 1.0
-"""The network that knows noise has a share in hearing noise less than so many mel units (27 dB) below the loudest half
-second. The share grows with the noise, up to all of it within the range."""
+AUDIBLE = 2.8
+"""What is more than so many mel units (35 dB) below the loudest half second does not disturb."""
+QUIET_SHARE, NOISY_SHARE = 0.5, 0.3
+"""What share the network that does not know noise has in recordings, if nothing else disturbs and if something does."""
+REST_HEARD = 0.1
+"""Then it hears the voice and so much of the rest, since parts of the voice are removed with the noise."""
 NETWORK_SHARE = 0.35
 """Weight of the network for the jaw when the phonemes are known; the rest is theirs."""
 SMOOTH_SECONDS = 0.014
 """Width (sigma) of the smoothing of everything but closures and tucks; lower frame rates need more."""
-CLOSED = 0.33
+CLOSED = 0.3
 """A closure above this in the network's output is intentional and shown in full."""
 FREE = 0.38
 """Where the phonemes close the lips less than this, the network has a say in the jaw."""
@@ -54,7 +59,7 @@ HEARD_WELL, CLOSURE_SECONDS_MAX = 1.6, 0.5
 """Only sounds less than this many mel units below the loudest half second are compared, and no longer closures."""
 WIDTH_GAIN = 1.2
 """Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
-AT_REST, REST_SECONDS = 0.1, 0.3
+AT_REST, REST_SECONDS = 0.15, 0.3
 """A closed mouth rests if the jaw is open no further than this for so long: a shorter closure may be an m or b."""
 JAW_OPEN = 0.05
 """The jaw is open from here on."""
@@ -86,40 +91,54 @@ class MouthModel:
         loudness = relative_loudness(mel)
         if speech.frames == 0 or loudness is None:
             return at_rest(speech.frames)
-        is_told = bool(speech.phonemes) and all(phoneme.symbol for phoneme in speech.phonemes)
-        gate = None if is_told else voice_gate(speech) * self._speaking(mel, speech)
-        noise = None if gate is None else noise_in(mel, gate, speech.fps)
-        clean = mel if noise is None else without_noise(mel, noise)
-        share = 0.0 if noise is None else float(np.clip((NOISY - depth(mel, noise)) / NOISY_RANGE, 0, 1))
-        columns = self._network_track(self._network, clean)
-        if share:
-            in_noise = self._network_track(self._network_in_noise, clean)
-            in_noise[:, Mouth.CLOSURE] *= 1 - in_noise[:, Mouth.JAW_OPEN]  # else it closes open mouths by mistake
-            columns += share * (in_noise - columns)
-        if not is_told:
-            open_where_loud(columns, clean)
-        track = sampled(columns, speech.frames, speech.fps)
-        track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
-        heard = _contrasted(track if gate is None else _gated(track, gate[:, None]), speech.fps)
-        track = _led(track, heard, speech.phonemes, speech.fps) if speech.phonemes else heard
+        track = self._led(mel, speech) if speech.phonemes else self._heard(mel, speech)
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
         track = articulated(track, speech.articulation)
         gated = _gated(track, speech_gate(speech)[:, None])
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
-    def _speaking(self, mel: torch.Tensor, speech: SpeechFeatures) -> Floats:
-        """0 where the network that knows other sounds than speech lets the mouth rest, shape [frames]."""
-        columns = self._network_track(self._network_in_noise, mel)
+    def _led(self, mel: torch.Tensor, speech: SpeechFeatures) -> Floats:
+        """The track [frames, 6] of speech that is led by its phonemes wherever they are known; else it is heard."""
+        known = [phoneme for phoneme in speech.phonemes if phoneme.symbol]
+        by_network = in_frames(self._alone(mel), speech)
+        track = guided(by_network, phoneme_track(known, speech.frames, speech.fps))
+        if len(known) < len(speech.phonemes):
+            heard = self._heard(mel, speech)
+            for unknown in (phoneme for phoneme in speech.phonemes if not phoneme.symbol):
+                # Both are closed at a sentence's edges, or near it: the change is not seen.
+                start, stop = (round(seconds * speech.fps) for seconds in (unknown.start_seconds, unknown.end_seconds))
+                track[start:stop] = heard[start:stop]
+        return track
+
+    def _heard(self, mel: torch.Tensor, speech: SpeechFeatures) -> Floats:
+        """The track [frames, 6] of a recording."""
+        in_noise = self._columns(self._network_in_noise, both(mel, mel))
+        gate = voice_gate(speech) * self._speaking(in_noise, speech)
+        voice, share = mel, QUIET_SHARE
+        if speech.wav is not None and noise_below(mel, gate, speech.fps) < AUDIBLE:
+            voice, share = bounded(voice_mel(speech.wav)), NOISY_SHARE
+            in_noise = self._columns(self._network_in_noise, both(mel, voice))
+            gate *= self._speaking(in_noise, speech)
+        columns = in_noise + share * (self._alone(mixed(mel, voice)) - in_noise)
+        open_where_loud(columns, voice)
+        return _contrasted(_gated(in_frames(columns, speech), gate[:, None]), speech.fps)
+
+    def _alone(self, mel: torch.Tensor) -> Floats:
+        """The columns [columns, 6] of the network that does not know noise."""
+        return self._columns(self._network, normalised(mel, reference_level(mel)))
+
+    def _speaking(self, columns: Floats, speech: SpeechFeatures) -> Floats:
+        """0 where the mouth rests in the network's columns [columns, 6], shape [frames]."""
         rests = (columns[:, Mouth.CLOSURE] > CLOSED) & (columns[:, Mouth.JAW_OPEN] < AT_REST)
         for start, stop in runs(rests):
             rests[start:stop] = stop - start >= REST_SECONDS * COLUMNS_PER_SECOND
         return gate_of(~rests, speech.frames, speech.fps)
 
     @torch.inference_mode()
-    def _network_track(self, network: MouthNetwork, mel: torch.Tensor) -> Floats:
-        """A network's output for every column, shape [columns, 6]."""
-        features = padded(normalised(mel[None], reference_level(mel)[None]))
-        return torch.cat([network(block.to(self._device))[0].T.cpu() for block in _blocks(features)]).numpy()
+    def _columns(self, network: MouthNetwork, features: torch.Tensor) -> Floats:
+        """A network's output for every column of its features [rows, columns], shape [columns, 6]."""
+        blocks = _blocks(padded(features[None]))
+        return torch.cat([network(block.to(self._device))[0].T.cpu() for block in blocks]).numpy()
 
 
 _LIMITS = (np.array([0, -1, 0, 0, 0, 0], np.float32), np.ones(len(Mouth), np.float32))
@@ -127,8 +146,9 @@ _LIMITS = (np.array([0, -1, 0, 0, 0, 0], np.float32), np.ones(len(Mouth), np.flo
 
 def loaded(weights: Path) -> MouthNetwork:
     """A network with these weights, for inference."""
-    network = MouthNetwork().eval()
-    network.load_state_dict(load_file(weights))
+    state = load_file(weights)
+    network = MouthNetwork(state["enter.0.weight"].shape[1] // BANDS).eval()
+    network.load_state_dict(state)
     return network
 
 
@@ -136,6 +156,12 @@ def _blocks(features: torch.Tensor) -> Iterator[torch.Tensor]:
     """Blocks of padded features that overlap by the network's context, so that no output depends on a block's edge."""
     for start in range(0, features.shape[2] - CONTEXT_COLUMNS, BLOCK_COLUMNS):
         yield features[:, :, start : start + BLOCK_COLUMNS + CONTEXT_COLUMNS]
+
+
+def mixed(heard: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
+    """The mel spectrogram of a voice with a part of what is heard, added up as amplitudes."""
+    loud, clear = (torch.pow(10.0, POWER_PER_UNIT / 2 * of) for of in (heard, voice))
+    return torch.log10(torch.lerp(clear, loud, REST_HEARD)) * (2 / POWER_PER_UNIT)
 
 
 def at_rest(frames: int) -> Floats:
@@ -156,6 +182,13 @@ def open_where_loud(columns: Floats, mel: torch.Tensor) -> None:
             # What is left of a closure that is mostly loud is the edge of something else.
             taken_back = np.arange(start, stop)[loud | (loud.mean() >= 0.5)]
             columns[taken_back, Mouth.CLOSURE] = columns[taken_back, Mouth.CLOSURE].clip(max=CLOSED)
+
+
+def in_frames(columns: Floats, speech: SpeechFeatures) -> Floats:
+    """A network's columns [columns, 6] at the frames of a job, shape [frames, 6]."""
+    track = sampled(columns, speech.frames, speech.fps)
+    track[:, Mouth.LIP_WIDTH] *= WIDTH_GAIN
+    return track
 
 
 def sampled(columns: Floats, frames: int, fps: int) -> Floats:
@@ -198,17 +231,6 @@ def _complete(frames: Floats, columns: Floats, fps: int) -> None:
         if last < first:
             first = last = int((start + stop - 1) / 2 * fps / COLUMNS_PER_SECOND)
         frames[max(first, 0) : last + 1] = 1.0
-
-
-def _led(by_network: Floats, by_hearing: Floats, phonemes: Sequence[Phoneme], fps: int) -> Floats:
-    """The network's track [frames, 6], led by the phonemes wherever they are known; elsewhere the one by hearing."""
-    known = [phoneme for phoneme in phonemes if phoneme.symbol]
-    track = guided(by_network, phoneme_track(known, len(by_network), fps))
-    for unknown in (phoneme for phoneme in phonemes if not phoneme.symbol):
-        # Both are closed at a sentence's edges, or near it: the change is not seen.
-        start, stop = (round(seconds * fps) for seconds in (unknown.start_seconds, unknown.end_seconds))
-        track[start:stop] = by_hearing[start:stop]
-    return track
 
 
 def guided(by_network: Floats, by_phonemes: Floats) -> Floats:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pipeline.engines.builtin.track import Mouth
+from pipeline.engines.loudness import reference_level
 
 BANDS = 80
 CHANNELS = 128
@@ -24,6 +25,12 @@ def normalised(mel: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
     """Mel values relative to the reference level `level` (of the mel's leading shape), about -2 to 1."""
     relative = (mel - level[..., None, None]).clamp(-RANGE_BELOW, RANGE_ABOVE)
     return (relative + 0.5 * RANGE_BELOW) / (0.5 * RANGE_BELOW)
+
+
+def both(heard: torch.Tensor, voice: torch.Tensor) -> torch.Tensor:
+    """Features [..., 160, columns] of what is heard and of the voice in it, both relative to the former's level."""
+    level = reference_level(heard)
+    return torch.cat([normalised(heard, level), normalised(voice, level)], -2)
 
 
 def padded(features: torch.Tensor) -> torch.Tensor:
@@ -52,19 +59,20 @@ class _Block(nn.Module):
 class MouthNetwork(nn.Module):
     """Convolutions without padding: the output for a column depends only on its context."""
 
-    def __init__(self) -> None:
+    def __init__(self, spectrograms: int = 1) -> None:
+        """`spectrograms`: how many it sees at a time."""
         super().__init__()
-        self.enter = nn.Sequential(nn.Conv1d(BANDS, CHANNELS, 3), nn.SiLU())
+        self.enter = nn.Sequential(nn.Conv1d(spectrograms * BANDS, CHANNELS, 3), nn.SiLU())
         self.blocks = nn.Sequential(*(_Block(dilation) for dilation in DILATIONS))
         self.leave = nn.Sequential(nn.BatchNorm1d(CHANNELS), nn.SiLU(), nn.Conv1d(CHANNELS, len(Mouth), 1))
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Shape [batch, 80, columns + CONTEXT_COLUMNS] to [batch, 6, columns]."""
+        """Shape [batch, spectrograms * 80, columns + CONTEXT_COLUMNS] to [batch, 6, columns]."""
         result: torch.Tensor = self.leave(self.blocks(self.enter(features)))
         return result
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Mouth parameters [batch, 6, columns] of padded, normalised mel [batch, 80, columns + CONTEXT_COLUMNS]."""
+        """Mouth parameters [batch, 6, columns] of padded, normalised mel, of the shape of `logits`."""
         logits = self.logits(features)
         mouth = torch.sigmoid(logits)
         # Width is the only signed parameter.
