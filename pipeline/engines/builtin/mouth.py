@@ -71,7 +71,7 @@ LOUD_GAIN, LOUD_RANGE = 0.35, (0.7, 1.3)
 LOUDNESS_SMOOTH_SECONDS = 0.08
 JAW_GAIN, SPREAD_GAIN = 1.5, 3.0
 """Small movements of jaw and corners are enlarged by these factors, the widest not at all."""
-ROUNDING, ROUNDING_POWER = 0.7, 1.4
+ROUNDING, ROUNDING_POWER = 0.6, 1.4
 """Lips that are fully rounded narrow by this fraction of the way to a pucker; less rounded ones by less."""
 
 Floats = NDArray[np.float32]
