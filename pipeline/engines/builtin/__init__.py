@@ -27,6 +27,8 @@ class BuiltinEngine:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._mouth = MouthModel(device)
+        self._tracked: tuple[object, NDArray[np.float32]] | None = None
+        """What the latest mouth track depends on, and the track."""
         self._canvases = Canvases()
         self._face = lru_cache(maxsize=1)(self._make_face)  # what a face needs is prepared once for many chunks
 
@@ -38,8 +40,18 @@ class BuiltinEngine:
     def renderer(self, avatar: FittedAvatar, speech: SpeechFeatures) -> BuiltinRenderer:
         """Prepare to render one job. Raises JobError if the avatar's landmarks are unknown."""
         face = self._face(avatar)
-        track = self._mouth.track(speech)
+        track = self._track(speech)
         return BuiltinRenderer(track, face, avatar.scene, speech, self._canvases.canvas(avatar, speech))
+
+    def _track(self, speech: SpeechFeatures) -> NDArray[np.float32]:
+        """The mouth track of a job, remembered for its many chunks."""
+        if speech.wav is None:
+            return self._mouth.track(speech)
+        changed_ns = speech.wav.stat().st_mtime_ns
+        key = (speech.wav, changed_ns, speech.frames, speech.fps, speech.articulation, tuple(speech.phonemes))
+        if self._tracked is None or self._tracked[0] != key:
+            self._tracked = key, self._mouth.track(speech)
+        return self._tracked[1]
 
     def _make_face(self, avatar: FittedAvatar) -> FaceRenderer:
         return FaceRenderer(avatar.require_landmarks(), avatar.scene, self._device, avatar.light)
