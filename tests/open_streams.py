@@ -48,8 +48,12 @@ class Simulation:
         )
         self.folder = folder
         self.now = 1000.0
-        self.spoken: list[str] = []
-        """The texts that were given to the voice."""
+        self.items: list[Item] = []
+        """Those that were given to the workers."""
+        self.models: dict[int, str] = {}
+        """Which model draws a text, by its index; else `gan` does."""
+        self.first_frames: int | None = None
+        """Length of the first of two fragments of each piece; None: there is one."""
         self.asked = 0
         self._order = itertools.count()
         self.start()
@@ -89,11 +93,17 @@ class Simulation:
         return self.flow
 
     @property
+    def spoken(self) -> list[str]:
+        """The texts that were given to the voice."""
+        return [item.text for item in self.items if isinstance(item, TtsItem)]
+
+    @property
     def ahead_seconds(self) -> float:
         """How much can be played that was not played yet."""
         return self.flow._ahead(self.flow.state.packed_frames)
 
     def _begin(self, item: Item) -> None:
+        self.items.append(item)
         self.flow.journal.begin(item, "worker")
         ends = self.now + SECONDS[type(item)]
         for result in self._results(item, Span(self.now, ends)):
@@ -102,14 +112,13 @@ class Simulation:
     def _results(self, item: Item, span: Span) -> list[Result]:
         match item:
             case TtsItem():
-                self.spoken.append(item.text)
                 return [_speech(item, span)]
             case SplitItem():
-                return [*_chunks(item, span)]
+                return [*_chunks(item, span, self.models.get(item.speech.index, "gan"))]
             case Chunk():
                 return [rendered(item, span)]
             case PackItem():
-                return [_pack(item, span)]
+                return [_pack(item, span, self.first_frames)]
             case JoinItem():
                 return [Video("live", _written(item.folder / "video.mp4"), item.frames, FPS, 8, 8, 1, "", span)]
             case _:
@@ -130,13 +139,13 @@ def _speech(item: TtsItem, span: Span) -> Speech:
     return Speech("live", item.folder, audio, "test:voice", (said,), span=span, index=item.index)
 
 
-def _chunks(item: SplitItem, span: Span) -> list[Chunk]:
+def _chunks(item: SplitItem, span: Span, model: str) -> list[Chunk]:
     assert item.piece is not None
     said, folder = item.speech.sentences, item.speech.folder
     frames = round(FPS * (said[-1].end_seconds + 0.2)) if said else FPS
     pcm, track, mel = (_written(folder / name) for name in ("pcm.wav", "track.wav", "mel.npy"))
     timeline = Timeline(frames * 640, frames, FPS, (), "stream", pcm, track, mel, span, span, 0, item.speech.index)
-    chunk = Chunk("live", folder, item.index, None, 0, 0, "gan", False, None, "a", None, None, timeline)
+    chunk = Chunk("live", folder, item.index, None, 0, 0, model, False, None, "a", None, None, timeline)
     edges = enumerate(short_edges(0, frames, FPS), item.index)
     return [replace(chunk, index=index, start_frame=start, stop_frame=stop) for index, (start, stop) in edges]
 
@@ -148,8 +157,11 @@ def rendered(item: Chunk, span: Span) -> Segment:
     return Segment("live", item.index, path, *ends, 8, 8, *made_by, span, 0.1, 0.1, item.timeline, item.hush_frame)
 
 
-def _pack(item: PackItem, span: Span) -> Pack:
+def _pack(item: PackItem, span: Span, first_frames: int | None) -> Pack:
     folder, segment = item.segment.path.parent, item.segment
-    fragment = Fragment(_written(folder / f"{item.index:03d}-0.m4s"), segment.stop_frame - segment.start_frame)
+    frames = segment.stop_frame - segment.start_frame
+    lengths = [frames] if first_frames is None else [first_frames, frames - first_frames]
+    names = (folder / f"{item.index:03d}-{number}.m4s" for number in range(len(lengths)))
+    fragments = tuple(Fragment(_written(name), length) for name, length in zip(names, lengths, strict=True))
     init = _written(folder / f"init-{item.index:03d}.mp4", b"avcC\x01\x64\x00\x1f")
-    return Pack("live", item.index, init, (fragment,), segment.stop_frame / FPS, span)
+    return Pack("live", item.index, init, fragments, segment.stop_frame / FPS, span)
