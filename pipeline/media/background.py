@@ -69,7 +69,7 @@ def notices(samples: NDArray[np.int16]) -> Iterator[Notice]:
         yield Notice("music_audio", message, "the mouth may move with them: use the speech alone")
     elif found.below_db < NOISE_DB:
         message = f"the background is only {max(0.0, found.below_db):.0f} dB below the speech"
-        yield Notice("noisy_audio", message, "the mouth may move with noise: use a cleaner recording")
+        yield Notice("noisy_audio", message, "lips follow the speech less exactly in noise: use a cleaner recording")
 
 
 def background(samples: NDArray[np.int16]) -> Background | None:
