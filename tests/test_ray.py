@@ -183,3 +183,24 @@ def test_a_worker_that_cannot_be_found_is_waited_for(cluster: LocalCluster, tmp_
     finally:
         made.close()
     assert 0 < seconds_left(tmp_path, (), 600.0) < 600, "and when the bridge has ended"
+
+
+def test_others_are_still_taken_over_after_that(cluster: LocalCluster, tmp_path: Path) -> None:
+    """The wait is longer than the lease of those that could be used at once."""
+    patience = Patience(poll_seconds=0.2, lease_seconds=3.0, margin_seconds=0.3)
+    first = RayExecutor(cluster.address, tmp_path, patience=patience)
+    before = start(first, spec("CheapTts"))
+    assert first._bridge is not None
+    first._bridge.process.kill()
+    first._bridge.process.join()
+    noted = Roll(tmp_path)
+    for name in ("tts-0", "gan-0"):
+        noted.add(name)
+    second, began = RayExecutor(cluster.address, tmp_path, patience=patience), time.monotonic()
+    try:
+        after = start(second, spec("CheapTts"))
+        assert time.monotonic() - began > patience.fence_seconds
+        assert after.pid == before.pid
+    finally:
+        second.close()
+        first.close()

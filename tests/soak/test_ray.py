@@ -77,11 +77,17 @@ def test_a_killed_daemon_leaves_its_workers_to_the_next(cluster: LocalCluster, t
     with ray_daemon(tmp_path, cluster) as daemon:
         daemon.ready()
         names = half_way(daemon)
-        before = {name: worker["pid"] for name, worker in daemon.status()["workers"].items()}
+        before = process_ids(daemon)
         daemon.restarted().ready()
-        after = {name: worker["pid"] for name, worker in daemon.status()["workers"].items()}
-        assert after == before
+        until(lambda: None not in process_ids(daemon).values() or None, "not all workers are up", 60)
+        after = process_ids(daemon)
+        kept = [name for name in before if after[name] == before[name]]
+        assert len(kept) >= 3, "only those that were busy have exited"
         assert_done_once(daemon, names, excess=5)
+
+
+def process_ids(daemon: CheapDaemon) -> dict[str, int | None]:
+    return {name: worker["pid"] for name, worker in daemon.status()["workers"].items()}
 
 
 def test_fifty_thousand_items_do_not_fill_the_heads_memory(cluster: LocalCluster, tmp_path: Path) -> None:

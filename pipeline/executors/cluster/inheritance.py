@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 async def inherited(terms: Terms) -> dict[str, Any]:
     """The previous bridge's actors that are idle and obey this bridge, by name. All others do nothing any more."""
     actors = await asyncio.to_thread(_left)
-    missing = roll.seconds_left(terms.folder, actors, terms.patience.fence_seconds)
-    *settled, _ = await asyncio.gather(*(_settles(actor, terms) for actor in actors.values()), asyncio.sleep(missing))
+    # First, since those that have settled wait for this bridge no longer than a lease.
+    await asyncio.sleep(roll.seconds_left(terms.folder, actors, terms.patience.fence_seconds))
+    settled = await asyncio.gather(*(_settles(actor, terms) for actor in actors.values()))
     found = {name: actor for (name, actor), is_settled in zip(actors.items(), settled, strict=True) if is_settled}
     if actors:
         log.info("%d of %d workers of the previous daemon are still up", len(found), len(actors))
