@@ -48,8 +48,10 @@ class Simulation:
         )
         self.folder = folder
         self.now = 1000.0
-        self.items: list[Item] = []
-        """Those that were given to the workers."""
+        self.spoken: list[str] = []
+        """The texts that were given to the voice."""
+        self.items: list[Item] | None = None
+        """A list for those that are given to the workers; None: they are forgotten."""
         self.models: dict[int, str] = {}
         """Which model draws a text, by its index; else `gan` does."""
         self.first_frames: int | None = None
@@ -93,17 +95,13 @@ class Simulation:
         return self.flow
 
     @property
-    def spoken(self) -> list[str]:
-        """The texts that were given to the voice."""
-        return [item.text for item in self.items if isinstance(item, TtsItem)]
-
-    @property
     def ahead_seconds(self) -> float:
         """How much can be played that was not played yet."""
         return self.flow._ahead(self.flow.state.packed_frames)
 
     def _begin(self, item: Item) -> None:
-        self.items.append(item)
+        if self.items is not None:
+            self.items.append(item)
         self.flow.journal.begin(item, "worker")
         ends = self.now + SECONDS[type(item)]
         for result in self._results(item, Span(self.now, ends)):
@@ -112,6 +110,7 @@ class Simulation:
     def _results(self, item: Item, span: Span) -> list[Result]:
         match item:
             case TtsItem():
+                self.spoken.append(item.text)
                 return [_speech(item, span)]
             case SplitItem():
                 return [*_chunks(item, span, self.models.get(item.speech.index, "gan"))]

@@ -26,7 +26,7 @@ from daemon.scheduling.text_stream import CLAUSE_PAUSE_SECONDS
 from daemon.spool.spool import Spool
 from pipeline.config import Config
 from pipeline.media import pcm
-from pipeline.messages import PCM_RATE_HZ, Chunk, Piece, Span, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, Chunk, Item, Piece, Span, Speech, SplitItem, TtsItem
 from tests.open_streams import FPS, SECONDS, Simulation, rendered
 
 WORDS = "One two three four five six seven."
@@ -141,10 +141,11 @@ def test_the_report_counts_from_what_is_kept(tmp_path: Path) -> None:
 
 
 def test_texts_are_spoken_and_cut_as_their_places_ask(tmp_path: Path) -> None:
-    stream = Simulation(tmp_path)
+    stream, items = Simulation(tmp_path), list[Item]()
+    stream.items = items
     stream.ask("One two three four five six seven eight nine ten eleven twelve, and so on, until the end. Then more.")
     stream.run(30)
-    spoken = [item for item in stream.items if isinstance(item, TtsItem)]
+    spoken = [item for item in items if isinstance(item, TtsItem)]
     pause_seconds = Config().tts.pause_seconds
     assert len(spoken) == 3
     for index, item in enumerate(spoken):
@@ -152,7 +153,7 @@ def test_texts_are_spoken_and_cut_as_their_places_ask(tmp_path: Path) -> None:
         assert item.lead_seconds == (LEAD_SECONDS if index < 2 else None), "the first of each request"
         assert item.pause_seconds == (pause_seconds if item.text.endswith(".") else CLAUSE_PAUSE_SECONDS)
     assert {item.text.endswith(".") for item in spoken} == {True, False}
-    silence, *cut = [item for item in stream.items if isinstance(item, SplitItem)]
+    silence, *cut = [item for item in items if isinstance(item, SplitItem)]
     assert [item.piece for item in cut] == [Piece(index, 0, is_open=True) for index in range(len(spoken))]
     assert (silence.piece, silence.speech.voice) == (Piece(LISTENING, 0, is_open=True), "silence")
     samples = pcm.read_wav(silence.speech.audio)
@@ -170,12 +171,12 @@ def test_what_can_be_played_is_added_up_fragment_by_fragment(tmp_path: Path) -> 
 
 
 def test_another_model_is_faded_into_and_silence_keeps_the_last_one(tmp_path: Path) -> None:
-    stream = Simulation(tmp_path)
-    stream.models = {1: "nogan"}
+    stream, items = Simulation(tmp_path), list[Item]()
+    stream.items, stream.models = items, {1: "nogan"}
     stream.run(10)
     stream.ask(WORDS)
     stream.run(20)
-    seen = {item.index: item for item in stream.items if isinstance(item, Chunk)}
+    seen = {item.index: item for item in items if isinstance(item, Chunk)}
     assert sorted(seen) == list(range(len(seen)))
     spoken = [index for index, chunk in seen.items() if chunk.model == "nogan"]
     assert spoken == list(range(spoken[0], len(seen))), "silence after the text is drawn by its model"
