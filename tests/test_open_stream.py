@@ -26,7 +26,7 @@ from daemon.scheduling.text_stream import CLAUSE_PAUSE_SECONDS
 from daemon.spool.spool import Spool
 from pipeline.config import Config
 from pipeline.media import pcm
-from pipeline.messages import PCM_RATE_HZ, Chunk, Item, Piece, Span, Speech, SplitItem, TtsItem
+from pipeline.messages import PCM_RATE_HZ, Chunk, Item, JoinItem, PackItem, Piece, Span, Speech, SplitItem, TtsItem
 from tests.open_streams import FPS, SECONDS, Simulation, rendered
 
 WORDS = "One two three four five six seven."
@@ -158,6 +158,23 @@ def test_texts_are_spoken_and_cut_as_their_places_ask(tmp_path: Path) -> None:
     assert (silence.piece, silence.speech.voice) == (Piece(LISTENING, 0, is_open=True), "silence")
     samples = pcm.read_wav(silence.speech.audio)
     assert (len(samples), bool(samples.any())) == (round(PIECE_SECONDS * PCM_RATE_HZ), False)
+
+
+def test_pieces_are_packed_in_turn_until_the_last(tmp_path: Path) -> None:
+    stream, items = Simulation(tmp_path), list[Item]()
+    stream.items = items
+    stream.run(10)
+    flow = stream.end()
+    packs = [item for item in items if isinstance(item, PackItem)]
+    [join] = [item for item in items if isinstance(item, JoinItem)]
+    assert [item.segment.index for item in packs] == list(range(len(packs)))
+    assert [item.before and item.before.index for item in packs] == [None, *range(len(packs) - 1)]
+    assert [item.is_last for item in packs] == [False] * (len(packs) - 1) + [True]
+    assert {item.mark for item in packs} == {flow.mark} == {join.mark} != {None}
+    [*_, last] = [item for item in items if isinstance(item, Chunk)]
+    assert (last.count, flow.count) == (len(packs), len(packs))
+    assert flow.state.init == tmp_path / "piece-000" / "init-000.mp4"
+    assert flow.begin_seconds == flow.ready_seconds(0) < flow.ready_seconds(1)
 
 
 def test_what_can_be_played_is_added_up_fragment_by_fragment(tmp_path: Path) -> None:
