@@ -275,7 +275,7 @@ def _held_out_clip(language: str, voice: str, speed: float) -> SpeechClip:
 
 
 def augment(mel: torch.Tensor, generator: torch.Generator, noise: bool = True) -> torch.Tensor:
-    """Vary mel spectrograms [batch, 80, columns] to simulate other vocal tracts, rooms, microphones and noise."""
+    """Vary mel spectrograms [batch, 80, columns] to simulate other vocal tracts, rooms and microphones, and noise."""
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(len(mel), 1, 1, generator=generator)
