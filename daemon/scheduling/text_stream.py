@@ -19,7 +19,7 @@ CLAUSE_PAUSE_SECONDS = 0.06
 PIECES_AHEAD = 1
 """How many pieces may be spoken beyond those that the workers render: enough to keep them busy."""
 
-CAUTION = 1.1
+CAUTION = 1.15
 """How much longer a text may be than its characters suggest: a stream must not begin too early."""
 SPEAKING_CAUTION = 1.5
 """How much longer speaking it may take: the first text was spoken while nothing was rendered."""

@@ -26,7 +26,7 @@ def early_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
     latest = start + (stop - start - math.ceil(least)) // FRAME_STEP * FRAME_STEP
     edges = [start]
     for seconds in CUTS_SECONDS:
-        wanted = start + round((seconds * fps - start) / FRAME_STEP) * FRAME_STEP
+        wanted = _wanted(seconds, start, fps)
         cut = min(wanted, latest)
         if wanted < stop and edges[-1] + least <= cut:
             edges.append(cut)
@@ -43,5 +43,10 @@ def short_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
 
 
 def cuts_after(frame: int, fps: int) -> int:
-    """How many cuts there are at most after a frame at which a text ends."""
-    return sum(seconds * fps > frame for seconds in CUTS_SECONDS)
+    """How many cuts there are at most in a text that begins at a frame, and in those that follow it."""
+    return sum(_wanted(seconds, frame, fps) - frame >= PIECE_SECONDS_MIN * fps for seconds in CUTS_SECONDS)
+
+
+def _wanted(seconds: float, start: int, fps: int) -> int:
+    """The frame for a cut, in a text that begins at frame `start`."""
+    return start + round((seconds * fps - start) / FRAME_STEP) * FRAME_STEP
