@@ -6,7 +6,7 @@ sound, and a complex filter over five frames for the lower part of its spectrum.
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,12 +43,7 @@ Complexes = NDArray[np.complex64]
 
 
 def voice_mel(wav: Path) -> Floats:
-    """The mel spectrogram [80, columns] of the voice in a 16 kHz mono WAV file, remembered for the chunks of a job."""
-    return _remembered(wav, wav.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _remembered(wav: Path, changed_ns: int) -> Floats:
+    """The mel spectrogram [80, columns] of the voice in a 16 kHz mono WAV file."""
     return mel_spectrogram(enhanced(pcm.map_wav(wav)))
 
 
