@@ -114,12 +114,13 @@ class MouthModel:
         """The track [frames, 6] of a recording."""
         in_noise = self._columns(self._network_in_noise, both(mel, mel))
         gate = voice_gate(speech) * self._speaking(in_noise, speech)
-        voice, share = mel, QUIET_SHARE
+        voice, alone, share = mel, mel, QUIET_SHARE
         if speech.wav is not None and noise_below(mel, gate, speech.fps) < AUDIBLE:
             voice, share = bounded(voice_mel(speech.wav)), NOISY_SHARE
+            alone = mixed(mel, voice)
             in_noise = self._columns(self._network_in_noise, both(mel, voice))
             gate *= self._speaking(in_noise, speech)
-        columns = in_noise + share * (self._alone(mixed(mel, voice)) - in_noise)
+        columns = in_noise + share * (self._alone(alone) - in_noise)
         open_where_loud(columns, voice)
         return _contrasted(_gated(in_frames(columns, speech), gate[:, None]), speech.fps)
 
