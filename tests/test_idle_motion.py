@@ -248,8 +248,8 @@ def test_shut_eyes_show_no_white(degrees: int, offset: tuple[float, float]) -> N
         assert eye_white(rgb(shut), eye) < 0.03 * eye_white(picture, eye)
 
 
-def shut_lids(picture: Picture, landmarks: FaceLandmarks) -> list[tuple[Picture, Picture]]:
-    """Of each eye: what is seen of its shut lid, and of the skin below, [h, w, 3] each."""
+def shut_lids(picture: Picture, landmarks: FaceLandmarks, *, whole: bool = False) -> list[tuple[Picture, Picture]]:
+    """Of each eye: what is seen of its shut lid, and of the skin below, [h, w, 3] each. `whole`: with its dark line."""
     shut = i420(torch.from_numpy(picture)[None])[0]
     for lids in eyelids(picture, landmarks):
         lids.paint(planes_of(shut.numpy()), LEVELS)
@@ -257,7 +257,7 @@ def shut_lids(picture: Picture, landmarks: FaceLandmarks) -> list[tuple[Picture,
     for eye in (landmarks.left_eye, landmarks.right_eye):
         (left, top), (right, bottom) = eye.min(0).astype(int), eye.max(0).astype(int)
         columns = rgb(shut)[:, (3 * left + right) // 4 : (left + 3 * right) // 4]
-        parts.append((columns[top : (top + 2 * bottom) // 3], columns[bottom + 6 : bottom + 20]))
+        parts.append((columns[top : bottom if whole else (top + 2 * bottom) // 3], columns[bottom + 6 : bottom + 20]))
     return parts
 
 
@@ -286,6 +286,25 @@ def test_a_lid_has_the_grain_of_the_skin() -> None:
     grainy = np.clip(picture + noise, 0, 255).astype(np.uint8)
     for lid, skin in shut_lids(grainy, points):
         assert 0.4 < roughness(lid) / roughness(skin) < 1.6
+
+
+def test_the_lids_of_deep_set_eyes_are_dark_at_their_fold() -> None:
+    """A bright lid in the shadow of a brow would look like a patch."""
+    picture, points = presenter(720)
+    (left, top), (right, bottom) = points.left_eye.min(0).astype(int), points.left_eye.max(0).astype(int)
+    shadow = np.ones((720, 720, 1), np.float32)
+    shadow[: (top + bottom) // 2] = 0.6
+    shaded = (picture * cv2.GaussianBlur(shadow, (0, 0), 3)[..., None]).astype(np.uint8)
+    lid, _ = shut_lids(shaded, points)[0]
+    above = shaded[top - 20 : top - 10, (3 * left + right) // 4 : (left + 3 * right) // 4]
+    assert np.median(lid[:4]) < 1.35 * np.median(above)
+
+
+def test_the_line_of_a_shut_eye_is_as_dark_in_dark_pictures() -> None:
+    picture, points = presenter(720)
+    for light in (1.0, 0.08):
+        for lid, skin in shut_lids((picture * light).astype(np.uint8), points, whole=True):
+            assert np.percentile(lid, 2) < 0.5 * np.median(skin)
 
 
 def test_an_eye_closes_in_steps_and_nothing_else_changes(picture: Picture, landmarks: FaceLandmarks) -> None:

@@ -30,7 +30,7 @@ KEPT = 48
 # Lengths in eye widths.
 LOWER_LID_RISE = 0.1
 """How far the lower lid rises to meet the upper one, relative to the eye's opening."""
-LANDMARK_ERROR = 0.06
+LANDMARK_ERROR = 0.1
 """The eyeball may extend this far outside the landmarks, plus one pixel."""
 LASHES = 0.12
 """How far the lashes reach above the lid's edge."""
@@ -41,6 +41,8 @@ BELOW_SKIN = (0.12, 0.35)
 ABOVE_TO_BELOW = 0.8
 """Lids are about this bright, relative to the skin below the eye, or brighter: what is darker above them is a brow, the
 frame of glasses or the shadow of a fold."""
+FOLD_TO_BELOW, SHADED = 0.6, (0.0, 0.7)
+"""At its fold a lid may be this dark, as in deep-set eyes; over this part of its height it becomes lighter."""
 GRAIN_GAP, GRAIN = 0.08, (0.9, 1.1)
 """A lid has the grain and the wrinkles of the skin below the eye, mirrored: from this distance on, and no darker and
 brighter than these factors."""
@@ -50,14 +52,14 @@ FOLD = (-0.03, 0.1)
 """Around the end of the lashes, the lid's skin fades into what is above."""
 OVERLAP = 0.03
 """So far, and a pixel, shut lids overlap, or a bright line of the eyeball would remain between them."""
-SEAM, SEAM_COVER = (0.03, 0.15), 0.85
+SEAM, SEAM_COVER = (0.05, 0.17), 0.95
 """Below a shut lid, skin covers what the landmarks have missed of the eyeball: it fades out at these distances."""
 CORNER = (0.42, 0.56)
 """Beyond the corners of the eye, so does its side."""
 CHEEK = 0.4
 """The rise of the lower lid fades out over this distance."""
-LID_LINE = 0.028
-"""Half the thickness of the dark line along the edge."""
+LID_LINE = 0.02, 0.045
+"""How far the dark line along the edge reaches up onto the lid, and down, where lashes hang."""
 FULLY_DRAWN = 0.05
 """Until an edge has moved this far, the picture shines through."""
 IRIS = (0.27, 0.48)
@@ -95,8 +97,8 @@ class Eyelids:
         self._upper = lid_edge(shape.upper, self._x)
         self._opening = np.maximum(lid_edge(shape.lower, self._x) - self._upper, 0)
         self._lashes = LASHES + self._pixel
-        self._skin, self._line, self._cheek = self._colours(shape)
-        self._skin *= self._grain()[..., None]
+        self._fold, self._skin, self._line, self._cheek = self._colours(shape)
+        self._grain = self._skin_grain()
         window = _window(self._x / SIDE, np.where(self._y < 0, self._y / ABOVE, self._y / BELOW))
         self._shares = window, cv2.resize(window, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         self._drawn = lru_cache(maxsize=KEPT)(self._planes)
@@ -157,7 +159,8 @@ class Eyelids:
         height = self._upper - self._y
         depth = np.clip((self._lashes - height) / (edge - self._upper + self._lashes), 0, 1)
         bulge = 1 - (2 * depth - 1) ** 2 - (2 * self._x) ** 2
-        plain = self._skin * (1 + closure * SHADE * np.clip(bulge, -1, 1))[..., None]
+        light = self._grain * (1 + closure * SHADE * np.clip(bulge, -1, 1))
+        plain = _mixed(self._fold, self._skin, ramp(depth, *SHADED)) * light[..., None]
         soft = CREASE_SOFTENING * closure * (1 - ramp(height, self._lashes, LID_SKIN))
         rolled_out = 1 - ramp(height, self._lashes + FOLD[0], self._lashes + FOLD[1])
         beside = ramp(height, 0, self._lashes) * ramp(np.abs(self._x), *CORNER)
@@ -169,28 +172,33 @@ class Eyelids:
         height = below / np.copysign(max(abs(slant), SHORTEST), slant)
         # Compared with what is around them: an evenly dark edge is a shadow, a fold or the rim of glasses.
         lashes = self._detail(self._upper - height)[..., None].clip(LASHES_DARKEST, 1)
-        strength = self._covers(height + LID_LINE) * (1 - ramp(height, 0.6 * self._lashes, self._lashes))
+        strength = self._covers(height + LID_LINE[0]) * (1 - ramp(height, 0.6 * self._lashes, self._lashes))
         strength *= min(abs(slant) / SHORTEST, 1)
-        thick = (LID_LINE + self._pixel / 2) * np.clip(1 - (2 * self._x) ** 4, 0, 1)
-        line = np.clip((thick - np.abs(below)) / self._pixel + 0.5, 0, 1) * np.clip(thick / self._pixel, 0, 1)
-        line *= LINE_STRENGTH * min(3 * closure, 1)
-        return _mixed(skin * _mixed(np.ones_like(skin), lashes, strength), self._line, line)
+        tapered = np.sqrt(np.clip(1 - (2 * self._x) ** 2, 0.01, 1))
+        up, down = ((reach + self._pixel / 2) * tapered for reach in LID_LINE)
+        line = np.exp(-np.square(below / np.where(below > 0, up, down))) * np.clip(up / self._pixel, 0, 1)
+        line *= LINE_STRENGTH * min(3 * closure, 1) * (1 - self._line)
+        return floats(skin * _mixed(np.ones_like(skin), lashes, strength) * (1 - line)[..., None])
 
     def _covers(self, distance: Floats) -> Floats:
         """0 to 1 within the pixel where `distance` changes sign: an antialiased edge."""
         return floats(np.clip(distance / self._pixel + 0.5, 0, 1))
 
-    def _colours(self, shape: EyeShape) -> tuple[Floats, Floats, Floats]:
-        """Colours of the lid's skin, of the dark line along its edge and of the skin below the eye, each [h, w, 3]."""
+    def _colours(self, shape: EyeShape) -> tuple[Floats, Floats, Floats, Floats]:
+        """The lid's skin at its fold and at its edge, how dark the line along the edge is, and the skin below the eye.
+
+        Colours are [h, w, 3], the line is [h, w], relative to the skin at the edge.
+        """
         x = np.linspace(-0.5, 0.5, COLUMNS, dtype=np.float32)
         upper, lower = lid_edge(shape.upper, x), lid_edge(shape.lower, x)
         above = self._by_light(x, upper - np.linspace(0.7 * self._lashes, LID_SKIN, 9, dtype=np.float32)[:, None])[5]
         below = self._by_light(x, lower + np.linspace(*BELOW_SKIN, 9, dtype=np.float32)[:, None])[5]
         along = self._by_light(x, upper - np.linspace(0, self._lashes, 9, dtype=np.float32)[:, None])[1]
-        skin = self._along(x, np.maximum(above, ABOVE_TO_BELOW * below))
-        return skin, np.clip(self._along(x, along), *(share * skin for share in LINE)), self._along(x, below)
+        fold, skin = (self._along(x, np.maximum(above, share * below)) for share in (FOLD_TO_BELOW, ABOVE_TO_BELOW))
+        line = self._along(x, along).mean(-1) / skin.mean(-1)
+        return fold, skin, np.clip(line, *LINE), self._along(x, below)
 
-    def _grain(self) -> Floats:
+    def _skin_grain(self) -> Floats:
         """The grain of the lid's skin: factors around 1 [h, w]."""
         mirrored = 2 * (self._upper + self._opening) + GRAIN_GAP - self._y
         return floats(np.clip(self._detail(mirrored), *GRAIN))
