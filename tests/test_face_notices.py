@@ -53,8 +53,10 @@ def test_a_blurred_face() -> None:
     assert any("blurred" in notice.message for notice in noticed(blurred))
 
 
-def test_a_dark_face() -> None:
-    dark = np.asarray(portrait() * 0.13, np.uint8)
+@pytest.mark.parametrize("light", [0.13, 0.24])
+def test_a_dark_face(light: float) -> None:
+    """The skin of the lighter one has a brightness of 55 in red, its brightest channel."""
+    dark = np.asarray(portrait() * light, np.uint8)
     [notice] = noticed(dark)
     assert "dark" in notice.message
 

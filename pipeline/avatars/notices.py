@@ -24,7 +24,7 @@ EDGE = 0.06
 """Room around lips and chin, in face heights."""
 SHARPNESS_MIN = 0.075
 """Details of a sharp face have 0.1 to 0.3 of its contrast; if it is blurred by a twentieth of its height, 0.06."""
-SKIN_LIGHT_MIN = 50.0
+SKIN_LIGHT_MIN = 60.0
 """Brightness of the skin, 0..255: in darker pictures teeth and tongue are hardly seen, and noise is."""
 OPEN_GAP = 0.4
 """A mouth that is open this wide, in mouth widths, is closed by lips that are stretched."""
