@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ def test_an_interrupted_split_runs_again_from_the_start(work: Path) -> None:
     chunk = next(iter(faults.CountedSplit(SPEC).process(split)))
     assert first.accept(chunk) == []
     assert flow(work).begin() == [split]
+
+
+def test_a_split_that_runs_again_may_cut_elsewhere(work: Path) -> None:
+    """For example after a restart with fewer workers: nothing of what it had cut before is left."""
+    first = flow(work)
+    [split] = run(first, first.begin(), 1)
+    assert isinstance(split, SplitItem)
+    chunks = list(faults.CountedSplit(SPEC).process(split))
+    assert [item for chunk in chunks[:2] for item in first.accept(chunk)] == []
+    after = flow(work)
+    assert after.begin() == [split]
+    whole = replace(chunks[0], count=1, stop_frame=chunks[-1].stop_frame)
+    assert after.accept(whole) == [whole]
+    assert flow(work).begin() == [whole]
 
 
 @pytest.mark.parametrize("gone", ["speech.wav", "chunk-0"])

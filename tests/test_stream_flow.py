@@ -334,6 +334,21 @@ def test_an_interrupted_split_is_run_again_and_its_pieces_are_used_once(tmp_path
     assert [item for chunk in others for item in after.accept(chunk)] == [first, *others]
 
 
+def test_a_split_that_runs_again_may_cut_a_text_elsewhere(tmp_path: Path) -> None:
+    stream = flow(tmp_path, SENTENCE)
+    [item] = stream.begin()
+    [split] = stream.accept(Machine(stream, render=0.2)._result(item, Span(1, 2)))
+    assert isinstance(split, SplitItem)
+    first, *others = _chunks(split, Span(2, 3))
+    for chunk in (first, *others[:-1]):
+        assert stream.accept(chunk) == []
+    after = flow(tmp_path, SENTENCE)
+    after.begin()
+    whole = replace(first, stop_frame=others[-1].stop_frame)
+    assert after.accept(whole) == [whole]
+    assert after.count == 1
+
+
 def test_the_first_pieces_grow_and_the_number_of_pieces_is_never_more_than_said(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     counts = [stream.count]

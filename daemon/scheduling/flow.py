@@ -275,15 +275,21 @@ class Flow(ABC):
         return [self._split_item(speech)]
 
     def _accept_chunk(self, chunk: Chunk) -> list[Item]:
-        """Accept all chunks or none: an interrupted split is re-run from the start and rewrites their files."""
+        """Accept all chunks or none: an interrupted split is re-run from the start and rewrites their files.
+
+        After a restart it may cut elsewhere, for example for fewer workers.
+        """
         if self._is_split:
             return []
-        self.chunks[chunk.index] = chunk
+        self.chunks = self._chunks_before(chunk) | {chunk.index: chunk}
         return [self.chunks[index] for index in sorted(self.chunks)] if self._is_split else []
 
     @abstractmethod
     def _accept_segment(self, segment: Segment) -> list[Item]:
         """Return the items that follow a new segment, which is already in `segments`."""
+
+    def _chunks_before(self, chunk: Chunk) -> dict[int, Chunk]:
+        return {index: before for index, before in self.chunks.items() if index < chunk.index}
 
     @property
     def _is_split(self) -> bool:

@@ -212,9 +212,9 @@ class TextPieces(Flow):
 
     def _accept_chunk(self, chunk: Chunk) -> list[Item]:
         """Accept all pieces of a text or none, as the base does with the chunks of a job."""
-        if chunk.index in self.chunks:
+        if chunk.timeline.speech_index < self.texts_split:
             return []
-        self.chunks[chunk.index] = chunk
+        self.chunks = self._chunks_before(chunk) | {chunk.index: chunk}
         if chunk.stop_frame != chunk.timeline.stop_frame:
             return []
         text = chunk.timeline.speech_index
