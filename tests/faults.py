@@ -105,10 +105,12 @@ class CheapLipSync(CheapStage):
 
 
 class SlowLipSync(CheapLipSync):
-    """Takes long enough to be killed while busy."""
+    """Takes long enough to be killed while busy, and longer while the job's folder has a file `hold`."""
 
     def work(self, item: Chunk) -> None:
         time.sleep(0.4)
+        while (item.folder / "hold").exists():
+            time.sleep(0.05)
 
 
 class LateLipSync(CheapLipSync):

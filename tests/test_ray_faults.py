@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'lipdrop[ray]'")
 
+from daemon.scheduling.flow import Flow
 from daemon.scheduling.worker_pool import WorkerState
 from pipeline.executors.cluster.executor import RayExecutor
 from pipeline.executors.cluster.protocol import Patience
@@ -58,9 +59,10 @@ def test_a_node_does_not_answer_for_a_while(nodes: TwoNodes) -> None:
     """Its chunk is rendered elsewhere once its worker has certainly stopped; nothing is rendered there afterwards."""
     nodes.until_ready()
     name = nodes.on_second
-    job = nodes.add("frozen")
+    job = nodes.add("frozen", held=True)
     nodes.until(lambda: nodes.scheduler.workers[name] is WorkerState.BUSY)
     with nodes.cluster.frozen(nodes.second):
+        release(job)
         nodes.finish(job)
         assert lost(job) == [("second", "cluster_lost")]
         nodes.until(lambda: "no room for" in (nodes.executor.trouble() or ""))
@@ -73,9 +75,10 @@ def test_a_node_does_not_answer_for_a_while(nodes: TwoNodes) -> None:
 def test_a_killed_node_costs_no_attempt(nodes: TwoNodes) -> None:
     """Another one that joins is offered and used."""
     nodes.until_ready()
-    job = nodes.add("killed")
+    job = nodes.add("killed", held=True)
     nodes.until(lambda: nodes.scheduler.workers[nodes.on_second] is WorkerState.BUSY)
     nodes.cluster.kill_node(nodes.second)
+    release(job)
     nodes.finish(job)
     assert lost(job) == [("second", "cluster_lost")]
     nodes.until(lambda: "second" not in offered(nodes))
@@ -83,6 +86,11 @@ def test_a_killed_node_costs_no_attempt(nodes: TwoNodes) -> None:
     nodes.until(lambda: "second" in offered(nodes))
     nodes.until_ready()
     assert nodes.on_second
+
+
+def release(job: Flow) -> None:
+    """Let a held job go on."""
+    (job.folder / "hold").unlink()
 
 
 def offered(nodes: TwoNodes) -> list[str]:

@@ -62,9 +62,11 @@ class TwoNodes:
         self.until(lambda: set(self.scheduler.workers.values()) == {WorkerState.IDLE})
         assert self.executor.trouble() is None
 
-    def add(self, name: str) -> Flow:
-        """Give the scheduler a job."""
+    def add(self, name: str, *, held: bool = False) -> Flow:
+        """Give the scheduler a job; one that is held is not lip-synced until its file `hold` is removed."""
         added = flow(self.shared, name)
+        if held:
+            (added.folder / "hold").touch()
         self.scheduler.add(added)
         return added
 
