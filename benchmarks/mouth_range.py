@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +72,9 @@ class MouthRange:
 
 
 def mouth_range(avatar: Avatar, engine: BuiltinEngine, mouth: MouthModel, speech: SpeechFeatures) -> MouthRange:
-    """Render an avatar speaking and measure its frames."""
+    """Render an avatar speaking, as far as its settings say, and measure its frames."""
     fitted = avatar.fitted((SIDE, SIDE))
+    speech = replace(speech, articulation=avatar.settings.articulation)
     batches = engine.renderer(fitted, speech).render(0, speech.frames)
     sizes = np.array(list(_sizes(cut_rgb(frame, (0, 0), (SIDE, SIDE)) for batch in batches for frame in batch.numpy())))
     drawn = _drawn(mouth.track(speech), fitted.require_landmarks()[0])
