@@ -327,6 +327,7 @@ class Admission:
             config=config,
             journal=journal,
             submitted_at=submitted_at,
+            pace=self._scheduler.pace,
         )
         extras.check_name(name, flow.extras)
         return flow

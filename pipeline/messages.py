@@ -321,6 +321,8 @@ class SplitItem:
     """What is behind the person, as the job says; None: what the avatar's picture shows."""
     transparent: tuple[str, ...] = ()
     """Kinds of transparent videos that are wanted besides: keys of `transparent.FORMS`."""
+    is_slow: bool = False
+    """Whether a worker renders more slowly than is played, so that the pieces of a stream have to be short."""
 
     @property
     def index(self) -> int:

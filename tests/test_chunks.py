@@ -21,7 +21,15 @@ from pipeline.stages.chunks import (
     plan,
     stream_edges,
 )
-from pipeline.stages.early_pieces import cuts_after, early_edges
+from pipeline.stages.early_pieces import (
+    FRAME_STEP,
+    PARTS_MAX,
+    PIECE_SECONDS_MIN,
+    SLOW_SECONDS_MAX,
+    cuts_after,
+    early_edges,
+    shortened,
+)
 
 SETTINGS = SplitSettings()
 EARLY_CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
@@ -191,3 +199,27 @@ def test_the_beginning_of_a_stream_is_cut_wherever_its_texts_end(start: int, len
     early = [(since / fps, stop / fps) for since, stop in edges if stop <= 8 * fps]
     assert all(stop <= 2 * max(1, since + 0.5) + 0.7 for since, stop in early)
     assert cuts_after(start, fps) >= len(edges) - 1 + cuts_after(start + length, fps)
+
+
+@given(st.integers(0, 400), st.integers(13, 2000), st.sampled_from([24, 25, 30, 50, 60]))
+def test_pieces_for_slow_workers_are_short_equal_parts_of_the_others(start: int, length: int, fps: int) -> None:
+    edges = early_edges(start, start + length, fps)
+    parts = shortened(edges, fps)
+    assert (parts[0][0], parts[-1][1]) == (start, start + length)
+    assert all(before[1] == after[0] for before, after in pairwise(parts))
+    assert all((since - start) % FRAME_STEP == 0 for since, _ in parts)
+    for since, stop in edges:
+        of_it = [until - first for first, until in parts if since <= first < stop]
+        assert sum(of_it) == stop - since
+        assert len(of_it) <= PARTS_MAX
+        assert max(of_it) <= max(SLOW_SECONDS_MAX * fps, (stop - since) / PARTS_MAX) + FRAME_STEP
+        if len(of_it) > 1:
+            assert max(of_it) - min(of_it) <= 2 * FRAME_STEP
+            assert min(of_it) >= PIECE_SECONDS_MIN * fps
+
+
+def test_the_beginning_of_a_stream_is_the_same_for_slow_workers() -> None:
+    edges = stream_edges(speech(28, []), 700, 25, SETTINGS)
+    parts = shortened(edges, 25)
+    assert parts[:5] == edges[:5]
+    assert [round(stop / 25, 1) for _, stop in parts[4:12]] == [4.2, 5.0, 6.0, 7.2, 8.4, 9.6, 10.8, 12.0]

@@ -48,6 +48,7 @@ from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.voices.espeak import Espeak
 from pipeline.stages import lipsync
+from pipeline.stages.early_pieces import shortened
 from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
@@ -353,6 +354,16 @@ def test_the_pieces_of_a_text_have_one_model_and_fade_only_from_the_text_before(
     assert [piece.start_frame for piece in pieces] == [40, 75, 105]
     assert pieces[-1].stop_frame == pieces[-1].timeline.stop_frame == 140
     assert [(piece.model, piece.fade_from) for piece in pieces] == [("nogan", "gan"), ("nogan", None), ("nogan", None)]
+
+
+@pytest.mark.parametrize("piece", [None, Piece(2, 40)])
+def test_streams_are_cut_into_shorter_pieces_for_slow_workers(piece: Piece | None, tmp_path: Path) -> None:
+    usual, short = (
+        [(chunk.start_frame, chunk.stop_frame) for chunk in split(tmp_path, 12, mode="stream", piece=piece, **slow)]
+        for slow in ({}, {"is_slow": True})
+    )
+    assert short == shortened(usual, 25)
+    assert len(short) > len(usual)
 
 
 @pytest.mark.parametrize("mode", ["sequential", "parallel"])

@@ -21,6 +21,7 @@ from daemon.scheduling import stages
 from daemon.scheduling.journal import Journal
 from daemon.scheduling.make_flow import make_flow
 from daemon.scheduling.open_records import Record
+from daemon.scheduling.pace import Pace
 from daemon.scheduling.pacing import NOTICE_SECONDS
 from daemon.scheduling.recording_stream import RecordingStream
 from daemon.scheduling.stream_flow import StreamFlow
@@ -53,7 +54,7 @@ from pipeline.messages import (
     Timeline,
     TtsItem,
 )
-from pipeline.stages.early_pieces import early_edges
+from pipeline.stages.early_pieces import SLOW_SECONDS_MAX, early_edges, shortened
 
 FPS = 25
 SENTENCE = "Six words are in this sentence."
@@ -65,7 +66,7 @@ HEARD_LATE_SECONDS = 0.1
 
 @dataclass
 class Machine:
-    """Runs a flow's items in simulated time, with one worker for each stage and two for lip-sync."""
+    """Runs a flow's items in simulated time, with one worker for each stage but lip-sync."""
 
     flow: StreamFlow
     render: float
@@ -79,6 +80,10 @@ class Machine:
     """The texts that contain no speech."""
     must_speak: list[int] = field(default_factory=list)
     """The texts that must not be silent."""
+    workers: int = 2
+    """How many there are for lip-sync."""
+    each: float = 0.0
+    """What a piece takes to be rendered besides the time for its length, in seconds."""
     hiccup: float = 0.0
     """How much longer than usual the first two pieces take, in seconds."""
     begins: list[float] = field(default_factory=list)
@@ -86,7 +91,12 @@ class Machine:
 
     def run(self) -> None:
         """Run until all pieces are packed."""
-        workers = {"tts": [self.start], "split": [self.start], "merge": [self.start], "lipsync": [self.start] * 2}
+        workers = {
+            "tts": [self.start],
+            "split": [self.start],
+            "merge": [self.start],
+            "lipsync": [self.start] * self.workers,
+        }
         order = itertools.count()
         waiting = [(self.start, next(order), item) for item in self.flow.begin()]
         ending: list[tuple[float, int, Result]] = []
@@ -112,7 +122,7 @@ class Machine:
                 return self.speak * _length(item.text)
             case Chunk():
                 hiccup = self.hiccup if item.index < 2 else 0.0
-                return self.render * (item.stop_frame - item.start_frame) / FPS + hiccup
+                return self.render * (item.stop_frame - item.start_frame) / FPS + self.each + hiccup
             case _:
                 return 0.03
 
@@ -147,11 +157,12 @@ def _chunks(item: SplitItem, span: Span) -> list[Chunk]:
     said = item.speech.sentences
     frames = round(FPS * (_length(said[0].text) if said else SILENT_SECONDS))
     first, file = item.piece.first_frame, item.speech.folder / "file"
+    edges = early_edges(first, first + frames, FPS)
     lengths = (frames * 640, frames, FPS, (), "stream")
     timeline = Timeline(*lengths, file, file, file, span, span, first, item.speech.index)
     return [
-        Chunk("job", file, index, None, *edges, "gan", True, None, "a", None, None, timeline)
-        for index, edges in enumerate(early_edges(first, first + frames, FPS), item.piece.index)
+        Chunk("job", file, index, None, *ends, "gan", True, None, "a", None, None, timeline)
+        for index, ends in enumerate(shortened(edges, FPS) if item.is_slow else edges, item.piece.index)
     ]
 
 
@@ -161,12 +172,26 @@ def _segment(item: Chunk, span: Span) -> Segment:
     return Segment("job", item.index, item.folder, *ends, 8, 8, *made_by, span, seconds, seconds, item.timeline)
 
 
-def flow(folder: Path, text: str) -> TextStream:
+def flow(folder: Path, text: str, num_workers: int | None = None) -> TextStream:
     journal = Journal(folder, "fingerprint", 0.0)
-    job = Job(text=text, language="en", mode="stream")
+    job = Job(text=text, language="en", mode="stream", num_workers=num_workers)
     made = make_flow("job", job, folder=folder, recordings={}, config=Config(), journal=journal)
     assert isinstance(made, TextStream)
     return made
+
+
+def counted(stream: TextStream) -> list[int]:
+    """The numbers of pieces that a stream gives, now and after each result."""
+    counts = [stream.count]
+    accept = stream._accept
+
+    def watched(result: Record) -> list[Item]:
+        items = accept(result)
+        counts.append(stream.count)
+        return items
+
+    stream._accept = watched  # type: ignore[method-assign]
+    return counts
 
 
 def slacks(flow: StreamFlow) -> list[float]:
@@ -180,15 +205,59 @@ def test_a_fast_stream_starts_with_its_first_piece(tmp_path: Path) -> None:
     assert min(slacks(stream)) > 0.9 * NOTICE_SECONDS
 
 
-@given(render=st.floats(0.1, 6), speak=st.floats(0.05, 0.3), first_words=st.integers(1, 10))
+@given(
+    render=st.floats(0.1, 2.5) | st.floats(2.5, 6),
+    speak=st.floats(0.05, 0.3),
+    each=st.floats(0, 0.3),
+    words=st.integers(1, 10).map(lambda count: " ".join(["word"] * count)),
+    workers=st.integers(1, 2),
+)
 def test_a_stream_does_not_stall_however_slow_its_workers_are(
-    tmp_path_factory: pytest.TempPathFactory, render: float, speak: float, first_words: int
+    tmp_path_factory: pytest.TempPathFactory, *, render: float, speak: float, each: float, words: str, workers: int
 ) -> None:
-    words = " ".join(["word"] * first_words)
-    stream = flow(tmp_path_factory.mktemp("flow"), f"{words}. " + "One two three four five six seven, " * 16 + "end.")
-    Machine(stream, render, speak).run()
+    text = f"{words}. " + "One two three four five six seven, " * 16 + "end."
+    stream = flow(tmp_path_factory.mktemp("flow"), text, workers)
+    counts = counted(stream)
+    Machine(stream, render, speak, workers=workers, each=each).run()
     assert stream.begin_seconds >= stream.packs[0].span.end_seconds
     assert min(slacks(stream)) > 0.5 * NOTICE_SECONDS
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] == len(stream.packs)
+
+
+@pytest.mark.parametrize(("render", "workers"), [(0.3, 2), (0.8, 2), (0.99, 2), (0.3, 1), (1.6, 1)])
+def test_streams_are_cut_as_usual_if_shorter_pieces_are_of_no_use(tmp_path: Path, render: float, workers: int) -> None:
+    stream = flow(tmp_path, " ".join([SENTENCE] * 12), workers)
+    Machine(stream, render, workers=workers).run()
+    for text in {chunk.timeline.speech_index: chunk.timeline for chunk in stream.chunks.values()}.values():
+        edges = [
+            (chunk.start_frame, chunk.stop_frame)
+            for chunk in stream.chunks.values()
+            if chunk.timeline.speech_index == text.speech_index
+        ]
+        assert edges == early_edges(text.first_frame or 0, text.stop_frame, FPS)
+
+
+@pytest.mark.parametrize("render", [1.2, 1.4, 1.63, 1.8])
+@pytest.mark.parametrize("first", ["Hello!", "Today they will tell us", SENTENCE])
+def test_streams_of_slow_workers_begin_sooner_since_their_pieces_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, render: float, first: str
+) -> None:
+    begins = []
+    for name in ("short", "usual"):
+        (tmp_path / name).mkdir()
+        stream = flow(tmp_path / name, " ".join([first, "One two three four five six seven, " * 8, *[SENTENCE] * 20]))
+        Machine(stream, render, each=0.15).run()
+        assert min(slacks(stream)) > 0.9 * NOTICE_SECONDS
+        begins.append(stream.begin_seconds)
+        if name == "short":
+            pieces = [chunk for chunk in stream.chunks.values() if chunk.timeline.speech_index > 1]
+            assert len(pieces) > 2 * len(stream.texts)
+            assert all(chunk.stop_frame - chunk.start_frame <= (SLOW_SECONDS_MAX + 0.1) * FPS for chunk in pieces)
+            monkeypatch.setattr(TextStream, "is_slow", False)
+    short, usual = begins
+    assert short < usual * (0.8 if render < 1.5 else 0.6)
+    assert short < 5
 
 
 def test_a_late_second_piece_is_reported_as_a_stall(tmp_path: Path) -> None:
@@ -351,15 +420,7 @@ def test_a_split_that_runs_again_may_cut_a_text_elsewhere(tmp_path: Path) -> Non
 
 def test_the_first_pieces_grow_and_the_number_of_pieces_is_never_more_than_said(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
-    counts = [stream.count]
-    accept = stream._accept
-
-    def watched(result: Record) -> list[Item]:
-        items = accept(result)
-        counts.append(stream.count)
-        return items
-
-    stream._accept = watched  # type: ignore[method-assign]
+    counts = counted(stream)
     Machine(stream, render=0.2).run()
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] == len(stream.packs)
@@ -378,11 +439,17 @@ def test_sentences_are_timed_from_the_start_of_the_job(tmp_path: Path) -> None:
     assert {tuple(stream.sentences(index)) for index in pieces} == {(Sentence("said", offset + 0.25, offset + 1.5),)}
 
 
-def recording(folder: Path) -> RecordingStream:
+def recording(folder: Path, pace: Pace | None = None, num_workers: int | None = None) -> RecordingStream:
     journal = Journal(folder, "fingerprint", 0.0)
-    job = Job(audio="speech.mp3", mode="stream")
+    job = Job(audio="speech.mp3", mode="stream", num_workers=num_workers)
     made = make_flow(
-        "job", job, folder=folder, recordings={"speech.mp3": folder / "recording"}, config=Config(), journal=journal
+        "job",
+        job,
+        folder=folder,
+        recordings={"speech.mp3": folder / "recording"},
+        config=Config(),
+        journal=journal,
+        pace=pace,
     )
     assert isinstance(made, RecordingStream)
     return made
@@ -392,7 +459,7 @@ def test_a_recording_is_split_as_a_whole_and_its_chunks_are_the_pieces(tmp_path:
     stream = recording(tmp_path)
     [split] = stream.begin()
     assert isinstance(split, SplitItem)
-    assert split.piece is None
+    assert (split.piece, split.is_slow) == (None, False)
     assert (stream.count, stream.has_captions, stream.begin_seconds) == (None, False, inf)
     first, second = (_recorded_chunk(split, index) for index in range(2))
     assert stream.accept(first) == []
@@ -431,6 +498,20 @@ def test_a_recording_is_not_spoken_but_split(tmp_path: Path) -> None:
     assert (split.model, split.avatar, split.size) == (None, Config().avatars.default, None)
 
 
+@pytest.mark.parametrize(
+    ("rate", "workers", "is_slow"), [(0.9, 2, False), (1.2, 2, True), (5, 2, True), (1.2, 1, False)]
+)
+def test_a_recording_is_cut_for_slow_workers_if_those_of_earlier_streams_were(
+    tmp_path: Path, rate: float, workers: int, *, is_slow: bool
+) -> None:
+    pace = Pace()
+    for seconds in (1, 2, 4):
+        pace.measured("render stream", size=seconds * FPS, cost=rate * seconds)
+    [split] = recording(tmp_path, pace, workers).begin()
+    assert isinstance(split, SplitItem)
+    assert split.is_slow == is_slow
+
+
 def test_texts_that_are_not_split_are_expected_to_be_as_long_as_they_look(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE, "One two three four five six seven eight nine ten.", SENTENCE * 2]))
     Machine(stream, render=0.5).run()
@@ -454,6 +535,11 @@ def test_texts_that_are_not_split_are_expected_to_be_as_long_as_they_look(tmp_pa
     assert frames == pytest.approx(others, abs=len(stream.texts))
     ends = [sum(piece.seconds for piece in expected[: index + 1]) for index in range(3)]
     assert ends == pytest.approx([0.6, 1.2, 2], abs=0.3)
+    stream.segments[0] = replace(stream.segments[0], inference_seconds=0.7)
+    short = stream._expected()
+    assert len(short) > len(expected)
+    assert sum(piece.seconds for piece in short) == pytest.approx(sum(piece.seconds for piece in expected))
+    assert max(piece.seconds for piece in short) <= CAUTION * (SLOW_SECONDS_MAX + 0.1)
 
 
 def test_a_piece_is_needed_when_the_sound_before_it_ends(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from daemon.scheduling.long_text import is_long
 from daemon.scheduling.pace import Pace, Work
 from pipeline.config import Config
 from pipeline.job import Outline
+from pipeline.stages.early_pieces import STREAM_SECONDS
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,13 @@ def chunks_of(job: Outline, seconds: float, config: Config) -> list[float]:
     frames = seconds * (job.fps or config.video.fps)
     count = lanes(job, mode_of(job, seconds, config), config)
     return [frames / count] * count
+
+
+def stream_rate(pace: Pace, job: Outline, config: Config) -> float | None:
+    """What a worker takes for a second of a streamed recording, in its usual pieces; None if nothing is known of it."""
+    frames = STREAM_SECONDS * (job.fps or config.video.fps)
+    seconds = pace.expected_seconds(*kinds(job, config).render("stream"), size=frames)
+    return None if seconds is None else seconds / STREAM_SECONDS
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from daemon.scheduling.stream_flow import StreamFlow
-from pipeline.messages import Item, Sentence
+from pipeline.messages import Item, Sentence, Speech, SplitItem
 
 
 @dataclass
 class RecordingStream(StreamFlow):
     """A stream of a recording. Its pieces are the chunks that it is split into."""
+
+    rate: float | None = field(default=None, init=False)
+    """What a worker is expected to take for a second of it, in seconds; None if nothing is known of that."""
 
     @property
     def count(self) -> int | None:
@@ -26,6 +29,9 @@ class RecordingStream(StreamFlow):
     def sentences(self, index: int) -> Sequence[Sentence]:
         """All sentences of the recording: its pieces begin and end within them."""
         return self.speech.sentences if self.speech else ()
+
+    def _split_item(self, speech: Speech) -> SplitItem:
+        return replace(super()._split_item(speech), is_slow=self.rate is not None and self._is_slow_at(self.rate))
 
     def _first_items(self) -> list[Item]:
         return self._take_recording(self.folder)

@@ -62,14 +62,28 @@ class StreamFlow(Flow):
         self._begin_seconds = max([at_seconds, *(start for index, start in starts if index not in self.packs)])
 
     def _measured(self, at_seconds: float) -> Measured:
-        pack, workers = self.packs[0], len(self.config.workers)
+        pack = self.packs[0]
         return Measured(
             at_seconds=at_seconds,
             pieces=tuple(self._expected()),
             packing=pack.span,
             sound_seconds=pack.sound_seconds,
-            workers=min(workers, self.job.num_workers or workers),
+            workers=self._workers,
         )
+
+    def _is_slow_at(self, rate: float) -> bool:
+        """Whether it begins earlier if its pieces are short. `rate`: seconds that a worker takes for a second of it.
+
+        That is so if several workers share it, each slower than playback. With a single one most of it is rendered
+        before it begins, and more pieces only take longer.
+        """
+        return rate > 1 and self._workers > 1
+
+    @property
+    def _workers(self) -> int:
+        """How many lip-sync workers it may have at once."""
+        workers = len(self.config.workers)
+        return min(workers, self.job.num_workers or workers)
 
     def _expected(self) -> list[Expected]:
         """The pieces that have been cut; subclasses may know of others."""

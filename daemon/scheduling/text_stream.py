@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from daemon.scheduling.pacing import Expected
 from daemon.scheduling.stream_flow import StreamFlow
 from daemon.scheduling.text_pieces import TextPieces
 from pipeline.job import Job
-from pipeline.messages import Chunk, Item, Segment, Speech
+from pipeline.messages import Chunk, Item, Segment, Speech, SplitItem
 from pipeline.speech import sentences
-from pipeline.stages.early_pieces import cuts_after, early_edges
+from pipeline.stages.early_pieces import PARTS_MAX, cuts_after, early_edges, shortened
 
 CLAUSE_PAUSE_SECONDS = 0.06
 """Pause after a text that ends within a sentence."""
@@ -47,7 +47,16 @@ class TextStream(TextPieces, StreamFlow):
         if self.texts_split == len(self.texts):
             return len(self.chunks)
         whole = [chunk.stop_frame for chunk in self.chunks.values() if chunk.timeline.speech_index < self.texts_split]
-        return len(whole) + len(self.texts) - self.texts_split + cuts_after(max(whole, default=0), self.fps)
+        others = len(self.texts) - self.texts_split + cuts_after(max(whole, default=0), self.fps)
+        return len(whole) + others * (1 if self.is_slow is False else PARTS_MAX)
+
+    @property
+    def is_slow(self) -> bool | None:
+        """Whether its pieces should be short, judging by the first one; None until that is rendered."""
+        first = self.segments.get(0)
+        if first is None:
+            return None if self._workers > 1 else False
+        return self._is_slow_at(first.inference_seconds * self.fps / (first.stop_frame - first.start_frame))
 
     @property
     def has_captions(self) -> bool:
@@ -62,10 +71,15 @@ class TextStream(TextPieces, StreamFlow):
         for index in range(self.texts_split, len(self.texts)):
             share = self._length(index) / self._length(0)
             start, stop = stop, stop + ceil(timeline.frames * share)
-            seconds = [CAUTION * (until - since) / self.fps for since, until in early_edges(start, stop, self.fps)]
+            edges = early_edges(start, stop, self.fps)
+            edges = shortened(edges, self.fps) if self.is_slow else edges
+            seconds = [CAUTION * (until - since) / self.fps for since, until in edges]
             ready = (SPEAKING_CAUTION * spoken.seconds * share if spoken else 0.0) + split
             pieces += [Expected(seconds[0], ready), *map(Expected, seconds[1:])]
         return pieces
+
+    def _split_item(self, speech: Speech) -> SplitItem:
+        return replace(super()._split_item(speech), is_slow=bool(self.is_slow))
 
     def _length(self, index: int) -> float:
         """Expected length of a text, in any unit."""

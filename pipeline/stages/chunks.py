@@ -12,18 +12,15 @@ from pydub.silence import detect_silence
 
 from pipeline.config import SplitSettings
 from pipeline.messages import PCM_RATE_HZ
-from pipeline.stages.early_pieces import CUTS_SECONDS, FRAME_STEP, PIECE_SECONDS_MIN, early_edges
+from pipeline.stages.early_pieces import CUTS_SECONDS, FRAME_STEP, PIECE_SECONDS_MIN, STREAM_SECONDS, early_edges
 
 PAUSE_SEARCH_SECONDS = 1.5
-"""Maximum distance that a cut is moved to reach a pause."""
+"""Maximum distance that a cut is moved to reach a pause; less than half of any piece that is cut so."""
 
 PAUSE_MIN_MS = 120
 PAUSE_STEP_MS = 10
 PAUSE_BELOW_SPEECH_DB = 20
 """A pause is at least this much quieter than the job's speech as a whole."""
-
-STREAM_SECONDS = 4.0
-"""Approximate length of the later pieces of a streamed recording; must exceed twice `PAUSE_SEARCH_SECONDS`."""
 
 PARALLEL_MIN_SECONDS = 2.0
 """Shorter audio is not split, even if a job asks for parallel mode."""

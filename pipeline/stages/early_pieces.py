@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 
 CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
@@ -10,8 +11,18 @@ CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
 rendered while those before it are played. It has about two fifths of their length, so that it is in time even if each
 worker is as slow as playback."""
 
+STREAM_SECONDS = 4.0
+"""Approximate length of the later pieces of a streamed recording."""
+
 PIECE_SECONDS_MIN = 0.5
 """Minimum length of a piece of a stream: its end is encoded with the next one's audio (see `pipeline.media.aac`)."""
+
+SLOW_SECONDS_MAX = 1.5
+"""About the longest piece for workers that render more slowly than is played: a stream begins later by as much as its
+longest piece takes longer than it lasts. Shorter pieces make it larger."""
+
+PARTS_MAX = 4
+"""How many such pieces are made of a longer one at most, so that their number is bounded before a text is spoken."""
 
 FRAME_STEP = 5
 """Cuts are at multiples of 5 frames, where mel columns and video frames are in phase (at 25 and 50 fps)."""
@@ -31,6 +42,16 @@ def early_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
         if wanted < stop and edges[-1] + least <= cut:
             edges.append(cut)
     return list(pairwise([*edges, stop]))
+
+
+def shortened(edges: Iterable[tuple[int, int]], fps: int) -> list[tuple[int, int]]:
+    """The frame ranges for slow workers: each of those given is cut into as few equal ones as are short enough."""
+    found: list[tuple[int, int]] = []
+    for start, stop in edges:
+        count = min(PARTS_MAX, math.ceil((stop - start) / (SLOW_SECONDS_MAX * fps)))
+        cuts = [start + round((stop - start) * part / count / FRAME_STEP) * FRAME_STEP for part in range(count)]
+        found += pairwise([*cuts, stop])
+    return found
 
 
 def short_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:

@@ -33,7 +33,7 @@ from pipeline.speech.cues import cues
 from pipeline.speech.sentences import is_question
 from pipeline.speech.voices import levels
 from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
-from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges
+from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges, shortened
 
 
 class SplitStage:
@@ -120,7 +120,8 @@ class SplitStage:
         if item.piece is not None:
             return item.mode, self._piece_edges(item, item.piece, samples, frames)
         if item.mode == "stream":
-            return item.mode, stream_edges(samples, frames, item.fps, settings)
+            edges = stream_edges(samples, frames, item.fps, settings)
+            return item.mode, shortened(edges, item.fps) if item.is_slow else edges
         mode, count = plan(item.mode, seconds, self._config.renderers, settings)
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
@@ -132,7 +133,8 @@ class SplitStage:
         if piece.is_open:
             return short_edges(start, stop, item.fps)
         if item.mode == "stream":
-            return early_edges(start, stop, item.fps)
+            edges = early_edges(start, stop, item.fps)
+            return shortened(edges, item.fps) if item.is_slow else edges
         if item.speech.voice is not None:
             return [(start, stop)]
         settings = self._config.split
