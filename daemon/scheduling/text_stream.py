@@ -24,6 +24,9 @@ CAUTION = 1.15
 SPEAKING_CAUTION = 1.5
 """How much longer speaking it may take: the first text was spoken while nothing was rendered."""
 
+FIRST_SHARE = 0.8
+"""How much of the time that other pieces take for their length the first one takes: less is done beside it."""
+
 
 @dataclass
 class TextStream(TextPieces, StreamFlow):
@@ -56,7 +59,8 @@ class TextStream(TextPieces, StreamFlow):
         first = self.segments.get(0)
         if first is None:
             return None if self._workers > 1 else False
-        return self._is_slow_at(first.inference_seconds * self.fps / (first.stop_frame - first.start_frame))
+        seconds = (first.stop_frame - first.start_frame) / self.fps
+        return self._is_slow_at(first.inference_seconds / seconds / FIRST_SHARE)
 
     @property
     def has_captions(self) -> bool:
