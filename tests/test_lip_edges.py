@@ -59,6 +59,25 @@ def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint
     assert error(on_lip_edges(narrow, painted), true) < 1.2
 
 
+def test_the_edges_of_open_lips_are_found_from_the_middle_of_the_lips(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given landmarks that take half of the lips for the inside of the mouth."""
+    true, painted = open_mouth(seam, picture)
+    wide = true.copy()
+    wide[1:10, 1] -= 6
+    wide[11:, 1] += 8
+    assert error(on_lip_edges(wide, painted), true) < 1.2
+
+
+def test_an_opening_ends_where_skin_begins(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given corners well inside the mouth."""
+    true, painted = open_mouth(seam, picture)
+    short = true[0] + 0.88 * (true - true[0]) + 0.06 * (true[10] - true[0])
+    found = on_lip_edges(short.astype(np.float32), painted)
+    for corner in (0, 10):
+        assert abs(short[corner, 0] - true[corner, 0]) > 4
+        assert abs(found[corner, 0] - true[corner, 0]) < 2.5
+
+
 def test_unclear_edges_put_no_teeth_on_the_lips(seam: Points, picture: NDArray[np.uint8]) -> None:
     """Given a blurred picture and landmarks well inside the lower lip, they do not move onto the teeth."""
     true, painted = open_mouth(seam, picture)

@@ -1,6 +1,7 @@
 """Moves the landmarks of the lips' inner edges to the edges that the picture shows.
 
-A face mesh is accurate to about a twentieth of the mouth's width, which would leave teeth and shadow on closing lips.
+A face mesh is accurate to about a tenth of the mouth's width, which would leave teeth and shadow on closing lips, or
+take the lips for teeth.
 The edge of a lip is the strongest colour change near the landmarks; closed lips meet in the darkest line. Both are
 found as the best path through a strip along the mouth (dynamic programming, as in seam carving).
 """
@@ -19,14 +20,19 @@ COLUMNS = np.linspace(-0.98, 0.98, 50, dtype=np.float32)
 """Where edges are searched for: -1 and 1 are the corners of the mouth."""
 STEP = 0.006
 """The strip's resolution across the lips, in mouth widths."""
-REACH = 12
+REACH = 24
 """Search range around the landmarks, in steps."""
-SURE_OUTWARDS, SURE_INWARDS = 0.06, 0.02
-"""Edges are rarely further from the landmarks, in mouth widths. Losing a little lip is better than including teeth."""
+SURE_SEAM, SURE_EDGE, SURE_CORNER = 0.06, 0.07, 0.1
+"""Where closed lips meet, the edges of open ones and their corners are rarely further from the landmarks, in mouth
+widths."""
 VALLEY = 4
 """Half the width of the dark line between closed lips, in steps."""
-SLOPE_COST = 0.05
-"""Cost of one step up or down between neighbouring columns; a strong edge is worth 1."""
+STRONG = 0.75
+"""Quantile of the changes in a strip from which an edge is strong: it is worth 1."""
+SLOPE_COST = 0.1
+"""Cost of one step up or down between neighbouring columns."""
+CORNER_HEIGHT = 0.024
+"""The end of an opening is looked for this far above and below its corner, in mouth widths."""
 
 Floats = NDArray[np.float32]
 
@@ -34,25 +40,40 @@ Floats = NDArray[np.float32]
 def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
     """Move the contour `lips_inner` [20, 2] of a face to the edges of the lips in a picture, RGB [h, w, 3]."""
     across = inner[10] - inner[0]
-    width = float(np.hypot(*across))
-    if width < TRACED_MOUTH_PIXELS_MIN:
+    if float(np.hypot(*across)) < TRACED_MOUTH_PIXELS_MIN:
         return inner
-    down = np.array([-across[1], across[0]], np.float32) / width
+    down = np.array([-across[1], across[0]], np.float32)
     upper, lower = inner[:11], np.concatenate([inner[10:], inner[:1]])[::-1]
-    meeting = float((inner[15] - inner[5]) @ down) < MEETING_GAP * width
+    meeting = float((inner[15] - inner[5]) @ down) < MEETING_GAP * float(across @ across)
     if meeting:
         upper = lower = (upper + lower) / 2
-        seam = _path(_valleys(_strip(picture, upper, down * width * STEP)), SURE_OUTWARDS, SURE_OUTWARDS)
+        seam = _path(_valleys(_strip(picture, upper, down * STEP)), SURE_SEAM)
         offsets = (seam, seam)
     else:
-        changes = [_changes(_strip(picture, line, down * width * STEP)) for line in (upper, lower)]
-        offsets = (
-            _path(changes[0], above=SURE_OUTWARDS, below=SURE_INWARDS),
-            _path(changes[1], above=SURE_INWARDS, below=SURE_OUTWARDS),
-        )
-    moved = [_moved(line, some * STEP * width, down) for line, some in zip((upper, lower), offsets, strict=True)]
-    corners = (moved[0][[0, 10]] + moved[1][[0, 10]]) / 2
-    return np.concatenate([corners[:1], moved[0][1:10], corners[1:], moved[1][9:0:-1]])
+        changes = [_changes(_strip(picture, line, down * STEP)) for line in (upper, lower)]
+        # Neither edge is beyond the middle, where it would be that of the other lip.
+        room = np.maximum((_heights(lower, down) - _heights(upper, down)) / (2 * STEP), 1)
+        steps = np.arange(-REACH, REACH + 1)[:, None]
+        offsets = (_path(changes[0] * (steps < room), SURE_EDGE), _path(changes[1] * (steps > -room), SURE_EDGE))
+    moved = [_moved(line, some * STEP, down) for line, some in zip((upper, lower), offsets, strict=True)]
+    left, right = (moved[0][[0, 10]] + moved[1][[0, 10]]) / 2
+    if not meeting:
+        left, right = _end(picture, left, -across, down), _end(picture, right, across, down)
+    return np.concatenate([left[None], moved[0][1:10], right[None], moved[1][9:0:-1]])
+
+
+def _end(picture: NDArray[np.uint8], corner: Floats, out: Floats, down: Floats) -> Floats:
+    """Where the opening at a corner [2] of the mouth ends. `out`, `down`: one mouth width in these directions."""
+    line = corner + np.linspace(-CORNER_HEIGHT, CORNER_HEIGHT, 11, dtype=np.float32)[:, None] * down
+    changes = _changes(_strip(picture, line, out * STEP).mean(1, keepdims=True))[REACH:, 0]
+    distances = np.arange(REACH + 1, dtype=np.float32) * STEP
+    worth = changes / max(float(changes.max()), 1.0) - (distances / SURE_CORNER) ** 2
+    return np.asarray(corner + distances[worth.argmax()] * out, np.float32)
+
+
+def _heights(line: Floats, down: Floats) -> Floats:
+    """How far down the edge of a lip [11, 2] is in each column, in mouth widths [columns]."""
+    return np.asarray(np.interp(COLUMNS, _positions(line), line @ down / (down @ down)), np.float32)
 
 
 def _positions(line: Floats) -> Floats:
@@ -81,20 +102,19 @@ def _valleys(strip: Floats) -> Floats:
     return np.asarray((around - light[VALLEY:-VALLEY]).clip(min=0), np.float32)
 
 
-def _path(scores: Floats, above: float, below: float) -> Floats:
+def _path(scores: Floats, sure: float) -> Floats:
     """The best path through scores [rows, columns] from left to right: offsets from the middle row, in steps [columns].
 
-    `above` and `below`: how far from the middle an edge is still likely, in mouth widths.
+    `sure`: how far from the middle an edge is still likely, in mouth widths.
     """
     rows = np.arange(-REACH, REACH + 1)
-    unlikely = (rows * STEP / np.where(rows < 0, above, below)) ** 2
-    worth = scores / max(float(np.quantile(scores, 0.9)), 1.0) - unlikely[:, None]
+    worth = scores / max(float(np.quantile(scores, STRONG)), 1.0) - ((rows * STEP / sure) ** 2)[:, None]
     climbs = SLOPE_COST * (rows[:, None] - rows) ** 2
-    total, came_from = worth[:, 0], []
+    every, total, came_from = np.arange(len(rows)), worth[:, 0], []
     for column in worth.T[1:]:
         ways = total - climbs
         came_from.append(ways.argmax(1))
-        total = ways.max(1) + column
+        total = ways[every, came_from[-1]] + column
     path = [int(total.argmax())]
     for before in reversed(came_from):
         path.append(int(before[path[-1]]))
@@ -102,5 +122,5 @@ def _path(scores: Floats, above: float, below: float) -> Floats:
 
 
 def _moved(line: Floats, offsets: Floats, down: Floats) -> Floats:
-    """The points [11, 2] of a lip's edge, each moved down by the offset at its position."""
+    """The points [11, 2] of a lip's edge, each moved down by the offset at its position, in mouth widths."""
     return np.asarray(line + np.interp(_positions(line), COLUMNS, offsets)[:, None] * down, np.float32)
