@@ -187,6 +187,24 @@ def test_a_rest_track_holds_the_speaking_mouth_still(footage: Footage) -> None:
     assert held.std(0).mean() < 0.3 * source.std(0).mean()
 
 
+def test_a_mouth_that_is_wide_open_in_a_picture_closes_as_it_opened() -> None:
+    """Given a picture of an open mouth, when it closes, then the chin rises, and the lips meet where they had met."""
+    picture, landmarks = presenter_picture(SIDE), presenter_landmarks(SIDE)
+    wide, at_rest = row(jaw_open=1, upper_raise=0.05), torch.tensor([NEUTRAL])
+    frames, only = picture[None].copy(), np.zeros(1, np.intp)
+    paint(frames, *FaceRenderer(landmarks, Still(picture), CPU).render(wide, only))
+    opened = frames[0].copy()
+    paint(frames, *FaceRenderer(spoken(landmarks, wide)[0], Still(opened), CPU).render(at_rest, only))
+    assert difference(frames[0], picture, landmarks) < 0.5 * difference(opened, picture, landmarks)
+
+
+def difference(one: Pictures, other: Pictures, landmarks: FaceLandmarks) -> float:
+    """Mean absolute difference of two pictures below the nose and above the chin."""
+    (left, _), (right, _) = landmarks.jaw.min(0).astype(int), landmarks.jaw.max(0).astype(int)
+    part = np.s_[int(landmarks.nose[1, 1]) : int(landmarks.jaw[10, 1]), left:right]
+    return float(np.abs(one[part].astype(float) - other[part]).mean())
+
+
 def test_a_resting_mouth_is_unchanged(footage: Footage) -> None:
     """Given a silent, moving face and jittering landmarks, a rest track reproduces the clip bit for bit."""
     maps, still = footage.moves, presenter_landmarks(SIDE)

@@ -20,6 +20,11 @@ GAP_NOISE, MOVING_NOISE = 0.03, 0.05
 """Typical error of landmarks, in mouth widths: for closed lips, and for a face from frame to frame."""
 OPEN_FRINGE = 0.025
 """Width, summed over both sides, beyond an opening's edges that may still be blurred teeth or shadow."""
+SMILE_GAP = 0.25
+"""If the lips of a face at rest are further apart, its jaw is down."""
+JAW_BY_GAP, CORNERS_BY_GAP, MIDDLE_BY_GAP = 0.6, 0.2, 0.5
+"""For each unit of the further gap, closed lips raise the chin and the corners of the mouth so far, and meet so far above
+the middle of the gap."""
 CHEEK_DEPTH = 0.92
 """Narrowing lips pull on the skin down to this fraction of the way to the chin."""
 LINE_TERMS, GAP_TERMS = 6, 3
@@ -109,14 +114,16 @@ class FaceShape:
         own_seam, own_gap = _fitted_lips(lips)
         seam = _at_rest(own_seam, nearness)
         own_seam = seam + speaking[:, None] * (own_seam - seam)
+        agape = (_at_rest(own_gap[:, :1], nearness)[:, 0] - SMILE_GAP).clip(min=0)
+        seam = seam - agape[:, None] * (CORNERS_BY_GAP, 0, MIDDLE_BY_GAP - CORNERS_BY_GAP, *[0] * (LINE_TERMS - 1))
         middle = seam[:, 0] + seam[:, 2]
         jaw = frame.to_face(face.jaw)
-        chin_at_rest = _at_rest(jaw[:, 10, 1:], nearness)[:, 0]
+        chin_at_rest = _at_rest(jaw[:, 10, 1:], nearness)[:, 0] - JAW_BY_GAP * agape
         usual_jaw = np.median(jaw, 0)
         lines = {"own_seam": own_seam, "own_gap": own_gap, "seam": seam}
         sizes = {
             "own_width": 1 + speaking * np.clip(lips[:, 10, 0] - lips[:, 0, 0] - 1, -0.5, 1),
-            "own_drop": speaking * _drop(jaw, nearness).clip(-0.1, 0.4),
+            "own_drop": speaking * _drop(jaw, nearness).clip(-0.1, 0.4) + JAW_BY_GAP * agape,
             "upper_lip": np.clip(lips[:, 5, 1] - outer[:, 5, 1], 0.06, 0.3),
             "lower_lip": np.clip(outer[:, 15, 1] - lips[:, 15, 1], 0.08, 0.35),
             "middle": middle,
