@@ -54,7 +54,7 @@ def test_everything_else_is_unchanged(face: tuple[FaceFrame, FaceShape]) -> None
 
 
 def test_the_grain_of_the_skin_is_kept(face: tuple[FaceFrame, FaceShape]) -> None:
-    grain = np.random.default_rng(1).normal(0, 6, (SIDE, SIDE, 3))
+    grain = np.random.default_rng(1).normal(0, 6, (SIDE, SIDE, 1)) * np.ones(3)
     slope = np.linspace(90, 200, SIDE)[:, None, None]
     healed = without_corners((slope + grain).clip(0, 255).astype(np.uint8), *face)
     (x, y), unit = face[0].centre[0], face[0].width_pixels[0]
@@ -63,6 +63,16 @@ def test_the_grain_of_the_skin_is_kept(face: tuple[FaceFrame, FaceShape]) -> Non
     around = slope[rows] * np.ones_like(patch)
     assert 4 < (patch - around).std() < 8
     assert abs((patch - around).mean()) < 3
+
+
+def test_nothing_of_the_background_shows(face: tuple[FaceFrame, FaceShape]) -> None:
+    """Given a face turned aside, where skin ends below a corner."""
+    (x, y), unit = face[0].centre[0], face[0].width_pixels[0]
+    picture = np.full((SIDE, SIDE, 3), (190, 140, 120), np.uint8)
+    picture[round(y + 0.38 * unit) :, round(x + 0.5 * unit) :] = (20, 60, 200)
+    healed = without_corners(picture, *face)[: round(y + 0.2 * unit)].astype(int)
+    assert (np.abs(healed - picture[0, 0]) <= 16).all()
+    assert (np.ptp(healed - picture[0, 0], axis=-1) <= 1).all()
 
 
 def test_rounded_lips_are_drawn_without_their_corners(face: tuple[FaceFrame, FaceShape]) -> None:

@@ -1,8 +1,8 @@
 """Skin without the corners of the mouth, for rounded lips, which leave them behind.
 
 Lips narrow when they are rounded, and smooth skin lies where the corners of the closed mouth were. No picture shows it,
-so skin from below the corners is cloned there, in the colours of its new surroundings (Pérez, Gangnet and Blake,
-"Poisson image editing", 2003).
+so the detail of skin from below the corners is cloned there, in the colours of its new surroundings (Pérez, Gangnet and
+Blake, "Poisson image editing", 2003).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ MARGIN = 0.09
 """How far it reaches beyond the lips."""
 BELOW = 0.38
 """How far below the corners the skin is taken from."""
+DETAIL_MAX = 16
+"""Grain and wrinkles are this many grey levels lighter or darker than what is around, at most, and of the same colour;
+what is below the corner of a turned face may be a collar or the background."""
 COARSEST_PIXELS = 4
 SMOOTHINGS = 24
 """Steps of relaxation at each scale."""
@@ -76,9 +79,11 @@ def _covers_corners(x: Array, y: Array, shape: FaceShape) -> Mask:
 
 
 def _cloned(source: Picture, target: Picture, inside: Mask) -> Picture:
-    """The target [h, w, 3] with the source's texture inside the mask, and no visible border."""
-    difference = _membrane(target.astype(np.float32) - source, inside)
-    cloned = np.where(inside[..., None], source + difference, target)
+    """The target [h, w, 3] with the source's detail inside the mask, and no visible border."""
+    exact = target.astype(np.float32)
+    plain = _membrane(exact, inside)
+    detail = (source + _membrane(exact - source, inside) - plain).mean(-1, keepdims=True)
+    cloned = np.where(inside[..., None], plain + np.clip(detail, -DETAIL_MAX, DETAIL_MAX), target)
     return np.asarray(np.clip(np.rint(cloned), 0, 255), np.uint8)
 
 
