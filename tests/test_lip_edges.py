@@ -49,6 +49,18 @@ def test_the_seam_of_closed_lips_is_found(seam: Points, picture: NDArray[np.uint
     assert error(on_lip_edges(seam, picture), seam) < 1.2
 
 
+def test_a_beard_is_not_the_seam(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given a beard around the lips, darker than the line between them, and landmarks below that line."""
+    outer, dice = presenter_landmarks(SIDE).lips_outer, np.random.default_rng(4)
+    bearded, lips = picture.copy(), np.zeros_like(picture)
+    for x, y in dice.uniform(outer.min(0) - 30, outer.max(0) + 40, (900, 2)):
+        tip = x + dice.normal(0, 5), y + dice.uniform(6, 14)
+        cv2.line(bearded, (round(x), round(y)), (round(tip[0]), round(tip[1])), (40, 28, 20), 1, cv2.LINE_AA)
+    cv2.fillPoly(lips, [np.rint(outer).astype(np.int32)], (1, 1, 1))
+    found = on_lip_edges(seam + np.array([0, 6], np.float32), np.where(lips > 0, picture, bearded))
+    assert error(found, seam) < 1.2
+
+
 def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint8]) -> None:
     """Given landmarks that leave a strip of teeth on each lip."""
     true, painted = open_mouth(seam, picture)

@@ -27,9 +27,9 @@ SURE_SEAM, SURE_EDGE, SURE_CORNER = 0.06, 0.07, 0.1
 widths."""
 VALLEY = 4
 """Half the width of the dark line between closed lips, in steps."""
-STRONG = 0.75
-"""Quantile of the changes in a strip from which an edge is strong: it is worth 1."""
-SLOPE_COST = 0.1
+STRONG = 0.2
+"""An edge is worth 1 if it has this fraction of the contrast that the best ones of most columns have."""
+SLOPE_COST = 0.2
 """Cost of one step up or down between neighbouring columns."""
 CORNER_HEIGHT = 0.024
 """The end of an opening is looked for this far above and below its corner, in mouth widths."""
@@ -108,7 +108,8 @@ def _path(scores: Floats, sure: float) -> Floats:
     `sure`: how far from the middle an edge is still likely, in mouth widths.
     """
     rows = np.arange(-REACH, REACH + 1)
-    worth = scores / max(float(np.quantile(scores, STRONG)), 1.0) - ((rows * STEP / sure) ** 2)[:, None]
+    strong = max(STRONG * float(np.median(scores.max(0))), 1.0)
+    worth = scores / strong - ((rows * STEP / sure) ** 2)[:, None]
     climbs = SLOPE_COST * (rows[:, None] - rows) ** 2
     every, total, came_from = np.arange(len(rows)), worth[:, 0], []
     for column in worth.T[1:]:
