@@ -75,6 +75,13 @@ def test_nothing_of_the_background_shows(face: tuple[FaceFrame, FaceShape]) -> N
     assert (np.ptp(healed - picture[0, 0], axis=-1) <= 1).all()
 
 
+def test_the_ends_of_a_moustache_are_not_smeared(face: tuple[FaceFrame, FaceShape]) -> None:
+    (x, y), unit = face[0].centre[0], face[0].width_pixels[0]
+    picture = np.full((SIDE, SIDE, 3), (210, 170, 150), np.uint8)
+    picture[round(y - 0.35 * unit) : round(y), round(x - 0.6 * unit) : round(x + 0.6 * unit)] = (60, 40, 30)
+    assert (without_corners(picture, *face) == picture).all()
+
+
 def test_rounded_lips_are_drawn_without_their_corners(face: tuple[FaceFrame, FaceShape]) -> None:
     """Also in a crop: in the renderer's own region."""
     renderer = FaceRenderer(presenter_landmarks(SIDE), Still(presenter_picture(SIDE)), torch.device("cpu"))

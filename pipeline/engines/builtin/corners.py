@@ -25,6 +25,9 @@ BELOW = 0.38
 DETAIL_MAX = 16
 """Grain and wrinkles are this many grey levels lighter or darker than what is around, at most, and of the same colour;
 what is below the corner of a turned face may be a collar or the background."""
+UNEVEN = 38
+"""If the surroundings, continued over a corner, vary more (standard deviation in grey levels), it is the end of a
+moustache, which covers the corner, and would be smeared."""
 COARSEST_PIXELS = 4
 SMOOTHINGS = 24
 """Steps of relaxation at each scale."""
@@ -82,6 +85,8 @@ def _cloned(source: Picture, target: Picture, inside: Mask) -> Picture:
     """The target [h, w, 3] with the source's detail inside the mask, and no visible border."""
     exact = target.astype(np.float32)
     plain = _membrane(exact, inside)
+    if plain[inside].mean(-1).std() > UNEVEN:
+        return target
     detail = (source + _membrane(exact - source, inside) - plain).mean(-1, keepdims=True)
     cloned = np.where(inside[..., None], plain + np.clip(detail, -DETAIL_MAX, DETAIL_MAX), target)
     return np.asarray(np.clip(np.rint(cloned), 0, 255), np.uint8)
