@@ -23,8 +23,8 @@ OPEN_FRINGE = 0.025
 SMILE_GAP = 0.25
 """If the lips of a face at rest are further apart, its jaw is down."""
 JAW_BY_GAP, CORNERS_BY_GAP, MIDDLE_BY_GAP = 0.6, 0.2, 0.5
-"""For each unit of the further gap, closed lips raise the chin and the corners of the mouth by so much, and meet so much
-above the middle of the gap."""
+"""For each unit of the further gap, closed lips raise the chin and the corners of the mouth by so much and meet so
+much above the middle of the gap."""
 CHEEK_DEPTH = 0.92
 """Narrowing lips pull on the skin down to this fraction of the way to the chin."""
 LINE_TERMS, GAP_TERMS = 6, 3
