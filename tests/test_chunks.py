@@ -22,7 +22,7 @@ from pipeline.stages.chunks import (
     stream_edges,
 )
 from pipeline.stages.early_pieces import (
-    FRAME_STEP,
+    BATCH_FRAMES,
     PARTS_MAX,
     PIECE_SECONDS_MIN,
     SLOW_SECONDS_MAX,
@@ -205,16 +205,17 @@ def test_the_beginning_of_a_stream_is_cut_wherever_its_texts_end(start: int, len
 def test_pieces_for_slow_workers_are_short_equal_parts_of_the_others(start: int, length: int, fps: int) -> None:
     edges = early_edges(start, start + length, fps)
     parts = shortened(edges, fps)
+    starts = {since for since, _ in edges}
     assert (parts[0][0], parts[-1][1]) == (start, start + length)
     assert all(before[1] == after[0] for before, after in pairwise(parts))
-    assert all((since - start) % FRAME_STEP == 0 for since, _ in parts)
+    assert all((since - start) % BATCH_FRAMES == 0 for since, _ in parts if since not in starts)
     for since, stop in edges:
         of_it = [until - first for first, until in parts if since <= first < stop]
         assert sum(of_it) == stop - since
         assert len(of_it) <= PARTS_MAX
-        assert max(of_it) <= max(SLOW_SECONDS_MAX * fps, (stop - since) / PARTS_MAX) + FRAME_STEP
+        assert max(of_it) <= max(SLOW_SECONDS_MAX * fps, (stop - since) / PARTS_MAX) + BATCH_FRAMES
         if len(of_it) > 1:
-            assert max(of_it) - min(of_it) <= 2 * FRAME_STEP
+            assert max(of_it) - min(of_it) <= 2 * BATCH_FRAMES
             assert min(of_it) >= PIECE_SECONDS_MIN * fps
 
 
@@ -222,4 +223,4 @@ def test_the_beginning_of_a_stream_is_the_same_for_slow_workers() -> None:
     edges = stream_edges(speech(28, []), 700, 25, SETTINGS)
     parts = shortened(edges, 25)
     assert parts[:5] == edges[:5]
-    assert [round(stop / 25, 1) for _, stop in parts[4:12]] == [4.2, 5.0, 6.0, 7.2, 8.4, 9.6, 10.8, 12.0]
+    assert [stop for _, stop in parts[4:12]] == [105, 128, 150, 176, 210, 240, 272, 300]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
 
 CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
@@ -23,6 +23,9 @@ longest piece takes longer than it lasts. Shorter pieces make it larger."""
 
 PARTS_MAX = 4
 """How many such pieces are made of a longer one at most, so that their number is bounded before a text is spoken."""
+
+BATCH_FRAMES = 8
+"""Wav2Lip's batches on a CPU, counted from the first frame of a text: one that is cut in two is computed twice."""
 
 FRAME_STEP = 5
 """Cuts are at multiples of 5 frames, where mel columns and video frames are in phase (at 25 and 50 fps)."""
@@ -44,13 +47,17 @@ def early_edges(start: int, stop: int, fps: int) -> list[tuple[int, int]]:
     return list(pairwise([*edges, stop]))
 
 
-def shortened(edges: Iterable[tuple[int, int]], fps: int) -> list[tuple[int, int]]:
-    """The frame ranges for slow workers: each of those given is cut into as few equal ones as are short enough."""
-    found: list[tuple[int, int]] = []
+def shortened(edges: Sequence[tuple[int, int]], fps: int) -> list[tuple[int, int]]:
+    """The frame ranges for slow workers: each of those given is cut into as few as are short enough, about equal ones.
+
+    The first one is where a text begins, or a recording.
+    """
+    found, first = list[tuple[int, int]](), edges[0][0]
     for start, stop in edges:
         count = min(PARTS_MAX, math.ceil((stop - start) / (SLOW_SECONDS_MAX * fps)))
-        cuts = [start + round((stop - start) * part / count / FRAME_STEP) * FRAME_STEP for part in range(count)]
-        found += pairwise([*cuts, stop])
+        wanted = (start - first + (stop - start) * part / count for part in range(1, count))
+        cuts = [first + round(frame / BATCH_FRAMES) * BATCH_FRAMES for frame in wanted]
+        found += pairwise([start, *cuts, stop])
     return found
 
 
