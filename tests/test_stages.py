@@ -23,6 +23,7 @@ from pipeline.config import Config, ProvenanceSettings, SignSettings
 from pipeline.engines.base import Engine, SpeechFeatures
 from pipeline.engines.builtin.mouth import MouthModel, at_rest
 from pipeline.engines.settings import BuiltinSettings, ModelSettings, Wav2LipSettings
+from pipeline.engines.wav2lip.engine import DEVICE_BATCH_FRAMES
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import encoder as encoding
@@ -48,7 +49,7 @@ from pipeline.speech.voices.base import Utterance
 from pipeline.speech.voices.catalogue import Voices
 from pipeline.speech.voices.espeak import Espeak
 from pipeline.stages import lipsync
-from pipeline.stages.early_pieces import shortened
+from pipeline.stages.early_pieces import BATCH_FRAMES, shortened
 from pipeline.stages.lipsync import FADE_FRAMES, LipSyncStage, cross_fade
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
@@ -366,6 +367,20 @@ def test_streams_are_cut_into_shorter_pieces_for_slow_workers(piece: Piece | Non
     assert len(short) > len(usual)
 
 
+def test_shorter_pieces_of_a_recording_change_neither_its_models_nor_where_they_fade(tmp_path: Path) -> None:
+    usual, short = (split(tmp_path, 12, mode="stream", is_slow=is_slow) for is_slow in (False, True))
+    assert {chunk.model for chunk in usual} == {"gan", "nogan"}
+    models = [
+        [chunk.model for chunk in chunks for _ in range(chunk.start_frame, chunk.stop_frame)]
+        for chunks in (usual, short)
+    ]
+    assert models[0] == models[1]
+    fades = [{chunk.start_frame: chunk.fade_from for chunk in chunks if chunk.fade_from} for chunks in (usual, short)]
+    assert fades[0] == fades[1]
+    assert len(fades[0]) == len(usual) - 1
+    assert {chunk.count for chunk in short} == {len(short)}
+
+
 @pytest.mark.parametrize("mode", ["sequential", "parallel"])
 def test_a_scene_with_a_recording_is_cut_in_any_mode_alike_and_begins_without_a_fade(mode: str, tmp_path: Path) -> None:
     """Its silence is part of it, and the last chunk ends with it."""
@@ -420,7 +435,12 @@ def test_wav2lip_frames_do_not_depend_on_how_the_job_is_cut(tmp_path: Path, chec
     [whole] = split(tmp_path, 0.6)
     expected = digests(stage, [whole])
     assert len(set(expected)) == 15
-    assert digests(stage, cut(whole, [0, 5, 15])) == expected
+    for edges in ([0, 5, 15], [0, 8, 15]):
+        assert digests(stage, cut(whole, edges)) == expected
+
+
+def test_slow_workers_compute_no_batch_twice_that_could_be_cut_off_whole() -> None:
+    assert DEVICE_BATCH_FRAMES["cpu"] == BATCH_FRAMES
 
 
 class Flat:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -120,8 +121,7 @@ class SplitStage:
         if item.piece is not None:
             return item.mode, self._piece_edges(item, item.piece, samples, frames)
         if item.mode == "stream":
-            edges = stream_edges(samples, frames, item.fps, settings)
-            return item.mode, shortened(edges, item.fps) if item.is_slow else edges
+            return item.mode, stream_edges(samples, frames, item.fps, settings)
         mode, count = plan(item.mode, seconds, self._config.renderers, settings)
         return mode, chunk_edges(samples, frames, item.fps, count, settings)
 
@@ -133,8 +133,7 @@ class SplitStage:
         if piece.is_open:
             return short_edges(start, stop, item.fps)
         if item.mode == "stream":
-            edges = early_edges(start, stop, item.fps)
-            return shortened(edges, item.fps) if item.is_slow else edges
+            return early_edges(start, stop, item.fps)
         if item.speech.voice is not None:
             return [(start, stop)]
         settings = self._config.split
@@ -243,16 +242,20 @@ def _captions(item: SplitItem, timeline: Timeline, size: tuple[int, int]) -> Cap
 def _chunks(
     item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], config: Config, overlay: Path | None
 ) -> Iterator[Chunk]:
-    count = None if item.piece else len(edges)
+    starts = [start for start, _ in edges]
+    parts = shortened(edges, item.fps) if item.is_slow else edges
+    count = None if item.piece else len(parts)
     models = _models(item.model, timeline.mode, config)
     # Models do not change within a streamed text: fading from one to the other would cost time, and be seen.
     stays = item.piece is not None and timeline.mode == "stream"
-    for index, (start, stop) in enumerate(edges, start=item.index):
-        place = index - item.index
+    for index, (start, stop) in enumerate(parts, start=item.index):
+        place = (
+            bisect_right(starts, start) - 1
+        )  # all parts of a range have the same model, so frames do not depend on it
         turn = item.speech.index + (0 if stays else place)
         model = models[turn % len(models)]
-        before = model if stays and place else models[(turn - 1) % len(models)]
-        follows = place > 0 or (index > 0 and not (item.piece and item.piece.begins_scene))
+        before = model if (stays and place) or start not in starts else models[(turn - 1) % len(models)]
+        follows = index > item.index or (index > 0 and not (item.piece and item.piece.begins_scene))
         yield Chunk(
             job=item.job,
             folder=item.speech.folder,
