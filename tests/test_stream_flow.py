@@ -302,6 +302,26 @@ def test_nothing_is_predicted_before_the_second_piece_is_cut(tmp_path: Path) -> 
     assert machine.begins[0] == inf
 
 
+@pytest.mark.parametrize(("rate", "is_slow"), [(0.5, False), (1.2, True)])
+def test_slow_workers_have_to_render_a_second_piece_before_anything_is_predicted(
+    tmp_path: Path, rate: float, *, is_slow: bool
+) -> None:
+    stream = flow(tmp_path, SENTENCE)
+    [item] = stream.begin()
+    machine = Machine(stream, render=rate)
+    [split] = stream.accept(machine._result(item, Span(0, 1)))
+    assert isinstance(split, SplitItem)
+    first, second, *others = _chunks(split, Span(1, 2))
+    for chunk in (first, second, *others):
+        stream.accept(chunk)
+    seconds = rate * (first.stop_frame - first.start_frame) / FPS
+    [pack] = stream.accept(_segment(first, Span(2, 2 + seconds)))
+    stream.accept(machine._result(pack, Span(3, 3.1)))
+    assert (stream.begin_seconds == inf) == is_slow
+    stream.accept(_segment(second, Span(2, 4)))
+    assert stream.begin_seconds < inf
+
+
 def test_first_pieces_that_were_slow_delay_the_start_only_until_others_are_faster(tmp_path: Path) -> None:
     stream = flow(tmp_path, " ".join([SENTENCE] * 12))
     machine = Machine(stream, render=0.2, hiccup=1.5)

@@ -22,6 +22,11 @@ class RecordingStream(StreamFlow):
         return next((chunk.count for chunk in self.chunks.values()), None)
 
     @property
+    def is_slow(self) -> bool:
+        """Whether its pieces should be short, judging by earlier streams."""
+        return self.rate is not None and self._is_slow_at(self.rate)
+
+    @property
     def has_captions(self) -> bool:
         """Whether it is known what is said when."""
         return self.speech is not None and bool(self.speech.sentences)
@@ -31,7 +36,7 @@ class RecordingStream(StreamFlow):
         return self.speech.sentences if self.speech else ()
 
     def _split_item(self, speech: Speech) -> SplitItem:
-        return replace(super()._split_item(speech), is_slow=self.rate is not None and self._is_slow_at(self.rate))
+        return replace(super()._split_item(speech), is_slow=self.is_slow)
 
     def _first_items(self) -> list[Item]:
         return self._take_recording(self.folder)

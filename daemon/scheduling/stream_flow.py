@@ -50,13 +50,15 @@ class StreamFlow(Flow):
     def begin_seconds(self) -> float:
         """When playback may start, in monotonic seconds: with the first piece, unless a later one would be late.
 
-        Infinity until the second piece is cut, because nothing can be predicted before.
+        Infinity until the second piece is cut, because nothing can be predicted before. If workers are slow it is until
+        that is rendered: the first one, beside which less is done, is not typical.
         """
         return self._begin_seconds
 
     def _predict(self, at_seconds: float) -> None:
         """Predict when playback may start, from all results up to the latest one, unless it has started."""
-        if self._begin_seconds <= at_seconds or 0 not in self.packs or (self.count != 1 and 1 not in self.chunks):
+        second = self.segments if self.is_slow else self.chunks
+        if self._begin_seconds <= at_seconds or 0 not in self.packs or (self.count != 1 and 1 not in second):
             return
         starts = enumerate(earliest_starts(self._measured(at_seconds)))
         self._begin_seconds = max([at_seconds, *(start for index, start in starts if index not in self.packs)])
@@ -70,6 +72,11 @@ class StreamFlow(Flow):
             sound_seconds=pack.sound_seconds,
             workers=self._workers,
         )
+
+    @property
+    def is_slow(self) -> bool | None:
+        """Whether its pieces should be short; None while that is unknown."""
+        return False
 
     def _is_slow_at(self, rate: float) -> bool:
         """Whether it begins earlier if its pieces are short. `rate`: seconds that a worker takes for a second of it.
