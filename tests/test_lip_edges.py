@@ -80,6 +80,20 @@ def test_the_edges_of_open_lips_are_found_from_the_middle_of_the_lips(seam: Poin
     assert error(on_lip_edges(wide, painted), true) < 1.2
 
 
+def test_the_dark_below_teeth_is_not_the_edge_of_a_lip(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given teeth that end in the middle of the opening, and lips that are nearly as bright as they."""
+    true, painted = open_mouth(seam, picture)
+    pale = np.asarray(cv2.addWeighted(painted, 0.5, np.full_like(painted, 215), 0.5, 0), np.uint8)
+    teeth = [np.rint(np.concatenate([true[:11], (true[11:] + true[9:0:-1]) / 2])).astype(np.int32)]
+    dark = np.zeros_like(pale)
+    cv2.fillPoly(dark, [np.rint(true).astype(np.int32)], (1, 1, 1))
+    cv2.fillPoly(dark, teeth, (0, 0, 0))
+    pale = np.where(dark > 0, 30, pale).astype(np.uint8)
+    cv2.fillPoly(pale, teeth, (245, 245, 240))
+    found = on_lip_edges(true, cv2.GaussianBlur(pale, (0, 0), 0.8).astype(np.uint8))
+    assert error(found[3:8], true[3:8]) < 1.5
+
+
 def test_an_opening_ends_where_skin_begins(seam: Points, picture: NDArray[np.uint8]) -> None:
     """Given corners well inside the mouth."""
     true, painted = open_mouth(seam, picture)

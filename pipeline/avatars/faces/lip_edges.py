@@ -22,9 +22,13 @@ STEP = 0.006
 """The strip's resolution across the lips, in mouth widths."""
 REACH = 24
 """Search range around the landmarks, in steps."""
-SURE_SEAM, SURE_EDGE, SURE_CORNER = 0.06, 0.07, 0.1
-"""Where closed lips meet, the edges of open ones and their corners are rarely further from the landmarks, in mouth
-widths."""
+SURE_SEAM, SURE_CORNER = 0.06, 0.1
+"""Where closed lips meet, and the corners of open ones, are rarely further from the landmarks, in mouth widths."""
+SURE_OUTWARDS, SURE_INWARDS = 0.07, 0.05
+"""The same for the edges of open lips. Losing a little lip is better than including teeth."""
+DARKENING = 0.5
+"""How much less an edge is worth if it is darker further in: teeth are brighter than lips, and what is darker may be a
+lip beside the skin, or the dark beside a tooth."""
 VALLEY = 4
 """Half the width of the dark line between closed lips, in steps."""
 STRONG = 0.2
@@ -47,14 +51,15 @@ def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
     meeting = float((inner[15] - inner[5]) @ down) < MEETING_GAP * float(across @ across)
     if meeting:
         upper = lower = (upper + lower) / 2
-        seam = _path(_valleys(_strip(picture, upper, down * STEP)), SURE_SEAM)
+        seam = _path(_valleys(_strip(picture, upper, down * STEP)), SURE_SEAM, SURE_SEAM)
         offsets = (seam, seam)
     else:
-        changes = [_changes(_strip(picture, line, down * STEP)) for line in (upper, lower)]
+        changes = [_edges(_strip(picture, line, inwards * STEP)) for line, inwards in ((upper, down), (lower, -down))]
         # Neither edge is beyond the middle, where it would be that of the other lip.
         room = np.maximum((_heights(lower, down) - _heights(upper, down)) / (2 * STEP), 1)
         steps = np.arange(-REACH, REACH + 1)[:, None]
-        offsets = (_path(changes[0] * (steps < room), SURE_EDGE), _path(changes[1] * (steps > -room), SURE_EDGE))
+        paths = [_path(change * (steps < room), SURE_OUTWARDS, SURE_INWARDS) for change in changes]
+        offsets = (paths[0], -paths[1])
     moved = [_moved(line, some * STEP, down) for line, some in zip((upper, lower), offsets, strict=True)]
     left, right = (moved[0][[0, 10]] + moved[1][[0, 10]]) / 2
     if not meeting:
@@ -65,7 +70,7 @@ def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
 def _end(picture: NDArray[np.uint8], corner: Floats, out: Floats, down: Floats) -> Floats:
     """Where the opening at a corner [2] of the mouth ends. `out`, `down`: one mouth width in these directions."""
     line = corner + np.linspace(-CORNER_HEIGHT, CORNER_HEIGHT, 11, dtype=np.float32)[:, None] * down
-    changes = _changes(_strip(picture, line, out * STEP).mean(1, keepdims=True))[REACH:, 0]
+    changes = np.abs(_changes(_strip(picture, line, out * STEP).mean(1, keepdims=True))[REACH:, 0]).sum(-1)
     distances = np.arange(REACH + 1, dtype=np.float32) * STEP
     worth = changes / max(float(changes.max()), 1.0) - (distances / SURE_CORNER) ** 2
     return np.asarray(corner + distances[worth.argmax()] * out, np.float32)
@@ -91,8 +96,14 @@ def _strip(picture: NDArray[np.uint8], line: Floats, step: Floats) -> Floats:
 
 
 def _changes(strip: Floats) -> Floats:
-    """Colour difference between the rows above and below, [rows, columns]."""
-    return np.asarray(np.abs(strip[VALLEY + 1 : -VALLEY + 1] - strip[VALLEY - 1 : -VALLEY - 1]).sum(-1), np.float32)
+    """Colour difference between the rows before and after, [rows, columns, 3]."""
+    return strip[VALLEY + 1 : -VALLEY + 1] - strip[VALLEY - 1 : -VALLEY - 1]
+
+
+def _edges(strip: Floats) -> Floats:
+    """How much of an edge of a lip each point is, in a strip that goes inwards, [rows, columns]."""
+    changes = _changes(strip)
+    return np.asarray(np.abs(changes).sum(-1) * np.where(changes.sum(-1) < 0, DARKENING, 1), np.float32)
 
 
 def _valleys(strip: Floats) -> Floats:
@@ -102,14 +113,14 @@ def _valleys(strip: Floats) -> Floats:
     return np.asarray((around - light[VALLEY:-VALLEY]).clip(min=0), np.float32)
 
 
-def _path(scores: Floats, sure: float) -> Floats:
+def _path(scores: Floats, before: float, after: float) -> Floats:
     """The best path through scores [rows, columns] from left to right: offsets from the middle row, in steps [columns].
 
-    `sure`: how far from the middle an edge is still likely, in mouth widths.
+    `before` and `after`: how far from the middle an edge is still likely, in mouth widths.
     """
     rows = np.arange(-REACH, REACH + 1)
     strong = max(STRONG * float(np.median(scores.max(0))), 1.0)
-    worth = scores / strong - ((rows * STEP / sure) ** 2)[:, None]
+    worth = scores / strong - ((rows * STEP / np.where(rows < 0, before, after)) ** 2)[:, None]
     climbs = SLOPE_COST * (rows[:, None] - rows) ** 2
     every, total, came_from = np.arange(len(rows)), worth[:, 0], []
     for column in worth.T[1:]:
@@ -117,8 +128,8 @@ def _path(scores: Floats, sure: float) -> Floats:
         came_from.append(ways.argmax(1))
         total = ways[every, came_from[-1]] + column
     path = [int(total.argmax())]
-    for before in reversed(came_from):
-        path.append(int(before[path[-1]]))
+    for origins in reversed(came_from):
+        path.append(int(origins[path[-1]]))
     return np.array(path[::-1], np.float32) - REACH
 
 
