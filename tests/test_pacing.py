@@ -76,6 +76,15 @@ def test_half_of_the_time_besides_inference_does_not_grow_with_the_length() -> N
     assert earliest_starts(replace(FIRST, pieces=pieces))[1] == pytest.approx(5 + 0.5 + 2 * 3.5 + 0.5 - heard)
 
 
+def test_each_piece_may_take_longer_but_not_all_of_them() -> None:
+    """The second and third are expected to be rendered in 8 s each, and may each take 0.8 s more."""
+    pieces = (FIRST_PIECE, Expected(4.0), Expected(4.0))
+    usual, cautious = (earliest_starts(replace(FIRST, pieces=pieces, caution=caution)) for caution in (0.0, 0.1))
+    assert [later - start for start, later in zip(usual, cautious, strict=True)] == pytest.approx([0, 0.8, 0.8])
+    rendered = replace(FIRST, pieces=(FIRST_PIECE, SECOND_PIECE))
+    assert earliest_starts(replace(rendered, caution=0.1)) == earliest_starts(rendered)
+
+
 def test_pieces_that_are_rendered_show_how_fast_others_will_be() -> None:
     """6 s were rendered in 6 s, so that the third piece is from 5.2 to 9.2 s: it goes to the worker of the second."""
     heard = 1.9 - NOTICE_SECONDS + 4

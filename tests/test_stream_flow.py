@@ -256,7 +256,7 @@ def test_streams_of_slow_workers_begin_sooner_since_their_pieces_are_short(
             assert all(chunk.stop_frame - chunk.start_frame <= (SLOW_SECONDS_MAX + 0.1) * FPS for chunk in pieces)
             monkeypatch.setattr(TextStream, "is_slow", False)
     short, usual = begins
-    assert short < usual * (0.8 if render < 1.5 else 0.6)
+    assert short < usual * (0.8 if render < 1.5 else 0.65)
     assert short < 5
 
 

@@ -45,6 +45,8 @@ class Measured:
     """Where the first piece's sound ends within the job."""
     workers: int
     """How many lip-sync workers the job may use at once."""
+    caution: float = 0.0
+    """How much longer a single piece may take for its length than those that are rendered, as a share of that."""
 
 
 def earliest_starts(measured: Measured) -> list[float]:
@@ -78,7 +80,7 @@ def earliest_starts(measured: Measured) -> list[float]:
         else:
             rendered = piece.rendering.end_seconds
         heappush(free, rendered)
-        margin = measured.packing.seconds + (0.0 if piece.rendering else late)
+        margin = measured.packing.seconds + (0.0 if piece.rendering else late + measured.caution * rate * piece.seconds)
         starts.append(rendered + margin - heard)
         heard += piece.seconds
     return starts

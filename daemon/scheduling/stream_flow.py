@@ -13,6 +13,9 @@ from daemon.scheduling.open_records import Record
 from daemon.scheduling.pacing import Expected, Measured, earliest_starts
 from pipeline.messages import Chunk, Item, Pack, PackItem, Segment, Sentence
 
+SLOW_CAUTION = 0.1
+"""Share of its time that a piece may take longer: with Wav2Lip it depends on how many batches span its ends."""
+
 
 @dataclass
 class StreamFlow(Flow):
@@ -71,6 +74,7 @@ class StreamFlow(Flow):
             packing=pack.span,
             sound_seconds=pack.sound_seconds,
             workers=self._workers,
+            caution=SLOW_CAUTION if self.is_slow else 0.0,
         )
 
     @property
