@@ -505,6 +505,21 @@ def test_a_recorded_piece_is_packed_once_the_one_before_it_is_rendered(tmp_path:
     assert stream.begin_seconds == 4
 
 
+def test_slow_workers_have_to_render_a_second_piece_of_a_recording_too(tmp_path: Path) -> None:
+    stream = recording(tmp_path)
+    [split] = stream.begin()
+    assert isinstance(split, SplitItem)
+    assert not split.is_slow
+    first, second = (_recorded_chunk(split, index) for index in range(2))
+    for chunk in (first, second):
+        stream.accept(chunk)
+    [pack] = stream.accept(_segment(first, Span(1, 2)))
+    stream.accept(Machine(stream, render=1)._result(pack, Span(2, 2.1)))
+    assert stream.begin_seconds == inf
+    stream.accept(_segment(second, Span(1, 3)))
+    assert stream.begin_seconds < inf
+
+
 def _recorded_chunk(item: SplitItem, index: int) -> Chunk:
     [chunk] = _chunks(replace(item, piece=Piece(index, index * 12)), Span(0, 1))
     return replace(chunk, count=2)

@@ -14,17 +14,12 @@ class RecordingStream(StreamFlow):
     """A stream of a recording. Its pieces are the chunks that it is split into."""
 
     rate: float | None = field(default=None, init=False)
-    """What a worker is expected to take for a second of it, in seconds; None if nothing is known of that."""
+    """What a worker is expected to take for a second of it, in seconds, judging by earlier streams; None if unknown."""
 
     @property
     def count(self) -> int | None:
         """Number of pieces; None until the recording has been split."""
         return next((chunk.count for chunk in self.chunks.values()), None)
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether its pieces should be short, judging by earlier streams."""
-        return self.rate is not None and self._is_slow_at(self.rate)
 
     @property
     def has_captions(self) -> bool:
@@ -36,7 +31,7 @@ class RecordingStream(StreamFlow):
         return self.speech.sentences if self.speech else ()
 
     def _split_item(self, speech: Speech) -> SplitItem:
-        return replace(super()._split_item(speech), is_slow=self.is_slow)
+        return replace(super()._split_item(speech), is_slow=self.rate is not None and self._is_slow_at(self.rate))
 
     def _first_items(self) -> list[Item]:
         return self._take_recording(self.folder)

@@ -24,9 +24,6 @@ CAUTION = 1.15
 SPEAKING_CAUTION = 1.5
 """How much longer speaking it may take: the first text was spoken while nothing was rendered."""
 
-FIRST_SHARE = 0.8
-"""How much of the time that other pieces take for their length the first one takes: less is done beside it."""
-
 
 @dataclass
 class TextStream(TextPieces, StreamFlow):
@@ -52,15 +49,6 @@ class TextStream(TextPieces, StreamFlow):
         whole = [chunk.stop_frame for chunk in self.chunks.values() if chunk.timeline.speech_index < self.texts_split]
         others = len(self.texts) - self.texts_split + cuts_after(max(whole, default=0), self.fps)
         return len(whole) + others * (1 if self.is_slow is False else PARTS_MAX)
-
-    @property
-    def is_slow(self) -> bool | None:
-        """Whether its pieces should be short, judging by the first one; None until that is rendered."""
-        first = self.segments.get(0)
-        if first is None:
-            return None if self._workers > 1 else False
-        seconds = (first.stop_frame - first.start_frame) / self.fps
-        return self._is_slow_at(first.inference_seconds / seconds / FIRST_SHARE)
 
     @property
     def has_captions(self) -> bool:
