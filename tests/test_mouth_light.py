@@ -36,7 +36,7 @@ def test_black_frames_have_a_black_mouth() -> None:
 
 
 def test_teeth_fade_with_the_picture(tmp_path: Path) -> None:
-    """Given a fade to black, then the brightest of the open mouth is as far above the skin in all frames."""
+    """Given a fade to black, they do too, but for a twentieth that goes unnoticed on either side."""
     shares = np.linspace(1, 0.1, 12)
     frames = [np.asarray(frame * share, np.uint8) for frame, share in zip(film([placed()] * 12), shares, strict=True)]
     fitted = avatar_of(write_clip(tmp_path / "fade.mp4", frames), tmp_path).fitted(None)
@@ -44,5 +44,5 @@ def test_teeth_fade_with_the_picture(tmp_path: Path) -> None:
     renderer = FaceRenderer(landmarks, fitted.scene, CPU, fitted.light)
     drawn, corners = renderer.render(row(jaw_open=0.6, upper_raise=0.6).repeat(12, 1), np.arange(12))
     places = (landmarks.lips_inner[:, 5] - corners).astype(int)
-    teeth = [frame[y - 3 : y + 8, x - 8 : x + 8].max() for frame, (x, y) in zip(drawn.numpy(), places, strict=True)]
-    assert np.array(teeth) / teeth[0] == pytest.approx(shares, abs=0.06)
+    teeth = [frame[y : y + 5, x - 4 : x + 4].max() for frame, (x, y) in zip(drawn.numpy(), places, strict=True)]
+    assert np.array(teeth) / teeth[0] == pytest.approx(shares, rel=0.11)

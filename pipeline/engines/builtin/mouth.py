@@ -59,8 +59,8 @@ HEARD_WELL, CLOSURE_SECONDS_MAX = 1.6, 0.5
 """Only sounds less than this many mel units below the loudest half second are compared, and no longer closures."""
 WIDTH_GAIN = 1.2
 """Factor for the network's lip width: trained with squared errors, it tends to the mean when uncertain."""
-AT_REST, REST_SECONDS = 0.15, 0.3
-"""A closed mouth rests if the jaw is open no further than this for so long: a shorter closure may be an m or b."""
+AT_REST, REST_SECONDS = 0.2, 0.3
+"""The mouth rests if its lips are closed more and its jaw is open less than this for so long: less may be an m or b."""
 JAW_OPEN = 0.05
 """The jaw is open from here on."""
 PACE, CONTRAST_MAX, CONTRAST_SECONDS = 1.2, 1.6, 0.15
@@ -130,7 +130,7 @@ class MouthModel:
 
     def _speaking(self, columns: Floats, speech: SpeechFeatures) -> Floats:
         """0 where the mouth rests in the network's columns [columns, 6], shape [frames]."""
-        rests = (columns[:, Mouth.CLOSURE] > CLOSED) & (columns[:, Mouth.JAW_OPEN] < AT_REST)
+        rests = (columns[:, Mouth.CLOSURE] > AT_REST) & (columns[:, Mouth.JAW_OPEN] < AT_REST)
         for start, stop in runs(rests):
             rests[start:stop] = stop - start >= REST_SECONDS * COLUMNS_PER_SECOND
         return gate_of(~rests, speech.frames, speech.fps)
