@@ -13,10 +13,10 @@ from daemon.scheduling.open_records import Record
 from daemon.scheduling.pacing import Expected, Measured, earliest_starts
 from pipeline.messages import Chunk, Item, Pack, PackItem, Segment, Sentence
 
-FIRST_SHARE = 0.8
-"""How much of the time that other pieces take for their length the first one takes: less is done beside it."""
+QUICKEST_SHARE = 0.8
+"""How much of the usual time for its length the quickest piece takes, such as the first one: less is done beside it."""
 
-SLOW_CAUTION = 0.1
+SLOW_CAUTION = 0.15
 """Share of its time that a piece may take longer: with Wav2Lip it depends on how many batches span its ends."""
 
 
@@ -82,12 +82,14 @@ class StreamFlow(Flow):
 
     @property
     def is_slow(self) -> bool | None:
-        """Whether its pieces should be short, judging by the first one; None until that is rendered."""
-        first = self.segments.get(0)
-        if first is None:
+        """Whether its pieces should be short, judging by the quickest one so far; None until one is rendered.
+
+        The first ones after a start may be slow in any case. What is not slow never becomes so.
+        """
+        if not self.segments:
             return None if self._workers > 1 else False
-        seconds = (first.stop_frame - first.start_frame) / self.fps
-        return self._is_slow_at(first.inference_seconds / seconds / FIRST_SHARE)
+        lengths = ((one, (one.stop_frame - one.start_frame) / self.fps) for one in self.segments.values())
+        return self._is_slow_at(min(one.inference_seconds / seconds for one, seconds in lengths) / QUICKEST_SHARE)
 
     def _is_slow_at(self, rate: float) -> bool:
         """Whether it begins earlier if its pieces are short. `rate`: seconds that a worker takes for a second of it.
