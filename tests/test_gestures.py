@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from pipeline.engines.mel import COLUMNS_PER_SECOND, SILENCE
 from pipeline.engines.pitch import pitches, rises
 from pipeline.engines.prosody import prosody
 from pipeline.media.canvas import i420
+from pipeline.media.pcm import write_wav
 from pipeline.media.planes import planes_of
 from pipeline.messages import PCM_RATE_HZ
 from pipeline.speech.sentences import is_question
@@ -264,3 +267,14 @@ def test_what_is_written_decides_about_questions_before_the_pitch() -> None:
     assert prosody(speech).questions == (1.5,)
     assert prosody(replace(speech, questions=None)).questions == []
     assert prosody(speech).phrases == [(0.25, 1.5)]
+
+
+def test_the_pitch_of_a_recording_is_that_of_its_file_now(tmp_path: Path) -> None:
+    """The questions that were found are remembered for its chunks, and forgotten if the file is another one."""
+    mel, wav = np.ones((80, 2 * COLUMNS_PER_SECOND), np.float32), tmp_path / "recording.wav"
+    rises_by = np.clip((np.arange(2 * PCM_RATE_HZ) / PCM_RATE_HZ - 1.6) / 0.4, 0, 1)
+    for written, (by, asked) in enumerate(((0.5, [2.0]), (-0.2, []), (0.5, [2.0]))):
+        write_wav(wav, hum(100 * (1 + by * rises_by)), PCM_RATE_HZ)
+        os.utime(wav, ns=(0, written))
+        for _chunk in range(2):
+            assert prosody(SpeechFeatures(mel, 50, FPS, wav=wav)).questions == asked
