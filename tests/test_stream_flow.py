@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daemon.hooks import HookRunner
@@ -212,6 +212,7 @@ def test_a_fast_stream_starts_with_its_first_piece(tmp_path: Path) -> None:
     words=st.integers(1, 10).map(lambda count: " ".join(["word"] * count)),
     workers=st.integers(1, 2),
 )
+@example(render=0.484375, speak=0.1796875, each=0.28125, words="word " * 4 + "word", workers=2)
 def test_a_stream_does_not_stall_however_slow_its_workers_are(
     tmp_path_factory: pytest.TempPathFactory, *, render: float, speak: float, each: float, words: str, workers: int
 ) -> None:

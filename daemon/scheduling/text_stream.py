@@ -35,6 +35,8 @@ class TextStream(TextPieces, StreamFlow):
 
     _asked: int = field(default=0, init=False)
     """How many texts were given to be spoken."""
+    _cuts_short: bool = field(default=False, init=False)
+    """Whether the text that is being split gets short pieces; the workers may have turned out to be fast since."""
 
     def _cut(self, part: Job) -> list[str]:
         """Most become one piece; those at the beginning are cut again."""
@@ -48,7 +50,7 @@ class TextStream(TextPieces, StreamFlow):
             return len(self.chunks)
         whole = [chunk.stop_frame for chunk in self.chunks.values() if chunk.timeline.speech_index < self.texts_split]
         others = len(self.texts) - self.texts_split + cuts_after(max(whole, default=0), self.fps)
-        return len(whole) + others * (1 if self.is_slow is False else PARTS_MAX)
+        return len(whole) + others * (PARTS_MAX if self._cuts_short or self.is_slow is not False else 1)
 
     @property
     def has_captions(self) -> bool:
@@ -71,7 +73,8 @@ class TextStream(TextPieces, StreamFlow):
         return pieces
 
     def _split_item(self, speech: Speech) -> SplitItem:
-        return replace(super()._split_item(speech), is_slow=bool(self.is_slow))
+        self._cuts_short = bool(self.is_slow)
+        return replace(super()._split_item(speech), is_slow=self._cuts_short)
 
     def _length(self, index: int) -> float:
         """Expected length of a text, in any unit."""
