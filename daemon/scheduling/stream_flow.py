@@ -63,8 +63,9 @@ class StreamFlow(Flow):
 
     def _predict(self, at_seconds: float) -> None:
         """Predict when playback may start, from all results up to the latest one, unless it has started."""
-        second = self.segments if self.is_slow else self.chunks
-        if self._begin_seconds <= at_seconds or 0 not in self.packs or (self.count != 1 and 1 not in second):
+        if self._begin_seconds <= at_seconds or 0 not in self.packs:
+            return
+        if self.count != 1 and 1 not in (self.segments if self.is_slow else self.chunks):
             return
         starts = enumerate(earliest_starts(self._measured(at_seconds)))
         self._begin_seconds = max([at_seconds, *(start for index, start in starts if index not in self.packs)])

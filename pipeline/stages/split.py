@@ -249,9 +249,8 @@ def _chunks(
     # Models do not change within a streamed text: fading from one to the other would cost time, and be seen.
     stays = item.piece is not None and timeline.mode == "stream"
     for index, (start, stop) in enumerate(parts, start=item.index):
-        place = (
-            bisect_right(starts, start) - 1
-        )  # all parts of a range have the same model, so frames do not depend on it
+        # All parts of a range have the same model, so frames do not depend on whether it is cut.
+        place = bisect_right(starts, start) - 1
         turn = item.speech.index + (0 if stays else place)
         model = models[turn % len(models)]
         before = model if (stays and place) or start not in starts else models[(turn - 1) % len(models)]
