@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.config import SplitSettings
+from pipeline.engines.wav2lip.engine import DEVICE_BATCH_FRAMES
 from pipeline.messages import PCM_RATE_HZ
 from pipeline.stages.chunks import (
     PAUSE_SEARCH_SECONDS,
@@ -217,6 +218,10 @@ def test_pieces_for_slow_workers_are_short_equal_parts_of_the_others(start: int,
         if len(of_it) > 1:
             assert max(of_it) - min(of_it) <= 2 * BATCH_FRAMES
             assert min(of_it) >= PIECE_SECONDS_MIN * fps
+
+
+def test_pieces_for_slow_workers_end_with_the_batches_of_wav2lip() -> None:
+    assert DEVICE_BATCH_FRAMES["cpu"] == BATCH_FRAMES
 
 
 def test_the_beginning_of_a_stream_is_the_same_for_slow_workers() -> None:

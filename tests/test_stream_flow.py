@@ -194,6 +194,14 @@ def counted(stream: TextStream) -> list[int]:
     return counts
 
 
+def split_of(stream: TextStream) -> SplitItem:
+    """The item that splits a new stream's first text, which has been spoken."""
+    [item] = stream.begin()
+    [split] = stream.accept(Machine(stream, render=0.2)._result(item, Span(1, 2)))
+    assert isinstance(split, SplitItem)
+    return split
+
+
 def slacks(flow: StreamFlow) -> list[float]:
     return [flow.needed_seconds(index) - flow.ready_seconds(index) for index in range(1, flow.count or 0)]
 
@@ -318,18 +326,14 @@ def test_slow_workers_have_to_render_a_second_piece_before_anything_is_predicted
     tmp_path: Path, rate: float, *, is_slow: bool
 ) -> None:
     stream = flow(tmp_path, SENTENCE)
-    [item] = stream.begin()
-    machine = Machine(stream, render=rate)
-    [split] = stream.accept(machine._result(item, Span(0, 1)))
-    assert isinstance(split, SplitItem)
-    first, second, *others = _chunks(split, Span(1, 2))
+    first, second, *others = _chunks(split_of(stream), Span(2, 3))
     for chunk in (first, second, *others):
         stream.accept(chunk)
     seconds = rate * (first.stop_frame - first.start_frame) / FPS
-    [pack] = stream.accept(_segment(first, Span(2, 2 + seconds)))
-    stream.accept(machine._result(pack, Span(3, 3.1)))
+    [pack] = stream.accept(_segment(first, Span(3, 3 + seconds)))
+    stream.accept(Machine(stream, render=rate)._result(pack, Span(4, 4.1)))
     assert (stream.begin_seconds == inf) == is_slow
-    stream.accept(_segment(second, Span(2, 4)))
+    stream.accept(_segment(second, Span(3, 5)))
     assert stream.begin_seconds < inf
 
 
@@ -423,10 +427,7 @@ def test_texts_are_split_in_order_once_they_are_spoken(tmp_path: Path) -> None:
 
 def test_an_interrupted_split_is_run_again_and_its_pieces_are_used_once(tmp_path: Path) -> None:
     stream = flow(tmp_path, SENTENCE)
-    [item] = stream.begin()
-    [split] = stream.accept(Machine(stream, render=0.2)._result(item, Span(1, 2)))
-    assert isinstance(split, SplitItem)
-    first, *others = _chunks(split, Span(2, 3))
+    first, *others = _chunks(split_of(stream), Span(2, 3))
     stream.accept(first)
     after = flow(tmp_path, SENTENCE)
     assert [type(item) for item in after.begin()] == [SplitItem]
@@ -436,10 +437,7 @@ def test_an_interrupted_split_is_run_again_and_its_pieces_are_used_once(tmp_path
 
 def test_a_split_that_runs_again_may_cut_a_text_elsewhere(tmp_path: Path) -> None:
     stream = flow(tmp_path, SENTENCE)
-    [item] = stream.begin()
-    [split] = stream.accept(Machine(stream, render=0.2)._result(item, Span(1, 2)))
-    assert isinstance(split, SplitItem)
-    first, *others = _chunks(split, Span(2, 3))
+    first, *others = _chunks(split_of(stream), Span(2, 3))
     for chunk in (first, *others[:-1]):
         assert stream.accept(chunk) == []
     after = flow(tmp_path, SENTENCE)
