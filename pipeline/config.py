@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -506,6 +508,15 @@ class Config(Section):
     def renderers(self) -> int:
         """How many lip-sync workers to plan a job for."""
         return AUTO_RENDERERS if self.follows_cluster else len(self.workers)
+
+    @property
+    def worker_turns(self) -> tuple[str, ...]:
+        """The model of each lip-sync worker to plan a job for, in an order in which the models alternate."""
+        if self.follows_cluster:
+            return self.worker_models * AUTO_RENDERERS
+        counts = Counter(worker.model for worker in self.workers)
+        turns = zip_longest(*([model] * count for model, count in counts.items()))
+        return tuple(model for turn in turns for model in turn if model is not None)
 
     @property
     def worker_models(self) -> tuple[str, ...]:

@@ -284,6 +284,21 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Load:
+    """What the lip-sync workers that a job is planned for have got of it so far.
+
+    It follows from the job's chunks and the configuration, not from which worker was faster.
+    """
+
+    frames: tuple[int, ...]
+    """How many frames each of them has got."""
+    last: int
+    """Index of the one that has the last chunk."""
+    share: float | None
+    """How much of the job's speech is known with the one that is cut next, from 0 to 1; None if that is unknown."""
+
+
+@dataclass(frozen=True)
 class SplitItem:
     """For the split stage: convert the speech and cut it into chunks."""
 
@@ -321,6 +336,8 @@ class SplitItem:
     """What is behind the person, as the job says; None: what the avatar's picture shows."""
     transparent: tuple[str, ...] = ()
     """Kinds of transparent videos that are wanted besides: keys of `transparent.FORMS`."""
+    load: Load | None = None
+    """For one of several texts; None: no worker has got anything of the job yet."""
     is_slow: bool = False
     """Whether a worker renders more slowly than is played, so that the pieces of a stream have to be short."""
 
@@ -412,6 +429,8 @@ class Chunk:
     """Kinds of transparent videos that are wanted besides: keys of `transparent.FORMS`."""
     codec: str = "h264"
     """Of the video."""
+    lane: int = 0
+    """Index of the lip-sync worker that it is planned for, among those that the job is. Any worker may render it."""
 
     @property
     def is_last_of_text(self) -> bool:

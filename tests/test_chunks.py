@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,12 +14,14 @@ from numpy.typing import NDArray
 
 from pipeline.config import SplitSettings
 from pipeline.engines.wav2lip.engine import DEVICE_BATCH_FRAMES
-from pipeline.messages import PCM_RATE_HZ
+from pipeline.messages import PCM_RATE_HZ, Load
 from pipeline.stages.chunks import (
     PAUSE_SEARCH_SECONDS,
+    SHARE_SECONDS_MIN,
+    Part,
     audio_segment,
     chunk_count,
-    chunk_edges,
+    chunk_parts,
     pauses,
     plan,
     stream_edges,
@@ -33,6 +37,7 @@ from pipeline.stages.early_pieces import (
 )
 
 SETTINGS = SplitSettings()
+ANYWHERE = SplitSettings(prefer_pauses=False)
 EARLY_CUTS_SECONDS = (0.6, 1.2, 2, 3, 4.2, 6, 8.5, 12, 17)
 
 
@@ -42,6 +47,32 @@ def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int1
     for start, stop in pauses:
         samples[round(start * PCM_RATE_HZ) : round(stop * PCM_RATE_HZ)] = 0
     return samples
+
+
+def parts(
+    seconds: float,
+    count: int,
+    models: Sequence[str] = ("gan", "nogan"),
+    *,
+    pauses: list[tuple[float, float]] | None = None,
+    fps: int = 25,
+    load: Load | None = None,
+    settings: SplitSettings = ANYWHERE,
+) -> list[Part]:
+    """How so much speech is cut for workers with these models; by default they have got nothing yet."""
+    frames = max(1, round(seconds * fps))
+    load = load or Load((0,) * len(models), last=-1, share=1.0)
+    return chunk_parts(speech(seconds, pauses or []), frames, fps, count, load=load, models=models, settings=settings)
+
+
+def lengths(cut: Sequence[Part]) -> list[float]:
+    """In seconds, at 25 frames a second."""
+    return [(part.stop - part.start) / 25 for part in cut]
+
+
+def shares(cut: Sequence[Part], load: Sequence[int]) -> list[int]:
+    """The frames that each worker has got in the end."""
+    return [had + sum(part.stop - part.start for part in cut if part.lane == lane) for lane, had in enumerate(load)]
 
 
 @pytest.mark.parametrize(
@@ -55,14 +86,20 @@ def speech(seconds: float, pauses: list[tuple[float, float]]) -> NDArray[np.int1
         (30, 2, 2),
         (30, 1, 2),
         (44.9, 2, 2),
-        (45, 2, 3),
+        (45, 2, 2),
         (60, 2, 4),
+        (75, 3, 6),
+        (75, 4, 4),
+        (75, 16, 5),
         (120, 2, 4),
         (600, 2, 20),
+        (630, 2, 20),
+        (660, 2, 22),
         (600, 16, 32),
         (20, 4, 2),
         (30.5, 1, 2),
         (65, 1, 2),
+        (100, 1, 3),
     ],
 )
 def test_the_number_of_chunks(seconds: float, workers: int, count: int) -> None:
@@ -90,22 +127,20 @@ def test_the_mode_decides_whether_a_job_is_cut(mode: str, seconds: float, planne
 
 @pytest.mark.parametrize("pause", [(8.9, 9.3), (10.6, 11.3)])
 def test_a_cut_moves_into_the_nearest_pause(pause: tuple[float, float]) -> None:
-    edges = chunk_edges(speech(20, [pause]), 500, 25, 2, SETTINGS)
-    assert pause[0] <= edges[0][1] / 25 <= pause[1]
+    assert pause[0] <= parts(20, 2, pauses=[pause], settings=SETTINGS)[0].stop / 25 <= pause[1]
 
 
 def test_of_several_pauses_the_nearest_is_used() -> None:
-    edges = chunk_edges(speech(20, [(8.8, 9.1), (10.2, 10.5), (11.0, 11.3)]), 500, 25, 2, SETTINGS)
-    assert 10.2 <= edges[0][1] / 25 <= 10.5
+    cut = parts(20, 2, pauses=[(8.8, 9.1), (10.2, 10.5), (11.0, 11.3)], settings=SETTINGS)
+    assert 10.2 <= cut[0].stop / 25 <= 10.5
 
 
 def test_a_pause_too_far_away_is_not_used() -> None:
-    assert chunk_edges(speech(20, [(7, 8)]), 500, 25, 2, SETTINGS) == [(0, 250), (250, 500)]
+    assert parts(20, 2, pauses=[(7, 8)], settings=SETTINGS) == [(0, 250, 0), (250, 500, 1)]
 
 
 def test_chunks_are_about_equally_long() -> None:
-    settings = SplitSettings(prefer_pauses=False)
-    assert chunk_edges(speech(30, []), 750, 25, 3, settings) == [(0, 250), (250, 500), (500, 750)]
+    assert parts(30, 3, ("gan",)) == [(0, 250, 0), (250, 500, 0), (500, 750, 0)]
 
 
 @pytest.mark.parametrize(
@@ -129,24 +164,100 @@ def test_pauses_of_120_ms_are_found_within_a_second_and_a_half(
 
 
 def test_pauses_can_be_ignored() -> None:
-    settings = SplitSettings(prefer_pauses=False)
-    assert chunk_edges(speech(20, [(8.9, 9.3)]), 500, 25, 2, settings) == [(0, 250), (250, 500)]
+    assert parts(20, 2, pauses=[(8.9, 9.3)]) == [(0, 250, 0), (250, 500, 1)]
 
 
 def test_silence_is_cut_too() -> None:
-    edges = chunk_edges(np.zeros(20 * PCM_RATE_HZ, np.int16), 500, 25, 2, SETTINGS)
-    assert len(edges) == 2
+    assert len(parts(20, 2, pauses=[(0, 20)], settings=SETTINGS)) == 2
 
 
-@given(st.floats(0.04, 90), st.sampled_from([24, 25, 30, 50, 60]), st.integers(1, 8))
-def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: int, count: int) -> None:
-    frames = max(1, round(seconds * fps))
-    edges = chunk_edges(speech(seconds, []), frames, fps, count, SplitSettings(prefer_pauses=False))
+@pytest.mark.parametrize("models", [("gan", "nogan"), ("gan", "gan"), ("gan", "nogan", "gan", "nogan")])
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_workers_take_turns_and_get_equal_shares(models: Sequence[str], rounds: int) -> None:
+    cut = parts(12 * rounds * len(models), rounds * len(models), models)
+    assert [part.lane for part in cut] == list(range(len(models))) * rounds
+    assert set(lengths(cut)) == {12}
+
+
+def test_the_last_cuts_make_up_for_those_that_moved_into_pauses() -> None:
+    cut = parts(60, 4, pauses=[(15.9, 16.3), (31.0, 31.4), (45.0, 46.5)], settings=SETTINGS)
+    assert lengths(cut) == [16.2, 15.0, 14.6, 14.2]
+    assert shares(cut, (0, 0)) == [770, 730]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "load", "found"),
+    [
+        (14, Load((700, 600), 1, 1.0), [(0, 125, 0), (125, 350, 1)]),  # the last text of an odd number
+        (14, Load((700, 350), 0, 1.0), [(0, 350, 1)]),
+        (14, Load((600, 350), 0, 1.0), [(0, 300, 1), (300, 350, 0)]),
+        (14, Load((640, 350), 0, 1.0), [(0, 350, 1)]),  # too little for a chunk is left
+        (14, Load((250, 700), 1, 1.0), [(0, 350, 0)]),
+        (14, Load((700, 250), 1, 1.0), [(0, 350, 1)]),  # the turn of one that has more already
+        (14, Load((350, 350), 1, 0.5), [(0, 350, 0)]),
+        (14, Load((350, 350), 1, None), [(0, 350, 0)]),
+        (14, Load((0, 0), -1, 0.5), [(0, 350, 0)]),
+        (18, Load((0, 0), -1, 0.6), [(0, 375, 0), (375, 450, 1)]),  # the second one of two is shorter
+        (4, Load((350, 350), 1, 1.0), [(0, 50, 0), (50, 100, 1)]),
+        (3, Load((350, 350), 1, 1.0), [(0, 40, 0), (40, 75, 1)]),
+        (14, Load((350, 350, 350, 350), 3, 1.0), [(0, 90, 0), (90, 180, 1), (180, 270, 2), (270, 350, 3)]),
+        (14, Load((350, 0, 0, 0), 0, 1.0), [(0, 350, 1)]),
+    ],
+)
+def test_a_text_is_cut_where_a_worker_would_get_more_than_its_share(
+    seconds: float, load: Load, found: list[tuple[int, int, int]]
+) -> None:
+    assert parts(seconds, 1, ("gan", "nogan") * (len(load.frames) // 2), load=load) == found
+
+
+def test_with_one_model_whoever_has_the_least_is_next() -> None:
+    """Any worker takes any chunk, and that one is free first."""
+    assert parts(14, 1, ("gan", "gan"), load=Load((700, 600), 1, 1.0)) == [(0, 225, 1), (225, 350, 0)]
+
+
+SPEECHES = st.lists(st.floats(0.5, 40), min_size=1, max_size=12)
+MODELS = st.lists(st.sampled_from(["gan", "nogan"]), min_size=1, max_size=6)
+
+
+@given(SPEECHES, MODELS, st.sampled_from([24, 25, 30, 50, 60]))
+def test_all_workers_end_together_however_long_the_texts_are(seconds: list[float], models: list[str], fps: int) -> None:
+    """One model for each worker: any gets a share of the last text unless it has more than that already."""
+    models = models[: len(seconds)]
+    lengths = [max(1, round(length * fps)) for length in seconds]
+    load, before = Load((0,) * len(models), -1, 0.0), 0
+    for index, frames in enumerate(lengths):
+        load = replace(load, share=sum(lengths[: index + 1]) / sum(lengths))
+        before = max(load.frames)
+        cut = parts(frames / fps, 1, models, fps=fps, load=load)
+        assert [(part.start, part.stop) for part in cut] == list(pairwise([0, *(part.stop for part in cut)]))
+        assert cut[-1].stop == frames
+        assert len(cut) <= len(models) + 1
+        assert all(part.start % 5 == 0 for part in cut)
+        assert min(part.stop - part.start for part in cut) >= min(SHARE_SECONDS_MIN * fps, frames / 2) - 5
+        load = Load(tuple(shares(cut, load.frames)), cut[-1].lane, None)
+    fair = max(before, sum(lengths) / len(models))
+    assert max(load.frames) <= fair + SHARE_SECONDS_MIN * fps + 5
+
+
+@given(st.floats(0.04, 90), st.sampled_from([24, 25, 30, 50, 60]), st.integers(1, 8), st.integers(1, 4))
+def test_chunks_cover_all_frames_once_and_start_in_phase(seconds: float, fps: int, count: int, workers: int) -> None:
+    cut = parts(seconds, count, ("gan",) * min(workers, count), fps=fps)
+    edges = [(part.start, part.stop) for part in cut]
     assert edges[0][0] == 0
-    assert edges[-1][1] == frames
+    assert edges[-1][1] == max(1, round(seconds * fps))
     assert all(before[1] == after[0] for before, after in pairwise(edges))
     assert all(start < stop and start % 5 == 0 for start, stop in edges)
-    assert len(edges) <= count
+    assert len(edges) <= count + workers
+
+
+@given(st.floats(2, 400), st.integers(1, 8), st.booleans())
+@settings(max_examples=50)
+def test_workers_get_equal_shares_of_a_recording(seconds: float, workers: int, alternate: bool) -> None:
+    _, count = plan("parallel", seconds, workers, SETTINGS)
+    models = (["gan", "nogan"] * workers if alternate else ["gan"] * workers)[: min(count, workers)]
+    got = shares(parts(seconds, count, models), [0] * len(models))
+    assert max(got) - min(got) <= 5 * len(models)
+    assert max(lengths(parts(seconds, count, models))) <= 1.25 * 2 * SETTINGS.chunk_seconds + 0.2
 
 
 @given(st.lists(st.floats(1.0, 2.5), min_size=2, max_size=20), st.sampled_from([24, 25, 30, 50, 60]))

@@ -174,6 +174,7 @@ def test_workers_run_models_of_any_name(tmp_path: Path) -> None:
     lines = "\n".join(f"  - {{model: {name}}}" for name in ("c", "a", "c", "gan"))
     config = load(tmp_path, f"models: {{a: {{}}, b: {{}}, c: {{}}}}\nworkers:\n{lines}")
     assert config.worker_models == ("c", "a", "gan")
+    assert config.worker_turns == ("c", "a", "gan", "c")
 
 
 def test_jobs_on_the_side_use_no_cluster() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pipeline.messages import (
     AlignItem,
     Chunk,
     Item,
+    Load,
     Origin,
     Piece,
     Sentence,
@@ -231,6 +233,26 @@ def test_all_frames_are_as_large_as_those_of_the_first_avatar(tmp_path: Path) ->
         ("host", (720, 640), both, 0.0, 25),
         ("presenter", (720, 640), both, 0.5, 50),
     ]
+
+
+def test_each_text_is_cut_by_what_the_workers_have_got_before(tmp_path: Path) -> None:
+    """And by how much more will be said, which is not known of recordings. A slow text counts twice."""
+    scenes: list[dict[str, Any]] = [{"text": "One.", "speed": 0.5}, {"text": "Two."}, {"text": "Three..."}]
+    loads = []
+    for folder, last in (("texts", {"text": "Four"}), ("recording", {"audio": "a.wav"})):
+        (tmp_path / folder).mkdir()
+        flow = made(tmp_path / folder, [*scenes, last])
+        items = [item for spoke in flow.begin() if isinstance(spoke, TtsItem) for item in flow.accept(spoken(spoke))]
+        while items and isinstance(item := items[-1], SplitItem):
+            chunk = cut(item, frames=10 * (item.speech.index + 1))
+            parts = [replace(chunk, stop_frame=chunk.start_frame + 5), replace(chunk, index=chunk.index + 1, lane=1)]
+            parts[1] = replace(parts[1], start_frame=parts[0].stop_frame)
+            loads.append(item.load)
+            items = [following for part in parts for following in flow.accept(part)]
+    known = [8 / 24, 12 / 24, 20 / 24, 1.0]
+    before = [((0, 0), -1), ((5, 5), 1), ((10, 20), 1), ((15, 45), 1)]
+    assert loads[:4] == [Load(*had, share) for had, share in zip(before, known, strict=True)]
+    assert loads[4:] == [Load(*had, share) for had, share in zip(before, (None, None, None, 1.0), strict=True)]
 
 
 def test_a_recording_with_its_text_is_aligned_and_one_file_serves_several_scenes(tmp_path: Path) -> None:

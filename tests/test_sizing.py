@@ -77,6 +77,7 @@ def test_auto_is_one_entry_with_the_first_model_and_can_have_a_place() -> None:
     )
     assert [(spec.name, spec.threads) for spec in worker_specs(config, 0) if spec.role == "lipsync"] == [("nogan-0", 2)]
     assert (config.follows_cluster, config.renderers) == (True, AUTO_RENDERERS)
+    assert config.worker_turns == config.worker_models * AUTO_RENDERERS
     assert (Config().follows_cluster, Config().renderers) == (False, 2)
     assert [worker.count for worker in config.without_effects().workers] == [1]
 

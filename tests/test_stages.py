@@ -33,6 +33,7 @@ from pipeline.messages import (
     PCM_RATE_HZ,
     AlignItem,
     Chunk,
+    Load,
     Mark,
     MergeItem,
     Piece,
@@ -386,7 +387,8 @@ def test_a_scene_with_a_recording_is_cut_in_any_mode_alike_and_begins_without_a_
     """Its silence is part of it, and the last chunk ends with it."""
     write_recording(tmp_path / "in.wav", speech_like(12))
     speech = Speech("job", tmp_path, tmp_path / "in.wav", index=1)
-    changes = {"speech": speech, "mode": mode, "piece": Piece(2, 40, begins_scene=True), "pause_seconds": 1.5}
+    piece, load = Piece(2, 40, begins_scene=True), Load((40, 0), last=0, share=None)
+    changes = {"speech": speech, "mode": mode, "piece": piece, "load": load, "pause_seconds": 1.5}
     one, two = split(tmp_path, 12, model="both", **changes)
     assert (one.index, one.start_frame, two.index, two.stop_frame) == (2, 40, 3, 40 + 12 * 25 + 38)
     assert one.stop_frame == two.start_frame

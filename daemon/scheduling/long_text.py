@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND, JobFlow
 from daemon.scheduling.text_pieces import TextPieces
 from pipeline.config import Config
 from pipeline.job import Job
-from pipeline.messages import Item, Segment, Speech
+from pipeline.messages import Item, Load, Segment, Speech, SplitItem
 from pipeline.speech import sentences
 
 
@@ -29,7 +29,7 @@ class LongText(TextPieces, JobFlow):
     """
 
     def _cut(self, part: Job) -> list[str]:
-        """Each of them becomes one chunk."""
+        """Each of them becomes one chunk; or more near the end, so that all workers end together."""
         assert part.text is not None
         return sentences.passages(part.text, self.language_of(part), _piece_characters(part.speed, self.config))
 
@@ -68,6 +68,25 @@ class LongText(TextPieces, JobFlow):
         is_certain = not was_certain and self._may_begin(last)
         is_next = speech.index == self.texts_split
         return [*(self._split_next() if is_next else []), *(self._begin(last) if is_certain else [])]
+
+    def _split_item(self, speech: Speech) -> SplitItem:
+        return replace(super()._split_item(speech), load=self._load(speech.index))
+
+    def _load(self, index: int) -> Load:
+        """What each worker has got before a text is cut. Only recordings are for more workers than there are texts."""
+        workers = self.config.renderers
+        frames = [0] * (workers if self.recordings else min(workers, len(self.texts)))
+        for chunk in self.chunks.values():
+            frames[chunk.lane] += chunk.stop_frame - chunk.start_frame
+        last = self.chunks[len(self.chunks) - 1].lane if self.chunks else -1
+        return Load(tuple(frames), last, self._share(index))
+
+    def _share(self, index: int) -> float | None:
+        """How much of the job is spoken with a text; the length of recordings is not known beforehand."""
+        if self.recordings and index + 1 < len(self.texts):
+            return None
+        lengths = [len(text) / self.part(place).speed for place, text in enumerate(self.texts)]
+        return sum(lengths[: index + 1]) / sum(lengths) if any(lengths) else 1.0
 
     def _last_of_scene(self, index: int) -> int:
         """Index of the last text of the scene that a text is of."""

@@ -60,7 +60,7 @@ def still(
     the segments that this one is joined with; None: as far as in this one.
     """
     crf = codec.still.of(crf)
-    gop = max(2, math.ceil(frames / math.ceil(frames / (fps * gop_seconds))))  # 1 changes the parameter sets
+    gop = still_gop(frames, fps, gop_seconds)
     options = _joinable(codec, gop, crf)
     if codec.name not in ZONED:
         return options
@@ -81,6 +81,11 @@ def still(
         parameters.append("zones=" + "/".join(zones))
     given = [str(options[key])] if key in options else []
     return options | {"crf": f"{base:.3f}", key: ":".join([*given, *parameters])}
+
+
+def still_gop(frames: int, fps: int, gop_seconds: int) -> int:
+    """How many frames apart the keyframes of a still picture are. One would change the parameter sets."""
+    return max(2, math.ceil(frames / math.ceil(frames / (fps * gop_seconds))))
 
 
 def _approaching(quantisers: list[int], keyframe: float, mean_min: float) -> list[int]:

@@ -192,11 +192,12 @@ class LipSyncStage:
         return self._engines[model]
 
 
-def _usual_seconds(chunk: Chunk) -> float | None:
-    """About how far apart the keyframes of a job's still pictures are; None if its chunks are not known yet."""
+def _usual_seconds(chunk: Chunk) -> float:
+    """About how far apart the keyframes of a job's still pictures are: those of a text as in one chunk."""
+    timeline = chunk.timeline
     if chunk.count is None:
-        return None
-    return min(rate.STILL_GOP_SECONDS, chunk.timeline.seconds / chunk.count)
+        return rate.still_gop(timeline.frames, timeline.fps, rate.STILL_GOP_SECONDS) / timeline.fps
+    return min(rate.STILL_GOP_SECONDS, timeline.seconds / chunk.count)
 
 
 def _overlay(chunk: Chunk) -> Overlay | None:

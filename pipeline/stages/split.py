@@ -6,7 +6,7 @@ import io
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,20 +20,20 @@ from pipeline.brand import logo
 from pipeline.brand.clips import Clips, Shape
 from pipeline.composition.background import Backgrounds
 from pipeline.composition.names import TRANSPARENT
-from pipeline.config import BOTH, Config
+from pipeline.config import BOTH, Config, SplitSettings
 from pipeline.engines.mel import mel_spectrogram
 from pipeline.errors import ConfigError, JobError
 from pipeline.executors.base import WorkerSpec
 from pipeline.media import ffmpeg, pcm, recording
 from pipeline.media.pcm import TRACK_RATE_HZ
 from pipeline.media.recording import Sound
-from pipeline.messages import PCM_RATE_HZ, Chunk, Logo, Notice, Origin, Piece, Span, Speech, SplitItem, Timeline
+from pipeline.messages import PCM_RATE_HZ, Chunk, Load, Logo, Notice, Origin, Span, Speech, SplitItem, Timeline
 from pipeline.overlay import fonts
 from pipeline.overlay.document import Captions, document, line_characters
 from pipeline.speech.cues import cues
 from pipeline.speech.sentences import is_question
 from pipeline.speech.voices import levels
-from pipeline.stages.chunks import chunk_count, chunk_edges, plan, stream_edges
+from pipeline.stages.chunks import Part, chunk_count, chunk_parts, plan, stream_edges
 from pipeline.stages.early_pieces import PIECE_SECONDS_MIN, early_edges, short_edges, shortened
 
 
@@ -70,7 +70,7 @@ class SplitStage:
         samples = _fix_length(folder / "pcm.wav", samples, PCM_RATE_HZ, frames, item.fps)
         _fix_length(folder / "track.wav", track, TRACK_RATE_HZ, frames, item.fps)
         _save(folder / "mel.npy", mel_spectrogram(_centred(pcm.as_float(samples))))
-        mode, edges = self._edges(item, seconds, samples, frames)
+        mode, parts = self._parts(item, seconds, samples, frames)
         timeline = Timeline(
             samples=len(samples),
             frames=frames,
@@ -92,7 +92,7 @@ class SplitStage:
         )
         overlay = None if item.label is None and item.captions is None else _write_overlay(item, timeline, size)
         drawn = None if item.logo is None else self._write_logo(item, item.logo, size)
-        for chunk in _chunks(item, timeline, edges, self._config, overlay):
+        for chunk in _chunks(item, timeline, parts, self._config, overlay):
             yield chunk if drawn is None else replace(chunk, logo=drawn)
 
     def _write_logo(self, item: SplitItem, asked: Logo, size: tuple[int, int]) -> Path:
@@ -113,33 +113,34 @@ class SplitStage:
             raise JobError("too_long", f"the speech is longer than {limit_seconds} s", field="text")
         return frames
 
-    def _edges(
+    def _parts(
         self, item: SplitItem, seconds: float, samples: NDArray[np.int16], frames: int
-    ) -> tuple[str, list[tuple[int, int]]]:
+    ) -> tuple[str, list[Part]]:
         """The resolved mode, and the frame ranges of the chunks."""
-        settings = self._config.split
-        if item.piece is not None:
-            return item.mode, self._piece_edges(item, item.piece, samples, frames)
+        settings, renderers = self._config.split, self._config.renderers
         if item.mode == "stream":
-            return item.mode, stream_edges(samples, frames, item.fps, settings)
-        mode, count = plan(item.mode, seconds, self._config.renderers, settings)
-        return mode, chunk_edges(samples, frames, item.fps, count, settings)
+            return item.mode, list(_stream_parts(item, samples, frames, settings))
+        if item.piece is None:
+            mode, count = plan(item.mode, seconds, renderers, settings)
+        else:  # the mode makes no difference
+            is_recording = item.speech.voice is None
+            mode, count = item.mode, chunk_count(frames / item.fps, renderers, settings) if is_recording else 1
+        load = item.load or Load((0,) * min(count, renderers), last=-1, share=1.0)
+        models = _models(item.model, mode, self._config)[: len(load.frames)]
+        first = item.piece.first_frame if item.piece else 0
+        parts = chunk_parts(samples, frames, item.fps, count, load=load, models=models, settings=settings)
+        return mode, [Part(first + start, first + stop, lane) for start, stop, lane in parts]
 
-    def _piece_edges(
-        self, item: SplitItem, piece: Piece, samples: NDArray[np.int16], frames: int
-    ) -> list[tuple[int, int]]:
-        """The frame ranges of the pieces of one text; those of a recording do not depend on the mode."""
-        start, stop = piece.first_frame, piece.first_frame + frames
-        if piece.is_open:
-            return short_edges(start, stop, item.fps)
-        if item.mode == "stream":
-            return early_edges(start, stop, item.fps)
-        if item.speech.voice is not None:
-            return [(start, stop)]
-        settings = self._config.split
-        count = chunk_count(frames / item.fps, self._config.renderers, settings)
-        edges = chunk_edges(samples, frames, item.fps, count, settings)
-        return [(start + first, start + last) for first, last in edges]
+
+def _stream_parts(item: SplitItem, samples: NDArray[np.int16], frames: int, settings: SplitSettings) -> Iterator[Part]:
+    """The pieces of a stream, for all workers in turn. Those of a text are for the same one."""
+    if item.piece is None:
+        for lane, (start, stop) in enumerate(stream_edges(samples, frames, item.fps, settings)):
+            yield Part(start, stop, lane)
+    else:
+        cut, first = short_edges if item.piece.is_open else early_edges, item.piece.first_frame
+        for start, stop in cut(first, first + frames, item.fps):
+            yield Part(start, stop, item.speech.index)
 
 
 def _questions(speech: Speech) -> tuple[float, ...] | None:
@@ -240,20 +241,19 @@ def _captions(item: SplitItem, timeline: Timeline, size: tuple[int, int]) -> Cap
 
 
 def _chunks(
-    item: SplitItem, timeline: Timeline, edges: list[tuple[int, int]], config: Config, overlay: Path | None
+    item: SplitItem, timeline: Timeline, parts: list[Part], config: Config, overlay: Path | None
 ) -> Iterator[Chunk]:
-    starts = [start for start, _ in edges]
-    parts = shortened(edges, item.fps) if item.is_slow else edges
-    count = None if item.piece else len(parts)
+    starts = [part.start for part in parts]
+    edges = [(part.start, part.stop) for part in parts]
+    edges = shortened(edges, item.fps) if item.is_slow else edges
+    count = None if item.piece else len(edges)
     models = _models(item.model, timeline.mode, config)
-    # Models do not change within a streamed text: fading from one to the other would cost time, and be seen.
-    stays = item.piece is not None and timeline.mode == "stream"
-    for index, (start, stop) in enumerate(parts, start=item.index):
+    lanes = [item.load.last if item.load else parts[0].lane - 1, *(part.lane for part in parts)]
+    for index, (start, stop) in enumerate(edges, start=item.index):
         # All parts of a range have the same model, so frames do not depend on whether it is cut.
-        place = bisect_right(starts, start) - 1
-        turn = item.speech.index + (0 if stays else place)
-        model = models[turn % len(models)]
-        before = model if (stays and place) or start not in starts else models[(turn - 1) % len(models)]
+        place = bisect_right(starts, start)
+        lane, lane_before = lanes[place] % len(models), lanes[place - (start in starts)] % len(models)
+        model, before = models[lane], models[lane_before]
         follows = index > item.index or (index > 0 and not (item.piece and item.piece.begins_scene))
         yield Chunk(
             job=item.job,
@@ -264,7 +264,7 @@ def _chunks(
             stop_frame=stop,
             model=model,
             # A viewer is waiting for the stream: any free worker takes its pieces.
-            mixed=len(models) > 1 and count != 1 and timeline.mode != "stream",
+            mixed=len(set(models)) > 1 and count != 1 and timeline.mode != "stream",
             fade_from=before if follows and before != model else None,
             avatar=item.avatar,
             articulation=item.articulation,
@@ -275,11 +275,12 @@ def _chunks(
             timeline=timeline,
             overlay=overlay,
             codec=item.codec,
+            lane=lane,
         )
 
 
-def _models(model: str | None, mode: str, config: Config) -> tuple[str, ...]:
-    """The models that the chunks alternate over: with `both`, those of the workers."""
-    names = config.worker_models
-    chosen = model or (names[0] if mode == "sequential" else BOTH)
-    return names if chosen == BOTH else (chosen,)
+def _models(model: str | None, mode: str, config: Config) -> Sequence[str]:
+    """The model of each worker that a job is planned for."""
+    turns = config.worker_turns
+    chosen = model or (config.worker_models[0] if mode == "sequential" else BOTH)
+    return turns if chosen == BOTH else (chosen,) * len(turns)
