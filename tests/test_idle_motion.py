@@ -18,7 +18,7 @@ from pipeline.avatars.idle_motion.eyelids import LEVELS, eyelids
 from pipeline.avatars.idle_motion.fine_plane import FinePlane
 from pipeline.avatars.idle_motion.prosody import Prosody
 from pipeline.avatars.idle_motion.sway import PoseField, Sway
-from pipeline.avatars.idle_motion.warp import make_warp
+from pipeline.avatars.idle_motion.warp import Warp, make_warp
 from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
 from tests.faces import presenter_landmarks, presenter_picture
@@ -65,6 +65,15 @@ def cut(picture: Picture, box: PixelBox, frames: int = 1) -> torch.Tensor:
 
 def corners(box: PixelBox, frames: int = 1) -> NDArray[np.intp]:
     return np.tile(np.array(box[:2], np.intp), (frames, 1))
+
+
+def maps(warp: Warp, pose: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The sources of all points of the box: those of its bands, one below the other."""
+    bands = list(warp.bands(pose))
+    edges = [warp.box[1], *(band.box[3] for band in bands)]
+    assert [band.box[1] for band in bands] == edges[:-1]
+    assert edges[-1] == warp.box[3]
+    return np.concatenate([band.luma for band in bands], 1), np.concatenate([band.chroma for band in bands], 1)
 
 
 def shown(canvas: LivingCanvas, picture: Picture, first: int, frames: int = 1) -> torch.Tensor:
@@ -142,12 +151,12 @@ def test_a_frame_is_the_painted_picture_moved(living: LivingCanvas, picture: Pic
 
     def distance(frame: int) -> float:
         """Displacement of the middle of the mouth, in half pixels."""
-        return float(np.hypot(*(warp.maps(living._sway.pose(frame))[0][:, 208, 180] - (360, 416))))
+        return float(np.hypot(*(maps(warp, living._sway.pose(frame))[0][:, 208, 180] - (360, 416))))
 
     for frame in sorted(range(50, 1000), key=distance)[-3:]:
         assert 0.8 < distance(frame) < 6
         moved = planes_of(living.compose(Regions(torch.from_numpy(disc)), corners(MOUTH), frame)[0].numpy())
-        luma, chroma = warp.maps(living._sway.pose(frame))
+        luma, chroma = maps(warp, living._sway.pose(frame))
         for plane, still, (x, y), step in zip(
             moved, planes_of(painted), (luma, chroma, chroma), PLANE_STEPS, strict=True
         ):
@@ -367,7 +376,7 @@ def test_raised_brows_move_nothing_below_the_eyes(picture: Picture, landmarks: F
     assert warp is not None
     raised = np.zeros(len(PoseField), np.float32)
     raised[PoseField.BROWS] = 0.03
-    rest, up = (warp.maps(pose)[0].copy() for pose in (0 * raised, raised))
+    rest, up = (maps(warp, pose)[0] for pose in (0 * raised, raised))
     moved = np.abs(up - rest).max(0) > 0.2
     eyes = np.concatenate([landmarks.left_eye, landmarks.right_eye])
     assert moved[int(eyes[:, 1].min()) - 25].any()

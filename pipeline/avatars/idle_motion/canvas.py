@@ -111,18 +111,23 @@ class _Moving:
 
     def move(self, planes: Planes, matte: Plane, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
         """Move a frame that equals the picture outside the boxes `painted`; and its matte, if there is one."""
-        luma, chroma = self._warp.maps(pose)
-        if self._matte is not None:
-            x1, y1, x2, y2 = self._warp.box
-            self._matte.sample(luma, matte[y1:y2, x1:x2])
-        for plane, fine, points, step in zip(planes, self._fine, (luma, chroma, chroma), PLANE_STEPS, strict=True):
+        for plane, fine, step in zip(planes, self._fine, PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:
                 fine.refine(plane, _scaled(box, step))
-            x1, y1, x2, y2 = _scaled(self._warp.box, step)
-            fine.sample(points, plane[y1:y2, x1:x2])
+        for band in self._warp.bands(pose):
+            points = band.luma, band.chroma, band.chroma
+            for plane, fine, source, step in zip(planes, self._fine, points, PLANE_STEPS, strict=True):
+                fine.sample(source, _within(plane, _scaled(band.box, step)))
+            if self._matte is not None:
+                self._matte.sample(band.luma, _within(matte, band.box))
         self._painted = painted
 
 
 def _scaled(box: PixelBox, step: int) -> PixelBox:
     x1, y1, x2, y2 = box
     return x1 // step, y1 // step, x2 // step, y2 // step
+
+
+def _within(plane: Plane, box: PixelBox) -> Plane:
+    x1, y1, x2, y2 = box
+    return plane[y1:y2, x1:x2]

@@ -6,6 +6,7 @@ height from the eyes to the chin, in the face's own frame: origin between the ey
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +24,8 @@ NODES_PER_FACE = 8
 """Grid nodes from the eyes to the chin; between nodes the displacement is interpolated."""
 SPARE_NODES = 2
 """Grid nodes outside the picture, on each side."""
+BAND_ROWS = 72
+"""Frames are moved in bands of so many rows: the maps of more would not stay in the processor's cache."""
 BORDER_FADE = 0.4
 """The movement fades out over this distance from the picture's borders, so that nothing outside it can show."""
 NECK_BASE = 1.45
@@ -69,40 +72,41 @@ class HeadFrame:
         return np.array([[self.down[1], -self.down[0]], self.down], np.float32) * self.height_pixels
 
 
+@dataclass(frozen=True)
+class Band:
+    """Some rows of the part of a picture that may move."""
+
+    box: PixelBox
+    """On even pixels."""
+    luma: Floats
+    """[2, h, w]: the source of each point, x and y in half pixels."""
+    chroma: Floats
+    """[2, h / 2, w / 2]: the same for chroma, whose points are in the middle of four luma points."""
+
+
 class Warp:
     """Maps the points of a picture by a pose."""
 
     def __init__(self, head: HeadFrame, width: int, height: int) -> None:
         """`width` and `height` of the picture, both even; the eyes are inside it."""
-        self._step = int(np.clip(head.height_pixels / NODES_PER_FACE, 2, 32)) // 2 * 2
-        points = np.stack(np.meshgrid(_centres(width, self._step), _centres(height, self._step)))
+        step = int(np.clip(head.height_pixels / NODES_PER_FACE, 2, 32)) // 2 * 2
+        points = np.stack(np.meshgrid(_centres(width, step), _centres(height, step)))
         fields = _fields(head, points) * _border(points, (width, height), BORDER_FADE * head.height_pixels)
-        self._rows = _Axis.around(np.any(fields, (0, 1, 3)), self._step, height)
-        self._columns = _Axis.around(np.any(fields, (0, 1, 2)), self._step, width)
-        self._rest = 2 * points[..., self._rows.nodes, self._columns.nodes]
-        self._fields = 2 * fields[..., self._rows.nodes, self._columns.nodes]
-        # Reused for each frame: allocating fresh memory would take longer than filling it.
-        rows, columns = (count * self._step for count in self._rest.shape[1:])
-        self._luma = np.empty((2, rows, columns), np.float32)
-        self._chroma = np.empty((2, rows // 2, columns // 2), np.float32)
-
-    @property
-    def box(self) -> PixelBox:
+        rows = _Axis.around(np.any(fields, (0, 1, 3)), step, height)
+        self._columns = _Axis.around(np.any(fields, (0, 1, 2)), step, width)
+        self._rest = 2 * points[..., rows.nodes, self._columns.nodes]
+        self._fields = 2 * fields[..., rows.nodes, self._columns.nodes]
+        self._rows = [_Rows.between(start, min(start + BAND_ROWS, rows.stop), rows) for start in rows.bands()]
+        self.box: PixelBox = self._columns.start, rows.start, self._columns.stop, rows.stop
         """The part of the picture that may move, on even pixels."""
-        return self._columns.start, self._rows.start, self._columns.stop, self._rows.stop
 
-    def maps(self, pose: Floats) -> tuple[Floats, Floats]:
-        """The source of each point of the box, x and y in half pixels: [2, h, w] for luma, then for chroma.
-
-        A chroma point is in the middle of four luma points. The maps are valid until the next call.
-        """
+    def bands(self, pose: Floats) -> Iterator[Band]:
+        """The bands of the box in a pose, from top to bottom."""
         nodes = self._rest - np.einsum("m,mayx->ayx", pose, self._fields)
-        return self._enlarged(nodes, self._luma, 1), self._enlarged(nodes / 2 - 0.5, self._chroma, 2)
-
-    def _enlarged(self, nodes: Floats, pixels: Floats, shrunk: int) -> Floats:
-        for coarse, fine in zip(nodes, pixels, strict=True):
-            cv2.resize(coarse, fine.shape[::-1], fine, interpolation=cv2.INTER_LINEAR)
-        return pixels[:, self._rows.shown(shrunk), self._columns.shown(shrunk)]
+        luma, chroma = self._columns.enlarged(nodes, 1), self._columns.enlarged(nodes / 2 - 0.5, 2)
+        for rows in self._rows:
+            box = self.box[0], rows.start, self.box[2], rows.stop
+            yield Band(box, rows.luma @ luma[:, rows.nodes], rows.chroma @ chroma[:, rows.nodes])
 
 
 def make_warp(landmarks: FaceLandmarks, width: int, height: int) -> Warp | None:
@@ -118,23 +122,57 @@ class _Axis:
     nodes: slice
     """The nodes that move and two more on each side: a node also moves its neighbours' cells, and the outermost
     half-cells cannot be interpolated."""
+    step: int
+    """Pixels from node to node."""
     start: int
     stop: int
     """`start` and `stop`: in pixels, within the picture."""
-    hidden: int
-    """Pixels of the nodes' cells before `start`."""
 
     @classmethod
     def around(cls, moving: NDArray[np.bool_], step: int, pixels: int) -> _Axis:
         """`moving`: whether each node moves, [nodes]."""
         first, last = (int(index) for index in np.flatnonzero(moving)[[0, -1]])
-        begin = (first - SPARE_NODES - 1) * step
-        start, stop = max(begin, 0), min((last - SPARE_NODES + 2) * step, pixels)
-        return cls(slice(first - 2, last + 3), start, stop, step + start - begin)
+        start, stop = (first - SPARE_NODES - 1) * step, (last - SPARE_NODES + 2) * step
+        return cls(slice(first - 2, last + 3), step, max(start, 0), min(stop, pixels))
 
-    def shown(self, shrunk: int) -> slice:
-        """The part of the enlarged grid between `start` and `stop`."""
-        return slice(self.hidden // shrunk, (self.hidden + self.stop - self.start) // shrunk)
+    @property
+    def begin(self) -> int:
+        """Where the first node's cell begins, in pixels."""
+        return int(self.nodes.start - SPARE_NODES) * self.step
+
+    def bands(self) -> range:
+        """Where bands begin, in pixels."""
+        return range(self.start, self.stop, BAND_ROWS)
+
+    def enlarged(self, nodes: Floats, shrunk: int) -> Floats:
+        """Values at nodes [2, h, nodes] along the axis, in a plane of `1 / shrunk` of the size: [2, h, pixels]."""
+        pixels = nodes.shape[2] * self.step // shrunk
+        wide = [cv2.resize(rows, (pixels, len(rows)), interpolation=cv2.INTER_LINEAR) for rows in nodes]
+        first, last = ((edge - self.begin) // shrunk for edge in (self.start, self.stop))
+        return np.stack([rows[:, first:last] for rows in wide])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """How the rows of a band are interpolated between those of nodes."""
+
+    start: int
+    stop: int
+    """`start` and `stop`: in pixels."""
+    nodes: slice
+    """The nodes around the band."""
+    luma: Floats
+    """[h, nodes]: their weights."""
+    chroma: Floats
+    """[h / 2, nodes]"""
+
+    @classmethod
+    def between(cls, start: int, stop: int, axis: _Axis) -> _Rows:
+        """The rows [start, stop) of a picture."""
+        places = (np.arange(start, stop, 0.5) + 0.5 - axis.begin) / axis.step - 0.5  # and the middles between them
+        nodes = slice(int(places[0]), int(places[-2]) + 2)
+        weights = (1 - np.abs(places[:, None] - np.arange(nodes.start, nodes.stop))).clip(min=0).astype(np.float32)
+        return cls(start, stop, nodes, weights[::2], weights[1::4])
 
 
 def _centres(pixels: int, step: int) -> Floats:
