@@ -39,7 +39,7 @@ from pipeline.engines.builtin.source import Source
 BATCH_FRAMES = 16
 """Batch size that takes the least time: half of it spends more on calls, larger ones on memory."""
 NODES_PER_MOUTH = 22
-"""Points along the mouth at which the movement is computed; it is smooth, so it is interpolated between them."""
+"""About how many points along the mouth have their movement computed; it is smooth, so it is interpolated between."""
 LIP_NODES_PER_MOUTH = 44
 """The same near the lips' edges."""
 FEATHER_PIXELS = 1.25
@@ -118,23 +118,26 @@ class FaceRenderer:
         shape, frame = self._shape.at(clip_frames), self._frame.at(clip_frames)
         region, mouth = self._region.at(clip_frames), self._mouth.at(clip_frames)
         source, pose = self._source(clip_frames), Pose.of(track, shape)
-        skin = Patch(frame, region, region, self._unit / NODES_PER_MOUTH, self._device)
-        lips = Patch(frame, mouth, region, self._unit / LIP_NODES_PER_MOUTH, self._device)
+        skin = Patch(frame, region, region, round(self._unit / NODES_PER_MOUTH), self._device)
+        lips = Patch(frame, mouth, region, round(self._unit / LIP_NODES_PER_MOUTH), self._device)
         pixels = _render_skin(source, shape, pose, skin)
         width, height = mouth.size
         corners = np.broadcast_to(mouth.corners - region.corners, (len(track), 2))
         light = None if self._light is None else torch.from_numpy(self._light[clip_frames]).to(self._device)
-        parts = self._render_lips(source, shape, pose, lips, light)
+        parts = self._render_lips(source, shape, pose, lips, light).add_(0.5).clamp_(0, 255).to(torch.uint8)
         for whole, part, (x, y) in zip(pixels, parts, corners, strict=True):
             whole[:, y : y + height, x : x + width] = part
-        return pixels.add_(0.5).clamp_(0, 255).to(torch.uint8)
+        return pixels
 
     def _render_lips(
         self, source: Source, shape: FaceShape, pose: Pose, patch: Patch, light: torch.Tensor | None
     ) -> torch.Tensor:
         """The lips and the inside of the mouth, float [n, 3, height, width]; `light` [n]: factors for the inside."""
         moved = movement(shape, patch.nodes, pose)
-        upper, lower = (self._lip(source, patch.grid(shift), pose.pucker) for shift in (moved.upper, moved.lower))
+        upper, lower = (
+            self._lip(source, patch.places(shift, source.per_pixel), pose.pucker)
+            for shift in (moved.upper, moved.lower)
+        )
         fields = moved.beneath_upper, moved.above_lower, moved.rest_gap, moved.seam_sharpness
         below, above, rest_gap, sharpness = patch.enlarged(*fields).unbind(1)
         inside = torch.minimum(below, above)
@@ -163,17 +166,17 @@ class FaceRenderer:
         rows, columns = (seen.any(axis).nonzero()[:, 0].tolist() or [0] for axis in (1, 0))
         return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
-    def _lip(self, source: Source, grid: torch.Tensor, pucker: torch.Tensor) -> torch.Tensor:
+    def _lip(self, source: Source, places: torch.Tensor, pucker: torch.Tensor) -> torch.Tensor:
         """One lip and the skin beside it, float [n, 3, height, width]; rounded lips leave no corners behind."""
-        lip = source.at(grid)
-        rounded = ramp(pucker, *ROUNDED)[:, None]
+        lip = source.at(places).float()
         if not self._is_still:
             return lip
+        rounded = ramp(pucker, *ROUNDED)[:, None]
         if self._device.type != "cpu":  # choosing frames would wait for a GPU, which samples all of them in no time
-            return torch.lerp(lip, self._cornerless.at(grid), rounded)
+            return torch.lerp(lip, self._cornerless.at(places).float(), rounded)
         some = rounded[:, 0, 0, 0].nonzero()[:, 0]
         if len(some):
-            lip[some] = torch.lerp(lip[some], self._cornerless.at(grid[some]), rounded[some])
+            lip[some] = torch.lerp(lip[some], self._cornerless.at(places[some]).float(), rounded[some])
         return lip
 
     def _source(self, clip_frames: Indices) -> Source:
@@ -213,11 +216,11 @@ class FaceRenderer:
 
 
 def _render_skin(source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
-    """The region of interest with closed lips, float [n, 3, height, width]."""
+    """The region of interest with closed lips, uint8 [n, 3, height, width]."""
     moved = movement(shape, patch.nodes, pose)
     on_upper = moved.beneath_upper < moved.above_lower
     x, y = (torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True))
-    return source.at(patch.grid((x, y)))
+    return source.at(patch.places((x, y), source.per_pixel))
 
 
 def _moving_bounds(shape: FaceShape) -> Bounds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ Bounds = tuple[float, float, float, float]
 """x1, y1, x2, y2 in the face's frame, in mouth widths."""
 Size = tuple[int, int]
 """Width and height in pixels."""
+Shift = tuple[torch.Tensor, torch.Tensor]
+"""x, y [n, h, w]: displacements at the nodes of a patch, in mouth widths."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,20 @@ class Area:
 class Patch:
     """A rectangle in some frames, with coarse nodes at which the movement is computed."""
 
-    def __init__(self, frame: FaceFrame, area: Area, within: Area, step: float, device: torch.device) -> None:
-        """`area`: the rectangle, inside the region of interest `within`; `step`: pixels from node to node."""
+    def __init__(self, frame: FaceFrame, area: Area, within: Area, step: int, device: torch.device) -> None:
+        """`area`: the rectangle, inside the region of interest `within`; `step`: pixels from node to node.
+
+        A node is in the middle of `step` x `step` pixels, and the outermost ones are beside the rectangle.
+        """
         self._size = area.size
         self._centre = _on(frame.centre - area.corners, device)
         self._axes = _on(frame.axes, device)
         self.pixels = _on(frame.width_pixels, device)[:, None, None]
-        columns, rows = (torch.linspace(0, side - 1, max(round(side / step), 2), device=device) for side in area.size)
-        self.nodes = Nodes(*self._in_face(columns, rows), columns[1] / self.pixels)
+        self._step = step
+        columns, rows = (
+            torch.arange(-1, -(-side // step) + 1, device=device) * step + (step - 1) / 2 for side in area.size
+        )
+        self.nodes = Nodes(*self._in_face(columns, rows), step / self.pixels)
         offset = _on(area.corners - within.corners, device)
         self._across, self._down = (columns + offset[:, :1])[:, None], (rows + offset[:, 1:])[:, :, None]
         self._last = (within.size[0] - 1, within.size[1] - 1)
@@ -75,23 +84,36 @@ class Patch:
         columns, rows = (torch.arange(side, device=self._centre.device) for side in self._size)
         return self._in_face(columns, rows)
 
-    def grid(self, shift: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """Displacements at the nodes, in mouth widths, to points to sample [n, height, width, 2]."""
+    def places(self, shift: Shift, per_pixel: int) -> torch.Tensor:
+        """The points of the region of interest that are seen at the patch's pixels, [n, 2, height, width].
+
+        x and y are counted in fractions of the region's pixels, `per_pixel` each.
+        """
         a, b, c, d = (self._axes.flatten(1) * self.pixels[:, 0]).T[..., None, None]
         window = self._window()
         x = self._across + (shift[0] * a + shift[1] * c) * window
         y = self._down + (shift[0] * b + shift[1] * d) * window
-        return self.enlarged(x * (2 / self._last[0]) - 1, y * (2 / self._last[1]) - 1).permute(0, 2, 3, 1)
+        return self.enlarged(x * per_pixel, y * per_pixel)
 
     def enlarged(self, *fields: torch.Tensor) -> torch.Tensor:
         """Fields [n, h, w] at the nodes to [n, fields, height, width] at the pixels."""
+        nodes, step = torch.stack(fields, 1), self._step
+        count, planes, rows, columns = nodes.shape
+        if nodes.device.type == "cpu":  # OpenCV takes a fraction of the time
+            enlarged = torch.empty(count, planes, rows * step, columns * step)
+            for coarse, fine in zip(nodes.flatten(0, 1).numpy(), enlarged.flatten(0, 1).numpy(), strict=True):
+                cv2.resize(coarse, fine.shape[::-1], fine, interpolation=cv2.INTER_LINEAR)
+        else:
+            enlarged = interpolate(nodes, scale_factor=step, mode="bilinear", align_corners=False)
         width, height = self._size
-        return interpolate(torch.stack(fields, 1), size=(height, width), mode="bilinear", align_corners=True)
+        return enlarged[..., step : step + height, step : step + width]
 
     def _window(self) -> torch.Tensor:
-        """0 on the border of the region of interest, 1 away from it; [n, h, w] at the nodes."""
+        """0 at nodes beside the border of the region of interest, 1 away from it; [n, h, w]."""
         fade = BORDER_FADE * self.pixels
-        return _border(self._across, self._last[0], fade) * _border(self._down, self._last[1], fade)
+        sides = (self._across, self._last[0]), (self._down, self._last[1])
+        across, down = (ramp(torch.minimum(places, last - places), self._step, fade) for places, last in sides)
+        return across * down
 
     def _in_face(self, columns: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Face coordinates [n, h, w] of the patch's columns [w] and rows [h]."""
@@ -103,8 +125,3 @@ class Patch:
 
 def _on(values: NDArray[Any], device: torch.device) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.float32)).to(device)
-
-
-def _border(positions: torch.Tensor, last: float, fade: torch.Tensor) -> torch.Tensor:
-    """0 on the first and last position, 1 away from them."""
-    return ramp(torch.minimum(positions, last - positions), 0, fade)
