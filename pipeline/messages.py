@@ -518,6 +518,35 @@ class Pack:
 
 
 @dataclass(frozen=True)
+class SoundItem:
+    """For the merge stage: encode the soundtrack while the picture is rendered."""
+
+    job: str
+    folder: Path
+    chunks: tuple[Chunk, ...]
+    """All chunks of the job, in order."""
+    index: int = 0
+    """Always 0: a job has one soundtrack."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.chunks[-1].stop_frame / self.chunks[-1].timeline.fps
+
+
+@dataclass(frozen=True)
+class Soundtrack:
+    """From the merge stage: the sound of a whole job."""
+
+    job: str
+    track: Path
+    """48 kHz mono WAV."""
+    encoded: Path
+    """The same as AAC in an MP4."""
+    span: Span
+
+
+@dataclass(frozen=True)
 class MergeItem:
     """For the merge stage: every segment of a job, in order."""
 
@@ -535,6 +564,8 @@ class MergeItem:
     """What the video begins and ends with besides."""
     codec: str = "h264"
     """Of the video."""
+    sound: Soundtrack | None = None
+    """None: it is not encoded yet."""
 
 
 @dataclass(frozen=True)
@@ -593,10 +624,10 @@ class Video:
     """Frames after it."""
 
 
-Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | MergeItem | JoinItem
+Item = TtsItem | AlignItem | SplitItem | Chunk | PackItem | SoundItem | MergeItem | JoinItem
 """Input of a stage. `daemon.scheduling.stages` says which stage takes which item."""
 
-Result = Speech | Chunk | Segment | Pack | Video
+Result = Speech | Chunk | Segment | Pack | Soundtrack | Video
 """Output of a stage."""
 
 

@@ -17,7 +17,19 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, JobError, StageError
 from pipeline.executors.base import WorkerSpec
-from pipeline.messages import Chunk, MergeItem, Segment, Span, Speech, SplitItem, Timeline, TtsItem, Video
+from pipeline.messages import (
+    Chunk,
+    MergeItem,
+    Segment,
+    SoundItem,
+    Soundtrack,
+    Span,
+    Speech,
+    SplitItem,
+    Timeline,
+    TtsItem,
+    Video,
+)
 
 CHUNKS = 4
 CHUNK_FRAMES = 25
@@ -122,11 +134,19 @@ class LateLipSync(CheapLipSync):
 
 
 class CheapMerge(CheapStage):
-    def process(self, item: MergeItem) -> Iterator[Video]:
+    def process(self, item: SoundItem | MergeItem) -> Iterator[Soundtrack | Video]:
+        yield encoded(item) if isinstance(item, SoundItem) else self.merged(item)
+
+    def merged(self, item: MergeItem) -> Video:
         assert [segment.index for segment in item.segments] == list(range(CHUNKS))
         path = item.folder / "video.mp4"
         path.write_bytes(b"video")
-        yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, 5, "", SPAN)
+        return Video(item.job, path, item.timeline.frames, FPS, 64, 64, 5, "", SPAN)
+
+
+def encoded(item: SoundItem) -> Soundtrack:
+    """A soundtrack without files."""
+    return Soundtrack(item.job, item.folder / "track.wav", item.folder / "track.m4a", SPAN)
 
 
 class KilledInSetup(CheapStage):
@@ -145,6 +165,15 @@ class KilledOnce(CheapLipSync):
     def work(self, item: Chunk) -> None:
         if item.index == 2 and first_time(item):
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KilledInSound(CheapMerge):
+    """Dies by SIGKILL the first time it encodes the sound."""
+
+    def process(self, item: SoundItem | MergeItem) -> Iterator[Soundtrack | Video]:
+        if isinstance(item, SoundItem) and first_time(item):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield from super().process(item)
 
 
 class KilledAlways(CheapLipSync):
@@ -227,7 +256,7 @@ def note(item: Chunk, line: str) -> None:
         file.write(line + "\n")
 
 
-def first_time(item: Chunk) -> bool:
+def first_time(item: Chunk | SoundItem) -> bool:
     """Whether this is the first call for this chunk in any process."""
     try:
         (item.folder / f"mark-{item.index}").touch(exist_ok=False)
@@ -297,17 +326,17 @@ class InstantLipSync(CheapLipSync):
         (item.folder / f"chunk-{item.index}").write_bytes(b"segment")
 
 
-class CountedMerge(CheapStage):
+class CountedMerge(CheapMerge):
     """Writes the text or the recording as the video, so that each job has a different one."""
 
-    def process(self, item: MergeItem) -> Iterator[Video]:
+    def merged(self, item: MergeItem) -> Video:
         ran(item, "merge")
         assert all(segment.path.read_bytes() == b"segment" for segment in item.segments)
         speech = next(file for name in ("speech.wav", "recording") if (file := item.folder / name).exists())
         path, data = item.folder / "video.mp4", speech.read_bytes().rstrip()
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        yield Video(item.job, path, item.timeline.frames, FPS, 64, 64, len(data), digest, SPAN)
+        return Video(item.job, path, item.timeline.frames, FPS, 64, 64, len(data), digest, SPAN)
 
 
 class LongLipSync(CountedLipSync):

@@ -14,7 +14,7 @@ from daemon.scheduling import stages
 from daemon.scheduling.flow import Flow
 from daemon.scheduling.scheduler import JobFailed, Scheduler
 from pipeline.config import Config
-from pipeline.messages import Chunk, Item, SplitItem, TtsItem
+from pipeline.messages import Chunk, Item, MergeItem, SoundItem, SplitItem, TtsItem
 from tests import faults
 from tests.cheap_daemon import cheap_specs
 from tests.recording_executor import RecordingExecutor, flow, settle
@@ -81,7 +81,7 @@ def crashed(tmp_path: Path, names: list[str], items: Callable[[Flow], list[Item]
 
 
 def chunks_of(job: Flow) -> list[Item]:
-    """Bring a flow up to its chunks; all of them are running."""
+    """Bring a flow up to its chunks; all of them are running, and the sound is encoded."""
     [speech] = faults.CheapTts(SPEC).process(TtsItem(job.name, job.folder, "hello", "en", None, 1.0))
     [split] = job.accept(speech)
     assert isinstance(split, SplitItem)
@@ -94,15 +94,17 @@ def test_items_that_ran_during_a_crash_run_one_at_a_time(
     """Otherwise the item that kills the daemon would use up the attempts of the others."""
     [job] = crashed(tmp_path, ["job"], chunks_of)
     scheduler.add(job)
-    for count in range(1, faults.CHUNKS + 1):
+    for count in range(1, faults.CHUNKS + 2):
         settle(scheduler)
         assert len(executor.log) == count
         [worker] = executor.held
         item = executor.held[worker].item
-        assert isinstance(item, Chunk)
-        executor.complete(worker, *faults.CheapLipSync(SPEC).process(item))
+        assert isinstance(item, (Chunk, SoundItem))
+        stage: Any = faults.CheapLipSync(SPEC) if isinstance(item, Chunk) else faults.CheapMerge(SPEC)
+        executor.complete(worker, *stage.process(item))
     settle(scheduler)
     assert list(executor.held) == ["merge-0"]
+    assert isinstance(executor.held["merge-0"].item, MergeItem)
 
 
 def test_other_items_run_alongside_one_that_ran_during_a_crash(
@@ -114,7 +116,8 @@ def test_other_items_run_alongside_one_that_ran_during_a_crash(
     settle(scheduler)
     assert {(item.job, type(item)) for item in executor.log} == {("suspect", Chunk), ("new", TtsItem)}
     cut(scheduler, executor)
-    assert {(task.item.job, type(task.item)) for task in executor.held.values()} == {("suspect", Chunk), ("new", Chunk)}
+    held = {(task.item.job, type(task.item)) for task in executor.held.values()}
+    assert held == {("suspect", Chunk), ("new", Chunk), ("new", SoundItem)}
 
 
 def first_items(job: Flow) -> list[Item]:

@@ -19,6 +19,7 @@ from pipeline.messages import (
     PackItem,
     Segment,
     Sentence,
+    SoundItem,
     Span,
     Speech,
     SplitItem,
@@ -41,17 +42,19 @@ def item(kind: str, seconds: int) -> Item:
     timeline = Timeline(seconds * PCM_RATE_HZ, frames, FPS, (), "parallel", FOLDER, FOLDER, FOLDER, SPAN, SPAN)
     segment = Segment("job", 0, FOLDER, 0, frames, 64, 64, "gan", "builtin", "cpu", "gan-0", SPAN, 0, 0, timeline)
     speech = Speech("job", FOLDER, FOLDER / "speech.wav", "voice", (Sentence("Hello", 0, seconds),))
+    chunk = Chunk("job", FOLDER, 0, 1, 0, frames, "gan", False, None, "presenter", None, None, timeline)
     items: dict[str, Item] = {
         "tts": TtsItem("job", FOLDER, "a" * seconds * 15, "en", None, 1.0),
         "split": SplitItem("job", speech, FPS, "auto", None, "presenter", None),
-        "chunk": Chunk("job", FOLDER, 0, 1, 0, frames, "gan", False, None, "presenter", None, None, timeline),
+        "chunk": chunk,
         "pack": PackItem("job", FOLDER, segment, None, is_last=True),
+        "sound": SoundItem("job", FOLDER, (chunk,)),
         "merge": MergeItem("job", FOLDER, (segment,), timeline),
     }
     return items[kind]
 
 
-@pytest.mark.parametrize("kind", ["tts", "split", "chunk", "pack", "merge"])
+@pytest.mark.parametrize("kind", ["tts", "split", "chunk", "pack", "sound", "merge"])
 def test_a_budget_grows_with_the_work(kind: str) -> None:
     short, long, longest = (budget_seconds(item(kind, seconds), Config()) for seconds in (3, 30, 1800))
     assert 60 < short < 300
@@ -61,7 +64,14 @@ def test_a_budget_grows_with_the_work(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "seconds"),
-    [("tts", 120 + 0.2 * 450), ("split", 120 + 6), ("chunk", 120 + 40 * 30), ("pack", 120 + 30), ("merge", 120 + 30)],
+    [
+        ("tts", 120 + 0.2 * 450),
+        ("split", 120 + 6),
+        ("chunk", 120 + 40 * 30),
+        ("pack", 120 + 30),
+        ("sound", 120 + 30),
+        ("merge", 120 + 30),
+    ],
 )
 def test_the_budget_of_thirty_seconds_of_speech(kind: str, seconds: float) -> None:
     assert budget_seconds(item(kind, 30), Config()) == pytest.approx(seconds)

@@ -51,7 +51,8 @@ def test_the_log_of_a_done_job_is_beside_its_job_file(daemon: CheapDaemon) -> No
     [spoken] = [line for line in found if "speaking" in line["message"]]
     assert (spoken["worker"], spoken["stage"], spoken["level"]) == ("tts-0", "tts", "WARNING")
     assert (found[0]["worker"], found[0]["stage"]) == ("daemon", "admission")
-    assert [line["stage"] for line in found if "begins" in line["message"]] == ["tts", "split", "lipsync", "merge"]
+    begun = [line["stage"] for line in found if "begins" in line["message"]]
+    assert (begun[:2], sorted(begun[2:])) == (["tts", "split"], ["lipsync", "merge", "merge"])
     assert "done in" in found[-1]["message"]
     assert (daemon.spool / "done" / "good.log.jsonl").exists()
 

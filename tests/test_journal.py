@@ -18,11 +18,17 @@ from daemon.scheduling.journal import Journal
 from pipeline.config import Config, VideoSettings
 from pipeline.executors.base import WorkerSpec
 from pipeline.job import Job
-from pipeline.messages import Chunk, Fragment, Item, MergeItem, Pack, Span, SplitItem, TtsItem
+from pipeline.messages import Chunk, Fragment, Item, MergeItem, Pack, SoundItem, Soundtrack, Span, SplitItem, TtsItem
 from pipeline.speech.voices import natural
 from tests import faults
 
-STAGES = {TtsItem: "CountedTts", SplitItem: "CountedSplit", Chunk: "CountedLipSync", MergeItem: "CountedMerge"}
+STAGES: dict[type[Item], str] = {
+    TtsItem: "CountedTts",
+    SplitItem: "CountedSplit",
+    Chunk: "CountedLipSync",
+    SoundItem: "CountedMerge",
+    MergeItem: "CountedMerge",
+}
 SPEC = WorkerSpec("gan-0", "lipsync", "", Config())
 
 
@@ -41,7 +47,7 @@ def flow(work: Path, mark: str = "one") -> JobFlow:
     return JobFlow("job", Job(text="3 hello"), work, {}, Config(), opened(work, mark))
 
 
-def run(flow: JobFlow, items: list[Item], steps: int = 6) -> list[Item]:
+def run(flow: JobFlow, items: list[Item], steps: int = 7) -> list[Item]:
     """Run up to `steps` items; return the remaining ones."""
     while items and steps > 0:
         item, *items = items
@@ -51,9 +57,9 @@ def run(flow: JobFlow, items: list[Item], steps: int = 6) -> list[Item]:
     return items
 
 
-@pytest.mark.parametrize("steps", range(7))
+@pytest.mark.parametrize("steps", range(8))
 def test_a_flow_begins_where_its_journal_ends(steps: int, work: Path) -> None:
-    """TTS, split, three chunks, merge: after any number of them, a new flow yields exactly the remaining items."""
+    """TTS, split, three chunks, sound, merge: after any number of them, a new flow yields the remaining items."""
     before = flow(work)
     left = run(before, before.begin(), steps)
     after = flow(work)
@@ -61,6 +67,32 @@ def test_a_flow_begins_where_its_journal_ends(steps: int, work: Path) -> None:
     assert (after.speech, after.segments, after.video) == (before.speech, before.segments, before.video)
     assert run(after, left) == []
     assert after.video is not None
+
+
+def test_the_merge_waits_for_the_sound(work: Path) -> None:
+    made = flow(work)
+    *chunks, sound = run(made, made.begin(), 2)
+    assert isinstance(sound, SoundItem)
+    assert sound.chunks == tuple(chunks)
+    assert run(made, chunks) == []
+    [merge] = run(made, [sound], 1)
+    assert isinstance(merge, MergeItem)
+    assert merge.sound == made.sound is not None
+    [soundtrack] = faults.CountedMerge(SPEC).process(sound)
+    assert isinstance(soundtrack, Soundtrack)
+    assert made.accept(soundtrack) == [], "a retry yielded it again"
+
+
+def test_with_clips_the_sound_is_encoded_when_they_are_joined(work: Path) -> None:
+    (work / "brand").mkdir()
+    (work / "brand" / "intro.mp4").touch()
+    config = Config.model_validate({"base": work, "brand": {"intro": "intro.mp4"}})
+    made = JobFlow("job", Job(text="3 hello"), work, {}, config, opened(work))
+    chunks = run(made, made.begin(), 2)
+    assert {type(item) for item in chunks} == {Chunk}
+    [merge] = run(made, chunks, 3)
+    assert isinstance(merge, MergeItem)
+    assert merge.sound is None
 
 
 def test_an_interrupted_split_runs_again_from_the_start(work: Path) -> None:
@@ -82,8 +114,8 @@ def test_a_split_that_runs_again_may_cut_elsewhere(work: Path) -> None:
     after = flow(work)
     assert after.begin() == [split]
     whole = replace(chunks[0], count=1, stop_frame=chunks[-1].stop_frame)
-    assert after.accept(whole) == [whole]
-    assert flow(work).begin() == [whole]
+    assert after.accept(whole) == [whole, SoundItem("job", work, (whole,))]
+    assert flow(work).begin() == [whole, SoundItem("job", work, (whole,))]
 
 
 @pytest.mark.parametrize("gone", ["speech.wav", "chunk-0"])
@@ -92,7 +124,7 @@ def test_results_are_valid_up_to_the_first_with_an_incomplete_file(gone: str, wo
     run(first, first.begin(), 4)
     (work / gone).write_bytes(b"")
     kinds = [type(item) for item in flow(work).begin()]
-    assert kinds == {"speech.wav": [TtsItem], "chunk-0": [Chunk, Chunk, Chunk]}[gone]
+    assert kinds == {"speech.wav": [TtsItem], "chunk-0": [Chunk, Chunk, Chunk, SoundItem]}[gone]
 
 
 def test_a_piece_of_a_stream_is_valid_only_with_all_its_fragments(work: Path) -> None:

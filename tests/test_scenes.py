@@ -33,6 +33,7 @@ from pipeline.messages import (
     Origin,
     Piece,
     Sentence,
+    SoundItem,
     Span,
     Speech,
     SplitItem,
@@ -249,6 +250,8 @@ def test_each_text_is_cut_by_what_the_workers_have_got_before(tmp_path: Path) ->
             parts[1] = replace(parts[1], start_frame=parts[0].stop_frame)
             loads.append(item.load)
             items = [following for part in parts for following in flow.accept(part)]
+        assert isinstance(sound := items[-1], SoundItem)
+        assert [chunk.index for chunk in sound.chunks] == list(range(8))
     known = [8 / 24, 12 / 24, 20 / 24, 1.0]
     before = [((0, 0), -1), ((5, 5), 1), ((10, 20), 1), ((15, 45), 1)]
     assert loads[:4] == [Load(*had, share) for had, share in zip(before, known, strict=True)]

@@ -207,6 +207,15 @@ def test_a_worker_that_dies_costs_one_retry_of_its_item(fault: str, start: Start
     assert sorted(len(runs(tmp_path / "job", index)) for index in range(CHUNKS)) == [1, 1, 1, 2]
 
 
+def test_a_worker_that_dies_while_it_encodes_the_sound_costs_a_retry(start: Start, tmp_path: Path) -> None:
+    scheduler = start(processes(), merge="KilledInSound")
+    scheduler.add(flow(tmp_path))
+    [done] = outcomes(scheduler)
+    assert isinstance(done, JobDone)
+    assert done.attempts == 2
+    assert [len(runs(tmp_path / "job", index)) for index in range(CHUNKS)] == [1] * CHUNKS
+
+
 def test_a_job_that_kills_its_workers_fails_after_three_attempts(start: Start, tmp_path: Path) -> None:
     scheduler = start(processes(), lipsync="KilledAlways")
     scheduler.add(flow(tmp_path))

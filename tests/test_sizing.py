@@ -16,7 +16,7 @@ from daemon.scheduling.workers import worker_specs
 from pipeline.config import AUTO_RENDERERS, Config, PlaceSettings, load_config
 from pipeline.errors import ConfigError
 from pipeline.executors.base import NodeOffer, WorkerSpec
-from pipeline.messages import Chunk, Died, Item, MergeItem, Ready, Result, SplitItem, TtsItem
+from pipeline.messages import Chunk, Died, Item, MergeItem, Ready, Result, SoundItem, SplitItem, TtsItem
 from tests.faults import CheapMerge, CheapSplit, CheapTts, SlowLipSync
 from tests.recording_executor import RecordingExecutor, flow, settle
 
@@ -128,7 +128,8 @@ class Cluster:
 
 def results(item: Item) -> Sequence[Result]:
     """What a worker yields for an item."""
-    stages: dict[type, Any] = {TtsItem: CheapTts, SplitItem: CheapSplit, Chunk: SlowLipSync, MergeItem: CheapMerge}
+    stages: dict[type, Any] = {TtsItem: CheapTts, SplitItem: CheapSplit, Chunk: SlowLipSync, SoundItem: CheapMerge}
+    stages[MergeItem] = CheapMerge
     [spec] = [spec for spec in worker_specs(auto(), 0) if spec.role == "lipsync"]
     stage = stages[type(item)](spec)
     stage.work = lambda item: None
@@ -145,6 +146,8 @@ def test_workers_come_and_go_with_nodes_and_no_busy_one_is_stopped(tmp_path: Pat
     for stage in ("tts-0", "split-0"):
         settle(scheduler)
         executor.complete(stage, *results(executor.held[stage].item))
+    settle(scheduler)
+    executor.complete("merge-0", *results(executor.held["merge-0"].item))
     settle(scheduler)
     assert sorted(executor.held) == ["gan-0", "gan-1", "gan-2", "gan-3"]
     cluster.offer(a=4)

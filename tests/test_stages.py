@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from pipeline.messages import (
     MergeItem,
     Piece,
     Segment,
+    SoundItem,
     Speech,
     SplitItem,
     TtsItem,
@@ -538,6 +540,28 @@ def test_joining_neither_adds_nor_loses_frames(merge_item: MergeItem, merged: Vi
     parts = np.concatenate([frames(segment.path, SIZE) for segment in merge_item.segments])
     assert len(joined) == video.frames == 260
     assert np.array_equal(joined, parts)
+
+
+def test_the_sound_is_the_same_if_it_was_encoded_before(merge_item: MergeItem, merged: Video, tmp_path: Path) -> None:
+    """Each packet with its time and length, and what is hidden at the beginning and the end."""
+    item = SoundItem("job", tmp_path, tuple(split(tmp_path, 10.4)))
+    assert item.seconds == 10.4
+    [sound] = MergeStage(spec()).process(item)
+    assert np.array_equal(pcm.read_wav(sound.track), pcm.read_wav(merge_item.timeline.track))
+    [video] = MergeStage(spec()).process(replace(merge_item, sound=sound))
+    found, expected = (probed_sound(path) for path in (video.path, merged.path))
+    assert len(found["packets"]) > 480
+    assert found == expected
+    assert video.bytes == merged.bytes
+
+
+def probed_sound(video: Path) -> dict[str, Any]:
+    argv = ["ffprobe", "-v", "error", "-select_streams", "a", "-show_packets", "-show_streams"]
+    done = subprocess.run([*argv, "-show_data_hash", "md5", "-of", "json", video], capture_output=True, check=True)
+    probed: dict[str, Any] = json.loads(done.stdout)
+    for packet in probed["packets"]:
+        del packet["pos"]  # where it is in the file
+    return probed
 
 
 def test_a_video_is_marked_and_signed_and_its_frames_are_the_same(merge_item: MergeItem, tmp_path: Path) -> None:

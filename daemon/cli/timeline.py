@@ -10,9 +10,9 @@ import click
 from daemon.cli.failures import one_line
 from daemon.outputs.report import DoneReport, JobReport, RunReport
 
-LABELS = {"tts": "voice", "split": "split", "pack": "merge", "merge": "merge"}
-STAGES = ("tts", "split", "lipsync", "pack", "merge")
-COLOURS = {"tts": "magenta", "split": "blue", "lipsync": "cyan", "pack": "green", "merge": "green"}
+LABELS = {"tts": "voice", "split": "split", "pack": "merge", "sound": "merge", "merge": "merge"}
+STAGES = ("tts", "split", "lipsync", "pack", "sound", "merge")
+COLOURS = {"tts": "magenta", "split": "blue", "lipsync": "cyan", **dict.fromkeys(("pack", "sound", "merge"), "green")}
 BAR, BAR_END, LOST, LOST_END = "█", "▌", "░", "✕"
 PLAIN = str.maketrans({BAR: "#", BAR_END: "|", LOST: "-", LOST_END: "x", "–": "-", "·": "-"})
 """For terminals that cannot show these characters."""

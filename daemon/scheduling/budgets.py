@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.media.pcm import CONVERT_TIMEOUT_SECONDS
-from pipeline.messages import AlignItem, Chunk, JoinItem, MergeItem, PackItem, Speech, SplitItem, TtsItem
+from pipeline.messages import AlignItem, Chunk, JoinItem, MergeItem, PackItem, SoundItem, Speech, SplitItem, TtsItem
 from pipeline.speech import sentences
 
 BASE_SECONDS = 120.0
@@ -78,6 +78,11 @@ def chunk_seconds(item: Chunk, _: Allowances) -> float:
 def pack_seconds(item: PackItem, _: Allowances) -> float:
     """Budget for packing a piece."""
     return BASE_SECONDS + item.segment.timeline.seconds
+
+
+def sound_seconds(item: SoundItem, _: Allowances) -> float:
+    """Budget for encoding the soundtrack."""
+    return BASE_SECONDS + item.seconds
 
 
 def merge_seconds(item: MergeItem, _: Allowances) -> float:

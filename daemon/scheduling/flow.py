@@ -29,6 +29,8 @@ from pipeline.messages import (
     Mark,
     MergeItem,
     Segment,
+    SoundItem,
+    Soundtrack,
     Speech,
     SplitItem,
     Timeline,
@@ -73,6 +75,7 @@ class Flow(ABC):
     speech: Speech | None = field(default=None, init=False)
     chunks: dict[int, Chunk] = field(default_factory=dict, init=False)
     segments: dict[int, Segment] = field(default_factory=dict, init=False)
+    sound: Soundtrack | None = field(default=None, init=False)
     video: Video | None = field(default=None, init=False)
 
     @cached_property
@@ -238,6 +241,8 @@ class Flow(ABC):
                 return self._is_split
             case Chunk():
                 return item.index in self.segments
+            case SoundItem():
+                return self.sound is not None
             case MergeItem():
                 return self.video is not None
             case _:
@@ -264,6 +269,9 @@ class Flow(ABC):
             case Segment() if result.index not in self.segments:
                 self.segments[result.index] = result
                 return self._accept_segment(result)
+            case Soundtrack() if self.sound is None:
+                self.sound = result
+                return self._accept_sound()
             case Video():
                 self.video = result
         return []
@@ -287,6 +295,10 @@ class Flow(ABC):
     @abstractmethod
     def _accept_segment(self, segment: Segment) -> list[Item]:
         """Return the items that follow a new segment, which is already in `segments`."""
+
+    def _accept_sound(self) -> list[Item]:
+        """Return the items that follow the soundtrack, which is already there."""
+        return []
 
     def _chunks_before(self, chunk: Chunk) -> dict[int, Chunk]:
         return {index: before for index, before in self.chunks.items() if index < chunk.index}
@@ -354,4 +366,5 @@ class Flow(ABC):
             extras=self.extras,
             clips=self.clips,
             codec=self.codec,
+            sound=self.sound,
         )

@@ -17,7 +17,7 @@ class Run:
     """One item with one worker. Times are monotonic."""
 
     stage: str
-    """tts, align, split, lipsync, pack or merge."""
+    """tts, align, split, lipsync, pack, sound or merge."""
     index: int
     """Number of the chunk or piece; 0 for a whole job."""
     worker: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.scheduling.flow import Flow
-from pipeline.messages import Item, Segment
+from pipeline.messages import Chunk, Item, Segment, SoundItem
 
 CHARACTERS_PER_SECOND = 15
 """Typical speaking rate."""
@@ -33,6 +33,28 @@ class JobFlow(Flow):
         assert self.job.text is not None
         return [self._tts_item(self.job.text)]
 
+    @property
+    def _is_cut(self) -> bool:
+        """Whether all its chunks are known."""
+        return self._is_split
+
+    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
+        items = super()._accept_chunk(chunk)
+        return [*items, *self._encode_sound()] if items else []
+
+    def _encode_sound(self) -> list[Item]:
+        """Encode the sound while the picture is rendered, unless clips are joined to it."""
+        if not self._is_cut or self.clips:
+            return []
+        return [SoundItem(self.name, self.folder, tuple(self.chunks[index] for index in sorted(self.chunks)))]
+
     def _accept_segment(self, segment: Segment) -> list[Item]:
-        is_complete = len(self.segments) == self.chunks[segment.index].count
-        return [self._merge_item()] if is_complete else []
+        return self._merge()
+
+    def _accept_sound(self) -> list[Item]:
+        return self._merge()
+
+    def _merge(self) -> list[Item]:
+        """Merge once there are all segments, and the sound."""
+        is_complete = self._is_cut and len(self.segments) == self.count
+        return [self._merge_item()] if is_complete and (self.sound is not None or self.clips) else []

@@ -8,7 +8,7 @@ from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND, JobFlow
 from daemon.scheduling.text_pieces import TextPieces
 from pipeline.config import Config
 from pipeline.job import Job
-from pipeline.messages import Item, Load, Segment, Speech, SplitItem
+from pipeline.messages import Chunk, Item, Load, Speech, SplitItem
 from pipeline.speech import sentences
 
 
@@ -92,5 +92,10 @@ class LongText(TextPieces, JobFlow):
         """Index of the last text of the scene that a text is of."""
         return next(place for place in range(index, len(self.texts)) if self.passages[place].ends_scene)
 
-    def _accept_segment(self, segment: Segment) -> list[Item]:
-        return [self._merge_item()] if len(self.segments) == self.count else []
+    @property
+    def _is_cut(self) -> bool:
+        return self.texts_split == len(self.texts)
+
+    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
+        items = super()._accept_chunk(chunk)
+        return [*items, *self._encode_sound()] if items else []

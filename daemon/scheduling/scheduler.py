@@ -27,7 +27,7 @@ from pipeline.config import Config
 from pipeline.errors import CLUSTER_LOST, DISK_FULL, ErrorReport, JobError, StageError
 from pipeline.executors.base import Executor, NodeOffer, WorkerSpec
 from pipeline.log_context import logging_about
-from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, Yielded
+from pipeline.messages import Advanced, Chunk, Died, Event, Failed, Finished, Item, Ready, SoundItem, Yielded
 
 FULL_DISK_SECONDS = 10.0
 """Pause after a disk-full error: whether a quota still blocks writes cannot be checked from outside."""
@@ -422,10 +422,11 @@ class Scheduler:
             return False
         state = self._jobs[entry.flow.name]
         state.began_seconds = state.began_seconds or now
-        state.step = stages.role(entry.item)
+        if not isinstance(entry.item, SoundItem):  # it passes by while chunks are rendered
+            state.step = stages.role(entry.item)
         if isinstance(entry.item, Chunk):
             state.kind = worker.kind
-        with logging_about(worker=worker.spec.name, stage=state.step):
+        with logging_about(worker=worker.spec.name, stage=stages.role(entry.item)):
             attempts = entry.flow.journal.attempts(entry.item)
             log.debug("job %s: item %d begins, attempt %d", entry.flow.name, entry.item.index, attempts)
         self._pool.send(worker, entry, now)

@@ -22,6 +22,8 @@ from pipeline.messages import (
     PackItem,
     Result,
     Segment,
+    SoundItem,
+    Soundtrack,
     Speech,
     SplitItem,
     TtsItem,
@@ -53,6 +55,7 @@ STAGES = (
     StageRow(SplitItem, Chunk, "split", "pipeline.stages.split:SplitStage", budgets.split_seconds),
     StageRow(Chunk, Segment, "lipsync", "pipeline.stages.lipsync:LipSyncStage", budgets.chunk_seconds),
     StageRow(PackItem, Pack, "merge", "pipeline.stages.merge:MergeStage", budgets.pack_seconds, "pack"),
+    StageRow(SoundItem, Soundtrack, "merge", "pipeline.stages.merge:MergeStage", budgets.sound_seconds, "sound"),
     StageRow(MergeItem, Video, "merge", "pipeline.stages.merge:MergeStage", budgets.merge_seconds),
     StageRow(JoinItem, Video, "merge", "pipeline.stages.merge:MergeStage", budgets.join_seconds),
 )
@@ -69,7 +72,7 @@ def role(item: Item) -> str:
 
 
 def step(item: Item) -> str:
-    """What reports call the work on an item: tts, align, split, lipsync, pack or merge."""
+    """What reports call the work on an item: tts, align, split, lipsync, pack, sound or merge."""
     return ROWS[type(item)].step or role(item)
 
 

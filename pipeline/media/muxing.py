@@ -8,21 +8,29 @@ from typing import Any
 
 from pipeline.errors import StageError
 from pipeline.media import boxes, compatibility, ffmpeg
-from pipeline.media.codecs import H264
+from pipeline.media.codecs import H264, Options
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.pcm import TRACK_RATE_HZ
 
-AUDIO_BIT_RATE = 128_000
+ENCODED: Options = {"acodec": "aac", "audio_bitrate": 128_000}
+ENCODED_SUFFIX = ".m4a"
 MUX_TIMEOUT_BASE_SECONDS = 60
 AUDIO_TOLERANCE_SECONDS = 0.001
 """Allowed deviation of the audio length in the container, which counts in whole samples."""
 
 
-def mux(segments: Sequence[Path], track: Path, target: Path, *, fps: int, seconds: float) -> None:
-    """Join segments without re-encoding, encode the whole track once, and put the index first.
+def encode(track: Path, target: Path, *, seconds: float) -> None:
+    """Encode a whole track as AAC in an MP4, which says where the sound begins and ends. Raises StageError."""
+    sound = ffmpeg.source(track, ffmpeg.OUR_FORMATS)
+    output = ffmpeg.target(target, sound["a"], f="mp4", map_metadata=-1, **ENCODED)
+    ffmpeg.run(output, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)
 
-    Encoding audio per chunk would add the encoder's priming at every join. The times of frames are counted, because
-    ffmpeg rounds the length of each segment. Raises StageError.
+
+def mux(segments: Sequence[Path], track: Path, target: Path, *, fps: int, seconds: float) -> None:
+    """Join segments without re-encoding, add the whole track, and put the index first.
+
+    A track that is not encoded yet is, once: encoding audio per chunk would add the encoder's priming at every join.
+    The times of frames are counted, because ffmpeg rounds the length of each segment. Raises StageError.
     """
     script = target.with_suffix(".concat")  # names relative to its folder need no quoting
     script.write_text("".join(f"file '{path.relative_to(target.parent)}'\n" for path in segments), "utf-8")
@@ -35,10 +43,9 @@ def mux(segments: Sequence[Path], track: Path, target: Path, *, fps: int, second
         sound["a"],
         f="mp4",
         vcodec="copy",
-        acodec="aac",
-        audio_bitrate=AUDIO_BIT_RATE,
         map_metadata=-1,
         movflags="+faststart",
+        **({"acodec": "copy"} if track.suffix == ENCODED_SUFFIX else ENCODED),
         **{"bsf:v": f"setts=ts=N*{ticks}:duration={ticks}"},
     )
     ffmpeg.run(output, timeout_seconds=MUX_TIMEOUT_BASE_SECONDS + seconds)

@@ -19,7 +19,19 @@ from pipeline.extras import SUFFIXES, pictures
 from pipeline.extras.moment import Shown
 from pipeline.media import aac, muxing, pcm, transparent
 from pipeline.media.codecs import H264
-from pipeline.messages import Extra, JoinItem, Mark, MergeItem, Pack, PackItem, Segment, Span, Video
+from pipeline.messages import (
+    Extra,
+    JoinItem,
+    Mark,
+    MergeItem,
+    Pack,
+    PackItem,
+    Segment,
+    SoundItem,
+    Soundtrack,
+    Span,
+    Video,
+)
 from pipeline.provenance import embedding, signing
 from pipeline.provenance.certificates import Credentials
 from pipeline.provenance.mark import comment, statement
@@ -46,11 +58,22 @@ class MergeStage:
     def process(self, item: PackItem) -> Iterator[Pack]: ...
 
     @overload
+    def process(self, item: SoundItem) -> Iterator[Soundtrack]: ...
+
+    @overload
     def process(self, item: MergeItem | JoinItem) -> Iterator[Video]: ...
 
-    def process(self, item: PackItem | MergeItem | JoinItem) -> Iterator[Pack] | Iterator[Video]:
-        """Pack a piece, or write, verify and describe the whole video."""
-        return self._packed(item) if isinstance(item, PackItem) else iter([self._video(item)])
+    def process(
+        self, item: PackItem | SoundItem | MergeItem | JoinItem
+    ) -> Iterator[Pack] | Iterator[Soundtrack] | Iterator[Video]:
+        """Pack a piece, encode the sound, or write, verify and describe the whole video."""
+        match item:
+            case PackItem():
+                return self._packed(item)
+            case SoundItem():
+                return iter([_encoded(item)])
+            case _:
+                return iter([self._video(item)])
 
     def _packed(self, item: PackItem) -> Iterator[Pack]:
         yield pack(item, self._encoder)
@@ -88,16 +111,27 @@ class MergeStage:
         fitted = {clip.field: self._clips.fitted(clip, shape, item.folder) for clip in item.clips}
         _check_parameters(fitted.values(), first)
         before, after = ([fitted[field]] if field in fitted else [] for field in ("intro", "outro"))
-        join_tracks(item.segments, timeline.track)
         track = timeline.track
+        if item.sound is None:
+            join_tracks(item.segments, track)
+        sound = track if item.sound is None else item.sound.encoded
         if fitted:
             sounds = [*(clip.track for clip in before), pcm.map_wav(track), *(clip.track for clip in after)]
-            track = _join_sound(sounds, item.folder / "sound.wav")
+            track = sound = _join_sound(sounds, item.folder / "sound.wav")
         parts = [*(clip.video for clip in before), *(s.path for s in item.segments), *(clip.video for clip in after)]
         intro, outro = (sum(clip.frames for clip in clips) for clips in (before, after))
         frames, seconds = timeline.frames + intro + outro, timeline.seconds + (intro + outro) / timeline.fps
-        muxing.mux(parts, track, path, fps=timeline.fps, seconds=seconds)
+        muxing.mux(parts, sound, path, fps=timeline.fps, seconds=seconds)
         return _Plan(frames, timeline.fps, shape.size, seconds, intro, outro, item.codec, track)
+
+
+def _encoded(item: SoundItem) -> Soundtrack:
+    """The soundtrack of all chunks of a job."""
+    start, track = time.monotonic(), item.folder / "track.wav"
+    encoded = track.with_suffix(muxing.ENCODED_SUFFIX)
+    join_tracks(item.chunks, track)
+    muxing.encode(track, encoded, seconds=item.seconds)
+    return Soundtrack(item.job, track, encoded, Span(start, time.monotonic()))
 
 
 def _mark(video: Path, mark: Mark | None, credentials: Credentials | None) -> None:

@@ -16,7 +16,7 @@ from pipeline.files import replace_file
 from pipeline.media import aac, fragments, pcm
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.fragments import AUDIO_TRACK, KEYFRAME_FLAGS, VIDEO_TRACK, Run, Sample
-from pipeline.messages import Fragment, Pack, PackItem, Segment, Span
+from pipeline.messages import Chunk, Fragment, Pack, PackItem, Segment, Span
 from pipeline.provenance import embedding
 
 TAIL_SECONDS_MIN = 1.0
@@ -48,12 +48,12 @@ def pack(item: PackItem, encoder: aac.Encoder) -> Pack:
     return Pack(item.job, segment.index, init, tuple(written), sound_seconds, Span(start, time.monotonic()))
 
 
-def join_tracks(segments: Sequence[Segment], target: Path) -> None:
-    """Write the audio of all pieces to one WAV file, unless they already share that file."""
-    if any(segment.timeline.track != target for segment in segments):
+def join_tracks(parts: Sequence[Segment | Chunk], target: Path) -> None:
+    """Write the audio of all chunks or pieces to one WAV file, unless they already share that file."""
+    if any(part.timeline.track != target for part in parts):
         with pcm.open_wav(target, pcm.TRACK_RATE_HZ) as file:
-            for segment in segments:
-                file.writeframes(_track(segment).tobytes())
+            for part in parts:
+                file.writeframes(_track(part).tobytes())
 
 
 def _video(item: PackItem) -> fragments.Video:
@@ -107,15 +107,15 @@ def _sound(item: PackItem, encoder: aac.Encoder) -> _Sound:
     return _Sound(frames, start, min(stop, known))
 
 
-def _track(segment: Segment) -> NDArray[np.int16]:
-    """The audio of one piece, at the track's rate."""
-    timeline = segment.timeline
+def _track(part: Segment | Chunk) -> NDArray[np.int16]:
+    """The audio of one chunk or piece, at the track's rate."""
+    timeline = part.timeline
     offset = timeline.first_frame or 0
-    start, stop = (_samples(frame - offset, timeline.fps) for frame in (segment.start_frame, segment.stop_frame))
+    start, stop = (_samples(frame - offset, timeline.fps) for frame in (part.start_frame, part.stop_frame))
     sound = pcm.read_wav(timeline.track)[start:stop]
-    if segment.hush_frame is None:
+    if part.hush_frame is None:
         return sound
-    return _hushed(sound, _samples(segment.hush_frame - segment.start_frame, timeline.fps))
+    return _hushed(sound, _samples(part.hush_frame - part.start_frame, timeline.fps))
 
 
 def _hushed(sound: NDArray[np.int16], at: int) -> NDArray[np.int16]:

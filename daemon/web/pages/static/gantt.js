@@ -29,10 +29,10 @@ export function rowsOf({runs = [], chunks}) {
   return [{label: name, bars: [bar(0, queued, "queued", "", name)]}, ...[...workers.values()].sort(byStage)];
 }
 
-const STEPS = ["tts", "split", "lipsync", "pack", "merge"];
+const STEPS = ["tts", "split", "lipsync", "pack", "sound", "merge"];
 
 /** Lip-sync workers have names that people gave them; the others are named after their stage. */
-const labelOf = ({stage, worker}) => stage === "lipsync" ? worker : t(`common.stage_${stage === "pack" ? "merge" : stage}`);
+const labelOf = ({stage, worker}) => stage === "lipsync" ? worker : t(`common.stage_${["pack", "sound"].includes(stage) ? "merge" : stage}`);
 
 const byStage = ({bars: [one], label}, {bars: [other], label: otherLabel}) =>
   STEPS.indexOf(one.stage) - STEPS.indexOf(other.stage) || label.localeCompare(otherLabel);

@@ -9,7 +9,7 @@ const UP = ["idle", "busy"];
 /** What a worker does, or what keeps it from working. */
 function activity({state, job, step, index}) {
   if (!job) return h("span", {class: "dim"}, t(`status.state_${state.split(" ")[0]}`));
-  const stage = t(`common.stage_${{align: "tts", pack: "merge"}[step] ?? step}`);
+  const stage = t(`common.stage_${{align: "tts", pack: "merge", sound: "merge"}[step] ?? step}`);
   const part = step === "lipsync" ? ` · ${t("common.chunk", {n: formatted(index + 1)})}` : "";
   return [h("a", {href: url(`/jobs/${encodeURIComponent(job)}`)}, job), h("span", {class: "dim"}, ` · ${stage}${part}`)];
 }
