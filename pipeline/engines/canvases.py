@@ -17,7 +17,7 @@ from pipeline.avatars.scenes import Clip, Still
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.prosody import prosody
 from pipeline.media.canvas import Canvas, Regions, StillCanvas, mixed, paint
-from pipeline.media.planes import colour_rows
+from pipeline.media.planes import colour_rows, planes_of
 
 
 class Canvases:
@@ -100,7 +100,7 @@ class ClipCanvas:
         for frame, index, (x, y), region in zip(frames, indices.tolist(), corners.tolist(), regions, strict=True):
             opacity, fade = float(self._clip.opacity[index]), float(self._clip.fade[index])
             if opacity:
-                paint(frame[:rows], (x, y), region, opacity)
+                paint(planes_of(frame[:rows].numpy()), (x, y), region, opacity)
             if fade:
                 frame.numpy()[:] = mixed(frame.numpy(), self._clip.read_all(int(self._clip.fade_from[index])), fade)
         return frames

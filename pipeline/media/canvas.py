@@ -96,14 +96,14 @@ class StillCanvas:
         """See `Canvas`."""
         frames = self._background.repeat(len(regions), 1, 1)
         for frame, (x, y), region in zip(frames[:, : self._rows], corners.tolist(), regions, strict=True):
-            paint(frame, (x, y), region)
+            paint(planes_of(frame.numpy()), (x, y), region)
         return frames
 
 
-def paint(frame: torch.Tensor, corner: tuple[int, int], region: Planes, opacity: float = 1) -> None:
-    """Paint a region into an I420 frame on the CPU, in place; `corner` is the even x, y of its top left corner."""
+def paint(planes: Planes, corner: tuple[int, int], region: Planes, opacity: float = 1) -> None:
+    """Paint a region into the planes of a frame, in place; `corner` is the even x, y of its top left corner."""
     x, y = corner
-    for plane, part, step in zip(planes_of(frame.numpy()), region, PLANE_STEPS, strict=True):
+    for plane, part, step in zip(planes, region, PLANE_STEPS, strict=True):
         rows, columns = part.shape
         below = plane[y // step : y // step + rows, x // step : x // step + columns]
         below[:] = part if opacity == 1 else mixed(below, part, opacity)

@@ -17,8 +17,8 @@ from pipeline.avatars.idle_motion.gestures import Gestures
 from pipeline.avatars.idle_motion.prosody import Prosody
 from pipeline.avatars.idle_motion.sway import CALM, LIVELY, Sway
 from pipeline.avatars.idle_motion.warp import Warp, make_warp
-from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
-from pipeline.media.planes import PLANE_STEPS, Plane, Planes, colour_rows, planes_of
+from pipeline.media.canvas import PixelBox, Regions, i420, paint
+from pipeline.media.planes import PLANE_STEPS, Plane, Planes, planes_of
 
 
 class LivingPicture:
@@ -45,8 +45,10 @@ class LivingPicture:
         warp = make_warp(landmarks, width, height)
         self.seed = int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big")
         self.lively = lively
-        self.still = StillCanvas(picture, matte)
-        self.rows = colour_rows(height)
+        self.still = still if matte is None else np.concatenate([still, matte])
+        """The frame at rest, [rows, width]; with a matte, it is below the planes."""
+        self.rows = len(still)
+        """Those of its planes."""
         self.eyelids = eyelids(picture, landmarks)
         self.moving = _Moving(warp, planes_of(still), matte) if warp else None
 
@@ -61,6 +63,8 @@ class LivingCanvas:
     def __init__(self, picture: LivingPicture, fps: int, prosody: Prosody | None = None) -> None:
         """`prosody`: of the speech; None if it is unknown."""
         self._picture = picture
+        self._painted = picture.still.copy()
+        """The picture into which a frame's mouth and eyes are painted, before it moves."""
         self._fps = fps
         self._liveliness = LIVELY if picture.lively else CALM
         self._blinks = Blinks(picture.seed, fps, prosody)
@@ -70,13 +74,22 @@ class LivingCanvas:
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """See `pipeline.media.canvas.Canvas`; the regions are put into the picture before it moves."""
-        frames = self._picture.still.compose(regions, corners, start_frame)
+        moving, rows = self._picture.moving, self._picture.rows
+        frames = torch.empty(len(regions), *self._painted.shape, dtype=torch.uint8)
+        planes, at_rest = planes_of(self._painted[:rows]), planes_of(self._picture.still[:rows])
         width, height = regions.size
-        for number, (frame, (x, y)) in enumerate(zip(frames.numpy(), corners.tolist(), strict=True), start_frame):
-            planes, matte = planes_of(frame[: self._picture.rows]), frame[self._picture.rows :]
+        for number, (frame, (x, y), region) in enumerate(
+            zip(frames.numpy(), corners.tolist(), regions, strict=True), start_frame
+        ):
+            paint(planes, (x, y), region)
             painted = [(x, y, x + width, y + height), *self._move_eyes(planes, number)]
-            if self._picture.moving is not None:
-                self._picture.moving.move(planes, matte, painted, self._pose(number))
+            if moving is None or not moving.is_whole:
+                frame[:] = self._painted
+            if moving is not None:
+                moving.move(planes, painted, self._pose(number), planes_of(frame[:rows]), frame[rows:])
+            for plane, rest, step in zip(planes, at_rest, PLANE_STEPS, strict=True):
+                for box in painted:
+                    _within(plane, _scaled(box, step))[:] = _within(rest, _scaled(box, step))
         return frames
 
     def _pose(self, number: int) -> NDArray[np.float32]:
@@ -106,17 +119,24 @@ class _Moving:
         self._warp = warp
         self._matte = None if matte is None else FinePlane(matte, LINEAR)
         self._fine = tuple(FinePlane(plane) for plane in still)
+        self.is_whole = warp.box == (0, 0, *still[0].shape[::-1])
+        """Whether all of the picture may move."""
         self._painted: list[PixelBox] = []
         """The boxes in which the fine planes hold the previous frame instead of the picture."""
 
-    def move(self, planes: Planes, matte: Plane, painted: list[PixelBox], pose: NDArray[np.float32]) -> None:
-        """Move a frame that equals the picture outside the boxes `painted`; and its matte, if there is one."""
+    def move(
+        self, planes: Planes, painted: list[PixelBox], pose: NDArray[np.float32], moved: Planes, matte: Plane
+    ) -> None:
+        """Fill the part of a frame `moved` that moves, and of its matte, if there is one.
+
+        `planes`: those of the picture, in which only the boxes `painted` have changed.
+        """
         for plane, fine, step in zip(planes, self._fine, PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:
                 fine.refine(plane, _scaled(box, step))
         for band in self._warp.bands(pose):
             points = band.luma, band.chroma, band.chroma
-            for plane, fine, source, step in zip(planes, self._fine, points, PLANE_STEPS, strict=True):
+            for plane, fine, source, step in zip(moved, self._fine, points, PLANE_STEPS, strict=True):
                 fine.sample(source, _within(plane, _scaled(band.box, step)))
             if self._matte is not None:
                 self._matte.sample(band.luma, _within(matte, band.box))
