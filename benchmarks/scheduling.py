@@ -36,6 +36,8 @@ from pipeline.messages import (
     Ready,
     Result,
     Segment,
+    SoundItem,
+    Soundtrack,
     Span,
     Speech,
     SplitItem,
@@ -48,9 +50,9 @@ from pipeline.messages import (
 
 FPS = 25
 CHUNK_SECONDS = 15
-COSTS = {"tts": 0.102, "split": 0.009, "lipsync": 0.344, "merge": 0.032}
+COSTS = {"tts": 0.102, "split": 0.009, "lipsync": 0.344, "sound": 0.016, "merge": 0.016}
 """Seconds of one core for each second of video, from `docs/benchmarks.md`: built-in engine, 720x720."""
-STARTUP_SECONDS = {"tts": 0.02, "split": 0.03, "lipsync": 0.05, "merge": 0.1}
+STARTUP_SECONDS = {"tts": 0.02, "split": 0.03, "lipsync": 0.05, "sound": 0.1, "merge": 0.1}
 """The same for each item, whatever its length."""
 SPREAD = 0.2
 """Standard deviation of the time that equal items take, as a part of it."""
@@ -165,6 +167,8 @@ def _seconds(item: Item) -> float:
             role, length = "split", float(item.speech.audio.name)
         case Chunk():
             role, length = "lipsync", (item.stop_frame - item.start_frame) / FPS
+        case SoundItem():
+            role, length = "sound", item.seconds
         case MergeItem():
             role, length = "merge", item.timeline.seconds
         case _:
@@ -181,6 +185,8 @@ def _results(item: Item, worker: str) -> Iterator[Result]:
             yield from _chunks(item)
         case Chunk():
             yield _segment(item, worker)
+        case SoundItem():
+            yield Soundtrack(item.job, item.folder / "track.wav", item.folder / "track.m4a", SPAN)
         case MergeItem():
             yield Video(item.job, item.folder / "video.mp4", item.timeline.frames, FPS, 720, 720, 1, "", SPAN)
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pipeline.config import Config
 from pipeline.executors.base import WorkerSpec
-from pipeline.messages import MergeItem, Segment, SplitItem, TtsItem
+from pipeline.messages import MergeItem, Segment, SoundItem, SplitItem, TtsItem
 from pipeline.stages.lipsync import LipSyncStage
 from pipeline.stages.merge import MergeStage
 from pipeline.stages.split import SplitStage
@@ -62,7 +62,9 @@ def main() -> None:
         [chunk] = measured("split", lambda: split.process(item))
         results = measured("lip-sync", lambda: lipsync.process(chunk))
         segments = tuple(result for result in results if isinstance(result, Segment))
-        measured("merge", lambda: merge.process(MergeItem("job", folder, segments, chunk.timeline)))
+        [sound] = measured("sound", lambda: merge.process(SoundItem("job", folder, (chunk,))))
+        whole = MergeItem("job", folder, segments, chunk.timeline, sound=sound)
+        measured("merge", lambda: merge.process(whole))
         print(f"\n{chunk.timeline.seconds:.1f} s of speech, {options.avatar}, {options.side}x{options.side}")
 
 
