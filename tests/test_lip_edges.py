@@ -94,6 +94,17 @@ def test_the_dark_below_teeth_is_not_the_edge_of_a_lip(seam: Points, picture: ND
     assert error(found[3:8], true[3:8]) < 1.5
 
 
+def test_the_line_between_both_rows_of_teeth_is_not_the_edge_of_a_lip(seam: Points, picture: NDArray[np.uint8]) -> None:
+    """Given lower teeth that show below the upper ones."""
+    true, painted = open_mouth(seam, picture)
+    line = true[11:] - np.array([0, 6], np.float32)
+    cv2.fillPoly(painted, [np.rint(true).astype(np.int32)], (235, 230, 220))
+    cv2.fillPoly(painted, [np.rint(np.concatenate([true[:11], line])).astype(np.int32)], (240, 235, 225))
+    cv2.polylines(painted, [np.rint(line[1:-1]).astype(np.int32)], False, (90, 70, 60), 1, cv2.LINE_AA)
+    found = on_lip_edges(true, cv2.GaussianBlur(painted, (0, 0), 0.8).astype(np.uint8))
+    assert error(found[13:18], true[13:18]) < 1.5
+
+
 def test_an_opening_ends_where_skin_begins(seam: Points, picture: NDArray[np.uint8]) -> None:
     """Given corners well inside the mouth."""
     true, painted = open_mouth(seam, picture)

@@ -29,6 +29,14 @@ SURE_OUTWARDS, SURE_INWARDS = 0.07, 0.05
 DARKENING = 0.5
 """How much less an edge is worth if it is darker further in: teeth are brighter than lips, and what is darker may be a
 lip beside the skin, or the dark beside a tooth."""
+LOWER_TEETH = 8
+"""How far lower teeth show below the upper ones in most smiles, in steps."""
+BETWEEN_TEETH = 0.6
+"""How much less an edge is worth if it is the dark line between both rows of teeth."""
+LINE_CONTRAST, TEETH_CONTRAST = 40.0, 24.0
+"""Teeth are at least this much brighter than the lip: inside of such a line, and below it. In grey levels."""
+TEETH_ON_LIP = 0.015
+"""Leaving a strip of teeth this wide on the lower lip costs 1, in mouth widths."""
 VALLEY = 4
 """Half the width of the dark line between closed lips, in steps."""
 STRONG = 0.2
@@ -54,17 +62,25 @@ def on_lip_edges(inner: Floats, picture: NDArray[np.uint8]) -> Floats:
         seam = _path(_valleys(_strip(picture, upper, down * STEP)), SURE_SEAM, SURE_SEAM)
         offsets = (seam, seam)
     else:
-        changes = [_edges(_strip(picture, line, inwards * STEP)) for line, inwards in ((upper, down), (lower, -down))]
-        # Neither edge is beyond the middle, where it would be that of the other lip.
-        room = np.maximum((_heights(lower, down) - _heights(upper, down)) / (2 * STEP), 1)
-        steps = np.arange(-REACH, REACH + 1)[:, None]
-        paths = [_path(change * (steps < room), SURE_OUTWARDS, SURE_INWARDS) for change in changes]
-        offsets = (paths[0], -paths[1])
+        offsets = _open_edges(picture, upper, lower, down)
     moved = [_moved(line, some * STEP, down) for line, some in zip((upper, lower), offsets, strict=True)]
     left, right = (moved[0][[0, 10]] + moved[1][[0, 10]]) / 2
     if not meeting:
         left, right = _end(picture, left, -across, down), _end(picture, right, across, down)
     return np.concatenate([left[None], moved[0][1:10], right[None], moved[1][9:0:-1]])
+
+
+def _open_edges(picture: NDArray[np.uint8], upper: Floats, lower: Floats, down: Floats) -> tuple[Floats, Floats]:
+    """How far down the edges of open lips are from the lines [11, 2] near them, in steps [columns]."""
+    beneath, above = _strip(picture, upper, down * STEP), _strip(picture, lower, -down * STEP)
+    # Neither edge is beyond the middle, where it would be that of the other lip.
+    room = np.maximum((_heights(lower, down) - _heights(upper, down)) / (2 * STEP), 1)
+    own = np.arange(-REACH, REACH + 1)[:, None] < room
+    scores = _edges(above) * (1 - BETWEEN_TEETH * _teeth_beyond(above))
+    return (
+        _path(_edges(beneath) * own, SURE_OUTWARDS, SURE_INWARDS),
+        -_path(scores * own, SURE_OUTWARDS, SURE_INWARDS, _teeth_on_lip(above)),
+    )
 
 
 def _end(picture: NDArray[np.uint8], corner: Floats, out: Floats, down: Floats) -> Floats:
@@ -106,6 +122,34 @@ def _edges(strip: Floats) -> Floats:
     return np.asarray(np.abs(changes).sum(-1) * np.where(changes.sum(-1) < 0, DARKENING, 1), np.float32)
 
 
+def _teeth_beyond(strip: Floats) -> Floats:
+    """How surely each point is on the dark line between both rows of teeth, in a strip that goes inwards.
+
+    Beyond the line it is bright again before the lip begins. 0 to 1, [rows, columns].
+    """
+    light = strip.mean(-1)
+    rows = len(light) - 2 * VALLEY
+    inside = np.mean([light[VALLEY + 1 + row :][:rows] for row in range(VALLEY)], 0)
+    outwards = np.concatenate([np.repeat(light[:1], 2 * LOWER_TEETH, 0), light])[VALLEY:]
+    windows = np.lib.stride_tricks.sliding_window_view(outwards, LOWER_TEETH, 0)
+    further, beside = np.median(windows[:rows], -1), windows[LOWER_TEETH:][:rows].max(-1)
+    beyond = ((beside - further) / np.maximum(inside - further, LINE_CONTRAST)).clip(0, 1)
+    return np.asarray(np.where(_changes(strip).sum(-1) < 0, 0, beyond), np.float32)
+
+
+def _teeth_on_lip(strip: Floats) -> Floats:
+    """What an edge at each point costs as it leaves teeth on the lip, in a strip that goes inwards, [rows, columns].
+
+    What is as bright as teeth beyond the landmarks is light on the lip.
+    """
+    light = strip[VALLEY:-VALLEY].mean(-1)
+    lip = np.quantile(light[:REACH], 0.75, 0)
+    half = np.maximum(np.quantile(light[REACH:], 0.85) - lip, TEETH_CONTRAST) / 2
+    teeth = ((light - lip) / half - 1).clip(0, 1)
+    teeth[:REACH] = 0
+    return np.asarray(teeth.cumsum(0) * (STEP / TEETH_ON_LIP), np.float32)
+
+
 def _valleys(strip: Floats) -> Floats:
     """How much darker each point is than those above and below, [rows, columns]."""
     light = strip.sum(-1)
@@ -113,14 +157,15 @@ def _valleys(strip: Floats) -> Floats:
     return np.asarray((around - light[VALLEY:-VALLEY]).clip(min=0), np.float32)
 
 
-def _path(scores: Floats, before: float, after: float) -> Floats:
+def _path(scores: Floats, before: float, after: float, cost: Floats | float = 0.0) -> Floats:
     """The best path through scores [rows, columns] from left to right: offsets from the middle row, in steps [columns].
 
-    `before` and `after`: how far from the middle an edge is still likely, in mouth widths.
+    `before` and `after`: how far from the middle an edge is still likely, in mouth widths; `cost` [rows, columns]: what
+    speaks against it.
     """
     rows = np.arange(-REACH, REACH + 1)
     strong = max(STRONG * float(np.median(scores.max(0))), 1.0)
-    worth = scores / strong - ((rows * STEP / np.where(rows < 0, before, after)) ** 2)[:, None]
+    worth = scores / strong - ((rows * STEP / np.where(rows < 0, before, after)) ** 2)[:, None] - cost
     climbs = SLOPE_COST * (rows[:, None] - rows) ** 2
     every, total, came_from = np.arange(len(rows)), worth[:, 0], []
     for column in worth.T[1:]:
