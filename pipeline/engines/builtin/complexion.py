@@ -35,8 +35,12 @@ Regions = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Complexion:
-    """Colours of the inside of a mouth, RGB 0..255, and its sharpness."""
+    """Colours of a face and of the inside of its mouth, RGB 0..255, and its sharpness."""
 
+    skin: Floats
+    """Where it is brightest."""
+    colour: float
+    """How much colour the picture has: from 0, as a black-and-white one, to 1."""
     cavity: Floats
     tongue: Floats
     teeth: Floats
@@ -49,16 +53,18 @@ class Complexion:
 
         `width_pixels`: width of the mouth. Teeth and tongue are lit like the brightest skin point.
         """
-        brightest = max(_colours_at(regions, skin, SKIN_RADIUS * width_pixels), key=np.sum)
-        lip = np.median(_colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)
+        brightest = max(colours_at(regions, skin, SKIN_RADIUS * width_pixels), key=np.sum)
+        lip = np.median(colours_at(regions, lips, LIP_RADIUS * width_pixels), 0)
         least = min(LIGHT_MIN, DARK_SKIN * float(brightest.max()))
         light = float(np.clip(brightest.max() * 1.04, least, LIGHT_MAX))
         tint = brightest / max(float(brightest.mean()), 1.0)
         colour = min(float(np.ptp(tint)) / PLAIN_TINT, 1.0)
         return cls(
-            cavity=_faded(CAVITY_ALBEDO * light + 0.03 * lip, colour),
-            tongue=_faded(0.5 * lip + 0.5 * TONGUE_ALBEDO * light, colour),
-            teeth=_faded(TEETH_ALBEDO * light * (0.94 + 0.06 * tint), colour),
+            skin=brightest,
+            colour=colour,
+            cavity=faded(CAVITY_ALBEDO * light + 0.03 * lip, colour),
+            tongue=faded(0.5 * lip + 0.5 * TONGUE_ALBEDO * light, colour),
+            teeth=faded(TEETH_ALBEDO * light * (0.94 + 0.06 * tint), colour),
             softness=_softness(regions),
         )
 
@@ -67,12 +73,12 @@ def _floats(values: NDArray[Any]) -> Floats:
     return np.asarray(values, np.float32)
 
 
-def _faded(rgb: Floats, colour: float) -> Floats:
+def faded(rgb: Floats, colour: float) -> Floats:
     """The colour desaturated; 0 gives grey, as in a black-and-white picture."""
     return _floats(rgb * colour + rgb.mean() * (1 - colour))
 
 
-def _colours_at(regions: Regions, points: Floats, radius: float) -> Floats:
+def colours_at(regions: Regions, points: Floats, radius: float) -> Floats:
     """Median colours [points, 3] of squares around points, clipped to the regions."""
     reach = max(round(radius), 1)
     rows, columns = regions.shape[1:3]

@@ -24,6 +24,7 @@ from pipeline.engines.builtin.mouth_motion import (
     PARTED,
     PUCKER_DROP,
     PUCKER_LIFT,
+    ROUNDED,
     SPREAD_DROP,
     SPREAD_WIDENING,
     TONGUE_ROOM,
@@ -34,6 +35,7 @@ from pipeline.engines.builtin.mouth_motion import (
     ramp,
 )
 from pipeline.engines.builtin.patch import Area, Bounds, Patch
+from pipeline.engines.builtin.rolled_lips import lip_tint, rim
 from pipeline.engines.builtin.source import Source
 
 BATCH_FRAMES = 16
@@ -50,9 +52,6 @@ UPPER_DARKENING, LOWER_DARKENING = 0.3, 0.16
 """The edge of the upper lip is darker, since light comes from above."""
 OPEN_ENOUGH = 0.06
 """The opening at which the darkening reaches its maximum, in mouth widths."""
-
-ROUNDED = (0.1, 0.6)
-"""Between these amounts of pucker, skin replaces the corners that the narrowed lips leave behind."""
 MOUTH_MARGIN = 0.07
 """Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
 
@@ -82,7 +81,9 @@ class FaceRenderer:
         self._mouth = Area.about(_mouth_bounds(shape), self._frame, self._region)
         count = len(self._frame.centre)
         chosen = lit_frames(np.ones(count, np.float32) if light is None else light[:count])
-        self._interior = MouthInterior(self._complexion(landmarks, shape, chosen), self._unit, device)
+        colours, tint = self._colours(landmarks, shape, chosen)
+        self._interior = MouthInterior(colours, self._unit, device)
+        self._lip_tint = None if tint is None else torch.from_numpy(tint).to(device)[:, None, None]
         self._light = None if light is None else relative_light(light, chosen)
         self._one = lru_cache(maxsize=1)(self._render_one)  # a mouth at rest is asked for again and again
 
@@ -147,6 +148,8 @@ class FaceRenderer:
         shade = (1 + inside * (1 / EDGE_SHADE)).clamp(0, 1)
         darkening = UPPER_DARKENING + (LOWER_DARKENING - UPPER_DARKENING) * on_lower
         skin = skin * (1 - darkening * parted * shade * shade)[:, None]
+        if self._lip_tint is not None and self._may_be_rounded(pose):
+            skin = skin * (1 - patch.enlarged(rim(shape, patch.nodes, pose)) * (1 - self._lip_tint))
         opening = (inside * (patch.pixels / FEATHER_PIXELS)).clamp(0, 1)[:, None]
         rows, columns = self._seen(opening)
         part = (slice(None), rows, columns)
@@ -157,6 +160,10 @@ class FaceRenderer:
         lips = skin[..., rows, columns]
         lips += (interior - lips) * opening[..., rows, columns]
         return skin
+
+    def _may_be_rounded(self, pose: Pose) -> bool:
+        """Whether the lips are rounded in any frame; to know it, a GPU would be waited for."""
+        return self._device.type != "cpu" or float(pose.pucker.max()) > ROUNDED[0]
 
     def _seen(self, opening: torch.Tensor) -> tuple[slice, slice]:
         """The rows and columns in which the inside of the mouth is seen in any frame of [n, 1, height, width]."""
@@ -203,16 +210,21 @@ class FaceRenderer:
         regions = self._scene.regions(np.zeros(1, np.int64), self._region.corners, self._region.size)
         return np.asarray(regions[0])
 
-    def _complexion(self, landmarks: FaceLandmarks, shape: FaceShape, chosen: Indices) -> Complexion:
-        """The colours of cheeks, chin and lips in the chosen frames."""
+    def _colours(
+        self, landmarks: FaceLandmarks, shape: FaceShape, chosen: Indices
+    ) -> tuple[Complexion, NDArray[np.float32] | None]:
+        """The colours of cheeks, chin and lips in the chosen frames, and the tint of lips that roll out."""
         frame, corners = self._frame.at(chosen), self._region.corners[chosen]
         middle, chin = (float(size.median()) for size in (shape.middle, shape.chin))
         skin = frame.to_pixels(np.array([[-0.62, -0.15], [0.62, -0.15], [0, middle + 0.72 * chin]]))
         inner, outer = (contour.reshape(-1, 20, 2)[chosen] for contour in (landmarks.lips_inner, landmarks.lips_outer))
-        lips = np.asarray((inner[:, 13:18] + outer[:, 13:18]) / 2, np.float32)
         regions = self._scene.regions(chosen, corners, self._region.size)
         offset = corners[:, None].astype(np.float32)
-        return Complexion.of(regions, skin - offset, lips - offset, self._unit)
+        middle_line = np.asarray((inner + outer) / 2, np.float32) - offset
+        upper, lower = middle_line[:, 3:8], middle_line[:, 13:18]
+        colours = Complexion.of(regions, skin - offset, lower, self._unit)
+        heights = float(shape.upper_lip.median()), float(shape.lower_lip.median())
+        return colours, lip_tint(regions, (upper, lower), heights, colours, self._unit)
 
 
 def _render_skin(source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:

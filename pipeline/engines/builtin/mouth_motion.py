@@ -54,6 +54,8 @@ PUCKER_PRESSURE = 0.04
 """Puckered lips press against each other beside their opening, which hides this much of their edges and the seam."""
 SEAM_BLUR = 0.85
 """The fraction of the seam's sharpness that is lost there."""
+ROUNDED = (0.1, 0.6)
+"""Between these amounts of pucker, skin replaces the corners that narrowed lips leave, and hidden lips roll out."""
 PUCKER_LEVELLING, JAW_LEVELLING = 0.9, 0.6
 """Fractions of a smile removed by puckering (it levels the corners with the middle of the opening) and by the jaw."""
 CORNER_DROP_MAX = 0.5
