@@ -69,7 +69,7 @@ is open. Then differences from its mean under a Gaussian of this sigma are enlar
 LOUD_GAIN, LOUD_RANGE = 0.35, (0.7, 1.3)
 """The jaw opens this much further per mel unit (12.5 dB) above the median loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
-JAW_GAIN, SPREAD_GAIN = 1.5, 3.0
+JAW_GAIN, SPREAD_GAIN = 1.7, 3.0
 """Small movements of jaw and corners are enlarged by these factors, the widest not at all."""
 ROUNDING, ROUNDING_POWER = 0.6, 1.4
 """Lips that are fully rounded narrow by this fraction of the way to a pucker; less rounded ones by less."""
