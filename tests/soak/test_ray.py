@@ -91,7 +91,7 @@ def process_ids(daemon: CheapDaemon) -> dict[str, int | None]:
 
 
 def test_fifty_thousand_items_do_not_fill_the_heads_memory(cluster: LocalCluster, tmp_path: Path) -> None:
-    """Through all stages: 2,000 jobs of 22 chunks and three other items."""
+    """Through all stages: 2,000 jobs of 22 chunks and four other items."""
     with ray_daemon(tmp_path, cluster, lipsync="InstantLipSync") as daemon:
         used = []
         for batch in range(5):
