@@ -19,6 +19,7 @@ from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError, JobError
 from pipeline.extras import sounds
 from pipeline.job import parse_job
+from pipeline.media import muxing
 from pipeline.media.mastering import PRESETS
 from pipeline.media.pcm import read_wav, write_wav
 from pipeline.messages import Mark, Speech, SplitItem
@@ -29,6 +30,8 @@ from tests.media import audio, speech_like
 from tests.members import members
 from tests.test_stages import spec
 
+OVERSHOOT = Path(__file__).with_name("data") / "speech" / "overshoot.flac"
+"""Half a second of espeak-ng's voice ru+f2 at -16 LUFS. With 128 kbit/s, ffmpeg 5.1 makes its start 2 dB louder."""
 MARK = Mark("compositeSynthetic", "lipdrop 9.8.7", "my-job", "2026-11-29T10:00:00.000Z")
 
 
@@ -44,8 +47,7 @@ def measured(sound: Path) -> tuple[float, float]:
 def encoded(samples: NDArray[np.int16], path: Path) -> Path:
     """As it is in a video."""
     write_wav(path.with_suffix(".wav"), samples, 48_000)
-    argv = ["ffmpeg", "-v", "error", "-y", "-i", str(path.with_suffix(".wav")), "-c:a", "aac", "-b:a", "128000"]
-    subprocess.run([*argv, str(path)], check=True)
+    muxing.encode(path.with_suffix(".wav"), path, seconds=len(samples) / 48_000)
     return path
 
 
@@ -92,6 +94,14 @@ def test_frames_do_not_depend_on_the_loudness(tmp_path: Path) -> None:
     assert np.array_equal(read_wav(found[None].pcm), read_wav(found[-23.0].pcm))
     assert measured(found[-23.0].track)[0] == pytest.approx(-23, abs=0.2)
     assert abs(measured(found[None].track)[0] + 23) > 2
+
+
+def test_encoding_makes_no_sound_louder_than_it_is(tmp_path: Path) -> None:
+    track = tmp_path / "track.wav"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", OVERSHOOT, track], check=True)
+    muxing.encode(track, tmp_path / "sound.m4a", seconds=0.5)
+    peaks = [measured(file)[1] for file in (track, tmp_path / "sound.m4a")]
+    assert peaks[1] < peaks[0] + 0.3
 
 
 # The sound alone

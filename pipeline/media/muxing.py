@@ -8,11 +8,11 @@ from typing import Any
 
 from pipeline.errors import StageError
 from pipeline.media import boxes, compatibility, ffmpeg
-from pipeline.media.codecs import H264, Options
+from pipeline.media.aac import ENCODED
+from pipeline.media.codecs import H264
 from pipeline.media.encoder import TIMESCALE_HZ
 from pipeline.media.pcm import TRACK_RATE_HZ
 
-ENCODED: Options = {"acodec": "aac", "audio_bitrate": 128_000}
 ENCODED_SUFFIX = ".m4a"
 MUX_TIMEOUT_BASE_SECONDS = 60
 AUDIO_TOLERANCE_SECONDS = 0.001
