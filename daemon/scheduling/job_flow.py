@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.scheduling.flow import Flow
+from daemon.scheduling.open_records import Record
 from pipeline.messages import Chunk, Item, Segment, SoundItem
 
 CHARACTERS_PER_SECOND = 15
@@ -38,9 +39,9 @@ class JobFlow(Flow):
         """Whether all its chunks are known."""
         return self._is_split
 
-    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
-        items = super()._accept_chunk(chunk)
-        return [*items, *self._encode_sound()] if items else []
+    def _accept(self, result: Record) -> list[Item]:
+        items = super()._accept(result)
+        return [*items, *self._encode_sound()] if items and isinstance(result, Chunk) else items
 
     def _encode_sound(self) -> list[Item]:
         """Encode the sound while the picture is rendered, unless clips are joined to it."""

@@ -8,7 +8,7 @@ from daemon.scheduling.job_flow import CHARACTERS_PER_SECOND, JobFlow
 from daemon.scheduling.text_pieces import TextPieces
 from pipeline.config import Config
 from pipeline.job import Job
-from pipeline.messages import Chunk, Item, Load, Speech, SplitItem
+from pipeline.messages import Item, Load, Speech, SplitItem
 from pipeline.speech import sentences
 
 
@@ -95,7 +95,3 @@ class LongText(TextPieces, JobFlow):
     @property
     def _is_cut(self) -> bool:
         return self.texts_split == len(self.texts)
-
-    def _accept_chunk(self, chunk: Chunk) -> list[Item]:
-        items = super()._accept_chunk(chunk)
-        return [*items, *self._encode_sound()] if items else []
