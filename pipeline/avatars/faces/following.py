@@ -12,6 +12,7 @@ from pipeline.avatars.faces.choice import Choice
 from pipeline.avatars.faces.covers import Covers
 from pipeline.avatars.faces.finder import Detection, FaceFinder, Floats, Mesh, Picture
 from pipeline.avatars.faces.lip_edges import on_lip_edges
+from pipeline.avatars.faces.lips import with_exact_lips
 from pipeline.avatars.faces.results import NoFace
 from pipeline.avatars.faces.small_faces import detect
 from pipeline.avatars.faces.smoothing import jumps
@@ -120,7 +121,7 @@ class _Follower:
 
 def lips_on_edges(mesh: Mesh, picture: Picture) -> Mesh:
     """The mesh with the inner edges of its lips moved to where the picture shows them."""
-    points, inner = mesh.points.copy(), list(CONTOURS["lips_inner"])
+    points, inner = with_exact_lips(mesh.points, picture), list(CONTOURS["lips_inner"])
     points[inner, :2] = on_lip_edges(points[inner, :2], picture)
     return replace(mesh, points=points)
 

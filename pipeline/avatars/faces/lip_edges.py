@@ -1,6 +1,6 @@
 """Moves the landmarks of the lips' inner edges to the edges that the picture shows.
 
-A face mesh is accurate to about a tenth of the mouth's width, which would leave teeth and shadow on closing lips, or
+Landmarks are accurate to about a thirtieth of the mouth's width, which would leave teeth and shadow on closing lips, or
 take the lips for teeth.
 The edge of a lip is the strongest colour change near the landmarks; closed lips meet in the darkest line. Both are
 found as the best path through a strip along the mouth (dynamic programming, as in seam carving).
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-MEETING_GAP = 0.045
+MEETING_GAP = 0.02
 """Lips closer than this, in mouth widths, count as closed: landmarks are no more accurate."""
 TRACED_MOUTH_PIXELS_MIN = 8
 """In a narrower mouth edges cannot be distinguished."""
@@ -24,7 +24,7 @@ REACH = 24
 """Search range around the landmarks, in steps."""
 SURE_SEAM, SURE_CORNER = 0.06, 0.1
 """Where closed lips meet, and the corners of open ones, are rarely further from the landmarks, in mouth widths."""
-SURE_OUTWARDS, SURE_INWARDS = 0.07, 0.05
+SURE_OUTWARDS, SURE_INWARDS = 0.03, 0.03
 """The same for the edges of open lips. Losing a little lip is better than including teeth."""
 DARKENING = 0.5
 """How much less an edge is worth if it is darker further in: teeth are brighter than lips, and what is darker may be a

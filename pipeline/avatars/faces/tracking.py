@@ -24,7 +24,7 @@ from pipeline.media.clips import Cut
 
 __all__ = ["VERSION", "Choice", "Faces", "NoFace", "find_in_clip", "find_in_part", "find_in_picture", "shifted_box"]
 
-VERSION = 10
+VERSION = 11
 """Version of the search: cached results of other versions are not used. Increment it when a change affects the faces,
 landmarks or boxes that are found."""
 
