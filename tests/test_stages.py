@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -321,8 +322,8 @@ def test_a_mouth_moves_as_far_as_the_job_or_else_the_avatar_says(
 ) -> None:
     (tmp_path / "avatars" / "mine").mkdir(parents=True)
     shutil.copytree(BUILT_IN_FOLDER / "presenter", tmp_path / "avatars" / "mine", dirs_exist_ok=True)
-    with (tmp_path / "avatars" / "mine" / "avatar.yaml").open("a") as settings:
-        settings.write(f"articulation: {own}\n")
+    settings = tmp_path / "avatars" / "mine" / "avatar.yaml"
+    settings.write_text(re.sub("articulation: .*", f"articulation: {own}", settings.read_text()))
     seen = []
 
     def track(_: MouthModel, speech: SpeechFeatures) -> NDArray[np.float32]:

@@ -75,7 +75,9 @@ def test_lips_round_and_spread_as_far_as_peoples(voice: str, avatars: dict[str, 
     """Relative to the median width of the lips as drawn."""
     clip = spoken(voice, 10)
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
-    speech = SpeechFeatures(clip.mel, frames, FPS, clip.phonemes)
+    speech = SpeechFeatures(
+        clip.mel, frames, FPS, clip.phonemes, articulation=avatars["presenter"].settings.articulation
+    )
     track = MouthModel(torch.device("cpu")).track(speech)[speech_gate(speech) > 0.9]
     landmarks = avatars["presenter"].fitted((SIDE, SIDE)).require_landmarks()[0]
     shape = FaceShape.measure(landmarks)[1].at(np.zeros(len(track), np.intp))

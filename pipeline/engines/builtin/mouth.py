@@ -69,8 +69,9 @@ is open. Then differences from its mean under a Gaussian of this sigma are enlar
 LOUD_GAIN, LOUD_RANGE = 0.35, (0.7, 1.3)
 """The jaw opens this much further per mel unit (12.5 dB) above the median loudness, within the range."""
 LOUDNESS_SMOOTH_SECONDS = 0.08
-JAW_GAIN, SPREAD_GAIN = 1.7, 3.0
-"""Small movements of jaw and corners are enlarged by these factors, the widest not at all."""
+JAW_POWER, JAW_GAIN, SPREAD_GAIN = 1.25, 1.45, 3.0
+"""The power keeps small movements of the jaw small. Then those of jaw and corners are enlarged by these factors, the
+widest not at all."""
 ROUNDING, ROUNDING_POWER = 0.6, 1.4
 """Lips that are fully rounded narrow by this fraction of the way to a pucker; less rounded ones by less."""
 
@@ -252,12 +253,12 @@ def _effort(loudness: Floats, frames: int, fps: int) -> Floats:
 def articulated(track: Floats, articulation: float) -> Floats:
     """The track with the range of people's mouths, as a face mesh sees it in videos of ten speakers.
 
-    The track's own amounts are means over many renderings of a sound, which move about half as far.
+    The track's own amounts are means over many renderings of a sound, which differ less from each other.
     """
     jaw, width = track[:, Mouth.JAW_OPEN].clip(0, 1), track[:, Mouth.LIP_WIDTH].clip(-1, 1)
     spread, rounded = width.clip(min=0), (-width).clip(min=0)
     moved = track.copy()
-    moved[:, Mouth.JAW_OPEN] = 1 - (1 - jaw) ** (JAW_GAIN * articulation)
+    moved[:, Mouth.JAW_OPEN] = 1 - (1 - jaw ** (JAW_POWER / articulation)) ** (JAW_GAIN * articulation)
     moved[:, Mouth.LIP_WIDTH] = 1 - (1 - spread) ** (SPREAD_GAIN * articulation)
     moved[:, Mouth.LIP_WIDTH] -= ROUNDING * rounded ** (ROUNDING_POWER / articulation)
     return moved
