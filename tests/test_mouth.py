@@ -18,7 +18,7 @@ from pipeline.avatars.library import Avatars
 from pipeline.config import Config
 from pipeline.engines.base import SpeechFeatures
 from pipeline.engines.builtin import BuiltinEngine, mouth
-from pipeline.engines.builtin.mouth import MouthModel, _contrasted
+from pipeline.engines.builtin.mouth import PLAY, MouthModel, _contrasted, _with_play
 from pipeline.engines.builtin.network import MouthNetwork
 from pipeline.engines.builtin.noise import noise_below
 from pipeline.engines.builtin.track import Mouth
@@ -106,6 +106,16 @@ def test_a_jaw_that_hardly_moves_moves_more(swing: float, least: float, most: fl
     inside = np.s_[30:70, Mouth.JAW_OPEN]
     assert least <= np.ptp(moved[inside]) / np.ptp(track[inside]) <= most
     assert not moved[:5].any()
+
+
+def test_the_jaw_holds_where_it_turns_and_is_not_late() -> None:
+    rest, slope = np.zeros(9, np.float32), (np.arange(20) * PLAY).astype(np.float32)
+    jaw = np.concatenate([rest, slope, slope[::-1], rest])
+    held = _with_play(jaw)
+    assert np.allclose(held[jaw > PLAY], np.minimum(jaw, jaw.max() - 2 * PLAY)[jaw > PLAY])
+    assert not held[jaw == 0].any()
+    wiggle = np.resize(np.array([0.3, 0.3 + 1.9 * PLAY], np.float32), 99)
+    assert not np.diff(_with_play(wiggle)).any()
 
 
 def test_lips_do_not_close_in_the_loudest_sound_around() -> None:

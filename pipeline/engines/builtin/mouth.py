@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import cv2
@@ -72,6 +73,8 @@ LOUDNESS_SMOOTH_SECONDS = 0.08
 JAW_POWER, JAW_GAIN, SPREAD_GAIN = 1.25, 1.45, 3.0
 """The power keeps small movements of the jaw small. Then those of jaw and corners are enlarged by these factors, the
 widest not at all."""
+PLAY = 0.015
+"""The jaw holds where it turns, and smaller movements than twice this vanish, as if it had so much play."""
 ROUNDING, ROUNDING_POWER = 0.6, 1.4
 """Lips that are fully rounded narrow by this fraction of the way to a pucker; less rounded ones by less."""
 
@@ -95,6 +98,7 @@ class MouthModel:
         track = self._led(mel, speech) if speech.phonemes else self._heard(mel, speech)
         track[:, Mouth.JAW_OPEN] *= _effort(loudness, speech.frames, speech.fps)
         track = articulated(track, speech.articulation)
+        track[:, Mouth.JAW_OPEN] = _with_play(track[:, Mouth.JAW_OPEN])
         gated = _gated(track, speech_gate(speech)[:, None])
         return np.clip(gated, *_LIMITS).astype(np.float32)
 
@@ -262,6 +266,14 @@ def articulated(track: Floats, articulation: float) -> Floats:
     moved[:, Mouth.LIP_WIDTH] = 1 - (1 - spread) ** (SPREAD_GAIN * articulation)
     moved[:, Mouth.LIP_WIDTH] -= ROUNDING * rounded ** (ROUNDING_POWER / articulation)
     return moved
+
+
+def _with_play(jaw: Floats) -> Floats:
+    """The jaw [frames] when what moves it has play, forwards and then backwards in time, so that nothing is late."""
+    for _ in range(2):
+        held = accumulate(jaw.tolist(), lambda last, now: min(max(last, now - PLAY), now + min(now, PLAY)))
+        jaw = np.fromiter(held, np.float32, len(jaw))[::-1]
+    return jaw
 
 
 def _gated(track: Floats, gate: Floats) -> Floats:
