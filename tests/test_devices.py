@@ -77,7 +77,7 @@ def wav2lip(folder: Path) -> Wav2LipEngine:
 
 
 @pytest.mark.parametrize("make_engine", [builtin, slow(wav2lip)])
-def test_only_planes_of_the_face_regions_leave_the_gpu(
+def test_only_planes_of_regions_and_shifts_of_skin_leave_the_gpu(
     make_engine: Callable[[Path], BuiltinEngine | Wav2LipEngine], avatar: FittedAvatar, leaving: Leaving, tmp_path: Path
 ) -> None:
     mel = np.random.default_rng(0).uniform(-4, 4, (80, 80 * SECONDS)).astype(np.float32)
@@ -86,7 +86,10 @@ def test_only_planes_of_the_face_regions_leave_the_gpu(
     batches = list(renderer.render(3, 13))
     assert all(batch.device.type == "cpu" for batch in batches)
     assert sum(map(len, batches)) == 10
-    lumas, blues, reds = (leaving.shapes[plane::3] for plane in range(3))
+    planes, shifts = ([shape for shape in leaving.shapes if len(shape) == sides] for sides in (3, 4))
+    assert len(planes) + len(shifts) == len(leaving.shapes)
+    assert all(coordinates == 2 and rows * columns < 64 * 64 for _, coordinates, rows, columns in shifts)
+    lumas, blues, reds = (planes[plane::3] for plane in range(3))
     assert len(batches) <= sum(count for count, *_ in lumas) <= 10  # frames may share a region
     assert blues == reds == [(count, height // 2, width // 2) for count, height, width in lumas]
     assert max(height * width for _, height, width in lumas) < 256 * 256

@@ -57,6 +57,7 @@ class ShiftedCanvas:
     """A canvas with frames numbered from an offset."""
 
     def __init__(self, canvas: Canvas, frames: int) -> None:
+        self.displaces = canvas.displaces
         self._canvas = canvas
         self._frames = frames
 
@@ -87,6 +88,8 @@ def composed(canvas: Canvas, batches: Iterable[Drawn]) -> Iterator[torch.Tensor]
 
 class ClipCanvas:
     """A video in whose frames one region is repainted."""
+
+    displaces = False
 
     def __init__(self, clip: Clip, fps: int) -> None:
         self._clip = clip

@@ -5,7 +5,9 @@ A talking still picture changes in one region only: the rest is converted once, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.media.planes import PLANE_STEPS, Planes, planes_of
+
+PIXELS_AT_A_TIME = 200_000
+"""How many pixels of regions are converted at a time on a CPU."""
 
 PixelBox = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels; x2 and y2 are exclusive."""
@@ -42,6 +47,9 @@ CHROMA_RED = _weights(112 / 255, -112 / 255 * GREEN / (1 - RED), -112 / 255 * BL
 class Canvas(Protocol):
     """The background onto which the regions of an engine are painted."""
 
+    displaces: bool
+    """Whether it can displace the picture around the regions. If not, they must contain whatever changes."""
+
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
         """Paint one region into each of the job's frames from `start_frame` on: uint8 [n, height * 3 / 2, width].
 
@@ -52,22 +60,38 @@ class Canvas(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Displacement:
+    """How the picture around regions is displaced, inside a box."""
+
+    box: PixelBox
+    """On even pixels."""
+    step: int
+    """Pixels from node to node, in both directions; each is in the middle of a cell, the outermost beside the box."""
+    shifts: torch.Tensor
+    """Float [m, 2, rows, columns]: x and y from each node to the pixel that is seen there; 0 at the outermost nodes."""
+
+
 class Regions:
     """One region per frame in the encoder's format; regions on a GPU are copied asynchronously."""
 
-    def __init__(self, rgb: torch.Tensor, shown: NDArray[np.intp] | None = None) -> None:
+    def __init__(
+        self, rgb: torch.Tensor, shown: NDArray[np.intp] | None = None, around: Displacement | None = None
+    ) -> None:
         """`rgb` [m, h, w, 3] has values 0 to 255, uint8 or floating point (rounded to nearest), and even sides.
 
-        `shown` [n]: which of them is each frame's; by default [0, m).
+        `shown` [n]: which of them is each frame's; by default [0, m). `around`: how the picture around each of them is
+        displaced; only for canvases that can do so.
         """
         self.size = (rgb.shape[2], rgb.shape[1])
         """Width and height."""
         self._shown = range(len(rgb)) if shown is None else shown.tolist()
         self._copied = None if rgb.device.type == "cpu" else torch.cuda.Event()
-        # On the CPU, the planes of a single region fit into the cache. A GPU prefers few large steps, and copies to
-        # pinned memory asynchronously.
-        parts = rgb.split(1) if self._copied is None else [rgb]
+        # On the CPU, some regions at a time fit into the cache. A GPU prefers few large steps, and copies to pinned
+        # memory asynchronously.
+        parts = rgb.split(max(PIXELS_AT_A_TIME // math.prod(self.size), 1)) if self._copied is None else [rgb]
         self._parts = [tuple(plane.to("cpu", non_blocking=True) for plane in _yuv(part)) for part in parts]
+        self._around = around and replace(around, shifts=around.shifts.to("cpu", non_blocking=True))
         if self._copied is not None:
             self._copied.record(torch.cuda.current_stream(rgb.device))
 
@@ -76,14 +100,25 @@ class Regions:
 
     def __iter__(self) -> Iterator[Planes]:
         """The planes of each region."""
-        if self._copied is not None:
-            self._copied.synchronize()
+        self._await()
         regions = [planes for part in self._parts for planes in zip(*(plane.numpy() for plane in part), strict=True)]
         return (regions[number] for number in self._shown)
+
+    @property
+    def around(self) -> Displacement | None:
+        """How the picture is displaced in each frame, shifts [n, 2, rows, columns]."""
+        self._await()
+        return self._around and replace(self._around, shifts=self._around.shifts[list(self._shown)])
+
+    def _await(self) -> None:
+        if self._copied is not None:
+            self._copied.synchronize()
 
 
 class StillCanvas:
     """A still picture: frames differ in one region only."""
+
+    displaces = False
 
     def __init__(self, picture: NDArray[np.uint8], matte: NDArray[np.uint8] | None = None) -> None:
         """`picture` is RGB [height, width, 3], both even; `matte` [height, width], if the person is cut out."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +17,11 @@ from pipeline.avatars.idle_motion.fine_plane import LINEAR, FinePlane
 from pipeline.avatars.idle_motion.gaze import Gaze
 from pipeline.avatars.idle_motion.gestures import Gestures
 from pipeline.avatars.idle_motion.prosody import Prosody
+from pipeline.avatars.idle_motion.skin import Changes, Place, Skin
 from pipeline.avatars.idle_motion.sway import CALM, LIVELY, Sway
 from pipeline.avatars.idle_motion.warp import Warp, make_warp
-from pipeline.media.canvas import PixelBox, Regions, i420, paint
-from pipeline.media.planes import PLANE_STEPS, Plane, Planes, planes_of
+from pipeline.media.canvas import Displacement, PixelBox, Regions, i420, paint
+from pipeline.media.planes import PLANE_STEPS, Plane, Planes, colour_rows, planes_of
 
 
 class LivingPicture:
@@ -62,6 +65,7 @@ class LivingCanvas:
 
     def __init__(self, picture: LivingPicture, fps: int, prosody: Prosody | None = None) -> None:
         """`prosody`: of the speech; None if it is unknown."""
+        self.displaces = picture.moving is not None
         self._picture = picture
         self._painted = picture.still.copy()
         """The picture into which a frame's mouth and eyes are painted, before it moves."""
@@ -73,20 +77,22 @@ class LivingCanvas:
         self._gaze = None if prosody is None else Gaze(picture.seed, prosody)
 
     def compose(self, regions: Regions, corners: NDArray[np.intp], start_frame: int) -> torch.Tensor:
-        """See `pipeline.media.canvas.Canvas`; the regions are put into the picture before it moves."""
+        """See `pipeline.media.canvas.Canvas`; what is drawn and displaced moves with the picture."""
         moving, rows = self._picture.moving, self._picture.rows
         frames = torch.empty(len(regions), *self._painted.shape, dtype=torch.uint8)
         planes, at_rest = planes_of(self._painted[:rows]), planes_of(self._picture.still[:rows])
-        width, height = regions.size
-        for number, (frame, (x, y), region) in enumerate(
-            zip(frames.numpy(), corners.tolist(), regions, strict=True), start_frame
-        ):
-            paint(planes, (x, y), region)
-            painted = [(x, y, x + width, y + height), *self._move_eyes(planes, number)]
+        (width, height), around = regions.size, regions.around
+        for index, (frame, (x, y), region) in enumerate(zip(frames.numpy(), corners.tolist(), regions, strict=True)):
+            number, box, painted = start_frame + index, (x, y, x + width, y + height), list[PixelBox]()
+            if around is None:
+                paint(planes, (x, y), region)
+                painted.append(box)
+            painted += self._move_eyes(planes, number)
             if moving is None or not moving.is_whole:
                 frame[:] = self._painted
             if moving is not None:
-                moving.move(planes, painted, self._pose(number), planes_of(frame[:rows]), frame[rows:])
+                mouth = None if around is None else Mouth(region, box, around, index)
+                moving.move(planes, painted, mouth, self._pose(number), frame)
             for plane, rest, step in zip(planes, at_rest, PLANE_STEPS, strict=True):
                 for box in painted:
                     _within(plane, _scaled(box, step))[:] = _within(rest, _scaled(box, step))
@@ -112,6 +118,17 @@ class LivingCanvas:
         return [lids.box for lids in self._picture.eyelids]
 
 
+class Mouth(NamedTuple):
+    """A mouth that is drawn for one frame, and the skin around it."""
+
+    region: Planes
+    box: PixelBox
+    """Where it belongs in the picture."""
+    around: Displacement
+    frame: int
+    """Which of its shifts are those of the frame."""
+
+
 class _Moving:
     """Moves frames that differ from the picture only inside a few boxes."""
 
@@ -123,24 +140,43 @@ class _Moving:
         """Whether all of the picture may move."""
         self._painted: list[PixelBox] = []
         """The boxes in which the fine planes hold the previous frame instead of the picture."""
+        self._skin = lru_cache(maxsize=1)(partial(Skin, warp))
 
     def move(
-        self, planes: Planes, painted: list[PixelBox], pose: NDArray[np.float32], moved: Planes, matte: Plane
+        self,
+        planes: Planes,
+        painted: list[PixelBox],
+        mouth: Mouth | None,
+        pose: NDArray[np.float32],
+        frame: Plane,
     ) -> None:
-        """Fill the part of a frame `moved` that moves, and of its matte, if there is one.
+        """Fill the part of a frame that moves, and of its matte, if there is one below its planes.
 
-        `planes`: those of the picture, in which only the boxes `painted` have changed.
+        `planes`: those of the picture, in which only the boxes `painted` have changed. `mouth`: None if it is painted.
         """
+        rows = colour_rows(len(planes[0]))
+        moved, matte = planes_of(frame[:rows]), frame[rows:]
         for plane, fine, step in zip(planes, self._fine, PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:
                 fine.refine(plane, _scaled(box, step))
+        changes = mouth and self._changes(mouth, pose)
         for band in self._warp.bands(pose):
+            if self._matte is not None:
+                self._matte.sample(band.luma, _within(matte, band.box))
+            if changes is not None:
+                changes.add_to(band)
             points = band.luma, band.chroma, band.chroma
             for plane, fine, source, step in zip(moved, self._fine, points, PLANE_STEPS, strict=True):
                 fine.sample(source, _within(plane, _scaled(band.box, step)))
-            if self._matte is not None:
-                self._matte.sample(band.luma, _within(matte, band.box))
         self._painted = painted
+
+    def _changes(self, mouth: Mouth, pose: NDArray[np.float32]) -> Changes:
+        """How a mouth and the skin around it change a frame."""
+        luma_row, chroma_row, _ = (fine.inset(part) for fine, part in zip(self._fine, mouth.region, strict=True))
+        around = mouth.around
+        columns, rows = around.shifts.shape[:1:-1]
+        skin = self._skin(around.box, around.step, (columns, rows))
+        return skin.changes(pose, around.shifts[mouth.frame], Place(mouth.box, luma_row, chroma_row))
 
 
 def _scaled(box: PixelBox, step: int) -> PixelBox:

@@ -16,6 +16,9 @@ LINEAR = np.array([[0.5, 0.5]], np.float32)
 REACH = 4
 """How many pixels around a changed pixel have changed points next to them."""
 
+GAP = 8
+"""Rows between the points of the plane and those of another picture."""
+
 
 class FinePlane:
     """A plane with an extra point between every two pixels; the pixels keep their values.
@@ -48,6 +51,16 @@ class FinePlane:
         differ = self._plane[y1:y2, x1:x2] != plane[y1:y2, x1:x2]
         left, top, width, height = cv2.boundingRect(differ.view(np.uint8))
         return (x1 + left, y1 + top, x1 + left + width, y1 + top + height) if width else None
+
+    def inset(self, picture: Plane) -> int:
+        """Put the points of another picture below those of the plane; returns the row in which they begin."""
+        height, width = picture.shape
+        first = 2 * len(self._plane) + GAP
+        missing = first + 2 * height - len(self._fine)
+        if missing > 0:
+            self._fine = np.pad(self._fine, ((0, missing), (0, 0)), "edge")
+        self._fine[first : first + 2 * height, : 2 * width] = _doubled(picture)
+        return first
 
     def sample(self, points: NDArray[np.float32], out: Plane) -> None:
         """Fill `out` [h, w] with the values at `points` [2, h, w]: x and y in half pixels."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -93,20 +94,28 @@ class Warp:
         points = np.stack(np.meshgrid(_centres(width, step), _centres(height, step)))
         fields = _fields(head, points) * _border(points, (width, height), BORDER_FADE * head.height_pixels)
         rows = _Axis.around(np.any(fields, (0, 1, 3)), step, height)
-        self._columns = _Axis.around(np.any(fields, (0, 1, 2)), step, width)
+        self._columns, self._rows = _Axis.around(np.any(fields, (0, 1, 2)), step, width), rows
         self._rest = 2 * points[..., rows.nodes, self._columns.nodes]
         self._fields = 2 * fields[..., rows.nodes, self._columns.nodes]
-        self._rows = [_Rows.between(start, min(start + BAND_ROWS, rows.stop), rows) for start in rows.bands()]
+        self._bands = [_Rows.between(start, min(start + BAND_ROWS, rows.stop), rows) for start in rows.bands()]
         self.box: PixelBox = self._columns.start, rows.start, self._columns.stop, rows.stop
         """The part of the picture that may move, on even pixels."""
+        self.reach = np.abs(fields).max((1, 2, 3))
+        """How many pixels one unit of each movement moves a point at most."""
 
     def bands(self, pose: Floats) -> Iterator[Band]:
         """The bands of the box in a pose, from top to bottom."""
         nodes = self._rest - np.einsum("m,mayx->ayx", pose, self._fields)
         luma, chroma = self._columns.enlarged(nodes, 1), self._columns.enlarged(nodes / 2 - 0.5, 2)
-        for rows in self._rows:
+        for rows in self._bands:
             box = self.box[0], rows.start, self.box[2], rows.stop
             yield Band(box, rows.luma @ luma[:, rows.nodes], rows.chroma @ chroma[:, rows.nodes])
+
+    def fields_at(self, x: NDArray[Any], y: NDArray[Any]) -> Floats:
+        """How far one unit of each movement moves columns `x` [w] and rows `y` [h], in pixels: [movements, 2, h, w]."""
+        height, width = self._fields.shape[2:]
+        across, down = self._columns.weights(x, slice(0, width)), self._rows.weights(y, slice(0, height))
+        return np.asarray(down @ self._fields @ across.T / 2, np.float32)
 
 
 def make_warp(landmarks: FaceLandmarks, width: int, height: int) -> Warp | None:
@@ -144,6 +153,15 @@ class _Axis:
         """Where bands begin, in pixels."""
         return range(self.start, self.stop, BAND_ROWS)
 
+    def places(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Where pixels are between the nodes, of which the first is at 0."""
+        return np.asarray((pixels + 0.5 - self.begin) / self.step - 0.5)
+
+    def weights(self, pixels: NDArray[Any], nodes: slice) -> Floats:
+        """The weights of some nodes in what is interpolated at pixels: [pixels, nodes]."""
+        far = np.abs(self.places(pixels)[:, None] - np.arange(nodes.start, nodes.stop))
+        return np.asarray((1 - far).clip(min=0), np.float32)
+
     def enlarged(self, nodes: Floats, shrunk: int) -> Floats:
         """Values at nodes [2, h, nodes] along the axis, in a plane of `1 / shrunk` of the size: [2, h, pixels]."""
         pixels = nodes.shape[2] * self.step // shrunk
@@ -169,10 +187,10 @@ class _Rows:
     @classmethod
     def between(cls, start: int, stop: int, axis: _Axis) -> _Rows:
         """The rows [start, stop) of a picture."""
-        places = (np.arange(start, stop, 0.5) + 0.5 - axis.begin) / axis.step - 0.5  # and the middles between them
-        nodes = slice(int(places[0]), int(places[-2]) + 2)
-        weights = (1 - np.abs(places[:, None] - np.arange(nodes.start, nodes.stop))).clip(min=0).astype(np.float32)
-        return cls(start, stop, nodes, weights[::2], weights[1::4])
+        pixels = np.arange(start, stop)
+        first, last = axis.places(pixels[[0, -1]])
+        nodes = slice(int(first), int(last) + 2)
+        return cls(start, stop, nodes, axis.weights(pixels, nodes), axis.weights(pixels[::2] + 0.5, nodes))
 
 
 def _centres(pixels: int, step: int) -> Floats:

@@ -88,6 +88,9 @@ class BuiltinRenderer:
             _, firsts, order = np.unique(looks, axis=0, return_index=True, return_inverse=True)
             track, order = torch.from_numpy(self._track[start:stop][firsts]), order.reshape(-1)
             with torch.inference_mode():  # without it, each of many small operations prepares for gradients
-                pixels, corners = self._face.render(track, shown[firsts])
-                regions = Regions(pixels, order)
+                if self._canvas.displaces:
+                    pixels, corners, skin = self._face.render_mouth(track)
+                else:
+                    (pixels, corners), skin = self._face.render(track, shown[firsts]), None
+                regions = Regions(pixels, order, skin)
             yield Drawn(regions, corners[order], start)

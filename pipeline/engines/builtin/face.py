@@ -34,13 +34,14 @@ from pipeline.engines.builtin.mouth_motion import (
     movement,
     ramp,
 )
-from pipeline.engines.builtin.patch import Area, Bounds, Patch
+from pipeline.engines.builtin.patch import Area, Bounds, Patch, Shift
 from pipeline.engines.builtin.rolled_lips import lip_tint, rim
 from pipeline.engines.builtin.source import Source
+from pipeline.media.canvas import Displacement
 
 BATCH_FRAMES = 16
 """Batch size that takes the least time: half of it spends more on calls, larger ones on memory."""
-NODES_PER_MOUTH = 22
+NODES_PER_MOUTH = 15
 """About how many points along the mouth have their movement computed; it is smooth, so it is interpolated between."""
 LIP_NODES_PER_MOUTH = 44
 """The same near the lips' edges."""
@@ -54,6 +55,8 @@ OPEN_ENOUGH = 0.06
 """The opening at which the darkening reaches its maximum, in mouth widths."""
 MOUTH_MARGIN = 0.07
 """Margin around the lips' edges, in mouth widths: more than the distance of two nodes."""
+ONLY = np.zeros(1, np.int64)
+"""The only frame of a still picture."""
 
 
 class FaceRenderer:
@@ -75,6 +78,9 @@ class FaceRenderer:
         self._is_still = len(self._frame.centre) == 1
         self._measured, self._shape = shape, shape.to(device)
         self._unit = max(float(np.median(self._frame.width_pixels)), LIP_NODES_PER_MOUTH)
+        # Even, so that the nodes are also in the middle of whole pixels of chroma.
+        self._skin_step = max(round(self._unit / NODES_PER_MOUTH / 2) * 2, 2)
+        self._lip_step = round(self._unit / LIP_NODES_PER_MOUTH)
         self._scene = scene
         self._device = device
         self._region = Area.about(_moving_bounds(shape), self._frame, Area.whole(scene.size, self._frame))
@@ -85,7 +91,9 @@ class FaceRenderer:
         self._interior = MouthInterior(colours, self._unit, device)
         self._lip_tint = None if tint is None else torch.from_numpy(tint).to(device)[:, None, None]
         self._light = None if light is None else relative_light(light, chosen)
-        self._one = lru_cache(maxsize=1)(self._render_one)  # a mouth at rest is asked for again and again
+        # A mouth at rest is asked for again and again.
+        self._one = lru_cache(maxsize=1)(self._render_one)
+        self._one_mouth = lru_cache(maxsize=1)(self._render_one_mouth)
 
     def render(self, track: torch.Tensor, clip_frames: Indices) -> tuple[torch.Tensor, Corners]:
         """Draw each row of a track, float32 [n, 6] (columns: Mouth), into its frame of the clip [n] (0 for a still).
@@ -99,9 +107,26 @@ class FaceRenderer:
             frames = self._render_all(track.to(self._device), clip_frames)
         return frames.permute(0, 2, 3, 1), self._region.corners[clip_frames]
 
+    def render_mouth(self, track: torch.Tensor) -> tuple[torch.Tensor, Corners, Displacement]:
+        """Draw only the lips and what is between them in a still picture, for each row of a track; the skin is moved.
+
+        Returns RGB uint8 [n, h, w, 3] of the mouth, its upper left corner in each frame [n, 2], and how the picture
+        around it is displaced.
+        """
+        if len(track) == 1:
+            mouths, shifts = self._one_mouth(tuple(track[0].tolist()))
+        else:
+            mouths, shifts = self._render_mouth(track.to(self._device))
+        (x, y), (width, height) = self._region.corners[0].tolist(), self._region.size
+        around = Displacement((x, y, x + width, y + height), self._skin_step, shifts)
+        return mouths.permute(0, 2, 3, 1), self._mouth.corners.repeat(len(track), 0), around
+
     def _render_one(self, row: tuple[float, ...]) -> torch.Tensor:
         """A row in a still picture, as uint8 [1, 3, height, width]."""
-        return self._render(torch.tensor([row], device=self._device), np.zeros(1, np.int64))
+        return self._render(torch.tensor([row], device=self._device), ONLY)
+
+    def _render_one_mouth(self, row: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._render_mouth(torch.tensor([row], device=self._device))
 
     def _render_all(self, track: torch.Tensor, clip_frames: Indices) -> torch.Tensor:
         """Track rows to uint8 [n, 3, height, width], in batches."""
@@ -116,24 +141,30 @@ class FaceRenderer:
         """Track rows to uint8 [n, 3, height, width]."""
         if self._is_still:
             clip_frames = clip_frames[:1]
-        shape, frame = self._shape.at(clip_frames), self._frame.at(clip_frames)
-        region, mouth = self._region.at(clip_frames), self._mouth.at(clip_frames)
-        source, pose = self._source(clip_frames), Pose.of(track, shape)
-        skin = Patch(frame, region, region, round(self._unit / NODES_PER_MOUTH), self._device)
-        lips = Patch(frame, mouth, region, round(self._unit / LIP_NODES_PER_MOUTH), self._device)
-        pixels = _render_skin(source, shape, pose, skin)
-        width, height = mouth.size
-        corners = np.broadcast_to(mouth.corners - region.corners, (len(track), 2))
-        light = None if self._light is None else torch.from_numpy(self._light[clip_frames]).to(self._device)
-        parts = self._render_lips(source, shape, pose, lips, light).add_(0.5).clamp_(0, 255).to(torch.uint8)
-        for whole, part, (x, y) in zip(pixels, parts, corners, strict=True):
-            whole[:, y : y + height, x : x + width] = part
+        shape, source = self._shape.at(clip_frames), self._source(clip_frames)
+        pose, skin = Pose.of(track, shape), self._patch(self._region, clip_frames, self._skin_step)
+        pixels = source.at(skin.places(_skin_shift(shape, skin, pose), source.per_pixel))
+        mouths = self._render_lips(source, shape, pose, clip_frames)
+        width, height = self._mouth.size
+        corners = self._mouth.corners[clip_frames] - self._region.corners[clip_frames]
+        for whole, mouth, (x, y) in zip(pixels, mouths, np.broadcast_to(corners, (len(track), 2)), strict=True):
+            whole[:, y : y + height, x : x + width] = mouth
         return pixels
 
-    def _render_lips(
-        self, source: Source, shape: FaceShape, pose: Pose, patch: Patch, light: torch.Tensor | None
-    ) -> torch.Tensor:
-        """The lips and the inside of the mouth, float [n, 3, height, width]; `light` [n]: factors for the inside."""
+    def _render_mouth(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Track rows in a still picture to lips, uint8 [n, 3, height, width], and the shifts of a `Displacement`."""
+        shape, skin = self._shape.at(ONLY), self._patch(self._region, ONLY, self._skin_step)
+        pose = Pose.of(track, shape)
+        shifts = torch.stack(skin.in_pixels(_skin_shift(shape, skin, pose)), 1)
+        return self._render_lips(self._still, shape, pose, ONLY), shifts
+
+    def _patch(self, area: Area, clip_frames: Indices, step: int) -> Patch:
+        region = self._region.at(clip_frames)
+        return Patch(self._frame.at(clip_frames), area.at(clip_frames), region, step, self._device)
+
+    def _render_lips(self, source: Source, shape: FaceShape, pose: Pose, clip_frames: Indices) -> torch.Tensor:
+        """The lips and the inside of the mouth, uint8 [n, 3, height, width]."""
+        patch = self._patch(self._mouth, clip_frames, self._lip_step)
         moved = movement(shape, patch.nodes, pose)
         upper, lower = (
             self._lip(source, patch.places(shift, source.per_pixel), pose.pucker)
@@ -155,11 +186,11 @@ class FaceRenderer:
         part = (slice(None), rows, columns)
         x, y = (position[part] for position in patch.points())
         interior = self._interior.render(pose, x, y - shape.middle, below[part], inside[part])
-        if light is not None:
-            interior = interior * light[:, None, None, None]
+        if self._light is not None:
+            interior = interior * torch.from_numpy(self._light[clip_frames]).to(self._device)[:, None, None, None]
         lips = skin[..., rows, columns]
         lips += (interior - lips) * opening[..., rows, columns]
-        return skin
+        return skin.add_(0.5).clamp_(0, 255).to(torch.uint8)
 
     def _may_be_rounded(self, pose: Pose) -> bool:
         """Whether the lips are rounded in any frame; to know it, a GPU would be waited for."""
@@ -227,12 +258,12 @@ class FaceRenderer:
         return colours, lip_tint(regions, (upper, lower), heights, colours, self._unit)
 
 
-def _render_skin(source: Source, shape: FaceShape, pose: Pose, patch: Patch) -> torch.Tensor:
-    """The region of interest with closed lips, uint8 [n, 3, height, width]."""
+def _skin_shift(shape: FaceShape, patch: Patch, pose: Pose) -> Shift:
+    """How the skin is displaced at the nodes of a patch, as if the lips were closed."""
     moved = movement(shape, patch.nodes, pose)
     on_upper = moved.beneath_upper < moved.above_lower
     x, y = (torch.where(on_upper, upper, lower) for upper, lower in zip(moved.upper, moved.lower, strict=True))
-    return source.at(patch.places((x, y), source.per_pixel))
+    return x, y
 
 
 def _moving_bounds(shape: FaceShape) -> Bounds:

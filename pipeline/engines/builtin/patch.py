@@ -89,11 +89,14 @@ class Patch:
 
         x and y are counted in fractions of the region's pixels, `per_pixel` each.
         """
+        x, y = self.in_pixels(shift)
+        return self.enlarged((self._across + x) * per_pixel, (self._down + y) * per_pixel)
+
+    def in_pixels(self, shift: Shift) -> Shift:
+        """Displacements at the nodes in pixels along the picture's axes; 0 beside the region of interest."""
         a, b, c, d = (self._axes.flatten(1) * self.pixels[:, 0]).T[..., None, None]
         window = self._window()
-        x = self._across + (shift[0] * a + shift[1] * c) * window
-        y = self._down + (shift[0] * b + shift[1] * d) * window
-        return self.enlarged(x * per_pixel, y * per_pixel)
+        return (shift[0] * a + shift[1] * c) * window, (shift[0] * b + shift[1] * d) * window
 
     def enlarged(self, *fields: torch.Tensor) -> torch.Tensor:
         """Fields [n, h, w] at the nodes to [n, fields, height, width] at the pixels."""
