@@ -58,6 +58,7 @@ def encoded(frames: NDArray[np.uint8], name: str, config: Config) -> Iterator[Pa
                 stop - start,
                 FPS,
                 video.crf,
+                video.preset,
                 gop_seconds=rate.STREAM_GOP_SECONDS if is_stream else rate.STILL_GOP_SECONDS,
                 followed=stop < edges[-1],
                 usual_seconds=usual,

@@ -180,7 +180,7 @@ def test_a_clip_is_made_to_fit_once(
 @pytest.mark.parametrize("name", few(CODECS, "h264"))
 def test_clips_fit_pictures_in_every_codec(base: Path, name: str, tmp_path: Path) -> None:
     codec, segment = CODECS[name], tmp_path / "segment.mp4"
-    options = rate.still(6, FPS, 20, gop_seconds=10, followed=False, codec=codec)
+    options = rate.still(6, FPS, 20, "veryfast", gop_seconds=10, followed=False, codec=codec)
     with SegmentEncoder(segment, SIZE, FPS, "veryfast", options, threads=1, codec=codec) as encoder:
         encoder.write(np.full((6, 192, 128), 128, np.uint8))
     clip = BrandClip("intro", base / "brand" / "intro.mov")

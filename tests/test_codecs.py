@@ -53,7 +53,7 @@ def joined(folder: Path, name: str, fps: int, parts: list[NDArray[np.uint8]], *,
     codec, paths = codecs.CODECS[name], []
     for number, part in enumerate(parts):
         options = (
-            rate.still(len(part), fps, 20, gop_seconds=10, followed=number + 1 < len(parts), codec=codec)
+            rate.still(len(part), fps, 20, "veryfast", gop_seconds=10, followed=number + 1 < len(parts), codec=codec)
             if still
             else rate.moving(fps, 20, codec)
         )
@@ -126,6 +126,25 @@ def test_moving_pictures_have_a_keyframe_every_two_seconds(name: str, tmp_path: 
     assert [number for number, packet in enumerate(packets(video)) if packet["flags"][0] == "K"] == [0, 48]
 
 
+@pytest.mark.parametrize(
+    ("preset", "still", "search"),
+    [
+        ("veryfast", True, b"me=dia subme=1 "),
+        ("veryfast", False, b"me=hex subme=2 "),
+        ("faster", True, b"me=hex subme=4 "),
+        ("ultrafast", True, b"me=dia subme=0 "),
+    ],
+)
+def test_still_pictures_need_no_wide_search_for_movement(
+    preset: str, still: bool, search: bytes, source: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """Unless a slower preset is asked for; x264 writes its options into the video."""
+    options = rate.still(10, 25, 20, preset, gop_seconds=3, followed=True) if still else rate.moving(25, 20)
+    with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, preset, options, threads=1) as encoder:
+        encoder.write(source[:10])
+    assert search in (tmp_path / "a.mp4").read_bytes()
+
+
 @pytest.mark.parametrize("preset", few(["ultrafast", "veryfast"], "veryfast"))
 @pytest.mark.parametrize(("name", "box"), [("h265", "hvcC"), ("av1", "av1C")])
 def test_still_and_moving_pictures_have_the_same_parameter_sets(
@@ -133,7 +152,7 @@ def test_still_and_moving_pictures_have_the_same_parameter_sets(
 ) -> None:
     """A job with scenes joins both, of any length."""
     codec, found = codecs.CODECS[name], set()
-    ways = (rate.still(30, 25, 20, gop_seconds=3, followed=True, codec=codec), rate.moving(25, 20, codec))
+    ways = (rate.still(30, 25, 20, preset, gop_seconds=3, followed=True, codec=codec), rate.moving(25, 20, codec))
     for options, count in ((ways[0], 30), (ways[1], 30), (ways[1], 7)):
         with SegmentEncoder(tmp_path / "a.mp4", SIZE, 25, preset, options, threads=2, codec=codec) as encoder:
             encoder.write(source[:count])

@@ -602,7 +602,7 @@ def keyframes(path: Path) -> list[int]:
 def test_still_pictures_of_any_length_can_be_joined(tmp_path: Path) -> None:
     parameters = set()
     for count, expected in ((2, [0]), (26, [0]), (501, [0, 167, 334])):
-        path, options = tmp_path / f"{count}.mp4", rate.still(count, 25, 20, gop_seconds=10, followed=True)
+        path, options = tmp_path / f"{count}.mp4", rate.still(count, 25, 20, "veryfast", gop_seconds=10, followed=True)
         with SegmentEncoder(path, (32, 32), 25, "ultrafast", options, threads=1) as encoder:
             encoder.write(np.full((count, 48, 32), 128, np.uint8))
         video = fragments.read_video(path, 3600)
@@ -617,7 +617,7 @@ def test_what_stands_still_is_the_same_in_every_keyframe_of_a_video(tmp_path: Pa
     shown = []
     for number, count in enumerate((75, 20, 41)):
         path = tmp_path / f"{number}.mp4"
-        options = rate.still(count, 25, 20, gop_seconds=1, followed=True, usual_seconds=1)
+        options = rate.still(count, 25, 20, "veryfast", gop_seconds=1, followed=True, usual_seconds=1)
         with SegmentEncoder(path, (64, 64), 25, "veryfast", options, threads=1) as encoder:
             encoder.write(np.stack([picture] * count))
         frames = ffmpeg.source(path, ffmpeg.OUR_FORMATS)

@@ -134,15 +134,16 @@ class LipSyncStage:
         return SegmentEncoder(path, size, fps, "", options, threads=threads, cpus=cpus, overlay=overlay, form=form)
 
     def _rate(self, chunk: Chunk, avatar: FittedAvatar, background: Surroundings | None) -> Options:
-        timeline, crf, codec = chunk.timeline, self._config.video.crf, CODECS[chunk.codec]
+        timeline, video, codec = chunk.timeline, self._config.video, CODECS[chunk.codec]
         if not isinstance(avatar.scene, Still) or isinstance(background, Loop):
-            return rate.moving(timeline.fps, crf, codec)
+            return rate.moving(timeline.fps, video.crf, codec)
         followed = timeline.first_frame is not None or chunk.stop_frame < timeline.frames
         is_stream = timeline.mode == "stream"
         return rate.still(
             chunk.stop_frame - chunk.start_frame,
             timeline.fps,
-            crf,
+            video.crf,
+            video.preset,
             gop_seconds=rate.STREAM_GOP_SECONDS if is_stream else rate.STILL_GOP_SECONDS,
             followed=followed,
             usual_seconds=rate.STREAM_USUAL_SECONDS if is_stream else _usual_seconds(chunk),
