@@ -301,3 +301,28 @@ def test_a_rotated_face_moves_like_an_upright_one(picture: NDArray[np.uint8], la
         source[y1:y2, x1:x2] = drawn(renderer, row(jaw_open=0.8, lip_width=-0.3))[0].numpy()
     difference = np.abs(np.rot90(whole[1], 1).astype(int) - whole[0])
     assert np.quantile(difference, 0.999) <= 12
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("amounts", [{"jaw_open": 0.2, "lip_width": -1.0}, {"jaw_open": 1.0}])
+def test_a_turned_mouth_opens_near_the_middle_of_its_lips(
+    side: int, amounts: dict[str, float], landmarks: FaceLandmarks
+) -> None:
+    """Given lips whose farther half is narrower, as in a face that is turned by about 25 degrees."""
+    inner, outer = (turned_aside(lips, side) for lips in (landmarks.lips_inner, landmarks.lips_outer))
+    _, shape = FaceShape.measure(replace(landmarks, lips_inner=inner, lips_outer=outer))
+    x, y = (
+        axis[None]
+        for axis in torch.meshgrid(torch.linspace(-0.5, 0.5, 201), torch.linspace(-0.3, 0.6, 361), indexing="xy")
+    )
+    moved = movement(shape, Nodes(x, y, torch.tensor(0.005)), Pose.of(row(**amounts), shape))
+    heights = ((moved.beneath_upper > 0) & (moved.above_lower > 0))[0].sum(0)
+    highest = x[0, 0, heights == heights.max()].mean()
+    assert 0.04 < side * highest < 0.1
+
+
+def turned_aside(lips: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """A contour of lips whose corners stay and whose middle moves by 0.12 mouth widths."""
+    low, high = lips[:, 0].min(), lips[:, 0].max()
+    s = (2 * lips[:, 0] - low - high) / (high - low)
+    return np.column_stack([lips[:, 0] + side * 0.12 * (high - low) * (1 - s * s), lips[:, 1]]).astype(np.float32)

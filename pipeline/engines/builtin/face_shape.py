@@ -31,6 +31,11 @@ LINE_TERMS, GAP_TERMS = 6, 3
 """Terms of the polynomials for the line of the lips and for their gap: enough for a Cupid's bow, too few for noise."""
 REST_FRAMES = 30
 """The face at rest is estimated from about this many frames on either side."""
+ASIDE_NOISE, ASIDE_MAX = 0.06, 0.25
+"""How far the middle of the lips may be off that of the corners in a face from the front, and in one that is turned
+aside, in mouth widths."""
+OPENING_ASIDE = 0.6
+"""The middle of an opening is this fraction as far aside: more would look lopsided."""
 EYES_PER_MOUTH, MOVES_MIN, MOVES_MAX = 1.27, 0.8, 1.1
 """Distance of the eyes of a face that moves by the amounts of `Pose`, and limits for other faces' movement."""
 REST_GAP = 0.02
@@ -93,6 +98,8 @@ class FaceShape:
     lower_lip: torch.Tensor
     middle: torch.Tensor
     """Height of the seam in the middle of the mouth, below the corners."""
+    skew: torch.Tensor
+    """How far the middle of an opening is aside, as the nearer half of a turned mouth is wider: see `centred`."""
     nose: torch.Tensor
     """From the seam up to the base of the nose."""
     chin: torch.Tensor
@@ -127,6 +134,7 @@ class FaceShape:
             "upper_lip": np.clip(lips[:, 5, 1] - outer[:, 5, 1], 0.06, 0.3),
             "lower_lip": np.clip(outer[:, 15, 1] - lips[:, 15, 1], 0.08, 0.35),
             "middle": middle,
+            "skew": _skew(lips[:, [5, 15], 0].mean(1)),
             "nose": np.maximum(middle - frame.to_face(face.nose)[:, 1, 1], 0.25),
             "chin": np.maximum(chin_at_rest - middle, 0.5),
             "half_width": np.full(len(jaw), max(np.abs(usual_jaw[:, 0]).max(), 1.0)),
@@ -161,6 +169,14 @@ def lip_gap(coefficients: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     for coefficient in others:
         total = total * s + coefficient
     return (total * (1 - s * s).sqrt()).clamp(min=0)
+
+
+def centred(s: torch.Tensor, skew: torch.Tensor) -> torch.Tensor:
+    """Where points s of a turned mouth are in one from the front; -1 and 1 are the corners.
+
+    Of the farther half less is seen the nearer to the corner.
+    """
+    return s - (1 - s * s).clamp(min=0) * (skew + skew.abs() * s)
 
 
 def _floats(values: NDArray[Any]) -> Floats:
@@ -263,6 +279,12 @@ def _fitted_lips(lips: Floats) -> tuple[Array, Array]:
 def _certain_gap(gap: Array) -> Array:
     """Zero where lips count as closed, slightly widened where they are open, with a smooth transition."""
     return np.asarray((gap + OPEN_FRINGE * (np.arange(GAP_TERMS) == 0)) * _surely(gap[:, :1], GAP_NOISE))
+
+
+def _skew(aside: Array) -> Array:
+    """The skew of lips whose middle is so far to the right of that of the corners, in mouth widths. [n]."""
+    s = 2 * OPENING_ASIDE * (aside * _surely(np.abs(aside), ASIDE_NOISE)).clip(-ASIDE_MAX, ASIDE_MAX)
+    return np.asarray(s / ((1 - s * s) * (1 + np.abs(s))))
 
 
 def _moves(frame: FaceFrame, face: FaceLandmarks) -> float:

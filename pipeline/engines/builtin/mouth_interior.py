@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import grid_sample
 
 from pipeline.engines.builtin.complexion import Complexion
+from pipeline.engines.builtin.face_shape import centred
 from pipeline.engines.builtin.mouth_motion import Pose, ramp
 
 Floats = NDArray[np.float32]
@@ -77,6 +78,7 @@ class MouthInterior:
         `x`, `y` [n or 1, h, w]: positions of the pixels, in mouth widths from the middle of the lips' seam;
         `beneath_upper`, `inside` [n, h, w]: their distances from the upper lip and from the nearer lip.
         """
+        x = 0.5 * centred(2 * x, pose.skew)
         lower_edge = UPPER_SHOWING - OVERBITE + pose.jaw + PUCKER_HIDES_LOWER * pose.pucker
         low, up = lower_edge - TONGUE_LOW + TONGUE_BACK * pose.pucker, UPPER_SHOWING - TIP_UP
         upper_edge = UPPER_SHOWING - PUCKER_HIDES_UPPER * pose.pucker

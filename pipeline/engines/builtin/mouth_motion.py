@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.engines.builtin.face_shape import CHEEK_DEPTH, FaceShape, lip_gap, lip_line
+from pipeline.engines.builtin.face_shape import CHEEK_DEPTH, FaceShape, centred, lip_gap, lip_line
 from pipeline.engines.builtin.track import Mouth
 
 # Amounts in mouth widths, at full deflection of their parameter.
@@ -109,6 +109,8 @@ class Pose:
     """0: low, 1: its tip behind the upper teeth."""
     pucker: torch.Tensor
     """0: lips flat on the teeth, 1: protruding."""
+    skew: torch.Tensor
+    """That of the face's shape."""
 
     @classmethod
     def of(cls, track: torch.Tensor, shape: FaceShape) -> Pose:
@@ -148,6 +150,7 @@ class Pose:
             jaw=JAW_DROP * jaw,
             tongue=tongue,
             pucker=pucker,
+            skew=shape.skew,
         )
 
 
@@ -186,23 +189,24 @@ def movement(shape: FaceShape, nodes: Nodes, pose: Pose) -> Movement:
     s = ((2 * nodes.x) * (1 + pose.stretch)).clamp(-1, 1)
     seam, own_gap = lip_line(shape.seam, s), lip_gap(shape.own_gap, s)
     own_shift = lip_line(shape.own_seam, s) - seam
-    upper_bump, lower_bump = (_opening(s / pose.span, by) for by in (pose.upper_roundness, pose.lower_roundness))
+    front = centred(s, pose.skew)
+    upper_bump, lower_bump = (_opening(front / pose.span, by) for by in (pose.upper_roundness, pose.lower_roundness))
     out = nodes.x.abs() * (1 + pose.stretch)
     cheek_fade = 1 - ramp(out, 0.5, 0.95 * shape.half_width)
     corner = pose.corner * ramp(out, 0, CORNER_REACH) * cheek_fade
     upper_edge = seam + corner - pose.lift * upper_bump
     lower_edge = seam + corner + pose.lower * lower_bump
     # The opening may be narrower than the lips, but their outlines part over the whole width.
-    whole = _opening(s, 0.5 * pose.lower_roundness)
+    whole = _opening(front, 0.5 * pose.lower_roundness)
     upper_rise = upper_bump + (whole - upper_bump) * ramp(upper_edge - nodes.y, 0, shape.upper_lip)
     lower_fall = lower_bump + (whole - lower_bump) * ramp(nodes.y - lower_edge, 0, shape.lower_lip)
-    pressed = pose.pucker * (2 - pose.pucker) * ramp(out, 0.1, 0.4) * (1 - ramp(out, 0.54, 0.8))
+    pressed = pose.pucker * (2 - pose.pucker) * ramp(0.5 * front.abs(), 0.1, 0.4) * (1 - ramp(out, 0.54, 0.8))
     hidden = PUCKER_PRESSURE * pressed
     # Lips of the picture that are off the seam are first moved to it.
     upper_shift = (own_shift - 0.5 * own_gap) * cheek_fade + pose.lift * upper_rise - hidden
     lower_shift = corner - (own_shift + 0.5 * own_gap) * cheek_fade + pose.lower * lower_fall
     lower_shift = lower_shift - pose.roll * lower_bump - hidden
-    within = 1 - s * s
+    within = 1 - front * front
     return Movement(
         _upper_map(
             shape, nodes, pose, upper_edge, lift=upper_shift, corner=corner, fuller=pose.upper_thickening * within

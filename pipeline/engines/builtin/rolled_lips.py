@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.engines.builtin.complexion import Complexion, Floats, Regions, colours_at, faded
-from pipeline.engines.builtin.face_shape import FaceShape
+from pipeline.engines.builtin.face_shape import FaceShape, centred
 from pipeline.engines.builtin.mouth_motion import ROUNDED, Nodes, Pose, ramp
 
 LIP_OF_SKIN = np.array([0.86, 0.7, 0.72], np.float32)
@@ -57,9 +57,10 @@ def rim(shape: FaceShape, nodes: Nodes, pose: Pose) -> torch.Tensor:
     down = nodes.y - shape.middle - (pose.lower - pose.lift) / 2
     below = ramp(down, -height - ABOVE, height + BELOW)
     out = down / (height + ABOVE + (BELOW - ABOVE) * below)
-    far = (nodes.x / (width + BESIDE)) ** 2 + out * out
+    x = 0.5 * centred(2 * nodes.x, pose.skew)
+    far = (x / (width + BESIDE)) ** 2 + out * out
     lit = height + BELOW / 3
     shine = ramp(down, height, lit) * (1 - ramp(down, lit, height + BELOW))
-    shine = shine * (1 - ramp(nodes.x.abs(), 0, SHINE_HALF_WIDTH))
+    shine = shine * (1 - ramp(x.abs(), 0, SHINE_HALF_WIDTH))
     strength = 1 - (1 - LOWER_STRENGTH) * below - SHINE * shine
     return ramp(pose.pucker, *ROUNDED) * (1 - ramp(far, SOFT_FROM, 1)) * strength
