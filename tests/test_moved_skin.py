@@ -78,6 +78,11 @@ def test_frame_0_with_a_mouth_at_rest_is_the_picture() -> None:
     assert (apart(shown, at_rest, 0).int() - still.int()).abs().max() <= 1
 
 
+def test_a_mouth_at_rest_is_part_of_the_picture() -> None:
+    shown, at_rest = face(), torch.tensor([NEUTRAL] * 3)
+    assert torch.equal(apart(shown, at_rest, 120), painted(shown, at_rest, 120))
+
+
 @pytest.mark.parametrize(
     ("degrees", "right", "down"), [(0, 0, 0), (25, 0, 0), (-40, 0, 0), (0, -110, 0), (0, 0, 60), (15, 90, 40)]
 )

@@ -170,13 +170,19 @@ class _Moving:
                 fine.sample(source, _within(plane, _scaled(band.box, step)))
         self._painted = painted
 
-    def _changes(self, mouth: Mouth, pose: NDArray[np.float32]) -> Changes:
-        """How a mouth and the skin around it change a frame."""
+    def _changes(self, mouth: Mouth, pose: NDArray[np.float32]) -> Changes | None:
+        """How a mouth and the skin around it change a frame; None if they are as in the picture."""
+        shifts = mouth.around.shifts[mouth.frame]
+        if not shifts.any() and all(
+            fine.shows(part, _scaled(mouth.box, step))
+            for fine, part, step in zip(self._fine, mouth.region, PLANE_STEPS, strict=True)
+        ):
+            return None
         luma_row, chroma_row, _ = (fine.inset(part) for fine, part in zip(self._fine, mouth.region, strict=True))
         around = mouth.around
         columns, rows = around.shifts.shape[:1:-1]
         skin = self._skin(around.box, around.step, (columns, rows))
-        return skin.changes(pose, around.shifts[mouth.frame], Place(mouth.box, luma_row, chroma_row))
+        return skin.changes(pose, shifts, Place(mouth.box, luma_row, chroma_row))
 
 
 def _scaled(box: PixelBox, step: int) -> PixelBox:

@@ -32,6 +32,8 @@ class FinePlane:
         self._plane = plane.copy()
         """The pixels that the points were made of."""
         self._fine = _doubled(plane, between)
+        self._inset: Plane | None = None
+        """What the points below those of the plane were made of."""
 
     def refine(self, plane: Plane, box: PixelBox) -> None:
         """Update the points inside `box` from the plane, as far as it has changed."""
@@ -56,11 +58,19 @@ class FinePlane:
         """Put the points of another picture below those of the plane; returns the row in which they begin."""
         height, width = picture.shape
         first = 2 * len(self._plane) + GAP
+        if self._inset is not None and np.array_equal(picture, self._inset):
+            return first
+        self._inset = picture
         missing = first + 2 * height - len(self._fine)
         if missing > 0:
             self._fine = np.pad(self._fine, ((0, missing), (0, 0)), "edge")
         self._fine[first : first + 2 * height, : 2 * width] = _doubled(picture)
         return first
+
+    def shows(self, part: Plane, box: PixelBox) -> bool:
+        """Whether the plane has these pixels inside a box."""
+        x1, y1, x2, y2 = box
+        return np.array_equal(part, self._plane[y1:y2, x1:x2])
 
     def sample(self, points: NDArray[np.float32], out: Plane) -> None:
         """Fill `out` [h, w] with the values at `points` [2, h, w]: x and y in half pixels."""
