@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -34,6 +36,17 @@ def presenter_landmarks(side: int) -> FaceLandmarks:
     """The presenter's landmarks at that size."""
     scale = side / SQUARE
     return FaceLandmarks.load(BUILT_IN_FOLDER / "presenter" / "landmarks.json").transformed(scale, MARGIN * scale, 0)
+
+
+def turned_aside(landmarks: FaceLandmarks, side: int) -> FaceLandmarks:
+    """The landmarks with lips whose corners stay and whose middle moves to one side by 0.12 mouth widths."""
+
+    def moved(lips: NDArray[np.float32]) -> NDArray[np.float32]:
+        low, high = lips[:, 0].min(), lips[:, 0].max()
+        s = (2 * lips[:, 0] - low - high) / (high - low)
+        return np.column_stack([lips[:, 0] + side * 0.12 * (high - low) * (1 - s * s), lips[:, 1]]).astype(np.float32)
+
+    return replace(landmarks, lips_inner=moved(landmarks.lips_inner), lips_outer=moved(landmarks.lips_outer))
 
 
 def row(**amounts: float) -> torch.Tensor:

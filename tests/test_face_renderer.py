@@ -18,7 +18,7 @@ from pipeline.engines.builtin.face_shape import FaceShape
 from pipeline.engines.builtin.mouth_motion import Nodes, Pose, movement
 from pipeline.engines.builtin.track import Mouth
 from pipeline.errors import JobError
-from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row
+from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row, turned_aside
 
 SIDE = 720
 
@@ -309,8 +309,7 @@ def test_a_turned_mouth_opens_near_the_middle_of_its_lips(
     side: int, amounts: dict[str, float], landmarks: FaceLandmarks
 ) -> None:
     """Given lips whose farther half is narrower, as in a face that is turned by about 25 degrees."""
-    inner, outer = (turned_aside(lips, side) for lips in (landmarks.lips_inner, landmarks.lips_outer))
-    _, shape = FaceShape.measure(replace(landmarks, lips_inner=inner, lips_outer=outer))
+    _, shape = FaceShape.measure(turned_aside(landmarks, side))
     x, y = (
         axis[None]
         for axis in torch.meshgrid(torch.linspace(-0.5, 0.5, 201), torch.linspace(-0.3, 0.6, 361), indexing="xy")
@@ -319,10 +318,3 @@ def test_a_turned_mouth_opens_near_the_middle_of_its_lips(
     heights = ((moved.beneath_upper > 0) & (moved.above_lower > 0))[0].sum(0)
     highest = x[0, 0, heights == heights.max()].mean()
     assert 0.04 < side * highest < 0.1
-
-
-def turned_aside(lips: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """A contour of lips whose corners stay and whose middle moves by 0.12 mouth widths."""
-    low, high = lips[:, 0].min(), lips[:, 0].max()
-    s = (2 * lips[:, 0] - low - high) / (high - low)
-    return np.column_stack([lips[:, 0] + side * 0.12 * (high - low) * (1 - s * s), lips[:, 1]]).astype(np.float32)

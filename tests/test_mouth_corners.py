@@ -13,7 +13,7 @@ from pipeline.avatars.scenes import Still
 from pipeline.engines.builtin.corners import without_corners
 from pipeline.engines.builtin.face import FaceRenderer
 from pipeline.engines.builtin.face_shape import FaceFrame, FaceShape
-from tests.faces import presenter_landmarks, presenter_picture
+from tests.faces import presenter_landmarks, presenter_picture, turned_aside
 
 SIDE = 720
 Picture = NDArray[np.uint8]
@@ -51,6 +51,16 @@ def test_everything_else_is_unchanged(face: tuple[FaceFrame, FaceShape]) -> None
     x, y = face[0].to_face(changed[None].astype(np.float32))[0].T
     assert ((np.abs(x) > 0.36) & (np.abs(x) < 0.69)).all()
     assert (np.abs(y) < 0.4).all()
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_farther_half_of_a_turned_mouth_keeps_its_lips_and_its_contour(side: int) -> None:
+    picture = presenter_picture(SIDE)
+    frame, shape = FaceShape.measure(turned_aside(presenter_landmarks(SIDE), side))
+    changed = np.argwhere((without_corners(picture, frame, shape) != picture).any(-1))[:, ::-1]
+    x = side * frame.to_face(changed[None].astype(np.float32))[0, :, 0]
+    assert 0.4 < x[x > 0].min() < 0.5 < x[x > 0].max() < 0.64
+    assert 0.3 < -x[x < 0].max() < 0.4 < -x[x < 0].min() < 0.69
 
 
 def test_the_grain_of_the_skin_is_kept(face: tuple[FaceFrame, FaceShape]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.engines.builtin.face_shape import FaceFrame, FaceShape, lip_gap, lip_line
+from pipeline.engines.builtin.face_shape import FaceFrame, FaceShape, centred, lip_gap, lip_line
 
 INNER, OUTER = 0.37, 0.68
 """Where the cloned skin begins and ends, in mouth widths from the middle of the mouth."""
@@ -77,7 +77,10 @@ def _covers_corners(x: Array, y: Array, shape: FaceShape) -> Mask:
     seam, half_gap = lip_line(shape.own_seam, s)[0].numpy(), lip_gap(shape.own_gap, s)[0].numpy() / 2
     thickness = (1 - s[0].numpy() ** 2) ** 0.5
     upper, lower = (float(lip) * thickness + half_gap + MARGIN for lip in (shape.upper_lip, shape.lower_lip))
-    out = np.abs(x)
+    # Seen from the front: of the farther half of a turned mouth, and of the cheek beyond, less is seen.
+    skew = float(shape.skew)
+    beyond = (2 * np.abs(x) - 1).clip(0) * (1 + 2 * (abs(skew) + skew * np.sign(x)))
+    out = (centred(s, shape.skew)[0].abs().numpy() + beyond) / 2
     return np.asarray((out > INNER) & (out < OUTER) & (y > seam - upper) & (y < seam + lower))
 
 
