@@ -41,7 +41,7 @@ def avatars(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_portrait_is_added_listed_and_checked(place: Path) -> None:
     added = lipdrop("avatars", "add", PORTRAIT, "--name", "eileen", cwd=place)
     assert (added.returncode, added.stderr) == (0, "")
-    assert added.stdout == "eileen\tpicture of 512x512, frames of 512x512, mouth 48 pixels wide (fine)\n"
+    assert added.stdout == "eileen\tpicture of 512x512, frames of 512x512, mouth 44 pixels wide (fine)\n"
     assert [path.name for path in (place / "mine").rglob("*")] == ["eileen", "eileen.png"]
     listed = avatars(place, "list").stdout.splitlines()
     assert listed[0] == "eileen\tpicture of 512x512"
@@ -152,7 +152,7 @@ def test_one_of_several_faces_is_chosen_when_it_is_added(place: Path) -> None:
     assert (place / "mine" / "second" / "avatar.yaml").read_text() == "face: 2\n"
     added = avatars(place, "add", "both.png", "--crop", "0,0,512,512")
     assert (added.returncode, added.stderr) == (0, "")
-    assert added.stdout == "both\tpicture of 1024x512, frames of 512x512, mouth 48 pixels wide (fine)\n"
+    assert added.stdout == "both\tpicture of 1024x512, frames of 512x512, mouth 44 pixels wide (fine)\n"
     assert (place / "mine" / "both" / "avatar.yaml").read_text() == "crop: [0, 0, 512, 512]\n"
     wrong = avatars(place, "add", "both.png", "--crop", "0,0,512", "--name", "other")
     assert (wrong.returncode, "expected X1,Y1,X2,Y2" in wrong.stderr) == (2, True)
@@ -201,7 +201,7 @@ def test_a_picture_on_its_side_is_added_after_turning_it(place: Path) -> None:
     assert (refused.returncode, refused.stdout) == (65, "")
     assert "--rotate 90" in refused.stderr
     added = avatars(place, "add", str(lying), "--rotate", "90", "--crop", "80,0,512,512")
-    assert added.stdout.startswith("lying\tpicture of 512x512, frames of 432x512, mouth 48")
+    assert added.stdout.startswith("lying\tpicture of 512x512, frames of 432x512, mouth 44")
     assert (place / "mine" / "lying" / "avatar.yaml").read_text() == "rotate: 90\ncrop: [80, 0, 512, 512]\n"
 
 
