@@ -82,7 +82,7 @@ def fitted(name: str) -> FittedAvatar:
 
 def sheet(avatar: FittedAvatar) -> NDArray[np.uint8]:
     """Draw every shape and the frames of the sentence with their names: BGR [height, width, 3]."""
-    rows = torch.cat([torch.tensor(list(SHAPES.values())), _spoken()])
+    rows = torch.cat([torch.tensor(list(SHAPES.values())), _spoken(avatar.settings.articulation)])
     landmarks = avatar.require_landmarks()
     renderer = FaceRenderer(landmarks, avatar.scene, torch.device("cpu"))
     still = np.zeros(1, np.intp)
@@ -94,12 +94,13 @@ def sheet(avatar: FittedAvatar) -> NDArray[np.uint8]:
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
 
-def _spoken() -> torch.Tensor:
+def _spoken(articulation: float) -> torch.Tensor:
     """Rows of the mouth track in the middle of each of `SOUNDS`."""
     samples, phonemes = joined([(say(SENTENCE, "en", "heart", 1.0), 0.2)], 1.0, 0.0)
     spoken = clip("sheet", samples, phonemes)
     frames = spoken.mel.shape[1] * FPS // COLUMNS_PER_SECOND
-    track = MouthModel(torch.device("cpu")).track(SpeechFeatures(spoken.mel, frames, FPS, spoken.phonemes))
+    speech = SpeechFeatures(spoken.mel, frames, FPS, spoken.phonemes, articulation=articulation)
+    track = MouthModel(torch.device("cpu")).track(speech)
     later = iter(phonemes)
     shown = [next(phoneme for phoneme in later if phoneme.symbol == symbol) for symbol in SOUNDS.values()]
     middles = [int((phoneme.start_seconds + phoneme.end_seconds) / 2 * FPS) for phoneme in shown]
