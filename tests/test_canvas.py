@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.engines.canvases import Drawn, composed
-from pipeline.media.canvas import Regions, StillCanvas, i420
+from pipeline.media.canvas import Displacement, Regions, StillCanvas, i420
 
 
 def noise(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -157,7 +157,11 @@ def test_regions_from_a_gpu_and_the_cpu_are_equal(kind: torch.dtype, monkeypatch
     rgb = torch.from_numpy(noise(5, 12, 10, 3))
     rgb = rgb if kind == torch.uint8 else rgb.float() * 1.1 - 10
     canvas = StillCanvas(noise(24, 24, 3))
-    early, late = Regions(rgb.as_subclass(OnGpu)), Regions(rgb.flip(0).as_subclass(OnGpu))
+    shifts = torch.from_numpy(noise(5, 2, 4, 4)).float()
+    around = Displacement((0, 0, 4, 4), 2, shifts.as_subclass(OnGpu))
+    early, late = Regions(rgb.as_subclass(OnGpu), around=around), Regions(rgb.flip(0).as_subclass(OnGpu))
+    assert early.around is not None
+    assert torch.equal(early.around.shifts, shifts)
     assert torch.equal(canvas.compose(early, corners, 0), canvas.compose(Regions(rgb), corners, 0))
     assert torch.equal(canvas.compose(late, corners, 0), canvas.compose(Regions(rgb.flip(0)), corners, 0))
 

@@ -159,7 +159,7 @@ class _Moving:
         for plane, fine, step in zip(planes, self._fine, PLANE_STEPS, strict=True):
             for box in {*painted, *self._painted}:
                 fine.refine(plane, _scaled(box, step))
-        changes = mouth and self._changes(mouth, pose)
+        changes = None if mouth is None else self._changes(mouth, pose)
         for band in self._warp.bands(pose):
             if self._matte is not None:
                 self._matte.sample(band.luma, _within(matte, band.box))
