@@ -11,6 +11,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 
@@ -40,6 +41,7 @@ def frames_per_second(task: Task) -> float:
     """Render about 30 s of speech on one core."""
     os.sched_setaffinity(0, {task.core})
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     clip = task.clip
     frames = clip.mel.shape[1] * FPS // COLUMNS_PER_SECOND
     avatar = Avatars(Config()).load(task.avatar)
