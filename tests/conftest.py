@@ -99,6 +99,17 @@ def same_umask() -> Iterator[None]:
     os.umask(umask)
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As in a worker; many small frames are slower on several threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[CheapDaemon]:
     """A daemon with cheap stages for one test, not started yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -20,16 +19,9 @@ from pipeline.engines.builtin.track import Mouth
 from pipeline.errors import JobError
 from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row, turned_aside
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 720
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small frames are slower on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import cv2
@@ -23,20 +22,14 @@ from pipeline.media.canvas import PixelBox, Regions, StillCanvas, i420
 from pipeline.media.planes import PLANE_STEPS, planes_of
 from tests.faces import presenter_landmarks, presenter_picture
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 360
 FPS = 25
 MOUTH: PixelBox = (152, 196, 208, 220)
 """Around the presenter's mouth."""
 
 Picture = NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def presenter(side: int) -> tuple[Picture, FaceLandmarks]:

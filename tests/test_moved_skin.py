@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
@@ -18,18 +16,12 @@ from pipeline.engines.canvases import ShiftedCanvas
 from pipeline.media.canvas import Regions, StillCanvas
 from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 360
 FPS = 25
 Picture = NDArray[np.uint8]
 Face = tuple[Picture, FaceLandmarks]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def face(degrees: float = 0, right: int = 0, down: int = 0) -> Face:

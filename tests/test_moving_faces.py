@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import cv2
@@ -19,6 +18,8 @@ from pipeline.engines.builtin.mouth_motion import Nodes, Pose, movement
 from pipeline.engines.builtin.track import Mouth
 from pipeline.errors import JobError
 from tests.faces import CPU, NEUTRAL, mixed_track, presenter_landmarks, presenter_picture, row
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 360
 FRAMES = 60
@@ -138,15 +139,6 @@ def moves() -> Points:
         matrix[:, 2] += (dx, dy)
         maps.append(matrix)
     return np.asarray(maps, np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Many small frames are slower on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
