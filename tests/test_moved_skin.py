@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.avatars import FaceLandmarks
 from pipeline.avatars.idle_motion import LivingCanvas, LivingPicture
+from pipeline.avatars.idle_motion.skin import Changes, Place, _show_mouth
 from pipeline.avatars.scenes import Still
 from pipeline.engines.builtin.face import FaceRenderer
 from pipeline.engines.canvases import ShiftedCanvas
@@ -121,3 +122,12 @@ def test_a_matte_moves_with_the_head_only() -> None:
     rows = SIDE * 3 // 2
     assert torch.equal(*(frame[rows:] for frame in drawn))
     assert not torch.equal(*(frame[:rows] for frame in drawn))
+
+
+def test_a_mouth_beyond_the_part_that_moves_is_shown_within_it() -> None:
+    changes = Changes((10, 20, 40, 50), np.zeros((2, 30, 30), np.float32), np.zeros((2, 15, 15), np.float32))
+    _show_mouth(changes, Place((4, 12, 24, 36), 100, 50), np.zeros((2, 9), np.float32))
+    assert np.array_equal(changes.luma[:, :16, :14], np.broadcast_to([[[-8]], [[100 - 24]]], (2, 16, 14)))
+    assert np.array_equal(changes.chroma[:, :8, :7], np.broadcast_to([[[-4]], [[50 - 12]]], (2, 8, 7)))
+    assert not changes.luma[:, 16:].any()
+    assert not changes.luma[:, :, 14:].any()

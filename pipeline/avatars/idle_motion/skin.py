@@ -129,7 +129,7 @@ def _show_mouth(changes: Changes, mouth: Place, moved: Floats) -> None:
     """Show a drawn mouth where it has moved to; `moved` [2, points]: how far its points have, in pixels."""
     x1, y1, x2, y2 = mouth.box
     low, high = moved.min(1), moved.max(1)
-    left, top = (2 * np.ceil((np.array([x1, y1]) + high) / 2).astype(int) - changes.box[:2]).tolist()
+    left, top = (2 * np.ceil((np.array([x1, y1]) + high) / 2).astype(int) - changes.box[:2]).clip(min=0).tolist()
     right, bottom = (2 * np.floor((np.array([x2, y2]) + low) / 2).astype(int) - changes.box[:2]).tolist()
     for points, row, step in ((changes.luma, mouth.luma_row, 1), (changes.chroma, mouth.chroma_row, 2)):
         within = slice(top // step, bottom // step), slice(left // step, right // step)
